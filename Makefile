@@ -1,0 +1,38 @@
+# Everything a user or developer types. A second run installs nothing again.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check bench clean
+
+demo: .venv/.demo            ## train word2vec on 1 chief, 4 ps, 8 workers
+	$(BIN)/tenfold up examples/word2vec/tenfold.yaml $(if $(filter 1 yes true,$(TENFOLD_KEEP)),--keep) $(DEMO)
+
+test: check                  ## everything that can be tested here
+	$(BIN)/python -m pytest
+
+check: .venv/.dev            ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/.dev            ## measurements, long
+	$(BIN)/python bench/word2vec_quality.py
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "tenfold needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv .venv || \
+	  { rm -rf .venv; echo "no venv module: apt-get install python3-venv, then again"; exit 1; }
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+.venv/.demo: pyproject.toml | .venv/bin/python
+	@echo "setting up .venv (TensorFlow, TensorBoard, Jupyter); this happens once"
+	$(BIN)/python -m pip install --quiet --editable '.[all]'
+	@touch $@
+
+.venv/.dev: pyproject.toml .venv/.demo
+	$(BIN)/python -m pip install --quiet --group dev
+	@touch $@
+
+clean:                       ## what make and Python left here; runs stay in .tenfold
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
