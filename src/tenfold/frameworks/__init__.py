@@ -1,0 +1,106 @@
+"""How the tasks of a cluster learn of each other: one module a framework, and their table.
+
+A framework knows job names, its own environment variables and what its processes survive. It
+knows nothing of cells, files or plans: it is handed job names and addresses, and gives back
+environment variables. Modules are imported when they are asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+Addresses = Mapping[str, Sequence[str]]
+"""`host:port` of every task, by job, in the order of the task's index."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobDefaults:
+    """What holds for a job of this name when the file does not say otherwise.
+
+    Attributes:
+        standard_server: the framework has a server to run when the job names no command.
+        service: the job never ends by itself, and its end says nothing about the cluster's.
+        ready: how to tell that a task can be used; None: as soon as it runs.
+        restart: whether a task that dies may be started again in its place.
+        restart_limit: how often, in the run's whole life.
+        needed: the cluster cannot go on once a task of this job has failed for good.
+    """
+
+    standard_server: bool = False
+    service: bool = False
+    ready: Literal["tcp"] | None = None
+    restart: Literal["never", "on-failure"] = "never"
+    restart_limit: int = 3
+    needed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    """What a framework may look at when it gives advice about one job."""
+
+    job: str
+    tasks: int
+    run: Sequence[str] | None
+    source: str | None
+    """Text of the Python script that the job runs, where there is one and it can be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """A warning: legal, but it will hurt. `path` is where in the file, `jobs.ps` for example."""
+
+    path: str
+    message: str
+    hint: str
+
+
+class Framework(Protocol):
+    """The promise of one framework module."""
+
+    name: str
+
+    def job_defaults(self, job: str) -> JobDefaults:
+        """What holds for a job of this name unless the file says otherwise."""
+
+    def success_jobs(self, jobs: Sequence[str]) -> tuple[str, ...]:
+        """The jobs whose tasks must all end well for the cluster to have succeeded."""
+
+    def environment(self, job: str, index: int, addresses: Addresses) -> dict[str, str]:
+        """The variables that make `job`/`index` a member of the cluster at `addresses`."""
+
+    def process_environment(self, job: str, tasks: int, cores: int) -> dict[str, str]:
+        """Variables a good process has: thread limits, when `tasks` tasks share `cores` cores."""
+
+    def holds_ports(self) -> dict[str, str]:
+        """Variables with which a task joins a port that is still held; empty: it cannot."""
+
+    def standard_server(self, job: str) -> tuple[str, ...]:
+        """Arguments after the Python interpreter that start the standard server of `job`."""
+
+    def requirement(self) -> tuple[str, str] | None:
+        """(module, pip requirement) that every Python task needs; None when there is none."""
+
+    def advice(self, jobs: Sequence[JobFacts]) -> Iterable[Advice]:
+        """What is legal in these jobs but will hurt."""
+
+
+NAMES = ("tensorflow", "torch", "jax", "none")
+
+_MODULES = {
+    "tensorflow": "tenfold.frameworks.tensorflow",
+    "none": "tenfold.frameworks.plain",
+    # torch and jax share the plain behaviour until their own modules exist: their tasks get
+    # TENFOLD_* variables and addresses, and set up the process group themselves.
+    "torch": "tenfold.frameworks.plain",
+    "jax": "tenfold.frameworks.plain",
+}
+
+
+def framework(name: str) -> Framework:
+    """The framework called `name`, one of `NAMES`; KeyError for any other."""
+    module = importlib.import_module(_MODULES[name])
+    made: Framework = module.FRAMEWORK
+    return made

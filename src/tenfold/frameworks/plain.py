@@ -1,0 +1,52 @@
+"""No framework: tasks are commands, and learn of each other through TENFOLD_* variables alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from tenfold.frameworks import Addresses, Advice, JobDefaults, JobFacts
+
+
+class Plain:
+    """Commands that need nothing said beyond the addresses every task gets."""
+
+    name = "none"
+
+    def job_defaults(self, job: str) -> JobDefaults:
+        """Every job is taken at its word: it runs, ends, and a failure is the cluster's."""
+        del job
+        return JobDefaults()
+
+    def success_jobs(self, jobs: Sequence[str]) -> tuple[str, ...]:
+        """All of them."""
+        return tuple(jobs)
+
+    def environment(self, job: str, index: int, addresses: Addresses) -> dict[str, str]:
+        """Nothing: TENFOLD_* variables are set for every framework elsewhere."""
+        del job, index, addresses
+        return {}
+
+    def process_environment(self, job: str, tasks: int, cores: int) -> dict[str, str]:
+        """Nothing: what a plain command does with cores is its own business."""
+        del job, tasks, cores
+        return {}
+
+    def holds_ports(self) -> dict[str, str]:
+        """A plain command binds its port alone."""
+        return {}
+
+    def standard_server(self, job: str) -> tuple[str, ...]:
+        """There is none."""
+        raise KeyError(job)
+
+    def requirement(self) -> tuple[str, str] | None:
+        """Nothing."""
+        return None
+
+    def advice(self, jobs: Sequence[JobFacts]) -> Iterable[Advice]:
+        """Nothing to say."""
+        del jobs
+        return ()
+
+
+FRAMEWORK = Plain()

@@ -1,0 +1,130 @@
+"""TensorFlow: TF_CONFIG, the standard server, thread limits, and what its jobs survive.
+
+Owns everything that the parent of a TensorFlow task must know; it never imports TensorFlow.
+What runs inside a task is in `tenfold.tensorflow`.
+
+Facts here were seen on TensorFlow 2.21 (see the design page): an evaluator in the cluster spec
+hangs the chief for ever; with one inter-op thread everywhere the word2vec cluster hung, with
+four it did not; a worker that is killed and restarted on its address takes work again.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterable, Sequence
+
+from tenfold.frameworks import Addresses, Advice, JobDefaults, JobFacts
+
+CHIEFS = ("chief", "master")
+SERVERS = (*CHIEFS, "worker", "ps")
+"""Jobs that TensorFlow itself knows and that have a standard server."""
+
+_DEFAULTS = {
+    "ps": JobDefaults(standard_server=True, service=True, ready="tcp"),
+    "worker": JobDefaults(standard_server=True, restart="on-failure"),
+    "chief": JobDefaults(standard_server=True),
+    "master": JobDefaults(standard_server=True),
+    "evaluator": JobDefaults(restart="on-failure", needed=False),
+}
+
+
+class TensorFlow:
+    """See `tenfold.frameworks.Framework` for what each method promises."""
+
+    name = "tensorflow"
+
+    def job_defaults(self, job: str) -> JobDefaults:
+        """ps never end; workers may be restarted in place; a chief's death is the cluster's."""
+        return _DEFAULTS.get(job, JobDefaults())
+
+    def success_jobs(self, jobs: Sequence[str]) -> tuple[str, ...]:
+        """The chief's end ends the cluster; without a chief all workers' end does."""
+        for choice in (("chief",), ("master",), ("worker",)):
+            if choice[0] in jobs:
+                return choice
+        return tuple(job for job in jobs if not self.job_defaults(job).service)
+
+    def environment(self, job: str, index: int, addresses: Addresses) -> dict[str, str]:
+        """TF_CONFIG for the jobs that TensorFlow knows; any other job gets none.
+
+        The evaluator is never a member of the others' cluster: it gets a spec that holds them
+        and itself, they get one without it (an evaluator in it hangs the chief).
+        """
+        if job not in (*SERVERS, "evaluator"):
+            return {}
+        spec = {name: list(addresses[name]) for name in SERVERS if name in addresses}
+        if job == "evaluator":
+            spec["evaluator"] = list(addresses["evaluator"])
+        config = {"cluster": spec, "task": {"type": job, "index": index}}
+        return {"TF_CONFIG": json.dumps(config)}
+
+    def process_environment(self, job: str, tasks: int, cores: int) -> dict[str, str]:
+        """Quiet start-up; intra-op threads share the cores out, inter-op stay at four."""
+        del job
+        quiet = {"TF_CPP_MIN_LOG_LEVEL": "1"}
+        if tasks <= 1:
+            return quiet
+        each = str(max(1, cores // tasks))
+        return quiet | {
+            "TF_NUM_INTRAOP_THREADS": each,
+            "TF_NUM_INTEROP_THREADS": "4",
+            "OMP_NUM_THREADS": each,
+        }
+
+    def holds_ports(self) -> dict[str, str]:
+        """TensorFlow joins a held port only with this; either half alone fails (seen on 2.21)."""
+        return {"TF_GRPC_REUSE_PORT": "true"}
+
+    def standard_server(self, job: str) -> tuple[str, ...]:
+        """`tf.distribute.Server` of the task's own place in TF_CONFIG."""
+        if job not in SERVERS:
+            raise KeyError(job)
+        return ("-m", "tenfold.tensorflow")
+
+    def requirement(self) -> tuple[str, str] | None:
+        """TensorFlow itself, in whichever of its packages."""
+        return ("tensorflow", "tenfold[tensorflow]")
+
+    def advice(self, jobs: Sequence[JobFacts]) -> Iterable[Advice]:
+        """Keras `fit` with parameter servers, evaluators, and scripts that save nothing."""
+        names = {facts.job for facts in jobs}
+        for facts in jobs:
+            if facts.job == "evaluator":
+                yield Advice(
+                    "jobs.evaluator",
+                    "an evaluator inside the cluster spec hangs the chief",
+                    "tenfold leaves it out of the others' TF_CONFIG; build no spec by hand",
+                )
+            if facts.source is None:
+                continue
+            if "ps" in names and _calls_fit(facts.source):
+                yield Advice(
+                    f"jobs.{facts.job}.run",
+                    "Keras 3 `fit` does not work with parameter servers",
+                    "use a custom training loop (tenfold init shows one), or tf_keras",
+                )
+            if facts.job in CHIEFS and "checkpoint" not in facts.source.lower():
+                yield Advice(
+                    f"jobs.{facts.job}.run",
+                    "the script saves no checkpoint: a crash loses the whole training",
+                    "save to tenfold.task().checkpoints with tf.train.CheckpointManager",
+                )
+
+
+def _calls_fit(source: str) -> bool:
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError):
+        return False
+    if "tf_keras" in source:
+        return False
+    return any(
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "fit"
+        for node in ast.walk(tree)
+    )
+
+
+FRAMEWORK = TensorFlow()
