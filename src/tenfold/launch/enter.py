@@ -1,0 +1,103 @@
+"""A command beside a running task: in its namespaces, with its environment and directory.
+
+What `tenfold exec` does. It keeps the terminal of whoever typed it, and ends with the run. A user
+who owns a user namespace may enter it (user_namespaces(7)), so no privilege is needed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from tenfold.errors import InputError, TenfoldError
+from tenfold.launch import namespace
+
+_ORDER = (
+    ("user", namespace.CLONE_NEWUSER),
+    ("mnt", namespace.CLONE_NEWNS),
+    ("net", namespace.CLONE_NEWNET),
+    ("pid", namespace.CLONE_NEWPID),
+)
+
+
+def run_beside(pid: int, argv: Sequence[str], environment: dict[str, str], cwd: Path) -> int:
+    """Run `argv` where the process `pid` is; gives its exit code, 128 + n for signal n.
+
+    `environment` and `cwd` are the fallback where the process's own cannot be read.
+    """
+    environment = _environment_of(pid) or environment
+    descriptors = _namespaces_of(pid)
+    child = os.fork()
+    if child == 0:
+        _enter_and_run(descriptors, argv, environment, cwd)
+    for descriptor, _ in descriptors:
+        os.close(descriptor)
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        _, status = os.waitpid(child, 0)
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
+def _environment_of(pid: int) -> dict[str, str]:
+    try:
+        data = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return {}
+    pairs = (entry.partition(b"=") for entry in data.split(b"\0") if b"=" in entry)
+    return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
+
+
+def _namespaces_of(pid: int) -> list[tuple[int, int]]:
+    """Open files of those namespaces of `pid` that differ from this process's."""
+    found = []
+    for name, kind in _ORDER:
+        path = f"/proc/{pid}/ns/{name}"
+        try:
+            if os.readlink(path) != os.readlink(f"/proc/self/ns/{name}"):
+                found.append((os.open(path, os.O_RDONLY | os.O_CLOEXEC), kind))
+        except FileNotFoundError as error:
+            if sys.platform == "linux":
+                raise TenfoldError("the task has just ended", cause=error) from error
+            return []
+    return found
+
+
+def _enter_and_run(
+    descriptors: list[tuple[int, int]],
+    argv: Sequence[str],
+    environment: dict[str, str],
+    cwd: Path,
+) -> NoReturn:
+    code = 126
+    try:
+        for descriptor, kind in descriptors:
+            namespace.join(descriptor, kind)
+        inner = os.fork()  # only a child is in the PID namespace that was joined
+        if inner == 0:
+            os.chdir(cwd)
+            os.execvpe(argv[0], list(argv), environment)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _, status = os.waitpid(inner, 0)
+        ended = os.waitstatus_to_exitcode(status)
+        code = ended if ended >= 0 else 128 - ended
+    except FileNotFoundError:
+        os.write(2, f"tenfold: {argv[0]}: not found\n".encode())
+        code = 127
+    except OSError as error:
+        os.write(2, f"tenfold: {argv[0]}: {error}\n".encode())
+    finally:
+        os._exit(code)
+
+
+def require_pid(name: str, pid: object) -> int:
+    """The pid of a task that runs. Raises InputError if it does not."""
+    if not isinstance(pid, int):
+        raise InputError(f"{name} is not running", hint="tenfold ps shows what is")
+    return pid

@@ -1,0 +1,57 @@
+"""The whole environment of a task: whose variables it gets, and who wins.
+
+From weakest to strongest: the environment `tenfold up` was typed in, what makes a good process
+(thread limits, unbuffered output), the framework's view of the cluster, tenfold's own names, the
+file. One that the user set where they typed `up` also beats a good process's.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from tenfold.frameworks import Addresses, framework
+from tenfold.plan import Plan, Task, bind
+from tenfold.programs import search_path
+from tenfold.rundir import RunDirectory
+
+_OURS = "TENFOLD_"
+_DEFAULTS = {"PYTHONUNBUFFERED": "1"}
+
+
+def task_environment(
+    plan: Plan,
+    task: Task,
+    addresses: Addresses,
+    ports: Mapping[str, int],
+    run: RunDirectory,
+    inherited: Mapping[str, str],
+) -> tuple[tuple[str, ...], dict[str, str], Path]:
+    """Command, environment and working directory of `task`, with every `${…}` filled in."""
+    bound = bind(task, addresses=addresses, run_directory=str(run.path), ports=ports)
+    frame = framework(plan.framework)
+    base = {name: value for name, value in inherited.items() if not name.startswith(_OURS)}
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    environment = _DEFAULTS | frame.process_environment(task.job, len(plan.tasks), cores) | base
+    environment |= {
+        "PATH": search_path(base),
+        "WANDB_RUN_GROUP": base.get("WANDB_RUN_GROUP", run.run),
+    }
+    environment |= frame.environment(task.job, task.index, addresses)
+    environment |= _own(plan, task, addresses, ports, run)
+    environment |= bound.env
+    return bound.command, environment, Path(bound.workdir)
+
+
+def _own(
+    plan: Plan, task: Task, addresses: Addresses, ports: Mapping[str, int], run: RunDirectory
+) -> dict[str, str]:
+    named = {f"{_OURS}PORT_{name.upper().replace('-', '_')}": str(p) for name, p in ports.items()}
+    return named | {
+        f"{_OURS}CLUSTER": plan.cluster,
+        f"{_OURS}RUN_DIRECTORY": str(run.path),
+        f"{_OURS}TASK": task.name,
+        f"{_OURS}ADDRESS": addresses[task.job][task.index],
+    }

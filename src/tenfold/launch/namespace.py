@@ -1,0 +1,135 @@
+"""A run's own namespaces, through the Linux calls that Python 3.11 has no functions for.
+
+Owns unshare, setns, prctl and the mounts; nothing here knows what a task is. Every function
+raises OSError with the kernel's errno. On other systems `refusal` says why there is none.
+
+Facts (Linux man pages user_namespaces(7), pid_namespaces(7), prctl(2)): unshare(CLONE_NEWPID)
+moves the caller's *children*, the first of which is the namespace's init; when that one dies the
+kernel kills all others. setns(CLONE_NEWNET) needs CAP_SYS_ADMIN in the user namespace that owns
+the network, and in one's own: a process that never left the host's network cannot come back to
+it, so the process that starts tasks stays outside and each task enters after its fork.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import functools
+import os
+import socket
+import struct
+import sys
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_MS_REC_PRIVATE = 0x4000 | 0x40000
+_MS_NOSUID_NODEV_NOEXEC = 2 | 4 | 8
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _call(name: str, *arguments: object) -> None:
+    if getattr(_libc(), name)(*arguments) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{name}: {os.strerror(number)}")
+
+
+def enter_new_pid_namespace() -> None:
+    """Let this process's next child be the first of a PID and mount namespace of its own.
+
+    The superuser needs no user namespace for that and keeps the rights of its uid; anybody else
+    gets one in which only the own uid and gid exist.
+    """
+    if os.geteuid() == 0:
+        with contextlib.suppress(PermissionError):
+            _call("unshare", CLONE_NEWPID | CLONE_NEWNS)
+            return
+    uid, gid = os.geteuid(), os.getegid()
+    _call("unshare", CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS)
+    _write("/proc/self/setgroups", "deny")
+    _write("/proc/self/uid_map", f"{uid} {uid} 1")
+    _write("/proc/self/gid_map", f"{gid} {gid} 1")
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="ascii") as stream:
+        stream.write(text)
+
+
+def enter_new_network() -> None:
+    """Leave the network this process is in for a new one that has nothing but loopback, up."""
+    _call("unshare", CLONE_NEWNET)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        request = struct.pack("16sh14x", b"lo", 0)
+        flags = struct.unpack("16sh14x", fcntl.ioctl(control, _SIOCGIFFLAGS, request))[1]
+        fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | _IFF_UP))
+
+
+def join(descriptor: int, kind: int) -> None:
+    """Enter the namespace behind an open /proc/PID/ns/… file; `kind` is its CLONE_ constant."""
+    _call("setns", descriptor, kind)
+
+
+def mount_own_proc() -> bool:
+    """Show this PID namespace, not the host's, in /proc; False where the kernel refuses.
+
+    It does in containers that mask parts of /proc. Tasks then see the host's processes, and
+    cannot signal them.
+    """
+    try:
+        _call("mount", None, b"/", None, _MS_REC_PRIVATE, None)
+        _call("mount", b"proc", b"/proc", b"proc", _MS_NOSUID_NODEV_NOEXEC, None)
+    except OSError:
+        return False
+    return True
+
+
+def die_with_parent(signal_number: int) -> None:
+    """Get `signal_number` when the *thread* that forked this process ends. Linux only."""
+    if sys.platform == "linux":
+        _call("prctl", _PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every descendant whose own parent dies. Linux only."""
+    if sys.platform == "linux":
+        _call("prctl", _PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def refusal() -> str | None:
+    """Why this machine gives a run no namespaces; None when it does.
+
+    It is tried, in a child that ends at once: settings that forbid it are many (AppArmor,
+    seccomp, sysctl), and the only sure sign is the call.
+    """
+    if sys.platform != "linux":
+        return f"{sys.platform} has no namespaces"
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _try_all(write)
+    os.close(write)
+    with os.fdopen(read, encoding="utf-8") as stream:
+        said = stream.read()
+    os.waitpid(child, 0)
+    return said or None
+
+
+def _try_all(report: int) -> None:
+    try:
+        enter_new_pid_namespace()
+        enter_new_network()
+    except OSError as error:
+        os.write(report, str(error).encode())
+    finally:
+        os._exit(0)

@@ -1,0 +1,271 @@
+"""The launch server: the process that every task of a local run is a child of.
+
+It forks tasks, reaps them and their orphans, and tells the supervisor every true exit over a
+socket. Where the machine allows, it is the first process of the run's PID namespace, so that the
+kernel ends whatever a task left behind when this process ends; where not, it adopts orphans and
+ends them itself. It outlives its supervisor by no more than it takes to notice.
+
+    supervisor ─── gate (owns the run's network, hands out sockets in it)
+         └──────── launch server (first of the PID namespace) ── tasks
+
+`python -m tenfold.launch.server REQUESTS GATE ISOLATION`: two inherited socket descriptors, and
+`namespace` or `none`. It imports little, since every run waits for it.
+
+Requests: `spawn` {id, argv, env, cwd, network} with descriptors for stdin, stdout and stderr;
+`signal` {id, signal}. Notices: `hello` {pid, proc}; `started` {id, pid}; `failed` {id, error};
+`exited` {id, status}, with the status as waitpid gives it. Pids are those of the supervisor's
+own namespace.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from dataclasses import dataclass
+from typing import NoReturn
+
+from tenfold.launch import namespace, wire
+
+MARK = "TENFOLD_SPAWN"
+"""Variable that tells which start of which task a process descends from."""
+
+_LAST_SWEEPS = 50
+
+
+@dataclass(slots=True)
+class Places:
+    """What a task's child process needs to find its way: descriptors kept open here.
+
+    Attributes:
+        host_proc: the /proc in which the supervisor counts pids.
+        network: the run's network namespace; None where tasks share the host's.
+    """
+
+    host_proc: int | None
+    network: int | None
+
+
+class LaunchServer:
+    """Serves one supervisor until its socket closes."""
+
+    def __init__(self, requests: socket.socket, places: Places) -> None:
+        self._requests = requests
+        self._places = places
+        self._tasks: dict[int, str] = {}
+        self._selector = selectors.DefaultSelector()
+        self._wakeup_read, wakeup_write = socket.socketpair()
+        self._wakeup_read.setblocking(False)
+        wakeup_write.setblocking(False)
+        self._wakeup_write = wakeup_write
+
+    def serve(self) -> None:
+        """Work until the supervisor is gone."""
+        signal.set_wakeup_fd(self._wakeup_write.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self._selector.register(self._requests, selectors.EVENT_READ)
+        self._selector.register(self._wakeup_read, selectors.EVENT_READ)
+        while True:
+            for key, _ in self._selector.select():
+                if key.fileobj is self._wakeup_read:
+                    with contextlib.suppress(BlockingIOError):
+                        self._wakeup_read.recv(4096)
+                elif not self._handle_request():
+                    return
+            self._reap()
+
+    def _handle_request(self) -> bool:
+        received = wire.receive(self._requests)
+        if received is None:
+            return False
+        message, descriptors = received
+        if message["op"] == "spawn":
+            self._spawn(message, descriptors)
+        elif message["op"] == "signal":
+            self._signal(message["id"], message["signal"])
+        return True
+
+    def _tell(self, **message: object) -> None:
+        with contextlib.suppress(OSError):
+            wire.send(self._requests, message)
+
+    def _spawn(self, message: wire.Message, descriptors: list[int]) -> None:
+        read, write = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            _become_task(message, descriptors, self._places, write)
+        for descriptor in (write, *descriptors):
+            os.close(descriptor)
+        with os.fdopen(read, "rb") as stream:
+            host_pid, _, error = stream.read().partition(b"\n")
+        if error or not host_pid:
+            os.waitpid(pid, 0)
+            self._tell(op="failed", id=message["id"], error=error.decode(errors="replace"))
+            return
+        self._tasks[pid] = message["id"]
+        self._tell(op="started", id=message["id"], pid=int(host_pid))
+
+    def _signal(self, name: str, number: int) -> None:
+        for pid, known in self._tasks.items():
+            if known == name:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(pid, number)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            name = self._tasks.pop(pid, None)
+            if name is not None:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(pid, signal.SIGKILL)
+                self._tell(op="exited", id=name, status=status)
+            self._end_orphans()
+
+    def _end_orphans(self) -> None:
+        """Kill adopted processes whose task is over; those of a living task may stay."""
+        living = set(self._tasks.values())
+        for pid in _children():
+            if pid not in self._tasks:
+                mark = _mark(pid)
+                if mark is not None and mark not in living:
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
+                        os.kill(pid, signal.SIGKILL)
+
+    def end_everything(self) -> None:
+        """Kill all children, and what is adopted from them, until none is left."""
+        for _ in range(_LAST_SWEEPS):
+            children = set(_children()) | set(self._tasks)
+            for pid in children:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            self._reap()
+            if not _children() and not self._tasks:
+                return
+            time.sleep(0.02)
+
+
+def _children() -> list[int]:
+    """This process's children, adopted ones too; empty where the kernel does not say."""
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children", "rb") as stream:
+            return [int(pid) for pid in stream.read().split()]
+    except OSError:
+        return []
+
+
+def _mark(pid: int) -> str | None:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as stream:
+            environment = stream.read()
+    except OSError:
+        return None
+    wanted = f"{MARK}=".encode()
+    marks = [entry for entry in environment.split(b"\0") if entry.startswith(wanted)]
+    return marks[0][len(wanted) :].decode(errors="replace") if marks else None
+
+
+def _become_task(
+    message: wire.Message, descriptors: list[int], places: Places, report: int
+) -> NoReturn:
+    """In the child: enter the run's network, take the task's stdio, and become its command."""
+    try:
+        os.setsid()
+        if places.host_proc is None:
+            own = str(os.getpid())
+        else:
+            own = os.readlink("self", dir_fd=places.host_proc)
+        os.write(report, own.encode() + b"\n")
+        if places.network is None:
+            namespace.die_with_parent(signal.SIGKILL)
+        elif message["network"] == "cluster":
+            namespace.join(places.network, namespace.CLONE_NEWNET)
+        for target, descriptor in enumerate(descriptors):
+            os.dup2(descriptor, target, inheritable=True)
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGINT, signal.SIGXFSZ):
+            signal.signal(number, signal.SIG_DFL)
+        os.chdir(message["cwd"])
+        os.execvpe(message["argv"][0], message["argv"], message["env"])
+    except OSError as error:
+        what = f"{message['argv'][0]}: {error.strerror}"
+        if error.filename == message["cwd"]:
+            what = f"cannot enter {message['cwd']}: {error.strerror}"
+        os.write(report, what.encode())
+    finally:
+        os._exit(127)
+
+
+def _serve_namespace(requests: socket.socket, gate: socket.socket) -> None:
+    """Split into the launch server, first of its PID namespace, and this process, the gate."""
+    host_proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY)
+    namespace.enter_new_pid_namespace()
+    ours, theirs = socket.socketpair()
+    if os.fork() == 0:
+        namespace.die_with_parent(signal.SIGKILL)
+        ours.close()
+        gate.close()
+        _serve_as_first(requests, theirs, host_proc)
+        os._exit(0)
+    requests.close()
+    theirs.close()
+    namespace.enter_new_network()
+    network = os.open("/proc/self/ns/net", os.O_RDONLY)
+    wire.send(ours, {"op": "network"}, [network])
+    os.close(network)
+    _serve_gate(gate)
+
+
+def _serve_as_first(requests: socket.socket, gate: socket.socket, host_proc: int) -> None:
+    received = wire.receive(gate)
+    if received is None:
+        return
+    own = int(os.readlink("self", dir_fd=host_proc))
+    proc = namespace.mount_own_proc()
+    places = Places(host_proc, received[1][0])
+    wire.send(requests, {"op": "hello", "pid": own, "proc": proc})
+    LaunchServer(requests, places).serve()
+
+
+def _serve_gate(gate: socket.socket) -> None:
+    """Hand out TCP sockets of the run's network, until the supervisor is gone."""
+    while (received := wire.receive(gate)) is not None:
+        family = socket.AF_INET6 if received[0].get("family") == "inet6" else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as made:
+            wire.send(gate, {"op": "socket"}, [made.fileno()])
+
+
+def _serve_plainly(requests: socket.socket) -> None:
+    namespace.adopt_orphans()
+    wire.send(requests, {"op": "hello", "pid": os.getpid(), "proc": True})
+    server = LaunchServer(requests, Places(None, None))
+    server.serve()
+    server.end_everything()
+
+
+def main(arguments: list[str]) -> None:
+    """Run the launch server; see the module's own words for the arguments."""
+    requests = socket.socket(fileno=int(arguments[0]))
+    gate = socket.socket(fileno=int(arguments[1]))
+    for inherited in (requests, gate):
+        inherited.set_inheritable(False)
+    if arguments[2] == "namespace":
+        namespace.die_with_parent(signal.SIGKILL)
+        _serve_namespace(requests, gate)
+    else:
+        gate.close()
+        _serve_plainly(requests)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

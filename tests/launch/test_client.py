@@ -1,0 +1,136 @@
+"""The launch server with real processes: true exits, orphans, sockets inside."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from tenfold.launch.client import LaunchClient, SpawnError, Started
+from tests.conftest import wait_for
+
+Use = Callable[[LaunchClient], Awaitable[None]]
+
+
+def with_client(isolation: str, use: Use) -> None:
+    """Run `use` with an open launch server, and close it whatever happens."""
+
+    async def run() -> None:
+        client = LaunchClient(isolated=isolation == "namespace")
+        await client.open(lambda: None)
+        try:
+            await asyncio.wait_for(use(client), 60)
+        finally:
+            await client.close()
+
+    asyncio.run(run())
+
+
+async def spawn(
+    client: LaunchClient, *argv: str, env: dict[str, str] | None = None, stdout: int | None = None
+) -> tuple[Started, asyncio.Future[int]]:
+    """Start a command with /dev/null as its stdio; gives its exit as a future too."""
+    ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    null = os.open(os.devnull, os.O_RDWR)
+    environment = {"PATH": os.environ["PATH"]} | (env or {})
+    try:
+        started = await client.spawn(
+            argv,
+            environment,
+            Path("/tmp"),
+            (null, null if stdout is None else stdout, null),
+            ended.set_result,
+        )
+    finally:
+        os.close(null)
+    return started, ended
+
+
+@pytest.mark.parametrize(
+    ("script", "code"), [("exit 0", 0), ("exit 77", 77), ("kill -TERM $$", -15)]
+)
+def test_every_exit_is_the_true_one(isolation: str, script: str, code: int) -> None:
+    async def use(client: LaunchClient) -> None:
+        _, ended = await spawn(client, "sh", "-c", script)
+        assert os.waitstatus_to_exitcode(await ended) == code
+
+    with_client(isolation, use)
+
+
+def test_the_pid_is_the_hosts(isolation: str) -> None:
+    async def use(client: LaunchClient) -> None:
+        started, ended = await spawn(client, "sleep", "60")
+        assert Path(f"/proc/{started.pid}/cmdline").read_bytes() == b"sleep\x0060\x00"
+        client.signal(started, signal.SIGKILL)
+        assert os.waitstatus_to_exitcode(await ended) == -9
+
+    with_client(isolation, use)
+
+
+@pytest.mark.parametrize("argv", [("no-such-program",), ("/etc/passwd",)])
+def test_what_cannot_start_says_why(isolation: str, argv: tuple[str, ...]) -> None:
+    async def use(client: LaunchClient) -> None:
+        with pytest.raises(SpawnError, match=argv[0]):
+            await spawn(client, *argv)
+        _, ended = await spawn(client, "true")
+        assert await ended == 0
+
+    with_client(isolation, use)
+
+
+def test_a_directory_that_is_not_there_is_named(isolation: str) -> None:
+    async def use(client: LaunchClient) -> None:
+        null = os.open(os.devnull, os.O_RDWR)
+        with pytest.raises(SpawnError, match="cannot enter /nowhere"):
+            await client.spawn(
+                ["true"], dict(os.environ), Path("/nowhere"), (null, null, null), print
+            )
+        os.close(null)
+
+    with_client(isolation, use)
+
+
+def test_a_task_has_nothing_open_but_its_stdio(isolation: str) -> None:
+    async def use(client: LaunchClient) -> None:
+        read, write = os.pipe()
+        _, ended = await spawn(client, "sh", "-c", "ls /proc/$$/fd | xargs", stdout=write)
+        os.close(write)
+        assert await ended == 0
+        with os.fdopen(read) as said:
+            assert said.read().split() == ["0", "1", "2"]
+
+    with_client(isolation, use)
+
+
+def test_closing_ends_everything_that_was_started(isolation: str) -> None:
+    pids: list[int] = []
+
+    async def use(client: LaunchClient) -> None:
+        for script in ("trap '' TERM; sleep 600 & wait", "setsid sleep 601 & sleep 602"):
+            started, _ = await spawn(client, "sh", "-c", script)
+            pids.append(started.pid)
+
+    with_client(isolation, use)
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), 5)
+
+
+def test_many_at_once(isolation: str) -> None:
+    async def use(client: LaunchClient) -> None:
+        exits = [(await spawn(client, "sh", "-c", f"exit {n % 100}"))[1] for n in range(200)]
+        codes = [os.waitstatus_to_exitcode(status) for status in await asyncio.gather(*exits)]
+        assert codes == [n % 100 for n in range(200)]
+
+    with_client(isolation, use)
+
+
+def test_a_large_environment_arrives(isolation: str) -> None:
+    async def use(client: LaunchClient) -> None:
+        env = {f"V{n}": "x" * 100_000 for n in range(10)}
+        _, ended = await spawn(client, "sh", "-c", "test ${#V9} = 100000", env=env)
+        assert await ended == 0
+
+    with_client(isolation, use)
