@@ -1,0 +1,94 @@
+"""Requests to a running supervisor, over a unix socket in the run directory.
+
+One JSON line asks, one answers: `{"op": "restart", "tasks": [...]}`, `{"op": "stop"}`,
+`{"op": "kill"}` → `{"ok": true, …}`. The directory is its owner's alone, and so the socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from tenfold.errors import TenfoldError
+from tenfold.rundir import RunDirectory
+
+_LONGEST_PATH_BYTES = 100
+_TIMEOUT_S = 10.0
+
+
+class Controlled(Protocol):
+    """What requests are made of: a `Supervisor`."""
+
+    def stop(self, reason: str) -> None:
+        """End gently."""
+
+    def kill(self, reason: str) -> None:
+        """End at once."""
+
+    def restart(self, names: list[str]) -> list[str]:
+        """Start tasks anew; gives those it refused."""
+
+
+async def serve(run: RunDirectory, supervisor: Controlled) -> asyncio.Server:
+    """Take requests until the server is closed."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, ValueError, KeyError):
+            request = json.loads(await reader.readline())
+            writer.write(json.dumps(_answer(supervisor, request)).encode() + b"\n")
+            await writer.drain()
+        writer.close()
+
+    with _short(run.control) as path:
+        return await asyncio.start_unix_server(answer, path)
+
+
+def _answer(supervisor: Controlled, request: dict[str, Any]) -> dict[str, Any]:
+    match request["op"]:
+        case "stop":
+            supervisor.stop(request.get("reason", "stopped by tenfold down"))
+        case "kill":
+            supervisor.kill(request.get("reason", "killed by tenfold down"))
+        case "restart":
+            return {"ok": True, "refused": supervisor.restart(request["tasks"])}
+        case other:
+            return {"ok": False, "error": f"unknown request {other}"}
+    return {"ok": True}
+
+
+def ask(run: RunDirectory, op: str, **more: object) -> dict[str, Any]:
+    """Ask the supervisor of `run`, and give its answer. Raises TenfoldError if it has none."""
+    try:
+        with socket.socket(socket.AF_UNIX) as client, _short(run.control) as path:
+            client.settimeout(_TIMEOUT_S)
+            client.connect(path)
+            client.sendall(json.dumps({"op": op, **more}).encode() + b"\n")
+            with client.makefile("rb") as stream:
+                answer: dict[str, Any] = json.loads(stream.readline())
+                return answer
+    except (OSError, ValueError) as error:
+        raise TenfoldError(
+            f"run {run.run} of {run.cluster} is not running",
+            hint="tenfold ps shows how it ended; tenfold up starts it again",
+            cause=error,
+        ) from error
+
+
+@contextlib.contextmanager
+def _short(path: Path) -> Iterator[str]:
+    """`path` in a form that fits a socket address (108 bytes on Linux, unix(7))."""
+    if len(os.fsencode(path)) <= _LONGEST_PATH_BYTES or sys.platform != "linux":
+        yield str(path)
+        return
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{directory}/{path.name}"
+    finally:
+        os.close(directory)

@@ -1,0 +1,296 @@
+"""The supervisor's loop: clock, cell and run directory around `reconcile`.
+
+Owns the writing of status.json, the tasks' status.json and events.jsonl, and the readiness
+probes. What happens next is decided by `reconcile` alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import socket
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from tenfold.cells import Cell, DataHandler, ExitHandler, Protection
+from tenfold.errors import TenfoldError
+from tenfold.logs import last_lines
+from tenfold.plan import Plan
+from tenfold.rundir import EventLog, RunDirectory, write_json
+from tenfold.supervise import failure
+from tenfold.supervise.reconcile import Actions, step
+from tenfold.supervise.state import OVER, ClusterState, Death, TaskState, signal_name
+from tenfold.supervise.stop import Signal
+
+MakeCell = Callable[[ExitHandler, DataHandler], Cell]
+
+HEARTBEAT_S = 1.0
+_TICK_S = 0.25
+_PROBE_S = 0.1
+LAST_LINES = 20
+
+
+class Supervisor:
+    """Runs one plan in one run directory, from the first start to the last exit."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        run: RunDirectory,
+        make_cell: MakeCell,
+        *,
+        keep: bool = False,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._run = run
+        self._clock = clock
+        self._state = ClusterState.of(plan, keep)
+        self._cell = make_cell(self._on_exit, self._on_data)
+        self._events = EventLog(run.events)
+        self._wake = asyncio.Event()
+        self._probes: dict[str, asyncio.Task[None]] = {}
+        self._awaited_lines: dict[str, re.Pattern[bytes]] = {}
+        self._written: dict[str, dict[str, Any]] = {}
+        self._beat = 0.0
+        self._host = socket.gethostname()
+        self._began = clock()
+        self._protection: Protection | None = None
+
+    async def run(self) -> str:
+        """Bring the cluster up and keep it until it ends; gives the final state.
+
+        Nothing of the run is left when this returns, whatever it raises.
+        """
+        self._write_status()
+        self._events.write("cluster-starting", run=self._run.run)
+        try:
+            try:
+                self._protection = await self._cell.open(self._cell_lost)
+                await self._loop()
+            finally:
+                for probe in self._probes.values():
+                    probe.cancel()
+                await self._cell.close()
+        except TenfoldError as error:
+            self._fail(error.message, error.hint)
+        except Exception as error:
+            traceback.print_exception(error)
+            self._fail(f"tenfold itself failed: {error}", f"see {self._run.supervisor_log}")
+        self._finish()
+        return self._state.phase
+
+    def _fail(self, message: str, hint: str | None) -> None:
+        self._state.outcome, self._state.phase = "failed", "failed"
+        self._state.reason = message
+        for state in self._state.tasks.values():
+            if state.phase not in OVER:
+                state.phase, state.pid = "stopped", None
+        self._events.write("error", message=message, hint=hint)
+
+    async def _loop(self) -> None:
+        while True:
+            self._wake.clear()
+            was = self._state.phase
+            actions = step(self._state, self._clock())
+            self._note(was, actions)
+            for signal in actions.signals:
+                self._send(signal)
+            for state in actions.start:
+                await self._start(state)
+            self._write_status()
+            if actions.over:
+                return
+            if not actions.start:
+                await self._pause()
+
+    async def _pause(self) -> None:
+        try:
+            await asyncio.wait_for(self._wake.wait(), _TICK_S)
+        except TimeoutError:
+            return
+
+    def _note(self, was: str, actions: Actions) -> None:
+        for state in actions.retried:
+            wait_s = max(0.0, state.start_at - self._clock())
+            self._events.write("task-retried", state.task.name, in_s=round(wait_s, 3))
+        if self._state.phase != was and self._state.phase in {"running", "stopping"}:
+            self._events.write(f"cluster-{self._state.phase}", reason=self._state.reason)
+
+    def _send(self, signal: Signal) -> None:
+        state = self._state.tasks[signal.task]
+        name = signal_name(signal.number)
+        state_kill = name == "SIGKILL"
+        self._events.write("task-signalled", signal.task, signal=name)
+        self._cell.signal(state.task, signal.number)
+        self._state.observe_told(signal.task, self._clock(), kill=state_kill)
+
+    async def _start(self, state: TaskState) -> None:
+        again = state.started is not None
+        name = state.task.name
+        try:
+            pid = await self._cell.start(state.task)
+        except TenfoldError as error:
+            self._state.observe_refused(name, error.message, self._clock())
+            self._events.write("task-refused", name, reason=error.message)
+            return
+        state.restarts += again
+        self._state.observe_started(name, pid, self._clock())
+        self._events.write("task-started", name, pid=pid, restarts=state.restarts)
+        self._await_ready(state)
+
+    def _await_ready(self, state: TaskState) -> None:
+        ready = state.task.ready
+        if ready is None:
+            self._ready(state.task.name)
+            return
+        if ready.kind == "log":
+            self._awaited_lines[state.task.name] = re.compile(ready.target.encode())
+        self._probes[state.task.name] = asyncio.create_task(self._probe(state))
+
+    async def _probe(self, state: TaskState) -> None:
+        ready, began, pid = state.task.ready, self._clock(), state.pid
+        assert ready is not None
+        while state.pid == pid and state.phase == "starting":
+            if ready.kind != "log" and await self._cell.is_ready(state.task):
+                if state.pid == pid:
+                    self._ready(state.task.name)
+                return
+            if self._clock() - began > ready.timeout_s:
+                self._state.observe_unready(state.task.name, self._clock())
+                self._events.write("task-unready", state.task.name, timeout_s=ready.timeout_s)
+                self._wake.set()
+                return
+            await asyncio.sleep(_PROBE_S)
+
+    def _ready(self, name: str) -> None:
+        self._awaited_lines.pop(name, None)
+        self._state.observe_ready(name, self._clock())
+        self._events.write("task-ready", name)
+        self._wake.set()
+
+    def _on_data(self, name: str, data: bytes) -> None:
+        pattern = self._awaited_lines.get(name)
+        if pattern is not None and pattern.search(data):
+            self._ready(name)
+
+    def _on_exit(self, name: str, exit_code: int | None, signal: int | None) -> None:
+        if probe := self._probes.pop(name, None):
+            probe.cancel()
+        self._awaited_lines.pop(name, None)
+        self._state.observe_exit(name, exit_code, signal, self._clock())
+        self._events.write(
+            "task-exited",
+            name,
+            exit_code=exit_code,
+            signal=signal and signal_name(signal),
+            state=self._state.tasks[name].phase,
+        )
+        self._wake.set()
+
+    def _cell_lost(self, reason: str) -> None:
+        for state in self._state.tasks.values():
+            if state.live:
+                state.phase, state.pid, state.ended = "failed", None, self._clock()
+        self._state.begin_stop("failed", reason, self._clock())
+        self._wake.set()
+
+    def stop(self, reason: str) -> None:
+        """End the run gently; called again, at once."""
+        self._state.ask_stop(reason, self._clock())
+        self._wake.set()
+
+    def kill(self, reason: str) -> None:
+        """End the run at once."""
+        self._state.ask_stop(reason, self._clock())
+        self._state.kill = True
+        self._wake.set()
+
+    def restart(self, names: list[str]) -> list[str]:
+        """Start these tasks anew; gives those that could not be asked."""
+        refused = [name for name in names if not self._state.ask_restart(name)]
+        for name in set(names) - set(refused):
+            self._events.write("restart-asked", name)
+        self._wake.set()
+        return refused
+
+    def _write_status(self) -> None:
+        changed = False
+        for name, state in self._state.tasks.items():
+            status = self._task_status(state)
+            if self._written.get(name) != status:
+                directory = self._run.task(state.task.label)
+                directory.path.mkdir(mode=0o700, exist_ok=True)
+                write_json(directory.status, status)
+                self._written[name] = status
+                changed = True
+        now = self._clock()
+        if changed or now - self._beat >= HEARTBEAT_S or self._state.phase in OVER:
+            self._beat = now
+            write_json(self._run.status, self._cluster_status(now))
+
+    def _task_status(self, state: TaskState) -> dict[str, Any]:
+        opened = self._protection is not None
+        return {
+            "version": 1,
+            "task": state.task.name,
+            "job": state.task.job,
+            "index": state.task.index,
+            "state": state.phase,
+            "address": self._cell.address(state.task) if opened else None,
+            "host": self._host,
+            "pid": state.pid,
+            "restarts": state.restarts,
+            "exit_code": state.exit_code,
+            "signal": state.signal and signal_name(state.signal),
+            "url": self._cell.url(state.task) if opened else None,
+            "started": state.started,
+            "ready": state.ready,
+            "ended": state.ended,
+        }
+
+    def _cluster_status(self, now: float) -> dict[str, Any]:
+        first = failure.first_failure(self._state.deaths)
+        failed = self._state.outcome == "failed" and first is not None
+        over = self._state.phase in OVER
+        return {
+            "version": 1,
+            "cluster": self._run.cluster,
+            "run": self._run.run,
+            "cell": self._state.plan.cell,
+            "state": self._state.phase,
+            "outcome": self._state.outcome,
+            "reason": self._state.reason,
+            "started": self._began,
+            "updated": now,
+            "ended": now if over else None,
+            "host": self._host,
+            "supervisor_pid": os.getpid(),
+            "protection": self._protection and self._protection.kind,
+            "protection_words": self._protection and self._protection.words,
+            "first_failure": self._account(first) if failed and first else None,
+            "consequences": [
+                _told(death) for death in failure.consequences(self._state.deaths) if failed
+            ],
+        }
+
+    def _account(self, death: Death) -> dict[str, Any]:
+        label = self._state.tasks[death.task].task.label
+        return _told(death) | {"lines": last_lines(self._run.task(label), LAST_LINES)}
+
+    def _finish(self) -> None:
+        self._write_status()
+        self._events.write(f"cluster-{self._state.phase}", reason=self._state.reason)
+        self._events.close()
+
+
+def _told(death: Death) -> dict[str, Any]:
+    return {
+        "task": death.task,
+        "time": death.time,
+        "exit_code": death.exit_code,
+        "signal": death.signal and signal_name(death.signal),
+        "words": death.words,
+    }

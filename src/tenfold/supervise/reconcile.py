@@ -1,0 +1,106 @@
+"""Desired minus actual: from a run's state and the time to the next actions.
+
+Calls the policies in order and applies what they decide to the state. Pure but for that: no
+clock, no process, no file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tenfold.supervise import failure, stop
+from tenfold.supervise.restart import restart_at
+from tenfold.supervise.start import may_start
+from tenfold.supervise.state import LIVE, OVER, ClusterState, TaskState
+from tenfold.supervise.stop import Signal
+from tenfold.supervise.success import outcome
+
+
+@dataclass(slots=True)
+class Actions:
+    """What to do now, in this order.
+
+    Attributes:
+        retried: tasks that failed and will be started again.
+        signals: signals to send.
+        start: tasks to start.
+        over: the run has ended; nothing is live.
+    """
+
+    retried: list[TaskState] = field(default_factory=list)
+    signals: list[Signal] = field(default_factory=list)
+    start: list[TaskState] = field(default_factory=list)
+    over: bool = False
+
+
+def step(cluster: ClusterState, now: float) -> Actions:
+    """What follows from the state at `now` (seconds since 1970).
+
+    The caller reports what came of the actions with the state's `observe_…` methods, and calls
+    again after every observation and at least twice a second.
+    """
+    actions = Actions()
+    if cluster.stop_since is None:
+        actions.retried = _retry(cluster)
+        _mark_recovered(cluster)
+        _judge(cluster, now)
+    actions.signals = stop.signals(cluster, now)
+    if cluster.stop_since is None:
+        actions.start = may_start(cluster, now)
+        _note_running(cluster)
+    elif not any(state.live for state in cluster.tasks.values()):
+        _close(cluster, now)
+        actions.over = True
+    return actions
+
+
+def _retry(cluster: ClusterState) -> list[TaskState]:
+    retried = []
+    for state in cluster.tasks.values():
+        if state.phase in {"failed", "succeeded"} and state.pid is None:
+            at = restart_at(state) if _may_retry(cluster, state) else None
+            if at is not None:
+                state.phase, state.start_at = "restarting", at
+                state.retries += 1
+                retried.append(state)
+    return retried
+
+
+def _may_retry(cluster: ClusterState, state: TaskState) -> bool:
+    """A command that cannot even be started will not be there the next time either."""
+    never_ran = state.exit_code is None and state.signal is None
+    return not never_ran and cluster.outcome is None
+
+
+def _mark_recovered(cluster: ClusterState) -> None:
+    for name in {death.task for death in cluster.deaths if not death.recovered}:
+        if cluster.tasks[name].phase == "running":
+            cluster.deaths = failure.recovered(cluster.deaths, name)
+
+
+def _judge(cluster: ClusterState, now: float) -> None:
+    """End the run if its outcome is known; a run that is kept goes on, its outcome noted."""
+    if cluster.outcome is not None:
+        return
+    found = outcome(cluster)
+    if found is None:
+        return
+    if cluster.keep and found[0] == "succeeded":
+        cluster.outcome, cluster.reason = found
+        return
+    cluster.begin_stop(found[0], found[1], now)
+
+
+def _note_running(cluster: ClusterState) -> None:
+    if cluster.phase == "starting" and not any(
+        state.phase in {"waiting", "starting"} for state in cluster.tasks.values()
+    ):
+        cluster.phase = "running"
+
+
+def _close(cluster: ClusterState, now: float) -> None:
+    for state in cluster.tasks.values():
+        if state.phase not in OVER and state.phase not in LIVE:
+            state.phase = "stopped"
+            state.ended = state.ended or (now if state.started else None)
+    cluster.phase = cluster.outcome or "stopped"

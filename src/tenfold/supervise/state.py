@@ -1,0 +1,209 @@
+"""What is known of a run: its tasks' states, and the observations that change them.
+
+Owns no process, file or clock: observations carry their time (seconds since 1970). What follows
+from a state is `reconcile`'s.
+"""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tenfold.plan import Plan, Task
+
+TaskPhase = Literal[
+    "waiting",  # for the tasks it comes after
+    "starting",  # runs, but cannot be used yet
+    "running",
+    "restarting",  # ended; will be started again
+    "stopping",  # was told to end
+    "succeeded",
+    "failed",
+    "stopped",  # ended because it was told to
+]
+ClusterPhase = Literal["starting", "running", "stopping", "succeeded", "failed", "stopped"]
+
+LIVE: frozenset[TaskPhase] = frozenset({"starting", "running", "stopping"})
+OVER: frozenset[TaskPhase] = frozenset({"succeeded", "failed", "stopped"})
+
+
+def ending(exit_code: int | None, signal_number: int | None) -> str:
+    """How a process ended: `exited with code 3`, `was killed by SIGKILL`, …"""
+    if signal_number is not None:
+        return f"was killed by {signal_name(signal_number)}"
+    if exit_code is None:
+        return "could not be started"
+    return "ended" if exit_code == 0 else f"exited with code {exit_code}"
+
+
+def signal_name(number: int) -> str:
+    """`SIGKILL` for 9."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """A task ended badly, unasked: `exit_code` or `signal`, or `reason` if it never ran."""
+
+    task: str
+    time: float
+    exit_code: int | None
+    signal: int | None
+    reason: str | None = None
+    needed: bool = True
+    recovered: bool = False
+
+    @property
+    def words(self) -> str:
+        """How it ended, for a sentence that begins with the task's name."""
+        return self.reason or ending(self.exit_code, self.signal)
+
+
+@dataclass(slots=True)
+class TaskState:
+    """One task's life so far. Times are seconds since 1970."""
+
+    task: Task
+    phase: TaskPhase = "waiting"
+    pid: int | None = None
+    started: float | None = None
+    ready: float | None = None
+    ended: float | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    restarts: int = 0
+    retries: int = 0
+    """Restarts after a failure; those that the user asked for do not count."""
+    start_at: float = 0.0
+    told: float | None = None
+    """When it was first told to end, in its present life."""
+    killed: bool = False
+    restart_asked: bool = False
+    unready: bool = False
+
+    @property
+    def live(self) -> bool:
+        """A process of it exists."""
+        return self.phase in LIVE
+
+    @property
+    def to_end(self) -> bool:
+        """It has to end though the run goes on."""
+        return self.live and (self.restart_asked or self.unready)
+
+    @property
+    def used(self) -> bool:
+        """It was ready in its present life, so that tasks which come after it may start."""
+        return self.phase == "running" or (self.phase == "stopping" and self.ready is not None)
+
+
+@dataclass(slots=True)
+class ClusterState:
+    """A run's life so far.
+
+    Attributes:
+        outcome: how the run will have ended, once it is known; `reason` says why.
+        stop_since: when the run began to stop.
+        kill: no more grace.
+    """
+
+    plan: Plan
+    tasks: dict[str, TaskState]
+    keep: bool = False
+    phase: ClusterPhase = "starting"
+    outcome: Literal["succeeded", "failed", "stopped"] | None = None
+    reason: str | None = None
+    stop_since: float | None = None
+    kill: bool = False
+    deaths: list[Death] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, plan: Plan, keep: bool = False) -> ClusterState:
+        """The state of a run of `plan` before anything happened."""
+        return cls(plan, {task.name: TaskState(task) for task in plan.tasks}, keep)
+
+    def job(self, name: str) -> list[TaskState]:
+        """The tasks of a job, in the order of their index."""
+        return [state for state in self.tasks.values() if state.task.job == name]
+
+    def observe_started(self, name: str, pid: int, now: float) -> None:
+        """The task's process runs."""
+        state = self.tasks[name]
+        state.phase, state.pid, state.started = "starting", pid, now
+        state.ready = state.ended = state.exit_code = state.signal = None
+        state.told, state.killed, state.unready = None, False, False
+
+    def observe_ready(self, name: str, now: float) -> None:
+        """The task can be used."""
+        state = self.tasks[name]
+        if state.phase == "starting":
+            state.phase, state.ready = "running", now
+
+    def observe_refused(self, name: str, reason: str, now: float) -> None:
+        """The task could not be started at all."""
+        state = self.tasks[name]
+        state.phase, state.ended, state.pid = "failed", now, None
+        self.deaths.append(Death(name, now, None, None, reason, state.task.needed))
+
+    def observe_unready(self, name: str, now: float) -> None:
+        """The task ran for the whole of its readiness time and could still not be used."""
+        state = self.tasks[name]
+        ready = state.task.ready
+        waited = f"{ready.timeout_s:g} s" if ready else "its time"
+        reason = f"was not ready after {waited}"
+        self.deaths.append(Death(name, now, None, None, reason, state.task.needed))
+        state.unready = True
+
+    def observe_told(self, name: str, now: float, *, kill: bool) -> None:
+        """The task was sent SIGTERM, or SIGKILL."""
+        state = self.tasks[name]
+        state.phase, state.killed = "stopping", kill
+        state.told = now if state.told is None else state.told
+
+    def observe_exit(
+        self, name: str, exit_code: int | None, signal_number: int | None, now: float
+    ) -> None:
+        """The task's process ended; `reconcile` decides what becomes of the task."""
+        state = self.tasks[name]
+        state.ended, state.exit_code, state.signal = now, exit_code, signal_number
+        state.pid = None
+        good = exit_code == 0 and not state.task.service
+        if state.restart_asked:
+            state.restart_asked, state.phase, state.start_at = False, "restarting", now
+        elif state.told is not None:
+            state.phase = "failed" if state.unready else "stopped"
+        elif good:
+            state.phase = "succeeded"
+        else:
+            state.phase = "failed"
+            self.deaths.append(Death(name, now, exit_code, signal_number, None, state.task.needed))
+
+    def ask_restart(self, name: str) -> bool:
+        """Have a task started anew; False when the run is over or ending."""
+        if self.outcome is not None and not self.keep:
+            return False
+        state = self.tasks[name]
+        if state.phase in OVER:
+            state.phase, state.start_at = "restarting", 0.0
+        elif state.live:
+            state.restart_asked = True
+        return True
+
+    def ask_stop(self, reason: str, now: float) -> None:
+        """Have the run end; asked again, have it end at once."""
+        if self.stop_since is not None:
+            self.kill = True
+            return
+        self.begin_stop("stopped", reason, now)
+
+    def begin_stop(
+        self, outcome: Literal["succeeded", "failed", "stopped"], reason: str, now: float
+    ) -> None:
+        """The run ends from here on; the first outcome stands."""
+        if self.outcome is None:
+            self.outcome, self.reason = outcome, reason
+        self.stop_since, self.phase = now, "stopping"

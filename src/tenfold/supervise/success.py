@@ -1,0 +1,31 @@
+"""Policy: whether the cluster has ended, and how."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from tenfold.supervise.state import OVER, ClusterState, TaskState
+
+Outcome = tuple[Literal["succeeded", "failed"], str]
+
+
+def outcome(cluster: ClusterState) -> Outcome | None:
+    """How the cluster ended, and why, or None while it goes on.
+
+    It succeeds when every task of its success jobs did. It fails with the first needed task that
+    ended for good in any other way, and when a task is over that another one still waits for.
+    """
+    for state in cluster.tasks.values():
+        if state.phase == "failed" and _is_needed(cluster, state):
+            death = next(d for d in reversed(cluster.deaths) if d.task == state.task.name)
+            return "failed", f"{state.task.name} {death.words}"
+    decisive = [state for job in cluster.plan.success for state in cluster.job(job)]
+    if decisive and all(state.phase == "succeeded" for state in decisive):
+        return "succeeded", f"{' and '.join(cluster.plan.success)} ended well"
+    if all(state.phase in OVER for state in cluster.tasks.values()):
+        return "succeeded", "all tasks ended"
+    return None
+
+
+def _is_needed(cluster: ClusterState, state: TaskState) -> bool:
+    return state.task.needed or state.task.job in cluster.plan.success

@@ -1,0 +1,213 @@
+"""Histories of whole runs, replayed through the policies."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tenfold.plan import Ready
+from tenfold.supervise.failure import consequences, first_failure
+from tests.supervise.histories import RETRY, History, signalled, started, task
+
+TERM, KILL = signal.SIGTERM, signal.SIGKILL
+
+
+def test_tasks_start_when_what_they_come_after_is_ready() -> None:
+    history = History(task("chief", after={"ps": "ready"}), task("ps", ready=Ready("tcp")))
+    assert started(history.step()) == ["ps/0"]
+    assert started(history.step()) == []
+    history.state.observe_ready("ps/0", 1.0)
+    assert started(history.step()) == ["chief/0"]
+    assert history.step().start == []
+    assert history.state.phase == "running"
+
+
+def test_after_succeeded_waits_for_the_end() -> None:
+    history = History(task("chief", after={"fetch": "succeeded"}), task("fetch"))
+    assert started(history.step()) == ["fetch/0"]
+    assert started(history.step()) == []
+    history.ends("fetch/0")
+    assert started(history.step()) == ["chief/0"]
+
+
+def test_after_started_does_not_wait_for_ready() -> None:
+    history = History(task("chief", after={"ps": "started"}), task("ps", ready=Ready("tcp")))
+    history.step()
+    assert started(history.step()) == ["chief/0"]
+
+
+def test_chief_ends_well_and_services_are_stopped() -> None:
+    history = History(task("chief"), task("ps", service=True))
+    history.step()
+    history.ends("chief/0")
+    assert signalled(history.step()) == [("ps/0", TERM)]
+    history.ends("ps/0", None, TERM)
+    assert history.step().over
+    assert history.state.phase == "succeeded"
+    assert history.phases() == {"chief/0": "succeeded", "ps/0": "stopped"}
+    assert first_failure(history.state.deaths) is None
+
+
+def test_keep_leaves_the_services_up_until_down() -> None:
+    history = History(task("chief"), task("ps", service=True), keep=True)
+    history.step()
+    history.ends("chief/0")
+    assert history.step().signals == []
+    assert history.state.phase == "running"
+    assert history.state.outcome == "succeeded"
+    history.state.ask_stop("down", 5.0)
+    assert signalled(history.step(5.0)) == [("ps/0", TERM)]
+    history.ends("ps/0", 0)
+    history.step()
+    assert history.state.phase == "succeeded"
+
+
+def test_service_that_ends_by_itself_has_failed_even_with_code_0() -> None:
+    history = History(task("chief"), task("ps", service=True))
+    history.step()
+    history.ends("ps/0", 0)
+    assert signalled(history.step()) == [("chief/0", TERM)]
+    assert history.state.outcome == "failed"
+    assert history.state.reason == "ps/0 ended"
+
+
+def test_service_nobody_needs_does_not_end_the_cluster() -> None:
+    history = History(task("chief"), task("tensorboard", service=True, needed=False))
+    history.step()
+    history.ends("tensorboard/0", 1)
+    assert history.step().signals == []
+    history.ends("chief/0")
+    history.step()
+    assert history.step().over
+    assert history.state.phase == "succeeded"
+
+
+def test_worker_is_started_again_in_its_place_with_growing_pauses() -> None:
+    history = History(task("chief"), task("worker/0", restart=RETRY))
+    history.step(0.0)
+    history.ends("worker/0", None, KILL)
+    assert history.step(0.0).retried
+    assert started(history.step(0.9)) == []
+    assert started(history.step(1.0)) == ["worker/0"]
+    assert history.state.tasks["worker/0"].restarts == 1
+    history.step(1.0)
+    assert first_failure(history.state.deaths) is None, "it is in use again"
+    history.ends("worker/0", 1)
+    history.step(1.0)
+    assert started(history.step(2.9)) == []
+    assert started(history.step(3.0)) == ["worker/0"]
+    history.step()
+    history.ends("worker/0", 1)
+    history.step()
+    assert history.state.outcome == "failed"
+    assert history.state.reason == "worker/0 exited with code 1"
+
+
+def test_first_failure_and_its_consequences() -> None:
+    history = History(task("chief"), task("ps/0"), task("ps/1"), task("worker/0"))
+    history.step(0.0)
+    history.now = 1.0
+    history.ends("ps/1", None, KILL)
+    history.now = 1.5
+    history.ends("chief/0", 1)
+    history.step()
+    history.ends("worker/0", None, TERM)
+    history.ends("ps/0", None, TERM)
+    history.step()
+    first = first_failure(history.state.deaths)
+    assert first is not None
+    assert (first.task, first.time, first.words) == ("ps/1", 1.0, "was killed by SIGKILL")
+    assert [death.task for death in consequences(history.state.deaths)] == ["chief/0"]
+    assert history.phases()["worker/0"] == "stopped"
+
+
+def test_services_wait_for_the_others_but_not_for_ever() -> None:
+    history = History(task("chief"), task("ps", service=True), grace_s=10.0)
+    history.step(0.0)
+    history.state.ask_stop("down", 0.0)
+    assert signalled(history.step(0.0)) == [("chief/0", TERM)]
+    assert signalled(history.step(4.9)) == []
+    assert signalled(history.step(5.0)) == [("ps/0", TERM)]
+    assert signalled(history.step(10.0)) == [("chief/0", KILL), ("ps/0", KILL)]
+    assert signalled(history.step(11.0)) == []
+
+
+def test_services_end_at_once_when_the_others_have() -> None:
+    history = History(task("chief"), task("ps", service=True))
+    history.step()
+    history.state.ask_stop("down", 0.0)
+    history.step()
+    history.ends("chief/0", None, TERM)
+    assert signalled(history.step(0.1)) == [("ps/0", TERM)]
+
+
+def test_second_stop_kills_at_once() -> None:
+    history = History(task("chief"))
+    history.step()
+    history.state.ask_stop("Ctrl-C", 0.0)
+    history.step()
+    history.state.ask_stop("Ctrl-C", 0.5)
+    assert signalled(history.step(0.5)) == [("chief/0", KILL)]
+    history.ends("chief/0", None, KILL)
+    history.step()
+    assert history.state.phase == "stopped"
+
+
+def test_restart_on_request_keeps_place_and_does_not_use_up_retries() -> None:
+    history = History(task("chief"), task("worker/0", restart=RETRY))
+    history.step()
+    assert history.state.ask_restart("worker/0")
+    assert signalled(history.step()) == [("worker/0", TERM)]
+    assert signalled(history.step(9.0)) == []
+    assert signalled(history.step(10.0)) == [("worker/0", KILL)], "it did not end in its grace"
+    history.ends("worker/0", None, KILL)
+    assert started(history.step()) == ["worker/0"]
+    state = history.state.tasks["worker/0"]
+    assert (state.restarts, state.retries) == (1, 0)
+    assert first_failure(history.state.deaths) is None
+
+
+def test_restart_is_refused_once_the_run_is_ending() -> None:
+    history = History(task("chief"))
+    history.step()
+    history.state.ask_stop("down", 0.0)
+    assert not history.state.ask_restart("chief/0")
+
+
+def test_task_that_is_never_ready_is_ended_and_named() -> None:
+    history = History(task("chief"), task("ps", ready=Ready("tcp", timeout_s=5), service=True))
+    history.step()
+    history.state.observe_unready("ps/0", 5.0)
+    assert signalled(history.step(5.0)) == [("ps/0", TERM)]
+    history.ends("ps/0", None, TERM)
+    history.step()
+    assert history.state.reason == "ps/0 was not ready after 5 s"
+
+
+def test_command_that_cannot_start_is_not_tried_again() -> None:
+    history = History(task("chief", restart=RETRY))
+    history.state.observe_refused("chief/0", "nothing there", 0.0)
+    actions = history.step()
+    assert actions.retried == []
+    assert history.state.reason == "chief/0 nothing there"
+
+
+@pytest.mark.parametrize(("code", "outcome"), [(0, "succeeded"), (3, "failed")])
+def test_exit_code_of_the_decisive_job_decides(code: int, outcome: str) -> None:
+    history = History(task("a/0"), task("a/1"), success=("a",))
+    history.step()
+    history.ends("a/0", 0)
+    history.step()
+    assert history.state.outcome is None
+    history.ends("a/1", code)
+    history.step()
+    assert history.state.outcome == outcome
+
+
+def test_waiting_tasks_of_a_run_that_ends_are_stopped_not_failed() -> None:
+    history = History(task("chief"), task("late", after={"chief": "succeeded"}, needed=True))
+    history.step()
+    history.ends("chief/0", 1)
+    assert history.step().over
+    assert history.phases() == {"chief/0": "failed", "late/0": "stopped"}
