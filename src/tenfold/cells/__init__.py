@@ -1,0 +1,92 @@
+"""Places to run: one module a cell, and their table.
+
+A cell places tasks and nothing else: it starts them, signals them, tells when they end and
+whether they can be used. What to start when, and what an end means, is the supervisor's.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from tenfold.errors import UnavailableError
+from tenfold.plan import Plan, Task
+from tenfold.rundir import RunDirectory
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """Who else can reach the run's ports, and who ends its processes if the supervisor cannot.
+
+    Attributes:
+        kind: `namespace`, or `none` where the machine's network is shared.
+        words: the same for people, in a sentence.
+    """
+
+    kind: str
+    words: str
+
+
+ExitHandler = Callable[[str, int | None, int | None], None]
+"""Task name, exit code or None, signal or None; called once for each start."""
+
+DataHandler = Callable[[str, bytes], None]
+"""Task name, and bytes that it just wrote to its stdout or stderr."""
+
+
+class Cell(Protocol):
+    """The promise of a cell, for one run.
+
+    After `open` returns, every task can be started; after `close` returns, no process of the run
+    is left. A task is started again only after its exit was told.
+    """
+
+    async def open(self, on_lost: Callable[[str], None]) -> Protection:
+        """Prepare to start tasks; `on_lost` is told if the cell itself breaks later."""
+
+    async def start(self, task: Task) -> int:
+        """Start `task`; gives its pid on the host. Raises TenfoldError if it cannot."""
+
+    def signal(self, task: Task, number: int) -> None:
+        """Signal the task and what it started."""
+
+    async def is_ready(self, task: Task) -> bool:
+        """One try of `task.ready`, never longer than a second or two; False: not yet.
+
+        `log` readiness is not a cell's to tell.
+        """
+
+    def address(self, task: Task) -> str:
+        """`host:port` where the task's peers find it."""
+
+    def url(self, task: Task) -> str | None:
+        """Where people find the task's page from this machine, without its token."""
+
+    async def close(self) -> None:
+        """End everything and give back what `open` took."""
+
+
+_CELLS = {"local": "tenfold.cells.local:LocalCell"}
+
+NAMES = tuple(_CELLS)
+
+ISOLATION = ("auto", "namespace", "none")
+"""Whether a run gets a namespace of its own: where the machine allows it, surely, or never."""
+
+
+def cell(
+    plan: Plan, run: RunDirectory, on_exit: ExitHandler, on_data: DataHandler, isolation: str
+) -> Cell:
+    """The cell that `plan` names, for one run; raises UnavailableError if it is not here."""
+    if plan.cell not in _CELLS:
+        raise UnavailableError(
+            f"cell {plan.cell} is not available in this version of tenfold",
+            hint="available: " + ", ".join(NAMES),
+        )
+    module, _, name = _CELLS[plan.cell].partition(":")
+    made: Cell = getattr(importlib.import_module(module), name)(
+        plan, run, on_exit, on_data, isolation
+    )
+    return made

@@ -1,0 +1,223 @@
+"""The local cell: every task a process of this machine, in a namespace of the run's own.
+
+Owns ports, addresses, the relays to pages, and the launch server. Where the machine refuses a
+namespace, or `isolation` is `none`, tasks share the machine's network and ports are held.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shlex
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tenfold.cells import DataHandler, ExitHandler, Protection
+from tenfold.cells.ports import MAIN, Ports, choose
+from tenfold.cells.relay import Relay, connect
+from tenfold.errors import TenfoldError, UnavailableError
+from tenfold.frameworks import framework
+from tenfold.launch import namespace
+from tenfold.launch.capture import Capture
+from tenfold.launch.client import LaunchClient, Started
+from tenfold.launch.environment import task_environment
+from tenfold.plan import Plan, Task
+from tenfold.rendezvous import announce
+from tenfold.rundir import RunDirectory
+
+_PROBE_S = 2.0
+
+
+@dataclass(slots=True)
+class _Live:
+    started: Started
+    capture: Capture
+
+
+class LocalCell:
+    """See `tenfold.cells.Cell` for what each method promises."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        run: RunDirectory,
+        on_exit: ExitHandler,
+        on_data: DataHandler,
+        isolation: str,
+    ) -> None:
+        self._plan = plan
+        self._run = run
+        self._on_exit = on_exit
+        self._on_data = on_data
+        self._isolation = isolation
+        self._framework = framework(plan.framework)
+        self._live: dict[str, _Live] = {}
+        self._relays: list[Relay] = []
+        self._ports = Ports()
+        self._devnull = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+
+    async def open(self, on_lost: Callable[[str], None]) -> Protection:
+        """Hold the ports, start the launch server, open the relays."""
+        refusal = "asked for" if self._isolation == "none" else namespace.refusal()
+        if refusal and self._isolation == "namespace":
+            raise UnavailableError(
+                f"this machine gives a run no namespace of its own: {refusal}",
+                hint="--isolation auto goes without one",
+            )
+        self._ports = choose(self._plan, isolated=refusal is None)
+        self._addresses = self._by_job()
+        announce(self._run, {task.label: self.address(task) for task in self._plan.tasks})
+        self._client = LaunchClient(isolated=refusal is None)
+        await self._client.open(lambda: on_lost("the launch server ended"))
+        await self._open_relays()
+        return _protection(refusal)
+
+    def _by_job(self) -> dict[str, list[str]]:
+        addresses: dict[str, list[str]] = {}
+        for task in self._plan.tasks:
+            addresses.setdefault(task.job, []).append(self.address(task))
+        return addresses
+
+    async def _open_relays(self) -> None:
+        if not self._client.isolated:
+            return
+        for task in self._plan.tasks:
+            if task.publish and task.network == "cluster":
+                self._ports.release(task)
+                inside = self._ports.of[task.name][task.publish[0]]
+                relay = Relay(self._ports.outside[task.name], inside, self._client.socket)
+                await relay.open()
+                self._relays.append(relay)
+
+    def address(self, task: Task) -> str:
+        """Loopback, in whichever network the task is."""
+        return f"127.0.0.1:{self._ports.of[task.name][MAIN]}"
+
+    def url(self, task: Task) -> str | None:
+        """The page of a task that publishes a port."""
+        port = self._ports.outside.get(task.name)
+        return None if port is None else f"http://127.0.0.1:{port}/"
+
+    async def start(self, task: Task) -> int:
+        """Start the task's command, its output captured."""
+        command, environment, workdir = self._resolve(task)
+        if not self._framework_holds(task, environment):
+            self._ports.release(task)
+        directory = self._run.task(task.label)
+        capture = Capture(directory, lambda data: self._on_data(task.name, data))
+        try:
+            started = await self._client.spawn(
+                command,
+                environment,
+                workdir,
+                (self._devnull, *capture.write_ends),
+                lambda status: self._exited(task.name, status),
+                task.network,
+            )
+        except TenfoldError:
+            capture.close()
+            raise
+        capture.start()
+        self._live[task.name] = _Live(started, capture)
+        return started.pid
+
+    def _resolve(self, task: Task) -> tuple[tuple[str, ...], dict[str, str], Path]:
+        return task_environment(
+            self._plan,
+            task,
+            self._addresses,
+            self._ports.of[task.name],
+            self._run,
+            os.environ,
+        )
+
+    def _framework_holds(self, task: Task, environment: dict[str, str]) -> bool:
+        """Whether the task joins a port that is still held; its environment then says so."""
+        joins = self._framework.holds_ports()
+        member = self._framework.environment(task.job, task.index, self._addresses)
+        if self._client.isolated or not joins or not member:
+            return False
+        environment.update(joins)
+        return True
+
+    def _exited(self, name: str, status: int) -> None:
+        live = self._live.pop(name)
+        live.capture.close()
+        code = os.waitstatus_to_exitcode(status)
+        self._on_exit(name, code if code >= 0 else None, -code if code < 0 else None)
+
+    def signal(self, task: Task, number: int) -> None:
+        """Signal the task's process group."""
+        if live := self._live.get(task.name):
+            self._client.signal(live.started, number)
+
+    async def is_ready(self, task: Task) -> bool:
+        """Try the task's port, page or command once."""
+        ready = task.ready
+        if ready is None:
+            return True
+        try:
+            if ready.kind == "command":
+                return await self._run_probe(task, ready.target)
+            port = self._ports.of[task.name][ready.port or MAIN]
+            made = await connect(self._socket(task), port)
+            with made:
+                return ready.kind == "tcp" or await _get(made, ready.target)
+        except (OSError, TimeoutError, TenfoldError):
+            return False
+
+    def _socket(self, task: Task) -> socket.socket:
+        return self._client.socket() if task.network == "cluster" else socket.socket()
+
+    async def _run_probe(self, task: Task, command: str) -> bool:
+        _, environment, workdir = self._resolve(task)
+        ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        stdio = (self._devnull, self._devnull, self._devnull)
+        started = await self._client.spawn(
+            shlex.split(command), environment, workdir, stdio, ended.set_result, task.network
+        )
+        try:
+            return await asyncio.wait_for(asyncio.shield(ended), _PROBE_S) == 0
+        except TimeoutError:
+            self._client.signal(started, signal.SIGKILL)
+            await ended
+            return False
+
+    async def close(self) -> None:
+        """End every process of the run, then the relays and ports."""
+        if hasattr(self, "_client"):
+            await self._client.close()
+        for live in self._live.values():
+            live.capture.close()
+        self._live.clear()
+        for relay in self._relays:
+            await relay.close()
+        self._ports.close()
+        with contextlib.suppress(OSError):
+            os.close(self._devnull)
+
+
+async def _get(made: socket.socket, path: str) -> bool:
+    """Whether a GET of `path` is answered with a status below 400."""
+    loop = asyncio.get_running_loop()
+    request = f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode()
+    await asyncio.wait_for(loop.sock_sendall(made, request), _PROBE_S)
+    answer = await asyncio.wait_for(loop.sock_recv(made, 64), _PROBE_S)
+    status = answer.split(b" ", 2)[1:2]
+    return bool(status) and status[0].isdigit() and int(status[0]) < 400
+
+
+def _protection(refusal: str | None) -> Protection:
+    if refusal is None:
+        return Protection(
+            "namespace", "the run has a network and processes of its own; nobody outside reaches it"
+        )
+    return Protection(
+        "none",
+        f"no namespace ({refusal}): whoever reaches this machine can reach the tasks' ports, "
+        "and other users' programs on it can",
+    )

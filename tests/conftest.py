@@ -1,0 +1,70 @@
+"""What many tests need: a place for runs, and the certainty that nothing of them is left."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tenfold.api import Run
+from tenfold.launch import namespace
+from tenfold.rundir import RunDirectory, every
+
+ISOLATIONS = ("namespace", "none")
+
+
+def survivors(directory: Path) -> list[int]:
+    """Pids of processes that belong to a run below `directory`, as their environment says."""
+    wanted = f"TENFOLD_RUN_DIRECTORY={directory}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and entry.name != str(os.getpid()):
+            try:
+                environment = (entry / "environ").read_bytes()
+                gone = (entry / "stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+            except (OSError, IndexError):
+                continue
+            if wanted in environment and not gone:
+                found.append(int(entry.name))
+    return found
+
+
+def wait_for(condition: Callable[[], object], timeout_s: float = 30.0) -> None:
+    """Wait until `condition` holds; fails the test after `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def _ended(run: RunDirectory) -> bool:
+    deadline = time.monotonic() + 3
+    while run.alive() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not run.alive()
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Iterator[Path]:
+    """A place for runs. At the end none may be up, and no process may be left."""
+    place = (tmp_path / "runs").resolve()
+    yield place
+    left = [run for run in every(place) if not _ended(run)]
+    for run in left:
+        Run(run).stop(kill=True, timeout_s=20)
+    assert not left, "the test left runs up"
+    wait_for(lambda: not survivors(place), 5)
+
+
+@pytest.fixture(params=ISOLATIONS)
+def isolation(request: pytest.FixtureRequest) -> str:
+    """Both ways of the local cell. Fails loudly in CI where a namespace is not to be had."""
+    mode = str(request.param)
+    if mode == "namespace" and (refusal := namespace.refusal()):
+        if os.environ.get("CI"):
+            pytest.fail(f"no namespace on this CI machine: {refusal}")
+        pytest.skip(f"this machine refuses namespaces: {refusal}")
+    return mode
