@@ -1,0 +1,45 @@
+"""TensorBoard as a task: the run's event files, on loopback, behind a token.
+
+TensorBoard itself has no authentication; it is served here through its own program class, with
+a guard around its WSGI application. `python -m tenfold.services.tensorboard`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from tenfold.rundir import RunDirectory
+from tenfold.services.guard import Guard
+from tenfold.services.token import own_token
+
+
+def main() -> None:
+    """Serve until told to end."""
+    try:
+        from tensorboard import default, main_lib, program
+    except ImportError:
+        sys.exit("TensorBoard is not installed: pip install 'tenfold[tensorboard]'")
+    token = own_token()
+    port = os.environ["TENFOLD_PORT_HTTP"]
+
+    class GuardedServer(program.WerkzeugServer):  # type: ignore[misc]
+        """TensorBoard's own server, its application behind the guard."""
+
+        def __init__(self, wsgi_app: Any, flags: Any) -> None:
+            super().__init__(Guard(wsgi_app, token, f"tensorboard_{port}"), flags)
+
+    directory = RunDirectory(Path(os.environ["TENFOLD_RUN_DIRECTORY"])).shared("tensorboard")
+    main_lib.global_init()
+    board = program.TensorBoard(default.get_plugins(), server_class=GuardedServer)
+    board.configure(
+        ["tensorboard", "--logdir", str(directory), "--host", "127.0.0.1", "--port", port]
+    )
+    print(f"serving {directory} on 127.0.0.1:{port}", flush=True)
+    sys.exit(board.main())
+
+
+if __name__ == "__main__":
+    main()
