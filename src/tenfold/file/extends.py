@@ -1,0 +1,249 @@
+"""One mapping out of several files, and out of `--set`.
+
+Owns: following `extends`, its circles and missing files, what merging means, and `--set K=V`.
+Leaves to others: reading one file (`document`) and judging what comes out (`load`).
+
+Merging: mappings are merged key by key, lists and single values are replaced, null removes what is
+there; the later file wins. Every value keeps the place where it was written.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from tenfold.errors import Fault, InputError, Place, path_text, shown
+from tenfold.file.document import (
+    MAX_NODES,
+    Document,
+    Entry,
+    Items,
+    Node,
+    Scalar,
+    Table,
+    compose,
+    read_bytes,
+    read_document,
+)
+from tenfold.nearest import did_you_mean, nearest
+
+MAX_FILES = 20
+"""Most files that one cluster may be made of."""
+
+
+@dataclass(slots=True)
+class Merged:
+    """`root` is None if the main file cannot be used at all. `lines` are those of every file."""
+
+    root: Table | None
+    faults: list[Fault] = field(default_factory=list)
+    lines: dict[str, list[str]] = field(default_factory=dict)
+
+
+def read_merged(path: Path, shown_as: str) -> Merged:
+    """The file at `path` with all that it extends.
+
+    Raises InputError if `path` itself cannot be read; any other trouble is among the faults.
+    """
+    data = read_bytes(path, shown_as)
+    reader = _Reader()
+    root = reader.merged(read_document(data, shown_as), path, shown_as, [path.resolve()])
+    return Merged(root, reader.faults, reader.lines)
+
+
+def merge_bases(root: Table, directory: Path, shown_as: str) -> Merged:
+    """`root`, which Python code made, with the files that it extends."""
+    reader = _Reader()
+    path = directory / Path(shown_as).name
+    return Merged(reader.extended(root, path, shown_as, [path]), reader.faults, reader.lines)
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self.faults: list[Fault] = []
+        self.lines: dict[str, list[str]] = {}
+        self._done: dict[Path, Table | None] = {}
+        self._size = 0
+
+    def merged(
+        self, document: Document, path: Path, shown_as: str, open_files: list[Path]
+    ) -> Table | None:
+        self._size += document.size
+        self.lines[shown_as] = document.lines
+        self.faults += document.faults
+        if isinstance(document.root, Table):
+            return self.extended(document.root, path, shown_as, open_files)
+        if not document.faults:
+            self.faults.append(no_mapping(document, shown_as))
+        return None
+
+    def extended(self, root: Table, path: Path, shown_as: str, open_files: list[Path]) -> Table:
+        entry = root.entries.get("extends")
+        if entry is None:
+            return root
+        base = Table({}, root.place)
+        for position, name in enumerate(_names(entry.node)):
+            where = ("extends",) if isinstance(entry.node, Scalar) else ("extends", position)
+            inner = self._base(name, path_text(where), path, shown_as, open_files)
+            base = merge(base, inner) if inner else base
+        return merge(base, root)
+
+    def _base(
+        self, name: Scalar, where: str, path: Path, shown_as: str, open_files: list[Path]
+    ) -> Table | None:
+        fault = _unfit(name)
+        target = path.parent / name.text if not fault else path
+        resolved = target.resolve() if not fault else path
+        if resolved in open_files and not fault:
+            circle = [file.name for file in [*open_files[open_files.index(resolved) :], resolved]]
+            fault = f"files extend each other in a circle: {' → '.join(circle)}"
+        if resolved in self._done and not fault:
+            return self._done[resolved]
+        if len(self._done) >= MAX_FILES and not fault:
+            fault = f"a cluster may be made of at most {MAX_FILES} files"
+        if self._size > MAX_NODES and not fault:
+            fault = f"the files hold more than {MAX_NODES} values together"
+        if fault:
+            self.faults.append(Fault(name.place, where, fault))
+            return None
+        self._done[resolved] = None
+        display = os.path.normpath(Path(shown_as).parent / name.text)
+        try:
+            document = read_document(read_bytes(target, display), display)
+        except InputError as error:
+            hint = _nearest_file(target) or "the path counts from this file's directory"
+            self.faults.append(Fault(name.place, where, error.message, error.hint or hint))
+            return None
+        self._done[resolved] = self.merged(document, target, display, [*open_files, resolved])
+        return self._done[resolved]
+
+
+def no_mapping(document: Document, shown_as: str) -> Fault:
+    """The fault of a document that is no mapping."""
+    hint = "begin with these lines:\ncluster: my-cluster\njobs:\n  worker: {run: python train.py}"
+    if document.root is None or (isinstance(document.root, Scalar) and not document.root.text):
+        return Fault(Place(shown_as, 1, 1), "", "the file is empty", hint)
+    kind = "a list" if isinstance(document.root, Items) else "a single text"
+    return Fault(document.root.place, "", f"expected a mapping of keys, got {kind}", hint)
+
+
+def _names(node: Node) -> list[Scalar]:
+    """The files that `extends` names; what is no text is left to the judge of the whole."""
+    nodes = node.items if isinstance(node, Items) else (node,)
+    found = [item for item in nodes if isinstance(item, Scalar) and not item.broken]
+    return [item for item in found if isinstance(item.value, str)]
+
+
+def _unfit(name: Scalar) -> str | None:
+    if not name.text or "\0" in name.text or len(name.text) > 4096:
+        return "not the name of a file"
+    if "${" in name.text:
+        return "extends is read before vars, and cannot hold ${…}"
+    if name.text.endswith(".py"):
+        return "a YAML file cannot extend a Python file: loading it must run nothing"
+    return None
+
+
+def _nearest_file(target: Path) -> str | None:
+    try:
+        names = [entry.name for entry in list(target.parent.iterdir())[:1000]]
+    except (OSError, ValueError):
+        return None
+    return did_you_mean(target.name, names)
+
+
+def merge(base: Table, over: Table) -> Table:
+    """`base` with what `over` says in its place."""
+    entries = dict(base.entries)
+    for key, entry in over.entries.items():
+        old = entries.get(key)
+        if old is None:
+            entries[key] = entry
+        elif is_nothing(entry.node):
+            del entries[key]
+        elif isinstance(old.node, Table) and isinstance(entry.node, Table):
+            entries[key] = Entry(entry.key, merge(old.node, entry.node))
+        else:
+            entries[key] = entry
+    return Table(entries, over.place)
+
+
+def is_nothing(node: Node) -> bool:
+    """Whether the value is null (and not merely faulty)."""
+    return isinstance(node, Scalar) and node.value is None and not node.broken
+
+
+def assign(root: Table, settings: Iterable[str]) -> tuple[Table, list[Fault]]:
+    """`root` with every `KEY=VALUE` set, the later ones winning, and what is wrong with them."""
+    faults: list[Fault] = []
+    for setting in settings:
+        place = Place(f"--set {setting}" if len(setting) < 200 else f"--set {setting[:200]}…")
+        key, equals, text = setting.partition("=")
+        path = key.strip().split(".")
+        if not equals or not all(path):
+            hint = "as in --set jobs.worker.tasks=16 or --set vars.epochs=3"
+            faults.append(Fault(place, "", "expected KEY=VALUE", hint))
+            continue
+        problem = _unknown_name(root, path)
+        value = _set_value(text, place)
+        if isinstance(value, Fault):
+            faults.append(replace(value, path=path_text(path)))
+        elif problem:
+            faults.append(Fault(place, path_text(path), *problem))
+        else:
+            root = merge(root, _nested(path, value, place))
+    return root, faults
+
+
+def _set_value(text: str, place: Place) -> Node | Fault:
+    """The value as YAML; nothing at all is the empty text."""
+    if not text.strip():
+        return Scalar("", "", place)
+    document = compose(text, place.file)
+    if document.faults:
+        return replace(document.faults[0], place=place)
+    if document.root is None:
+        return Scalar(text, text, place)
+    return _placed(document.root, place)
+
+
+def _placed(node: Node, place: Place) -> Node:
+    """`node` with `place` for all its places: a command line has no lines."""
+    if isinstance(node, Table):
+        entries = {key: Entry(place, _placed(e.node, place)) for key, e in node.entries.items()}
+        return Table(entries, place)
+    if isinstance(node, Items):
+        return Items(tuple(_placed(item, place) for item in node.items), place)
+    return replace(node, place=place, inset=None)
+
+
+def _unknown_name(root: Table, path: Sequence[str]) -> tuple[str, str | None] | None:
+    """Names that `--set` must not make up: a typing error would be silent."""
+    if len(path) < 2 or (path[0], len(path)) == ("jobs", 2) or path[0] not in ("jobs", "vars"):
+        return None
+    known = root.entries.get(path[0])
+    names = list(known.node.entries) if known and isinstance(known.node, Table) else []
+    if path[1] in names:
+        return None
+    near = nearest(path[1], names)
+    kind = "job" if path[0] == "jobs" else "var"
+    hint = f"{kind}s here: {', '.join(names[:20])}" if names else f"the file has no {path[0]}"
+    return (
+        f"there is no {kind} {shown(path[1])}",
+        f"did you mean {path[0]}.{near}?" if near else hint,
+    )
+
+
+def _nested(path: Sequence[str], value: Node, place: Place) -> Table:
+    for key in reversed(path):
+        value = Table({key: Entry(place, value)}, place)
+    assert isinstance(value, Table)
+    return value
+
+
+def display_name(path: Path) -> str:
+    """The path as messages show it: without control characters, as it was typed otherwise."""
+    return re.sub(r"[\x00-\x1f\x7f]", "�", str(path))

@@ -1,0 +1,76 @@
+"""What libyaml says about text that is no YAML, in words for the person who wrote it.
+
+Owns: the message, the place and the hint of a syntax error. Leaves to others: everything about
+text that is YAML (`document`).
+"""
+
+from __future__ import annotations
+
+import re
+
+import yaml
+
+from tenfold.errors import Fault, Place
+
+_WORDS = (
+    # (what libyaml says, what we say, hint)
+    (
+        r"mapping values are not allowed",
+        "a second `: ` in one line",
+        'put a text that has ": " in it into quotes',
+    ),
+    (
+        r"cannot start any token",
+        "a character that cannot begin a value",
+        "indent with spaces, not tabs; quote a text that begins with @, ` or %",
+    ),
+    (
+        r"could not find expected ':'",
+        "a line that is neither `key: value` nor part of a text",
+        "is a `:` missing, or a quote not closed?",
+    ),
+    (
+        r"did not find expected key",
+        "this does not line up with the keys around it",
+        "give keys of one mapping the same indentation, and close what is open",
+    ),
+    (
+        r"did not find expected '-' indicator",
+        "this does not line up with the items of the list around it",
+        "give items of one list the same indentation",
+    ),
+    (r"unexpected end of stream", "the file ends inside a quoted text", "close the quote"),
+    (
+        r"did not find expected ',' or '[\]}]'",
+        "a list or mapping in brackets that is not closed here",
+        "close it with ] or }, or put a comma between its items",
+    ),
+    (r"expected node content|block sequence entries", "something else belongs here", None),
+)
+_UNQUOTED = re.compile(r"[\[{].*[^\"'$]\$\{")
+
+
+def syntax_fault(error: yaml.MarkedYAMLError, file: str, lines: list[str]) -> Fault:
+    """The fault that stands for `error` in `file`."""
+    mark = error.problem_mark or error.context_mark
+    place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
+    place = _inside(place, lines)
+    problem = (error.problem or "cannot be read").strip()
+    message, hint = next(
+        ((ours, hint) for theirs, ours, hint in _WORDS if re.search(theirs, problem)),
+        (problem, None),
+    )
+    line = lines[place.line - 1] if 0 < place.line <= len(lines) else ""
+    if _UNQUOTED.search(line):
+        hint = 'inside […] and {…} write "${…}" in quotes'
+    if error.context and error.context_mark:
+        message += f" ({error.context.strip()} that began in line {error.context_mark.line + 1})"
+    return Fault(place, "", f"is not YAML: {message}", hint)
+
+
+def _inside(place: Place, lines: list[str]) -> Place:
+    """A place after the last line, where truncated text ends, is the end of its last line."""
+    last = max((number for number, line in enumerate(lines, 1) if line.strip()), default=1)
+    if place.line <= last:
+        return place
+    return Place(place.file, last, len(lines[last - 1]) + 1)

@@ -1,0 +1,294 @@
+"""Cluster → Plan: what is true of every task.
+
+Owns: whose word counts (override, job, cluster, framework), the order of tasks, and the `${…}` that
+are known before anything runs. Pure, and the same for the same bytes; 100,000 tasks in seconds.
+Leaves to others: what a plan is and what only a placed task knows (`plans`).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tenfold.errors import InputError, shown
+from tenfold.file import from_cluster
+from tenfold.frameworks import JobDefaults, framework
+from tenfold.nearest import did_you_mean
+from tenfold.plans import Known, Plan, Ready, Restart, Task, known_values
+from tenfold.secrets import is_secret, maskable
+from tenfold.spec import CELLS
+from tenfold.template import fill, fill_some
+from tenfold.words import split
+
+if TYPE_CHECKING:
+    from tenfold.file import Loaded
+    from tenfold.spec import Cluster, Job, Override, Service
+
+FIRST_JOBS = ("chief", "master", "ps", "worker", "evaluator")
+"""Jobs in the order in which people look for them; others follow by name, services last."""
+
+
+def plan(
+    source: Loaded | Cluster, *, cell: str | None = None, directory: Path | None = None
+) -> Plan:
+    """The plan of a cluster.
+
+    Args:
+        source: what `load` gave, or a Cluster that Python code made; the latter is checked here.
+        cell: where it will run; None leaves that to the file, and then to `local`.
+        directory: what a Cluster's relative paths count from, the current directory if None.
+
+    Raises InputError if a Cluster has faults or there is no such cell. Reads and writes nothing.
+    """
+    cluster, file, where, masked = _unpack(source, directory)
+    cell = _known_cell(cell or cluster.cell or "local")
+    tasks: list[Task] = []
+    for job in sorted(cluster.jobs, key=_display_order):
+        tasks += _job_tasks(cluster, job, where, cell)
+    for job, service in (("tensorboard", cluster.tensorboard), ("jupyter", cluster.jupyter)):
+        if service is not None:
+            tasks.append(_service_task(job, service, where, cell))
+    hidden = {task.env[name] for task in tasks for name in task.secrets if name in task.env}
+    return Plan(
+        cluster=cluster.cluster,
+        framework=cluster.framework,
+        cell=cell,
+        directory=str(where),
+        tasks=tuple(tasks),
+        success=_success(cluster),
+        stop_grace_s=cluster.stop_grace,
+        file=file,
+        runs=None if cluster.runs is None else fill(cluster.runs, _nothing),
+        masked=maskable(masked | hidden),
+    )
+
+
+def _known_cell(cell: str) -> str:
+    if cell not in CELLS:
+        hint = did_you_mean(cell, CELLS) or f"cells: {', '.join(CELLS)}"
+        raise InputError(f"there is no cell {shown(cell)}", hint=hint)
+    return cell
+
+
+def _unpack(
+    source: Loaded | Cluster, directory: Path | None
+) -> tuple[Cluster, str | None, Path, frozenset[str]]:
+    """The cluster, its file, the directory its paths count from, and values never to be shown."""
+    if not isinstance(source.cluster, str):  # a Cluster's `cluster` is its name
+        file = None if source.file is None else str(source.file)
+        return source.cluster, file, source.directory, source.secrets
+
+    loaded = from_cluster(source, directory or Path.cwd())
+    return loaded.cluster, None, loaded.directory, loaded.secrets
+
+
+def _nothing(name: str) -> None:
+    """No name has a value here."""
+
+
+def _display_order(job: str) -> tuple[int, str]:
+    return (FIRST_JOBS.index(job) if job in FIRST_JOBS else len(FIRST_JOBS), job)
+
+
+def _success(cluster: Cluster) -> tuple[str, ...]:
+    if cluster.success is not None:
+        return cluster.success
+    jobs = sorted(cluster.jobs, key=_display_order)
+    return framework(cluster.framework).success_jobs(jobs)
+
+
+def _job_tasks(cluster: Cluster, name: str, directory: Path, cell: str) -> Iterator[Task]:
+    job = cluster.jobs[name]
+    defaults = framework(cluster.framework).job_defaults(name)
+    sizes = {other: spec.tasks for other, spec in cluster.jobs.items()}
+    plain = _task_of_job(cluster, name, defaults, directory, cell)
+    special = {index: item for key, item in job.overrides.items() for index in _indexes(key)}
+    changed: dict[int, Task] = {}
+    for index in range(job.tasks):
+        task = plain
+        if override := special.get(index):
+            key = id(override)
+            task = changed.get(key) or _overridden(plain, override, directory)
+            changed[key] = task
+        yield _numbered(task, index, sizes)
+
+
+def _task_of_job(
+    cluster: Cluster, name: str, defaults: JobDefaults, directory: Path, cell: str
+) -> Task:
+    """What all tasks of a job share, as its task 0."""
+    job = cluster.jobs[name]
+    env = dict(sorted((cluster.env | job.env).items()))
+    return Task(
+        job=name,
+        index=0,
+        command=_command(cluster, name, cell),
+        env=env,
+        secrets=tuple(key for key in env if key in job.secret or is_secret(key)),
+        workdir=_workdir(job.workdir, directory),
+        network=job.network,
+        ports={key: None if port == "auto" else port for key, port in sorted(job.ports.items())},
+        publish=job.publish,
+        cpu=job.resources.cpu,
+        memory=job.resources.memory,
+        gpu=job.resources.gpu,
+        after=dict(sorted(job.after.items())),
+        ready=_ready(job, defaults),
+        restart=_restart(job, defaults),
+        service=defaults.service or job.run is None,
+        needed=defaults.needed,
+        preload=job.preload,
+    )
+
+
+def _command(cluster: Cluster, name: str, cell: str) -> tuple[str, ...]:
+    run = cluster.jobs[name].run
+    if run is None:
+        return (_python(cell), *framework(cluster.framework).standard_server(name))
+    return split(run) if isinstance(run, str) else run
+
+
+def _python(cell: str) -> str:
+    """The interpreter that has tenfold: this one here, whatever is called python elsewhere."""
+    return sys.executable if cell == "local" else "python"
+
+
+def _workdir(workdir: str | None, directory: Path) -> str:
+    if workdir is None:
+        return str(directory).replace("${", "$${")
+    if workdir.startswith(("/", "${run.")):
+        return workdir
+    return f"{str(directory).replace('${', '$${')}/{workdir}"
+
+
+def _ready(job: Job, defaults: JobDefaults) -> Ready | None:
+    ready = job.ready
+    if ready is None:
+        return Ready("tcp") if defaults.ready or job.run is None else None
+    if ready.http is not None:
+        return Ready("http", ready.http, _named(ready.port), ready.timeout)
+    if ready.command is not None:
+        return Ready("command", ready.command, None, ready.timeout)
+    if ready.log is not None:
+        return Ready("log", ready.log, None, ready.timeout)
+    return Ready("tcp", "", _named(ready.tcp), ready.timeout)
+
+
+def _named(port: str | None) -> str | None:
+    return None if port == "main" else port
+
+
+def _restart(job: Job, defaults: JobDefaults) -> Restart:
+    if job.restart is None:
+        return Restart(defaults.restart, defaults.restart_limit)
+    return Restart(job.restart.policy, job.restart.limit, job.restart.backoff)
+
+
+def _indexes(key: str) -> range:
+    """The task indexes of an override's key, `3` or `2-5`."""
+    first, _, last = key.partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
+def _overridden(task: Task, override: Override, directory: Path) -> Task:
+    """`task` with what an override says in place of what its job says; env is merged."""
+    changes: dict[str, Any] = {}
+    if override.run is not None:
+        run = override.run
+        changes["command"] = split(run) if isinstance(run, str) else run
+    if override.env:
+        changes["env"] = dict(sorted((task.env | override.env).items()))
+        secrets = {key for key in changes["env"] if is_secret(key)} | set(task.secrets)
+        changes["secrets"] = tuple(sorted(secrets))
+    if override.workdir is not None:
+        changes["workdir"] = _workdir(override.workdir, directory)
+    if override.restart is not None:
+        given = override.restart
+        changes["restart"] = Restart(given.policy, given.limit, given.backoff)
+    if override.resources is not None:
+        for name in override.resources.model_fields_set:
+            changes[name] = getattr(override.resources, name)
+    return replace(task, **changes)
+
+
+def _numbered(task: Task, index: int, sizes: Mapping[str, int]) -> Task:
+    """`task` as number `index` of its job, with the `${…}` that a plan knows filled in."""
+    known = known_values(task, index, sizes)
+    return Task(
+        job=task.job,
+        index=index,
+        command=_fill_words(task.command, known),
+        env=_fill_values(task.env, known),
+        secrets=task.secrets,
+        workdir=fill_some(task.workdir, known),
+        network=task.network,
+        ports=task.ports,
+        publish=task.publish,
+        cpu=task.cpu,
+        memory=task.memory,
+        gpu=task.gpu,
+        after=task.after,
+        ready=task.ready and _fill_ready(task.ready, known),
+        restart=task.restart,
+        service=task.service,
+        needed=task.needed,
+        preload=task.preload,
+        address=task.address,
+    )
+
+
+def _fill_words(words: tuple[str, ...], known: Known) -> tuple[str, ...]:
+    if not any("${" in word for word in words):
+        return words
+    return tuple(fill_some(word, known) for word in words)
+
+
+def _fill_values(values: dict[str, str], known: Known) -> dict[str, str]:
+    if not any("${" in value for value in values.values()):
+        return values
+    return {name: fill_some(value, known) for name, value in values.items()}
+
+
+def _fill_ready(ready: Ready, known: Known) -> Ready:
+    if "${" not in ready.target:
+        return ready
+    return replace(ready, target=fill_some(ready.target, known))
+
+
+# The two jobs that `tensorboard: true` and `jupyter: true` stand for.
+
+
+@dataclass(frozen=True, slots=True)
+class _ServiceJob:
+    module: str
+    network: Literal["cluster", "host"]
+    ready: Ready
+
+
+_SERVICE_JOBS = {
+    # TensorBoard reads files only, so it stays outside the run's network.
+    "tensorboard": _ServiceJob("tenfold.services.tensorboard", "host", Ready("tcp", port="http")),
+    # Notebooks talk to the tasks.
+    "jupyter": _ServiceJob("tenfold.services.jupyter", "cluster", Ready("tcp", port="http")),
+}
+
+
+def _service_task(name: str, service: Service, directory: Path, cell: str) -> Task:
+    job = _SERVICE_JOBS[name]
+    return Task(
+        job=name,
+        index=0,
+        command=(_python(cell), "-m", job.module),
+        workdir=_workdir(None, directory),
+        network=job.network,
+        ports={"http": service.port},
+        publish=("http",),
+        ready=job.ready,
+        restart=Restart("on-failure"),
+        service=True,
+        needed=False,
+        preload=(),
+    )

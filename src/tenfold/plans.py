@@ -1,0 +1,304 @@
+"""A cluster, fully resolved: every task with its command, environment and order of start.
+
+Owns: `Plan` and `Task`, their JSON form, and `bind`, which fills in what only a placed task knows.
+Leaves to others: making a plan out of a Cluster (`planner`), addresses and ports that only a cell
+knows (they are None here), starting anything, and judging the file (`load`, `check`).
+
+Nothing here imports pydantic: the supervisor reads plans, and it has to start fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal
+
+from tenfold.errors import InputError
+from tenfold.secrets import HIDDEN, hide
+from tenfold.template import fill
+
+Condition = Literal["started", "ready", "succeeded"]
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """How to tell that a task can be used.
+
+    `target` is nothing for tcp, the path for http, the command line for command, the pattern for
+    log. `port` names one of the task's ports; None is the one its peers know.
+    """
+
+    kind: Literal["tcp", "http", "command", "log"]
+    target: str = ""
+    port: str | None = None
+    timeout_s: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """When a task is started again, at most `limit` times in a run, `backoff_s` after its end."""
+
+    policy: Literal["never", "on-failure", "always"] = "never"
+    limit: int = 3
+    backoff_s: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One process of a job.
+
+    Texts of `command`, `env`, `workdir` and `ready` may hold `${…}` that `bind` fills in. `ports`
+    maps names to numbers, None for any free one. `memory` is in bytes. `publish` names the ports
+    whose page people open. A `service` never ends by itself; without a task that is `needed` the
+    cluster cannot go on. `preload` is what the launch server imports before it forks the task;
+    None leaves that to the framework.
+    """
+
+    job: str
+    index: int
+    command: tuple[str, ...]
+    env: dict[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    workdir: str = "."
+    network: Literal["cluster", "host"] = "cluster"
+    ports: dict[str, int | None] = field(default_factory=dict)
+    publish: tuple[str, ...] = ()
+    cpu: float | None = None
+    memory: int | None = None
+    gpu: int = 0
+    after: dict[str, Condition] = field(default_factory=dict)
+    ready: Ready | None = None
+    restart: Restart = Restart()
+    service: bool = False
+    needed: bool = True
+    preload: tuple[str, ...] | None = None
+    address: str | None = None
+
+    @property
+    def name(self) -> str:
+        """As people write it: `worker/3`."""
+        return f"{self.job}/{self.index}"
+
+    @property
+    def label(self) -> str:
+        """The same, fit for host and file names: `worker-3`."""
+        return f"{self.job}-{self.index}"
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What a task is really started with: no `${…}` is left in it."""
+
+    command: tuple[str, ...]
+    env: dict[str, str]
+    workdir: str
+    ready: Ready | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What `up` would do. `tasks` are in display order, each job's by index.
+
+    `success` are the jobs whose tasks must all end well. `directory` is where the cluster file is;
+    `runs` where runs are kept, None for the usual place. `masked` are texts that no output shows
+    (values of secrets); they are never written to JSON that hides secrets.
+    """
+
+    cluster: str
+    framework: str
+    cell: str
+    directory: str
+    tasks: tuple[Task, ...]
+    success: tuple[str, ...]
+    stop_grace_s: float = 10.0
+    file: str | None = None
+    runs: str | None = None
+    masked: frozenset[str] = field(default=frozenset(), repr=False)
+    version: int = VERSION
+
+    def jobs(self) -> dict[str, tuple[Task, ...]]:
+        """Tasks by job, in display order."""
+        grouped: dict[str, list[Task]] = {}
+        for task in self.tasks:
+            grouped.setdefault(task.job, []).append(task)
+        return {job: tuple(tasks) for job, tasks in grouped.items()}
+
+    def task(self, name: str) -> Task:
+        """The task called `worker/3` or `worker-3`. Raises InputError for any other name."""
+        for task in self.tasks:
+            if name in (task.name, task.label):
+                return task
+        raise InputError(f"there is no task {name} in {self.cluster}")
+
+    def stages(self) -> list[list[str]]:
+        """Jobs in their order of start: those of a stage wait only for jobs of stages before it."""
+        waits = {job: set(tasks[0].after) for job, tasks in self.jobs().items()}
+        stages: list[list[str]] = []
+        while waits:
+            stage = [job for job, needed in waits.items() if not needed & waits.keys()]
+            if not stage:
+                raise InputError(f"jobs wait for each other: {', '.join(waits)}")
+            stages.append(stage)
+            waits = {job: needed for job, needed in waits.items() if job not in stage}
+        return stages
+
+    def to_json(self, *, hide_secrets: bool = True) -> dict[str, Any]:
+        """The shape of `plan --json`. What is hidden stays hidden after `from_json`."""
+        masked = self.masked if hide_secrets else frozenset()
+        return {
+            "version": self.version,
+            "cluster": self.cluster,
+            "framework": self.framework,
+            "cell": self.cell,
+            "file": self.file,
+            "directory": self.directory,
+            "runs": self.runs,
+            "success": list(self.success),
+            "stop_grace_s": self.stop_grace_s,
+            "tasks": [_task_json(task, hide_secrets, masked) for task in self.tasks],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Plan:
+        """The plan of `to_json`. Unknown fields are left out; InputError if one is missing."""
+        try:
+            if data["version"] != VERSION:
+                raise InputError(f"plan version {data['version']} is not one this tenfold reads")
+            known = {name: data[name] for name in _PLAN_FIELDS if name in data}
+            known["tasks"] = tuple(_task(item) for item in data["tasks"])
+            known["success"] = tuple(data["success"])
+            return cls(**known)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError("this is not a plan of tenfold's", cause=error) from error
+
+
+_PLAN_FIELDS = tuple(item.name for item in fields(Plan) if item.name != "masked")
+_TASK_FIELDS = tuple(item.name for item in fields(Task))
+
+
+def _task_json(task: Task, hide_secrets: bool, masked: frozenset[str]) -> dict[str, Any]:
+    env = task.env
+    command = list(task.command)
+    if hide_secrets:
+        env = {name: HIDDEN if name in task.secrets else value for name, value in env.items()}
+    if masked:
+        env = {name: hide(value, masked) for name, value in env.items()}
+        command = [hide(word, masked) for word in command]
+    return {
+        "task": task.name,
+        "job": task.job,
+        "index": task.index,
+        "command": command,
+        "env": env,
+        "address": task.address,
+        "after": task.after,
+        "workdir": task.workdir,
+        "network": task.network,
+        "ports": task.ports,
+        "publish": list(task.publish),
+        "cpu": task.cpu,
+        "memory": task.memory,
+        "gpu": task.gpu,
+        "ready": asdict(task.ready) if task.ready else None,
+        "restart": asdict(task.restart),
+        "service": task.service,
+        "needed": task.needed,
+        "preload": None if task.preload is None else list(task.preload),
+        "secrets": list(task.secrets),
+    }
+
+
+def _task(data: Mapping[str, Any]) -> Task:
+    known = {name: data[name] for name in _TASK_FIELDS if name in data}
+    for name in ("command", "secrets", "publish", "preload"):
+        if known.get(name) is not None:
+            known[name] = tuple(known[name])
+    for name in ("env", "after", "ports"):
+        known[name] = dict(known.get(name, {}))
+    known["ready"] = Ready(**known["ready"]) if known.get("ready") else None
+    known["restart"] = Restart(**known.get("restart", {}))
+    return Task(**known)
+
+
+Known = Callable[[str], str | None]
+
+
+def known_values(task: Task, index: int, sizes: Mapping[str, int]) -> Known:
+    """What a plan knows of late names, for task `index` of `task`'s job; None for the rest."""
+
+    def value(name: str) -> str | None:
+        match name.split("."):
+            case ["task", "job"]:
+                return task.job
+            case ["task", "index"]:
+                return str(index)
+            case ["task", "name"]:
+                return f"{task.job}/{index}"
+            case ["task", "label"]:
+                return f"{task.job}-{index}"
+            case ["task", "ports", port] if task.ports.get(port) is not None:
+                return str(task.ports[port])
+            case ["jobs", job, "tasks"]:
+                return str(sizes[job]) if job in sizes else None
+        return None
+
+    return value
+
+
+def bind(
+    task: Task,
+    *,
+    addresses: Mapping[str, Sequence[str]],
+    run_directory: str,
+    ports: Mapping[str, int],
+) -> Bound:
+    """`task` with every `${…}` filled in.
+
+    Args:
+        addresses: `host:port` of every task, by job, in the order of the index.
+        run_directory: absolute path.
+        ports: the task's own, by name.
+
+    Raises InputError if a name has no value (a port that was not given, say).
+    """
+
+    def value(name: str) -> str:
+        found = _late_value(name, task, addresses, run_directory, ports)
+        if found is None:
+            raise InputError(f"{task.name}: ${{{name}}} has no value here")
+        return found
+
+    ready = task.ready
+    if ready is not None and "${" in ready.target:
+        ready = replace(ready, target=fill(ready.target, value))
+    return Bound(
+        command=tuple(fill(word, value) for word in task.command),
+        env={name: fill(text, value) for name, text in task.env.items()},
+        workdir=fill(task.workdir, value),
+        ready=ready,
+    )
+
+
+def _late_value(
+    name: str,
+    task: Task,
+    addresses: Mapping[str, Sequence[str]],
+    run_directory: str,
+    ports: Mapping[str, int],
+) -> str | None:
+    match name.split("."):
+        case ["task", "address"]:
+            own = addresses.get(task.job, ())
+            return own[task.index] if task.index < len(own) else task.address
+        case ["task", "ports", port] if port in ports:
+            return str(ports[port])
+        case ["jobs", job, "addresses"] if job in addresses:
+            return ",".join(addresses[job])
+        case ["run", "directory"]:
+            return run_directory
+        case ["run", ("tensorboard" | "checkpoints" | "results") as kind]:
+            return f"{run_directory}/{kind}"
+    sizes = {job: len(each) for job, each in addresses.items()}
+    return known_values(task, task.index, sizes)(name)

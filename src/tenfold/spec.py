@@ -1,0 +1,325 @@
+"""What a cluster file can say: `Cluster`, `Job`, `Resources` and what they are made of.
+
+Owns: names, types, limits and defaults of every key, and their descriptions, of which the JSON
+Schema and docs/file.md are made. Leaves to others: times, sizes and names (`units`), reading files
+and places (`document`, `load`), `${…}` (`interpolate`), what concerns several keys at once
+(`check`), and what a missing value means to a framework (`plan`).
+
+Every text here is a template: `${` in a literal text is written `$${`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    model_validator,
+)
+
+from tenfold.errors import shown
+from tenfold.units import (
+    ClusterName,
+    Duration,
+    EnvName,
+    EnvValue,
+    JobName,
+    Memory,
+    Port,
+    PortName,
+    Text,
+    wrong,
+)
+
+MAX_TASKS = 100_000
+"""Most tasks that one job, and one cluster, may have."""
+
+MAIN_PORT = "main"
+"""The name of the port that a task's peers know; every task has it without asking."""
+
+CELLS = ("local", "docker", "slurm", "kubernetes", "ray")
+
+Command = Text | Annotated[tuple[Text, ...], Field(min_length=1)]
+Condition = Literal["started", "ready", "succeeded"]
+Policy = Literal["never", "on-failure", "always"]
+Scalar = StrictBool | StrictInt | StrictFloat | Text
+
+
+class _Part(BaseModel):
+    """What all parts of a cluster file share: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+def _as_list(value: object) -> object:
+    """One name may stand for the list of it."""
+    return [value] if isinstance(value, str) else value
+
+
+def _each_once(values: tuple[str, ...]) -> tuple[str, ...]:
+    seen: set[str] = set()
+    for value in values:
+        if value in seen:
+            raise wrong(f"every name once ({shown(value)} is there twice)")
+        seen.add(value)
+    return values
+
+
+def _conditions(value: object) -> object:
+    """A list of jobs means that each has to be ready."""
+    if isinstance(value, str):
+        return {value: "ready"}
+    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+        return dict.fromkeys(value, "ready")
+    return value
+
+
+def _restart(value: object) -> object:
+    return {"policy": value} if isinstance(value, str) else value
+
+
+def _ready(value: object) -> object:
+    return {"tcp": MAIN_PORT} if value == "tcp" else value
+
+
+def _service(value: object) -> object:
+    """`true` is a service with nothing said about it, `false` is none."""
+    if value is True:
+        return {}
+    return None if value is False else value
+
+
+def _preload(value: object) -> object:
+    if value == "none":
+        return []
+    return [value] if isinstance(value, str) else value
+
+
+Names = Annotated[
+    tuple[Text, ...],
+    AfterValidator(_each_once),
+    BeforeValidator(_as_list, json_schema_input_type=Text | list[Text]),
+]
+JobNames = Annotated[
+    tuple[JobName, ...],
+    Field(min_length=1),
+    AfterValidator(_each_once),
+    BeforeValidator(_as_list, json_schema_input_type=JobName | list[JobName]),
+]
+
+
+class Resources(_Part):
+    """What one task needs."""
+
+    cpu: Annotated[float, Field(gt=0, le=10_000, strict=True, allow_inf_nan=False)] | None = None
+    """Processor cores, whole or in parts (0.5)."""
+
+    memory: Memory | None = None
+    """Memory, as 2GiB or 512MiB (K, M, G, T are powers of 1000; Ki, Mi, Gi, Ti of 1024)."""
+
+    gpu: Annotated[StrictInt, Field(ge=0, le=1024)] = 0
+    """Whole GPUs."""
+
+
+class Restart(_Part):
+    """When a task that has ended is started again in its place."""
+
+    policy: Policy
+    """`never`, `on-failure` (a bad exit or a signal), or `always`."""
+
+    limit: Annotated[StrictInt, Field(ge=0, le=1_000_000)] = 3
+    """Most restarts of one task in a run."""
+
+    backoff: Duration = 1.0
+    """Wait before a restart; it doubles each time."""
+
+
+class Ready(_Part):
+    """How to tell that a task can be used: exactly one of tcp, http, command and log."""
+
+    tcp: PortName | None = None
+    """A port (by name) that accepts connections; `main` is the one the task's peers know."""
+
+    http: Annotated[Text, Field(pattern="^/")] | None = None
+    """A path that answers with a status below 400."""
+
+    port: PortName | None = None
+    """For http: which port, by name; the main one if not said."""
+
+    command: Text | None = None
+    """A command that ends with 0."""
+
+    log: Annotated[Text, Field(max_length=1000)] | None = None
+    """A regular expression that a line of the task's output matches."""
+
+    timeout: Duration = 120.0
+    """How long that may take before the task counts as failed."""
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Ready:
+        given = [kind for kind in ("tcp", "http", "command", "log") if getattr(self, kind)]
+        if len(given) != 1:
+            raise wrong("exactly one of tcp, http, command and log")
+        if self.port is not None and self.http is None:
+            raise wrong("`port` only together with http", "name the port itself: {tcp: NAME}")
+        return self
+
+
+RestartValue = Annotated[
+    Restart, BeforeValidator(_restart, json_schema_input_type=Policy | Restart)
+]
+Preload = Annotated[
+    tuple[Text, ...], BeforeValidator(_preload, json_schema_input_type=Text | list[Text])
+]
+
+
+class Override(_Part):
+    """What is different for some tasks of a job."""
+
+    run: Command | None = None
+    """Another command."""
+
+    env: dict[EnvName, EnvValue] = {}
+    """More variables, or other values."""
+
+    resources: Resources | None = None
+    """Other needs; what is not named stays as the job has it."""
+
+    restart: RestartValue | None = None
+    """Another restart rule."""
+
+    workdir: Text | None = None
+    """Another working directory."""
+
+
+class Job(_Part):
+    """A role in the cluster, and how many tasks play it."""
+
+    run: Command | None = None
+    """The command of each task: a line split at spaces (quotes as in a shell, but no shell runs),
+    or a list of words. Without it the framework's standard server runs."""
+
+    tasks: Annotated[StrictInt, Field(ge=1, le=MAX_TASKS)] = 1
+    """How many tasks."""
+
+    resources: Resources = Resources()
+    """What each task needs."""
+
+    env: dict[EnvName, EnvValue] = {}
+    """Environment variables; values reach the task exactly as they are written."""
+
+    secret: Names = ()
+    """Names of variables whose values no output shows. Names that end in TOKEN, KEY, PASSWORD or
+    SECRET are hidden without being listed."""
+
+    restart: RestartValue | None = None
+    """When a task that has ended is started again; the framework knows what each job survives."""
+
+    after: Annotated[
+        dict[JobName, Condition],
+        BeforeValidator(
+            _conditions,
+            json_schema_input_type=JobName | list[JobName] | dict[JobName, Condition],
+        ),
+    ] = {}
+    """Jobs that have to be `started`, `ready` or `succeeded` before this one starts. A list of
+    names means `ready`."""
+
+    ready: (
+        Annotated[Ready, BeforeValidator(_ready, json_schema_input_type=Literal["tcp"] | Ready)]
+        | None
+    ) = None
+    """How to tell that a task can be used; `tcp` is short for its main port."""
+
+    ports: dict[PortName, Port | Literal["auto"]] = {}
+    """Ports beyond the main one, by name: a number, or `auto` for any free one."""
+
+    publish: Names = ()
+    """Names of ports that people open: they can be reached on this machine's loopback address,
+    and from nowhere else. All other ports belong to the cluster alone."""
+
+    workdir: Text | None = None
+    """Working directory, relative to the file's; the file's own if not said."""
+
+    network: Literal["cluster", "host"] = "cluster"
+    """`cluster`: the run's own network, closed to the outside. `host`: the machine's, for a task
+    that needs the internet."""
+
+    preload: Preload | None = None
+    """Modules imported once and shared by all Python tasks; `none` for a fresh interpreter. The
+    framework's own modules if not said."""
+
+    overrides: dict[Annotated[str, Field(pattern=r"^[0-9]{1,6}(-[0-9]{1,6})?$")], Override] = {}
+    """What is different for single tasks, by index (`0`) or range (`2-5`)."""
+
+
+class Service(_Part):
+    """A page that tenfold runs beside the cluster."""
+
+    port: Port | None = None
+    """Its port on this machine; the usual one or the next free one if not said."""
+
+
+ServiceValue = Annotated[
+    Service | None, BeforeValidator(_service, json_schema_input_type=StrictBool | Service)
+]
+
+
+class Cluster(_Part):
+    """One application: the jobs that run together."""
+
+    cluster: ClusterName
+    """Its name: lower-case letters, digits and -, at most 63."""
+
+    framework: Literal["tensorflow", "torch", "jax", "none"] = "none"
+    """How tasks learn of each other."""
+
+    cell: Literal["local", "docker", "slurm", "kubernetes", "ray"] | None = None
+    """Where it runs, unless `--on` says otherwise; `local` if nobody does."""
+
+    jobs: Annotated[dict[JobName, Job], Field(min_length=1)]
+    """The jobs, by name."""
+
+    env: dict[EnvName, EnvValue] = {}
+    """Environment variables of every task."""
+
+    vars: dict[
+        Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$", max_length=100)],
+        Scalar | tuple[Scalar, ...],
+    ] = {}
+    """Values to use as `${NAME}` anywhere in the file; `--set vars.NAME=VALUE` replaces them."""
+
+    tensorboard: ServiceValue = None
+    """Run TensorBoard on the run's summaries."""
+
+    jupyter: ServiceValue = None
+    """Run Jupyter inside the cluster."""
+
+    success: JobNames | None = None
+    """Jobs whose tasks must all end well for the cluster to have succeeded. The framework knows:
+    the chief if there is one, else all jobs that end by themselves."""
+
+    stop_grace: Duration = 10.0
+    """Time between the request to stop and the kill."""
+
+    runs: Text | None = None
+    """Where runs are kept; `.tenfold/runs` if nobody says otherwise."""
+
+    extends: Names = ()
+    """A file, or files, that this one builds on, relative to it. Mappings are merged, later files
+    win; lists and single values are replaced; null removes."""
+
+    cells: dict[Literal["local", "docker", "slurm", "kubernetes", "ray"], dict[str, Any]] = {}
+    """Settings of single cells, by the cell's name."""
+
+
+def dumped(cluster: Cluster) -> dict[str, Any]:
+    """What a file that says the same holds, without what has its default value."""
+    return cluster.model_dump(mode="json", exclude_defaults=True)

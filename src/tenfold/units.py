@@ -1,0 +1,146 @@
+"""The values that a cluster file writes with a rule of their own: times, sizes, names, texts.
+
+Owns: reading each from what a user wrote, its limits, its JSON Schema, and the words when it is
+wrong. Leaves to others: which key takes which (`spec`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field, StrictInt, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+MAX_TEXT = 128 * 1024 - 1
+"""Linux hands a process no single argument or variable that is longer (MAX_ARG_STRLEN)."""
+
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(?:[0-9]{1,12}(?:\.[0-9]{1,9})?(?:ms|s|m|h|d)){1,5}")
+_DURATION_PART = re.compile(r"([0-9.]+)(ms|s|m|h|d)")
+_LONGEST_S = 366 * 86400.0
+
+_BYTES = {"": 1} | {
+    f"{letter}{suffix}": factor**power
+    for power, letter in enumerate("KMGT", start=1)
+    for suffix, factor in (("iB", 1024), ("i", 1024), ("B", 1000), ("", 1000))
+}
+_MEMORY = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?) ?([KMGT]i?B?|)")
+_MOST_BYTES = 1 << 60
+
+_DNS_PATTERN = "[a-z]([a-z0-9-]*[a-z0-9])?"
+_ENV_PATTERN = "[A-Za-z_][A-Za-z0-9_]*"
+
+
+def wrong(expected: str, hint: str | None = None) -> PydanticCustomError:
+    """A validation error that is told as `expected …, got …`, with `hint` below it."""
+    context = {"expected": expected} | ({"hint": hint} if hint else {})
+    return PydanticCustomError("tenfold", "expected {expected}", context)
+
+
+def duration(value: object) -> float:
+    """Seconds of `10s`, `1m30s`, `500ms`, or of a bare number of seconds."""
+    if isinstance(value, str) and _DURATION.fullmatch(value):
+        value = sum(float(n) * _SECONDS[unit] for n, unit in _DURATION_PART.findall(value))
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise wrong("a time such as 10s, 500ms or 1m30s")
+    if not 0 <= value <= _LONGEST_S:
+        raise wrong("a time between 0s and 366d")
+    return float(value)
+
+
+def memory(value: object) -> int:
+    """Bytes of `2GiB`, `512MiB`, `2Gi`, `1.5GB`, or of a bare number of bytes."""
+    if isinstance(value, str) and (match := _MEMORY.fullmatch(value)):
+        value = int(float(match[1]) * _BYTES[match[2]])
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise wrong("a size such as 2GiB or 512MiB", _size_hint(value))
+    if not 0 < value <= _MOST_BYTES:
+        raise wrong("a size of 1 byte to 1048576TiB")
+    return value
+
+
+def _size_hint(value: object) -> str | None:
+    if not isinstance(value, str):
+        return None
+    match = re.fullmatch(r"(\d{1,18}(?:\.\d{1,9})?)\s*([kmgt])i?b?", value.strip(), re.IGNORECASE)
+    return f"write {match[1]}{match[2].upper()}iB" if match else None
+
+
+def _dns_name(kind: str, most: int) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        if len(value) <= most and re.fullmatch(_DNS_PATTERN, value):
+            return value
+        slug = re.sub(r"[^a-z0-9]+", "-", value[:200].lower()).lstrip("-0123456789")[:most]
+        slug = slug.strip("-")
+        rule = f"{kind} of at most {most} lower-case letters, digits and -, a letter first"
+        raise wrong(rule, f"write {slug}" if slug else None)
+
+    return check
+
+
+def _env_name(value: str) -> str:
+    if len(value) <= 255 and re.fullmatch(_ENV_PATTERN, value):
+        return value
+    raise wrong("a variable's name of letters, digits and _, no digit first")
+
+
+def _text(value: str) -> str:
+    if len(value.encode("utf-8", "surrogatepass")) > MAX_TEXT:
+        raise wrong(f"text of at most {MAX_TEXT} bytes")
+    if "\0" in value:
+        raise wrong("text without NUL characters")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise wrong("text that can be written in UTF-8") from None
+    return value
+
+
+def _text_of_number(value: object) -> object:
+    """Python code may give a variable as a number; a file's text arrives as it was written."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    return value
+
+
+def _name_schema(most: int, pattern: str = _DNS_PATTERN) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$", "maxLength": most})
+
+
+ClusterName = Annotated[str, AfterValidator(_dns_name("a name", 63)), _name_schema(63)]
+JobName = Annotated[str, AfterValidator(_dns_name("a job name", 40)), _name_schema(40)]
+PortName = Annotated[str, AfterValidator(_dns_name("a port name", 15)), _name_schema(15)]
+EnvName = Annotated[str, AfterValidator(_env_name), _name_schema(255, _ENV_PATTERN)]
+Text = Annotated[str, AfterValidator(_text)]
+EnvValue = Annotated[
+    Text,
+    BeforeValidator(_text_of_number),
+    WithJsonSchema({"type": ["string", "number", "boolean"]}),
+]
+Duration = Annotated[
+    float,
+    BeforeValidator(duration),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$"},
+                {"type": "number", "minimum": 0},
+            ]
+        }
+    ),
+]
+Memory = Annotated[
+    int,
+    BeforeValidator(memory),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?([KMGT]i?B?)?$"},
+                {"type": "integer", "minimum": 1},
+            ]
+        }
+    ),
+]
+Port = Annotated[StrictInt, Field(ge=1, le=65535)]

@@ -1,0 +1,36 @@
+"""Which values are secrets, and how they are hidden."""
+
+from __future__ import annotations
+
+import pytest
+
+from tenfold.secrets import blot, hide, is_secret, maskable
+
+
+@pytest.mark.parametrize("name", ["TOKEN", "WANDB_API_KEY", "hub_token", "DB_PASSWORD", "A_SECRET"])
+def test_names_of_secrets(name: str) -> None:
+    assert is_secret(name)
+
+
+@pytest.mark.parametrize("name", ["KEYS", "TOKENIZER", "MONKEY", "PASSWORD_FILE", ""])
+def test_other_names(name: str) -> None:
+    assert not is_secret(name)
+
+
+def test_hiding_takes_the_longest_first() -> None:
+    assert hide("a=secret1 b=secret", ["secret", "secret1"]) == "a=*** b=***"
+    assert maskable(["1", "geheim"]) == {"geheim"}
+
+
+@pytest.mark.parametrize(
+    ("line", "blotted"),
+    [
+        ("env: {API_KEY: hush, A: b}", "env: {API_KEY: ****, A: b}"),
+        ('  TOKEN: "a b, c"  # x', "  TOKEN: ********  # x"),
+        ("  hub_password: 'it''s'", "  hub_password: *******"),
+        ("  API_KEY: ${env.KEY}", "  API_KEY: ${env.KEY}"),
+        ("tasks: 3", "tasks: 3"),
+    ],
+)
+def test_lines_keep_their_columns(line: str, blotted: str) -> None:
+    assert blot(line) == blotted
