@@ -16,7 +16,7 @@ from tenfold.api import Run, up
 from tenfold.errors import UnavailableError
 from tenfold.launch import namespace
 from tenfold.logs import last_lines
-from tenfold.plan import Ready, Restart
+from tenfold.plans import Plan, Ready, Restart
 from tenfold.rundir import read_events
 from tests.conftest import survivors, wait_for
 from tests.plans import listener, plan_of, shell
@@ -160,7 +160,7 @@ def test_restart_on_request(runs: Path, isolation: str) -> None:
 
 
 def test_command_that_does_not_exist_fails_the_run_and_is_named(runs: Path, isolation: str) -> None:
-    from tenfold.plan import Task
+    from tenfold.plans import Task
 
     nothing = Task(job="chief", index=0, command=("no-such-program",), workdir="/tmp")
     status = up(plan_of(nothing), runs=runs, isolation=isolation).wait(20)
@@ -291,6 +291,6 @@ def test_two_runs_start_side_by_side_and_never_meet_a_taken_port(
             assert status["state"] == "succeeded", status["first_failure"]
 
 
-def _four_listeners() -> object:
-    tasks = [listener(f"ps/{n}", 0.3, ready=None) for n in range(4)]
+def _four_listeners() -> Plan:
+    tasks = [listener(f"ps/{n}", 0.3) for n in range(4)]
     return plan_of(*tasks, success=("ps",))

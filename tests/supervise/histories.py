@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tenfold.plan import Plan, Restart, Task
+from tenfold.plans import Plan, Restart, Task
 from tenfold.supervise.reconcile import Actions, step
 from tenfold.supervise.state import ClusterState
 

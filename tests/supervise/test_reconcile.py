@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tenfold.plan import Ready
+from tenfold.plans import Ready
 from tenfold.supervise.failure import consequences, first_failure
 from tests.supervise.histories import RETRY, History, signalled, started, task
 
@@ -54,8 +54,7 @@ def test_keep_leaves_the_services_up_until_down() -> None:
     history.step()
     history.ends("chief/0")
     assert history.step().signals == []
-    assert history.state.phase == "running"
-    assert history.state.outcome == "succeeded"
+    assert (history.state.phase, history.state.outcome) == ("running", "succeeded")
     history.state.ask_stop("down", 5.0)
     assert signalled(history.step(5.0)) == [("ps/0", TERM)]
     history.ends("ps/0", 0)

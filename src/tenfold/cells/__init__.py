@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tenfold.errors import UnavailableError
-from tenfold.plan import Plan, Task
+from tenfold.plans import Plan, Task
 from tenfold.rundir import RunDirectory
 
 
@@ -76,15 +76,20 @@ ISOLATION = ("auto", "namespace", "none")
 """Whether a run gets a namespace of its own: where the machine allows it, surely, or never."""
 
 
+def require(name: str) -> None:
+    """Raise UnavailableError, naming those there are, if there is no cell of this name."""
+    if name not in _CELLS:
+        raise UnavailableError(
+            f"cell {name} is not available in this version of tenfold",
+            hint="available: " + ", ".join(NAMES),
+        )
+
+
 def cell(
     plan: Plan, run: RunDirectory, on_exit: ExitHandler, on_data: DataHandler, isolation: str
 ) -> Cell:
     """The cell that `plan` names, for one run; raises UnavailableError if it is not here."""
-    if plan.cell not in _CELLS:
-        raise UnavailableError(
-            f"cell {plan.cell} is not available in this version of tenfold",
-            hint="available: " + ", ".join(NAMES),
-        )
+    require(plan.cell)
     module, _, name = _CELLS[plan.cell].partition(":")
     made: Cell = getattr(importlib.import_module(module), name)(
         plan, run, on_exit, on_data, isolation

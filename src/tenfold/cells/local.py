@@ -25,7 +25,7 @@ from tenfold.launch import namespace
 from tenfold.launch.capture import Capture
 from tenfold.launch.client import LaunchClient, Started
 from tenfold.launch.environment import task_environment
-from tenfold.plan import Plan, Task
+from tenfold.plans import Plan, Task
 from tenfold.rendezvous import announce
 from tenfold.rundir import RunDirectory
 

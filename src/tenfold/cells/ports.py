@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tenfold.errors import InputError
-from tenfold.plan import Plan, Task
+from tenfold.plans import Plan, Task
 from tenfold.rendezvous import HeldPort, hold_port
 
 FIRST_PORT = 2222

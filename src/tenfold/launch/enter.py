@@ -6,6 +6,7 @@ who owns a user namespace may enter it (user_namespaces(7)), so no privilege is 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from tenfold.errors import InputError, TenfoldError
+from tenfold.errors import TenfoldError
 from tenfold.launch import namespace
 
 _ORDER = (
@@ -79,13 +80,14 @@ def _enter_and_run(
     try:
         for descriptor, kind in descriptors:
             namespace.join(descriptor, kind)
+        terminal = _Foreground()
         inner = os.fork()  # only a child is in the PID namespace that was joined
         if inner == 0:
+            terminal.take()
             os.chdir(cwd)
             os.execvpe(argv[0], list(argv), environment)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        _, status = os.waitpid(inner, 0)
-        ended = os.waitstatus_to_exitcode(status)
+        ended = os.waitstatus_to_exitcode(terminal.wait(inner))
         code = ended if ended >= 0 else 128 - ended
     except FileNotFoundError:
         os.write(2, f"tenfold: {argv[0]}: not found\n".encode())
@@ -96,8 +98,47 @@ def _enter_and_run(
         os._exit(code)
 
 
+class _Foreground:
+    """The terminal, lent to a process group of the command's own, as a shell lends it to a job.
+
+    A shell inside could not find its way back to a group outside of its PID namespace, and
+    Ctrl-C is the command's alone. Nothing happens here without a terminal.
+    """
+
+    def __init__(self) -> None:
+        try:
+            self._ours = os.isatty(0) and os.tcgetpgrp(0) == os.getpgrp()
+        except OSError:
+            self._ours = False
+
+    def take(self) -> None:
+        """In the command's process, before it runs."""
+        if self._ours:
+            os.setpgid(0, 0)
+            self._give(os.getpgrp())
+
+    def wait(self, pid: int) -> int:
+        """Until the process ends; gives its status. When it stops (Ctrl-Z), so does all this."""
+        while True:
+            _, status = os.waitpid(pid, os.WUNTRACED if self._ours else 0)
+            if self._ours:
+                self._give(os.getpgrp())
+            if not os.WIFSTOPPED(status):
+                return status
+            os.killpg(0, signal.SIGSTOP)
+            self._give(pid)
+            os.killpg(pid, signal.SIGCONT)
+
+    @staticmethod
+    def _give(group: int) -> None:
+        before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+        with contextlib.suppress(OSError):
+            os.tcsetpgrp(0, group)
+        signal.signal(signal.SIGTTOU, before)
+
+
 def require_pid(name: str, pid: object) -> int:
-    """The pid of a task that runs. Raises InputError if it does not."""
+    """The pid of a task that runs. Raises TenfoldError if it does not."""
     if not isinstance(pid, int):
-        raise InputError(f"{name} is not running", hint="tenfold ps shows what is")
+        raise TenfoldError(f"{name} is not running", hint="tenfold ps shows what is")
     return pid

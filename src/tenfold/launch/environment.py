@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tenfold.frameworks import Addresses, framework
-from tenfold.plan import Plan, Task, bind
+from tenfold.plans import Plan, Task, bind
 from tenfold.programs import search_path
 from tenfold.rundir import RunDirectory
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.cells import cell
-from tenfold.plan import Plan
+from tenfold.plans import Plan
 from tenfold.rundir import RunDirectory, hold_lock
 from tenfold.supervise import control
 from tenfold.supervise.loop import Supervisor
@@ -58,6 +58,7 @@ def _watch_standard_input(loop: asyncio.AbstractEventLoop, supervisor: Superviso
 
 def main() -> None:
     """Read the orders, hold the run's lock, supervise."""
+    os.setsid()  # signals of the terminal it was typed in are for `tenfold up`
     run = RunDirectory(Path(sys.argv[1]))
     with hold_lock(run):
         orders = json.loads(sys.stdin.readline())

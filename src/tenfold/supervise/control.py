@@ -12,6 +12,7 @@ import json
 import os
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -64,21 +65,41 @@ def _answer(supervisor: Controlled, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def ask(run: RunDirectory, op: str, **more: object) -> dict[str, Any]:
-    """Ask the supervisor of `run`, and give its answer. Raises TenfoldError if it has none."""
+    """Ask the supervisor of `run`, and give its answer. Raises TenfoldError if it has none.
+
+    One that has only just begun is waited for.
+    """
     try:
-        with socket.socket(socket.AF_UNIX) as client, _short(run.control) as path:
-            client.settimeout(_TIMEOUT_S)
-            client.connect(path)
-            client.sendall(json.dumps({"op": op, **more}).encode() + b"\n")
-            with client.makefile("rb") as stream:
-                answer: dict[str, Any] = json.loads(stream.readline())
-                return answer
+        return _ask(run, {"op": op, **more})
     except (OSError, ValueError) as error:
         raise TenfoldError(
             f"run {run.run} of {run.cluster} is not running",
             hint="tenfold ps shows how it ended; tenfold up starts it again",
             cause=error,
         ) from error
+
+
+def _ask(run: RunDirectory, request: dict[str, object]) -> dict[str, Any]:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(_TIMEOUT_S)
+        _connect(client, run)
+        client.sendall(json.dumps(request).encode() + b"\n")
+        with client.makefile("rb") as stream:
+            answer: dict[str, Any] = json.loads(stream.readline())
+            return answer
+
+
+def _connect(client: socket.socket, run: RunDirectory) -> None:
+    deadline = time.monotonic() + _TIMEOUT_S
+    while True:
+        try:
+            with _short(run.control) as path:
+                client.connect(path)
+                return
+        except (FileNotFoundError, ConnectionRefusedError):
+            if not run.alive() or time.monotonic() > deadline:
+                raise
+        time.sleep(0.02)
 
 
 @contextlib.contextmanager

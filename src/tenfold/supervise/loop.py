@@ -18,7 +18,7 @@ from typing import Any
 from tenfold.cells import Cell, DataHandler, ExitHandler, Protection
 from tenfold.errors import TenfoldError
 from tenfold.logs import last_lines
-from tenfold.plan import Plan
+from tenfold.plans import Plan
 from tenfold.rundir import EventLog, RunDirectory, write_json
 from tenfold.supervise import failure
 from tenfold.supervise.reconcile import Actions, step
@@ -55,6 +55,8 @@ class Supervisor:
         self._awaited_lines: dict[str, re.Pattern[bytes]] = {}
         self._written: dict[str, dict[str, Any]] = {}
         self._beat = 0.0
+        self._noted = "starting"
+        self._told: tuple[str, str | None] | None = None
         self._host = socket.gethostname()
         self._began = clock()
         self._protection: Protection | None = None
@@ -93,9 +95,8 @@ class Supervisor:
     async def _loop(self) -> None:
         while True:
             self._wake.clear()
-            was = self._state.phase
             actions = step(self._state, self._clock())
-            self._note(was, actions)
+            self._note(actions)
             for signal in actions.signals:
                 self._send(signal)
             for state in actions.start:
@@ -112,12 +113,13 @@ class Supervisor:
         except TimeoutError:
             return
 
-    def _note(self, was: str, actions: Actions) -> None:
+    def _note(self, actions: Actions) -> None:
         for state in actions.retried:
             wait_s = max(0.0, state.start_at - self._clock())
             self._events.write("task-retried", state.task.name, in_s=round(wait_s, 3))
-        if self._state.phase != was and self._state.phase in {"running", "stopping"}:
-            self._events.write(f"cluster-{self._state.phase}", reason=self._state.reason)
+        phase, self._noted = self._noted, self._state.phase
+        if self._noted != phase and self._noted in {"running", "stopping"}:
+            self._events.write(f"cluster-{self._noted}", reason=self._state.reason)
 
     def _send(self, signal: Signal) -> None:
         state = self._state.tasks[signal.task]
@@ -227,6 +229,8 @@ class Supervisor:
                 self._written[name] = status
                 changed = True
         now = self._clock()
+        told = (self._state.phase, self._state.outcome)
+        changed, self._told = changed or told != self._told, told
         if changed or now - self._beat >= HEARTBEAT_S or self._state.phase in OVER:
             self._beat = now
             write_json(self._run.status, self._cluster_status(now))

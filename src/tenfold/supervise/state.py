@@ -10,7 +10,7 @@ import signal
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tenfold.plan import Plan, Task
+from tenfold.plans import Plan, Task
 
 TaskPhase = Literal[
     "waiting",  # for the tasks it comes after

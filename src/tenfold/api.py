@@ -1,0 +1,219 @@
+"""Bringing a cluster up from Python: what `tenfold up` does, without a terminal.
+
+Owns the start of the supervisor process. Everything after that is read from the run directory,
+or asked of the supervisor over its socket.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tenfold import cells, rundir, settings
+from tenfold.errors import InputError, TenfoldError
+from tenfold.plans import Plan
+from tenfold.requirements import require_packages, require_ports
+from tenfold.rundir import RunDirectory
+from tenfold.supervise import control
+from tenfold.views.status import OVER, status
+
+if TYPE_CHECKING:
+    from tenfold.file import Loaded
+    from tenfold.spec import Cluster
+
+_POLL_S = 0.05
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """The supervisor's process, a child of this one that may outlive it.
+
+    `lifeline` is the pipe whose end is the end of an attached run; it stays open here until this
+    process ends.
+    """
+
+    pid: int
+    lifeline: int | None = None
+    _ended: bool = False
+
+    def ended(self) -> bool:
+        """Whether the process has ended; it is reaped then."""
+        if not self._ended:
+            with contextlib.suppress(ChildProcessError):
+                self._ended = os.waitpid(self.pid, os.WNOHANG)[0] != 0
+        return self._ended
+
+    def reap(self) -> None:
+        """Wait for a process that has nothing left to do."""
+        with contextlib.suppress(ChildProcessError):
+            if not self._ended:
+                os.waitpid(self.pid, 0)
+        self._ended = True
+        if self.lifeline is not None:
+            os.close(self.lifeline)
+            self.lifeline = None
+
+
+@dataclass(slots=True)
+class Run:
+    """A cluster that was brought up. Dropping this object does not end it, unless attached."""
+
+    directory: RunDirectory
+    _supervisor: Supervisor | None = field(default=None, repr=False)
+
+    def status(self) -> dict[str, Any]:
+        """The shape of `ps --json`."""
+        return status(self.directory)
+
+    def wait(
+        self, timeout_s: float | None = None, *, for_state: tuple[str, ...] = OVER
+    ) -> dict[str, Any]:
+        """Wait until the run is in one of these states or over; gives its status.
+
+        Raises TimeoutError after `timeout_s` seconds.
+        """
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            now = self.status()
+            over = now["state"] in OVER and not self.directory.alive()
+            if over or (now["state"] in for_state and now["state"] not in OVER):
+                self._reap()
+                return now
+            if deadline is not None and time.monotonic() > deadline:
+                raise TimeoutError(f"{self.directory.cluster} is {now['state']}")
+            time.sleep(_POLL_S)
+
+    def _reap(self) -> None:
+        if self._supervisor is not None and not self.directory.alive():
+            self._supervisor.reap()
+
+    def restart(self, *tasks: str) -> None:
+        """Start tasks (`worker/3`) anew."""
+        control.ask(self.directory, "restart", tasks=list(tasks))
+
+    def stop(self, *, kill: bool = False, timeout_s: float | None = None) -> dict[str, Any]:
+        """End the run, gently or at once, and wait for it. A run that is over stays as it is."""
+        if self.directory.alive():
+            with contextlib.suppress(TenfoldError):
+                control.ask(self.directory, "kill" if kill else "stop")
+        return self.wait(timeout_s)
+
+
+def up(
+    source: Plan | Loaded | Cluster | Path | str,
+    *,
+    runs: Path | str | None = None,
+    cell: str | None = None,
+    keep: bool = False,
+    isolation: str | None = None,
+    attached: bool = False,
+) -> Run:
+    """Bring a cluster up; returns when its supervisor has begun, not when all tasks run.
+
+    Args:
+        source: a file, what `load` or `plan` gave, or a Cluster.
+        runs: where run directories go; None: as the settings say.
+        cell: where to run; None: as the settings or the file say.
+        keep: leave the cluster up when its chief has ended well.
+        isolation: `auto`, `namespace` or `none`; see `tenfold.cells.ISOLATION`.
+        attached: end the run when this process ends, however it does.
+
+    Raises InputError for a faulty file, UnavailableError where it cannot run here. Nothing is
+    left half-started then.
+    """
+    made = source if isinstance(source, Plan) else planned(source, cell=cell)
+    cells.require(made.cell)
+    given = str(runs) if runs is not None else None
+    place = Path(settings.resolve("runs", given, {"runs": made.runs}).value)
+    run = rundir.create(place, made.cluster)
+    rundir.write_json(run.plan, made.to_json())
+    orders = {
+        "plan": made.to_json(hide_secrets=False),
+        "keep": keep,
+        "isolation": settings.resolve("isolation", isolation).value,
+        "attached": attached,
+    }
+    return Run(run, _start_supervisor(run, orders))
+
+
+def planned(
+    source: Loaded | Cluster | Path | str | None,
+    *,
+    cell: str | None = None,
+    overrides: Iterable[str] = (),
+) -> Plan:
+    """The plan of a file or Cluster, checked against this machine where it is to run here.
+
+    Raises InputError with every fault, UnavailableError for missing packages.
+    """
+    from tenfold.check import faults_here
+    from tenfold.file import from_cluster, load
+    from tenfold.planner import plan
+    from tenfold.spec import Cluster
+
+    if isinstance(source, Cluster):
+        loaded = from_cluster(source, Path.cwd(), settings=overrides)
+    elif isinstance(source, (str, Path)) or source is None:
+        loaded = load(source, settings=overrides)
+    else:
+        loaded = source
+    place = settings.resolve("cell", cell, {"cell": loaded.cluster.cell}).value
+    made = plan(loaded, cell=place)
+    if place == "local":
+        if faults := faults_here(loaded):
+            raise InputError(faults=faults)
+        require_packages(made)
+        require_ports(made)
+    return made
+
+
+def _start_supervisor(run: RunDirectory, orders: dict[str, Any]) -> Supervisor:
+    read, write = os.pipe()
+    with open(run.supervisor_log, "ab") as log:
+        pid = os.posix_spawn(
+            sys.executable,
+            [sys.executable, "-m", "tenfold.supervise", str(run.path)],
+            os.environ,
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, read, 0),
+                (os.POSIX_SPAWN_DUP2, log.fileno(), 1),
+                (os.POSIX_SPAWN_DUP2, log.fileno(), 2),
+            ],
+        )
+    os.close(read)
+    supervisor = Supervisor(pid)
+    with os.fdopen(write, "wb", closefd=False) as orders_pipe, contextlib.suppress(BrokenPipeError):
+        orders_pipe.write(json.dumps(orders).encode() + b"\n")
+    while not run.alive() and not supervisor.ended():
+        time.sleep(0.002)
+    if orders["attached"] and not supervisor.ended():
+        supervisor.lifeline = write
+    else:
+        os.close(write)
+    if supervisor.ended() and not run.status.exists():
+        _refuse(run)
+    return supervisor
+
+
+def _refuse(run: RunDirectory) -> None:
+    said = run.supervisor_log.read_text(errors="replace").strip().splitlines()
+    raise TenfoldError(
+        f"the supervisor could not start: {said[-1] if said else 'it said nothing'}",
+        hint=f"all it said is in {run.supervisor_log}",
+    )
+
+
+def interrupt(run: RunDirectory) -> None:
+    """End a run whose supervisor does not answer: by its pid, from status.json."""
+    pid = (rundir.read_json(run.status) or {}).get("supervisor_pid")
+    if isinstance(pid, int) and run.alive():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)

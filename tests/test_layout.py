@@ -1,0 +1,115 @@
+"""The house as designed: who may import whom, what is light, files that say what they own."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "tenfold"
+
+ORDER = (
+    ("errors", "words", "units", "template", "secrets", "nearest"),
+    ("frameworks",),
+    ("spec", "programs"),
+    ("check", "file", "schema", "starter"),
+    ("plans", "planner"),
+    ("rundir", "logs", "rendezvous"),
+    ("member", "tensorflow", "services"),
+    ("requirements", "settings"),
+    ("launch",),
+    ("cells",),
+    ("supervise",),
+    ("views",),
+    ("api",),
+    ("cli", "__main__"),
+)
+"""Rooms from the ground up: each imports from its own row and those above it in this list."""
+
+HEAVY = ("pydantic", "rich", "yaml", "tensorflow", "numpy", "psutil")
+"""What the supervisor and the launch server must not import: every run waits for them."""
+
+
+def room(module: str) -> str:
+    """The room of `tenfold.cells.local`: cells."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def modules() -> list[Path]:
+    """Every module of the package."""
+    return sorted(SOURCE.rglob("*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    """Modules of tenfold that a module imports when it is imported itself, or for its types."""
+    found: set[str] = set()
+    tree = ast.parse(path.read_text())
+    deferred = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) or _is_typing(node)
+        for inner in ast.walk(node)
+    }
+    for node in set(ast.walk(tree)) - deferred:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in found if name.startswith("tenfold.")}
+
+
+def _is_typing(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_point_down(path: Path) -> None:
+    levels = {name: level for level, rooms in enumerate(ORDER) for name in rooms}
+    own = room(".".join(("tenfold", *path.relative_to(SOURCE).with_suffix("").parts)))
+    if own == "__init__":
+        return
+    assert own in levels, f"{own} has no place in the order of rooms"
+    for name in imports(path):
+        there = room(name)
+        assert levels.get(there, 0) <= levels[own], f"{own} must not import {there}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_modules_say_what_they_own(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text())), "a module opens with what it owns"
+
+
+@pytest.mark.parametrize("module", ["tenfold.supervise.__main__", "tenfold.launch.server"])
+def test_what_every_run_waits_for_is_light(module: str) -> None:
+    code = f"import sys, {module}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert not loaded & set(HEAVY)
+
+
+def test_what_the_package_offers_is_no_module() -> None:
+    """A function called like a module would be replaced by it when the module is imported."""
+    code = (
+        "import tenfold, tenfold.api, tenfold.cli; [getattr(tenfold, n) for n in tenfold.__all__]"
+    )
+    code += "; assert all(callable(getattr(tenfold, n)) for n in tenfold.__all__ if n not in "
+    code += "('tensorflow',))"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_no_module_below_the_command_line_exits() -> None:
+    entry_points = {"__main__.py", "server.py", "tensorboard.py", "jupyter.py"}
+    for path in modules():
+        if path.parent.name != "cli" and path.name not in entry_points:
+            assert "sys.exit" not in path.read_text(), f"{path} exits"
+
+
+def test_tests_mirror_the_source() -> None:
+    tests = Path(__file__).parent
+    for directory in (path for path in SOURCE.iterdir() if path.is_dir()):
+        if directory.name != "__pycache__" and any(directory.glob("*.py")):
+            assert any((tests / directory.name).glob("test_*.py")), f"no tests of {directory.name}"
