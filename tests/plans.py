@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tenfold.plan import Plan, Task
+from tenfold.plans import Plan, Task
 
 LISTEN = """
 import os, socket, sys, time

@@ -70,7 +70,7 @@ def _let_go(strategy: Any) -> None:
     already; if one of them was just taking a lost worker back, it holds the lock that `__del__`
     waits for, and a chief whose training is done never ends (seen with py-spy).
     """
-    coordinator = getattr(strategy, "_cluster_coordinator", None)
+    coordinator: Any = getattr(strategy, "_cluster_coordinator", None)
     if hasattr(coordinator, "_cluster"):
         coordinator._cluster = _Ended()
 

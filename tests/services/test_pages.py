@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tenfold.api import planned, up
-from tenfold.load import loads
+from tenfold.file import loads
 
 pytest.importorskip("tensorboard", reason="TensorBoard is not installed: make test brings it")
 pytest.importorskip("jupyterlab", reason="JupyterLab is not installed: make test brings it")

@@ -14,10 +14,10 @@ import psutil
 import pytest
 
 from tenfold.api import Run, planned, up
+from tenfold.file import loads
 from tenfold.launch import namespace
-from tenfold.load import loads
 from tenfold.logs import last_lines
-from tenfold.plan import Plan
+from tenfold.plans import Plan
 from tests.conftest import wait_for
 
 pytest.importorskip("tensorflow", reason="TensorFlow is not installed: make test brings it")
