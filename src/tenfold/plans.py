@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
 from tenfold.errors import InputError
+from tenfold.frameworks import framework
 from tenfold.secrets import HIDDEN, hide
 from tenfold.template import fill
 
@@ -145,8 +146,12 @@ class Plan:
         return stages
 
     def to_json(self, *, hide_secrets: bool = True) -> dict[str, Any]:
-        """The shape of `plan --json`. What is hidden stays hidden after `from_json`."""
+        """The shape of `plan --json`. What is hidden stays hidden after `from_json`.
+
+        In `env`, what the framework sets once addresses are known is null.
+        """
         masked = self.masked if hide_secrets else frozenset()
+        late = framework(self.framework).variables
         return {
             "version": self.version,
             "cluster": self.cluster,
@@ -157,7 +162,9 @@ class Plan:
             "runs": self.runs,
             "success": list(self.success),
             "stop_grace_s": self.stop_grace_s,
-            "tasks": [_task_json(task, hide_secrets, masked) for task in self.tasks],
+            "tasks": [
+                _task_json(task, late(task.job), hide_secrets, masked) for task in self.tasks
+            ],
         }
 
     @classmethod
@@ -178,8 +185,10 @@ _PLAN_FIELDS = tuple(item.name for item in fields(Plan) if item.name != "masked"
 _TASK_FIELDS = tuple(item.name for item in fields(Task))
 
 
-def _task_json(task: Task, hide_secrets: bool, masked: frozenset[str]) -> dict[str, Any]:
-    env = task.env
+def _task_json(
+    task: Task, late: Sequence[str], hide_secrets: bool, masked: frozenset[str]
+) -> dict[str, Any]:
+    env: dict[str, str] = task.env
     command = list(task.command)
     if hide_secrets:
         env = {name: HIDDEN if name in task.secrets else value for name, value in env.items()}
@@ -191,7 +200,7 @@ def _task_json(task: Task, hide_secrets: bool, masked: frozenset[str]) -> dict[s
         "job": task.job,
         "index": task.index,
         "command": command,
-        "env": env,
+        "env": dict.fromkeys(late) | env,
         "address": task.address,
         "after": task.after,
         "workdir": task.workdir,
@@ -217,6 +226,7 @@ def _task(data: Mapping[str, Any]) -> Task:
             known[name] = tuple(known[name])
     for name in ("env", "after", "ports"):
         known[name] = dict(known.get(name, {}))
+    known["env"] = {name: value for name, value in known["env"].items() if value is not None}
     known["ready"] = Ready(**known["ready"]) if known.get("ready") else None
     known["restart"] = Restart(**known.get("restart", {}))
     return Task(**known)

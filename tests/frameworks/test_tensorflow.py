@@ -98,6 +98,8 @@ def test_every_framework_keeps_the_promise(name: str) -> None:
     frame = framework(name)
     assert frame.job_defaults("anything").restart_limit >= 0
     assert frame.success_jobs(["a", "b"]) == ("a", "b")
-    assert isinstance(frame.environment("a", 0, {"a": ("h:1",)}), dict)
+    for job in ("a", "chief", "ps", "evaluator"):
+        made = frame.environment(job, 0, {job: ("h:1",)})
+        assert tuple(made) == frame.variables(job)
     assert isinstance(frame.process_environment("a", 3, 2), dict)
     assert list(frame.advice([])) == []

@@ -68,6 +68,9 @@ class Framework(Protocol):
     def success_jobs(self, jobs: Sequence[str]) -> tuple[str, ...]:
         """The jobs whose tasks must all end well for the cluster to have succeeded."""
 
+    def variables(self, job: str) -> tuple[str, ...]:
+        """Names of what `environment` sets for tasks of `job`, before any address is known."""
+
     def environment(self, job: str, index: int, addresses: Addresses) -> dict[str, str]:
         """The variables that make `job`/`index` a member of the cluster at `addresses`."""
 

@@ -21,6 +21,11 @@ class Plain:
         """All of them."""
         return tuple(jobs)
 
+    def variables(self, job: str) -> tuple[str, ...]:
+        """None."""
+        del job
+        return ()
+
     def environment(self, job: str, index: int, addresses: Addresses) -> dict[str, str]:
         """Nothing: TENFOLD_* variables are set for every framework elsewhere."""
         del job, index, addresses

@@ -45,13 +45,17 @@ class TensorFlow:
                 return choice
         return tuple(job for job in jobs if not self.job_defaults(job).service)
 
+    def variables(self, job: str) -> tuple[str, ...]:
+        """TF_CONFIG, for the jobs that TensorFlow knows."""
+        return ("TF_CONFIG",) if job in (*SERVERS, "evaluator") else ()
+
     def environment(self, job: str, index: int, addresses: Addresses) -> dict[str, str]:
         """TF_CONFIG for the jobs that TensorFlow knows; any other job gets none.
 
         The evaluator is never a member of the others' cluster: it gets a spec that holds them
         and itself, they get one without it (an evaluator in it hangs the chief).
         """
-        if job not in (*SERVERS, "evaluator"):
+        if not self.variables(job):
             return {}
         spec = {name: list(addresses[name]) for name in SERVERS if name in addresses}
         if job == "evaluator":
