@@ -1,0 +1,27 @@
+"""The command line: one file a command, loaded when it is named.
+
+    app.py       the table of commands; errors printed, exit codes made
+    common.py    what several commands share
+
+Owns the way in, which imports nothing that Ctrl-C could find half imported.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line; gives the exit code: 0, 1, 2, 3 or 130 as design.md has them."""
+    try:
+        from tenfold.cli import app
+
+        return app.run(arguments)
+    except KeyboardInterrupt:
+        return 130

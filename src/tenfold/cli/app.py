@@ -1,0 +1,160 @@
+"""The table of commands, and the only place that prints errors and makes exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+import sys
+import traceback
+
+import click
+
+from tenfold import __version__
+from tenfold.errors import TenfoldError
+
+_COMMANDS = {
+    "init": "A starter tenfold.yaml and train.py.",
+    "check": "All faults and warnings of a file.",
+    "plan": "What `up` would do.",
+    "up": "Bring a cluster up and follow it.",
+    "ps": "The tasks of a run, and how they are.",
+    "logs": "What the tasks wrote.",
+    "events": "What happened, in order.",
+    "restart": "Start tasks anew.",
+    "exec": "A command beside a task, as the task sees the world.",
+    "down": "Stop a run, the whole tree.",
+    "schema": "The JSON Schema of the file.",
+    "config": "Settings, and where they come from.",
+    "completion": "Completion for bash, zsh or fish.",
+}
+
+
+class _NobodyReadsError(Exception):
+    """Whoever read this command's output is gone."""
+
+
+class _Commands(click.Group):
+    """Imports a command's module when the command is used; `--help` needs none."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"tenfold.cli.{cmd_name.replace('exec', 'exec_')}")
+        command: click.Command = module.command
+        if cmd_name != "exec" and not any(p.name == "debug" for p in command.params):
+            command.params += [_option(*made) for made in _ANYWHERE]
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:  # click itself would make it exit code 1
+            raise _NobodyReadsError from error
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], _COMMANDS, 1)
+            if not near:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean {near[0]}?", ctx) from error
+
+
+_ANYWHERE: tuple[tuple[str, click.Choice[str] | None, str], ...] = (
+    (
+        "--color",
+        click.Choice(["auto", "always", "never"]),
+        "Colour in the output; auto: on a terminal.",
+    ),
+    ("--debug", None, "Show where an error comes from."),
+)
+"""Options that may stand before the command or after it."""
+
+
+def _option(name: str, kind: click.Choice[str] | None, meaning: str) -> click.Option:
+    def keep(ctx: click.Context, parameter: click.Parameter, value: object) -> object:
+        if value:
+            ctx.find_root().ensure_object(dict)[parameter.name] = value
+        return value
+
+    return click.Option(
+        [name], type=kind, is_flag=kind is None, help=meaning, expose_value=False, callback=keep
+    )
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="tenfold")
+def tenfold() -> None:
+    """One file describes a training cluster; `tenfold up` brings it up."""
+
+
+tenfold.params += [_option(*made) for made in _ANYWHERE]
+
+
+def run(arguments: list[str]) -> int:
+    """See `tenfold.cli.run`."""
+    debug = "--debug" in arguments
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # no encoding of a terminal is worth a traceback
+    try:
+        code = tenfold.main(arguments, prog_name="tenfold", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.exceptions.Abort:
+        return 130
+    except TenfoldError as error:
+        _show(error, debug)
+        return error.exit_code
+    except (BrokenPipeError, _NobodyReadsError):
+        return _read_no_more()
+    except Exception as error:
+        return _show_bug(error, debug)
+    return code if isinstance(code, int) else 0
+
+
+def _read_no_more() -> int:
+    """Nobody reads on, as in `tenfold logs | head`, and that is nobody's fault."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _show(error: TenfoldError, debug: bool) -> None:
+    if debug:
+        traceback.print_exception(error)
+    from tenfold.cli.common import console
+    from tenfold.views import terminal
+    from tenfold.views.faults import show_error
+
+    try:
+        where = console(stderr=True)
+    except TenfoldError:  # it may be the setting of the colour that is wrong
+        where = terminal.console("auto", stderr=True)
+    show_error(where, error)
+
+
+def _show_bug(error: Exception, debug: bool) -> int:
+    if debug:
+        traceback.print_exception(error)
+        return 1
+    click.echo(f"tenfold: unexpected {type(error).__name__}: {error}", err=True)
+    click.echo("    hint: this is a fault of tenfold's; tenfold --debug shows where", err=True)
+    return 1

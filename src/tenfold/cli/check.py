@@ -1,0 +1,92 @@
+"""`tenfold check`: every fault and warning of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tenfold.cli.common import (
+    console,
+    file_argument,
+    json_option,
+    on_option,
+    print_json,
+    set_option,
+)
+from tenfold.errors import Fault, InputError
+
+if TYPE_CHECKING:
+    from tenfold.file import Loaded
+
+
+@click.command("check")
+@file_argument
+@set_option
+@on_option
+@json_option
+def command(file: Path | None, overrides: tuple[str, ...], cell: str | None, as_json: bool) -> int:
+    """Check FILE (./tenfold.yaml): all faults and warnings at once, each with its place.
+
+    Exit code 2 on a fault, 0 otherwise, warnings or not. For the local cell, commands and scripts
+    have to exist on this machine too.
+    """
+    from tenfold.file import load
+
+    try:
+        loaded = load(file, settings=overrides)
+    except InputError as error:
+        if not as_json:
+            raise
+        faults = error.faults or (Fault(None, "", error.message, error.hint),)
+        print_json(_answer(file, None, faults, ()))
+        return InputError.exit_code
+    faults = _faults_here(loaded, cell)
+    if as_json:
+        print_json(_answer(loaded.file, loaded.cluster.cluster, faults, loaded.warnings))
+    else:
+        _show(loaded, faults)
+    return InputError.exit_code if faults else 0
+
+
+def _faults_here(loaded: Loaded, cell: str | None) -> tuple[Fault, ...]:
+    from tenfold import settings
+    from tenfold.check import faults_here
+    from tenfold.planner import plan
+
+    place = settings.resolve("cell", cell, {"cell": loaded.cluster.cell}).value
+    plan(loaded, cell=place)
+    return tuple(faults_here(loaded)) if place == "local" else ()
+
+
+def _answer(
+    file: Path | None, cluster: str | None, faults: Iterable[Fault], warnings: Iterable[Fault]
+) -> dict[str, object]:
+    return {
+        "version": 1,
+        "file": None if file is None else str(file),
+        "cluster": cluster,
+        "faults": [fault.to_json() for fault in faults],
+        "warnings": [warning.to_json() for warning in warnings],
+    }
+
+
+def _show(loaded: Loaded, faults: tuple[Fault, ...]) -> None:
+    from tenfold.views.faults import show_faults
+
+    show_faults(console(stderr=True), [*faults, *loaded.warnings])
+    tasks = sum(job.tasks for job in loaded.cluster.jobs.values())
+    counts = f"{_count(faults, 'fault')}, {_count(loaded.warnings, 'warning')}"
+    jobs = _count(loaded.cluster.jobs, "job")
+    size = f"{jobs}, {tasks} task{'' if tasks == 1 else 's'}"
+    name = loaded.cluster.cluster
+    console().print(
+        f"{loaded.file}: cluster {name}, {size}: {counts}", markup=False, soft_wrap=True
+    )
+
+
+def _count(things: Iterable[object], word: str) -> str:
+    number = sum(1 for _ in things)
+    return f"{number or 'no'} {word}{'' if number == 1 else 's'}"

@@ -1,0 +1,219 @@
+"""What several commands share: arguments, options, terminals, finding runs and their tasks."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import click
+
+from tenfold import settings
+from tenfold.rundir import RunDirectory, every, find, read_json
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+    from rich.console import Console
+
+    from tenfold.views.terminal import Terminal
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+file_argument = click.argument("file", required=False, type=click.Path(path_type=Path))
+set_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change one value of the file: --set jobs.worker.tasks=16. Can be repeated.",
+)
+on_option = click.option("--on", "cell", metavar="CELL", help="Where to run: local.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+runs_option = click.option(
+    "--runs", metavar="DIR", help="Where runs are kept (default ./.tenfold/runs)."
+)
+
+
+def _complete_cluster(
+    ctx: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    del parameter
+    return _matching(incomplete, lambda: sorted({run.cluster for run in every(_runs_of(ctx))}))
+
+
+def _complete_task(
+    ctx: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Jobs, too, where a whole job can be meant."""
+
+    def names() -> list[str]:
+        found = task_names(find_run(ctx.params.get("cluster"), ctx.params.get("runs")))
+        jobs = list(dict.fromkeys(job_of(name) for name in found)) if parameter.nargs != 1 else []
+        return [*jobs, *found]
+
+    return _matching(incomplete, names)
+
+
+def _matching(incomplete: str, names: Callable[[], list[str]]) -> list[CompletionItem]:
+    """Never an error: it would be printed into the line that is being typed."""
+    from click.shell_completion import CompletionItem
+
+    try:
+        return [CompletionItem(name) for name in names() if name.startswith(incomplete)]
+    except Exception:
+        return []
+
+
+def _runs_of(ctx: click.Context) -> Path:
+    return runs_directory(ctx.params.get("runs"))
+
+
+cluster_argument = click.argument("cluster", required=False, shell_complete=_complete_cluster)
+cluster_option = click.option(
+    "-c",
+    "--cluster",
+    metavar="CLUSTER",
+    shell_complete=_complete_cluster,
+    help="The cluster, or CLUSTER/RUN-ID; default: the newest run.",
+)
+
+
+task_argument = click.argument("task", shell_complete=_complete_task)
+
+
+def tasks_argument(required: bool = False) -> Callable[[_Command], _Command]:
+    """The TASK… argument: `worker/3`, `worker-3`, or a whole job, `worker`."""
+    return click.argument("tasks", nargs=-1, required=required, shell_complete=_complete_task)
+
+
+def runs_directory(flag: str | None = None) -> Path:
+    """Where runs are kept, by the order of precedence."""
+    return Path(settings.resolve("runs", flag).value)
+
+
+def find_run(cluster: str | None, flag: str | None = None, *, up: bool = False) -> RunDirectory:
+    """The run that the user means; with `up`, the newest that is up, if any is.
+
+    Raises InputError if there is none.
+    """
+    runs = runs_directory(flag)
+    if up and "/" not in (cluster or ""):
+        alive = [run for run in every(runs, cluster) if run.alive()]
+        if alive:
+            return max(alive, key=lambda run: run.run)
+    return find(runs, cluster)
+
+
+def job_of(task: str) -> str:
+    """`worker` for `worker/3`."""
+    return task.rpartition("/")[0]
+
+
+def task_names(run: RunDirectory) -> list[str]:
+    """The names of a run's tasks, in display order; what is left of them without a plan."""
+    planned = (read_json(run.plan) or {}).get("tasks")
+    if not isinstance(planned, list):
+        return ["/".join(task.label.rsplit("-", 1)) for task in run.tasks()]
+    names = (task.get("task") for task in planned if isinstance(task, dict))
+    return [name for name in names if isinstance(name, str)]
+
+
+def choose_tasks(run: RunDirectory, wanted: tuple[str, ...]) -> list[str]:
+    """Task names for what the user wrote, each once; all if they wrote nothing.
+
+    Raises InputError for a name that is no task and no job.
+    """
+    names = task_names(run)
+    if not wanted:
+        return names
+    chosen = []
+    for word in wanted:
+        found = [n for n in names if word in (n, n.replace("/", "-"), job_of(n))]
+        if not found:
+            _refuse_task(run, word, names)
+        chosen += found
+    return list(dict.fromkeys(chosen))
+
+
+def find_run_and_tasks(
+    words: tuple[str, ...], cluster: str | None, flag: str | None = None, *, up: bool = False
+) -> tuple[RunDirectory, list[str]]:
+    """The run and its tasks for `[CLUSTER] [TASK…]`; what names a task is taken for that.
+
+    Raises InputError for what names neither.
+    """
+    from tenfold.errors import InputError
+
+    run = find_run(cluster, flag, up=up)
+    try:
+        return run, choose_tasks(run, words)
+    except InputError:
+        if cluster is not None:
+            raise
+        with contextlib.suppress(InputError):
+            run = find_run(words[0], flag, up=up)
+            words = words[1:]
+        return run, choose_tasks(run, words)
+
+
+def _refuse_task(run: RunDirectory, word: str, names: list[str]) -> NoReturn:
+    from difflib import get_close_matches
+
+    from tenfold.errors import InputError, shown
+
+    near = get_close_matches(word, [*names, *{job_of(name) for name in names}], 1)
+    hint = f"did you mean {near[0]}?" if near else "tenfold ps lists the tasks"
+    raise InputError(f"{run.cluster} has no task {shown(word)}", hint=hint)
+
+
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+
+
+def seconds(text: str, what: str, hint: str = "write 90, 90s, 5m or 1h30m") -> float:
+    """Seconds of `90`, `5m`, `1h30m`. Raises InputError, which begins with `what`."""
+    from tenfold.errors import InputError, shown
+
+    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text):
+        return float(text)
+    if not re.fullmatch(r"(\d{1,9}(\.\d{1,9})?(ms|[smhd]))+", text):
+        raise InputError(f"{what} is {shown(text)}", hint=hint)
+    parts = re.findall(r"([\d.]+)(ms|[smhd])", text)
+    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+
+
+def out() -> Terminal:
+    """What people asked for goes here: stdout."""
+    return _terminal(stderr=False)
+
+
+def err() -> Terminal:
+    """What tenfold says by the way goes here: stderr."""
+    return _terminal(stderr=True)
+
+
+def _terminal(*, stderr: bool) -> Terminal:
+    from tenfold.views.terminal import Terminal
+
+    return Terminal(sys.stderr if stderr else sys.stdout, _color())
+
+
+def _color() -> str:
+    context = click.get_current_context(silent=True)
+    flag = (context.find_root().obj or {}).get("color") if context else None
+    return settings.resolve("color", flag).value
+
+
+def console(*, stderr: bool = False) -> Console:
+    """The same as a rich console, for what has to be laid out."""
+    from tenfold.views.terminal import console as make
+
+    return make(_color(), stderr=stderr)
+
+
+def print_json(value: object) -> None:
+    """One JSON value on stdout."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))

@@ -1,0 +1,29 @@
+"""`tenfold config`: the settings in force, and where each comes from."""
+
+from __future__ import annotations
+
+import click
+
+from tenfold import settings
+from tenfold.cli.common import json_option, out, print_json
+
+
+@click.command("config")
+@click.option("--show-origin", is_flag=True, help="Say where each value comes from.")
+@json_option
+def command(show_origin: bool, as_json: bool) -> None:
+    """The settings in force here. Flags and the cluster file can still change them."""
+    resolved = {name: settings.resolve(name) for name in settings.SETTINGS}
+    if as_json:
+        shown = {n: {"value": r.value, "origin": r.origin} for n, r in resolved.items()}
+        print_json({"version": 1, "settings": shown})
+        return
+    from tenfold.views.table import show_table
+
+    titles = ["SETTING", "VALUE", *(["ORIGIN"] if show_origin else []), "VARIABLE", "MEANING"]
+    show_table(out(), titles, [_row(name, found, show_origin) for name, found in resolved.items()])
+
+
+def _row(name: str, found: settings.Resolved, show_origin: bool) -> list[str]:
+    origin = [found.origin] if show_origin else []
+    return [name, found.value, *origin, settings.variable(name), settings.SETTINGS[name].meaning]

@@ -1,0 +1,71 @@
+"""`tenfold down`: stop a run, the whole tree."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from tenfold.cli.common import (
+    cluster_argument,
+    err,
+    find_run,
+    json_option,
+    print_json,
+    runs_directory,
+    runs_option,
+)
+from tenfold.errors import TenfoldError
+from tenfold.rundir import RunDirectory, every
+
+_SLACK_S = 10.0
+
+
+@click.command("down")
+@cluster_argument
+@click.option("--kill", is_flag=True, help="At once, without grace.")
+@click.option("--all", "every_run", is_flag=True, help="Every run that is up.")
+@runs_option
+@json_option
+def command(
+    cluster: str | None, kill: bool, every_run: bool, runs: str | None, as_json: bool
+) -> None:
+    """Stop a run: SIGTERM, a time of grace, SIGKILL. What it left stays on disk.
+
+    Without CLUSTER: the newest run that is up. A run that is over already is no error.
+    """
+    place = runs_directory(runs)
+    if every_run or not (cluster or any(every(place))):
+        chosen = [run for run in every(place, cluster) if run.alive()]
+    else:
+        chosen = [find_run(cluster, runs, up=True)]
+    if not chosen:
+        err().print(f"nothing is up under {place}")
+    ended = [_stop(run, kill) for run in chosen]
+    if as_json:
+        print_json(ended if every_run or not ended else ended[0])
+
+
+def _stop(run: RunDirectory, kill: bool) -> dict[str, Any]:
+    from tenfold.api import Run, interrupt
+    from tenfold.rundir import read_json
+
+    say = err().print
+    if not run.alive():
+        say(f"{run.cluster} {run.run} is not running")
+        return Run(run).status()
+    grace_s = _grace_s(read_json(run.plan) or {})
+    say(f"stopping {run.cluster} {run.run}" + ("" if kill else f" (up to {grace_s:g} s)"))
+    try:
+        status = Run(run).stop(kill=kill, timeout_s=grace_s + _SLACK_S)
+    except (TimeoutError, TenfoldError):
+        say("its supervisor does not answer: killing it")
+        interrupt(run)
+        status = Run(run).wait(_SLACK_S)
+    say(f"{run.cluster} is {status['state']}")
+    return status
+
+
+def _grace_s(plan: dict[str, Any]) -> float:
+    said = plan.get("stop_grace_s")
+    return float(said) if isinstance(said, (int, float)) else 10.0

@@ -1,0 +1,64 @@
+"""`tenfold events`: what happened to a run, in order."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tenfold.cli.common import cluster_argument, err, find_run, json_option, out, runs_option
+from tenfold.errors import printable
+
+if TYPE_CHECKING:
+    from tenfold.views.terminal import Terminal
+
+_POLL_S = 0.2
+
+
+@click.command("events")
+@cluster_argument
+@click.option("-f", "--follow", is_flag=True, help="Go on until the run is over.")
+@runs_option
+@json_option
+def command(cluster: str | None, follow: bool, runs: str | None, as_json: bool) -> None:
+    """What happened to a run, in order; with --json as JSON Lines."""
+    from tenfold.rundir import Problems, read_events
+
+    run = find_run(cluster, runs)
+    problems = Problems()
+    position = 0
+    terminal = out()
+    try:
+        while True:
+            alive = run.alive()
+            events, position = read_events(run.events, problems, position)
+            for event in events:
+                _show(terminal, event, as_json)
+            if not follow or not alive:
+                break
+            time.sleep(_POLL_S)
+    except KeyboardInterrupt:
+        return
+    for path, what in problems.found.items():
+        err().print(f"damaged: {path} {what}")
+
+
+def _show(terminal: Terminal, event: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        terminal.print(json.dumps(event, ensure_ascii=False))
+        return
+    paint = terminal.paint
+    more = {k: v for k, v in event.items() if k not in ("time", "kind", "task") and v is not None}
+    kind, task = str(event.get("kind", "?")), str(event.get("task") or "")
+    words = printable("  ".join(f"{key}={value}" for key, value in more.items()))
+    line = f"{_clock(event.get('time'))}  {paint(f'{kind:<18}', 'bold')} {task:<14}{words}"
+    terminal.print(line.rstrip())
+
+
+def _clock(moment: object) -> str:
+    if not isinstance(moment, (int, float)):
+        return "--:--:--.---"
+    return datetime.fromtimestamp(moment).astimezone().strftime("%H:%M:%S.%f")[:-3]

@@ -1,0 +1,56 @@
+"""`tenfold exec`: a command beside a task, as the task sees the world."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tenfold.cli.common import (
+    choose_tasks,
+    cluster_option,
+    find_run,
+    runs_option,
+    task_argument,
+)
+from tenfold.errors import InputError, TenfoldError
+from tenfold.rundir import RunDirectory, read_json
+
+
+@click.command("exec", context_settings={"allow_interspersed_args": False})
+@task_argument
+@click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED)
+@cluster_option
+@runs_option
+def command(task: str, words: tuple[str, ...], cluster: str | None, runs: str | None) -> int:
+    """Run a command beside a task: tenfold exec worker/3 -- python client.py
+
+    It gets the task's network, processes, environment and working directory, and this terminal.
+    Options of tenfold's own stand before TASK; the exit code is the command's.
+    """
+    words = words[1:] if words[0] == "--" else words
+    if not words:
+        raise InputError("no command is named", hint=f"write tenfold exec {task} -- COMMAND")
+    from tenfold.launch.enter import require_pid, run_beside
+
+    run = find_run(cluster, runs, up=True)
+    names = choose_tasks(run, (task,))
+    if not run.alive():
+        raise TenfoldError(
+            f"run {run.run} of {run.cluster} is not running",
+            hint="tenfold ps shows how it ended; tenfold up starts it again",
+        )
+    if len(names) > 1:
+        raise InputError(f"{task} has {len(names)} tasks", hint=f"name one: {names[0]}")
+    label = names[0].replace("/", "-")
+    pid = require_pid(names[0], (read_json(run.task(label).status) or {}).get("pid"))
+    return run_beside(pid, words, dict(os.environ), _workdir(run, names[0]))
+
+
+def _workdir(run: RunDirectory, name: str) -> Path:
+    tasks = (read_json(run.plan) or {}).get("tasks") or []
+    planned: dict[str, Any] = next((task for task in tasks if task.get("task") == name), {})
+    workdir = Path(planned.get("workdir") or ".")
+    return workdir if workdir.is_dir() else Path.cwd()

@@ -1,0 +1,64 @@
+"""`tenfold init`: a starter tenfold.yaml and train.py."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+from pathlib import Path
+
+import click
+
+from tenfold.errors import InputError
+
+_FILES = ("tenfold.yaml", "train.py")
+"""What is written, from the files of the same names in `tenfold.starter`."""
+
+_SCHEMA = ".tenfold/schema.json"
+
+
+@click.command("init")
+@click.argument("directory", default=".", type=click.Path(path_type=Path))
+def command(directory: Path) -> None:
+    """Write a starter tenfold.yaml and train.py into DIRECTORY (here), which may be new.
+
+    Files that are there already are never touched: if one is, nothing is written.
+    """
+    from tenfold.schema import schema_text
+
+    texts = {name: _starter(name) for name in _FILES}
+    texts["tenfold.yaml"] = texts["tenfold.yaml"].replace("CLUSTER", _cluster_name(directory))
+    taken = [name for name in texts if (directory / name).exists()]
+    if taken:
+        raise InputError(
+            f"{' and '.join(taken)} {'is' if len(taken) == 1 else 'are'} in {directory} already",
+            hint="nothing was written; name a new directory: tenfold init DIR",
+        )
+    try:
+        _write(directory, texts, schema_text())
+    except OSError as error:
+        reason = f"cannot write {error.filename or directory}: {error.strerror}"
+        raise InputError(reason, cause=error) from error
+    where = "" if directory == Path() else f"cd {directory} && "
+    click.echo(f"wrote {directory / 'tenfold.yaml'} and {directory / 'train.py'}", err=True)
+    click.echo(f"next: {where}tenfold up", err=True)
+
+
+def _starter(name: str) -> str:
+    return resources.files("tenfold.starter").joinpath(name).read_text(encoding="utf-8")
+
+
+def _cluster_name(directory: Path) -> str:
+    """The directory's name as a cluster may be called, or a plain one."""
+    slug = re.sub(r"[^a-z0-9]+", "-", directory.absolute().resolve().name.lower())
+    slug = slug.lstrip("-0123456789")[:63].strip("-")
+    return slug or "my-cluster"
+
+
+def _write(directory: Path, texts: dict[str, str], schema: str) -> None:
+    """Write all of it; the schema is tenfold's own and may be replaced, the rest is new."""
+    schema_file = directory / _SCHEMA
+    schema_file.parent.mkdir(parents=True, exist_ok=True)
+    schema_file.write_text(schema, encoding="utf-8")
+    for name, text in texts.items():
+        with (directory / name).open("x", encoding="utf-8") as file:
+            file.write(text)

@@ -1,0 +1,85 @@
+"""`tenfold logs`: what the tasks wrote, together or one by one."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import datetime
+
+import click
+
+from tenfold.cli.common import (
+    cluster_option,
+    err,
+    find_run_and_tasks,
+    out,
+    runs_option,
+    seconds,
+    tasks_argument,
+)
+from tenfold.errors import InputError, shown
+
+
+@click.command("logs")
+@tasks_argument()
+@cluster_option
+@click.option("-f", "--follow", is_flag=True, help="Go on as new lines come.")
+@click.option("-n", "--tail", metavar="N", help="Only the last N lines of each task.")
+@click.option("--since", metavar="TIME", help="Only lines since 5m, 2h30m, or an ISO time.")
+@click.option("-t", "--timestamps", is_flag=True, help="Show when each line came.")
+@click.option("--no-log-prefix", is_flag=True, help="Show the lines alone.")
+@click.option("--no-dedup", is_flag=True, help="Never fold the same line of many tasks.")
+@runs_option
+def command(
+    tasks: tuple[str, ...],
+    cluster: str | None,
+    follow: bool,
+    tail: str | None,
+    since: str | None,
+    timestamps: bool,
+    no_log_prefix: bool,
+    no_dedup: bool,
+    runs: str | None,
+) -> None:
+    """What the tasks wrote. TASK is worker/3, or a whole job: worker.
+
+    The cluster may stand before the tasks, as in `logs word2vec worker`.
+    """
+    from tenfold.logs import skip_to_tail
+    from tenfold.views.follow import Follower, Options
+    from tenfold.views.lines import Style
+    from tenfold.views.screen import Screen
+
+    moment = None if since is None else since_moment(since, time.time())
+    lines = None if tail in (None, "all") else _count(str(tail))
+    run, names = find_run_and_tasks(tasks, cluster, runs)
+    labels = [name.replace("/", "-") for name in names]
+    style = Style(
+        prefix=not no_log_prefix, timestamps=timestamps, width=max(map(len, labels), default=0)
+    )
+    screen = Screen(out(), err(), goes_on=False)
+    fold = follow and screen.out.is_terminal and not no_dedup
+    follower = Follower(run, screen, Options(labels, style, fold, talk=False))
+    if moment is not None:
+        for reader in follower.readers:
+            reader.seek_time(moment)
+    if lines is not None:
+        skip_to_tail(follower.readers, lines)
+    try:
+        follower.follow(until=lambda: not follow)
+    except KeyboardInterrupt:
+        return
+
+
+def _count(tail: str) -> int:
+    if not re.fullmatch("[0-9]{1,15}", tail):
+        raise InputError(f"--tail is {shown(tail)}", hint="a number of lines, or all")
+    return int(tail)
+
+
+def since_moment(text: str, now: float) -> float:
+    """Seconds since 1970 for `5m`, `2h30m` (before `now`) or an ISO date and time (local)."""
+    try:
+        return datetime.fromisoformat(text).astimezone().timestamp()
+    except (ValueError, OverflowError):
+        return now - seconds(text, "--since", "write 30s, 5m, 2h30m, or 2026-11-23T14:00:00")

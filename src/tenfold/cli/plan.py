@@ -1,0 +1,44 @@
+"""`tenfold plan`: what `up` would do, without doing it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tenfold.cli.common import (
+    console,
+    file_argument,
+    json_option,
+    on_option,
+    print_json,
+    set_option,
+)
+
+
+@click.command("plan")
+@file_argument
+@set_option
+@on_option
+@json_option
+def command(file: Path | None, overrides: tuple[str, ...], cell: str | None, as_json: bool) -> int:
+    """Show what `tenfold up` would start: every task, its command, environment and order.
+
+    Only reads. Values of secrets are hidden; addresses that are not known yet are null in --json.
+    """
+    from tenfold import settings
+    from tenfold.file import load
+    from tenfold.planner import plan
+
+    loaded = load(file, settings=overrides)
+    place = settings.resolve("cell", cell, {"cell": loaded.cluster.cell}).value
+    made = plan(loaded, cell=place)
+    if as_json:
+        print_json(made.to_json())
+        return 0
+    from tenfold.views.faults import show_faults
+    from tenfold.views.plan import show_plan
+
+    show_faults(console(stderr=True), list(loaded.warnings))
+    show_plan(console(), made)
+    return 0

@@ -1,0 +1,56 @@
+"""`tenfold ps`: the tasks of a run, and how they are; after the end, how they ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tenfold.cli.common import (
+    cluster_argument,
+    find_run,
+    json_option,
+    out,
+    print_json,
+    runs_directory,
+    runs_option,
+)
+
+
+@click.command("ps")
+@cluster_argument
+@click.option("-a", "--all", "every_run", is_flag=True, help="All runs, one line each.")
+@runs_option
+@json_option
+def command(cluster: str | None, every_run: bool, runs: str | None, as_json: bool) -> None:
+    """The tasks of a run, and how they are.
+
+    CLUSTER is a cluster's name, or CLUSTER/RUN-ID; the newest run if it is not named.
+    """
+    from tenfold.views.status import status
+
+    if every_run:
+        _list(runs_directory(runs), cluster, as_json)
+        return
+    shown = status(find_run(cluster, runs))
+    if as_json:
+        print_json(shown)
+        return
+    from tenfold.views.tasks import show_run
+
+    show_run(out(), shown)
+
+
+def _list(runs: Path, cluster: str | None, as_json: bool) -> None:
+    from tenfold.rundir import every
+    from tenfold.views.status import status
+    from tenfold.views.tasks import show_runs
+
+    found = [status(run) for run in every(runs, cluster)]
+    if as_json:
+        print_json([{key: run[key] for key in _BRIEF} for run in found])
+    else:
+        show_runs(out(), found)
+
+
+_BRIEF = ("version", "cluster", "run", "directory", "cell", "state", "reason", "started", "ended")

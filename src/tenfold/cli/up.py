@@ -1,0 +1,242 @@
+"""`tenfold up`: bring a cluster up and follow it, or leave it running."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tenfold.cli.common import (
+    err,
+    file_argument,
+    json_option,
+    on_option,
+    out,
+    print_json,
+    runs_option,
+    seconds,
+    set_option,
+)
+from tenfold.errors import InputError, TenfoldError
+
+if TYPE_CHECKING:
+    from tenfold.api import Run
+    from tenfold.plans import Plan
+    from tenfold.views.follow import Follower
+
+_EXIT = {"succeeded": 0, "failed": 1, "stopped": 130}
+_LAST_WORD_S = 60.0
+_PENDING = {"waiting", "starting", "restarting"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Wishes:
+    """What was asked for, beyond the plan."""
+
+    wait: bool
+    timeout_s: float | None
+    exit_code_from: str | None
+    prefix: bool
+    fold: bool
+    as_json: bool
+
+
+@click.command("up")
+@file_argument
+@set_option
+@on_option
+@click.option("-d", "--detach", is_flag=True, help="Leave it running; return when tasks started.")
+@click.option("--wait", is_flag=True, help="As -d, but return when every task can be used.")
+@click.option("--timeout", metavar="TIME", help="With -d or --wait: how long to wait at most.")
+@click.option("--keep/--no-keep", default=None, help="Stay up when the chief has ended well.")
+@click.option("--isolation", metavar="MODE", help="auto, namespace or none.")
+@click.option("--exit-code-from", metavar="TASK", help="Exit as this task did.")
+@click.option("-y", "--yes", is_flag=True, help="Never ask.")
+@click.option("--no-log-prefix", is_flag=True, help="Show the lines alone.")
+@click.option("--no-dedup", is_flag=True, help="Never fold the same line of many tasks.")
+@runs_option
+@json_option
+def command(
+    file: Path | None,
+    overrides: tuple[str, ...],
+    cell: str | None,
+    detach: bool,
+    wait: bool,
+    timeout: str | None,
+    keep: bool | None,
+    isolation: str | None,
+    exit_code_from: str | None,
+    yes: bool,
+    no_log_prefix: bool,
+    no_dedup: bool,
+    runs: str | None,
+    as_json: bool,
+) -> int:
+    """Bring up the cluster of FILE (./tenfold.yaml) and follow it.
+
+    Ctrl-C stops it gently; a second one at once. It ends when its chief ends.
+    """
+    del yes  # nothing is ever asked; the option is for scripts written for tools that do
+    from tenfold import settings
+    from tenfold.api import planned, up
+
+    detach = detach or wait
+    timeout_s = None if timeout is None else seconds(timeout, "--timeout")
+    _refuse_nonsense(detach, timeout, exit_code_from)
+    made = planned(file, cell=cell, overrides=overrides)
+    if exit_code_from is not None:
+        exit_code_from = made.task(exit_code_from).name
+    flag = None if keep is None else ("yes" if keep else "no")
+    kept = settings.resolve("keep", flag).value == "yes"
+    _show_plan(made)
+    run = up(made, runs=runs, keep=kept, isolation=isolation, attached=not detach)
+    err().print(err().paint(f"run {run.directory.path}", "dim"))
+    wishes = _Wishes(wait, timeout_s, exit_code_from, not no_log_prefix, not no_dedup, as_json)
+    return _detached(run, wishes) if detach else _attached(run, made, wishes)
+
+
+def _refuse_nonsense(detach: bool, timeout: str | None, exit_code_from: str | None) -> None:
+    if timeout is not None and not detach:
+        raise InputError("--timeout goes with -d or --wait", hint="Ctrl-C ends what is followed")
+    if exit_code_from is not None and detach:
+        raise InputError(
+            "--exit-code-from waits for the end, -d and --wait do not", hint="leave one of them out"
+        )
+
+
+def _show_plan(made: Plan) -> None:
+    from tenfold.views.follow import count
+
+    jobs = ", ".join(
+        f"{len(tasks)} {job}" if len(tasks) > 1 else job for job, tasks in made.jobs().items()
+    )
+    place = "on this machine" if made.cell == "local" else f"on {made.cell}"
+    name = err().paint(made.cluster, "bold")
+    err().print(f"{name}: {count(len(made.tasks), 'task')} {place}: {jobs}")
+
+
+def _follower(run: Run, labels: list[str], wishes: _Wishes) -> Follower:
+    from tenfold.views.follow import Follower, Options
+    from tenfold.views.lines import Style
+    from tenfold.views.screen import Screen
+
+    style = Style(prefix=wishes.prefix, width=max(map(len, labels), default=0))
+    screen = Screen(out(), err())
+    fold = wishes.fold and screen.out.is_terminal
+    return Follower(run.directory, screen, Options(labels, style, fold))
+
+
+def _detached(run: Run, wishes: _Wishes) -> int:
+    deadline = None if wishes.timeout_s is None else time.monotonic() + wishes.timeout_s
+
+    def enough() -> bool:
+        return _is_up(run.status(), wishes.wait) or _over(deadline)
+
+    follower = _follower(run, [], wishes)
+    try:
+        now = follower.follow(enough)
+    except KeyboardInterrupt:
+        err().print("it goes on; tenfold ps shows how, tenfold down stops it")
+        return 130
+    if now["state"] in _EXIT:
+        now = run.wait()
+        _show_end(now)
+        return _end(now, wishes, _EXIT[now["state"]])
+    if not _is_up(run.status(), wishes.wait):
+        raise TenfoldError(
+            f"after {wishes.timeout_s:g} s not every task is up",
+            hint="tenfold ps shows which; it goes on; tenfold down stops it",
+        )
+    follower.announce(now)
+    err().print(err().paint("tenfold ps | logs -f | down", "dim"))
+    return _end(now, wishes, 0)
+
+
+def _is_up(now: dict[str, Any], wait: bool) -> bool:
+    states = {task["state"] for task in now["tasks"]}
+    return bool(now["state"]) and not states & (_PENDING if wait else {"waiting"})
+
+
+def _over(deadline: float | None) -> bool:
+    return deadline is not None and time.monotonic() > deadline
+
+
+def _attached(run: Run, made: Plan, wishes: _Wishes) -> int:
+    follower = _follower(run, [task.label for task in made.tasks], wishes)
+    with _signals_noted() as seen:
+        _follow(run, follower, seen)
+        status = run.wait(_LAST_WORD_S)
+    with contextlib.suppress(OSError):
+        _show_end(status)
+    if seen and status["state"] != "succeeded":
+        return _end(status, wishes, 128 + seen[0])
+    if wishes.exit_code_from:
+        return _end(status, wishes, _exit_code_of(status, wishes.exit_code_from))
+    return _end(status, wishes, _EXIT[status["state"]])
+
+
+def _end(status: dict[str, Any], wishes: _Wishes, code: int) -> int:
+    if wishes.as_json:
+        print_json(status)
+    return code
+
+
+@contextlib.contextmanager
+def _signals_noted() -> Iterator[list[int]]:
+    """Ctrl-C, SIGTERM and the end of the terminal end nothing: they are put into this list."""
+    seen: list[int] = []
+    wanted = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    before = {n: h for n in wanted if (h := signal.getsignal(n)) is not signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, lambda number, _: seen.append(number))
+    try:
+        yield seen
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _follow(run: Run, follower: Follower, seen: list[int]) -> None:
+    """Follow to the end; the first signal stops the run gently, the next one at once."""
+    from tenfold.supervise import control
+
+    handled = 0
+
+    def interrupted() -> bool:
+        return len(seen) > handled
+
+    while follower.follow(interrupted)["state"] not in _EXIT:
+        handled = len(seen)
+        gently = handled == 1
+        words = "stopping (Ctrl-C again: at once)" if gently else "killing"
+        with contextlib.suppress(OSError):
+            err().print(err().paint(f"\n{words}", "yellow"))
+        with contextlib.suppress(TenfoldError):
+            control.ask(run.directory, "stop" if gently else "kill", reason=_reason(seen))
+
+
+def _reason(seen: list[int]) -> str:
+    from tenfold.views.follow import CTRL_C
+
+    return CTRL_C if seen[-1] == signal.SIGINT else f"stopped by {signal.Signals(seen[-1]).name}"
+
+
+def _exit_code_of(status: dict[str, Any], name: str) -> int:
+    task = next(task for task in status["tasks"] if task["task"] == name)
+    if task["signal"]:
+        return 128 + int(getattr(signal, task["signal"], 0))
+    if task["exit_code"] is None:  # it never ran
+        return _EXIT[status["state"]]
+    return int(task["exit_code"])
+
+
+def _show_end(status: dict[str, Any]) -> None:
+    from tenfold.views.account import show_end
+
+    show_end(err(), status)

@@ -1,0 +1,333 @@
+"""The run directory: the cluster's memory, as plain files.
+
+Owns the paths, atomic writes, tolerant reads, the lock that tells whether a run's supervisor is
+alive, and finding runs. What the files say is decided by those who write them.
+
+    <runs>/<cluster>/<run-id>/
+      plan.json  status.json  events.jsonl  supervisor.log  supervisor.lock
+      tasks/worker-3/  status.json  stdout.log  stdout.times  stderr.log  stderr.times  …
+      tensorboard/  checkpoints/  results/
+
+JSON files are written whole and renamed into place; `.jsonl` files are only appended to, by one
+writer each. A damaged file is reported by name and never stops a reader.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from tenfold.errors import InputError, TenfoldError
+
+SHARED = ("tensorboard", "checkpoints", "results")
+"""Directories of a run that tasks write to and that outlive it."""
+
+_LOCK_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """One run's directory. Making this object touches no file; `create` does."""
+
+    path: Path
+
+    @property
+    def cluster(self) -> str:
+        """The name of the cluster."""
+        return self.path.parent.name
+
+    @property
+    def run(self) -> str:
+        """The run-id; sorts by the time of the start."""
+        return self.path.name
+
+    @property
+    def plan(self) -> Path:
+        """`plan.json`: what was asked for, secrets hidden."""
+        return self.path / "plan.json"
+
+    @property
+    def status(self) -> Path:
+        """`status.json`: the cluster's state, why it ended, its first failure."""
+        return self.path / "status.json"
+
+    @property
+    def events(self) -> Path:
+        """`events.jsonl`: everything that happened, in order."""
+        return self.path / "events.jsonl"
+
+    @property
+    def lock(self) -> Path:
+        """`supervisor.lock`: locked for as long as the supervisor lives."""
+        return self.path / "supervisor.lock"
+
+    @property
+    def supervisor_log(self) -> Path:
+        """`supervisor.log`: what the supervisor itself had to say; empty when all is well."""
+        return self.path / "supervisor.log"
+
+    @property
+    def control(self) -> Path:
+        """`control.sock`: where the supervisor takes requests."""
+        return self.path / "control.sock"
+
+    def shared(self, name: str) -> Path:
+        """One of `SHARED`."""
+        return self.path / name
+
+    def task(self, label: str) -> TaskDirectory:
+        """The directory of the task with this label (`worker-3`)."""
+        return TaskDirectory(self.path / "tasks" / label)
+
+    def tasks(self) -> list[TaskDirectory]:
+        """The tasks that have a directory, in the order of their names."""
+        with contextlib.suppress(OSError):
+            names = sorted(os.listdir(self.path / "tasks"))
+            return [self.task(name) for name in names]
+        return []
+
+    def alive(self) -> bool:
+        """Whether the supervisor lives, as told by its lock (which only this host can see)."""
+        try:
+            with self.lock.open("rb") as stream:
+                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDirectory:
+    """What one task leaves in its run's directory."""
+
+    path: Path
+
+    @property
+    def label(self) -> str:
+        """`worker-3`."""
+        return self.path.name
+
+    @property
+    def status(self) -> Path:
+        """`status.json`: the task's state, address, pid, how it ended."""
+        return self.path / "status.json"
+
+    @property
+    def progress(self) -> Path:
+        """`progress.json`: what the task last said of its progress."""
+        return self.path / "progress.json"
+
+    @property
+    def token(self) -> Path:
+        """`token`: the secret of the task's page, where it has one; mode 0600."""
+        return self.path / "token"
+
+    def log(self, stream: str) -> Path:
+        """The bytes the task wrote to `stdout` or `stderr`, all its lives in a row."""
+        return self.path / f"{stream}.log"
+
+    def times(self, stream: str) -> Path:
+        """When they came: lines of `OFFSET UNIX_TIME`, offsets in bytes of the log."""
+        return self.path / f"{stream}.times"
+
+
+@dataclass(slots=True)
+class Problems:
+    """Files that could not be read whole, by path: what a view says beside what it shows."""
+
+    found: dict[Path, str] = field(default_factory=dict)
+
+    def add(self, path: Path, what: str) -> None:
+        """Note that `path` is damaged; `what` says how."""
+        self.found[path] = what
+
+
+def create(runs: Path, cluster: str) -> RunDirectory:
+    """A new run directory of `cluster` under `runs`, readable by its owner only.
+
+    Raises InputError when the place cannot be written; nothing is left then.
+    """
+    home = runs / cluster
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        while True:
+            path = home / _run_id()
+            with contextlib.suppress(FileExistsError):
+                path.mkdir(mode=0o700)
+                break
+        for name in ("tasks", *SHARED):
+            (path / name).mkdir(mode=0o700)
+    except OSError as error:
+        raise InputError(
+            f"cannot make a run directory under {runs}: {error.strerror or error}",
+            hint="name another place with --runs DIR or TENFOLD_RUNS",
+            cause=error,
+        ) from error
+    return RunDirectory(path.resolve())
+
+
+def _run_id() -> str:
+    """The local time to the millisecond: `20261123-171715-042`."""
+    return datetime.now(UTC).astimezone().strftime("%Y%m%d-%H%M%S-%f")[:-3]
+
+
+def find(runs: Path, name: str | None = None) -> RunDirectory:
+    """The run that `name` means: `CLUSTER`, `CLUSTER/RUN-ID`, a path, or None for the newest.
+
+    Raises InputError when there is none.
+    """
+    if name and "/" in name:
+        path = next((p for p in (runs / name, Path(name)) if _is_run(p)), None)
+        if path is None:
+            raise InputError(f"no run {name} under {runs}", hint="tenfold ps --all lists them")
+        return RunDirectory(path.resolve())
+    found = list(every(runs, name))
+    if not found:
+        what = f"no run of cluster {name}" if name else "no run"
+        raise InputError(
+            f"{what} under {runs}",
+            hint="tenfold up starts one; --runs DIR looks elsewhere",
+        )
+    return max(found, key=lambda run: run.run)
+
+
+def every(runs: Path, cluster: str | None = None) -> Iterator[RunDirectory]:
+    """All runs under `runs`, or those of one cluster, oldest first within each cluster."""
+    clusters = [cluster] if cluster else sorted(_directories(runs))
+    for name in clusters:
+        for run in sorted(_directories(runs / name)):
+            path = runs / name / run
+            if _is_run(path):
+                yield RunDirectory(path.resolve())
+
+
+def _is_run(path: Path) -> bool:
+    try:
+        return (path / "plan.json").exists() or (path / "status.json").exists()
+    except OSError:  # a name that no file can have
+        return False
+
+
+def _directories(path: Path) -> list[str]:
+    try:
+        return [entry.name for entry in os.scandir(path) if entry.is_dir(follow_symlinks=False)]
+    except (OSError, ValueError):
+        return []
+
+
+def write_json(path: Path, value: object) -> None:
+    """Put `value` at `path`, whole or not at all: a reader sees the old file or the new one."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(beside, "w", encoding="utf-8", opener=_private) as stream:
+            json.dump(value, stream, ensure_ascii=False, separators=(",", ":"))
+        beside.replace(path)
+    except Exception:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def read_json(path: Path, problems: Problems | None = None) -> dict[str, Any] | None:
+    """The object in `path`; None when the file is missing or damaged (then noted)."""
+    try:
+        with path.open("rb") as stream:
+            value = json.load(stream)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        if problems is not None:
+            problems.add(path, f"cannot be read: {error}")
+        return None
+    if not isinstance(value, dict):
+        if problems is not None:
+            problems.add(path, "does not hold an object")
+        return None
+    return value
+
+
+def read_events(
+    path: Path, problems: Problems | None = None, start: int = 0
+) -> tuple[list[dict[str, Any]], int]:
+    """The events in `path` from byte `start` on, and the byte after the last whole line.
+
+    A line that is no JSON object is left out and noted; a last line without its newline is
+    still being written and is left for the next call.
+    """
+    try:
+        with path.open("rb") as stream:
+            stream.seek(start)
+            data = stream.read()
+    except FileNotFoundError:
+        return [], start
+    except OSError as error:
+        if problems is not None:
+            problems.add(path, f"cannot be read: {error}")
+        return [], start
+    whole = data[: data.rfind(b"\n") + 1]
+    events = [event for line in whole.splitlines() if (event := _event(line, path, problems))]
+    return events, start + len(whole)
+
+
+def _event(line: bytes, path: Path, problems: Problems | None) -> dict[str, Any] | None:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        value = None
+    if isinstance(value, dict):
+        return value
+    if problems is not None:
+        problems.add(path, "has a damaged line")
+    return None
+
+
+class EventLog:
+    """The one writer of a run's `events.jsonl`."""
+
+    def __init__(self, path: Path) -> None:
+        self._stream: IO[bytes] = open(  # noqa: SIM115 - lives as long as the run
+            path, "ab", buffering=0, opener=_private
+        )
+
+    def write(self, kind: str, task: str | None = None, **more: object) -> dict[str, Any]:
+        """Append one event, stamped with the time (seconds since 1970); gives it back."""
+        event = {"time": round(time.time(), 3), "kind": kind, "task": task, **more}
+        self._stream.write(json.dumps(event, ensure_ascii=False).encode() + b"\n")
+        return event
+
+    def close(self) -> None:
+        """Nothing is written after this."""
+        self._stream.close()
+
+
+def hold_lock(run: RunDirectory) -> IO[bytes]:
+    """Take the supervisor's lock of `run`: held until the stream is closed or its owner dies.
+
+    A view that looks whether the run is alive shares the lock for an instant, so this tries for
+    a while. Raises TenfoldError if another supervisor has it.
+    """
+    stream = open(run.lock, "wb", opener=_private)  # noqa: SIM115 - held for the run's life
+    deadline = time.monotonic() + _LOCK_S
+    while True:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return stream
+        except BlockingIOError as error:
+            if time.monotonic() > deadline:
+                stream.close()
+                raise TenfoldError(f"run {run.run} already has a supervisor") from error
+            time.sleep(0.001)

@@ -1,0 +1,191 @@
+"""A run as it happens: its log lines, what changes, and a bar for the progress of its chief.
+
+Reads the run directory a few times a second, like any other view, and writes to a `Screen`. The
+tasks' files are read again only when the supervisor has written something new.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tenfold.errors import printable
+from tenfold.logs import LogReader, merged, readers
+from tenfold.rundir import RunDirectory, read_events, read_json
+from tenfold.views import progress
+from tenfold.views.lines import Folder, Style, render
+from tenfold.views.screen import Screen
+from tenfold.views.status import OVER, status
+from tenfold.views.tasks import duration
+
+POLL_S = 0.1
+PLAIN_PROGRESS_S = 10.0
+_PROGRESS_POLL_S = 0.4
+_AT_ONCE = 1000
+
+CTRL_C = "stopped by Ctrl-C"
+"""Why a run stops when its follower was interrupted; who did it was told already."""
+
+_NEWS = {
+    "task-retried": "{task} ended; started again in {in_s:.1f} s",
+    "task-unready": "{task} could not be used after {timeout_s:g} s",
+    "task-refused": "{task} could not be started: {reason}",
+    "restart-asked": "{task}: restart asked for",
+    "cluster-stopping": "stopping: {reason}",
+    "error": "{message}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to show: labels of the tasks whose lines are wanted, how, and whether to fold.
+
+    `talk`: also what happens to the run, and how far it is.
+    """
+
+    labels: Sequence[str]
+    style: Style
+    fold: bool
+    talk: bool = True
+
+
+class Follower:
+    """Follows one run until it is over or `until` says so."""
+
+    def __init__(self, run: RunDirectory, screen: Screen, options: Options) -> None:
+        self._run = run
+        self._screen = screen
+        self._options = options
+        self._folder = Folder()
+        self._events_read = 0
+        self._next_plain = time.monotonic() + PLAIN_PROGRESS_S
+        self._next_look = 0.0
+        self._said: dict[str, Any] | None = None
+        self._announced: set[str] = set()
+        self._now: dict[str, Any] = {}
+        self._mark: object = None
+        self.readers: list[LogReader] = readers(run.task(label) for label in options.labels)
+        """Where the log lines come from; move them before `follow` to skip what is old."""
+
+    def follow(self, until: Callable[[], bool] = lambda: False) -> dict[str, Any]:
+        """Show what happens until the run is over; gives its last status."""
+        try:
+            while True:
+                now = self._status()
+                over = now["state"] in OVER or until()
+                self._show_lines(last=over)
+                if self._options.talk:
+                    self._show_news(now)
+                    self._show_progress(now)
+                if over:
+                    return now
+                time.sleep(POLL_S)
+        finally:
+            self._screen.wipe()
+
+    def _status(self) -> dict[str, Any]:
+        """The status; read anew if the supervisor has written since, or is gone."""
+        mark = _mark(self._run)
+        if mark is None or mark != self._mark or not self._run.alive():
+            self._now, self._mark = status(self._run), mark
+        return self._now
+
+    def _show_lines(self, *, last: bool) -> None:
+        lines = merged(self.readers, last=last)
+        while piece := list(itertools.islice(lines, _AT_ONCE)):
+            fold = self._options.fold
+            self._print(self._folder.feed(piece, time.time()) if fold else piece)
+        self._print(self._folder.flush(None if last else time.time()))
+
+    def _print(self, lines: Any) -> None:
+        out, style = self._screen.out, self._options.style
+        self._screen.lines(render(out, line, style) for line in lines)
+
+    def _show_news(self, now: dict[str, Any]) -> None:
+        events, self._events_read = read_events(self._run.events, start=self._events_read)
+        for event in events:
+            if words := _news(event):
+                self._screen.say(f"· {words}", "yellow")
+        if now["state"] == "running":
+            self.announce(now)
+        if now["state"] == "running" and now["outcome"] and self._first("outcome"):
+            words = f"· {now['reason']}; the cluster stays up until Ctrl-C or tenfold down"
+            self._screen.say(words, "green")
+
+    def _first(self, what: str) -> bool:
+        """Whether this is said for the first time."""
+        new = what not in self._announced
+        self._announced.add(what)
+        return new
+
+    def announce(self, now: dict[str, Any]) -> None:
+        """Say, once, how many tasks run, where their pages are and who else can reach them."""
+        if not self._first("running"):
+            return
+        running = sum(task["state"] == "running" for task in now["tasks"])
+        took = duration(time.time() - now["started"]) if now["started"] else "?"
+        self._screen.say(f"· {count(running, 'task')} up after {took}", "green")
+        for task in now["tasks"]:
+            if task["url"]:
+                self._screen.say(f"· {task['job']}: {task['url']}")
+        if now["protection_words"]:
+            exposed = now["protection"] == "none"
+            self._screen.say(f"· {now['protection_words']}", "yellow" if exposed else "dim")
+
+    def _show_progress(self, now: dict[str, Any]) -> None:
+        moment = time.monotonic()
+        if moment >= self._next_look:
+            self._next_look = moment + _PROGRESS_POLL_S
+            self._said = self._progress(now)
+        said = self._said
+        if self._screen.err.moves:
+            self._screen.draw(progress.bar(self._screen.err, said) if said else self._wait(now))
+        elif said and moment >= self._next_plain:
+            self._next_plain = moment + PLAIN_PROGRESS_S
+            self._screen.say(f"· {progress.words(said)}")
+
+    def _progress(self, now: dict[str, Any]) -> dict[str, Any] | None:
+        for task in now["tasks"]:
+            if task["state"] == "running":
+                label = task["task"].replace("/", "-")
+                said = read_json(self._run.task(label).progress)
+                if progress.makes_sense(said) and said["time"] >= (task["started"] or 0):
+                    return said
+        return None
+
+    def _wait(self, now: dict[str, Any]) -> str:
+        if now["state"] in OVER:
+            return ""
+        states = [task["state"] for task in now["tasks"]]
+        took = duration(time.time() - now["started"]) if now["started"] else ""
+        wanted, what = ("stopping", "to end") if now["state"] == "stopping" else ("running", "up")
+        number = f"{states.count(wanted)} of {len(states)} tasks {what}"
+        words = f"{now['state'] or 'starting'}: {number}"
+        err = self._screen.err
+        return err.paint(f"{words}  {took}"[: err.width - 1], "dim")
+
+
+def _mark(run: RunDirectory) -> object:
+    """Changes whenever status.json is replaced."""
+    try:
+        found = run.status.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino
+
+
+def _news(event: dict[str, Any]) -> str | None:
+    """What an event means, for people; None if it means nothing to them or is damaged."""
+    words = _NEWS.get(str(event.get("kind"))) if event.get("reason") != CTRL_C else None
+    try:
+        return printable(words.format_map(event)) if words else None
+    except (KeyError, ValueError, TypeError):
+        return None
+
+
+def count(number: int, word: str) -> str:
+    """`1 task`, `13 tasks`."""
+    return f"{number} {word}{'' if number == 1 else 's'}"

@@ -1,0 +1,89 @@
+"""Log lines on a terminal: prefixes in the tasks' colours, and folding.
+
+The same line from many tasks is shown once, and soon after how many more said it (`×8`); only
+what is shown at that moment is folded, never what is in the files. Times and memory addresses in
+a line do not make it another one; any other number does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tenfold.logs import LogLine
+from tenfold.views.terminal import Terminal, task_colour
+
+FOLD_S = 2.0
+_VARYING = re.compile(
+    r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d[.,:\d]*"  # a date and time
+    r"|\b[IWEF]\d{4} \d\d:\d\d:\d\d[.\d]*\s+\d+"  # glog: severity, date, time and thread
+    r"|\b\d{10}\.\d+"  # seconds since 1970
+    r"|0x[0-9a-fA-F]+"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How lines are shown. `width` is that of the longest prefix."""
+
+    prefix: bool = True
+    timestamps: bool = False
+    width: int = 0
+
+
+def render(out: Terminal, line: LogLine, style: Style) -> str:
+    """One line as `docker compose logs` shows it: `worker-3  | text`."""
+    text = out.foreign(line.text)
+    if style.timestamps:
+        moment = datetime.fromtimestamp(line.time).astimezone()
+        text = f"{out.paint(moment.isoformat(timespec='milliseconds'), 'dim')} {text}"
+    if not style.prefix:
+        return text
+    return out.paint(f"{line.task:<{style.width}} | ", task_colour(line.task)) + text
+
+
+@dataclass(slots=True)
+class _Fold:
+    until: float
+    first: LogLine
+    others: list[str] = field(default_factory=list)
+
+
+class Folder:
+    """Folds equal lines of different tasks that come within `FOLD_S` seconds of each other."""
+
+    def __init__(self) -> None:
+        self._folds: dict[str, _Fold] = {}
+
+    def feed(self, lines: Iterable[LogLine], now: float) -> Iterator[LogLine]:
+        """The lines to show now, those that say how often something was said among them."""
+        for line in lines:
+            key = _VARYING.sub("#", line.text).strip()
+            fold = self._folds.get(key)
+            if fold is not None and line.task not in (fold.first.task, *fold.others):
+                fold.others.append(line.task)
+                continue
+            if key and fold is None:
+                self._folds[key] = _Fold(now + FOLD_S, line)
+            yield line
+        yield from self.flush(now)
+
+    def flush(self, now: float | None = None) -> Iterator[LogLine]:
+        """What was folded long enough ago; all of it without `now`."""
+        for key, fold in list(self._folds.items()):
+            if now is None or fold.until <= now:
+                del self._folds[key]
+                if fold.others:
+                    yield _summary(fold)
+
+
+def _summary(fold: _Fold) -> LogLine:
+    count = len(fold.others) + 1
+    text = f"{fold.first.text}  ×{count} ({', '.join(_few(fold.others))} too)"
+    return LogLine(fold.first.time, fold.first.task, fold.first.stream, text)
+
+
+def _few(names: list[str]) -> list[str]:
+    return names if len(names) <= 3 else [*names[:2], f"{len(names) - 2} more"]

@@ -1,0 +1,59 @@
+"""How far a task is, in a line: what it last told with `tenfold.progress`."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any, TypeGuard
+
+from tenfold.errors import printable
+from tenfold.views.tasks import duration
+from tenfold.views.terminal import Terminal
+
+SILENT_S = 15.0
+_BAR = 24
+
+
+def words(said: Mapping[str, Any]) -> str:
+    """`45 %  epoch 1/1  512,345 words/s  loss 2.31  1 min 05 s left`."""
+    parts = [f"{100 * _share(said):.0f} %"]
+    rate = said.get("rate")
+    figures = {name: _figure(value) for name, value in (said.get("figures") or {}).items()}
+    if "epoch" in figures:
+        parts.append(f"epoch {figures.pop('epoch')}")
+    if rate:
+        parts.append(f"{_figure(rate)} {said.get('unit', 'steps')}/s")
+    parts += [f"{name} {value}" for name, value in figures.items()]
+    silent_s = time.time() - said.get("time", math.inf)
+    if silent_s > SILENT_S:
+        parts.append(f"no word for {duration(silent_s)}")
+    elif rate and said["done"] < said["total"]:
+        parts.append(f"{duration((said['total'] - said['done']) / rate)} left")
+    return printable("  ".join(parts))
+
+
+def bar(err: Terminal, said: Mapping[str, Any]) -> str:
+    """The same behind a bar, in one line of the terminal."""
+    full = round(_BAR * _share(said))
+    drawn = err.paint("━" * full, "green") + err.paint("─" * (_BAR - full), "dim")
+    return f"{drawn} {words(said)[: max(0, err.width - _BAR - 2)]}"
+
+
+def makes_sense(said: dict[str, Any] | None) -> TypeGuard[dict[str, Any]]:
+    """Whether there is a word to show: a whole file, its numbers numbers."""
+    return said is not None and all(
+        isinstance(said.get(name), (int, float)) for name in ("done", "total", "time")
+    )
+
+
+def _share(said: Mapping[str, Any]) -> float:
+    return float(min(1.0, max(0.0, said["done"] / (said["total"] or 1))))
+
+
+def _figure(value: object) -> str:
+    if isinstance(value, float) and abs(value) < 100:
+        return f"{value:.3g}"
+    if isinstance(value, (int, float)):
+        return f"{value:,.0f}"
+    return str(value)

@@ -1,0 +1,105 @@
+"""The state of a run, from its directory alone: the shape of `ps --json`.
+
+During the run, after it, and when half of the files are missing. What a dead supervisor left
+behind as running is shown for what it is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from tenfold.rundir import Problems, RunDirectory, TaskDirectory, read_json
+
+OVER = ("succeeded", "failed", "stopped")
+_LIVE = ("starting", "running", "stopping", "restarting")
+
+_TASK_KEYS = ("state", "address", "host", "pid", "restarts", "exit_code", "signal", "url",
+              "started", "ready", "ended")  # fmt: skip
+
+
+def status(run: RunDirectory, problems: Problems | None = None) -> dict[str, Any]:
+    """`{version, cluster, run, directory, cell, state, reason, age_s, tasks: […], …}`.
+
+    `age_s` is how old the newest word of the supervisor is; once the run is over it does not
+    matter and is None. Damaged files are noted in `problems` and shown as what is not known.
+    """
+    problems = problems if problems is not None else Problems()
+    alive = run.alive()  # first: a supervisor that ends after this has written its last word
+    plan = read_json(run.plan, problems) or {}
+    said = read_json(run.status, problems) or {}
+    lost = not alive and said.get("state") not in OVER
+    return {
+        "version": 1,
+        "cluster": said.get("cluster") or plan.get("cluster") or run.cluster,
+        "run": run.run,
+        "directory": str(run.path),
+        "cell": said.get("cell") or plan.get("cell"),
+        "state": "failed" if lost else said.get("state"),
+        "outcome": said.get("outcome"),
+        "reason": _lost_words(said) if lost else said.get("reason"),
+        "started": said.get("started"),
+        "ended": said.get("ended"),
+        "age_s": _age(said) if alive else None,
+        "seen": said.get("updated"),
+        "protection": said.get("protection"),
+        "protection_words": said.get("protection_words"),
+        "first_failure": said.get("first_failure"),
+        "consequences": said.get("consequences") or [],
+        "tasks": _tasks(run, plan, lost, problems),
+        "damaged": {str(path): what for path, what in problems.found.items()},
+    }
+
+
+def _age(said: Mapping[str, Any]) -> float | None:
+    updated = said.get("updated")
+    return None if updated is None else max(0.0, round(time.time() - updated, 3))
+
+
+def _lost_words(said: Mapping[str, Any]) -> str:
+    if not said:
+        return "the supervisor ended before it wrote a word"
+    return "the supervisor was killed; the kernel ended the run's processes with it"
+
+
+def _tasks(
+    run: RunDirectory, plan: Mapping[str, Any], lost: bool, problems: Problems
+) -> list[dict[str, Any]]:
+    planned = plan.get("tasks")
+    if not isinstance(planned, list):
+        return [_task(d, _name(d, problems), lost, problems) for d in run.tasks()]
+    return [
+        _task(run.task(task["task"].replace("/", "-")), task, lost, problems)
+        for task in planned
+        if isinstance(task, dict) and isinstance(task.get("task"), str)
+    ]
+
+
+def _name(directory: TaskDirectory, problems: Problems) -> dict[str, Any]:
+    said = read_json(directory.status, problems) or {}
+    job, _, index = directory.label.rpartition("-")
+    number = int(index) if index.isdigit() else None
+    return {"task": said.get("task", f"{job}/{index}"), "job": job, "index": number}
+
+
+def _task(
+    directory: TaskDirectory, planned: Mapping[str, Any], lost: bool, problems: Problems
+) -> dict[str, Any]:
+    said = read_json(directory.status, problems) or {}
+    shown = {key: said.get(key) for key in _TASK_KEYS}
+    shown["state"] = said.get("state", "waiting")
+    shown["restarts"] = said.get("restarts", 0)
+    if lost and shown["state"] in _LIVE:
+        shown |= {"state": "lost", "pid": None}
+    if shown["url"]:
+        shown["url"] = _with_token(shown["url"], directory)
+    head = {"task": planned.get("task"), "job": planned.get("job"), "index": planned.get("index")}
+    return head | shown
+
+
+def _with_token(url: str, directory: TaskDirectory) -> str:
+    try:
+        return f"{url}?token={directory.token.read_text(encoding='ascii').strip()}"
+    except (OSError, UnicodeDecodeError):
+        return url

@@ -1,0 +1,97 @@
+"""A run as a table: what `tenfold ps` shows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from tenfold.errors import printable
+from tenfold.views.table import Cell, show_table
+from tenfold.views.terminal import STATE_COLOURS, Terminal, task_colour
+
+STALE_S = 5.0
+
+_TITLES = ("TASK", "STATE", "SINCE", "ADDRESS", "PID", "RESTARTS", "EXIT")
+
+
+def show_run(out: Terminal, status: Mapping[str, Any]) -> None:
+    """The run in a line or two, its tasks, and the pages that can be opened."""
+    out.print(_headline(out, status))
+    show_table(out, _TITLES, [_row(task, status["seen"]) for task in status["tasks"]])
+    for task in status["tasks"]:
+        if task["url"] and task["state"] == "running":
+            out.print(f"{task['job']}: {out.paint(task['url'], 'underline')}")
+    for path, what in status["damaged"].items():
+        out.print(out.paint(printable(f"damaged: {path} {what}"), "yellow"))
+
+
+def _headline(out: Terminal, status: Mapping[str, Any]) -> str:
+    state = status["state"] or "unknown"
+    line = out.paint(status["cluster"], "bold") + " " + out.paint(status["run"], "dim")
+    line += f"  {out.paint(state, STATE_COLOURS.get(state, ''))}"
+    if status["reason"]:
+        line += f": {printable(status['reason'])}"
+    age = status["age_s"]
+    if age is not None:
+        style = "bold yellow" if age > STALE_S else "dim"
+        line += "  " + out.paint(f"(seen {duration(age)} ago)", style)
+    return line
+
+
+def _row(task: Mapping[str, Any], seen: float | None) -> list[Cell]:
+    return [
+        (task["task"], task_colour(task["task"])),
+        (task["state"], STATE_COLOURS.get(task["state"], "")),
+        since(task, seen),
+        task["address"] or "",
+        "" if task["pid"] is None else str(task["pid"]),
+        str(task["restarts"] or ""),
+        exit_words(task),
+    ]
+
+
+def since(task: Mapping[str, Any], seen: float | None = None) -> str:
+    """How long the task has run, or how long ago it ended; when it was `seen`, if it was lost."""
+    end = seen if task["state"] == "lost" else task["ended"]
+    if end is not None:
+        return f"{duration(time.time() - end)} ago"
+    return duration(time.time() - task["started"]) if task["started"] is not None else ""
+
+
+def exit_words(task: Mapping[str, Any]) -> str:
+    """The exit code or signal of a task that ended."""
+    if task["signal"]:
+        return str(task["signal"])
+    return "" if task["exit_code"] is None else str(task["exit_code"])
+
+
+def duration(seconds: float) -> str:
+    """`0.4 s`, `12 s`, `3 min 05 s`, `2 h 10 min`, `3 d 4 h`."""
+    if seconds < 10:
+        return f"{max(0.0, seconds):.1f} s"
+    whole = int(min(seconds, 1e9))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    if whole < 86_400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
+
+
+def show_runs(out: Terminal, runs: list[dict[str, Any]]) -> None:
+    """One line a run, the oldest first."""
+    show_table(out, ("CLUSTER", "RUN", "STATE", "TOOK", "WHY"), [_run_row(run) for run in runs])
+
+
+def _run_row(run: Mapping[str, Any]) -> list[Cell]:
+    state = run["state"] or "unknown"
+    end = run["ended"] or run["seen"] or time.time()
+    return [
+        run["cluster"],
+        run["run"],
+        (state, STATE_COLOURS.get(state, "")),
+        duration(end - run["started"]) if run["started"] else "",
+        printable(run["reason"] or ""),
+    ]

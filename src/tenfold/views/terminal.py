@@ -1,0 +1,118 @@
+"""The streams people read: whether one takes colour, whether it may move, how wide it is.
+
+`--color`, NO_COLOR, FORCE_COLOR and TERM=dumb are obeyed here and nowhere else. Colour is a matter
+of taste and may go into a pipe; motion needs a terminal, whatever anybody asks for.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import zlib
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+TASK_COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "bright_cyan", "bright_yellow",
+                "bright_green", "bright_magenta", "bright_blue")  # fmt: skip
+
+STATE_COLOURS = {
+    "waiting": "dim",
+    "starting": "cyan",
+    "running": "green",
+    "restarting": "yellow",
+    "stopping": "yellow",
+    "succeeded": "green",
+    "failed": "bold red",
+    "lost": "bold red",
+    "stopped": "dim",
+}
+
+_WIDEST = 100_000
+_ATTRIBUTES = ("bold", "dim", "underline")
+_ESCAPE = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~]?)"
+)
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f\x80-\x9f]")
+_COLOURING = re.compile(r"\x1b\[[\d;:]*m\Z")
+
+
+class Terminal:
+    """A stream, and what may be done to it.
+
+    Attributes:
+        colour: whether `paint` paints.
+        moves: whether the cursor may be moved: a terminal that is not dumb.
+    """
+
+    def __init__(self, stream: TextIO, color: str = "auto") -> None:
+        """`color`: auto (what the stream and the environment say), always or never."""
+        self.stream = stream
+        self.is_terminal = stream.isatty()
+        self.moves = self.is_terminal and os.environ.get("TERM") != "dumb"
+        self.colour = _takes_colour(color, self.moves)
+
+    @property
+    def width(self) -> int:
+        """Columns; as good as endless where there is no terminal, so that nothing is cut."""
+        return shutil.get_terminal_size().columns if self.is_terminal else _WIDEST
+
+    def paint(self, text: str, style: str) -> str:
+        """`text` in a style such as `bold red`, or as it is where there is no colour."""
+        if not self.colour or not style or not text:
+            return text
+        words = style.split()
+        attributes: dict[str, bool] = {word: True for word in words if word in _ATTRIBUTES}
+        colour = next((word for word in words if word not in _ATTRIBUTES), None)
+        return click.style(text, fg=colour, **attributes)
+
+    def print(self, text: str = "") -> None:
+        """Write a line, now."""
+        self.stream.write(text + "\n")
+        self.stream.flush()
+
+    def foreign(self, text: str) -> str:
+        """Text that a task wrote: its colours where there is colour, never what moves."""
+        if text.isprintable():
+            return text
+        text = _CONTROL.sub("", _ESCAPE.sub(self._keep_colour, text))
+        return f"{text}\x1b[0m" if "\x1b" in text else text
+
+    def _keep_colour(self, found: re.Match[str]) -> str:
+        return found[0] if self.colour and _COLOURING.match(found[0]) else ""
+
+
+def _takes_colour(color: str, moves: bool) -> bool:
+    if color != "auto":
+        return color == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    return moves or os.environ.get("FORCE_COLOR", "0").lower() not in ("", "0", "false")
+
+
+def console(color: str, *, stderr: bool = False) -> Console:
+    """A rich console that obeys the same rules, for what needs to be laid out."""
+    from rich.console import Console
+
+    terminal = Terminal(sys.stderr if stderr else sys.stdout, color)
+    return Console(
+        stderr=stderr,
+        color_system="256" if terminal.colour else None,
+        force_terminal=terminal.is_terminal or terminal.colour,
+        no_color=not terminal.colour,
+        width=None if terminal.is_terminal else terminal.width,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def task_colour(label: str) -> str:
+    """A colour for a task, the same in every view and every run."""
+    job, _, index = label.replace("/", "-").rpartition("-")
+    start = zlib.crc32(job.encode()) + (int(index) if index.isdecimal() else 0)
+    return TASK_COLOURS[start % len(TASK_COLOURS)]

@@ -1,0 +1,62 @@
+"""`tenfold plan`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tenfold.cli import run
+
+FILE = """\
+cluster: x
+jobs:
+  a: {run: "train ${task.index} --k ${env.HUB_TOKEN}", tasks: 30, after: b, env: {API_KEY: hush}}
+  b: {run: serve, tasks: 3, ports: {web: auto}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HUB_TOKEN", "geheimnis")
+    Path("tenfold.yaml").write_text(FILE)
+
+
+def test_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["plan"]) == 0
+    out = capsys.readouterr().out
+    assert "x: 33 tasks on local, framework none" in out
+    assert "starts: b → a" in out
+    assert "b/0–2" in out
+    assert "a/19" in out
+    assert "… 10 more" in out
+    assert "geheimnis" not in out
+    assert "hush" not in out
+
+
+def test_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["plan", "--json", "--set", "jobs.a.tasks=1", "--on", "local"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["version"], told["cluster"], told["framework"], told["cell"]) == (
+        *(1, "x"),
+        *("none", "local"),
+    )
+    (task,) = [task for task in told["tasks"] if task["job"] == "a"]
+    assert task["task"] == "a/0"
+    assert task["index"] == 0
+    assert task["command"] == ["train", "0", "--k", "***"]
+    assert task["env"] == {"API_KEY": "***"}
+    assert task["address"] is None
+    assert task["after"] == {"b": "ready"}
+
+
+def test_nothing_is_written() -> None:
+    assert run(["plan"]) == 0
+    assert [path.name for path in Path().iterdir()] == ["tenfold.yaml"]
+
+
+def test_a_faulty_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["plan", "--set", "jobs.a.tasks=none"]) == 2
+    assert "--set jobs.a.tasks=none: jobs.a.tasks: expected" in capsys.readouterr().err

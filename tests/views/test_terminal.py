@@ -1,0 +1,172 @@
+"""Colour, motion and layout: who decides, and that nothing of a task moves our cursor."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+import pytest
+
+from tenfold.logs import LogLine
+from tenfold.views import progress
+from tenfold.views.lines import FOLD_S, Folder, Style, render
+from tenfold.views.screen import Screen
+from tenfold.views.table import Cell, show_table
+from tenfold.views.terminal import Terminal, console, task_colour
+
+
+class _Tty(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+@pytest.mark.parametrize(
+    ("stream", "color", "env", "coloured", "moves"),
+    [
+        (_Tty, "auto", {}, True, True),
+        (_Tty, "auto", {"NO_COLOR": "1"}, False, True),
+        (_Tty, "auto", {"NO_COLOR": "1", "FORCE_COLOR": "1"}, False, True),
+        (_Tty, "auto", {"NO_COLOR": ""}, True, True),
+        (_Tty, "auto", {"TERM": "dumb"}, False, False),
+        (_Tty, "always", {"TERM": "dumb", "NO_COLOR": "1"}, True, False),
+        (_Tty, "never", {"FORCE_COLOR": "1"}, False, True),
+        (StringIO, "auto", {}, False, False),
+        (StringIO, "auto", {"FORCE_COLOR": "1"}, True, False),
+        (StringIO, "auto", {"FORCE_COLOR": "0"}, False, False),
+        (StringIO, "always", {"NO_COLOR": "1"}, True, False),
+    ],
+)
+def test_who_decides(
+    monkeypatch: pytest.MonkeyPatch,
+    stream: type[StringIO],
+    color: str,
+    env: dict[str, str],
+    coloured: bool,
+    moves: bool,
+) -> None:
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    terminal = Terminal(stream(), color)
+    assert (terminal.colour, terminal.moves) == (coloured, moves)
+    assert terminal.paint("x", "bold red") == ("\x1b[31m\x1b[1mx\x1b[0m" if coloured else "x")
+    monkeypatch.setattr("sys.stdout", stream())
+    rich = console(color)
+    rich.print("[red]x[/red]")
+    assert ("\x1b[" in rich.file.getvalue()) == coloured  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("text", "coloured", "plain"),
+    [
+        ("a\x1b[31mb", "a\x1b[31mb\x1b[0m", "ab"),
+        ("a\x1b[2J\x1b[10;10Hb", "ab", "ab"),
+        ("a\x1b]0;title\x07b\x1b]8;;http://x\x1b\\c", "abc", "abc"),
+        ("a\x1b(Bb\x1bc", "ab", "ab"),
+        ("a\tb\x00\x07\x08\x9b31m", "a\tb31m", "a\tb31m"),
+        ("für 日本", "für 日本", "für 日本"),
+    ],
+)
+def test_what_tasks_write_keeps_its_colours_and_never_moves(
+    text: str, coloured: str, plain: str
+) -> None:
+    assert Terminal(StringIO(), "always").foreign(text) == coloured
+    assert Terminal(StringIO(), "never").foreign(text) == plain
+
+
+def test_table_pads_by_what_is_seen_and_cuts_only_on_a_terminal() -> None:
+    rows: list[list[Cell]] = [["日本", ("x" * 100, "red")], ["a", "b"]]
+    out = Terminal(StringIO())
+    show_table(out, ("N", "WHY"), rows)
+    assert _text(out).splitlines() == ["N     WHY", "日本  " + "x" * 100, "a     b"]
+    tty = Terminal(_Tty(), "never")
+    show_table(tty, ("N", "WHY"), rows)
+    assert max(len(line) for line in _text(tty).splitlines()) == 78
+    show_table(out, ("N", "WHY"), [])
+
+
+def _text(terminal: Terminal) -> str:
+    assert isinstance(terminal.stream, StringIO)
+    return terminal.stream.getvalue()
+
+
+def test_lines_as_docker_compose_shows_them() -> None:
+    out, line = Terminal(StringIO()), LogLine(0.0, "worker-3", "stdout", "text")
+    assert render(out, line, Style(width=10)) == "worker-3   | text"
+    assert render(out, line, Style(prefix=False)) == "text"
+    assert render(out, line, Style(width=8, timestamps=True)).startswith("worker-3 | 19")
+    assert task_colour("worker/3") == task_colour("worker-3") != task_colour("worker-4")
+    assert task_colour("odd") in task_colour("odd-x")
+
+
+def _lines(text: str, count: int) -> list[LogLine]:
+    return [LogLine(0.0, f"worker-{n}", "stdout", text.replace("N", str(n))) for n in range(count)]
+
+
+def test_same_line_of_many_tasks_is_folded_with_its_number() -> None:
+    folder = Folder()
+    assert [line.text for line in folder.feed(_lines("ready", 8), 0.0)] == ["ready"]
+    summary = [line.text for line in folder.feed([], FOLD_S)]
+    assert summary == ["ready  ×8 (worker-1, worker-2, 5 more too)"]
+    assert list(folder.flush()) == []
+
+
+def test_only_times_and_addresses_may_differ() -> None:
+    differ = (
+        "2026-11-23 17:20:0N.5: I0000 00:00:1732380000.12345N    1N f.cc:7]"
+        " 0x7f0N E1123 17:20:0N.1 12N x"
+    )
+    assert len(list(Folder().feed(_lines(differ, 5), 0.0))) == 1
+    assert len(list(Folder().feed(_lines("loss 2.N", 5), 0.0))) == 5
+    assert len(list(Folder().feed(_lines(" ", 5), 0.0))) == 5
+
+
+def test_a_task_that_repeats_itself_is_not_folded() -> None:
+    line = LogLine(0.0, "a-0", "stdout", "again")
+    assert len(list(Folder().feed([line, line, line], 0.0))) == 3
+
+
+def test_moving_line_is_wiped_before_anything_is_written() -> None:
+    shared = _Tty()
+    screen = Screen(Terminal(shared), Terminal(shared))
+    screen.draw("bar")
+    screen.draw("bar")
+    screen.lines(["a", "b"])
+    screen.say("talk")
+    screen.draw("bar")
+    screen.wipe()
+    wipe = "\r\x1b[2K"
+    assert shared.getvalue() == f"{wipe}bar{wipe}a\nb\ntalk\n{wipe}bar{wipe}"
+    plain = Screen(Terminal(StringIO()), Terminal(StringIO()))
+    plain.draw("bar")
+    assert _text(plain.err) == ""
+
+
+def _said(**more: object) -> dict[str, object]:
+    import time
+
+    return {"done": 45, "total": 100, "time": time.time(), "unit": "words"} | more
+
+
+def test_progress_in_words() -> None:
+    figures = {"epoch": "1/3", "loss": 2.3149, "seen": 1234567, "odd": "\x1b[2J"}
+    words = progress.words(_said(rate=0.5, figures=figures))
+    assert words == (
+        "45 %  epoch 1/3  0.5 words/s  loss 2.31  seen 1,234,567  odd ␛[2J  1 min 50 s left"
+    )
+    assert progress.words(_said()) == "45 %"
+    assert progress.words(_said(total=0)) == "100 %"
+    assert progress.words(_said(time=0.0, rate=1.0)).startswith("45 %  1 words/s  no word for ")
+    bar = progress.bar(Terminal(_Tty(), "never"), _said(figures={"long": "x" * 200}))
+    assert len(bar) < 80
+
+
+@pytest.mark.parametrize("said", [None, {}, {"done": 1}, {"done": "1", "total": 2, "time": 3}])
+def test_damaged_progress_is_none(said: dict[str, object] | None) -> None:
+    assert not progress.makes_sense(said)
