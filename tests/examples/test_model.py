@@ -1,0 +1,147 @@
+"""The table in shards: the right rows are pulled, and the changes go to the right ones."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+import sampling
+from settings import Settings
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    tf: Any = pytest.importorskip("tensorflow")
+    import model
+    import skipgram
+    import training
+
+COUNTS = np.array([500, 400, 300, 200, 100, 50, 40, 30, 20, 10, 9], np.int64)
+SETTINGS = Settings(dim=4, window=2, negatives=3, shared=5, batch=8, stretch=16, sample=0)
+
+
+class _Sharded(model.Model):
+    """A model whose table lies in three variables of this process, as on three servers."""
+
+    sizes = (4, 4, 3)
+
+    def __init__(self) -> None:
+        super().__init__(tf.distribute.get_strategy(), COUNTS, SETTINGS, workers=1)
+        self.pieces = [tf.Variable(part) for part in tf.split(self.table, self.sizes)]
+
+    @property
+    def shards(self) -> list[Any]:
+        return self.pieces
+
+
+def _stretch() -> sampling.Stretch:
+    ids = np.random.default_rng(3).integers(0, 11, 13).astype(np.int32)
+    cutter = sampling.Cutter(length=16, batch=8, window=2, shared=5, seed=1)
+    return next(cutter.cut(ids, sampling.Negatives(COUNTS), epoch=0))
+
+
+def test_rows_are_a_permutation_that_spreads_frequent_words() -> None:
+    many = np.maximum(100_000 // np.arange(1, 1_001), 1)
+    made = model.Model(tf.distribute.get_strategy(), many, Settings(dim=1), workers=1)
+    assert sorted(made.row_of.tolist()) == list(range(1_000))
+    for frequent in (8, 100, 400):
+        homes = np.bincount(made.row_of[:frequent] // 250, minlength=4)
+        assert homes.max() - homes.min() <= 3
+
+
+def test_the_words_get_what_was_made_for_them() -> None:
+    sharded = _Sharded()
+    assert np.allclose(sharded.rows(), model._initial(11, SETTINGS))
+    assert np.abs(sharded.embeddings()).max() <= 1 / SETTINGS.dim
+
+
+def test_a_stretch_changes_what_training_it_in_one_place_does() -> None:
+    sharded, stretch = _Sharded(), _stretch()
+    wanted, loss, pairs = skipgram.train(
+        tf.constant(sharded.rows()),
+        tf.constant(stretch.tokens),
+        tf.constant(stretch.reach),
+        tf.constant(stretch.negatives),
+        tf.constant(0.05),
+        window=2,
+        samples=3,
+    )
+    figures = sharded.train(*sharded.arguments(stretch, 0.05)).numpy()
+    assert np.allclose(sharded.rows(), wanted, atol=1e-5)
+    assert figures.tolist() == pytest.approx([float(loss), float(pairs)], rel=1e-4)
+
+
+class _Alone:
+    """A coordinator that does everything at once and by itself."""
+
+    def __init__(self) -> None:
+        self.trained = 0
+
+    def schedule(self, function: Any, args: Any) -> Any:
+        self.trained += 1
+        result = function(*args)
+        return type("Done", (), {"fetch": staticmethod(result.numpy)})()
+
+    def join(self) -> None:
+        pass
+
+
+def _ids() -> Any:
+    return np.random.default_rng(5).integers(0, 11, 400).astype(np.int32)
+
+
+def _training(checkpoints: Any, coordinator: _Alone, epochs: int = 2) -> training.Training:
+    settings = Settings(**(vars(SETTINGS) | {"epochs": epochs}))
+    made = model.Model(tf.distribute.get_strategy(), COUNTS, settings, workers=1)
+    return training.Training(
+        made, coordinator, _ids(), COUNTS, checkpoints=checkpoints, save_every_s=0.0
+    )
+
+
+class _Interrupted(Exception):
+    pass
+
+
+def test_an_interrupted_training_ends_where_a_whole_one_does(tmp_path: Any) -> None:
+    whole = _training(None, _Alone())
+    told: list[training.Figures] = []
+    whole.run(told.append)
+    assert [told[-1].words, told[-1].epoch] == [800, 2]
+    assert told == sorted(told, key=lambda figures: figures.words)
+
+    def interrupt(figures: training.Figures) -> None:
+        if figures.words > 500:
+            raise _Interrupted
+
+    begun = _training(tmp_path, _Alone())
+    assert not begun.resume()
+    with pytest.raises(_Interrupted):
+        begun.run(interrupt)
+    coordinator = _Alone()
+    resumed = _training(tmp_path, coordinator)
+    assert resumed.resume()
+    assert resumed.position[0] == 1
+    assert resumed.position[1] > 0
+    resumed.run(lambda _: None)
+    assert coordinator.trained < 25
+    assert np.allclose(resumed.model.rows(), whole.model.rows(), atol=1e-5)
+
+
+def test_a_finished_training_is_gone_on_with(tmp_path: Any) -> None:
+    _training(tmp_path, _Alone(), epochs=1).run(lambda _: None)
+    more = _training(tmp_path, _Alone(), epochs=2)
+    assert more.resume()
+    assert more.position == (1, 0)
+    told: list[training.Figures] = []
+    more.run(told.append)
+    assert {figures.epoch for figures in told} == {2}
+
+
+def test_divergence_is_told_and_not_saved(tmp_path: Any) -> None:
+    diverging = _training(tmp_path, _Alone())
+    diverging.model.table.assign(diverging.model.table * np.float32("nan"))
+    with pytest.raises(training.TrainingDiverged, match="epoch 1"):
+        diverging.run(lambda _: None)
+    assert not list(tmp_path.iterdir())

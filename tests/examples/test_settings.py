@@ -1,0 +1,33 @@
+"""Hyper-parameters that cannot be, and what is chosen by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from settings import Settings
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"dim": 0}, {"window": 0}, {"epochs": -1}, {"stretch": 33}, {"rate": 0.0}, {"rate": 1e-9}],
+)
+def test_what_cannot_be(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Settings(**wrong)
+
+
+@pytest.mark.parametrize("tokens", [1, 1_000, 300_000, 17_000_000])
+def test_stretch_is_whole_batches(tokens: int) -> None:
+    settings = Settings()
+    stretch = settings.stretch_for(tokens, workers=8)
+    assert stretch % settings.batch == 0
+    assert settings.batch <= stretch <= 4096
+
+
+def test_rate_falls_linearly() -> None:
+    settings = Settings(rate=0.03, least_rate=0.01)
+    assert settings.rate_at(0.0) == pytest.approx(0.03)
+    assert settings.rate_at(0.5) == pytest.approx(0.02)
+    assert settings.rate_at(1.0) == pytest.approx(0.01)
