@@ -50,7 +50,7 @@ def plan(
         tasks += _job_tasks(cluster, job, where, cell)
     for job, service in (("tensorboard", cluster.tensorboard), ("jupyter", cluster.jupyter)):
         if service is not None:
-            tasks.append(_service_task(job, service, where, cell))
+            tasks.append(_service_task(cluster, job, service, where, cell))
     hidden = {task.env[name] for task in tasks for name in task.secrets if name in task.env}
     return Plan(
         cluster=cluster.cluster,
@@ -276,13 +276,16 @@ _SERVICE_JOBS = {
 }
 
 
-def _service_task(name: str, service: Service, directory: Path, cell: str) -> Task:
+def _service_task(cluster: Cluster, name: str, service: Service, where: Path, cell: str) -> Task:
     job = _SERVICE_JOBS[name]
+    env = dict(sorted(cluster.env.items()))
     return Task(
         job=name,
         index=0,
         command=(_python(cell), "-m", job.module),
-        workdir=_workdir(None, directory),
+        env=env,
+        secrets=tuple(key for key in env if is_secret(key)),
+        workdir=_workdir(None, where),
         network=job.network,
         ports={"http": service.port},
         publish=("http",),

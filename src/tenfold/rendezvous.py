@@ -39,6 +39,7 @@ def announce(run: RunDirectory, addresses: Mapping[str, str]) -> None:
 
 def publish(run: RunDirectory, label: str, address: str) -> None:
     """Make one task's address known to whoever waits for it."""
+    run.task(label).path.mkdir(mode=0o700, exist_ok=True)
     write_json(_published(run, label), {"address": address})
 
 

@@ -210,3 +210,11 @@ def test_waiting_tasks_of_a_run_that_ends_are_stopped_not_failed() -> None:
     history.ends("chief/0", 1)
     assert history.step().over
     assert history.phases() == {"chief/0": "failed", "late/0": "stopped"}
+
+
+def test_a_task_that_refuses_its_input_is_not_started_again() -> None:
+    history = History(task("chief", restart=RETRY))
+    history.step()
+    history.ends("chief/0", 2)
+    assert history.step().retried == []
+    assert history.state.outcome == "failed"

@@ -6,6 +6,7 @@ a guard around its WSGI application. `python -m tenfold.services.tensorboard`.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -18,6 +19,9 @@ from tenfold.services.token import own_token
 
 def main() -> None:
     """Serve until told to end."""
+    os.environ.setdefault(
+        "TF_ENABLE_ONEDNN_OPTS", "0"
+    )  # it computes nothing, and says so at length
     try:
         from tensorboard import default, main_lib, program
     except ImportError:
@@ -34,9 +38,10 @@ def main() -> None:
     directory = RunDirectory(Path(os.environ["TENFOLD_RUN_DIRECTORY"])).shared("tensorboard")
     main_lib.global_init()
     board = program.TensorBoard(default.get_plugins(), server_class=GuardedServer)
-    board.configure(
-        ["tensorboard", "--logdir", str(directory), "--host", "127.0.0.1", "--port", port]
-    )
+    board.configure([
+        "tensorboard", "--logdir", str(directory), "--host", "127.0.0.1", "--port", port,
+        "--load_fast", "true" if importlib.util.find_spec("tensorboard_data_server") else "false",
+    ])  # fmt: skip
     print(f"serving {directory} on 127.0.0.1:{port}", flush=True)
     sys.exit(board.main())
 
