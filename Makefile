@@ -5,7 +5,7 @@ BIN := .venv/bin
 .PHONY: demo test check bench clean
 
 demo: .venv/.demo            ## train word2vec on 1 chief, 4 ps, 8 workers
-	$(BIN)/tenfold up examples/word2vec/tenfold.yaml $(if $(filter 1 yes true,$(TENFOLD_KEEP)),--keep) $(DEMO)
+	$(BIN)/tenfold up examples/word2vec/tenfold.yaml $(DEMO)
 
 test: check                  ## everything that can be tested here
 	$(BIN)/python -m pytest
