@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,17 @@ from tenfold.launch import namespace
 from tenfold.rundir import RunDirectory, every
 
 ISOLATIONS = ("namespace", "none")
+
+
+def pytest_configure() -> None:
+    """Signals that whoever started the tests ignores (`nohup`, `&` in a script) work again.
+
+    What is ignored stays ignored in every child, and tests here send signals.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            signal.signal(number, usual)
 
 
 def survivors(directory: Path) -> list[int]:
