@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -138,3 +140,46 @@ def test_attach_refuses_a_second_chief_and_a_dead_run(
     run.stop(timeout_s=20)
     with pytest.raises(TenfoldError, match="c is not running"):
         tenfold.attach()
+
+
+ATTACH = """
+import sys, tenfold
+try:
+    print(tenfold.attach().name, flush=True)
+except tenfold.TenfoldError as error:
+    print("refused:", error.message, flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_one_process_at_a_time_is_the_chief(runs: Path, isolation: str) -> None:
+    """The first to attach wins, the next after it has ended; nobody outside the run's network."""
+    run = up(
+        plan_of(shell("jupyter", "exec sleep 600", service=True), success=("jupyter",)),
+        runs=runs,
+        isolation=isolation,
+    )
+    run.wait(20, for_state=("running",))
+    command = [sys.executable, "-m", "tenfold", "exec", "--runs", str(runs), "jupyter/0", "--",
+               sys.executable, "-c", ATTACH]  # fmt: skip
+
+    def attach() -> tuple[subprocess.Popen[str], str]:
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        return process, process.stdout.readline().strip()
+
+    first, said = attach()
+    assert said == "chief/0"
+    second, refused = attach()
+    assert refused == "refused: another process is chief/0 already"
+    for process in (first, second):
+        process.communicate("go\n", timeout=20)
+    third, said = attach()
+    assert said == "chief/0"
+    third.communicate("go\n", timeout=20)
+    if isolation == "namespace":
+        with pytest.raises(TenfoldError, match="network of its own"):
+            tenfold.attach(str(run.directory.path))
+    run.stop(timeout_s=20)

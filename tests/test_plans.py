@@ -221,3 +221,13 @@ jobs: {a: {run: "x ${task.index}", tasks: 10000, env: {A: "${task.name}"}}}
 def test_importing_a_plan_imports_no_pydantic() -> None:
     code = "import sys, tenfold.plans; sys.exit('pydantic' in sys.modules or 'yaml' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_secrets_are_hidden_in_readiness_too() -> None:
+    text = """
+cluster: c
+env: {API_KEY: topsecret99}
+jobs: {a: {run: "true", ready: {command: "curl -H topsecret99"}, workdir: topsecret99}}
+"""
+    shown = json.dumps(plan(loads(text)).to_json())
+    assert "topsecret99" not in shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -171,3 +172,23 @@ def test_released_port_is_the_tasks_but_still_no_other_runs(held: list[HeldPort]
     with socket.socket() as task:
         task.bind(("", port))
         task.listen()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root: cannot be two users")
+def test_a_port_that_one_user_had_is_free_for_the_next() -> None:
+    held = hold_port()
+    port = held.port
+    held.close()
+
+    def as_user(uid: int) -> int:
+        child = os.fork()
+        if child == 0:
+            os.setuid(uid)
+            try:
+                hold_port(port).close()
+            except InputError:
+                os._exit(1)
+            os._exit(0)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    assert [as_user(uid) for uid in (65_533, 65_532, 65_533)] == [0, 0, 0]

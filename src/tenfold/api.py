@@ -33,7 +33,7 @@ _POLL_S = 0.05
 
 
 @dataclass(slots=True)
-class Supervisor:
+class SupervisorProcess:
     """The supervisor's process, a child of this one that may outlive it.
 
     `lifeline` is the pipe whose end is the end of an attached run; it stays open here until this
@@ -67,7 +67,7 @@ class Run:
     """A cluster that was brought up. Dropping this object does not end it, unless attached."""
 
     directory: RunDirectory
-    _supervisor: Supervisor | None = field(default=None, repr=False)
+    _supervisor: SupervisorProcess | None = field(default=None, repr=False)
 
     def status(self) -> dict[str, Any]:
         """The shape of `ps --json`."""
@@ -96,8 +96,10 @@ class Run:
             self._supervisor.reap()
 
     def restart(self, *tasks: str) -> None:
-        """Start tasks (`worker/3`) anew."""
-        control.ask(self.directory, "restart", tasks=list(tasks))
+        """Start tasks (`worker/3`) anew. Raises TenfoldError, naming those that cannot be."""
+        refused = control.ask(self.directory, "restart", tasks=list(tasks))["refused"]
+        if refused:
+            raise TenfoldError(f"cannot restart {', '.join(refused)}: no such task has begun here")
 
     def stop(self, *, kill: bool = False, timeout_s: float | None = None) -> dict[str, Any]:
         """End the run, gently or at once, and wait for it. A run that is over stays as it is."""
@@ -175,7 +177,7 @@ def planned(
     return made
 
 
-def _start_supervisor(run: RunDirectory, orders: dict[str, Any]) -> Supervisor:
+def _start_supervisor(run: RunDirectory, orders: dict[str, Any]) -> SupervisorProcess:
     read, write = os.pipe()
     with open(run.supervisor_log, "ab") as log:
         pid = os.posix_spawn(
@@ -189,7 +191,7 @@ def _start_supervisor(run: RunDirectory, orders: dict[str, Any]) -> Supervisor:
             ],
         )
     os.close(read)
-    supervisor = Supervisor(pid)
+    supervisor = SupervisorProcess(pid)
     with os.fdopen(write, "wb", closefd=False) as orders_pipe, contextlib.suppress(BrokenPipeError):
         orders_pipe.write(json.dumps(orders).encode() + b"\n")
     while not run.alive() and not supervisor.ended():

@@ -19,7 +19,7 @@ from tenfold.frameworks import JobFacts, framework
 from tenfold.nearest import did_you_mean
 from tenfold.programs import is_python, missing, script_of, search_path
 from tenfold.spec import MAIN_PORT, MAX_TASKS, Cluster, Job
-from tenfold.words import shell_variable, split
+from tenfold.words import WordsError, shell_variable, split
 
 if TYPE_CHECKING:
     from tenfold.file import Loaded
@@ -179,6 +179,11 @@ def _ready(where: Where, job: Job) -> Iterator[Remark]:
     if port is not None and port != MAIN_PORT and port not in job.ports:
         hint = did_you_mean(port, [*job.ports, MAIN_PORT]) or f"add ports: {{{port}: auto}}"
         yield Remark((*where, "ready", key), f"the job has no port {shown(port)}", hint)
+    if job.ready.command is not None:
+        try:
+            split(job.ready.command)
+        except WordsError as error:
+            yield Remark((*where, "ready", "command"), str(error), error.hint)
     if job.ready.log is not None and (reason := _pattern_fault(job.ready.log)):
         message = f"not a regular expression: {reason}"
         yield Remark((*where, "ready", "log"), message, r"put \ before a character meant as itself")

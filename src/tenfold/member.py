@@ -7,11 +7,13 @@ progress. Used by training scripts and notebooks; imports nothing heavy.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import math
 import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from tenfold import rendezvous
 from tenfold.errors import TenfoldError
@@ -190,6 +192,7 @@ def attach(cluster: str | None = None, *, job: str = "chief") -> Member:
     if not run.alive():
         raise TenfoldError(f"{run.cluster} is not running", hint="tenfold up starts it")
     _refuse_second(run, job)
+    _refuse_outside(run)
     os.environ["TENFOLD_RUN_DIRECTORY"] = str(run.path)
     os.environ["TENFOLD_CLUSTER"] = plan.cluster
     addresses = _addresses(run)
@@ -215,12 +218,44 @@ def _refuse_second(run: RunDirectory, job: str) -> None:
         )
 
 
+def _refuse_outside(run: RunDirectory) -> None:
+    if os.environ.get("TENFOLD_RUN_DIRECTORY") == str(run.path):
+        return
+    if (read_json(run.status) or {}).get("protection") == "namespace":
+        raise TenfoldError(
+            f"{run.cluster} has a network of its own, and this process is not in it",
+            hint="use the cluster's Jupyter (jupyter: true), or tenfold exec TASK -- python",
+        )
+
+
 def _own_address() -> str:
     """An address for a chief that the file does not have: the one Jupyter's task was given."""
     return os.environ.get("TENFOLD_ADDRESS", "127.0.0.1:0")
 
 
+_places: list[IO[bytes]] = []
+"""Locks of the places this process has taken, held for its life."""
+
+
+def _hold_place(run: RunDirectory, job: str) -> None:
+    """Be the only process that attached as `job`; a second one is refused."""
+    if any(Path(place.name).is_relative_to(run.path) for place in _places):
+        return
+    directory = run.task(f"{job}-0").path
+    directory.mkdir(mode=0o700, exist_ok=True)
+    stream = open(directory / "attached.lock", "wb")  # noqa: SIM115 - kept
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        stream.close()
+        raise TenfoldError(
+            f"another process is {job}/0 already", hint="end it first: restart its kernel"
+        ) from error
+    _places.append(stream)
+
+
 def _become(run: RunDirectory, plan: Plan, job: str, addresses: dict[str, tuple[str, ...]]) -> None:
+    _hold_place(run, job)
     rendezvous.publish(run, f"{job}-0", addresses[job][0])
     os.environ["TENFOLD_TASK"] = f"{job}/0"
     os.environ.update(framework(plan.framework).environment(job, 0, addresses))

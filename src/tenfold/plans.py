@@ -195,6 +195,9 @@ def _task_json(
     if masked:
         env = {name: hide(value, masked) for name, value in env.items()}
         command = [hide(word, masked) for word in command]
+    ready = asdict(task.ready) if task.ready else None
+    if ready is not None and masked:
+        ready["target"] = hide(ready["target"], masked)
     return {
         "task": task.name,
         "job": task.job,
@@ -203,14 +206,14 @@ def _task_json(
         "env": dict.fromkeys(late) | env,
         "address": task.address,
         "after": task.after,
-        "workdir": task.workdir,
+        "workdir": hide(task.workdir, masked) if masked else task.workdir,
         "network": task.network,
         "ports": task.ports,
         "publish": list(task.publish),
         "cpu": task.cpu,
         "memory": task.memory,
         "gpu": task.gpu,
-        "ready": asdict(task.ready) if task.ready else None,
+        "ready": ready,
         "restart": asdict(task.restart),
         "service": task.service,
         "needed": task.needed,

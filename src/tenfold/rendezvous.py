@@ -157,19 +157,28 @@ def _try_port(port: int) -> HeldPort | None:
 
 
 def _lock(port: int) -> IO[bytes] | None:
+    """The machine's lock of a port, shared by all its users; None if somebody has it."""
     directory = Path(tempfile.gettempdir()) / "tenfold-ports"
-    with contextlib.suppress(FileExistsError):
-        directory.mkdir(mode=0o777)
-        directory.chmod(0o1777)
     try:
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = os.open(directory / str(port), flags, 0o666)
-    except PermissionError:
+        with contextlib.suppress(FileExistsError):
+            directory.mkdir(mode=0o777)
+            directory.chmod(0o1777)
+        stream = os.fdopen(_open_for_lock(directory / str(port)), "rb")
+    except OSError:
         return None
-    stream = os.fdopen(descriptor, "r+b")
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         stream.close()
         return None
     return stream
+
+
+def _open_for_lock(path: Path) -> int:
+    """Open for reading, which is enough for flock and allowed to other users' files."""
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+    with contextlib.suppress(FileNotFoundError):
+        return os.open(path, flags)
+    with contextlib.suppress(FileExistsError):
+        return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o644)
+    return os.open(path, flags)

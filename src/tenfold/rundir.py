@@ -177,8 +177,8 @@ def create(runs: Path, cluster: str) -> RunDirectory:
 
 
 def _run_id() -> str:
-    """The local time to the millisecond: `20261123-171715-042`."""
-    return datetime.now(UTC).astimezone().strftime("%Y%m%d-%H%M%S-%f")[:-3]
+    """The time (UTC) to the millisecond: `20261123-171715-042`."""
+    return datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
 
 
 def find(runs: Path, name: str | None = None) -> RunDirectory:
@@ -306,7 +306,8 @@ class EventLog:
     def write(self, kind: str, task: str | None = None, **more: object) -> dict[str, Any]:
         """Append one event, stamped with the time (seconds since 1970); gives it back."""
         event = {"time": round(time.time(), 3), "kind": kind, "task": task, **more}
-        self._stream.write(json.dumps(event, ensure_ascii=False).encode() + b"\n")
+        with contextlib.suppress(OSError):  # a full disk must not end the run
+            self._stream.write(json.dumps(event, ensure_ascii=False).encode() + b"\n")
         return event
 
     def close(self) -> None:

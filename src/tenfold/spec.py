@@ -210,7 +210,7 @@ class Job(_Part):
     """How many tasks."""
 
     resources: Resources = Resources()
-    """What each task needs."""
+    """What each task needs. The local cell does not enforce it yet."""
 
     env: dict[EnvName, EnvValue] = {}
     """Environment variables; values reach the task exactly as they are written."""
@@ -254,7 +254,7 @@ class Job(_Part):
 
     preload: Preload | None = None
     """Modules imported once and shared by all Python tasks; `none` for a fresh interpreter. The
-    framework's own modules if not said."""
+    framework's own modules if not said. Kept in the plan; nothing uses it yet."""
 
     overrides: dict[Annotated[str, Field(pattern=r"^[0-9]{1,6}(-[0-9]{1,6})?$")], Override] = {}
     """What is different for single tasks, by index (`0`) or range (`2-5`)."""

@@ -176,7 +176,7 @@ def test_readiness(runs: Path, isolation: str, kind: str) -> None:
     )
     target = {
         "http": "/",
-        "command": "sh -c 'test -e $TENFOLD_RUN_DIRECTORY/ready'",
+        "command": "test -e ${run.directory}/ready",
         "log": "ready: y.s",
     }
     ready = Ready(kind, target[kind])  # type: ignore[arg-type]

@@ -127,6 +127,34 @@ def test_many_at_once(isolation: str) -> None:
     with_client(isolation, use)
 
 
+def test_signals_to_many_never_block(isolation: str) -> None:
+    """Both ends send as much as they can at once; neither may wait for the other."""
+
+    async def use(client: LaunchClient) -> None:
+        begun = [await spawn(client, "sleep", "600") for _ in range(700)]
+        for started, _ in begun:
+            client.signal(started, signal.SIGTERM)
+        for _, ended in begun:
+            assert os.waitstatus_to_exitcode(await ended) == -signal.SIGTERM
+
+    with_client(isolation, use)
+
+
+def test_a_start_that_nobody_waits_for_any_more_is_ended(isolation: str) -> None:
+    async def use(client: LaunchClient) -> None:
+        forgotten = asyncio.create_task(spawn(client, "sleep", "601"))
+        await asyncio.sleep(0)
+        forgotten.cancel()
+        started, ended = await spawn(client, "sleep", "602")
+        assert Path(f"/proc/{started.pid}/cmdline").read_bytes() == b"sleep\x00602\x00"
+        client.signal(started, signal.SIGKILL)
+        await ended
+        with pytest.raises(asyncio.CancelledError):
+            await forgotten
+
+    with_client(isolation, use)
+
+
 def test_a_large_environment_arrives(isolation: str) -> None:
     async def use(client: LaunchClient) -> None:
         env = {f"V{n}": "x" * 100_000 for n in range(10)}

@@ -7,6 +7,7 @@ import urllib.request
 from http.cookiejar import CookieJar
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tenfold.api import planned, up
@@ -55,4 +56,8 @@ def test_pages_are_behind_their_tokens(runs: Path, tmp_path: Path, isolation: st
         assert run.directory.task(f"{job}-0").token.stat().st_mode & 0o777 == 0o600
         pid = next(task["pid"] for task in status["tasks"] if task["job"] == job)
         assert token not in Path(f"/proc/{pid}/cmdline").read_text()
+    board = next(task["pid"] for task in status["tasks"] if task["job"] == "tensorboard")
+    family = [psutil.Process(board), *psutil.Process(board).children(recursive=True)]
+    heard = [c for p in family for c in p.net_connections() if c.status == psutil.CONN_LISTEN]
+    assert len(heard) == 1, "only the guarded page listens"
     assert run.stop(timeout_s=30)["state"] == "stopped"

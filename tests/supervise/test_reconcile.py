@@ -218,3 +218,34 @@ def test_a_task_that_refuses_its_input_is_not_started_again() -> None:
     history.ends("chief/0", 2)
     assert history.step().retried == []
     assert history.state.outcome == "failed"
+
+
+def test_waiting_for_what_has_ended_badly_is_a_failure() -> None:
+    fetch = task("fetch", needed=False)
+    history = History(task("chief", after={"fetch": "succeeded"}), fetch)
+    history.step()
+    history.ends("fetch/0", 1)
+    history.step()
+    assert history.state.reason == "fetch/0 failed, and chief/0 waits until it is succeeded"
+
+
+def test_restart_on_request_ends_a_pause_and_needs_a_task_that_has_begun() -> None:
+    late = task("late", after={"chief": "succeeded"})
+    history = History(task("chief"), task("worker", restart=RETRY), late)
+    history.step(0.0)
+    history.ends("worker/0", 1)
+    history.step(0.0)
+    assert history.state.ask_restart("worker/0")
+    assert started(history.step(0.0)) == ["worker/0"]
+    assert not history.state.ask_restart("late/0")
+    assert not history.state.ask_restart("nobody/7")
+
+
+def test_a_lost_cell_is_the_first_failure_of_its_tasks() -> None:
+    history = History(task("chief"))
+    history.step()
+    history.state.observe_cell_lost("the launch server ended", 1.0)
+    assert history.step(1.0).over
+    first = first_failure(history.state.deaths)
+    assert first is not None
+    assert first.words == "ended: the launch server ended"

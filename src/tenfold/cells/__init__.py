@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tenfold.errors import UnavailableError
-from tenfold.plans import Plan, Task
+from tenfold.plans import Plan, Ready, Task
 from tenfold.rundir import RunDirectory
 
 
@@ -32,8 +32,8 @@ class Protection:
 ExitHandler = Callable[[str, int | None, int | None], None]
 """Task name, exit code or None, signal or None; called once for each start."""
 
-DataHandler = Callable[[str, bytes], None]
-"""Task name, and bytes that it just wrote to its stdout or stderr."""
+DataHandler = Callable[[str, str, bytes], None]
+"""Task name, `stdout` or `stderr`, and bytes that the task just wrote there."""
 
 
 class Cell(Protocol):
@@ -52,17 +52,21 @@ class Cell(Protocol):
     def signal(self, task: Task, number: int) -> None:
         """Signal the task and what it started."""
 
-    async def is_ready(self, task: Task) -> bool:
-        """One try of `task.ready`, never longer than a second or two; False: not yet.
+    def ready(self, task: Task) -> Ready | None:
+        """`task.ready` with every `${…}` filled in. Raises TenfoldError if it cannot be."""
 
-        `log` readiness is not a cell's to tell.
+    async def is_ready(self, task: Task, ready: Ready) -> bool:
+        """One try of `ready`, as `ready` gave it; False: not yet.
+
+        It ends soon, a command after the readiness's own timeout at the latest. `log` is not a
+        cell's to tell.
         """
 
     def address(self, task: Task) -> str:
         """`host:port` where the task's peers find it."""
 
-    def url(self, task: Task) -> str | None:
-        """Where people find the task's page from this machine, without its token."""
+    def urls(self, task: Task) -> dict[str, str]:
+        """Where people find the ports the task publishes, from this machine, without a token."""
 
     async def close(self) -> None:
         """End everything and give back what `open` took."""

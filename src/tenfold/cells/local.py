@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shlex
+import resource
 import signal
 import socket
 from collections.abc import Callable
@@ -23,11 +23,12 @@ from tenfold.errors import TenfoldError, UnavailableError
 from tenfold.frameworks import framework
 from tenfold.launch import namespace
 from tenfold.launch.capture import Capture
-from tenfold.launch.client import LaunchClient, Started
+from tenfold.launch.client import LaunchClient, SpawnError, Started
 from tenfold.launch.environment import task_environment
-from tenfold.plans import Plan, Task
+from tenfold.plans import Bound, Plan, Ready, Task
 from tenfold.rendezvous import announce
 from tenfold.rundir import RunDirectory
+from tenfold.words import split
 
 _PROBE_S = 2.0
 
@@ -73,6 +74,7 @@ class LocalCell:
         announce(self._run, {task.label: self.address(task) for task in self._plan.tasks})
         self._client = LaunchClient(isolated=refusal is None)
         await self._client.open(lambda: on_lost("the launch server ended"))
+        _allow_many_files()
         await self._open_relays()
         return _protection(refusal)
 
@@ -88,44 +90,48 @@ class LocalCell:
         for task in self._plan.tasks:
             if task.publish and task.network == "cluster":
                 self._ports.release(task)
-                inside = self._ports.of[task.name][task.publish[0]]
-                relay = Relay(self._ports.outside[task.name], inside, self._client.socket)
-                await relay.open()
-                self._relays.append(relay)
+                for name, port in self._ports.outside[task.name].items():
+                    inside = self._ports.of[task.name][name]
+                    relay = Relay(port, inside, self._client.socket)
+                    await relay.open()
+                    self._relays.append(relay)
 
     def address(self, task: Task) -> str:
         """Loopback, in whichever network the task is."""
         return f"127.0.0.1:{self._ports.of[task.name][MAIN]}"
 
-    def url(self, task: Task) -> str | None:
-        """The page of a task that publishes a port."""
-        port = self._ports.outside.get(task.name)
-        return None if port is None else f"http://127.0.0.1:{port}/"
+    def urls(self, task: Task) -> dict[str, str]:
+        """The pages of a task that publishes ports."""
+        outside = self._ports.outside.get(task.name, {})
+        return {name: f"http://127.0.0.1:{port}/" for name, port in outside.items()}
 
     async def start(self, task: Task) -> int:
         """Start the task's command, its output captured."""
-        command, environment, workdir = self._resolve(task)
-        if not self._framework_holds(task, environment):
+        bound = self._bound(task)
+        if not self._framework_holds(task, bound.env):
             self._ports.release(task)
         directory = self._run.task(task.label)
-        capture = Capture(directory, lambda data: self._on_data(task.name, data))
+        try:
+            capture = Capture(directory, lambda *piece: self._on_data(task.name, *piece))
+        except OSError as error:
+            raise SpawnError(f"its output cannot be captured: {error.strerror}") from error
         try:
             started = await self._client.spawn(
-                command,
-                environment,
-                workdir,
+                bound.command,
+                bound.env,
+                Path(bound.workdir),
                 (self._devnull, *capture.write_ends),
                 lambda status: self._exited(task.name, status),
                 task.network,
             )
-        except TenfoldError:
+        except BaseException:
             capture.close()
             raise
         capture.start()
         self._live[task.name] = _Live(started, capture)
         return started.pid
 
-    def _resolve(self, task: Task) -> tuple[tuple[str, ...], dict[str, str], Path]:
+    def _bound(self, task: Task) -> Bound:
         return task_environment(
             self._plan,
             task,
@@ -134,6 +140,10 @@ class LocalCell:
             self._run,
             os.environ,
         )
+
+    def ready(self, task: Task) -> Ready | None:
+        """`task.ready` with its `${…}` filled in."""
+        return self._bound(task).ready
 
     def _framework_holds(self, task: Task, environment: dict[str, str]) -> bool:
         """Whether the task joins a port that is still held; its environment then says so."""
@@ -147,6 +157,8 @@ class LocalCell:
     def _exited(self, name: str, status: int) -> None:
         live = self._live.pop(name)
         live.capture.close()
+        if lost := live.capture.lost_bytes:
+            print(f"{name}: {lost} bytes of its output could not be written", flush=True)
         code = os.waitstatus_to_exitcode(status)
         self._on_exit(name, code if code >= 0 else None, -code if code < 0 else None)
 
@@ -155,14 +167,11 @@ class LocalCell:
         if live := self._live.get(task.name):
             self._client.signal(live.started, number)
 
-    async def is_ready(self, task: Task) -> bool:
+    async def is_ready(self, task: Task, ready: Ready) -> bool:
         """Try the task's port, page or command once."""
-        ready = task.ready
-        if ready is None:
-            return True
         try:
             if ready.kind == "command":
-                return await self._run_probe(task, ready.target)
+                return await self._run_probe(task, ready)
             port = self._ports.of[task.name][ready.port or MAIN]
             made = await connect(self._socket(task), port)
             with made:
@@ -173,19 +182,22 @@ class LocalCell:
     def _socket(self, task: Task) -> socket.socket:
         return self._client.socket() if task.network == "cluster" else socket.socket()
 
-    async def _run_probe(self, task: Task, command: str) -> bool:
-        _, environment, workdir = self._resolve(task)
+    async def _run_probe(self, task: Task, ready: Ready) -> bool:
+        bound = self._bound(task)
         ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        stdio = (self._devnull, self._devnull, self._devnull)
         started = await self._client.spawn(
-            shlex.split(command), environment, workdir, stdio, ended.set_result, task.network
+            split(ready.target),
+            bound.env,
+            Path(bound.workdir),
+            (self._devnull, self._devnull, self._devnull),
+            lambda status: None if ended.done() else ended.set_result(status),
+            task.network,
         )
         try:
-            return await asyncio.wait_for(asyncio.shield(ended), _PROBE_S) == 0
-        except TimeoutError:
+            return await asyncio.wait_for(ended, ready.timeout_s) == 0
+        except (TimeoutError, asyncio.CancelledError):
             self._client.signal(started, signal.SIGKILL)
-            await ended
-            return False
+            raise
 
     async def close(self) -> None:
         """End every process of the run, then the relays and ports."""
@@ -209,6 +221,13 @@ async def _get(made: socket.socket, path: str) -> bool:
     answer = await asyncio.wait_for(loop.sock_recv(made, 64), _PROBE_S)
     status = answer.split(b" ", 2)[1:2]
     return bool(status) and status[0].isdigit() and int(status[0]) < 400
+
+
+def _allow_many_files() -> None:
+    """Every task costs this process six descriptors. Tasks themselves keep the usual limit."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _protection(refusal: str | None) -> Protection:

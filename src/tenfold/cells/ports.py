@@ -28,11 +28,12 @@ class Ports:
 
     Attributes:
         of: by task name, the port behind each of the task's port names, and `MAIN`.
-        outside: by task name, the port of this machine's loopback that leads to its page.
+        outside: by task name and published port, the port of this machine's loopback that leads
+            to it.
     """
 
     of: dict[str, dict[str, int]] = field(default_factory=dict)
-    outside: dict[str, int] = field(default_factory=dict)
+    outside: dict[str, dict[str, int]] = field(default_factory=dict)
     _held: dict[str, list[HeldPort]] = field(default_factory=dict)
 
     def release(self, task: Task) -> None:
@@ -68,8 +69,9 @@ def choose(plan: Plan, isolated: bool) -> Ports:
                 ports.of[task.name] = inside.take(task)
             else:
                 ports.of[task.name] = _take_held(ports, task)
-            if task.publish:
-                ports.outside[task.name] = _publish(ports, task, isolated)
+            ports.outside[task.name] = {
+                name: _publish(ports, task, name, isolated) for name in task.publish
+            }
     except InputError:
         ports.close()
         raise
@@ -82,8 +84,7 @@ def _take_held(ports: Ports, task: Task) -> dict[str, int]:
     return {MAIN: ports.hold(task)} | named
 
 
-def _publish(ports: Ports, task: Task, isolated: bool) -> int:
-    name = task.publish[0]
+def _publish(ports: Ports, task: Task, name: str, isolated: bool) -> int:
     inside = ports.of[task.name][name]
     if not isolated or task.network == "host":
         return inside

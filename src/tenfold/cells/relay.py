@@ -45,7 +45,10 @@ class Relay:
             with contextlib.suppress(OSError, asyncio.CancelledError):
                 inside = await connect(self._make_socket(), self._inside)
                 there_reader, there_writer = await asyncio.open_connection(sock=inside)
-                await asyncio.gather(_pump(reader, there_writer), _pump(there_reader, writer))
+                try:
+                    await asyncio.gather(_pump(reader, there_writer), _pump(there_reader, writer))
+                finally:
+                    there_writer.close()
         finally:
             writer.close()
 
@@ -64,9 +67,9 @@ async def connect(made: socket.socket, port: int) -> socket.socket:
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while data := await reader.read(_CHUNK_BYTES):
-            writer.write(data)
-            await writer.drain()
-    finally:
-        writer.close()
+    """Pass bytes on until there are no more, and then that there are no more."""
+    while data := await reader.read(_CHUNK_BYTES):
+        writer.write(data)
+        await writer.drain()
+    if writer.can_write_eof():
+        writer.write_eof()

@@ -211,7 +211,7 @@ def _follow(run: Run, follower: Follower, seen: list[int]) -> None:
     def interrupted() -> bool:
         return len(seen) > handled
 
-    while follower.follow(interrupted)["state"] not in _EXIT:
+    while follower.follow(interrupted=interrupted)["state"] not in _EXIT:
         handled = len(seen)
         gently = handled == 1
         words = "stopping (Ctrl-C again: at once)" if gently else "killing"

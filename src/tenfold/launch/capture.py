@@ -18,6 +18,10 @@ from collections.abc import Callable
 from tenfold.rundir import TaskDirectory
 
 STREAMS = ("stdout", "stderr")
+
+DataHandler = Callable[[str, bytes], None]
+"""`stdout` or `stderr`, and what was just written there."""
+
 _CHUNK_BYTES = 1 << 20
 _STAMP_S = 0.05
 
@@ -25,12 +29,14 @@ _STAMP_S = 0.05
 class StreamCapture:
     """One pipe and the file it fills."""
 
-    def __init__(self, directory: TaskDirectory, stream: str, on_data: Callable[[bytes], None]):
+    def __init__(self, directory: TaskDirectory, stream: str, on_data: DataHandler):
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         self._log = os.open(directory.log(stream), flags, 0o600)
         self._times = os.open(directory.times(stream), flags, 0o600)
         self._offset = os.fstat(self._log).st_size
         self._stamped = 0.0
+        self._stream = stream
+        self._stream = stream
         self._on_data = on_data
         self._read, self.write_end = os.pipe()
         os.set_blocking(self._read, False)
@@ -54,7 +60,7 @@ class StreamCapture:
             asyncio.get_running_loop().remove_reader(self._read)
             return False
         self._keep(data)
-        self._on_data(data)
+        self._on_data(self._stream, data)
         return True
 
     def _keep(self, data: bytes) -> None:
@@ -87,7 +93,7 @@ class StreamCapture:
 class Capture:
     """Both streams of one start of a task."""
 
-    def __init__(self, directory: TaskDirectory, on_data: Callable[[bytes], None]) -> None:
+    def __init__(self, directory: TaskDirectory, on_data: DataHandler) -> None:
         self._streams = [StreamCapture(directory, name, on_data) for name in STREAMS]
 
     @property

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import itertools
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from pathlib import Path
 from tenfold.errors import TenfoldError
 from tenfold.launch import wire
 from tenfold.launch.server import MARK
+
+_HELLO = "hello"
 
 ExitCallback = Callable[[int], None]
 """Called once with the status as waitpid gives it."""
@@ -48,8 +51,7 @@ class LaunchClient:
         self.own_proc = True
         self._ids = itertools.count(1)
         self._exits: dict[str, ExitCallback] = {}
-        self._answers: asyncio.Queue[wire.Message] = asyncio.Queue()
-        self._turn = asyncio.Lock()
+        self._answers: dict[str, asyncio.Future[wire.Message]] = {}
         self._inbox = wire.Inbox()
         self._on_lost: Callable[[], None] = lambda: None
 
@@ -66,9 +68,11 @@ class LaunchClient:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        asyncio.get_running_loop().add_reader(self._requests, self._hear)
+        loop = asyncio.get_running_loop()
+        self._answers[_HELLO] = loop.create_future()
+        loop.add_reader(self._requests, self._hear)
         self._on_lost = on_lost
-        hello = await asyncio.wait_for(self._answers.get(), 30)
+        hello = await asyncio.wait_for(self._answers[_HELLO], 30)
         if hello["op"] != "hello":
             raise TenfoldError("the launch server could not start", hint="see supervisor.log")
         self.own_proc = hello["proc"]
@@ -81,7 +85,8 @@ class LaunchClient:
             data = b""
         if not data:
             loop.remove_reader(self._requests)
-            self._answers.put_nowait({"op": "lost"})
+            for name in list(self._answers):
+                self._answer(name, {"op": "lost"})
             self._on_lost()
             return
         for message in self._inbox.feed(data):
@@ -91,7 +96,15 @@ class LaunchClient:
                 if callback := self._exits.pop(message["id"], None):
                     loop.call_soon(callback, message["status"])
             else:
-                self._answers.put_nowait(message)
+                self._answer(message.get("id", _HELLO), message)
+
+    def _answer(self, name: str, message: wire.Message) -> None:
+        """Hand an answer to whoever waits for it; what nobody waits for any more is ended."""
+        future = self._answers.pop(name)
+        if not future.done():
+            future.set_result(message)
+        elif message["op"] == "started":
+            self.signal(Started(name, message["pid"]), signal.SIGKILL)
 
     async def spawn(
         self,
@@ -106,24 +119,24 @@ class LaunchClient:
 
         The descriptors of `stdio` stay open here and belong to the caller.
         """
-        async with self._turn:
-            name = f"{os.getpid()}.{next(self._ids)}"
-            self._exits[name] = on_exit
-            message = {
-                "op": "spawn",
-                "id": name,
-                "argv": list(argv),
-                "env": {**env, MARK: name},
-                "cwd": str(cwd),
-                "network": network,
-            }
-            try:
-                wire.send(self._requests, message, stdio)
-                answer = await self._answers.get()
-            except OSError as error:
-                answer = {"op": "lost", "error": str(error)}
+        name = f"{os.getpid()}.{next(self._ids)}"
+        message = {
+            "op": "spawn",
+            "id": name,
+            "argv": list(argv),
+            "env": {**env, MARK: name},
+            "cwd": str(cwd),
+            "network": network,
+        }
+        answered = self._answers[name] = asyncio.get_running_loop().create_future()
+        self._exits[name] = on_exit
+        try:
+            wire.send(self._requests, message, stdio)
+        except OSError as error:
+            self._answer(name, {"op": "lost", "error": str(error)})
+        answer = await answered
         if answer["op"] != "started":
-            del self._exits[name]
+            self._exits.pop(name, None)
             raise SpawnError(answer.get("error", "the launch server is gone"))
         return Started(name, answer["pid"])
 

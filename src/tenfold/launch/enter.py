@@ -1,7 +1,8 @@
 """A command beside a running task: in its namespaces, with its environment and directory.
 
-What `tenfold exec` does. It keeps the terminal of whoever typed it, and ends with the run. A user
-who owns a user namespace may enter it (user_namespaces(7)), so no privilege is needed.
+What `tenfold exec` does. It keeps the terminal of whoever typed it, and ends when they do; in a
+namespace it ends with the run, too. A user who owns a user namespace may enter it
+(user_namespaces(7)), so no privilege is needed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from typing import NoReturn
 
 from tenfold.errors import TenfoldError
 from tenfold.launch import namespace
+
+_PASSED_ON = (signal.SIGTERM, signal.SIGHUP)
+"""Signals for this process that are meant for the command."""
 
 _ORDER = (
     ("user", namespace.CLONE_NEWUSER),
@@ -37,11 +41,14 @@ def run_beside(pid: int, argv: Sequence[str], environment: dict[str, str], cwd: 
         _enter_and_run(descriptors, argv, environment, cwd)
     for descriptor, _ in descriptors:
         os.close(descriptor)
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    previous = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT,)}
+    for number in _PASSED_ON:
+        previous[number] = signal.signal(number, lambda number, _: os.kill(child, number))
     try:
         _, status = os.waitpid(child, 0)
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
 
@@ -80,13 +87,19 @@ def _enter_and_run(
     try:
         for descriptor, kind in descriptors:
             namespace.join(descriptor, kind)
+        namespace.die_with_parent(signal.SIGKILL)
         terminal = _Foreground()
         inner = os.fork()  # only a child is in the PID namespace that was joined
         if inner == 0:
+            namespace.die_with_parent(signal.SIGKILL)
+            for number in _PASSED_ON:
+                signal.signal(number, signal.SIG_DFL)
             terminal.take()
             os.chdir(cwd)
             os.execvpe(argv[0], list(argv), environment)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in _PASSED_ON:
+            signal.signal(number, lambda number, _: os.kill(inner, number))
         ended = os.waitstatus_to_exitcode(terminal.wait(inner))
         code = ended if ended >= 0 else 128 - ended
     except FileNotFoundError:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import replace
 
 from tenfold.frameworks import Addresses, framework
-from tenfold.plans import Plan, Task, bind
+from tenfold.plans import Bound, Plan, Task, bind
 from tenfold.programs import search_path
 from tenfold.rundir import RunDirectory
 
@@ -28,8 +28,8 @@ def task_environment(
     ports: Mapping[str, int],
     run: RunDirectory,
     inherited: Mapping[str, str],
-) -> tuple[tuple[str, ...], dict[str, str], Path]:
-    """Command, environment and working directory of `task`, with every `${…}` filled in."""
+) -> Bound:
+    """`task` as it is really started: every `${…}` filled in, `env` its whole environment."""
     bound = bind(task, addresses=addresses, run_directory=str(run.path), ports=ports)
     frame = framework(plan.framework)
     base = {name: value for name, value in inherited.items() if not name.startswith(_OURS)}
@@ -42,7 +42,7 @@ def task_environment(
     environment |= frame.environment(task.job, task.index, addresses)
     environment |= _own(plan, task, addresses, ports, run)
     environment |= bound.env
-    return bound.command, environment, Path(bound.workdir)
+    return replace(bound, env=environment)
 
 
 def _own(

@@ -57,6 +57,7 @@ class LaunchServer:
         self._requests = requests
         self._places = places
         self._tasks: dict[int, str] = {}
+        self._outbox = bytearray()
         self._selector = selectors.DefaultSelector()
         self._wakeup_read, wakeup_write = socket.socketpair()
         self._wakeup_read.setblocking(False)
@@ -70,12 +71,13 @@ class LaunchServer:
         self._selector.register(self._requests, selectors.EVENT_READ)
         self._selector.register(self._wakeup_read, selectors.EVENT_READ)
         while True:
-            for key, _ in self._selector.select():
+            for key, events in self._selector.select():
                 if key.fileobj is self._wakeup_read:
                     with contextlib.suppress(BlockingIOError):
                         self._wakeup_read.recv(4096)
-                elif not self._handle_request():
+                elif events & selectors.EVENT_READ and not self._handle_request():
                     return
+            self._flush()
             self._reap()
 
     def _handle_request(self) -> bool:
@@ -90,8 +92,21 @@ class LaunchServer:
         return True
 
     def _tell(self, **message: object) -> None:
-        with contextlib.suppress(OSError):
-            wire.send(self._requests, message)
+        self._outbox += wire.packed(message)
+        self._flush()
+
+    def _flush(self) -> None:
+        """Send what the supervisor takes now, and go on reading: it may be sending to us."""
+        try:
+            while self._outbox:
+                del self._outbox[: self._requests.send(self._outbox, socket.MSG_DONTWAIT)]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._outbox.clear()  # the supervisor is gone; the next read says so
+        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._outbox else 0)
+        if self._selector.get_key(self._requests).events != wanted:
+            self._selector.modify(self._requests, wanted)
 
     def _spawn(self, message: wire.Message, descriptors: list[int]) -> None:
         read, write = os.pipe()
@@ -239,9 +254,8 @@ def _serve_as_first(requests: socket.socket, gate: socket.socket, host_proc: int
 
 def _serve_gate(gate: socket.socket) -> None:
     """Hand out TCP sockets of the run's network, until the supervisor is gone."""
-    while (received := wire.receive(gate)) is not None:
-        family = socket.AF_INET6 if received[0].get("family") == "inet6" else socket.AF_INET
-        with socket.socket(family, socket.SOCK_STREAM) as made:
+    while wire.receive(gate) is not None:
+        with socket.socket() as made:
             wire.send(gate, {"op": "socket"}, [made.fileno()])
 
 

@@ -20,6 +20,12 @@ _CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 Message = dict[str, Any]
 
 
+def packed(message: Message) -> bytes:
+    """`message` as it goes over the socket."""
+    text = json.dumps(message).encode()
+    return _HEADER.pack(len(text)) + text
+
+
 def send(connection: socket.socket, message: Message, descriptors: Sequence[int] = ()) -> None:
     """Send `message` whole; the descriptors stay open here. Blocks while the peer is slow."""
     text = json.dumps(message).encode()
@@ -27,7 +33,7 @@ def send(connection: socket.socket, message: Message, descriptors: Sequence[int]
         socket.send_fds(connection, [_HEADER.pack(len(text))], list(descriptors))
         connection.sendall(text)
     else:
-        connection.sendall(_HEADER.pack(len(text)) + text)
+        connection.sendall(packed(message))
 
 
 def receive(connection: socket.socket) -> tuple[Message, list[int]] | None:

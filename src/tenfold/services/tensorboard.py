@@ -6,7 +6,6 @@ a guard around its WSGI application. `python -m tenfold.services.tensorboard`.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -40,7 +39,7 @@ def main() -> None:
     board = program.TensorBoard(default.get_plugins(), server_class=GuardedServer)
     board.configure([
         "tensorboard", "--logdir", str(directory), "--host", "127.0.0.1", "--port", port,
-        "--load_fast", "true" if importlib.util.find_spec("tensorboard_data_server") else "false",
+        "--load_fast", "false",  # the fast loader is a server of its own, without a token
     ])  # fmt: skip
     print(f"serving {directory} on 127.0.0.1:{port}", flush=True)
     sys.exit(board.main())

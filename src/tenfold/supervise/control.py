@@ -58,7 +58,8 @@ def _answer(supervisor: Controlled, request: dict[str, Any]) -> dict[str, Any]:
         case "kill":
             supervisor.kill(request.get("reason", "killed by tenfold down"))
         case "restart":
-            return {"ok": True, "refused": supervisor.restart(request["tasks"])}
+            refused = supervisor.restart(request["tasks"])
+            return {"ok": not refused, "refused": refused}
         case other:
             return {"ok": False, "error": f"unknown request {other}"}
     return {"ok": True}

@@ -7,8 +7,8 @@ probes. What happens next is decided by `reconcile` alone.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-import re
 import socket
 import time
 import traceback
@@ -18,9 +18,10 @@ from typing import Any
 from tenfold.cells import Cell, DataHandler, ExitHandler, Protection
 from tenfold.errors import TenfoldError
 from tenfold.logs import last_lines
-from tenfold.plans import Plan
+from tenfold.plans import Plan, Ready
 from tenfold.rundir import EventLog, RunDirectory, write_json
 from tenfold.supervise import failure
+from tenfold.supervise.awaited import AwaitedLine
 from tenfold.supervise.reconcile import Actions, step
 from tenfold.supervise.state import OVER, ClusterState, Death, TaskState, signal_name
 from tenfold.supervise.stop import Signal
@@ -52,7 +53,7 @@ class Supervisor:
         self._events = EventLog(run.events)
         self._wake = asyncio.Event()
         self._probes: dict[str, asyncio.Task[None]] = {}
-        self._awaited_lines: dict[str, re.Pattern[bytes]] = {}
+        self._awaited_lines: dict[str, AwaitedLine] = {}
         self._written: dict[str, dict[str, Any]] = {}
         self._beat = 0.0
         self._noted = "starting"
@@ -144,28 +145,29 @@ class Supervisor:
         self._await_ready(state)
 
     def _await_ready(self, state: TaskState) -> None:
-        ready = state.task.ready
-        if ready is None:
-            self._ready(state.task.name)
+        name = state.task.name
+        if state.task.ready is None:
+            self._ready(name)
             return
-        if ready.kind == "log":
-            self._awaited_lines[state.task.name] = re.compile(ready.target.encode())
-        self._probes[state.task.name] = asyncio.create_task(self._probe(state))
-
-    async def _probe(self, state: TaskState) -> None:
-        ready, began, pid = state.task.ready, self._clock(), state.pid
+        ready = self._cell.ready(state.task)
         assert ready is not None
-        while state.pid == pid and state.phase == "starting":
-            if ready.kind != "log" and await self._cell.is_ready(state.task):
-                if state.pid == pid:
-                    self._ready(state.task.name)
-                return
-            if self._clock() - began > ready.timeout_s:
-                self._state.observe_unready(state.task.name, self._clock())
-                self._events.write("task-unready", state.task.name, timeout_s=ready.timeout_s)
-                self._wake.set()
-                return
-            await asyncio.sleep(_PROBE_S)
+        if ready.kind == "log":
+            self._awaited_lines[name] = AwaitedLine(ready.target)
+        self._probes[name] = asyncio.create_task(self._probe(state, ready))
+
+    async def _probe(self, state: TaskState, ready: Ready) -> None:
+        pid = state.pid
+        try:
+            async with asyncio.timeout(ready.timeout_s):
+                while ready.kind == "log" or not await self._cell.is_ready(state.task, ready):
+                    await asyncio.sleep(_PROBE_S)
+        except TimeoutError:
+            self._state.observe_unready(state.task.name, self._clock())
+            self._events.write("task-unready", state.task.name, timeout_s=ready.timeout_s)
+            self._wake.set()
+            return
+        if state.pid == pid:
+            self._ready(state.task.name)
 
     def _ready(self, name: str) -> None:
         self._awaited_lines.pop(name, None)
@@ -173,9 +175,11 @@ class Supervisor:
         self._events.write("task-ready", name)
         self._wake.set()
 
-    def _on_data(self, name: str, data: bytes) -> None:
-        pattern = self._awaited_lines.get(name)
-        if pattern is not None and pattern.search(data):
+    def _on_data(self, name: str, stream: str, data: bytes) -> None:
+        awaited = self._awaited_lines.get(name)
+        if awaited is not None and awaited.is_in(stream, data):
+            if probe := self._probes.pop(name, None):
+                probe.cancel()
             self._ready(name)
 
     def _on_exit(self, name: str, exit_code: int | None, signal: int | None) -> None:
@@ -193,10 +197,7 @@ class Supervisor:
         self._wake.set()
 
     def _cell_lost(self, reason: str) -> None:
-        for state in self._state.tasks.values():
-            if state.live:
-                state.phase, state.pid, state.ended = "failed", None, self._clock()
-        self._state.begin_stop("failed", reason, self._clock())
+        self._state.observe_cell_lost(reason, self._clock())
         self._wake.set()
 
     def stop(self, reason: str) -> None:
@@ -222,10 +223,7 @@ class Supervisor:
         changed = False
         for name, state in self._state.tasks.items():
             status = self._task_status(state)
-            if self._written.get(name) != status:
-                directory = self._run.task(state.task.label)
-                directory.path.mkdir(mode=0o700, exist_ok=True)
-                write_json(directory.status, status)
+            if self._written.get(name) != status and self._keep_task_status(state, status):
                 self._written[name] = status
                 changed = True
         now = self._clock()
@@ -233,10 +231,22 @@ class Supervisor:
         changed, self._told = changed or told != self._told, told
         if changed or now - self._beat >= HEARTBEAT_S or self._state.phase in OVER:
             self._beat = now
-            write_json(self._run.status, self._cluster_status(now))
+            with contextlib.suppress(OSError):  # a full disk: told again at the next beat
+                write_json(self._run.status, self._cluster_status(now))
+
+    def _keep_task_status(self, state: TaskState, status: dict[str, Any]) -> bool:
+        """Write a task's status; False if the disk does not take it now."""
+        directory = self._run.task(state.task.label)
+        try:
+            directory.path.mkdir(mode=0o700, exist_ok=True)
+            write_json(directory.status, status)
+        except OSError:
+            return False
+        return True
 
     def _task_status(self, state: TaskState) -> dict[str, Any]:
         opened = self._protection is not None
+        urls = self._cell.urls(state.task) if opened else {}
         return {
             "version": 1,
             "task": state.task.name,
@@ -249,7 +259,8 @@ class Supervisor:
             "restarts": state.restarts,
             "exit_code": state.exit_code,
             "signal": state.signal and signal_name(state.signal),
-            "url": self._cell.url(state.task) if opened else None,
+            "url": next(iter(urls.values()), None),
+            "urls": urls,
             "started": state.started,
             "ready": state.ready,
             "ended": state.ended,

@@ -183,15 +183,25 @@ class ClusterState:
             self.deaths.append(Death(name, now, exit_code, signal_number, None, state.task.needed))
 
     def ask_restart(self, name: str) -> bool:
-        """Have a task started anew; False when the run is over or ending."""
+        """Have a task started anew; False when the run is ending, or the task has not begun."""
         if self.outcome is not None and not self.keep:
             return False
-        state = self.tasks[name]
-        if state.phase in OVER:
-            state.phase, state.start_at = "restarting", 0.0
-        elif state.live:
+        state = self.tasks.get(name)
+        if state is None or state.phase == "waiting":
+            return False
+        if state.live:
             state.restart_asked = True
+        else:
+            state.phase, state.start_at = "restarting", 0.0
         return True
+
+    def observe_cell_lost(self, reason: str, now: float) -> None:
+        """What started the tasks is gone, and they with it."""
+        for state in self.tasks.values():
+            if state.live:
+                state.phase, state.pid, state.ended = "failed", None, now
+                self.deaths.append(Death(state.task.name, now, None, None, f"ended: {reason}"))
+        self.begin_stop("failed", reason, now)
 
     def ask_stop(self, reason: str, now: float) -> None:
         """Have the run end; asked again, have it end at once."""

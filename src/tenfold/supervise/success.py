@@ -16,6 +16,8 @@ def outcome(cluster: ClusterState) -> Outcome | None:
     ended for good in any other way, and when a task is over that another one still waits for.
     """
     for state in cluster.tasks.values():
+        if state.phase == "waiting" and (reason := _waits_in_vain(cluster, state)):
+            return "failed", reason
         if state.phase == "failed" and _is_needed(cluster, state):
             death = next(d for d in reversed(cluster.deaths) if d.task == state.task.name)
             return "failed", f"{state.task.name} {death.words}"
@@ -24,6 +26,15 @@ def outcome(cluster: ClusterState) -> Outcome | None:
         return "succeeded", f"{' and '.join(cluster.plan.success)} ended well"
     if all(state.phase in OVER for state in cluster.tasks.values()):
         return "succeeded", "all tasks ended"
+    return None
+
+
+def _waits_in_vain(cluster: ClusterState, state: TaskState) -> str | None:
+    for job, condition in state.task.after.items():
+        for other in cluster.job(job):
+            if other.phase in OVER and other.phase != "succeeded":
+                name = state.task.name
+                return f"{other.task.name} {other.phase}, and {name} waits until it is {condition}"
     return None
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tenfold.errors import printable
-from tenfold.logs import LogReader, merged, readers
+from tenfold.logs import LogLine, LogReader, merged, readers
 from tenfold.rundir import RunDirectory, read_events, read_json
 from tenfold.views import progress
 from tenfold.views.lines import Folder, Style, render
@@ -67,16 +67,26 @@ class Follower:
         self._announced: set[str] = set()
         self._now: dict[str, Any] = {}
         self._mark: object = None
+        self._left: Iterator[LogLine] = iter(())
         self.readers: list[LogReader] = readers(run.task(label) for label in options.labels)
         """Where the log lines come from; move them before `follow` to skip what is old."""
 
-    def follow(self, until: Callable[[], bool] = lambda: False) -> dict[str, Any]:
-        """Show what happens until the run is over; gives its last status."""
+    def follow(
+        self,
+        until: Callable[[], bool] = lambda: False,
+        interrupted: Callable[[], bool] = lambda: False,
+    ) -> dict[str, Any]:
+        """Show what happens until the run is over; gives its last status.
+
+        `until`: stop when everything there is was shown. `interrupted`: stop at once; what was
+        not shown is the first thing that the next call shows.
+        """
         try:
             while True:
                 now = self._status()
-                over = now["state"] in OVER or until()
-                self._show_lines(last=over)
+                done = now["state"] in OVER or until()
+                self._show_lines(interrupted, last=done)
+                over = done or interrupted()
                 if self._options.talk:
                     self._show_news(now)
                     self._show_progress(now)
@@ -93,11 +103,14 @@ class Follower:
             self._now, self._mark = status(self._run), mark
         return self._now
 
-    def _show_lines(self, *, last: bool) -> None:
-        lines = merged(self.readers, last=last)
-        while piece := list(itertools.islice(lines, _AT_ONCE)):
-            fold = self._options.fold
-            self._print(self._folder.feed(piece, time.time()) if fold else piece)
+    def _show_lines(self, interrupted: Callable[[], bool], *, last: bool) -> None:
+        for lines in (self._left, merged(self.readers, last=last)):
+            while piece := list(itertools.islice(lines, _AT_ONCE)):
+                fold = self._options.fold
+                self._print(self._folder.feed(piece, time.time()) if fold else piece)
+                if interrupted():
+                    self._left = lines
+                    return
         self._print(self._folder.flush(None if last else time.time()))
 
     def _print(self, lines: Any) -> None:

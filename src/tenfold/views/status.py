@@ -16,7 +16,7 @@ OVER = ("succeeded", "failed", "stopped")
 _LIVE = ("starting", "running", "stopping", "restarting")
 
 _TASK_KEYS = ("state", "address", "host", "pid", "restarts", "exit_code", "signal", "url",
-              "started", "ready", "ended")  # fmt: skip
+              "urls", "started", "ready", "ended")  # fmt: skip
 
 
 def status(run: RunDirectory, problems: Problems | None = None) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def _age(said: Mapping[str, Any]) -> float | None:
 def _lost_words(said: Mapping[str, Any]) -> str:
     if not said:
         return "the supervisor ended before it wrote a word"
-    return "the supervisor was killed; the kernel ended the run's processes with it"
+    return "the supervisor is gone without a last word: killed, most likely"
 
 
 def _tasks(
@@ -94,6 +94,7 @@ def _task(
         shown |= {"state": "lost", "pid": None}
     if shown["url"]:
         shown["url"] = _with_token(shown["url"], directory)
+    shown["urls"] = {n: _with_token(url, directory) for n, url in (shown["urls"] or {}).items()}
     head = {"task": planned.get("task"), "job": planned.get("job"), "index": planned.get("index")}
     return head | shown
 
