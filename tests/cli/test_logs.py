@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 from pathlib import Path
@@ -48,6 +49,14 @@ def test_all_lines_by_time(desk: Desk) -> None:
         "worker-0 | stdout 1",
     ]
     assert len(said.out.splitlines()) == 40
+
+
+@pytest.mark.usefixtures("written")
+def test_json_lines(desk: Desk) -> None:
+    said = desk.tenfold("logs", "--json", "--tail", "1", "worker/1")
+    assert [json.loads(line) for line in said.out.splitlines()] == [
+        {"time": 1009.3, "task": "worker/1", "stream": "stderr", "text": "stderr 9"}
+    ]
 
 
 @pytest.mark.usefixtures("written")

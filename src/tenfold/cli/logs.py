@@ -12,6 +12,7 @@ from tenfold.cli.common import (
     cluster_option,
     err,
     find_run_and_tasks,
+    json_option,
     out,
     runs_option,
     seconds,
@@ -30,6 +31,7 @@ from tenfold.errors import InputError, shown
 @click.option("--no-log-prefix", is_flag=True, help="Show the lines alone.")
 @click.option("--no-dedup", is_flag=True, help="Never fold the same line of many tasks.")
 @runs_option
+@json_option
 def command(
     tasks: tuple[str, ...],
     cluster: str | None,
@@ -40,10 +42,11 @@ def command(
     no_log_prefix: bool,
     no_dedup: bool,
     runs: str | None,
+    as_json: bool,
 ) -> None:
     """What the tasks wrote. TASK is worker/3, or a whole job: worker.
 
-    The cluster may stand before the tasks, as in `logs word2vec worker`.
+    The cluster may stand before the tasks, as in `logs word2vec worker`. With --json, JSON Lines.
     """
     from tenfold.logs import skip_to_tail
     from tenfold.views.follow import Follower, Options
@@ -54,11 +57,10 @@ def command(
     lines = None if tail in (None, "all") else _count(str(tail))
     run, names = find_run_and_tasks(tasks, cluster, runs)
     labels = [name.replace("/", "-") for name in names]
-    style = Style(
-        prefix=not no_log_prefix, timestamps=timestamps, width=max(map(len, labels), default=0)
-    )
+    width = max(map(len, labels), default=0)
+    style = Style(as_json, not no_log_prefix, timestamps, width)
     screen = Screen(out(), err(), goes_on=False)
-    fold = follow and screen.out.is_terminal and not no_dedup
+    fold = follow and screen.out.is_terminal and not no_dedup and not as_json
     follower = Follower(run, screen, Options(labels, style, fold, talk=False))
     if moment is not None:
         for reader in follower.readers:

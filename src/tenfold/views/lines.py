@@ -7,6 +7,7 @@ a line do not make it another one; any other number does.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -26,8 +27,9 @@ _VARYING = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How lines are shown. `width` is that of the longest prefix."""
+    """How lines are shown. `width` is that of the longest prefix; `as_json` beats all others."""
 
+    as_json: bool = False
     prefix: bool = True
     timestamps: bool = False
     width: int = 0
@@ -35,6 +37,9 @@ class Style:
 
 def render(out: Terminal, line: LogLine, style: Style) -> str:
     """One line as `docker compose logs` shows it: `worker-3  | text`."""
+    if style.as_json:
+        said = {"time": round(line.time, 3), "task": name_of(line.task)}
+        return json.dumps(said | {"stream": line.stream, "text": line.text}, ensure_ascii=False)
     text = out.foreign(line.text)
     if style.timestamps:
         moment = datetime.fromtimestamp(line.time).astimezone()
@@ -42,6 +47,12 @@ def render(out: Terminal, line: LogLine, style: Style) -> str:
     if not style.prefix:
         return text
     return out.paint(f"{line.task:<{style.width}} | ", task_colour(line.task)) + text
+
+
+def name_of(label: str) -> str:
+    """`worker/3` for `worker-3`."""
+    job, _, index = label.rpartition("-")
+    return f"{job}/{index}"
 
 
 @dataclass(slots=True)
