@@ -97,7 +97,7 @@ def test_a_directory_that_is_not_there_is_named(isolation: str) -> None:
 def test_a_task_has_nothing_open_but_its_stdio(isolation: str) -> None:
     async def use(client: LaunchClient) -> None:
         read, write = os.pipe()
-        _, ended = await spawn(client, "sh", "-c", "ls /proc/$$/fd | xargs", stdout=write)
+        _, ended = await spawn(client, "sh", "-c", "ls /proc/$$/fd; exit 0", stdout=write)
         os.close(write)
         assert await ended == 0
         with os.fdopen(read) as said:

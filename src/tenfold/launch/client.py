@@ -48,7 +48,6 @@ class LaunchClient:
 
     def __init__(self, isolated: bool) -> None:
         self.isolated = isolated
-        self.own_proc = True
         self._ids = itertools.count(1)
         self._exits: dict[str, ExitCallback] = {}
         self._answers: dict[str, asyncio.Future[wire.Message]] = {}
@@ -75,7 +74,6 @@ class LaunchClient:
         hello = await asyncio.wait_for(self._answers[_HELLO], 30)
         if hello["op"] != "hello":
             raise TenfoldError("the launch server could not start", hint="see supervisor.log")
-        self.own_proc = hello["proc"]
 
     def _hear(self) -> None:
         loop = asyncio.get_running_loop()

@@ -80,18 +80,15 @@ def join(descriptor: int, kind: int) -> None:
     _call("setns", descriptor, kind)
 
 
-def mount_own_proc() -> bool:
-    """Show this PID namespace, not the host's, in /proc; False where the kernel refuses.
+def mount_own_proc() -> None:
+    """Show this PID namespace, not the host's, in /proc, where the kernel allows it.
 
-    It does in containers that mask parts of /proc. Tasks then see the host's processes, and
+    It refuses in containers that mask parts of /proc. Tasks then see the host's processes, and
     cannot signal them.
     """
-    try:
+    with contextlib.suppress(OSError):
         _call("mount", None, b"/", None, _MS_REC_PRIVATE, None)
         _call("mount", b"proc", b"/proc", b"proc", _MS_NOSUID_NODEV_NOEXEC, None)
-    except OSError:
-        return False
-    return True
 
 
 def die_with_parent(signal_number: int) -> None:

@@ -12,7 +12,7 @@ ends them itself. It outlives its supervisor by no more than it takes to notice.
 `namespace` or `none`. It imports little, since every run waits for it.
 
 Requests: `spawn` {id, argv, env, cwd, network} with descriptors for stdin, stdout and stderr;
-`signal` {id, signal}. Notices: `hello` {pid, proc}; `started` {id, pid}; `failed` {id, error};
+`signal` {id, signal}. Notices: `hello` {pid}; `started` {id, pid}; `failed` {id, error};
 `exited` {id, status}, with the status as waitpid gives it. Pids are those of the supervisor's
 own namespace.
 """
@@ -246,9 +246,9 @@ def _serve_as_first(requests: socket.socket, gate: socket.socket, host_proc: int
     if received is None:
         return
     own = int(os.readlink("self", dir_fd=host_proc))
-    proc = namespace.mount_own_proc()
+    namespace.mount_own_proc()
     places = Places(host_proc, received[1][0])
-    wire.send(requests, {"op": "hello", "pid": own, "proc": proc})
+    wire.send(requests, {"op": "hello", "pid": own})
     LaunchServer(requests, places).serve()
 
 
@@ -261,7 +261,7 @@ def _serve_gate(gate: socket.socket) -> None:
 
 def _serve_plainly(requests: socket.socket) -> None:
     namespace.adopt_orphans()
-    wire.send(requests, {"op": "hello", "pid": os.getpid(), "proc": True})
+    wire.send(requests, {"op": "hello", "pid": os.getpid()})
     server = LaunchServer(requests, Places(None, None))
     server.serve()
     server.end_everything()
