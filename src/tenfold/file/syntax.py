@@ -45,9 +45,11 @@ _WORDS = (
         "a list or mapping in brackets that is not closed here",
         "close it with ] or }, or put a comma between its items",
     ),
+    (r"maximum nesting depth", "lists and mappings are nested too deep", None),
     (r"expected node content|block sequence entries", "something else belongs here", None),
 )
-_UNQUOTED = re.compile(r"[\[{].*[^\"'$]\$\{")
+_UNQUOTED = re.compile(r"[^\[{]*[\[{].*[^\"'$]\$\{")
+"""From a line's first bracket on; matched at its beginning, so that a long line takes no longer."""
 
 
 def syntax_fault(error: yaml.MarkedYAMLError, file: str, lines: list[str]) -> Fault:
@@ -61,7 +63,7 @@ def syntax_fault(error: yaml.MarkedYAMLError, file: str, lines: list[str]) -> Fa
         (problem, None),
     )
     line = lines[place.line - 1] if 0 < place.line <= len(lines) else ""
-    if _UNQUOTED.search(line):
+    if _UNQUOTED.match(line):
         hint = 'inside […] and {…} write "${…}" in quotes'
     if error.context and error.context_mark:
         message += f" ({error.context.strip()} that began in line {error.context_mark.line + 1})"
