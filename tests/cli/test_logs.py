@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -146,7 +147,9 @@ def test_exec_of_a_shell_on_a_terminal(desk: Desk) -> None:
     """Ctrl-C inside ends what runs inside; the shell's own exit code comes through."""
     desk.tenfold("up", "--wait")
     with desk.type("exec", "worker/2", "--", "sh") as typed:
-        typed.press("sh -c 'echo I am $TENFOLD_TASK; sleep 500'\n")
+        # Not `sh -c 'echo …; sleep 500'`: dash loses a Ctrl-C between its last two commands.
+        program = 'import os, time; print("I am", os.environ["TENFOLD_TASK"]); time.sleep(500)'
+        typed.press(f"{sys.executable} -uc '{program}' 2>/dev/null\n")
         typed.see("I am worker/2")
         typed.press("\x03")
         typed.press("echo still $((40 + 2)); exit 4\n")
