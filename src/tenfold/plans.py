@@ -10,7 +10,7 @@ Nothing here imports pydantic: the supervisor reads plans, and it has to start f
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from tenfold.errors import InputError
@@ -195,7 +195,7 @@ def _task_json(
     if masked:
         env = {name: hide(value, masked) for name, value in env.items()}
         command = [hide(word, masked) for word in command]
-    ready = asdict(task.ready) if task.ready else None
+    ready = _fields(task.ready) if task.ready else None
     if ready is not None and masked:
         ready["target"] = hide(ready["target"], masked)
     return {
@@ -214,12 +214,17 @@ def _task_json(
         "memory": task.memory,
         "gpu": task.gpu,
         "ready": ready,
-        "restart": asdict(task.restart),
+        "restart": _fields(task.restart),
         "service": task.service,
         "needed": task.needed,
         "preload": None if task.preload is None else list(task.preload),
         "secrets": list(task.secrets),
     }
+
+
+def _fields(made: Ready | Restart) -> dict[str, Any]:
+    """What `dataclasses.asdict` gives, without its deep copies: these hold plain values only."""
+    return {name: getattr(made, name) for name in made.__slots__}
 
 
 def _task(data: Mapping[str, Any]) -> Task:

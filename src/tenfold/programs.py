@@ -11,13 +11,35 @@ import re
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from tenfold.errors import shown
 from tenfold.nearest import did_you_mean, nearest
 
 _PYTHON = re.compile(r"python[0-9.]*")
+
+
+_PLAIN_OPTIONS = frozenset("bBdEIOPqsSuv")
+"""Interpreter options without a value that hold for a whole process, whatever it runs."""
+
+_FORMS: dict[str, Literal["module", "code"]] = {"-m": "module", "-c": "code"}
+
+
+@dataclass(frozen=True, slots=True)
+class PythonCommand:
+    """A command line of a Python interpreter, taken apart: `python -u train.py --rate 1`.
+
+    `options` are the interpreter's, `arguments` those of what it runs: the script at the path
+    `target`, the module of that name, or the code that it is.
+    """
+
+    interpreter: str
+    options: tuple[str, ...]
+    kind: Literal["script", "module", "code"]
+    target: str
+    arguments: tuple[str, ...]
 
 
 class Missing(NamedTuple):
@@ -33,16 +55,35 @@ def is_python(command: Sequence[str]) -> bool:
     return bool(command) and _PYTHON.fullmatch(Path(command[0]).name) is not None
 
 
-def script_of(command: Sequence[str]) -> str | None:
-    """The Python script that a command runs, `train.py` of `python -u train.py`."""
+def python_command(command: Sequence[str]) -> PythonCommand | None:
+    """`command` taken apart; None for other programs, and for what Python reads or does else.
+
+    That is a script on standard input, an interactive session, and options that print and exit.
+    """
     if not is_python(command):
         return None
-    for word in command[1:]:
-        if word in ("-m", "-c", "-"):
+    words = list(command[1:])
+    options: list[str] = []
+    while words and words[0].startswith("-") and words[0] not in _FORMS:
+        option = words.pop(0)
+        options.append(option)
+        if option[:2] in ("-W", "-X"):
+            if option in ("-W", "-X"):
+                options.append(words.pop(0) if words else "")
+        elif not option[1:] or not set(option[1:]) <= _PLAIN_OPTIONS:
             return None
-        if not word.startswith("-"):
-            return word if "${" not in word else None
-    return None
+    form = _FORMS.get(words.pop(0)) if words and words[0] in _FORMS else "script"
+    if form is None or not words:
+        return None
+    return PythonCommand(command[0], tuple(options), form, words[0], tuple(words[1:]))
+
+
+def script_of(command: Sequence[str]) -> str | None:
+    """The Python script that a command runs, `train.py` of `python -u train.py`."""
+    python = python_command(command)
+    if python is None or python.kind != "script" or "${" in python.target:
+        return None
+    return python.target
 
 
 def search_path(environment: Mapping[str, str]) -> str:

@@ -228,9 +228,10 @@ def _directories(path: Path) -> list[str]:
 def write_json(path: Path, value: object) -> None:
     """Put `value` at `path`, whole or not at all: a reader sees the old file or the new one."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))  # faster than json.dump
     try:
         with open(beside, "w", encoding="utf-8", opener=_private) as stream:
-            json.dump(value, stream, ensure_ascii=False, separators=(",", ":"))
+            stream.write(text)
         beside.replace(path)
     except Exception:
         with contextlib.suppress(OSError):

@@ -253,8 +253,8 @@ class Job(_Part):
     that needs the internet."""
 
     preload: Preload | None = None
-    """Modules imported once and shared by all Python tasks; `none` for a fresh interpreter. The
-    framework's own modules if not said. Kept in the plan; nothing uses it yet."""
+    """Installed modules that are imported once, in a process from which Python tasks are forked;
+    the framework's own if not said. `none`: every task is an interpreter started anew."""
 
     overrides: dict[Annotated[str, Field(pattern=r"^[0-9]{1,6}(-[0-9]{1,6})?$")], Override] = {}
     """What is different for single tasks, by index (`0`) or range (`2-5`)."""

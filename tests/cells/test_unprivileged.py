@@ -13,10 +13,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 NOBODY = 65534
+ROOT = pytest.mark.skipif(
+    os.geteuid() != 0, reason="not root: every other test is this one already"
+)
 
 # Homes are closed to others, and the interpreter may live in one: give the test's own mount
 # namespace an empty home that holds nothing but the interpreter.
@@ -44,6 +48,22 @@ jobs:
 success: chief
 """
 
+FORKED = """
+cluster: nobody
+jobs:
+  chief:
+    run: [python, -c, "import os, sys; print(os.getuid(), 'wave' in sys.modules);
+          print(os.readlink('/proc/self/ns/net')); print(open('/proc/self/status').read())"]
+    preload: wave
+  outside:
+    run: [python, -c, "import os, sys; print('wave' in sys.modules);
+          print(os.readlink('/proc/self/ns/net'))"]
+    preload: wave
+    network: host
+success: [chief, outside]
+"""
+"""A task that is forked has what one that is started has: the run's network, no capability."""
+
 
 def closed_home() -> tuple[str, str]:
     """The closed directory above the interpreter, and what below it has to be opened; / if none."""
@@ -64,9 +84,9 @@ def home() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="not root: every other test is this one already")
-def test_an_ordinary_user_gets_a_namespace(home: Path) -> None:
-    (home / "tenfold.yaml").write_text(FILE)
+def up_as_nobody(home: Path, file: str) -> tuple[dict[str, list[str]], dict[str, Any]]:
+    """`tenfold up` of a file by uid 65534: lines by task, and the last status."""
+    (home / "tenfold.yaml").write_text(file)
     closed, opened = closed_home()
     done = subprocess.run(
         ["unshare", "--mount", "sh", "-c", BECOME_NOBODY, "sh",
@@ -79,10 +99,34 @@ def test_an_ordinary_user_gets_a_namespace(home: Path) -> None:
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    lines = [line.partition("| ")[2] for line in done.stdout.splitlines() if " | " in line]
-    assert lines[0] == str(NOBODY)
-    assert lines[1] != str(Path("/proc/self/ns/net").readlink())
-    assert int(lines[2]) < 15, "it sees its own processes only"
-    status = json.loads(done.stdout[done.stdout.index("{\n") :])
+    *shown, last = done.stdout.splitlines()
+    lines: dict[str, list[str]] = {}
+    for line in shown:
+        task, _, text = line.partition("| ")
+        lines.setdefault(task.strip(), []).append(text)
+    return lines, json.loads(last)
+
+
+@ROOT
+def test_an_ordinary_user_gets_a_namespace(home: Path) -> None:
+    lines, status = up_as_nobody(home, FILE)
+    uid, network, processes = lines["chief-0"]
+    assert uid == str(NOBODY)
+    assert network != str(Path("/proc/self/ns/net").readlink())
+    assert int(processes) < 15, "it sees its own processes only"
     assert status["state"] == "succeeded"
     assert status["protection"] == "namespace"
+
+
+@ROOT
+def test_an_ordinary_users_tasks_are_forked(home: Path) -> None:
+    lines, status = up_as_nobody(home, FORKED)
+    who, network, *rest = lines["chief-0"]
+    assert who == f"{NOBODY} True"
+    assert network != str(Path("/proc/self/ns/net").readlink())
+    capabilities = [
+        line.split()[1] for line in rest if line.startswith("Cap") and "Bnd" not in line
+    ]
+    assert {int(number, 16) for number in capabilities} == {0}
+    assert lines["outside-0"] == ["True", str(Path("/proc/self/ns/net").readlink())]
+    assert status["state"] == "succeeded"

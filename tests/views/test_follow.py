@@ -28,5 +28,5 @@ def test_an_interruption_does_not_wait_for_what_is_left(tmp_path: Path) -> None:
     follower.follow(interrupted=lambda: True)
     first = len(out.getvalue().splitlines())
     assert 0 < first < COUNT
-    follower.follow(until=lambda: True)
+    follower.follow(until=lambda _: True)
     assert out.getvalue().splitlines() == [f"line {n}" for n in range(COUNT)]

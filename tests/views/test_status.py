@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.rundir import Problems, RunDirectory, create, hold_lock, write_json
+from tenfold.rundir import Problems, RunDirectory, create, hold_lock, read_json, write_json
 from tenfold.views.account import show_end
-from tenfold.views.status import status
+from tenfold.views.status import StatusReader, status
 from tenfold.views.tasks import duration, show_run, show_runs, since
 from tenfold.views.terminal import Terminal
 
@@ -114,3 +114,23 @@ def test_a_thousand_tasks(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_durations(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+def test_a_reader_reads_again_what_changed_and_nothing_else(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = StatusReader(run)
+    first = reader.read()
+    assert first == status(run)
+    write_json(run.task("a-1").status, {"state": "failed", "exit_code": 3})
+    read: list[Path] = []
+
+    def noted(path: Path, problems: Problems) -> dict[str, object] | None:
+        read.append(path)
+        return read_json(path, problems)
+
+    monkeypatch.setattr("tenfold.views.status.read_json", noted)
+    assert [task["state"] for task in reader.read()["tasks"]] == ["succeeded", "failed"]
+    assert read == [run.task("a-1").status]
+    run.task("a-1").status.unlink()
+    assert [task["state"] for task in reader.read()["tasks"]] == ["succeeded", "waiting"]

@@ -36,6 +36,19 @@ DataHandler = Callable[[str, str, bytes], None]
 """Task name, `stdout` or `stderr`, and bytes that the task just wrote there."""
 
 
+NoteHandler = Callable[[str, str | None], None]
+"""Something that people should know but that stops nothing: a message, and a hint or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handlers:
+    """Whom a cell tells what happens."""
+
+    on_exit: ExitHandler
+    on_data: DataHandler
+    on_note: NoteHandler
+
+
 class Cell(Protocol):
     """The promise of a cell, for one run.
 
@@ -89,13 +102,9 @@ def require(name: str) -> None:
         )
 
 
-def cell(
-    plan: Plan, run: RunDirectory, on_exit: ExitHandler, on_data: DataHandler, isolation: str
-) -> Cell:
+def cell(plan: Plan, run: RunDirectory, hear: Handlers, isolation: str) -> Cell:
     """The cell that `plan` names, for one run; raises UnavailableError if it is not here."""
     require(plan.cell)
     module, _, name = _CELLS[plan.cell].partition(":")
-    made: Cell = getattr(importlib.import_module(module), name)(
-        plan, run, on_exit, on_data, isolation
-    )
+    made: Cell = getattr(importlib.import_module(module), name)(plan, run, hear, isolation)
     return made

@@ -16,15 +16,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tenfold.cells import DataHandler, ExitHandler, Protection
+from tenfold.cells import Handlers, Protection
 from tenfold.cells.ports import MAIN, Ports, choose
 from tenfold.cells.relay import Relay, connect
 from tenfold.errors import TenfoldError, UnavailableError
 from tenfold.frameworks import framework
 from tenfold.launch import namespace
 from tenfold.launch.capture import Capture
-from tenfold.launch.client import LaunchClient, SpawnError, Started
+from tenfold.launch.client import LaunchClient, PreloadError, SpawnError, Started
 from tenfold.launch.environment import task_environment
+from tenfold.launch.preloads import Preload, Preloads
 from tenfold.plans import Bound, Plan, Ready, Task
 from tenfold.rendezvous import announce
 from tenfold.rundir import RunDirectory
@@ -46,16 +47,16 @@ class LocalCell:
         self,
         plan: Plan,
         run: RunDirectory,
-        on_exit: ExitHandler,
-        on_data: DataHandler,
+        hear: Handlers,
         isolation: str,
     ) -> None:
         self._plan = plan
         self._run = run
-        self._on_exit = on_exit
-        self._on_data = on_data
+        self._hear = hear
         self._isolation = isolation
         self._framework = framework(plan.framework)
+        self._preloads = Preloads(plan)
+        self._unloaded: set[Preload] = set()
         self._live: dict[str, _Live] = {}
         self._relays: list[Relay] = []
         self._ports = Ports()
@@ -110,9 +111,10 @@ class LocalCell:
         bound = self._bound(task)
         if not self._framework_holds(task, bound.env):
             self._ports.release(task)
+        preload = await self._preloaded(task, bound)
         directory = self._run.task(task.label)
         try:
-            capture = Capture(directory, lambda *piece: self._on_data(task.name, *piece))
+            capture = Capture(directory, lambda *piece: self._hear.on_data(task.name, *piece))
         except OSError as error:
             raise SpawnError(f"its output cannot be captured: {error.strerror}") from error
         try:
@@ -123,6 +125,7 @@ class LocalCell:
                 (self._devnull, *capture.write_ends),
                 lambda status: self._exited(task.name, status),
                 task.network,
+                preload,
             )
         except BaseException:
             capture.close()
@@ -130,6 +133,25 @@ class LocalCell:
         capture.start()
         self._live[task.name] = _Live(started, capture)
         return started.pid
+
+    async def _preloaded(self, task: Task, bound: Bound) -> Preload | None:
+        """What to fork the task from, once it is ready; None to start it as any program."""
+        preload = self._preloads.of(task, bound)
+        if preload is None or preload in self._unloaded:
+            return None
+        try:
+            await self._client.preload(preload, room_for=bound.env)
+        except PreloadError as error:
+            if preload not in self._unloaded:
+                self._unloaded.add(preload)
+                self._hear.on_note(
+                    f"{task.job} starts slowly, each task by itself: "
+                    f"{' '.join(preload.modules)} could not be imported beforehand: "
+                    f"{error.message}",
+                    "supervisor.log has the whole story; `preload: none` is for jobs without it",
+                )
+            return None
+        return preload
 
     def _bound(self, task: Task) -> Bound:
         return task_environment(
@@ -160,7 +182,7 @@ class LocalCell:
         if lost := live.capture.lost_bytes:
             print(f"{name}: {lost} bytes of its output could not be written", flush=True)
         code = os.waitstatus_to_exitcode(status)
-        self._on_exit(name, code if code >= 0 else None, -code if code < 0 else None)
+        self._hear.on_exit(name, code if code >= 0 else None, -code if code < 0 else None)
 
     def signal(self, task: Task, number: int) -> None:
         """Signal the task's process group."""

@@ -68,7 +68,7 @@ def command(
     if lines is not None:
         skip_to_tail(follower.readers, lines)
     try:
-        follower.follow(until=lambda: not follow)
+        follower.follow(until=lambda _: not follow)
     except KeyboardInterrupt:
         return
 

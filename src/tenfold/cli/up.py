@@ -135,8 +135,8 @@ def _follower(run: Run, labels: list[str], wishes: _Wishes) -> Follower:
 def _detached(run: Run, wishes: _Wishes) -> int:
     deadline = None if wishes.timeout_s is None else time.monotonic() + wishes.timeout_s
 
-    def enough() -> bool:
-        return _is_up(run.status(), wishes.wait) or _over(deadline)
+    def enough(now: dict[str, Any]) -> bool:
+        return _is_up(now, wishes.wait) or _over(deadline)
 
     follower = _follower(run, [], wishes)
     try:
@@ -148,7 +148,7 @@ def _detached(run: Run, wishes: _Wishes) -> int:
         now = run.wait()
         _show_end(now)
         return _end(now, wishes, _EXIT[now["state"]])
-    if not _is_up(run.status(), wishes.wait):
+    if not _is_up(now, wishes.wait):
         raise TenfoldError(
             f"after {wishes.timeout_s:g} s not every task is up",
             hint="tenfold ps shows which; it goes on; tenfold down stops it",

@@ -77,6 +77,12 @@ class Framework(Protocol):
     def process_environment(self, job: str, tasks: int, cores: int) -> dict[str, str]:
         """Variables a good process has: thread limits, when `tasks` tasks share `cores` cores."""
 
+    def preload(self) -> tuple[str, ...]:
+        """Modules that every Python task will import: one process does so, and is forked."""
+
+    def reads_at_import(self, name: str) -> bool:
+        """Whether those modules may look at this environment variable while they are imported."""
+
     def holds_ports(self) -> dict[str, str]:
         """Variables with which a task joins a port that is still held; empty: it cannot."""
 

@@ -36,6 +36,15 @@ class Plain:
         del job, tasks, cores
         return {}
 
+    def preload(self) -> tuple[str, ...]:
+        """Nothing: what a plain command needs is not known."""
+        return ()
+
+    def reads_at_import(self, name: str) -> bool:
+        """Nothing is imported unless the file says so; then, any might be read."""
+        del name
+        return False
+
     def holds_ports(self) -> dict[str, str]:
         """A plain command binds its port alone."""
         return {}

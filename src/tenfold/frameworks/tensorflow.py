@@ -20,6 +20,9 @@ CHIEFS = ("chief", "master")
 SERVERS = (*CHIEFS, "worker", "ps")
 """Jobs that TensorFlow itself knows and that have a standard server."""
 
+_READ_LATER = frozenset({"TF_CONFIG", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"})
+"""Read when the first device or server is made, not at the import."""
+
 _DEFAULTS = {
     "ps": JobDefaults(standard_server=True, service=True, ready="tcp"),
     "worker": JobDefaults(standard_server=True, restart="on-failure"),
@@ -75,6 +78,14 @@ class TensorFlow:
             "TF_NUM_INTEROP_THREADS": "4",
             "OMP_NUM_THREADS": each,
         }
+
+    def preload(self) -> tuple[str, ...]:
+        """TensorFlow itself. It survives a fork as long as nothing has used it (seen on 2.21)."""
+        return ("tensorflow",)
+
+    def reads_at_import(self, name: str) -> bool:
+        """TensorFlow's, XLA's, gRPC's and Keras' own, but for those about the cluster."""
+        return name.startswith(("TF_", "XLA_", "GRPC_", "KERAS_")) and name not in _READ_LATER
 
     def holds_ports(self) -> dict[str, str]:
         """TensorFlow joins a held port only with this; either half alone fails (seen on 2.21)."""

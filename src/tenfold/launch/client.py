@@ -1,7 +1,7 @@
 """The supervisor's end of the launch server: start tasks, signal them, hear of every exit.
 
-Owns the child process that serves and the two sockets to it. What is started, and when, is
-decided elsewhere.
+Owns the child process that serves, the preloaded servers below it, and the sockets to them. What
+is started, and when, is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -15,14 +15,17 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tenfold.errors import TenfoldError
 from tenfold.launch import wire
+from tenfold.launch.preloads import Preload
 from tenfold.launch.server import MARK
 
 _HELLO = "hello"
+_HELLO_S = 30.0
+_PRELOAD_S = 120.0
 
 ExitCallback = Callable[[int], None]
 """Called once with the status as waitpid gives it."""
@@ -32,16 +35,116 @@ class SpawnError(TenfoldError):
     """A command could not be started: not found, not executable, no such directory."""
 
 
+class PreloadError(TenfoldError):
+    """A process to fork from could not be prepared: a module is missing, or does not import."""
+
+
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A process that runs. `pid` is the host's; `id` names this start to the launch server."""
+    """A process that runs. `pid` is the host's; `id` names this start to its launch server."""
 
     id: str
     pid: int
+    server: _Channel = field(repr=False)
+
+
+class _Channel:
+    """One launch server's socket: requests go out, notices come in.
+
+    `on_lost` is called once when the server is gone.
+    """
+
+    def __init__(self, connection: socket.socket, on_lost: Callable[[], None]) -> None:
+        self._connection = connection
+        self._on_lost = on_lost
+        self._exits: dict[str, ExitCallback] = {}
+        self._answers: dict[str, asyncio.Future[wire.Message]] = {}
+        self._inbox = wire.Inbox()
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(connection, self._hear)
+        self._hello = self._awaited(_HELLO)
+
+    def _awaited(self, name: str) -> asyncio.Future[wire.Message]:
+        answer = self._answers[name] = self._loop.create_future()
+        return answer
+
+    async def hello(self) -> wire.Message:
+        """The server's first notice, or one with an `error` if it ended before."""
+        return await self._hello
+
+    def _hear(self) -> None:
+        try:
+            data = self._connection.recv(1 << 16)
+        except OSError:
+            data = b""
+        if not data:
+            self._lose()
+            return
+        for message in self._inbox.feed(data):
+            if message["op"] == "exited":
+                self._tell_exit(message["id"], message["status"])
+            else:
+                self._answer(message.get("id", _HELLO), message)
+
+    def _tell_exit(self, name: str, status: int) -> None:
+        # Not called at once: whoever waits for `spawn` hears of the start first, even when both
+        # notices came in one piece.
+        if callback := self._exits.pop(name, None):
+            self._loop.call_soon(callback, status)
+
+    def _lose(self) -> None:
+        self._loop.remove_reader(self._connection)
+        for name in list(self._answers):
+            self._exits.pop(name, None)
+            self._answer(name, {"op": "lost", "error": "the launch server is gone"})
+        self._on_lost()
+
+    def tell_killed(self) -> None:
+        """Tell of every task that it was killed: so it is when a preloaded server goes."""
+        for name in list(self._exits):
+            self._tell_exit(name, signal.SIGKILL)
+
+    def _answer(self, name: str, message: wire.Message) -> None:
+        """Hand an answer to whoever waits for it; what nobody waits for any more is ended."""
+        future = self._answers.pop(name)
+        if not future.done():
+            future.set_result(message)
+        elif message["op"] == "started":
+            self.signal(name, signal.SIGKILL)
+
+    async def start(
+        self, message: wire.Message, descriptors: Sequence[int], on_exit: ExitCallback
+    ) -> Started:
+        """Send `message` and wait for its answer; see `LaunchClient.spawn`."""
+        name = message["id"]
+        answered = self._awaited(name)
+        self._exits[name] = on_exit
+        try:
+            wire.send(self._connection, message, descriptors)
+        except OSError as error:
+            self._answer(name, {"op": "lost", "error": f"the launch server is gone: {error}"})
+        answer = await answered
+        if answer["op"] != "started":
+            self._exits.pop(name, None)
+            raise SpawnError(answer["error"])
+        return Started(name, answer["pid"], self)
+
+    def signal(self, name: str, number: int) -> None:
+        """Signal the process group of the start called `name`, if it still runs."""
+        with contextlib.suppress(OSError):
+            wire.send(self._connection, {"op": "signal", "id": name, "signal": number})
+
+    def close(self) -> None:
+        """Hang up. What waits for an answer is told that there will be none; no exit is told."""
+        self._loop.remove_reader(self._connection)
+        self._connection.close()
+        self._exits.clear()
+        for name in list(self._answers):
+            self._answer(name, {"op": "lost", "error": "the launch server was closed"})
 
 
 class LaunchClient:
-    """One launch server, and everything it started.
+    """One launch server, the preloaded ones below it, and everything they started.
 
     After `open` it serves; after `close` no process of it is left.
     """
@@ -49,14 +152,12 @@ class LaunchClient:
     def __init__(self, isolated: bool) -> None:
         self.isolated = isolated
         self._ids = itertools.count(1)
-        self._exits: dict[str, ExitCallback] = {}
-        self._answers: dict[str, asyncio.Future[wire.Message]] = {}
-        self._inbox = wire.Inbox()
-        self._on_lost: Callable[[], None] = lambda: None
+        self._preloaded: dict[Preload, asyncio.Task[_Channel]] = {}
+        self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
 
     async def open(self, on_lost: Callable[[], None]) -> None:
         """Start the server and wait for its first word; `on_lost` if it ends unasked."""
-        self._requests, requests = socket.socketpair()
+        connection, requests = socket.socketpair()
         self._gate, gate = socket.socketpair()
         mode = "namespace" if self.isolated else "none"
         with requests, gate:
@@ -67,42 +168,86 @@ class LaunchClient:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        loop = asyncio.get_running_loop()
-        self._answers[_HELLO] = loop.create_future()
-        loop.add_reader(self._requests, self._hear)
-        self._on_lost = on_lost
-        hello = await asyncio.wait_for(self._answers[_HELLO], 30)
-        if hello["op"] != "hello":
+        self._server = _Channel(connection, on_lost)
+        hello = await asyncio.wait_for(self._server.hello(), _HELLO_S)
+        if "error" in hello:
             raise TenfoldError("the launch server could not start", hint="see supervisor.log")
 
-    def _hear(self) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            data = self._requests.recv(1 << 16)
-        except OSError:
-            data = b""
-        if not data:
-            loop.remove_reader(self._requests)
-            for name in list(self._answers):
-                self._answer(name, {"op": "lost"})
-            self._on_lost()
-            return
-        for message in self._inbox.feed(data):
-            if message["op"] == "exited":
-                # Not called at once: whoever waits for `spawn` hears of the start first, even
-                # when both notices came in one piece.
-                if callback := self._exits.pop(message["id"], None):
-                    loop.call_soon(callback, message["status"])
-            else:
-                self._answer(message.get("id", _HELLO), message)
+    async def preload(self, wanted: Preload, room_for: Mapping[str, str]) -> None:
+        """Have the process `wanted` ready to fork tasks from; it is begun by the first who asks.
 
-    def _answer(self, name: str, message: wire.Message) -> None:
-        """Hand an answer to whoever waits for it; what nobody waits for any more is ended."""
-        future = self._answers.pop(name)
-        if not future.done():
-            future.set_result(message)
-        elif message["op"] == "started":
-            self.signal(Started(name, message["pid"]), signal.SIGKILL)
+        `room_for` is a task's whole environment. Raises PreloadError if there is none to be had,
+        now and at every later call.
+        """
+        if wanted not in self._preloaded:
+            begun = self._begin_preload(wanted, room_for)
+            self._preloaded[wanted] = asyncio.create_task(begun)
+        await asyncio.shield(self._preloaded[wanted])
+
+    async def _begin_preload(self, wanted: Preload, room_for: Mapping[str, str]) -> _Channel:
+        ours, theirs = socket.socketpair()
+        status: list[int] = []
+        message = self._message(
+            "preload",
+            wanted.argv(),
+            wanted.environment(room_for),
+            wanted.directory,
+            wanted.network,
+        )
+        channel = _Channel(ours, lambda: self._forget(wanted, channel))
+        try:
+            with theirs:
+                stdio = (self._null, 1, 2)  # what an import says goes to the supervisor's log
+                descriptors = (*stdio, theirs.fileno())
+                started = await self._server.start(message, descriptors, status.append)
+            hello = await self._hello_of(channel, started)
+            if "error" in hello:
+                raise PreloadError(await self._why(hello, status))
+        except SpawnError as error:
+            channel.close()
+            raise PreloadError(error.message) from error
+        except BaseException:
+            channel.close()
+            raise
+        return channel
+
+    async def _hello_of(self, channel: _Channel, started: Started) -> wire.Message:
+        try:
+            return await asyncio.wait_for(channel.hello(), _PRELOAD_S)
+        except TimeoutError:
+            self._server.signal(started.id, signal.SIGKILL)
+            raise PreloadError(f"the import took longer than {_PRELOAD_S:g} s") from None
+
+    async def _why(self, hello: wire.Message, status: list[int]) -> str:
+        """Why a preload ended: what it said itself, or how it died."""
+        if hello["op"] == "hello":
+            return str(hello["error"])
+        for _ in range(100):
+            if status:
+                code = os.waitstatus_to_exitcode(status[0])
+                return f"it was killed by signal {-code}" if code < 0 else f"it exited with {code}"
+            await asyncio.sleep(0.01)
+        return "it ended"
+
+    def _forget(self, wanted: Preload, channel: _Channel) -> None:
+        """A preload that served is gone; the next task to want it begins it anew."""
+        channel.tell_killed()
+        begun = self._preloaded.get(wanted)
+        if begun is not None and begun.done() and not begun.cancelled() and not begun.exception():
+            del self._preloaded[wanted]
+
+    def _message(
+        self, op: str, argv: Sequence[str], env: Mapping[str, str], cwd: str, network: str
+    ) -> wire.Message:
+        name = f"{os.getpid()}.{next(self._ids)}"
+        return {
+            "op": op,
+            "id": name,
+            "argv": list(argv),
+            "env": {MARK: name, **env},  # the mark first: see script.show_as
+            "cwd": cwd,
+            "network": network,
+        }
 
     async def spawn(
         self,
@@ -112,36 +257,21 @@ class LaunchClient:
         stdio: tuple[int, int, int],
         on_exit: ExitCallback,
         network: str = "cluster",
+        preload: Preload | None = None,
     ) -> Started:
         """Start a command; `on_exit` is called once, later. Raises SpawnError if it can't be.
 
-        The descriptors of `stdio` stay open here and belong to the caller.
+        With a `preload`, which must be ready, it is forked from that. The descriptors of `stdio`
+        stay open here and belong to the caller.
         """
-        name = f"{os.getpid()}.{next(self._ids)}"
-        message = {
-            "op": "spawn",
-            "id": name,
-            "argv": list(argv),
-            "env": {**env, MARK: name},
-            "cwd": str(cwd),
-            "network": network,
-        }
-        answered = self._answers[name] = asyncio.get_running_loop().create_future()
-        self._exits[name] = on_exit
-        try:
-            wire.send(self._requests, message, stdio)
-        except OSError as error:
-            self._answer(name, {"op": "lost", "error": str(error)})
-        answer = await answered
-        if answer["op"] != "started":
-            self._exits.pop(name, None)
-            raise SpawnError(answer.get("error", "the launch server is gone"))
-        return Started(name, answer["pid"])
+        begun = self._preloaded.get(preload) if preload else None
+        server = begun.result() if begun else self._server
+        message = self._message("spawn", argv, env, str(cwd), network)
+        return await server.start(message, stdio, on_exit)
 
     def signal(self, started: Started, number: int) -> None:
         """Signal the process group of a task, if it still runs."""
-        with contextlib.suppress(OSError):
-            wire.send(self._requests, {"op": "signal", "id": started.id, "signal": number})
+        started.server.signal(started.id, number)
 
     def socket(self) -> socket.socket:
         """A new TCP socket in the network of the run's tasks, not connected."""
@@ -155,10 +285,14 @@ class LaunchClient:
 
     async def close(self) -> None:
         """End every process that was started here, whatever it does against it."""
-        self._on_lost = lambda: None
-        asyncio.get_running_loop().remove_reader(self._requests)
-        self._requests.close()
+        for begun in self._preloaded.values():
+            begun.cancel()
+        done = await asyncio.gather(*self._preloaded.values(), return_exceptions=True)
+        for channel in [one for one in done if isinstance(one, _Channel)]:
+            channel.close()
+        self._server.close()
         self._gate.close()
+        os.close(self._null)
         await asyncio.to_thread(self._end_process)
 
     def _end_process(self) -> None:

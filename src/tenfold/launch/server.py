@@ -7,11 +7,13 @@ ends them itself. It outlives its supervisor by no more than it takes to notice.
 
     supervisor ─── gate (owns the run's network, hands out sockets in it)
          └──────── launch server (first of the PID namespace) ── tasks
+                        └── preload (has imported the framework) ── Python tasks
 
 `python -m tenfold.launch.server REQUESTS GATE ISOLATION`: two inherited socket descriptors, and
 `namespace` or `none`. It imports little, since every run waits for it.
 
 Requests: `spawn` {id, argv, env, cwd, network} with descriptors for stdin, stdout and stderr;
+`preload`, the same with a fourth: the socket of a launch server that `argv` will be (`preload`);
 `signal` {id, signal}. Notices: `hello` {pid}; `started` {id, pid}; `failed` {id, error};
 `exited` {id, status}, with the status as waitpid gives it. Pids are those of the supervisor's
 own namespace.
@@ -27,7 +29,6 @@ import socket
 import sys
 import time
 from dataclasses import dataclass
-from typing import NoReturn
 
 from tenfold.launch import namespace, wire
 
@@ -36,6 +37,9 @@ MARK = "TENFOLD_SPAWN"
 
 _LAST_SWEEPS = 50
 
+_OTHER_IN_PYTHON = (signal.SIGCHLD, signal.SIGPIPE, signal.SIGINT, signal.SIGXFSZ)
+"""Signals that this process, or Python itself, has set another way than programs expect."""
+
 
 @dataclass(slots=True)
 class Places:
@@ -43,15 +47,23 @@ class Places:
 
     Attributes:
         host_proc: the /proc in which the supervisor counts pids.
-        network: the run's network namespace; None where tasks share the host's.
+        network: the run's network namespace, for the server to enter for a task; None where
+            tasks are to stay in the server's, and to end with it.
     """
 
     host_proc: int | None
     network: int | None
 
+    def handed_on(self, requests: int) -> list[str]:
+        """Arguments for a launch server that serves on the socket `requests`, and stays here."""
+        for descriptor in (requests, self.host_proc):
+            if descriptor is not None:
+                os.set_inheritable(descriptor, True)
+        return [str(requests), str(self.host_proc)]
+
 
 class LaunchServer:
-    """Serves one supervisor until its socket closes."""
+    """Serves one supervisor until its socket closes. Starts every task by fork and exec."""
 
     def __init__(self, requests: socket.socket, places: Places) -> None:
         self._requests = requests
@@ -80,15 +92,24 @@ class LaunchServer:
             self._flush()
             self._reap()
 
+    def leave(self) -> None:
+        """In a forked process that will be something else: give up what the server holds."""
+        self._selector.close()
+        for ours in (self._requests, self._wakeup_read, self._wakeup_write):
+            ours.close()
+        for descriptor in (self._places.host_proc, self._places.network):
+            if descriptor is not None:
+                os.close(descriptor)
+
     def _handle_request(self) -> bool:
         received = wire.receive(self._requests)
         if received is None:
             return False
         message, descriptors = received
-        if message["op"] == "spawn":
-            self._spawn(message, descriptors)
-        elif message["op"] == "signal":
+        if message["op"] == "signal":
             self._signal(message["id"], message["signal"])
+        else:
+            self._spawn(message, descriptors)
         return True
 
     def _tell(self, **message: object) -> None:
@@ -112,7 +133,8 @@ class LaunchServer:
         read, write = os.pipe()
         pid = os.fork()
         if pid == 0:
-            _become_task(message, descriptors, self._places, write)
+            os.close(read)
+            self._become(message, descriptors, write)
         for descriptor in (write, *descriptors):
             os.close(descriptor)
         with os.fdopen(read, "rb") as stream:
@@ -123,6 +145,21 @@ class LaunchServer:
             return
         self._tasks[pid] = message["id"]
         self._tell(op="started", id=message["id"], pid=int(host_pid))
+
+    def _become(self, message: wire.Message, descriptors: list[int], report: int) -> None:
+        """In the child: be the task. What is written to `report` says why it can't be."""
+        argv = [*message["argv"]]
+        try:
+            enter_task(message, descriptors, self._places, report)
+            if message["op"] == "preload":
+                argv += self._places.handed_on(descriptors[3])
+            for number in _OTHER_IN_PYTHON:
+                signal.signal(number, signal.SIG_DFL)
+            os.execvpe(argv[0], argv, message["env"])
+        except OSError as error:
+            os.write(report, f"{argv[0]}: {error.strerror}".encode())
+        finally:
+            os._exit(127)
 
     def _signal(self, name: str, number: int) -> None:
         for pid, known in self._tasks.items():
@@ -190,34 +227,29 @@ def _mark(pid: int) -> str | None:
     return marks[0][len(wanted) :].decode(errors="replace") if marks else None
 
 
-def _become_task(
-    message: wire.Message, descriptors: list[int], places: Places, report: int
-) -> NoReturn:
-    """In the child: enter the run's network, take the task's stdio, and become its command."""
+def enter_task(message: wire.Message, descriptors: list[int], places: Places, report: int) -> None:
+    """In the child: a session, a network, stdio and a directory of the task's own.
+
+    The supervisor's number of this process is written to `report`. Ends the process if the
+    directory cannot be entered, which `report` is told.
+    """
+    os.setsid()
+    if places.host_proc is None:
+        own = str(os.getpid())
+    else:
+        own = os.readlink("self", dir_fd=places.host_proc)
+    os.write(report, own.encode() + b"\n")
+    if places.network is None:
+        namespace.die_with_parent(signal.SIGKILL)
+    elif message["network"] == "cluster":
+        namespace.join(places.network, namespace.CLONE_NEWNET)
+    for target, descriptor in enumerate(descriptors[:3]):
+        os.dup2(descriptor, target, inheritable=True)
+    signal.set_wakeup_fd(-1)
     try:
-        os.setsid()
-        if places.host_proc is None:
-            own = str(os.getpid())
-        else:
-            own = os.readlink("self", dir_fd=places.host_proc)
-        os.write(report, own.encode() + b"\n")
-        if places.network is None:
-            namespace.die_with_parent(signal.SIGKILL)
-        elif message["network"] == "cluster":
-            namespace.join(places.network, namespace.CLONE_NEWNET)
-        for target, descriptor in enumerate(descriptors):
-            os.dup2(descriptor, target, inheritable=True)
-        signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGINT, signal.SIGXFSZ):
-            signal.signal(number, signal.SIG_DFL)
         os.chdir(message["cwd"])
-        os.execvpe(message["argv"][0], message["argv"], message["env"])
     except OSError as error:
-        what = f"{message['argv'][0]}: {error.strerror}"
-        if error.filename == message["cwd"]:
-            what = f"cannot enter {message['cwd']}: {error.strerror}"
-        os.write(report, what.encode())
-    finally:
+        os.write(report, f"cannot enter {message['cwd']}: {error.strerror}".encode())
         os._exit(127)
 
 

@@ -29,7 +29,7 @@ async def supervise(run: RunDirectory, orders: dict[str, Any]) -> str:
     supervisor = Supervisor(
         plan,
         run,
-        lambda on_exit, on_data: cell(plan, run, on_exit, on_data, orders["isolation"]),
+        lambda hear: cell(plan, run, hear, orders["isolation"]),
         keep=orders["keep"],
     )
     loop = asyncio.get_running_loop()

@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from tenfold.cells import Cell, DataHandler, ExitHandler, Protection
+from tenfold.cells import Cell, Handlers, Protection
 from tenfold.errors import TenfoldError
 from tenfold.logs import last_lines
 from tenfold.plans import Plan, Ready
@@ -26,7 +26,7 @@ from tenfold.supervise.reconcile import Actions, step
 from tenfold.supervise.state import OVER, ClusterState, Death, TaskState, signal_name
 from tenfold.supervise.stop import Signal
 
-MakeCell = Callable[[ExitHandler, DataHandler], Cell]
+MakeCell = Callable[[Handlers], Cell]
 
 HEARTBEAT_S = 1.0
 _TICK_S = 0.25
@@ -49,12 +49,14 @@ class Supervisor:
         self._run = run
         self._clock = clock
         self._state = ClusterState.of(plan, keep)
-        self._cell = make_cell(self._on_exit, self._on_data)
+        self._cell = make_cell(Handlers(self._on_exit, self._on_data, self._on_note))
         self._events = EventLog(run.events)
         self._wake = asyncio.Event()
+        self._starts: dict[str, asyncio.Task[None]] = {}
         self._probes: dict[str, asyncio.Task[None]] = {}
         self._awaited_lines: dict[str, AwaitedLine] = {}
         self._written: dict[str, dict[str, Any]] = {}
+        self._broken: BaseException | None = None
         self._beat = 0.0
         self._noted = "starting"
         self._told: tuple[str, str | None] | None = None
@@ -74,8 +76,8 @@ class Supervisor:
                 self._protection = await self._cell.open(self._cell_lost)
                 await self._loop()
             finally:
-                for probe in self._probes.values():
-                    probe.cancel()
+                for pending in (*self._starts.values(), *self._probes.values()):
+                    pending.cancel()
                 await self._cell.close()
         except TenfoldError as error:
             self._fail(error.message, error.hint)
@@ -94,19 +96,19 @@ class Supervisor:
         self._events.write("error", message=message, hint=hint)
 
     async def _loop(self) -> None:
-        while True:
+        while self._broken is None:
             self._wake.clear()
             actions = step(self._state, self._clock())
             self._note(actions)
             for signal in actions.signals:
                 self._send(signal)
             for state in actions.start:
-                await self._start(state)
+                self._begin(state)
             self._write_status()
             if actions.over:
                 return
-            if not actions.start:
-                await self._pause()
+            await self._pause()
+        raise self._broken
 
     async def _pause(self) -> None:
         try:
@@ -129,6 +131,19 @@ class Supervisor:
         self._events.write("task-signalled", signal.task, signal=name)
         self._cell.signal(state.task, signal.number)
         self._state.observe_told(signal.task, self._clock(), kill=state_kill)
+
+    def _begin(self, state: TaskState) -> None:
+        """Start a task on the side: what it is forked from may take seconds to be ready."""
+        name = state.task.name
+        if name not in self._starts:
+            self._starts[name] = asyncio.create_task(self._start(state))
+            self._starts[name].add_done_callback(lambda done: self._begun(name, done))
+
+    def _begun(self, name: str, done: asyncio.Task[None]) -> None:
+        del self._starts[name]
+        if not done.cancelled() and (error := done.exception()):
+            self._broken = error
+        self._wake.set()
 
     async def _start(self, state: TaskState) -> None:
         again = state.started is not None
@@ -195,6 +210,9 @@ class Supervisor:
             state=self._state.tasks[name].phase,
         )
         self._wake.set()
+
+    def _on_note(self, message: str, hint: str | None) -> None:
+        self._events.write("note", message=message, hint=hint)
 
     def _cell_lost(self, reason: str) -> None:
         self._state.observe_cell_lost(reason, self._clock())

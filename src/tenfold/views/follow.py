@@ -18,7 +18,7 @@ from tenfold.rundir import RunDirectory, read_events, read_json
 from tenfold.views import progress
 from tenfold.views.lines import Folder, Style, render
 from tenfold.views.screen import Screen
-from tenfold.views.status import OVER, status
+from tenfold.views.status import OVER, StatusReader
 from tenfold.views.tasks import duration
 
 POLL_S = 0.1
@@ -36,6 +36,7 @@ _NEWS = {
     "restart-asked": "{task}: restart asked for",
     "cluster-stopping": "stopping: {reason}",
     "error": "{message}",
+    "note": "{message}",
 }
 
 
@@ -66,6 +67,7 @@ class Follower:
         self._said: dict[str, Any] | None = None
         self._announced: set[str] = set()
         self._now: dict[str, Any] = {}
+        self._reader = StatusReader(run)
         self._mark: object = None
         self._left: Iterator[LogLine] = iter(())
         self.readers: list[LogReader] = readers(run.task(label) for label in options.labels)
@@ -73,18 +75,18 @@ class Follower:
 
     def follow(
         self,
-        until: Callable[[], bool] = lambda: False,
+        until: Callable[[dict[str, Any]], bool] = lambda _: False,
         interrupted: Callable[[], bool] = lambda: False,
     ) -> dict[str, Any]:
         """Show what happens until the run is over; gives its last status.
 
-        `until`: stop when everything there is was shown. `interrupted`: stop at once; what was
-        not shown is the first thing that the next call shows.
+        `until`: stop when it holds of the status, after everything there is was shown.
+        `interrupted`: stop at once; what was not shown is what the next call begins with.
         """
         try:
             while True:
                 now = self._status()
-                done = now["state"] in OVER or until()
+                done = now["state"] in OVER or until(now)
                 self._show_lines(interrupted, last=done)
                 over = done or interrupted()
                 if self._options.talk:
@@ -100,7 +102,7 @@ class Follower:
         """The status; read anew if the supervisor has written since, or is gone."""
         mark = _mark(self._run)
         if mark is None or mark != self._mark or not self._run.alive():
-            self._now, self._mark = status(self._run), mark
+            self._now, self._mark = self._reader.read(), mark
         return self._now
 
     def _show_lines(self, interrupted: Callable[[], bool], *, last: bool) -> None:

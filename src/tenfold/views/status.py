@@ -7,7 +7,8 @@ behind as running is shown for what it is.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from tenfold.rundir import Problems, RunDirectory, TaskDirectory, read_json
@@ -25,31 +26,70 @@ def status(run: RunDirectory, problems: Problems | None = None) -> dict[str, Any
     `age_s` is how old the newest word of the supervisor is; once the run is over it does not
     matter and is None. Damaged files are noted in `problems` and shown as what is not known.
     """
-    problems = problems if problems is not None else Problems()
-    alive = run.alive()  # first: a supervisor that ends after this has written its last word
-    plan = read_json(run.plan, problems) or {}
-    said = read_json(run.status, problems) or {}
-    lost = not alive and said.get("state") not in OVER
-    return {
-        "version": 1,
-        "cluster": said.get("cluster") or plan.get("cluster") or run.cluster,
-        "run": run.run,
-        "directory": str(run.path),
-        "cell": said.get("cell") or plan.get("cell"),
-        "state": "failed" if lost else said.get("state"),
-        "outcome": said.get("outcome"),
-        "reason": _lost_words(said) if lost else said.get("reason"),
-        "started": said.get("started"),
-        "ended": said.get("ended"),
-        "age_s": _age(said) if alive else None,
-        "seen": said.get("updated"),
-        "protection": said.get("protection"),
-        "protection_words": said.get("protection_words"),
-        "first_failure": said.get("first_failure"),
-        "consequences": said.get("consequences") or [],
-        "tasks": _tasks(run, plan, lost, problems),
-        "damaged": {str(path): what for path, what in problems.found.items()},
-    }
+    return StatusReader(run).read(problems)
+
+
+class StatusReader:
+    """The state of one run, again and again: a file that did not change is not read again."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        self._run = run
+        self._known: dict[Path, tuple[object, dict[str, Any] | None]] = {}
+
+    def read(self, problems: Problems | None = None) -> dict[str, Any]:
+        """What `status` gives, now."""
+        run, problems = self._run, problems if problems is not None else Problems()
+        alive = run.alive()  # first: a supervisor that ends after this has written its last word
+        plan = self._file(run.plan, problems) or {}
+        said = self._file(run.status, problems) or {}
+        lost = not alive and said.get("state") not in OVER
+        return {
+            "version": 1,
+            "cluster": said.get("cluster") or plan.get("cluster") or run.cluster,
+            "run": run.run,
+            "directory": str(run.path),
+            "cell": said.get("cell") or plan.get("cell"),
+            "state": "failed" if lost else said.get("state"),
+            "outcome": said.get("outcome"),
+            "reason": _lost_words(said) if lost else said.get("reason"),
+            "started": said.get("started"),
+            "ended": said.get("ended"),
+            "age_s": _age(said) if alive else None,
+            "seen": said.get("updated"),
+            "protection": said.get("protection"),
+            "protection_words": said.get("protection_words"),
+            "first_failure": said.get("first_failure"),
+            "consequences": said.get("consequences") or [],
+            "tasks": [
+                _task(directory, planned, self._file(directory.status, problems) or {}, lost)
+                for directory, planned in self._tasks(plan, problems)
+            ],
+            "damaged": {str(path): what for path, what in problems.found.items()},
+        }
+
+    def _file(self, path: Path, problems: Problems) -> dict[str, Any] | None:
+        """The object in a file that is renamed into place: a new one is another file."""
+        try:
+            found = path.stat()
+        except OSError:
+            return None
+        mark = (found.st_ino, found.st_mtime_ns, found.st_size)
+        known = self._known.get(path)
+        if known is None or known[0] != mark or known[1] is None:
+            known = self._known[path] = (mark, read_json(path, problems))
+        return known[1]
+
+    def _tasks(
+        self, plan: Mapping[str, Any], problems: Problems
+    ) -> Iterator[tuple[TaskDirectory, Mapping[str, Any]]]:
+        planned = plan.get("tasks")
+        if isinstance(planned, list):
+            for task in planned:
+                if isinstance(task, dict) and isinstance(task.get("task"), str):
+                    yield self._run.task(task["task"].replace("/", "-")), task
+        else:
+            for directory in self._run.tasks():
+                yield directory, _name(directory, self._file(directory.status, problems) or {})
 
 
 def _age(said: Mapping[str, Any]) -> float | None:
@@ -63,30 +103,15 @@ def _lost_words(said: Mapping[str, Any]) -> str:
     return "the supervisor is gone without a last word: killed, most likely"
 
 
-def _tasks(
-    run: RunDirectory, plan: Mapping[str, Any], lost: bool, problems: Problems
-) -> list[dict[str, Any]]:
-    planned = plan.get("tasks")
-    if not isinstance(planned, list):
-        return [_task(d, _name(d, problems), lost, problems) for d in run.tasks()]
-    return [
-        _task(run.task(task["task"].replace("/", "-")), task, lost, problems)
-        for task in planned
-        if isinstance(task, dict) and isinstance(task.get("task"), str)
-    ]
-
-
-def _name(directory: TaskDirectory, problems: Problems) -> dict[str, Any]:
-    said = read_json(directory.status, problems) or {}
+def _name(directory: TaskDirectory, said: Mapping[str, Any]) -> dict[str, Any]:
     job, _, index = directory.label.rpartition("-")
     number = int(index) if index.isdigit() else None
     return {"task": said.get("task", f"{job}/{index}"), "job": job, "index": number}
 
 
 def _task(
-    directory: TaskDirectory, planned: Mapping[str, Any], lost: bool, problems: Problems
+    directory: TaskDirectory, planned: Mapping[str, Any], said: Mapping[str, Any], lost: bool
 ) -> dict[str, Any]:
-    said = read_json(directory.status, problems) or {}
     shown = {key: said.get(key) for key in _TASK_KEYS}
     shown["state"] = said.get("state", "waiting")
     shown["restarts"] = said.get("restarts", 0)

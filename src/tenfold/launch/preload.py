@@ -1,0 +1,125 @@
+"""A launch server that has imported the framework, and forks Python tasks instead of starting them.
+
+Importing TensorFlow takes seconds and hundreds of megabytes; a fork of a process that has done it
+takes milliseconds, and shares the memory. There is one such process for each set of interpreter,
+options, modules and environment that an import may depend on (`preloads`).
+
+It is started by the run's launch server as `INTERPRETER OPTIONS -c BOOT HOME MODULES REQUESTS
+HOST_PROC`, in the network that its tasks will be in (executed, it has no right to enter another):
+the directory that holds the package tenfold (the interpreter may be another one, without it), the
+modules by comma, and the descriptors to serve on. Its first notice is `hello` {pid}, or `hello`
+{error} before it gives up. Owns the import and the fork; what a forked process does to be a fresh
+one is `script`'s.
+
+A fork has only the thread that forked. Modules whose import starts threads that something waits
+for later are therefore refused; TensorFlow starts none until it is first used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import os
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from tenfold.launch import namespace, wire
+from tenfold.launch.script import Script, show_as
+from tenfold.launch.server import LaunchServer, Places, enter_task
+from tenfold.programs import python_command
+
+BOOT = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from tenfold.launch.preload import main; main()()"
+)
+"""What the interpreter is started with: `main` returns in each forked process, to run its task
+with nothing of this module below it on the stack."""
+
+
+class Forked(BaseException):
+    """Raised in a forked process, through the server's loop, to leave it behind."""
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+
+
+class PreloadServer(LaunchServer):
+    """Starts Python tasks by fork alone."""
+
+    def _become(self, message: wire.Message, descriptors: list[int], report: int) -> None:
+        try:
+            enter_task(message, descriptors, self._places, report)
+        except OSError as error:
+            os.write(report, str(error).encode())
+            os._exit(127)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        os.close(report)
+        self.leave()
+        argv = tuple(message["argv"])
+        command = python_command(argv)
+        assert command is not None
+        raise Forked(Script(command, argv, message["env"]))
+
+
+def main() -> Script:
+    """Import, then serve; returns in a forked process only. See the module's own words."""
+    home, modules, *numbers = sys.argv[1:]
+    requests, host_proc = (None if n == "None" else int(n) for n in numbers)
+    for descriptor in (requests, host_proc):
+        if descriptor is not None:
+            os.set_inheritable(descriptor, False)
+    places = Places(host_proc, network=None)
+    connection = socket.socket(fileno=requests)
+    names = modules.split(",")
+    try:
+        _import(names, home)
+    except BaseException as error:
+        words = str(error).partition("\n")[0]
+        wire.send(connection, {"op": "hello", "error": f"{type(error).__name__}: {words}"})
+        raise
+    namespace.adopt_orphans()
+    show_as([sys.executable, "(tenfold: has imported", *names, "and forks)"], os.environ)
+    wire.send(connection, {"op": "hello", "pid": os.getpid()})
+    server = PreloadServer(connection, places)
+    try:
+        server.serve()
+    except Forked as forked:
+        return forked.script
+    server.end_everything()
+    os._exit(0)
+
+
+def _import(names: Sequence[str], home: str) -> None:
+    """Import with the module path of the interpreter alone, and leave nothing of ours in it."""
+    gc.disable()  # an import makes no garbage worth looking for; it takes a fifth less time
+    del sys.path[0]
+    if not sys.flags.safe_path:
+        del sys.path[0]
+    if home not in sys.path:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "tenfold"]:
+            del sys.modules[name]
+    for name in names:
+        importlib.import_module(name)
+    with contextlib.suppress(ImportError):
+        importlib.import_module("tenfold.member")  # most tasks ask who they are
+    if threads := _lost_by_a_fork():
+        raise RuntimeError(f"threads were started that a fork would not have: {threads}")
+    gc.freeze()
+
+
+def _lost_by_a_fork() -> str:
+    """Names of threads that something relies on; empty if there are none.
+
+    Python's own count, and so do those that a library has named, as TensorFlow's runtime does.
+    OpenBLAS and OpenMP name none; theirs come back when they are needed after a fork.
+    """
+    names = {thread.name for thread in threading.enumerate()}
+    with contextlib.suppress(OSError):
+        own = Path("/proc/self/comm").read_text()
+        comms = {(task / "comm").read_text() for task in Path("/proc/self/task").iterdir()}
+        names |= {comm.strip() for comm in comms - {own}}
+    return ", ".join(sorted(names - {threading.main_thread().name}))

@@ -1,0 +1,145 @@
+"""Which preloaded process a task is forked from.
+
+Two tasks share one when they run the same interpreter with the same options in the same network,
+want the same modules, and agree on every variable that an import may look at. Such are the
+variables that are the same for all tasks of the cluster, and of the others those that interpreters,
+the system's libraries or the framework are known to read when they are loaded. The rest (who a task
+is, where its peers are, what else differs between tasks) is set after the fork, before the task's
+program begins.
+
+Owns: that choice. Leaves to others: starting such a process (`client`), and being one (`preload`).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tenfold
+from tenfold.frameworks import Framework, framework
+from tenfold.launch.preload import BOOT
+from tenfold.plans import Bound, Plan, Task
+from tenfold.programs import python_command
+
+_READ_AT_START = ("PYTHON", "LD_", "LC_", "LANG", "MALLOC_", "GLIBC_", "OMP_", "OPENBLAS_", "MKL_")
+"""What interpreters and libraries read before a program's first line; beginnings of names."""
+
+_ALSO_READ_AT_START = frozenset({"HOME", "TZ", "PATH", "VIRTUAL_ENV"})
+
+_LATE = ("TENFOLD_",)
+"""Who a task is; nothing reads it before it runs."""
+
+_SPARE_BYTES = 4096
+_WORD_BYTES = 100_000  # the kernel takes no word of 128 KiB (execve(2), MAX_ARG_STRLEN)
+_SPARE = "TENFOLD_SPARE_"
+
+
+@dataclass(frozen=True, slots=True)
+class Preload:
+    """What a preloaded process is, before it is one. Equal ones are the same process.
+
+    Attributes:
+        interpreter: path of the Python program.
+        options: its own options, `-u` for example.
+        modules: what it imports, in this order.
+        variables: its environment, sorted.
+        directory: where it is started, which matters to a relative PYTHONPATH only; else `/`.
+        network: the run's or the host's, as its tasks want.
+    """
+
+    interpreter: str
+    options: tuple[str, ...]
+    modules: tuple[str, ...]
+    variables: tuple[tuple[str, str], ...]
+    directory: str
+    network: Literal["cluster", "host"]
+
+    def argv(self) -> list[str]:
+        """The command line; its last words are added by the launch server that starts it."""
+        home = str(Path(tenfold.__file__).parents[1])
+        return [self.interpreter, *self.options, "-c", BOOT, home, ",".join(self.modules)]
+
+    def environment(self, room_for: Mapping[str, str]) -> dict[str, str]:
+        """Its environment, with spare room for that of the tasks (see `script.show_as`)."""
+        spare = sum(len(name) + len(value) + 2 for name, value in room_for.items()) + _SPARE_BYTES
+        words = range(0, spare, _WORD_BYTES)
+        return dict(self.variables) | {f"{_SPARE}{begin}": "-" * _WORD_BYTES for begin in words}
+
+
+class Preloads:
+    """The choice for the tasks of one plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._framework = framework(plan.framework)
+        self._differing = _differing([task for task in plan.tasks if task.preload != ()])
+
+    def of(self, task: Task, bound: Bound) -> Preload | None:
+        """What `task` is forked from; None if it is started as a program of its own.
+
+        That is what does not run Python, what wants nothing imported, and, where there is no
+        Linux, everything: elsewhere the system's own libraries do not survive a fork.
+        """
+        modules = self._framework.preload() if task.preload is None else task.preload
+        command = python_command(bound.command)
+        if not modules or command is None or sys.platform != "linux":
+            return None
+        interpreter = _interpreter(command.interpreter, bound)
+        if interpreter is None:
+            return None
+        late = frozenset(self._framework.variables(task.job))
+        variables = {
+            name: value
+            for name, value in sorted(bound.env.items())
+            if name not in late
+            and not name.startswith(_LATE)
+            and (name not in self._differing or _is_read_at_start(name, self._framework))
+        }
+        return Preload(
+            interpreter,
+            command.options,
+            modules,
+            tuple(variables.items()),
+            _directory(bound),
+            task.network,
+        )
+
+
+def _interpreter(name: str, bound: Bound) -> str | None:
+    """Its path; None if it is not found, which starting the task will then say."""
+    if "/" in name:
+        return str(Path(bound.workdir, name))
+    return shutil.which(name, path=bound.env.get("PATH", os.defpath))
+
+
+def _directory(bound: Bound) -> str:
+    entries = bound.env.get("PYTHONPATH", "").split(os.pathsep)
+    return bound.workdir if any(not entry.startswith("/") for entry in entries if entry) else "/"
+
+
+def _differing(tasks: Sequence[Task]) -> frozenset[str]:
+    """Variables on which the file says different things for different tasks.
+
+    A text with `${…}` that only a placed task knows counts as different.
+    """
+    names = {name for task in tasks for name in task.env}
+    return frozenset(name for name in names if not _agreed(name, tasks))
+
+
+def _agreed(name: str, tasks: Sequence[Task]) -> bool:
+    first = tasks[0].env.get(name)
+    if first is None or "${" in first:
+        return False
+    return all(task.env.get(name) == first for task in tasks)
+
+
+def _is_read_at_start(name: str, frame: Framework) -> bool:
+    return (
+        name in _ALSO_READ_AT_START
+        or name.startswith(_READ_AT_START)
+        or frame.reads_at_import(name)
+    )

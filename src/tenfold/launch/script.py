@@ -1,0 +1,213 @@
+"""A forked process becomes a Python program: what `python train.py` would see, it sees.
+
+Owns everything a fresh interpreter sets up for its program and a fork does not: `__main__`,
+`sys.argv` and `sys.path`, the environment, signal handlers, random states, and what the kernel
+shows as the command line and environment. Leaves to others: the modules that are there already
+(`preload`), stdio, the working directory and namespaces (`server`).
+
+What it has to be is what CPython does (3.11, Modules/main.c: pymain_run_python and what it calls);
+tests/launch/test_script.py compares the two, program for program.
+
+Different all the same: the secret behind the hashes of strings is one for all tasks that were
+forked from one preload, cyclic garbage of the modules' import is never collected, and one more
+frame is at the bottom of every stack.
+"""
+
+# Paths are made as CPython makes them, which pathlib would not.
+# ruff: noqa: PTH109, PTH118, PTH120
+
+from __future__ import annotations
+
+import builtins
+import ctypes
+import gc
+import importlib.machinery
+import os
+import runpy
+import signal
+import sys
+import tempfile
+import threading
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from tenfold.programs import PythonCommand
+
+_AS_PYTHON_STARTS: dict[int, signal.Handlers] = {
+    signal.SIGCHLD: signal.SIG_DFL,
+    signal.SIGPIPE: signal.SIG_IGN,
+    signal.SIGXFSZ: signal.SIG_IGN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A program for the process that was forked for it; its call does not return normally.
+
+    `argv` is the command line as given, `command` the same taken apart.
+    """
+
+    command: PythonCommand
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+
+    def __call__(self) -> None:
+        """Run the program; whatever it raises reaches the interpreter as it would have.
+
+        Must be called by the outermost code of the process, and nothing must follow: what a
+        program does when it ends (atexit, exit code, death by SIGINT) is left to the interpreter.
+        """
+        prepare(self.argv, self.environment)
+        module = _fresh_main()
+        try:
+            self._run(module)
+        except SystemExit:
+            raise
+        except BaseException as error:
+            _report(error)
+
+    def _run(self, module: types.ModuleType) -> None:
+        command = self.command
+        sys.argv = [command.target, *command.arguments]
+        if command.kind == "module":
+            sys.argv[0] = "-m"
+            _add_to_path(os.getcwd())
+            runpy._run_module_as_main(command.target)  # type: ignore[attr-defined]
+        elif command.kind == "code":
+            sys.argv[0] = "-c"
+            _add_to_path("")
+            exec(compile(command.target, "<string>", "exec", dont_inherit=True), vars(module))
+        elif _holds_main(command.target):
+            sys.path.insert(0, _absolute(command.target))
+            runpy._run_module_as_main("__main__", False)  # type: ignore[attr-defined]
+        else:
+            _add_to_path(os.path.dirname(os.path.realpath(command.target)))
+            _run_file(_absolute(command.target), module)
+
+
+def prepare(argv: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Make this forked process's state that of a fresh interpreter started as `argv`."""
+    os.environ.clear()
+    os.environ.update(environment)
+    show_as(argv, environment)
+    sys.orig_argv = list(argv)
+    signal.set_wakeup_fd(-1)
+    for number, handler in _AS_PYTHON_STARTS.items():
+        signal.signal(number, handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    threading.current_thread()._set_native_id()  # type: ignore[attr-defined]
+    tempfile.tempdir = None
+    _scatter_random_states()
+    gc.enable()
+
+
+def _scatter_random_states() -> None:
+    """New seeds where an import has drawn one. `random` sees to itself after every fork."""
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
+    processes = sys.modules.get("multiprocessing.process")
+    if processes is not None:
+        processes.current_process().authkey = os.urandom(32)
+        vars(processes)["ORIGINAL_DIR"] = os.getcwd()
+
+
+def _fresh_main() -> types.ModuleType:
+    module = types.ModuleType("__main__")
+    module.__loader__ = importlib.machinery.BuiltinImporter
+    vars(module).update({"__annotations__": {}, "__builtins__": builtins})
+    sys.modules["__main__"] = module
+    if "__mp_main__" in sys.modules:  # multiprocessing's second name for it
+        sys.modules["__mp_main__"] = module
+    return module
+
+
+def _absolute(path: str) -> str:
+    return os.path.join(os.getcwd(), path)
+
+
+def _add_to_path(entry: str) -> None:
+    if not sys.flags.safe_path:
+        sys.path.insert(0, entry)
+
+
+def _holds_main(path: str) -> bool:
+    """Whether Python would run the `__main__` in `path`: a directory or an archive."""
+    for hook in sys.path_hooks:
+        try:
+            hook(path)
+        except ImportError:
+            continue
+        return True
+    return False
+
+
+def _run_file(path: str, module: types.ModuleType) -> None:
+    try:
+        with open(path, "rb") as stream:
+            source = stream.read()
+    except OSError as error:
+        python = sys.orig_argv[0]
+        print(
+            f"{python}: can't open file {path!r}: [Errno {error.errno}] {error.strerror}",
+            file=sys.stderr,
+        )
+        raise SystemExit(2) from None
+    module.__loader__ = importlib.machinery.SourceFileLoader("__main__", path)
+    vars(module).update({"__file__": path, "__cached__": None})
+    exec(compile(source, path, "exec", dont_inherit=True), vars(module))
+
+
+def _report(error: BaseException) -> NoReturn:
+    """Print an error as the interpreter would, without this module's frames; then die of it."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    sys.excepthook(type(error), error.with_traceback(trace), trace)
+    sys.excepthook = lambda *_: None
+    raise error
+
+
+# The kernel shows as a process's command line and environment what the memory holds in which it
+# put them when the program was started (proc(5)). After a fork that is still the parent's; written
+# over, `ps`, `tenfold exec` and the search for orphans see the task's own. Whoever is to be forked
+# from was started with words to spare.
+
+
+def show_as(argv: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Have the kernel show these as this process's own, as far as the memory for them reaches.
+
+    Does nothing where there is no /proc. No C code may hold pointers into the old environment:
+    call it after `os.environ` was set anew.
+    """
+    bounds = _memory_bounds()
+    if bounds is None:
+        return
+    pairs = [f"{name}={value}" for name, value in environment.items()]
+    for (begin, end), words in zip(bounds, (argv, pairs), strict=True):
+        block = _block(words, end - begin)
+        ctypes.memset(begin, 0, end - begin)
+        ctypes.memmove(begin, block, len(block))
+
+
+def _block(words: Sequence[str], size: int) -> bytes:
+    """Those of `words` that fit, each ended by a zero byte; at least one byte stays free."""
+    block = bytearray()
+    for word in words:
+        piece = os.fsencode(word) + b"\0"
+        if len(block) + len(piece) < size:
+            block += piece
+    return bytes(block)
+
+
+def _memory_bounds() -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """Begin and end of this process's arguments, and of its environment."""
+    try:
+        with open("/proc/self/stat", "rb") as stream:
+            fields = stream.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    arguments, environment = fields[45:47], fields[47:49]  # 48 to 51 of proc(5)
+    return (int(arguments[0]), int(arguments[1])), (int(environment[0]), int(environment[1]))

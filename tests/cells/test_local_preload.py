@@ -1,0 +1,199 @@
+"""Tasks forked from a preloaded process: whose children they are, restarts, and what goes wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tenfold.api import Run, up
+from tenfold.logs import last_lines
+from tenfold.plans import Plan, Restart, Task
+from tenfold.rundir import read_events
+from tests.conftest import survivors, wait_for
+from tests.plans import plan_of
+
+TELL = "import sys; print('before' if 'this_is_slow' in sys.modules else 'not yet', flush=True)"
+SLEEP = "import time; time.sleep(600)"
+
+
+def python(name: str, code: str, **more: object) -> Task:
+    """A task that runs Python code, and may be forked."""
+    job, _, index = name.partition("/")
+    values = {"preload": ("this_is_slow",), "workdir": "/tmp"} | more
+    command = ("python", "-c", code)
+    return Task(job=job, index=int(index or 0), command=command, **values)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A module `this_is_slow`, found by every task; what it holds is the test's to change."""
+    path = tmp_path / "modules" / "this_is_slow.py"
+    path.parent.mkdir()
+    path.write_text("import os\nSEEN = dict(os.environ)\n")
+    monkeypatch.setenv("PYTHONPATH", str(path.parent))
+    return path
+
+
+def _pid(run: Run, name: str) -> int | None:
+    found = next(task["pid"] for task in run.status()["tasks"] if task["task"] == name)
+    return found if isinstance(found, int) else None
+
+
+def _notes(run: Run) -> list[str]:
+    events, _ = read_events(run.directory.events)
+    return [str(event["message"]) for event in events if event["kind"] == "note"]
+
+
+def _finished(plan: Plan, runs: Path, isolation: str, state: str = "succeeded") -> Run:
+    run = up(plan, runs=runs, isolation=isolation)
+    assert run.wait(60)["state"] == state
+    assert survivors(run.directory.path) == []
+    return run
+
+
+@pytest.mark.usefixtures("module")
+def test_tasks_share_one_import(runs: Path, isolation: str) -> None:
+    tasks = [python(f"worker/{n}", f"{TELL}; {SLEEP}") for n in range(3)]
+    alone = python("alone", f"{TELL}; {SLEEP}", preload=())
+    run = up(plan_of(*tasks, alone, success=("worker",)), runs=runs, isolation=isolation)
+    run.wait(30, for_state=("running",))
+    parents = [psutil.Process(_pid(run, task.name) or 0).ppid() for task in (*tasks, alone)]
+    assert len(set(parents[:3])) == 1
+    assert parents[3] not in parents[:3]
+    wait_for(lambda: last_lines(run.directory.task("alone-0"), 1) == ["not yet"])
+    wait_for(lambda: last_lines(run.directory.task("worker-2"), 1) == ["before"])
+    assert run.stop(timeout_s=20)["state"] == "stopped"
+    assert survivors(run.directory.path) == []
+
+
+@pytest.mark.usefixtures("module")
+def test_what_an_import_may_read_decides_who_shares(runs: Path, isolation: str) -> None:
+    show = "import this_is_slow as m, os; print(os.getppid(), m.SEEN.get('{0}'), os.environ['{0}'])"
+    tasks = [
+        *(python(f"late/{n}", show.format("SHARD"), env={"SHARD": str(n)}) for n in range(2)),
+        *(python(f"soon/{n}", show.format("LANG"), env={"LANG": f"C{n}"}) for n in range(2)),
+        python("all", show.format("ALL"), env={"ALL": "same"}),
+    ]
+    for task in tasks:
+        task.env.setdefault("ALL", "same")
+    run = _finished(plan_of(*tasks, success=("late", "soon", "all")), runs, isolation)
+    said = {t.name: last_lines(run.directory.task(t.label), 1)[0].split() for t in tasks}
+    assert [words[1:] for words in said.values()] == [
+        ["None", "0"], ["None", "1"], ["C0", "C0"], ["C1", "C1"], ["same", "same"]
+    ]  # fmt: skip
+    if isolation == "none":  # inside a PID namespace of one's own, too, but seen from outside not
+        parents = {name: words[0] for name, words in said.items()}
+        assert parents["late/0"] == parents["late/1"] == parents["all/0"]
+        assert len({parents["late/0"], parents["soon/0"], parents["soon/1"]}) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("raise ValueError('a bad day')", "ValueError: a bad day"),
+        ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "killed by signal 11"),
+        ("import os; os._exit(3)", "exited with 3"),
+        ("raise SystemExit('enough')", "SystemExit: enough"),
+        (
+            "import threading, time\n"
+            "threading.Thread(target=time.sleep, args=(600,), name='ticker', daemon=True).start()",
+            "threads were started that a fork would not have: ticker",
+        ),
+    ],
+)
+def test_what_cannot_be_preloaded_is_started_and_told(
+    runs: Path, isolation: str, module: Path, text: str, reason: str
+) -> None:
+    module.write_text(text)
+    tasks = [python(f"worker/{n}", TELL) for n in range(3)]
+    run = _finished(plan_of(*tasks, success=("worker",)), runs, isolation)
+    (note,) = _notes(run)
+    assert reason in note
+    assert last_lines(run.directory.task("worker-2"), 1) == ["not yet"]
+
+
+def test_an_import_that_hangs_can_be_stopped(runs: Path, isolation: str, module: Path) -> None:
+    module.write_text("import time; time.sleep(600)")
+    run = up(plan_of(python("chief", TELL)), runs=runs, isolation=isolation)
+    run.wait(20, for_state=("starting",))
+    wait_for(lambda: "starting" in str(run.status()))
+    assert run.stop(timeout_s=20)["state"] == "stopped"
+    assert survivors(run.directory.path) == []
+
+
+@pytest.mark.usefixtures("module")
+def test_a_restart_is_forked_too(runs: Path, isolation: str) -> None:
+    code = f"{TELL}; import os; os.path.exists('again') or open('again', 'w') and sys.exit(5)"
+    task = python("chief", code, restart=Restart("on-failure", 1, 0.1), workdir="${run.directory}")
+    run = _finished(plan_of(task), runs, isolation)
+    assert last_lines(run.directory.task("chief-0"), 2) == ["before", "before"]
+    assert _notes(run) == []
+
+
+@pytest.mark.usefixtures("module")
+def test_tasks_end_with_what_they_were_forked_from(runs: Path, isolation: str) -> None:
+    tasks = [
+        python("chief", f"{TELL}; {SLEEP}", restart=Restart("on-failure", 1, 0.1)),
+        python("worker", SLEEP, needed=False),
+    ]
+    run = up(plan_of(*tasks), runs=runs, isolation=isolation)
+    run.wait(30, for_state=("running",))
+    pids = [_pid(run, task.name) for task in tasks]
+    os.kill(psutil.Process(pids[0] or 0).ppid(), signal.SIGKILL)
+    wait_for(lambda: _pid(run, "chief/0") not in (*pids, None))
+    wait_for(lambda: last_lines(run.directory.task("chief-0"), 2) == ["before", "before"])
+    status = next(t for t in run.status()["tasks"] if t["task"] == "worker/0")
+    assert (status["state"], status["signal"]) == ("failed", "SIGKILL")
+    run.stop(timeout_s=20)
+    assert survivors(run.directory.path) == []
+
+
+@pytest.mark.usefixtures("module")
+def test_descendants_of_forked_tasks_do_not_stay(runs: Path, isolation: str) -> None:
+    leave = (
+        "import subprocess, os, sys\n"
+        "subprocess.Popen(['sleep', '600'], start_new_session=True)\n"
+        "os.fork() or (os.setsid(), __import__('time').sleep(600))\n"
+    )
+    other = python("chief", SLEEP)
+    run = up(plan_of(other, python("worker", leave)), runs=runs, isolation=isolation)
+    wait_for(lambda: run.status()["tasks"][1]["state"] == "succeeded")
+    wait_for(lambda: len(survivors(run.directory.path)) == 1, 10)
+    run.stop(timeout_s=20)
+
+
+@pytest.mark.usefixtures("module")
+def test_a_forked_task_that_cannot_enter_its_directory_says_so(runs: Path, isolation: str) -> None:
+    run = _finished(
+        plan_of(python("chief", TELL, workdir="/no/such/place")), runs, isolation, "failed"
+    )
+    assert "cannot enter /no/such/place" in str(run.status()["first_failure"])
+
+
+@pytest.mark.usefixtures("module")
+def test_other_interpreters_are_preloaded_with_their_own(
+    runs: Path, isolation: str, tmp_path: Path
+) -> None:
+    """One without tenfold, as when tenfold was installed apart (pipx) and a venv is active."""
+    link = tmp_path / "bare" / "bin"
+    link.mkdir(parents=True)
+    bare = Path(sys.base_prefix) / "bin" / "python3"
+    (link / "python").symlink_to(bare)
+    code = (
+        f"{TELL}; print([n for n in sys.modules if n.startswith('tenfold')], sys.prefix)\n"
+        "try: import tenfold\nexcept ImportError as error: print(error)"
+    )
+    task = python("chief", code, env={"PATH": f"{link}:/usr/bin:/bin"})
+    run = _finished(plan_of(task), runs, isolation)
+    assert last_lines(run.directory.task("chief-0"), 3) == [
+        "before",
+        f"[] {sys.base_prefix}",
+        "No module named 'tenfold'",
+    ]
+    assert _notes(run) == []

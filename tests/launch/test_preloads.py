@@ -1,0 +1,110 @@
+"""Which tasks share a preload: pure, nothing is started."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tenfold.launch.preloads import Preload, Preloads
+from tenfold.plans import Bound, Plan, Task
+from tests.plans import plan_of
+
+BASE = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+
+
+def chosen(plan: Plan, **late: str) -> list[Preload | None]:
+    """What each task is forked from, its environment being BASE, its own, and `late`."""
+    preloads = Preloads(plan)
+    return [
+        preloads.of(task, Bound(task.command, BASE | late | task.env, task.workdir, None))
+        for task in plan.tasks
+    ]
+
+
+def workers(*envs: dict[str, str], framework: str = "tensorflow", **more: object) -> Plan:
+    """One worker for each environment."""
+    values: dict[str, object] = {"command": (sys.executable, "train.py"), "workdir": "/w"} | more
+    tasks = [Task(job="worker", index=n, env=env, **values) for n, env in enumerate(envs)]  # type: ignore[arg-type]
+    return plan_of(*tasks, framework=framework)
+
+
+def test_the_framework_says_what_is_imported() -> None:
+    (made,) = chosen(workers({}))
+    assert made is not None
+    assert (made.modules, made.interpreter) == (("tensorflow",), sys.executable)
+    assert chosen(workers({}, framework="none")) == [None]
+
+
+def test_the_file_has_the_last_word() -> None:
+    (made,) = chosen(workers({}, framework="none", preload=("numpy", "json")))
+    assert made is not None
+    assert made.modules == ("numpy", "json")
+    assert chosen(workers({}, preload=())) == [None]
+
+
+@pytest.mark.parametrize("command", [("sh", "-c", "python train.py"), ("python", "-i", "x.py")])
+def test_other_programs_are_started(command: tuple[str, ...]) -> None:
+    assert chosen(workers({}, command=command)) == [None]
+
+
+def test_an_interpreter_that_is_not_there_is_left_to_the_start_to_report() -> None:
+    assert chosen(workers({}, command=("python3.99", "train.py"))) == [None]
+
+
+@pytest.mark.parametrize("name", ["SHARD", "CUDA_VISIBLE_DEVICES", "TF_NUM_INTRAOP_THREADS"])
+def test_what_differs_and_is_read_later_keeps_nobody_apart(name: str) -> None:
+    one, other = chosen(workers({name: "1"}, {name: "2"}))
+    assert one == other
+    assert one is not None
+    assert name not in dict(one.variables)
+
+
+@pytest.mark.parametrize("name", ["TF_ENABLE_ONEDNN_OPTS", "OMP_NUM_THREADS", "LD_PRELOAD", "LANG"])
+def test_what_differs_and_is_read_at_the_import_keeps_apart(name: str) -> None:
+    one, other = chosen(workers({name: "1"}, {name: "2"}))
+    assert one is not None
+    assert other is not None
+    assert (dict(one.variables)[name], dict(other.variables)[name]) == ("1", "2")
+
+
+def test_a_variable_of_one_task_alone_counts_as_different() -> None:
+    one, other = chosen(workers({"DEBUG": "1"}, {}))
+    assert one == other
+
+
+def test_what_all_agree_on_is_there_whatever_its_name() -> None:
+    (one, _) = chosen(workers({"MINE": "x"}, {"MINE": "x"}))
+    assert one is not None
+    assert dict(one.variables)["MINE"] == "x"
+
+
+def test_who_a_task_is_comes_after_the_fork() -> None:
+    (made,) = chosen(workers({}), TF_CONFIG="{}", TENFOLD_TASK="worker/0")
+    assert made is not None
+    assert dict(made.variables) == BASE
+
+
+def test_a_relative_module_path_counts_from_the_working_directory() -> None:
+    here, there = chosen(workers({"PYTHONPATH": "lib"})), chosen(workers({"PYTHONPATH": "/lib"}))
+    assert [made.directory for made in (*here, *there) if made] == ["/w", "/"]
+
+
+def test_options_of_the_interpreter_keep_apart() -> None:
+    plain, = chosen(workers({}))  # fmt: skip
+    checked, = chosen(workers({}, command=(sys.executable, "-O", "train.py")))  # fmt: skip
+    assert plain != checked
+
+
+def test_there_is_room_for_an_environment_of_any_size() -> None:
+    (made,) = chosen(workers({}))
+    assert made is not None
+    large = {"TF_CONFIG": "x" * 1_000_000}
+    environment = made.environment(large)
+    assert sum(map(len, environment.values())) > 1_000_000
+    assert max(map(len, environment.values())) < 128 * 1024
+
+
+def test_the_network_keeps_apart() -> None:
+    inside, outside = (chosen(workers({}, network=network))[0] for network in ("cluster", "host"))
+    assert inside != outside
