@@ -1,8 +1,10 @@
 """The model on the cluster: rows in shards on the parameter servers, arithmetic in the workers.
 
-All words live in one variable, float32 [words, 2 * dim]: a word's embedding and its context
-vector side by side, so that one call a shard fetches both. A worker pulls the rows of a stretch
-of text once, trains many small batches on its copy (skipgram.py), and pushes what changed.
+All words live in one variable, float32 [2 * words, dim]: a word's embedding and, right behind it,
+its context vector. A worker pulls the rows that a stretch of text touches, in one call a server
+(of a negative word only the context vector), trains many small batches on its copy (skipgram.py),
+and pushes what changed. What travels is float16: half the bytes, and nothing adds up, because
+what rounding changes in a pull is not part of what is pushed.
 
 Several workers do so at the same time without seeing each other's changes, so their pushes must
 add up to about what they would have done one after the other (together.py).
@@ -27,18 +29,26 @@ from settings import Settings
 Tensor = Any  # TensorFlow ships no types
 
 _GOLDEN = 0.6180339887498949
+_WIRE = tf.float16
+_CONTEXT = 1  # the kind of a row: its number modulo 2
 
 
 class Model:
     """The rows of all words, spread over the strategy's parameter servers.
 
-    ``table`` is the variable (sharded if the strategy shards); rows are not in the order of the
-    words: ``row_of[word]`` is a word's row, chosen so that any run of rows holds frequent and rare
-    words alike and every shard carries the same load.
+    ``table`` is the variable (sharded if the strategy shards); its rows are not in the order of
+    the words: the embedding of a word is row ``2 * row_of[word]``, chosen so that any run of rows
+    holds frequent and rare words alike and every shard carries the same load. ``stretch`` is the
+    number of tokens that ``call`` takes.
     """
 
     def __init__(
-        self, strategy: Any, counts: NDArray[np.int64], settings: Settings, *, workers: int
+        self,
+        strategy: Any,
+        counts: NDArray[np.int64],
+        settings: Settings,
+        *,
+        workers: int,
     ) -> None:
         """Create the variable, filled as ``_initial`` says; ``workers`` will push at once."""
         self.settings = settings
@@ -47,12 +57,24 @@ class Model:
         self.row_of = np.argsort(
             np.argsort(np.arange(self.words) * _GOLDEN % 1.0, kind="stable")
         ).astype(np.int32)
-        initial = np.empty((self.words, 2 * settings.dim), np.float32)
-        initial[self.row_of] = _initial(self.words, settings)
+        kept = counts * keep_probability(counts, settings.sample)
+        self.stretch = settings.stretch_for(int(kept.sum()), workers)
+        self._token_share = self._by_row(np.stack([kept, kept], axis=1) / kept.sum())
+        drawn = counts**0.75 / (counts**0.75).sum()
+        self._negative_share = self._by_row(np.stack([np.zeros(self.words), drawn], axis=1))
         with strategy.scope():
-            self.table = tf.Variable(initial, name="rows", trainable=False)
-        self._shares = self._shares_of(counts)
-        self.train = tf.function(self._train)
+            self.table = tf.Variable(
+                self._by_row(_initial(self.words, settings)),
+                name="rows",
+                trainable=False,
+            )
+        self._usual, self._most = self._rooms()
+        self._train_usual = tf.function(
+            lambda packed: self._train(packed, self._usual), autograph=False
+        )
+        self._train_most = tf.function(
+            lambda packed: self._train(packed, self._most), autograph=False
+        )
 
     @property
     def shards(self) -> list[Any]:
@@ -60,8 +82,9 @@ class Model:
         return list(getattr(self.table, "variables", [self.table]))
 
     def rows(self) -> NDArray[np.float32]:
-        """All rows: float32 [words, 2 * dim], the most frequent word first."""
-        return np.concatenate([shard.numpy() for shard in self.shards])[self.row_of]
+        """All rows: float32 [words, 2, dim], the most frequent word first."""
+        rows = np.concatenate([shard.numpy() for shard in self.shards])
+        return rows.reshape(self.words, 2, -1)[self.row_of]
 
     def embeddings(self) -> NDArray[np.float32]:
         """The word vectors: float32 [words, dim], the most frequent word first.
@@ -69,85 +92,145 @@ class Model:
         Without what was added to all of them at the beginning (``_initial``): it says nothing
         about any word, and would make every cosine nearly 1.
         """
-        return self.rows()[:, : self.settings.dim] - _apart(self.settings)
+        return self.rows()[:, 0] - _apart(self.settings)
 
-    def arguments(self, stretch: Stretch, rate: float) -> tuple[Any, ...]:
-        """What ``train`` takes, from a stretch of word ids."""
-        tokens = np.where(stretch.tokens < 0, -1, self.row_of[stretch.tokens])
-        return (
-            tf.constant(tokens, tf.int32),
-            tf.constant(stretch.reach, tf.int32),
-            tf.constant(self.row_of[stretch.negatives], tf.int32),
-            tf.constant(rate, tf.float32),
-        )
+    def call(self, stretch: Stretch, rate: float) -> tuple[Any, tuple[Tensor]]:
+        """The function that trains a stretch of word ids, and its arguments: one, as each costs.
 
-    def _train(self, tokens: Tensor, reach: Tensor, negatives: Tensor, rate: Tensor) -> Tensor:
-        """Train one stretch, on a worker; returns [loss in nats, pairs], summed over it.
-
-        Arguments are rows, not words; see ``skipgram.train`` for their shapes.
+        Called on a worker, it returns float32 [2]: the loss in nats a pair, and the pairs. The
+        loss is that of ``skipgram.train``.
         """
-        flat = tf.concat([tf.maximum(tokens, 0), tf.reshape(negatives, [-1])], axis=0)
-        rows, local = tf.unique(flat)
-        most = min(self.words, flat.shape[0])  # XLA wants a fixed size
-        held = tf.shape(rows)[0]
-        old = tf.pad(self._pull(rows), [[0, most - held], [0, 0]])
-        old = tf.ensure_shape(old, [most, 2 * self.settings.dim])
-        token_share, negative_share = (
-            tf.ensure_shape(tf.pad(tf.gather(tf.constant(share), rows), [[0, most - held]]), [most])
-            for share in self._shares  # constants of the graph, so they are sent once
+        tokens = np.where(stretch.tokens < 0, -1, self.row_of[stretch.tokens])
+        negatives = self.row_of[stretch.negatives].ravel()
+        packed = (
+            tokens,
+            stretch.reach,
+            negatives,
+            np.array([rate], np.float32).view(np.int32),
         )
-        move, figures = _improve(
-            old,
-            tf.where(tokens < 0, -1, local[: tokens.shape[0]]),
+        words = np.bincount(np.maximum(tokens, 0), minlength=self.words) > 0
+        contexts = words | (np.bincount(negatives, minlength=self.words) > 0)
+        usual = words.sum() + contexts.sum() <= self._usual
+        function = self._train_usual if usual else self._train_most
+        return function, (tf.constant(np.concatenate(packed)),)
+
+    def _train(self, packed: Tensor, room: int) -> Tensor:
+        """What ``call`` says, for a stretch that touches at most ``room`` rows."""
+        window, length = self.settings.window, self.stretch
+        batches = length // self.settings.batch
+        tokens, reach, negatives, rate = tf.split(
+            packed, [length + 2 * window, length, batches * self.settings.negatives_shared, 1]
+        )
+        centres = tokens[window : window + length]
+        rows, (words, contexts, negatives) = self._wanted(
+            2 * centres, 2 * tokens + _CONTEXT, 2 * negatives + _CONTEXT
+        )
+        sizes = self._sizes(rows)
+        move, figures = self._improve(
+            rows,
+            self._pull(rows, sizes, room),
+            tf.where(centres < 0, -1, words),
+            tf.where(tokens < 0, -1, contexts),
             reach,
-            tf.reshape(local[tokens.shape[0] :], negatives.shape),
-            rate,
-            token_share,
-            negative_share,
-            settings=self.settings,
-            workers=self.workers,
+            tf.reshape(negatives, [batches, self.settings.negatives_shared]),
+            tf.bitcast(rate[0], tf.float32),
         )
-        with tf.control_dependencies(self._push(rows, move[:held])):
+        with tf.control_dependencies(self._push(rows, sizes, move)):
             return tf.identity(figures)
 
-    def _pull(self, rows: Tensor) -> Tensor:
-        """The rows asked for, one call a shard: float32 [len(rows), 2 * dim]."""
-        parts, places = self._by_shard(rows, tf.range(tf.shape(rows)[0]))
-        values = [tf.gather(shard, part) for shard, part in zip(self.shards, parts, strict=True)]
-        return tf.dynamic_stitch(places, values)
+    def _wanted(self, *ids: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The rows that occur in any of ``ids``, in order, and where among them each id is.
 
-    def _push(self, rows: Tensor, move: Tensor) -> list[Any]:
-        """Add ``move`` to the rows, one call a shard."""
-        parts, moves = self._by_shard(rows, move)
-        return [
-            tf.raw_ops.ResourceScatterAdd(resource=shard.handle, indices=part, updates=change)
-            for shard, part, change in zip(self.shards, parts, moves, strict=True)
+        Row 0 is also what stands for a negative id, which means none.
+        """
+        flat = tf.maximum(tf.concat(ids, axis=0), 0)
+        most = 2 * self.words
+        occurs = tf.math.bincount(flat, minlength=most, maxlength=most) > 0
+        place = tf.cumsum(tf.cast(occurs, tf.int32)) - 1
+        lengths = [part.shape[0] for part in ids]
+        rows = tf.cast(tf.where(occurs)[:, 0], tf.int32)
+        return rows, tf.split(tf.gather(place, flat), lengths)
+
+    def _rooms(self) -> tuple[int, int]:
+        """Rows to make room for, usually, and at most. XLA wants a fixed number.
+
+        Usually: a twelfth more than are expected if tokens come independently; as words come in
+        bunches, a stretch of real text touches fewer.
+        """
+        shared = self.settings.negatives_shared
+        negatives = min(self.settings.pool, self.stretch // self.settings.batch * shared)
+        drawn = self.stretch * self._token_share + negatives * self._negative_share
+        tokens = self.stretch + 2 * self.settings.window
+        most = min(2 * self.words, self.stretch + tokens + negatives)
+        return min(most, int(13 / 12 * -np.expm1(-drawn).sum()) + 64), most
+
+    def _improve(self, rows: Tensor, old: Tensor, *stretch: Tensor) -> tuple[Tensor, Tensor]:
+        """How ``rows`` change, float16 [len(rows), dim], and [loss in nats a pair, pairs]."""
+        room = old.shape[0]
+        held = tf.shape(rows)[0]
+        described = [
+            tf.ensure_shape(tf.pad(part, [[0, room - held]]), [room])
+            for part in (
+                rows % 2,
+                # Constants of the graph, so they are sent once.
+                tf.gather(tf.constant(self._token_share), rows),
+                tf.gather(tf.constant(self._negative_share), rows),
+            )
         ]
-
-    def _by_shard(self, rows: Tensor, values: Tensor) -> tuple[list[Any], list[Any]]:
-        """Split rows by the shard that has them (as its own row numbers), and values alike."""
-        sizes = [int(shard.shape[0]) for shard in self.shards]
-        offsets = np.cumsum([0, *sizes[:-1]]).astype(np.int32)
-        home = tf.searchsorted(tf.constant(offsets), rows, side="right") - 1
-        own = rows - tf.gather(tf.constant(offsets), home)
-        return (
-            tf.dynamic_partition(own, home, len(sizes)),
-            tf.dynamic_partition(values, home, len(sizes)),
+        move, figures = _improve(
+            old, *described, *stretch, settings=self.settings, workers=self.workers
         )
+        return move[:held], figures
 
-    def _shares_of(self, counts: NDArray[np.int64]) -> tuple[NDArray[np.float32], ...]:
-        """How likely a token, and how likely a negative, is each row: float32 [words] each."""
-        kept = counts * keep_probability(counts, self.settings.sample)
-        shares = []
-        for weight in (kept, counts**0.75):
-            share = np.empty(self.words, np.float32)
-            share[self.row_of] = weight / weight.sum()
-            shares.append(share)
-        return tuple(shares)
+    def _sizes(self, rows: Tensor) -> Tensor:
+        """How many of ``rows``, which are in order, each shard has: int32 [shards]."""
+        ends = np.cumsum([int(shard.shape[0]) for shard in self.shards]).astype(np.int32)
+        places = tf.searchsorted(rows, tf.constant(ends))
+        return places - tf.concat([[0], places[:-1]], axis=0)
+
+    def _pull(self, rows: Tensor, sizes: Tensor, room: int) -> Tensor:
+        """The rows asked for, then zeros up to the room there is: float16 [room, dim]."""
+        values = []
+        for shard, part in self._parts(rows, sizes):
+            with tf.device(shard.device):
+                values.append(tf.cast(tf.gather(shard, part), _WIRE))
+        values.append(tf.zeros([room - tf.shape(rows)[0], self.settings.dim], _WIRE))
+        return tf.ensure_shape(tf.concat(values, axis=0), [room, self.settings.dim])
+
+    def _push(self, rows: Tensor, sizes: Tensor, move: Tensor) -> list[Any]:
+        """Add ``move`` to the rows, one call a shard."""
+        moves = tf.split(move, sizes, num=len(self.shards))
+        pushes = []
+        for (shard, part), change in zip(self._parts(rows, sizes), moves, strict=True):
+            with tf.device(shard.device):
+                pushes.append(
+                    tf.raw_ops.ResourceScatterAdd(
+                        resource=shard.handle,
+                        indices=part,
+                        updates=tf.cast(change, tf.float32),
+                    )
+                )
+        return pushes
+
+    def _parts(self, rows: Tensor, sizes: Tensor) -> list[tuple[Any, Tensor]]:
+        """Each shard, and which of ``rows`` it has, as its own row numbers."""
+        parts, begin = [], 0
+        for shard, part in zip(
+            self.shards, tf.split(rows, sizes, num=len(self.shards)), strict=True
+        ):
+            parts.append((shard, part - begin))
+            begin += int(shard.shape[0])
+        return parts
+
+    def _by_row(self, words: NDArray[Any]) -> NDArray[np.float32]:
+        """Something of each word's embedding and context, [words, 2, …], in the order of rows."""
+        rows = np.empty((2 * self.words, *words.shape[2:]), np.float32)
+        rows.reshape(words.shape)[self.row_of] = words
+        return rows
 
 
 def _initial(words: int, settings: Settings) -> NDArray[np.float32]:
-    """Rows to begin with: float32 [words, 2 * dim], random and seeded.
+    """Rows to begin with: float32 [words, 2, dim], random and seeded.
 
     Embeddings are as in gensim. Context vectors are random too, and larger: a word's first steps
     then already carry it to a place made of its neighbours, where words with the same neighbours
@@ -160,7 +243,7 @@ def _initial(words: int, settings: Settings) -> NDArray[np.float32]:
     apart = _apart(settings)
     embeddings = rng.uniform(-1, 1, (words, settings.dim)) / settings.dim + apart
     contexts = rng.uniform(-4, 4, (words, settings.dim)) / settings.dim - apart
-    return np.concatenate([embeddings, contexts], axis=1).astype(np.float32)
+    return np.stack([embeddings, contexts], axis=1).astype(np.float32)
 
 
 def _apart(settings: Settings) -> np.float32:
@@ -168,49 +251,46 @@ def _apart(settings: Settings) -> np.float32:
     return np.float32(np.sqrt(np.log(max(settings.negatives, 2)) / settings.dim))
 
 
-@tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
+@tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]
 def _improve(
     old: Tensor,
-    tokens: Tensor,
+    kind: Tensor,
+    token_share: Tensor,
+    negative_share: Tensor,
+    words: Tensor,
+    contexts: Tensor,
     reach: Tensor,
     negatives: Tensor,
     rate: Tensor,
-    token_share: Tensor,
-    negative_share: Tensor,
     *,
     settings: Settings,
     workers: int,
 ) -> tuple[Tensor, Tensor]:
-    """What a stretch changes in the rows it touches, and [loss in nats, pairs]."""
-    dim = settings.dim
+    """What a stretch changes in the rows it touches (float16), and [loss in nats a pair, pairs].
+
+    ``kind``, ``token_share``, ``negative_share``: [rows], 0 for an embedding and 1 for a context;
+    how likely a token, and how likely a negative, is the row's word (0 for an embedding).
+    """
+    old = tf.cast(old, tf.float32)
     new, loss, pairs = skipgram.train(
         old,
-        tokens,
+        words,
+        contexts,
         reach,
         negatives,
         rate,
         window=settings.window,
         samples=settings.negatives,
     )
-    change = new - old
-    steps = rate * reach.shape[0] * (settings.window + 1)
-    words_move = together.hold_back(
-        change[:, :dim],
-        2.0 * token_share,
-        _mean(old[:, dim:], negative_share),
-        steps=steps,
+    weights = tf.where(kind == _CONTEXT, negative_share, token_share)
+    by_kind = tf.one_hot(kind, 2) * weights[:, None]
+    means = tf.matmul(by_kind, old, transpose_a=True) / tf.reduce_sum(by_kind, axis=0)[:, None]
+    move = together.hold_back(
+        new - old,
+        token_share * tf.cast(2 - kind, tf.float32) + negative_share,
+        1 - kind,  # an embedding meets contexts, and the other way round
+        means,
+        steps=rate * reach.shape[0] * (settings.window + 1),
         workers=workers,
     )
-    contexts_move = together.hold_back(
-        change[:, dim:],
-        token_share + negative_share,
-        _mean(old[:, :dim], token_share),
-        steps=steps,
-        workers=workers,
-    )
-    return tf.concat([words_move, contexts_move], axis=1), tf.stack([loss, pairs])
-
-
-def _mean(vectors: Tensor, weights: Tensor) -> Tensor:
-    """The weighted mean: float32 [dim]."""
-    return tf.linalg.matvec(vectors, weights, transpose_a=True) / tf.reduce_sum(weights)
+    return tf.cast(move, _WIRE), tf.stack([loss, pairs])

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from settings import Settings
+
 
 def keep_probability(counts: NDArray[np.int64], threshold: float) -> NDArray[np.float32]:
     """How likely an occurrence of each word is kept (Mikolov et al. 2013, as word2vec.c does it).
@@ -70,13 +72,29 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Cutter:
-    """Cuts an epoch's tokens into stretches of ``length`` tokens, the last one padded with -1."""
+    """Cuts an epoch's tokens into stretches of ``length`` tokens, the last one padded with -1.
+
+    ``batch``, ``shared``, ``pool``: see ``settings.Settings``.
+    """
 
     length: int
     batch: int
     window: int
     shared: int
+    pool: int
     seed: int
+
+    @classmethod
+    def of(cls, settings: Settings, length: int) -> Cutter:
+        """As the settings say, for stretches of ``length`` tokens."""
+        return cls(
+            length=length,
+            batch=settings.batch,
+            window=settings.window,
+            shared=settings.negatives_shared,
+            pool=settings.pool,
+            seed=settings.seed,
+        )
 
     def count(self, tokens: int) -> int:
         """Stretches that ``tokens`` tokens make."""
@@ -96,6 +114,15 @@ class Cutter:
                 number=number,
                 tokens=padded[begin : begin + self.length + 2 * self.window],
                 reach=rng.integers(1, self.window + 1, self.length, np.int32),
-                negatives=negatives.draw((self.length // self.batch, self.shared), rng),
+                negatives=self._negatives(negatives, rng),
                 words=min(self.length, len(ids) - begin),
             )
+
+    def _negatives(self, negatives: Negatives, rng: np.random.Generator) -> NDArray[np.int32]:
+        """Words for the whole stretch, and from those each batch's: int32 [batches, shared].
+
+        Every word comes as often as if it were drawn for the batch; but a stretch touches fewer.
+        """
+        shape = (self.length // self.batch, self.shared)
+        pool = negatives.draw((self.pool,), rng)
+        return pool[rng.integers(0, len(pool), shape)]

@@ -27,24 +27,36 @@ ACROSS = 0.1
 
 
 def hold_back(
-    change: Tensor, shares: Tensor, mean: Tensor, *, steps: Tensor, workers: int
+    change: Tensor,
+    shares: Tensor,
+    met: Tensor,
+    means: Tensor,
+    *,
+    steps: Tensor,
+    workers: int,
 ) -> Tensor:
     """Scale the changes of rows, so that ``workers`` of them at once do what they should.
 
     ``change``: float32 [rows, dim]. ``shares``: float32 [rows], how likely a step is about the
-    row. ``mean``: float32 [dim], the mean of the vectors these rows meet. ``steps``: the learning
-    rate times the number of steps in a stretch.
+    row. ``met``: int32 [rows], which kind of vectors the row meets. ``means``: float32 [kinds,
+    dim], the mean of the vectors of each kind. ``steps``: the learning rate times the number of
+    steps in a stretch.
     """
-    length = tf.maximum(tf.reduce_sum(mean * mean), 1e-12)
-    along = tf.linalg.matvec(change, mean)[:, None] * (mean / length)
-    across = change - along
-    exposure = (steps * shares)[:, None]
-    return across * quotient(exposure * ACROSS, workers) + along * quotient(
-        exposure * length, workers
+    lengths = tf.maximum(tf.reduce_sum(means * means, axis=1), 1e-12)
+    exposure = steps * shares
+    across = quotient(exposure * ACROSS, workers)
+    along = quotient(exposure * tf.gather(lengths, met), workers)
+    common = (
+        tf.matmul(change, means, transpose_b=True) / lengths * tf.one_hot(met, lengths.shape[0])
+    )
+    common *= (along - across)[:, None]
+    # Not a product of matrices: a sum of a few, which XLA does in one go with the rest.
+    return across[:, None] * change + sum(
+        common[:, kind, None] * means[kind] for kind in range(lengths.shape[0])
     )
 
 
 def quotient(strength: Tensor, workers: int) -> Tensor:
     """(1 - exp(-P s)) / (P (1 - exp(-s))): 1 for small s, 1 / P for large ones."""
     strength = tf.maximum(strength, 1e-4)  # 0 / 0 below
-    return tf.math.expm1(-workers * strength) / (workers * tf.math.expm1(-strength))
+    return (1.0 - tf.exp(-workers * strength)) / (workers * (1.0 - tf.exp(-strength)))

@@ -4,14 +4,16 @@ Owns: the order of work, what is reported, and when the state is saved. Leaves t
 model (model.py) and what a stretch is (sampling.py).
 
 The chief cuts the corpus into stretches and hands each to whichever worker is free, through a
-ClusterCoordinator. A worker that dies loses nothing: its stretch goes to another one. A stretch
-may then be trained twice, which does no harm.
+ClusterCoordinator; as many as may be trained at once, and the next as soon as one is done, so that
+no worker waits for another. A worker that dies loses nothing: its stretch goes to another one. A
+stretch may then be trained twice, which does no harm.
 """
 
 from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,10 @@ from model import Model
 from sampling import Cutter, Negatives, Stretch, keep_probability, subsample
 from settings import Settings
 
+REPORT_EVERY_S = 0.5
+REST_S = 3.0
+"""At least so long between two checkpoints at epochs' ends: all workers wait for each."""
+
 
 class TrainingDiverged(Exception):
     """The loss is no longer a number; the last checkpoint is from before that."""
@@ -35,7 +41,7 @@ class Figures:
     """How far a training is, and how it goes.
 
     ``words`` counts the corpus' words gone by, in all epochs together (subsampled ones included);
-    ``loss`` is in nats a pair, ``words_s`` and ``pairs_s`` a second, over the last round.
+    ``loss`` is in nats a pair, ``words_s`` and ``pairs_s`` a second, since the last report.
     """
 
     epoch: int
@@ -49,23 +55,36 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class Round:
-    """Consecutive stretches of one epoch, trained between two looks at the clock."""
+class Place:
+    """A stretch's place in the training: the ``number``-th ``of`` an epoch, counted from 0."""
 
     epoch: int
-    begin: int
-    end: int
+    number: int
     of: int
-    stretches: list[Stretch]
+
+    @property
+    def begin(self) -> float:
+        """Epochs done before it."""
+        return self.epoch + self.number / self.of
+
+    @property
+    def end(self) -> float:
+        """Epochs done after it."""
+        return self.epoch + (self.number + 1) / self.of
+
+    @property
+    def last(self) -> bool:
+        """Whether the epoch ends with it."""
+        return self.number + 1 == self.of
 
 
 class Training:
     """One training of a model on a corpus. ``run`` may be called once.
 
     ``coordinator`` is a ClusterCoordinator; ``ids`` the corpus, int32, as vocabulary.build gives
-    it. With ``checkpoints``, the state is saved there every ``save_every_s`` seconds and at the
-    end of each epoch, and a state found there is taken up again: the rows and the position in the
-    corpus are in one checkpoint, so they always fit each other.
+    it. With ``checkpoints``, the state is saved there every ``save_every_s`` seconds, at the end,
+    and at the end of an epoch if ``REST_S`` have passed. A state found there is taken up again:
+    the rows and the position in the corpus are in one checkpoint, so they always fit each other.
     """
 
     def __init__(
@@ -84,14 +103,9 @@ class Training:
         self._ids = ids
         self._keep = keep_probability(counts, self.settings.sample)
         self._negatives = Negatives(counts)
-        kept = int(self._keep[ids].sum())
-        self._cutter = Cutter(
-            length=self.settings.stretch_for(kept, model.workers),
-            batch=self.settings.batch,
-            window=self.settings.window,
-            shared=self.settings.shared,
-            seed=self.settings.seed,
-        )
+        self._cutter = Cutter.of(self.settings, model.stretch)
+        self._waiting: deque[tuple[Place, Any]] = deque()
+        self._done: list[tuple[Place, float, float]] = []  # since the last report
         self._position = tf.Variable([0, 0], dtype=tf.int64, trainable=False)
         self._save_every_s = save_every_s
         self._manager = (
@@ -124,78 +138,80 @@ class Training:
 
         Raises TrainingDiverged when the loss is not a number.
         """
-        saved = time.monotonic()
-        for part in self._rounds():
-            begun = time.monotonic()
-            loss, pairs = self._train(part)
+        saved = told = time.monotonic()
+        leave = 0  # the first alone: what its worker has compiled, the others load
+        for place, stretch in self._work():
+            function, arguments = self.model.call(stretch, self._rate(place.begin))
+            scheduled = self._coordinator.schedule(function, args=arguments)
+            self._waiting.append((place, scheduled))
+            self._collect(leave=leave)
+            leave = self.model.workers
             now = time.monotonic()
-            report(self._figures(part, loss, pairs, now - begun))
-            finished = part.end == part.of
-            self._position.assign(
-                [part.epoch + 1, 0] if finished else [part.epoch, part.end * self.stretch]
-            )
-            if finished or now - saved > self._save_every_s:
-                self._save()
+            if self._is_time_to_save(place, now - saved):
+                self._collect(leave=0)
+                self._save(place)
                 saved = time.monotonic()
+            if self._done and (now - told > REPORT_EVERY_S or not self._waiting):
+                report(self._figures(now - told))
+                told = now
+        self._collect(leave=0)
+        if self._done:
+            report(self._figures(time.monotonic() - told))
 
-    def _rounds(self) -> Iterator[Round]:
-        """What is left to do, in rounds of about half a second."""
+    def _work(self) -> Iterator[tuple[Place, Stretch]]:
+        """What is left to do, in order."""
         first, tokens = self.position
         start = tokens // self.stretch
         for epoch in range(first, self.settings.epochs):
             rng = np.random.default_rng([self.settings.seed, epoch])
             ids = subsample(self._ids, self._keep, rng)
             count = self._cutter.count(len(ids))
-            stretches = self._cutter.cut(ids, self._negatives, epoch=epoch, start=start)
-            size = 2 * self.model.workers
-            while start < count:
-                begun = time.monotonic()
-                end = min(start + size, count)
-                yield Round(epoch, start, end, count, [next(stretches) for _ in range(start, end)])
-                size = _next_size(size, time.monotonic() - begun, self.model.workers)
-                start = end
+            for stretch in self._cutter.cut(ids, self._negatives, epoch=epoch, start=start):
+                yield Place(epoch, stretch.number, count), stretch
             start = 0
 
-    def _train(self, part: Round) -> tuple[float, float]:
-        """Have all stretches of the round trained; the summed loss, and the pairs."""
-        results = []
-        for stretch in part.stretches:
-            rate = self.settings.rate_at(self._share(part, stretch.number))
-            results.append(
-                self._coordinator.schedule(
-                    self.model.train, args=self.model.arguments(stretch, rate)
-                )
-            )
-        self._coordinator.join()
-        figures = np.array([result.fetch() for result in results], np.float64)
-        loss, pairs = float(figures[:, 0].sum()), float(figures[:, 1].sum())
-        if not math.isfinite(loss):
-            raise TrainingDiverged(f"the loss became {loss} in epoch {part.epoch + 1}")
-        return loss, pairs
+    def _collect(self, *, leave: int) -> None:
+        """Wait until at most ``leave`` stretches are still to be trained."""
+        while len(self._waiting) > leave:
+            place, scheduled = self._waiting.popleft()
+            loss, pairs = scheduled.fetch().tolist()
+            if not math.isfinite(loss):
+                raise TrainingDiverged(f"the loss became {loss} in epoch {place.epoch + 1}")
+            self._done.append((place, loss, pairs))
 
-    def _share(self, part: Round, number: int) -> float:
-        """How much of the training is done before stretch ``number``: 0..1."""
-        return (part.epoch + number / part.of) / self.settings.epochs
+    def _rate(self, epochs: float) -> float:
+        """The learning rate when so many epochs are done."""
+        return self.settings.rate_at(epochs / self.settings.epochs)
 
-    def _figures(self, part: Round, loss: float, pairs: float, seconds: float) -> Figures:
+    def _figures(self, seconds: float) -> Figures:
+        """Of all stretches done since the last time."""
+        first, last = self._done[0][0], self._done[-1][0]
+        pairs = sum(pairs for _, _, pairs in self._done)
+        loss = sum(loss * pairs for _, loss, pairs in self._done)
+        self._done.clear()
         words = len(self._ids)
         return Figures(
-            epoch=part.epoch + 1,
+            epoch=last.epoch + 1,
             epochs=self.settings.epochs,
-            words=round(words * (part.epoch + part.end / part.of)),
+            words=round(words * last.end),
             words_total=words * self.settings.epochs,
             loss=loss / max(pairs, 1.0),
-            rate=self.settings.rate_at(self._share(part, part.end)),
-            words_s=words * (part.end - part.begin) / part.of / seconds,
+            rate=self._rate(last.end),
+            words_s=words * (last.end - first.begin) / seconds,
             pairs_s=pairs / seconds,
         )
 
-    def _save(self) -> None:
+    def _is_time_to_save(self, place: Place, since_s: float) -> bool:
+        if not self._manager:
+            return False
+        end = place.last and place.epoch + 1 == self.settings.epochs
+        return end or since_s > self._save_every_s or (place.last and since_s > REST_S)
+
+    def _save(self, place: Place) -> None:
+        """Save the state after the stretch at ``place``; nothing may be waiting."""
+        if place.last:
+            self._position.assign([place.epoch + 1, 0])
+        else:
+            self._position.assign([place.epoch, (place.number + 1) * self.stretch])
         if self._manager:
             self._manager.save()
-
-
-def _next_size(size: int, seconds: float, workers: int) -> int:
-    """Stretches for the next round, so that it takes about half a second."""
-    grown = size * min(2.0, 0.5 / max(seconds, 1e-3))
-    return max(2 * workers, math.ceil(grown))

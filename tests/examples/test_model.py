@@ -25,7 +25,7 @@ SETTINGS = Settings(dim=4, window=2, negatives=3, shared=5, batch=8, stretch=16,
 class _Sharded(model.Model):
     """A model whose table lies in three variables of this process, as on three servers."""
 
-    sizes = (4, 4, 3)
+    sizes = (7, 8, 7)
 
     def __init__(self) -> None:
         super().__init__(tf.distribute.get_strategy(), COUNTS, SETTINGS, workers=1)
@@ -38,7 +38,7 @@ class _Sharded(model.Model):
 
 def _stretch() -> sampling.Stretch:
     ids = np.random.default_rng(3).integers(0, 11, 13).astype(np.int32)
-    cutter = sampling.Cutter(length=16, batch=8, window=2, shared=5, seed=1)
+    cutter = sampling.Cutter(length=16, batch=8, window=2, shared=5, pool=40, seed=1)
     return next(cutter.cut(ids, sampling.Negatives(COUNTS), epoch=0))
 
 
@@ -54,23 +54,40 @@ def test_rows_are_a_permutation_that_spreads_frequent_words() -> None:
 def test_the_words_get_what_was_made_for_them() -> None:
     sharded = _Sharded()
     assert np.allclose(sharded.rows(), model._initial(11, SETTINGS))
+    assert sharded.rows().shape == (11, 2, SETTINGS.dim)
     assert np.abs(sharded.embeddings()).max() <= 1 / SETTINGS.dim
 
 
-def test_a_stretch_changes_what_training_it_in_one_place_does() -> None:
-    sharded, stretch = _Sharded(), _stretch()
-    wanted, loss, pairs = skipgram.train(
-        tf.constant(sharded.rows()),
-        tf.constant(stretch.tokens),
+def _trained_in_one_place(rows: Any, stretch: sampling.Stretch) -> tuple[Any, float, float]:
+    """Rows, loss and pairs of a stretch trained on all rows: float32 [words, 2, dim]."""
+    real = stretch.tokens >= 0
+    new, loss, pairs = skipgram.train(
+        tf.constant(rows.reshape(-1, SETTINGS.dim)),
+        tf.constant(np.where(real, 2 * stretch.tokens, -1)[2:-2]),
+        tf.constant(np.where(real, 2 * stretch.tokens + 1, -1)),
         tf.constant(stretch.reach),
-        tf.constant(stretch.negatives),
+        tf.constant(2 * stretch.negatives + 1),
         tf.constant(0.05),
         window=2,
         samples=3,
     )
-    figures = sharded.train(*sharded.arguments(stretch, 0.05)).numpy()
-    assert np.allclose(sharded.rows(), wanted, atol=1e-5)
-    assert figures.tolist() == pytest.approx([float(loss), float(pairs)], rel=1e-4)
+    return new.numpy().reshape(rows.shape), float(loss), float(pairs)
+
+
+@pytest.mark.parametrize("room", [None, 1])
+def test_a_stretch_changes_what_training_it_in_one_place_does(
+    room: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sharded, stretch = _Sharded(), _stretch()
+    if room:  # for fewer rows than there are
+        monkeypatch.setattr(sharded, "_usual", room)
+    before = sharded.rows()
+    wanted, loss, pairs = _trained_in_one_place(before, stretch)
+    function, arguments = sharded.call(stretch, 0.05)
+    figures = function(*arguments).numpy()
+    assert np.abs(wanted - before).max() > 0.01
+    assert np.allclose(sharded.rows(), wanted, atol=1e-4), "but for what float16 rounds"
+    assert figures.tolist() == pytest.approx([loss, pairs], rel=1e-3)
 
 
 class _Alone:

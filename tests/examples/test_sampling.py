@@ -47,7 +47,7 @@ def test_every_word_of_a_large_vocabulary_can_be_drawn() -> None:
 @pytest.mark.parametrize("window", [1, 3])
 def test_stretches_cover_every_token_once_with_its_neighbours(tokens: int, window: int) -> None:
     ids = np.random.default_rng(2).integers(0, 7, tokens).astype(np.int32)
-    cutter = sampling.Cutter(length=100, batch=20, window=window, shared=5, seed=1)
+    cutter = sampling.Cutter(length=100, batch=20, window=window, shared=5, pool=40, seed=1)
     stretches = list(cutter.cut(ids, sampling.Negatives(COUNTS), epoch=0))
     assert len(stretches) == cutter.count(tokens)
     assert sum(stretch.words for stretch in stretches) == tokens
@@ -62,9 +62,25 @@ def test_stretches_cover_every_token_once_with_its_neighbours(tokens: int, windo
         assert stretch.reach.max() <= window
 
 
+def test_a_stretch_draws_its_negatives_from_a_few_words_and_all_stretches_as_word2vec_does() -> (
+    None
+):
+    counts = np.array([400, 200, 100, 50] * 250, np.int64)
+    cutter = sampling.Cutter(length=640, batch=8, window=1, shared=32, pool=50, seed=1)
+    ids = np.zeros(640 * 400, np.int32)
+    seen = np.zeros(len(counts), np.int64)
+    for stretch in cutter.cut(ids, sampling.Negatives(counts), epoch=0):
+        assert stretch.negatives.shape == (80, 32)
+        assert len(np.unique(stretch.negatives)) <= 50
+        seen += np.bincount(stretch.negatives.ravel(), minlength=len(counts))
+    share = np.bincount(np.arange(1_000) % 4, weights=seen) / seen.sum()
+    wanted = counts[:4] ** 0.75 / (counts[:4] ** 0.75).sum()
+    assert np.abs(share - wanted).max() < 0.02
+
+
 def test_a_resumed_epoch_sees_what_it_would_have_seen() -> None:
     ids = np.random.default_rng(2).integers(0, 7, 1000).astype(np.int32)
-    cutter = sampling.Cutter(length=100, batch=20, window=2, shared=5, seed=1)
+    cutter = sampling.Cutter(length=100, batch=20, window=2, shared=5, pool=40, seed=1)
     negatives = sampling.Negatives(COUNTS)
     whole = list(cutter.cut(ids, negatives, epoch=3))
     resumed = list(cutter.cut(ids, negatives, epoch=3, start=6))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from settings import Settings
+from settings import LONGEST_STRETCH, Settings
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_stretch_is_whole_batches(tokens: int) -> None:
     settings = Settings()
     stretch = settings.stretch_for(tokens, workers=8)
     assert stretch % settings.batch == 0
-    assert settings.batch <= stretch <= 4096
+    assert settings.batch <= stretch <= LONGEST_STRETCH
 
 
 def test_rate_falls_linearly() -> None:
