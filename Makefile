@@ -1,6 +1,8 @@
 # Everything a user or developer types. A second run installs nothing again.
 PYTHON ?= python3
 BIN := .venv/bin
+TOPICS ?= launch train plan overhead scaling
+RESULTS ?= .tenfold/bench$(if $(QUICK),-quick)
 
 .PHONY: demo test check bench clean
 
@@ -13,10 +15,15 @@ test: check                  ## everything that can be tested here
 check: .venv/.dev            ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy && $(BIN)/mypy examples/word2vec/train.py
 
-bench: .venv/.dev            ## measurements, long
-	$(BIN)/python bench/word2vec_quality.py
+bench: .venv/.dev            ## measurements, long, on a quiet machine; QUICK=1: the short form
+	@failed=0; for topic in $(TOPICS); do \
+	  $(BIN)/python bench/$$topic.py $(if $(QUICK),--quick) --json $(RESULTS)/$$topic.json; \
+	  code=$$?; test $$code = 0 || failed=1; test $$code != 130 || exit 130; \
+	done; \
+	$(BIN)/python bench/report.py --results $(RESULTS) $(if $(QUICK),--page $(RESULTS)/report.md); \
+	exit $$failed
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

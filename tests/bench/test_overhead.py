@@ -1,0 +1,44 @@
+"""A small training with and without tenfold, and with its supervision stopped in turn."""
+
+from __future__ import annotations
+
+import pytest
+
+import overhead
+from measure import Bench, Case
+from tests.bench.test_launch import ALONE
+
+from .conftest import measured
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One worker will do, and no time to warm up."""
+    monkeypatch.setitem(overhead.JOBS, "worker", 1)
+    monkeypatch.setattr(overhead, "_WARM_S", 0.1)
+
+
+@ALONE
+def test_training_by_hand_and_by_tenfold(bench: Bench) -> None:
+    home = bench.home
+    bench.compare(
+        Case("by hand", lambda: overhead.by_hand(home / "hand", 2, 0.5)),
+        Case("tenfold", lambda: overhead.by_tenfold(home / "ours", 2, 0.5)),
+    )
+    rows = measured(bench)
+    assert {metric for case, metric in rows if case == "tenfold"} == {
+        *("step rate", "CPU of tenfold", "log", "tenfold ps")
+    }
+    assert rows["by hand", "step rate"]["median"] > 0
+    assert rows["tenfold", "log"]["median"] > 0
+
+
+def test_supervision_stopped_and_going_on(bench: Bench) -> None:
+    bench.compare(Case("turns", lambda: overhead.in_turn(bench.home / "turns", 2, 0.5)))
+    assert measured(bench)["turns", "step rate"]["n"] == 2
+
+
+def test_first_step(bench: Bench) -> None:
+    overhead.first_steps(bench)
+    difference = ("one task to its first step: tenfold up − bare", "difference")
+    assert measured(bench)[difference]["unit"] == "s"

@@ -1,0 +1,23 @@
+"""Workers with a simulated computation really update the parameters."""
+
+from __future__ import annotations
+
+import pytest
+
+import scaling
+from measure import Bench
+from scaling import Load
+
+from .conftest import measured
+
+
+def test_one_and_two_workers(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scaling, "SERVERS", 2)
+    scaling.compare(bench, (1, 2), Load(seconds=0.01, mib=1.0, steps=3))
+    rows = measured(bench)
+    names = {case for case, _ in rows}
+    assert names == {"1 worker, 0.01 s a step", "2 workers, 0.01 s a step"}
+    for name in names:
+        assert rows[name, "gRPC traffic"]["median"] > 0
+        assert "simulated: 0.01 s a step" in rows[name, "throughput"]["note"]
+    assert rows["1 worker, 0.01 s a step", "efficiency"]["median"] == 100
