@@ -122,7 +122,7 @@ def pss_mib(processes: Sequence[psutil.Process]) -> float:
     """Memory of processes in MiB, each page shared out among those that map it (PSS)."""
     total = 0
     for process in processes:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines():
                 if line.startswith("Pss:"):
                     total += int(line.split()[1])

@@ -122,7 +122,8 @@ class Bench:
 
     def note(self, case: str, words: str) -> None:
         """Something that everybody who sees the case's figures has to know."""
-        self.notes[case] = words
+        before = self.notes.get(case)
+        self.notes[case] = words if before in (None, words) else f"{before}; {words}"
         self.say(f"{case}: {words}")
 
     def ratio(self, name: str, case: str, to: str, metric: str) -> None:
@@ -330,7 +331,7 @@ def run(
     """Measure, print the table on stdout, write the JSON; the exit code.
 
     Ctrl-C and SIGTERM end the measuring: what there is by then is printed and written, 130 is
-    the code. 1 is the code if a case failed.
+    the code. So does an error between two cases; then, or if a case failed, the code is 1.
     """
     rounds = options.repeats or (quick_repeats if options.quick else repeats)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -342,6 +343,9 @@ def run(
     except KeyboardInterrupt:
         bench.say("interrupted; what was measured so far:")
         code = 130
+    except Exception as error:
+        bench.say(f"broken off, with what was measured so far: {type(error).__name__}: {error}")
+        code = 1
     finally:
         shutil.rmtree(home, ignore_errors=True)
     rows = bench.rows()

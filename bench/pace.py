@@ -24,7 +24,7 @@ from clusters import environment, tree
 from measure import process
 
 _LOOK_S = 0.1
-"""Half of what lies between two words of `tenfold.progress`, so that none is missed."""
+"""Half of what lies between two words of `tenfold.progress` that are not the last."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,9 @@ class Mark:
 
 @dataclass(frozen=True)
 class Pace:
-    """``steady``: units/s after the first tenth of the way, when everything is compiled;
-    ``seconds`` and ``cpu_s``: the whole way, compilation included."""
+    """``steady``: units/s between the first tenth of the way and the last, when everything is
+    compiled and all are at work (of the whole way if that is too short to be seen); ``seconds`` and
+    ``cpu_s``: the whole way, compilation included."""
 
     steady: float
     seconds: float
@@ -49,12 +50,13 @@ class Pace:
     def of(cls, marks: Sequence[Mark]) -> Pace:
         """From marks in order. Raises RuntimeError if they do not show a beginning and a way."""
         begin = max((n for n, mark in enumerate(marks) if mark.done == 0), default=None)
-        start, last = marks[begin or 0], marks[-1]
-        compiled = [mark for mark in marks[(begin or 0) + 1 :] if mark.done >= last.done / 10]
-        if begin is None or len(compiled) < 2:
+        if begin is None or begin + 1 == len(marks):
             raise RuntimeError(f"{len(marks)} marks are too few to tell a pace: a longer text?")
+        start, last = marks[begin], marks[-1]
+        middle = [m for m in marks[begin:] if 0.1 <= m.done / last.done <= 0.9]
+        first, until = (middle[0], middle[-1]) if len(middle) > 1 else (start, last)
         return cls(
-            steady=(last.done - compiled[0].done) / (last.time - compiled[0].time),
+            steady=(until.done - first.done) / (until.time - first.time),
             seconds=last.time - start.time,
             cpu_s=last.cpu - start.cpu,
         )

@@ -220,7 +220,7 @@ def twins_found(words: Sequence[str], vectors: Vectors, text: Twinned) -> dict[s
 
 
 def pairs_expected(counts: NDArray[np.int64], settings: Settings) -> int:
-    """(word, neighbour) pairs that all epochs together train, after subsampling, on average.
+    """(word, neighbour) pairs that all epochs together train, after subsampling, about.
 
     word2vec draws how far each token looks from 1 … window, so it meets window + 1 neighbours.
     """
@@ -232,10 +232,10 @@ def pairs_expected(counts: NDArray[np.int64], settings: Settings) -> int:
 class Trained:
     """Vectors, and what they cost.
 
-    ``words`` and ``vectors`` (float32 [words, dim]) are in the same order; ``pairs`` were trained.
-    ``steady`` is pairs/s once everything is compiled; ``training_s`` the whole training,
-    compilation included, ``cpu_s`` its CPU time in all threads and processes; ``whole_s`` is from
-    the text to the vectors. Wall clock, but for ``cpu_s``.
+    ``words`` and ``vectors`` (float32 [words, dim]) are in the same order; ``pairs`` were trained,
+    as the training itself has counted. ``steady`` is pairs/s once everything is compiled;
+    ``training_s`` the whole training, compilation included, ``cpu_s`` its CPU time in all threads
+    and processes; ``whole_s`` is from the text to the vectors. Wall clock, but for ``cpu_s``.
     """
 
     words: Sequence[str]
@@ -275,9 +275,9 @@ def train_gensim(path: Path, settings: Settings, *, threads: int) -> Trained:
     )
     model.build_vocab(lines)
     prepared, cpu = time.monotonic(), time.process_time()
-    model.train(lines, total_words=len(spelled), epochs=settings.epochs)
+    kept, _ = model.train(lines, total_words=len(spelled), epochs=settings.epochs)
     done = time.monotonic()
-    pairs = pairs_expected(words.counts, settings)
+    pairs = kept * (settings.window + 1)
     return Trained(
         words=model.wv.index_to_key,
         vectors=np.asarray(model.wv.vectors, np.float32),

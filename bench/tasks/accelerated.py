@@ -5,8 +5,9 @@
 Real: the parameters in the ps tasks, pulled by a worker before each step and updated after it,
 over gRPC; the ClusterCoordinator that hands out the steps. Simulated: what lies between, S seconds
 in which a worker uses no processor, as if it waited for an accelerator. Prints one line of JSON:
-`{steps, seconds, updates, moved, network_bytes, cpu_seconds}`; `updates` is what a counter in a ps
-says, `moved` the share of the way that the parameters went to where the updates push them.
+`{steps, seconds, updates, moved, network_bytes, cpu_seconds}`; `updates` is by how much a counter
+in a ps went up, `moved` the share of the way that the parameters went to where the updates push
+them.
 """
 
 import argparse
@@ -91,10 +92,11 @@ def main() -> None:
     graph = tf.function(step)
     workers = len(tenfold.task().addresses["worker"])
     measure(coordinator, graph, 2 * workers)
+    before = int(updates.read_value())
     steps = options.steps * workers
     took = measure(coordinator, graph, steps)
     moved = float(tf.reduce_mean(shards[0]))
-    done = int(updates.read_value())
+    done = int(updates.read_value()) - before
     print(json.dumps({"steps": steps, **took, "updates": done, "moved": moved}), flush=True)
 
 

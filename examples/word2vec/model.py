@@ -116,14 +116,11 @@ class Model:
 
     def _train(self, packed: Tensor, room: int) -> Tensor:
         """What ``call`` says, for a stretch that touches at most ``room`` rows."""
-        window, length = self.settings.window, self.stretch
-        batches = length // self.settings.batch
-        tokens, reach, negatives, rate = tf.split(
-            packed, [length + 2 * window, length, batches * self.settings.negatives_shared, 1]
-        )
-        centres = tokens[window : window + length]
-        rows, (words, contexts, negatives) = self._wanted(
-            2 * centres, 2 * tokens + _CONTEXT, 2 * negatives + _CONTEXT
+        tokens, reach, negatives, rate = self._unpacked(packed)
+        window = self.settings.window
+        centres = tokens[window : window + self.stretch]
+        rows, (words, contexts, negative_rows) = self._wanted(
+            2 * centres, 2 * tokens + _CONTEXT, 2 * tf.reshape(negatives, [-1]) + _CONTEXT
         )
         sizes = self._sizes(rows)
         move, figures = self._improve(
@@ -132,11 +129,24 @@ class Model:
             tf.where(centres < 0, -1, words),
             tf.where(tokens < 0, -1, contexts),
             reach,
-            tf.reshape(negatives, [batches, self.settings.negatives_shared]),
-            tf.bitcast(rate[0], tf.float32),
+            tf.reshape(negative_rows, negatives.shape),
+            rate,
         )
         with tf.control_dependencies(self._push(rows, sizes, move)):
             return tf.identity(figures)
+
+    def _unpacked(self, packed: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Tokens, reach and negatives as in a ``Stretch``, by place in the table, and the rate."""
+        length, shared = self.stretch, self.settings.negatives_shared
+        batches = length // self.settings.batch
+        sizes = [length + 2 * self.settings.window, length, batches * shared, 1]
+        tokens, reach, negatives, rate = tf.split(packed, sizes)
+        return (
+            tokens,
+            reach,
+            tf.reshape(negatives, [batches, shared]),
+            tf.bitcast(rate[0], tf.float32),
+        )
 
     def _wanted(self, *ids: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The rows that occur in any of ``ids``, in order, and where among them each id is.

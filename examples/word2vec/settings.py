@@ -47,8 +47,9 @@ class Settings:
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.shared < 0:
-            raise ValueError(f"shared must be at least 0, not {self.shared}")
+        for name in ("stretch", "shared"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be at least 0, not {getattr(self, name)}")
         if self.stretch % self.batch:
             raise ValueError(f"stretch must be a multiple of batch ({self.batch})")
         if not 0 < self.least_rate <= self.rate:

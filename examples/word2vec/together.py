@@ -9,7 +9,7 @@ is large. So each change is scaled by the quotient of the two, along the common 
 across it by itself. Only frequent words are held back noticeably, and mostly along the common
 direction. One factor for the whole row tames them just as well, but keeps words from being told
 apart: in a simulation on speeches.txt, 0.22 of the middling words' twins were found with it and
-0.73 with this (bench/word2vec_quality.py says what twins are).
+0.73 with this (bench/quality.py says what twins are).
 
 Owns: the factor. Leaves to others: the change itself (skipgram.py).
 """

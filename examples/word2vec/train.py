@@ -128,7 +128,7 @@ def _train(
     begun = time.monotonic()
     with tf.summary.create_file_writer(str(me.tensorboard / "train")).as_default():
         training.run(_report)
-    print(f"trained in {time.monotonic() - begun:.1f} s")
+    print(f"trained {training.pairs:,} pairs in {time.monotonic() - begun:.1f} s")
     return model
 
 

@@ -104,6 +104,8 @@ class Training:
         self._keep = keep_probability(counts, self.settings.sample)
         self._negatives = Negatives(counts)
         self._cutter = Cutter.of(self.settings, model.stretch)
+        self.pairs = 0
+        """(word, neighbour) pairs that ``run`` has trained."""
         self._waiting: deque[tuple[Place, Any]] = deque()
         self._done: list[tuple[Place, float, float]] = []  # since the last report
         self._position = tf.Variable([0, 0], dtype=tf.int64, trainable=False)
@@ -177,6 +179,7 @@ class Training:
             loss, pairs = scheduled.fetch().tolist()
             if not math.isfinite(loss):
                 raise TrainingDiverged(f"the loss became {loss} in epoch {place.epoch + 1}")
+            self.pairs += round(pairs)
             self._done.append((place, loss, pairs))
 
     def _rate(self, epochs: float) -> float:

@@ -18,6 +18,7 @@ def test_one_and_two_workers(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> N
     names = {case for case, _ in rows}
     assert names == {"1 worker, 0.01 s a step", "2 workers, 0.01 s a step"}
     for name in names:
-        assert rows[name, "gRPC traffic"]["median"] > 0
+        a_step_mb = rows[name, "gRPC traffic"]["median"] / rows[name, "throughput"]["median"]
+        assert a_step_mb > 2 * 1.0  # 1 MiB down and up
         assert "simulated: 0.01 s a step" in rows[name, "throughput"]["note"]
     assert rows["1 worker, 0.01 s a step", "efficiency"]["median"] == 100

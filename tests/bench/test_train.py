@@ -40,12 +40,16 @@ def test_a_pace_is_told_from_the_last_beginning() -> None:
         *(Mark(time=11, done=10, cpu=4), Mark(time=13, done=30, cpu=7)),
         Mark(time=15, done=60, cpu=9),
     ]
-    assert Pace.of(marks) == Pace(steady=12.5, seconds=14, cpu_s=8)
+    assert Pace.of(marks) == Pace(steady=10, seconds=14, cpu_s=8)
+
+
+def test_a_short_way_is_told_whole() -> None:
+    assert Pace.of([Mark(0, 0, 0), Mark(2, 10, 1)]) == Pace(steady=5, seconds=2, cpu_s=1)
 
 
 def test_too_few_marks_are_no_pace() -> None:
     with pytest.raises(RuntimeError, match="2 marks are too few"):
-        Pace.of([Mark(0, 0, 0), Mark(1, 10, 1)])
+        Pace.of([Mark(0, 10, 0), Mark(1, 0, 1)])
 
 
 @pytest.mark.parametrize("window", [1, 2, 5])
@@ -80,12 +84,27 @@ def test_one_process_learns(text: train.Text, tmp_path: Path) -> None:
     assert done.vectors.shape == (len(text.words), 128)
     assert np.isfinite(done.vectors).all()
     assert text.scores(done.words, done.vectors)["frequent"] > 0.8
-    assert done.pairs == quality.pairs_expected(text.words.counts, settings)
+    train.check_pairs(done.pairs, quality.pairs_expected(text.words.counts, settings))
 
 
 def test_a_cluster_that_fails_is_told(text: train.Text, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="ended with"):
         train.by_graph2016(text, Settings(), tmp_path, steps=5, chosen=["jobs.worker.tasks=no"])
+
+
+def test_gensim_trains_as_many_pairs(text: train.Text) -> None:
+    settings = Settings(window=5, negatives=5)
+    done = quality.train_gensim(text.path, settings, threads=2)
+    train.check_pairs(done.pairs, quality.pairs_expected(text.words.counts, settings))
+
+
+def test_other_pairs_and_vectors_that_diverged_fail() -> None:
+    train.check_pairs(1_005, 1_000)
+    with pytest.raises(RuntimeError, match="980 pairs were trained, not 1,000"):
+        train.check_pairs(980, 1_000)
+    made = quality.Trained(["a", "b"], np.array([[1.0], [np.nan]], np.float32), 1, 1, 1, 1, 1)
+    with pytest.raises(RuntimeError, match=r"only 0\.500 of the vectors are finite"):
+        list(train.measured(made, lambda words, vectors: {}))
 
 
 def trained_in(seconds: float) -> Callable[[Path], quality.Trained]:
@@ -109,6 +128,7 @@ def test_rows_tell_each_way_and_how_they_compare(
         return {"precision, rare": float(len(words) == len(vectors))}
 
     monkeypatch.setattr(train, "ways", ways)
+    monkeypatch.setattr(train, "pairs_expected", lambda *_: 1_000)
     bench = Bench("train", tmp_path, repeats=2)
     asked = train.Text(text.path, text.words, text.ids, scores)
     for seed in (1, 2):

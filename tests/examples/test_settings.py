@@ -11,7 +11,16 @@ from settings import LONGEST_STRETCH, Settings
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"dim": 0}, {"window": 0}, {"epochs": -1}, {"stretch": 33}, {"rate": 0.0}, {"rate": 1e-9}],
+    [
+        {"dim": 0},
+        {"window": 0},
+        {"epochs": -1},
+        {"stretch": 33},
+        {"stretch": -16},
+        {"shared": -1},
+        {"rate": 0.0},
+        {"rate": 1e-9},
+    ],
 )
 def test_what_cannot_be(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
@@ -24,6 +33,12 @@ def test_stretch_is_whole_batches(tokens: int) -> None:
     stretch = settings.stretch_for(tokens, workers=8)
     assert stretch % settings.batch == 0
     assert settings.batch <= stretch <= LONGEST_STRETCH
+
+
+@pytest.mark.parametrize(("negatives", "shared"), [(5, 32), (40, 40), (64, 64), (500, 64)])
+def test_negatives_of_a_batch(negatives: int, shared: int) -> None:
+    assert Settings(negatives=negatives).negatives_shared == shared
+    assert Settings(negatives=negatives, shared=7).negatives_shared == 7
 
 
 def test_rate_falls_linearly() -> None:
