@@ -28,7 +28,7 @@ import tensorflow as tf
 import vocabulary
 from model import Model
 from settings import Settings
-from training import Figures, Training, TrainingDiverged
+from training import Figures, NothingToTrain, Training, TrainingDiverged
 
 PROJECTED = 5_000  # words in TensorBoard's projector: more only make the page slow
 
@@ -54,6 +54,10 @@ def main(arguments: list[str] | None = None) -> int:
     except TrainingDiverged as error:
         print(f"train: {error}: try a smaller --rate or --stretch", file=sys.stderr)
         return 1
+    except NothingToTrain:
+        print("train: the text is too short: no two words are left of it", file=sys.stderr)
+        print("  hint: a longer text, or --sample 0, which leaves none out", file=sys.stderr)
+        return 2
     except tf.errors.UnavailableError as error:
         print(f"train: a parameter server is gone: {error.message[:300]}", file=sys.stderr)
         return 1

@@ -36,6 +36,10 @@ class TrainingDiverged(Exception):
     """The loss is no longer a number; the last checkpoint is from before that."""
 
 
+class NothingToTrain(Exception):
+    """Subsampling has left no two words beside each other, in any epoch."""
+
+
 @dataclass(frozen=True)
 class Figures:
     """How far a training is, and how it goes.
@@ -138,8 +142,9 @@ class Training:
     def run(self, report: Callable[[Figures], None]) -> None:
         """Train until all epochs are done; ``report`` is called about twice a second.
 
-        Raises TrainingDiverged when the loss is not a number.
+        Raises TrainingDiverged when the loss is not a number, and NothingToTrain.
         """
+        left = self.position[0] < self.settings.epochs
         saved = told = time.monotonic()
         leave = 0  # the first alone: what its worker has compiled, the others load
         for place, stretch in self._work():
@@ -157,6 +162,8 @@ class Training:
                 report(self._figures(now - told))
                 told = now
         self._collect(leave=0)
+        if left and not self.pairs:
+            raise NothingToTrain
         if self._done:
             report(self._figures(time.monotonic() - told))
 

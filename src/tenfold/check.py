@@ -253,7 +253,7 @@ def warnings(cluster: Cluster, directory: Path) -> Iterator[Remark]:
 
 def _advice(cluster: Cluster, directory: Path) -> Iterator[Remark]:
     facts = [
-        JobFacts(name, job.tasks, words(job), _source(job, directory))
+        JobFacts(name, job.tasks, words(job), _source(job, directory), job.preload != ())
         for name, job in cluster.jobs.items()
     ]
     for advice in framework(cluster.framework).advice(facts):

@@ -152,7 +152,7 @@ def test_worker_is_restarted_on_its_address(runs: Path, isolation: str) -> None:
 
 def test_restart_on_request(runs: Path, isolation: str) -> None:
     run = up(plan_of(shell("chief", "echo begun; sleep 600")), runs=runs, isolation=isolation)
-    run.wait(20, for_state=("running",))
+    wait_for(lambda: _lines(run, "chief-0") == ["begun"])
     run.restart("chief/0")
     wait_for(lambda: _lines(run, "chief-0") == ["begun", "begun"])
     assert run.status()["state"] == "running"

@@ -102,7 +102,7 @@ def test_what_an_import_may_read_decides_who_shares(runs: Path, isolation: str) 
         ("raise SystemExit('enough')", "SystemExit: enough"),
         (
             "import threading, time\n"
-            "threading.Thread(target=time.sleep, args=(600,), name='ticker', daemon=True).start()",
+            "threading.Thread(target=time.sleep, args=(600,), name='ticker').start()",
             "threads were started that a fork would not have: ticker",
         ),
     ],
@@ -119,12 +119,60 @@ def test_what_cannot_be_preloaded_is_started_and_told(
 
 
 def test_an_import_that_hangs_can_be_stopped(runs: Path, isolation: str, module: Path) -> None:
-    module.write_text("import time; time.sleep(600)")
+    begun = module.with_name("begun")
+    module.write_text(f"import time; open({str(begun)!r}, 'w'); time.sleep(600)")
     run = up(plan_of(python("chief", TELL)), runs=runs, isolation=isolation)
-    run.wait(20, for_state=("starting",))
-    wait_for(lambda: "starting" in str(run.status()))
+    wait_for(begun.exists)
+    assert len(survivors(run.directory.path)) == 1  # what imports
     assert run.stop(timeout_s=20)["state"] == "stopped"
     assert survivors(run.directory.path) == []
+
+
+def test_what_could_not_import_does_not_stay(runs: Path, isolation: str, module: Path) -> None:
+    module.write_text("import threading, time; threading.Timer(600, print).start()")
+    run = up(plan_of(python("chief", f"{TELL}; {SLEEP}")), runs=runs, isolation=isolation)
+    wait_for(lambda: last_lines(run.directory.task("chief-0"), 1) == ["not yet"])
+    wait_for(lambda: survivors(run.directory.path) == [_pid(run, "chief/0")])
+    run.stop(timeout_s=20)
+
+
+def test_a_stop_during_the_import_starts_nothing_more(
+    runs: Path, isolation: str, module: Path
+) -> None:
+    """Another task takes its time to end, and the import is done meanwhile."""
+    begun, go = module.with_name("begun"), module.with_name("go")
+    module.write_text(
+        f"import os, time; open({str(begun)!r}, 'w')\n"
+        f"while not os.path.exists({str(go)!r}): time.sleep(0.01)\n"
+    )
+    slow = f"trap 'touch {go}; sleep 1; exit 0' TERM; echo up; while :; do sleep 0.05; done"
+    other = Task(job="other", index=0, command=("sh", "-c", slow), workdir="/tmp")
+    run = up(plan_of(python("chief", TELL), other), runs=runs, isolation=isolation)
+    wait_for(lambda: begun.exists() and last_lines(run.directory.task("other-0"), 1) == ["up"])
+    assert run.stop(timeout_s=20)["state"] == "stopped"
+    assert last_lines(run.directory.task("chief-0"), 1) == []
+    events, _ = read_events(run.directory.events)
+    assert [e["task"] for e in events if e["kind"] == "task-started"] == ["other/0"]
+
+
+def test_what_an_import_does_to_the_process_is_as_if_each_had_imported(
+    runs: Path, isolation: str, module: Path
+) -> None:
+    """What it sets in the environment is there; what it prints comes once, and not from tasks."""
+    module.write_text(
+        "import ctypes, os\n"
+        "os.environ['SET_BY_IMPORT'] = 'yes'\n"
+        "os.environ['DIFFERS'] = 'imported'\n"
+        "print('said in Python', end='')\n"
+        "ctypes.CDLL(None).printf(b'said in C')\n"
+    )
+    show = "import os; print(os.environ['SET_BY_IMPORT'], os.environ['DIFFERS'], flush=True)"
+    tasks = [python(f"worker/{n}", show, env={"DIFFERS": str(n)}) for n in range(2)]
+    run = _finished(plan_of(*tasks, success=("worker",)), runs, isolation)
+    logs = [(run.directory.task(f"worker-{n}").log("stdout")).read_text() for n in range(2)]
+    assert logs == ["yes 0\n", "yes 1\n"]
+    log = run.directory.supervisor_log.read_text()
+    assert (log.count("said in Python"), log.count("said in C")) == (1, 1)
 
 
 @pytest.mark.usefixtures("module")
@@ -144,6 +192,7 @@ def test_tasks_end_with_what_they_were_forked_from(runs: Path, isolation: str) -
     ]
     run = up(plan_of(*tasks), runs=runs, isolation=isolation)
     run.wait(30, for_state=("running",))
+    wait_for(lambda: last_lines(run.directory.task("chief-0"), 1) == ["before"])
     pids = [_pid(run, task.name) for task in tasks]
     os.kill(psutil.Process(pids[0] or 0).ppid(), signal.SIGKILL)
     wait_for(lambda: _pid(run, "chief/0") not in (*pids, None))
@@ -164,7 +213,7 @@ def test_descendants_of_forked_tasks_do_not_stay(runs: Path, isolation: str) -> 
     other = python("chief", SLEEP)
     run = up(plan_of(other, python("worker", leave)), runs=runs, isolation=isolation)
     wait_for(lambda: run.status()["tasks"][1]["state"] == "succeeded")
-    wait_for(lambda: len(survivors(run.directory.path)) == 1, 10)
+    wait_for(lambda: len(survivors(run.directory.path)) == 2, 10)  # the chief, its preload
     run.stop(timeout_s=20)
 
 

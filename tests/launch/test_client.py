@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tenfold.launch.client import LaunchClient, SpawnError, Started
-from tests.conftest import wait_for
+from tenfold.launch.preloads import Preload
 
 Use = Callable[[LaunchClient], Awaitable[None]]
 
@@ -31,7 +34,11 @@ def with_client(isolation: str, use: Use) -> None:
 
 
 async def spawn(
-    client: LaunchClient, *argv: str, env: dict[str, str] | None = None, stdout: int | None = None
+    client: LaunchClient,
+    *argv: str,
+    env: dict[str, str] | None = None,
+    stdout: int | None = None,
+    preload: Preload | None = None,
 ) -> tuple[Started, asyncio.Future[int]]:
     """Start a command with /dev/null as its stdio; gives its exit as a future too."""
     ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -44,10 +51,73 @@ async def spawn(
             Path("/tmp"),
             (null, null if stdout is None else stdout, null),
             ended.set_result,
+            preload=preload,
         )
     finally:
         os.close(null)
     return started, ended
+
+
+async def eventually(condition: Callable[[], object]) -> None:
+    """Wait until it holds; fails the test after 10 s."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def asleep(seconds: str) -> list[int]:
+    """Pids of `sleep SECONDS` that descend from this process."""
+    below = psutil.Process().children(recursive=True)
+    return [one.pid for one in below if _words(one) == ["sleep", seconds]]
+
+
+def _words(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def test_a_start_for_which_the_machine_has_no_room_fails_alone(isolation: str) -> None:
+    async def use(client: LaunchClient) -> None:
+        first, _ = await spawn(client, "sleep", "600")
+        server = psutil.Process(first.pid).parent()
+        assert server is not None
+        limits = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+        with pytest.raises(SpawnError, match="Too many open files"):
+            await spawn(client, "true")
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, limits)
+        _, ended = await spawn(client, "sh", "-c", "exit 3")
+        assert os.waitstatus_to_exitcode(await ended) == 3
+
+    with_client(isolation, use)
+
+
+def test_a_start_asked_of_a_preload_that_is_gone_is_done_without(isolation: str) -> None:
+    async def use(client: LaunchClient) -> None:
+        environment = {"PATH": os.environ["PATH"]}
+        variables = tuple(environment.items())
+        preload = Preload(sys.executable, (), ("json",), variables, "/", "cluster")
+        await client.preload(preload, environment)
+        code = "import sys, os; print(os.getppid(), flush=True); sys.exit(4)"
+        read, write = os.pipe()
+        _, ended = await spawn(client, sys.executable, "-c", code, stdout=write, preload=preload)
+        assert os.waitstatus_to_exitcode(await ended) == 4
+        (server,) = [
+            one
+            for one in psutil.Process().children(recursive=True)
+            if "(tenfold: has imported" in _words(one)
+        ]
+        server.kill()
+        server.wait(10)  # but nobody has told the client yet
+        _, ended = await spawn(client, sys.executable, "-c", code, stdout=write, preload=preload)
+        assert os.waitstatus_to_exitcode(await ended) == 4
+        os.close(write)
+        with os.fdopen(read) as lines:
+            assert len({*lines}) == 2
+
+    with_client(isolation, use)
 
 
 @pytest.mark.parametrize(
@@ -113,9 +183,14 @@ def test_closing_ends_everything_that_was_started(isolation: str) -> None:
         for script in ("trap '' TERM; sleep 600 & wait", "setsid sleep 601 & sleep 602"):
             started, _ = await spawn(client, "sh", "-c", script)
             pids.append(started.pid)
+        deep = [psutil.Process(pid) for pid in pids]
+        for one in deep:
+            await eventually(lambda one=one: one.children())  # type: ignore[misc]
+        pids.extend(child.pid for one in deep for child in one.children(recursive=True))
 
     with_client(isolation, use)
-    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), 5)
+    assert len(pids) > 3
+    assert not any(psutil.pid_exists(pid) for pid in pids)
 
 
 def test_many_at_once(isolation: str) -> None:
@@ -151,6 +226,7 @@ def test_a_start_that_nobody_waits_for_any_more_is_ended(isolation: str) -> None
         await ended
         with pytest.raises(asyncio.CancelledError):
             await forgotten
+        await eventually(lambda: not asleep("601"))
 
     with_client(isolation, use)
 

@@ -177,7 +177,9 @@ class LocalCell:
         return True
 
     def _exited(self, name: str, status: int) -> None:
-        live = self._live.pop(name)
+        live = self._live.pop(name, None)
+        if live is None:
+            return  # its start was given up before it was told
         live.capture.close()
         if lost := live.capture.lost_bytes:
             print(f"{name}: {lost} bytes of its output could not be written", flush=True)

@@ -46,6 +46,8 @@ class JobFacts:
     run: Sequence[str] | None
     source: str | None
     """Text of the Python script that the job runs, where there is one and it can be read."""
+    preloaded: bool = True
+    """Whether the framework is imported before the script begins."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Iterable, Sequence
 
 from tenfold.frameworks import Addresses, Advice, JobDefaults, JobFacts
@@ -22,6 +23,9 @@ SERVERS = (*CHIEFS, "worker", "ps")
 
 _READ_LATER = frozenset({"TF_CONFIG", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"})
 """Read when the first device or server is made, not at the import."""
+
+_SETS = re.compile(r"""environ(?:\[|\.setdefault\()["'](\w+)["'](?:\] *=(?!=)|,)""")
+"""`os.environ["NAME"] = …` and `os.environ.setdefault("NAME", …)` in a script."""
 
 _DEFAULTS = {
     "ps": JobDefaults(standard_server=True, service=True, ready="tcp"),
@@ -113,6 +117,13 @@ class TensorFlow:
                 )
             if facts.source is None:
                 continue
+            late = [name for name in _SETS.findall(facts.source) if self.reads_at_import(name)]
+            if facts.preloaded and late:
+                yield Advice(
+                    f"jobs.{facts.job}.run",
+                    f"the script sets {late[0]} after TensorFlow was imported for it",
+                    "set it under `env:` in the file, or say `preload: none`",
+                )
             if "ps" in names and _calls_fit(facts.source):
                 yield Advice(
                     f"jobs.{facts.job}.run",
@@ -127,18 +138,20 @@ class TensorFlow:
                 )
 
 
-def _calls_fit(source: str) -> bool:
+def _nodes(source: str) -> Iterable[ast.AST]:
+    """Everything in a script; nothing if it is no Python."""
     try:
-        tree = ast.parse(source)
+        return ast.walk(ast.parse(source))
     except (SyntaxError, ValueError, RecursionError):
-        return False
-    if "tf_keras" in source:
-        return False
-    return any(
+        return ()
+
+
+def _calls_fit(source: str) -> bool:
+    return "tf_keras" not in source and any(
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr == "fit"
-        for node in ast.walk(tree)
+        for node in _nodes(source)
     )
 
 

@@ -36,7 +36,6 @@ class StreamCapture:
         self._offset = os.fstat(self._log).st_size
         self._stamped = 0.0
         self._stream = stream
-        self._stream = stream
         self._on_data = on_data
         self._read, self.write_end = os.pipe()
         os.set_blocking(self._read, False)
@@ -51,17 +50,18 @@ class StreamCapture:
         self.write_end = -1
         asyncio.get_running_loop().add_reader(self._read, self._take)
 
-    def _take(self) -> bool:
+    def _take(self) -> int:
+        """Read once; how many bytes came."""
         try:
             data = os.read(self._read, _CHUNK_BYTES)
         except BlockingIOError:
-            return False
+            return 0
         if not data:
             asyncio.get_running_loop().remove_reader(self._read)
-            return False
+            return 0
         self._keep(data)
         self._on_data(self._stream, data)
-        return True
+        return len(data)
 
     def _keep(self, data: bytes) -> None:
         now = time.time()
@@ -83,8 +83,9 @@ class StreamCapture:
         if self.write_end >= 0:
             os.close(self.write_end)
         else:
-            while self._take():
-                pass
+            left = _CHUNK_BYTES  # a pipe holds no more, whatever a survivor goes on writing
+            while left > 0 and (taken := self._take()):
+                left -= taken
             asyncio.get_running_loop().remove_reader(self._read)
         for descriptor in (self._read, self._log, self._times):
             os.close(descriptor)

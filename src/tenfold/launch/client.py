@@ -35,6 +35,10 @@ class SpawnError(TenfoldError):
     """A command could not be started: not found, not executable, no such directory."""
 
 
+class LostError(SpawnError):
+    """The launch server that was asked is gone; nothing of the start is left."""
+
+
 class PreloadError(TenfoldError):
     """A process to fork from could not be prepared: a module is missing, or does not import."""
 
@@ -51,8 +55,10 @@ class Started:
 class _Channel:
     """One launch server's socket: requests go out, notices come in.
 
-    `on_lost` is called once when the server is gone.
+    `on_lost` is called once when the server is gone; `lost` then holds.
     """
+
+    lost = False
 
     def __init__(self, connection: socket.socket, on_lost: Callable[[], None]) -> None:
         self._connection = connection
@@ -93,7 +99,9 @@ class _Channel:
             self._loop.call_soon(callback, status)
 
     def _lose(self) -> None:
+        self.lost = True
         self._loop.remove_reader(self._connection)
+        self._connection.close()
         for name in list(self._answers):
             self._exits.pop(name, None)
             self._answer(name, {"op": "lost", "error": "the launch server is gone"})
@@ -126,7 +134,7 @@ class _Channel:
         answer = await answered
         if answer["op"] != "started":
             self._exits.pop(name, None)
-            raise SpawnError(answer["error"])
+            raise (LostError if answer["op"] == "lost" else SpawnError)(answer["error"])
         return Started(name, answer["pid"], self)
 
     def signal(self, name: str, number: int) -> None:
@@ -136,8 +144,9 @@ class _Channel:
 
     def close(self) -> None:
         """Hang up. What waits for an answer is told that there will be none; no exit is told."""
-        self._loop.remove_reader(self._connection)
-        self._connection.close()
+        if not self.lost:
+            self._loop.remove_reader(self._connection)
+            self._connection.close()
         self._exits.clear()
         for name in list(self._answers):
             self._answer(name, {"op": "lost", "error": "the launch server was closed"})
@@ -201,7 +210,7 @@ class LaunchClient:
                 descriptors = (*stdio, theirs.fileno())
                 started = await self._server.start(message, descriptors, status.append)
             hello = await self._hello_of(channel, started)
-            if "error" in hello:
+            if "error" in hello or channel.lost:
                 raise PreloadError(await self._why(hello, status))
         except SpawnError as error:
             channel.close()
@@ -220,7 +229,7 @@ class LaunchClient:
 
     async def _why(self, hello: wire.Message, status: list[int]) -> str:
         """Why a preload ended: what it said itself, or how it died."""
-        if hello["op"] == "hello":
+        if "error" in hello and hello["op"] == "hello":
             return str(hello["error"])
         for _ in range(100):
             if status:
@@ -261,13 +270,22 @@ class LaunchClient:
     ) -> Started:
         """Start a command; `on_exit` is called once, later. Raises SpawnError if it can't be.
 
-        With a `preload`, which must be ready, it is forked from that. The descriptors of `stdio`
-        stay open here and belong to the caller.
+        With a `preload` it is forked from that, if it is ready and does not end meanwhile. The
+        descriptors of `stdio` stay open here and belong to the caller.
         """
-        begun = self._preloaded.get(preload) if preload else None
-        server = begun.result() if begun else self._server
         message = self._message("spawn", argv, env, str(cwd), network)
-        return await server.start(message, stdio, on_exit)
+        if server := self._ready(preload):
+            try:
+                return await server.start(message, stdio, on_exit)
+            except LostError:
+                pass  # what it had begun has ended with it
+        return await self._server.start(message, stdio, on_exit)
+
+    def _ready(self, preload: Preload | None) -> _Channel | None:
+        begun = self._preloaded.get(preload) if preload else None
+        if begun is None or not begun.done() or begun.cancelled() or begun.exception():
+            return None
+        return None if begun.result().lost else begun.result()
 
     def signal(self, started: Started, number: int) -> None:
         """Signal the process group of a task, if it still runs."""

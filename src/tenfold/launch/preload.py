@@ -18,13 +18,15 @@ for later are therefore refused; TensorFlow starts none until it is first used.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import importlib
 import os
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+import traceback
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tenfold.launch import namespace, wire
@@ -47,7 +49,11 @@ class Forked(BaseException):
 
 
 class PreloadServer(LaunchServer):
-    """Starts Python tasks by fork alone."""
+    """Starts Python tasks by fork alone. `changes` are what the import did to the environment."""
+
+    def __init__(self, requests: socket.socket, places: Places, changes: Changes) -> None:
+        super().__init__(requests, places)
+        self._changes = changes
 
     def _become(self, message: wire.Message, descriptors: list[int], report: int) -> None:
         try:
@@ -62,7 +68,20 @@ class PreloadServer(LaunchServer):
         argv = tuple(message["argv"])
         command = python_command(argv)
         assert command is not None
-        raise Forked(Script(command, argv, message["env"]))
+        raise Forked(Script(command, argv, changed(message["env"], self._changes)))
+
+
+Changes = Mapping[str, tuple[str | None, str]]
+"""Variable → its value before the import, None for none, and after it."""
+
+
+def changed(environment: Mapping[str, str], changes: Changes) -> dict[str, str]:
+    """A task's environment with what an import of its own would have done to it."""
+    made = dict(environment)
+    for name, (before, after) in changes.items():
+        if made.get(name) == before:
+            made[name] = after
+    return made
 
 
 def main() -> Script:
@@ -75,16 +94,25 @@ def main() -> Script:
     places = Places(host_proc, network=None)
     connection = socket.socket(fileno=requests)
     names = modules.split(",")
+    before = dict(os.environ)
     try:
         _import(names, home)
     except BaseException as error:
         words = str(error).partition("\n")[0]
         wire.send(connection, {"op": "hello", "error": f"{type(error).__name__}: {words}"})
-        raise
+        traceback.print_exc()
+        _flush()
+        os._exit(1)  # at once: a thread that the import has started might never end
+    changes = {
+        name: (before.get(name), after)
+        for name, after in os.environ.items()
+        if before.get(name) != after
+    }
     namespace.adopt_orphans()
-    show_as([sys.executable, "(tenfold: has imported", *names, "and forks)"], os.environ)
+    show_as([sys.executable, "(tenfold: has imported", *names, "and forks)"])
+    _flush()
     wire.send(connection, {"op": "hello", "pid": os.getpid()})
-    server = PreloadServer(connection, places)
+    server = PreloadServer(connection, places, changes)
     try:
         server.serve()
     except Forked as forked:
@@ -109,6 +137,14 @@ def _import(names: Sequence[str], home: str) -> None:
     if threads := _lost_by_a_fork():
         raise RuntimeError(f"threads were started that a fork would not have: {threads}")
     gc.freeze()
+
+
+def _flush() -> None:
+    """Write out what an import has printed, C's buffers included, or each task would repeat it."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    ctypes.CDLL(None).fflush(None)
 
 
 def _lost_by_a_fork() -> str:

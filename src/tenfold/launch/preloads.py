@@ -34,6 +34,9 @@ _ALSO_READ_AT_START = frozenset({"HOME", "TZ", "PATH", "VIRTUAL_ENV"})
 _LATE = ("TENFOLD_",)
 """Who a task is; nothing reads it before it runs."""
 
+_RUN = "TENFOLD_RUN_DIRECTORY"
+"""The same for all tasks; a preloaded process has it, so that all can see whose it is."""
+
 _SPARE_BYTES = 4096
 _WORD_BYTES = 100_000  # the kernel takes no word of 128 KiB (execve(2), MAX_ARG_STRLEN)
 _SPARE = "TENFOLD_SPARE_"
@@ -96,7 +99,7 @@ class Preloads:
             name: value
             for name, value in sorted(bound.env.items())
             if name not in late
-            and not name.startswith(_LATE)
+            and (name == _RUN or not name.startswith(_LATE))
             and (name not in self._differing or _is_read_at_start(name, self._framework))
         }
         return Preload(
@@ -117,8 +120,9 @@ def _interpreter(name: str, bound: Bound) -> str | None:
 
 
 def _directory(bound: Bound) -> str:
-    entries = bound.env.get("PYTHONPATH", "").split(os.pathsep)
-    return bound.workdir if any(not entry.startswith("/") for entry in entries if entry) else "/"
+    path = bound.env.get("PYTHONPATH", "")
+    relative = path and any(not entry.startswith("/") for entry in path.split(os.pathsep))
+    return bound.workdir if relative else "/"
 
 
 def _differing(tasks: Sequence[Task]) -> frozenset[str]:

@@ -9,8 +9,8 @@ What it has to be is what CPython does (3.11, Modules/main.c: pymain_run_python 
 tests/launch/test_script.py compares the two, program for program.
 
 Different all the same: the secret behind the hashes of strings is one for all tasks that were
-forked from one preload, cyclic garbage of the modules' import is never collected, and one more
-frame is at the bottom of every stack.
+forked from one preload, cyclic garbage of the modules' import is never collected, and a few frames
+of this module are at the bottom of every stack.
 """
 
 # Paths are made as CPython makes them, which pathlib would not.
@@ -176,30 +176,37 @@ def _report(error: BaseException) -> NoReturn:
 # from was started with words to spare.
 
 
-def show_as(argv: Sequence[str], environment: Mapping[str, str]) -> None:
+def show_as(argv: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
     """Have the kernel show these as this process's own, as far as the memory for them reaches.
 
-    Does nothing where there is no /proc. No C code may hold pointers into the old environment:
-    call it after `os.environ` was set anew.
+    A command line that is too long is cut; of an environment what does not fit is left out. Does
+    nothing where there is no /proc. No C code may hold pointers into the old environment: give a
+    new one after `os.environ` was set anew only.
     """
     bounds = _memory_bounds()
     if bounds is None:
         return
-    pairs = [f"{name}={value}" for name, value in environment.items()]
-    for (begin, end), words in zip(bounds, (argv, pairs), strict=True):
-        block = _block(words, end - begin)
-        ctypes.memset(begin, 0, end - begin)
-        ctypes.memmove(begin, block, len(block))
+    _write(bounds[0], argv, gaps=False)
+    if environment is not None:
+        pairs = [f"{name}={value}" for name, value in environment.items()]
+        _write(bounds[1], pairs, gaps=True)
 
 
-def _block(words: Sequence[str], size: int) -> bytes:
-    """Those of `words` that fit, each ended by a zero byte; at least one byte stays free."""
+def _write(bounds: tuple[int, int], words: Sequence[str], *, gaps: bool) -> None:
+    """Each of `words` that fits, and a zero byte after it; at least one byte stays free.
+
+    Without `gaps` only those before the first that does not fit.
+    """
+    begin, end = bounds
     block = bytearray()
     for word in words:
         piece = os.fsencode(word) + b"\0"
-        if len(block) + len(piece) < size:
+        if len(block) + len(piece) < end - begin:
             block += piece
-    return bytes(block)
+        elif not gaps:
+            break
+    ctypes.memset(begin, 0, end - begin)
+    ctypes.memmove(begin, bytes(block), len(block))
 
 
 def _memory_bounds() -> tuple[tuple[int, int], tuple[int, int]] | None:

@@ -130,12 +130,14 @@ class LaunchServer:
             self._selector.modify(self._requests, wanted)
 
     def _spawn(self, message: wire.Message, descriptors: list[int]) -> None:
-        read, write = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            os.close(read)
-            self._become(message, descriptors, write)
-        for descriptor in (write, *descriptors):
+        try:
+            pid, read = self._fork(message, descriptors)
+        except OSError as caught:  # no more processes or descriptors: that is this start's trouble
+            for descriptor in descriptors:
+                os.close(descriptor)
+            self._tell(op="failed", id=message["id"], error=caught.strerror)
+            return
+        for descriptor in descriptors:
             os.close(descriptor)
         with os.fdopen(read, "rb") as stream:
             host_pid, _, error = stream.read().partition(b"\n")
@@ -145,6 +147,21 @@ class LaunchServer:
             return
         self._tasks[pid] = message["id"]
         self._tell(op="started", id=message["id"], pid=int(host_pid))
+
+    def _fork(self, message: wire.Message, descriptors: list[int]) -> tuple[int, int]:
+        """A child that becomes the task: its pid, and where it reports. Raises OSError."""
+        read, write = os.pipe()
+        try:
+            pid = os.fork()
+        except OSError:
+            os.close(read)
+            os.close(write)
+            raise
+        if pid == 0:
+            os.close(read)
+            self._become(message, descriptors, write)
+        os.close(write)
+        return pid, read
 
     def _become(self, message: wire.Message, descriptors: list[int], report: int) -> None:
         """In the child: be the task. What is written to `report` says why it can't be."""
@@ -258,7 +275,8 @@ def _serve_namespace(requests: socket.socket, gate: socket.socket) -> None:
     host_proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY)
     namespace.enter_new_pid_namespace()
     ours, theirs = socket.socketpair()
-    if os.fork() == 0:
+    first = os.fork()
+    if first == 0:
         namespace.die_with_parent(signal.SIGKILL)
         ours.close()
         gate.close()
@@ -271,6 +289,7 @@ def _serve_namespace(requests: socket.socket, gate: socket.socket) -> None:
     wire.send(ours, {"op": "network"}, [network])
     os.close(network)
     _serve_gate(gate)
+    os.waitpid(first, 0)  # not before everything in its PID namespace is gone
 
 
 def _serve_as_first(requests: socket.socket, gate: socket.socket, host_proc: int) -> None:

@@ -104,6 +104,9 @@ class Supervisor:
                 self._send(signal)
             for state in actions.start:
                 self._begin(state)
+            if self._state.stop_since is not None:
+                for begun in self._starts.values():
+                    begun.cancel()
             self._write_status()
             if actions.over:
                 return

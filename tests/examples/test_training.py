@@ -1,0 +1,70 @@
+"""The order of work: what is at the workers at once, what is counted, and a text too short."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from settings import Settings
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    tf: Any = pytest.importorskip("tensorflow")
+    import model
+    import training
+
+COUNTS = np.array([500, 400, 300, 200, 100], np.int64)
+IDS = np.random.default_rng(5).choice(5, 1_500, p=COUNTS / 1_500).astype(np.int32)
+WORKERS = 3
+
+
+@dataclass
+class Workers:
+    """Do what is scheduled when its result is fetched; `waiting` is how much was, each time."""
+
+    waiting: list[int] = field(default_factory=list)
+    now: int = 0
+
+    def schedule(self, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        workers, asked = self, (function, args)
+        self.now += 1
+        self.waiting.append(self.now)
+
+        class Value:
+            def fetch(self) -> Any:
+                workers.now -= 1
+                function, args = asked
+                return function(*args).numpy()
+
+        return Value()
+
+
+def trained(settings: Settings, workers: Workers) -> training.Training:
+    """A training on 1,500 words that is done."""
+    made = model.Model(tf.distribute.get_strategy(), COUNTS, settings, workers=WORKERS)
+    run = training.Training(made, workers, IDS, COUNTS)
+    run.run(lambda figures: None)
+    return run
+
+
+def test_the_first_stretch_is_alone_then_all_workers_have_one() -> None:
+    workers = Workers()
+    trained(Settings(dim=4, stretch=96, sample=0), workers)
+    assert workers.waiting[:6] == [1, 1, 2, 3, 4, 4]
+    assert max(workers.waiting) == WORKERS + 1
+    assert workers.now == 0
+
+
+def test_every_pair_is_counted() -> None:
+    run = trained(Settings(dim=4, stretch=96, sample=0, epochs=2), Workers())
+    assert run.pairs == 2 * 2 * (len(IDS) - 1)
+
+
+def test_a_text_of_which_nothing_is_left_is_told() -> None:
+    with pytest.raises(training.NothingToTrain):
+        trained(Settings(dim=4, sample=1e-12), Workers())
