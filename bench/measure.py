@@ -334,7 +334,8 @@ def run(
     the code. So does an error between two cases; then, or if a case failed, the code is 1.
     """
     rounds = options.repeats or (quick_repeats if options.quick else repeats)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGINT):  # which `nohup … &` would have us ignore
+        signal.signal(number, signal.default_int_handler)
     home = Path(tempfile.mkdtemp(prefix=f"tenfold-bench-{topic}-"))
     bench = Bench(topic, home, rounds, options.quick)
     code = 0

@@ -12,7 +12,6 @@ the bare script; and log lines a second (lines.py).
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import sys
@@ -36,6 +35,7 @@ from clusters import (
     write_cluster,
 )
 from measure import Bench, Case, Measured, arguments, process, run
+from pace import cpu_seconds
 from tenfold.frameworks import framework
 
 JOBS = {"chief": 1, "ps": 1, "worker": 2}
@@ -79,16 +79,6 @@ def rate(record: Path, seconds: float) -> float:
         time.sleep(0.05)
     ended, after = newest
     return (after - before) / (ended - begun)
-
-
-def cpu_seconds(processes: Sequence[psutil.Process]) -> float:
-    """CPU time of processes so far, user and system."""
-    total = 0.0
-    for one in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            times = one.cpu_times()
-            total += times.user + times.system
-    return total
 
 
 def by_hand(home: Path, lines_a_round: int, seconds: float) -> Iterator[Measured]:

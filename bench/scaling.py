@@ -44,7 +44,7 @@ class Load:
 
 LOAD = Load(seconds=1.0, mib=4.0, steps=8)
 HARDER = Load(seconds=0.25, mib=4.0, steps=30)
-"""Four times the traffic of LOAD: what 20 workers ask for is then more than two cores can do."""
+"""Four times the traffic of LOAD: the cluster's own work begins to show on two cores."""
 
 
 def train(home: Path, workers: int, load: Load) -> Iterator[Measured]:
