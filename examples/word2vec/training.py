@@ -152,13 +152,13 @@ class Training:
             scheduled = self._coordinator.schedule(function, args=arguments)
             self._waiting.append((place, scheduled))
             self._collect(leave=leave)
-            compiling, leave = leave == 0, self.model.workers
+            leave = self.model.workers
             now = time.monotonic()
             if self._is_time_to_save(place, now - saved):
                 self._collect(leave=0)
                 self._save(place)
                 saved = time.monotonic()
-            if self._done and not compiling and (now - told > REPORT_EVERY_S or not self._waiting):
+            if now - told > REPORT_EVERY_S and len(self._done) > 1:  # not of the first alone
                 report(self._figures(now - told))
                 told = now
         self._collect(leave=0)
