@@ -158,7 +158,7 @@ class Training:
                 self._collect(leave=0)
                 self._save(place)
                 saved = time.monotonic()
-            if now - told > REPORT_EVERY_S and len(self._done) > 1:  # not of the first alone
+            if self._done and (now - told > REPORT_EVERY_S or not self._waiting):
                 report(self._figures(now - told))
                 told = now
         self._collect(leave=0)
