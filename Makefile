@@ -15,7 +15,7 @@ test: check                  ## everything that can be tested here
 check: .venv/.dev            ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy && $(BIN)/mypy examples/word2vec/train.py
+	$(BIN)/mypy && for train in examples/*/train.py; do $(BIN)/mypy $$train || exit 1; done
 
 bench: .venv/.dev            ## measurements, long, on a quiet machine; QUICK=1: the short form
 	@failed=0; for topic in $(TOPICS); do \
@@ -34,7 +34,7 @@ bench: .venv/.dev            ## measurements, long, on a quiet machine; QUICK=1:
 
 .venv/.demo: pyproject.toml | .venv/bin/python
 	@echo "setting up .venv (TensorFlow, TensorBoard, Jupyter); this happens once"
-	$(BIN)/python -m pip install --quiet --editable '.[all]'
+	$(BIN)/python -m pip install --quiet --editable '.[tensorflow,tensorboard,jupyter,examples]'
 	@touch $@
 
 .venv/.dev: pyproject.toml .venv/.demo

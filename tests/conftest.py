@@ -14,6 +14,9 @@ from tenfold.api import Run
 from tenfold.launch import namespace
 from tenfold.rundir import RunDirectory, every
 
+# Real engines for tests: a session fixture each, started when first asked for.
+pytest_plugins = ["tests.engines.docker", "tests.engines.image", "tests.engines.slurm"]
+
 ISOLATIONS = ("namespace", "none")
 
 

@@ -14,13 +14,15 @@ SOURCE = Path(__file__).parents[1] / "src" / "tenfold"
 ORDER = (
     ("errors", "words", "units", "template", "secrets", "nearest"),
     ("frameworks",),
-    ("spec", "programs"),
+    ("spec", "cell_settings", "cell_table", "programs"),
     ("check", "file", "schema", "starter"),
     ("plans", "planner"),
     ("rundir", "logs", "rendezvous"),
-    ("member", "tensorflow", "services"),
+    ("render",),
+    ("member", "tensorflow", "torch", "jax", "services"),
     ("requirements", "settings"),
     ("launch",),
+    ("doctor",),
     ("cells",),
     ("supervise",),
     ("views",),
@@ -29,7 +31,7 @@ ORDER = (
 )
 """Rooms from the ground up: each imports from its own row and those above it in this list."""
 
-HEAVY = ("pydantic", "rich", "yaml", "tensorflow", "numpy", "psutil")
+HEAVY = ("pydantic", "rich", "yaml", "tensorflow", "torch", "jax", "numpy", "psutil")
 """What the supervisor and the launch server must not import: every run waits for them."""
 
 
@@ -97,7 +99,7 @@ def test_what_the_package_offers_is_no_module() -> None:
         "import tenfold, tenfold.api, tenfold.cli; [getattr(tenfold, n) for n in tenfold.__all__]"
     )
     code += "; assert all(callable(getattr(tenfold, n)) for n in tenfold.__all__ if n not in "
-    code += "('tensorflow',))"
+    code += "('tensorflow', 'torch', 'jax'))"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

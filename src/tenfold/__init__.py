@@ -6,6 +6,8 @@ What you see here is the whole Python interface; everything is imported when it 
     tenfold.task, tenfold.progress              inside a task: who am I, how far am I
     tenfold.attach                              in a notebook: become the cluster's chief
     tenfold.tensorflow.strategy                 the ready tf.distribute strategy
+    tenfold.torch.initialize                    the ready torch.distributed process group
+    tenfold.jax.initialize                      jax.distributed, with the cluster's processes
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tenfold import tensorflow
+    from tenfold import jax, tensorflow, torch
     from tenfold.api import Run, up
     from tenfold.errors import TenfoldError
     from tenfold.file import dump, load
@@ -34,13 +36,17 @@ __all__ = [
     "TenfoldError",
     "attach",
     "dump",
+    "jax",
     "load",
     "plan",
     "progress",
     "task",
     "tensorflow",
+    "torch",
     "up",
 ]
+
+_FRAMEWORKS = ("jax", "tensorflow", "torch")
 
 _HOMES = {
     "Cluster": "tenfold.spec",
@@ -60,8 +66,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "tensorflow":
-        return importlib.import_module("tenfold.tensorflow")
+    if name in _FRAMEWORKS:
+        return importlib.import_module(f"tenfold.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module tenfold has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

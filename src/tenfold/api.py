@@ -9,21 +9,22 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sys
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenfold import cells, rundir, settings
 from tenfold.errors import InputError, TenfoldError
 from tenfold.plans import Plan
-from tenfold.requirements import require_packages, require_ports
-from tenfold.rundir import RunDirectory
+from tenfold.render import Places
+from tenfold.rundir import OVER, RunDirectory
 from tenfold.supervise import control
-from tenfold.views.status import OVER, status
+from tenfold.views.status import status
 
 if TYPE_CHECKING:
     from tenfold.file import Loaded
@@ -71,6 +72,7 @@ class Run:
 
     def status(self) -> dict[str, Any]:
         """The shape of `ps --json`."""
+        settle(self.directory)
         return status(self.directory)
 
     def wait(
@@ -132,18 +134,41 @@ def up(
     left half-started then.
     """
     made = source if isinstance(source, Plan) else planned(source, cell=cell)
-    cells.require(made.cell)
+    kind = cells.kind(made.cell)
+    wishes = cells.Wishes(
+        isolation=settings.resolve("isolation", isolation).value,
+        keep=keep,
+        secrets=cells.secrets_of(made) if kind.apart else {},
+    )
     given = str(runs) if runs is not None else None
-    place = Path(settings.resolve("runs", given, {"runs": made.runs}).value)
-    run = rundir.create(place, made.cluster)
+    run = rundir.create(
+        Path(settings.resolve("runs", given, {"runs": made.runs}).value), made.cluster
+    )
     rundir.write_json(run.plan, made.to_json())
+    try:
+        _keep_files(kind, made, run)
+        if kind.submit(made, run, wishes):
+            return Run(run)
+    except TenfoldError:
+        shutil.rmtree(run.path, ignore_errors=True)  # it was never a run
+        raise
     orders = {
         "plan": made.to_json(hide_secrets=False),
-        "keep": keep,
-        "isolation": settings.resolve("isolation", isolation).value,
+        "wishes": asdict(wishes),
         "attached": attached,
     }
     return Run(run, _start_supervisor(run, orders))
+
+
+def _keep_files(kind: cells.Kind, plan: Plan, run: RunDirectory) -> None:
+    """Put the cell's own files into the run directory, for the cell to use and people to read."""
+    if not kind.apart:
+        return
+    places = Places(plan.directory, str(run.path), True, sys.executable)
+    for file in kind.render(plan, places):
+        path = run.path / file.path
+        path.parent.mkdir(mode=0o700, exist_ok=True, parents=True)
+        path.write_text(file.text, encoding="utf-8")
 
 
 def planned(
@@ -169,12 +194,11 @@ def planned(
         loaded = source
     place = settings.resolve("cell", cell, {"cell": loaded.cluster.cell}).value
     made = plan(loaded, cell=place)
-    if place == "local":
-        if faults := faults_here(loaded):
-            raise InputError(faults=faults)
-        require_packages(made)
-        require_ports(made)
-    return made
+    kind = cells.kind(place)
+    if kind.here and (faults := faults_here(loaded)):
+        raise InputError(faults=faults)
+    kind.require(made)
+    return kind.place(made)
 
 
 def _start_supervisor(run: RunDirectory, orders: dict[str, Any]) -> SupervisorProcess:
@@ -219,3 +243,33 @@ def interrupt(run: RunDirectory) -> None:
     if isinstance(pid, int) and run.alive():
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+_settled: dict[Path, float] = {}
+_SETTLE_S = 2.0
+
+
+def settle(run: RunDirectory) -> None:
+    """Have the run directory say what became of a run whose supervisor is elsewhere.
+
+    Asks the cell at most every `_SETTLE_S` seconds, and only while the run directory does not
+    know; a cell that is silent is asked again later.
+    """
+    now = time.monotonic()
+    if not run.elsewhere.exists() or now - _settled.get(run.path, -_SETTLE_S) < _SETTLE_S:
+        return
+    _settled[run.path] = now
+    cell = (rundir.read_json(run.elsewhere) or {}).get("cell", "")
+    with contextlib.suppress(TenfoldError):
+        cells.kind(cell).settle(run)
+
+
+def sweep(run: RunDirectory) -> list[str]:
+    """Remove what a supervisor that was killed left on its cell; in words, what that was.
+
+    Does nothing to a run that is up. Raises TenfoldError where the cell cannot be asked.
+    """
+    cell = (rundir.read_json(run.plan) or {}).get("cell")
+    if run.alive() or not isinstance(cell, str):
+        return []
+    return cells.kind(cell).sweep(run)

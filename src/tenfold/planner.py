@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from tenfold.cell_table import CELLS
 from tenfold.errors import InputError, shown
 from tenfold.file import from_cluster
 from tenfold.frameworks import JobDefaults, framework
 from tenfold.nearest import did_you_mean
 from tenfold.plans import Known, Plan, Ready, Restart, Task, known_values
 from tenfold.secrets import is_secret, maskable
-from tenfold.spec import CELLS
 from tenfold.template import fill, fill_some
 from tenfold.words import split
 
@@ -62,6 +62,9 @@ def plan(
         stop_grace_s=cluster.stop_grace,
         file=file,
         runs=None if cluster.runs is None else fill(cluster.runs, _nothing),
+        image=cluster.image,
+        build=None if cluster.build is None else cluster.build.model_dump(),
+        settings=_settings(cluster, cell),
         masked=maskable(masked | hidden),
     )
 
@@ -83,6 +86,12 @@ def _unpack(
 
     loaded = from_cluster(source, directory or Path.cwd())
     return loaded.cluster, None, loaded.directory, loaded.secrets
+
+
+def _settings(cluster: Cluster, cell: str) -> dict[str, Any]:
+    """What the file says for the cell, as far as it says anything."""
+    said = getattr(cluster.cells, cell, None)
+    return {} if said is None else dict(said.model_dump(mode="json", exclude_defaults=True))
 
 
 def _nothing(name: str) -> None:
@@ -141,6 +150,7 @@ def _task_of_job(
         service=defaults.service or job.run is None,
         needed=defaults.needed,
         preload=job.preload,
+        image=job.image or cluster.image,
     )
 
 
@@ -151,9 +161,13 @@ def _command(cluster: Cluster, name: str, cell: str) -> tuple[str, ...]:
     return split(run) if isinstance(run, str) else run
 
 
+_IN_IMAGES = ("docker", "kubernetes")
+"""Cells whose tasks see their image's files, not those of this machine."""
+
+
 def _python(cell: str) -> str:
-    """The interpreter that has tenfold: this one here, whatever is called python elsewhere."""
-    return sys.executable if cell == "local" else "python"
+    """The interpreter that has tenfold: this one, or the one that an image calls python."""
+    return "python" if cell in _IN_IMAGES else sys.executable
 
 
 def _workdir(workdir: str | None, directory: Path) -> str:
@@ -236,6 +250,7 @@ def _numbered(task: Task, index: int, sizes: Mapping[str, int]) -> Task:
         service=task.service,
         needed=task.needed,
         preload=task.preload,
+        image=task.image,
         address=task.address,
     )
 
@@ -294,4 +309,5 @@ def _service_task(cluster: Cluster, name: str, service: Service, where: Path, ce
         service=True,
         needed=False,
         preload=(),
+        image=cluster.image,
     )

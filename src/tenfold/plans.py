@@ -54,7 +54,8 @@ class Task:
     maps names to numbers, None for any free one. `memory` is in bytes. `publish` names the ports
     whose page people open. A `service` never ends by itself; without a task that is `needed` the
     cluster cannot go on. `preload` is what the launch server imports before it forks the task;
-    None leaves that to the framework.
+    None leaves that to the framework. `image` is the container image, where a cell has those.
+    `address` is None where only the placed task knows it.
     """
 
     job: str
@@ -75,6 +76,7 @@ class Task:
     service: bool = False
     needed: bool = True
     preload: tuple[str, ...] | None = None
+    image: str | None = None
     address: str | None = None
 
     @property
@@ -103,8 +105,9 @@ class Plan:
     """What `up` would do. `tasks` are in display order, each job's by index.
 
     `success` are the jobs whose tasks must all end well. `directory` is where the cluster file is;
-    `runs` where runs are kept, None for the usual place. `masked` are texts that no output shows
-    (values of secrets); they are never written to JSON that hides secrets.
+    `runs` where runs are kept, None for the usual place. `settings` are the file's for the cell;
+    `build` says how the image is built: `context`, `dockerfile`, `args`. `masked` are texts that no
+    output shows (values of secrets); they are never written to JSON that hides secrets.
     """
 
     cluster: str
@@ -116,6 +119,9 @@ class Plan:
     stop_grace_s: float = 10.0
     file: str | None = None
     runs: str | None = None
+    image: str | None = None
+    build: dict[str, Any] | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
     masked: frozenset[str] = field(default=frozenset(), repr=False)
     version: int = VERSION
 
@@ -132,6 +138,17 @@ class Plan:
             if name in (task.name, task.label):
                 return task
         raise InputError(f"there is no task {name} in {self.cluster}")
+
+    def shown(self, text: str) -> str:
+        """`text` as output may show it: without values of secrets."""
+        return hide(text, self.masked) if self.masked else text
+
+    def restored(self, values: Mapping[str, str]) -> Plan:
+        """A plan read back from hidden JSON, its secret variables filled in again by name.
+
+        One that `values` does not hold is left out of its task's environment.
+        """
+        return replace(self, tasks=tuple(_restored(task, values) for task in self.tasks))
 
     def stages(self) -> list[list[str]]:
         """Jobs in their order of start: those of a stage wait only for jobs of stages before it."""
@@ -160,6 +177,9 @@ class Plan:
             "file": self.file,
             "directory": self.directory,
             "runs": self.runs,
+            "image": self.image,
+            "build": self.build and _masked(self.build, masked),
+            "settings": _masked(self.settings, masked),
             "success": list(self.success),
             "stop_grace_s": self.stop_grace_s,
             "tasks": [
@@ -218,8 +238,29 @@ def _task_json(
         "service": task.service,
         "needed": task.needed,
         "preload": None if task.preload is None else list(task.preload),
+        "image": task.image,
         "secrets": list(task.secrets),
     }
+
+
+def _restored(task: Task, values: Mapping[str, str]) -> Task:
+    hidden = [name for name, value in task.env.items() if HIDDEN in value]
+    if not hidden:
+        return task
+    found = {name: values[name] for name in hidden if name in values}
+    kept = {name: value for name, value in task.env.items() if name not in hidden}
+    return replace(task, env=kept | found)
+
+
+def _masked(value: Any, masked: frozenset[str]) -> Any:
+    """A JSON value, its texts without what is never shown."""
+    if not masked:
+        return value
+    if isinstance(value, dict):
+        return {key: _masked(inner, masked) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_masked(inner, masked) for inner in value]
+    return hide(value, masked) if isinstance(value, str) else value
 
 
 def _fields(made: Ready | Restart) -> dict[str, Any]:

@@ -30,6 +30,9 @@ from tenfold.errors import InputError, TenfoldError
 SHARED = ("tensorboard", "checkpoints", "results")
 """Directories of a run that tasks write to and that outlive it."""
 
+OVER = ("succeeded", "failed", "stopped")
+"""States of a run that has ended."""
+
 _LOCK_S = 5.0
 
 
@@ -79,6 +82,11 @@ class RunDirectory:
         """`control.sock`: where the supervisor takes requests."""
         return self.path / "control.sock"
 
+    @property
+    def elsewhere(self) -> Path:
+        """`elsewhere.json`: who runs the supervisor, where that is not a process of this host."""
+        return self.path / "elsewhere.json"
+
     def shared(self, name: str) -> Path:
         """One of `SHARED`."""
         return self.path / name
@@ -95,7 +103,17 @@ class RunDirectory:
         return []
 
     def alive(self) -> bool:
-        """Whether the supervisor lives, as told by its lock (which only this host can see)."""
+        """Whether the run is up: its supervisor lives, or is to begin elsewhere.
+
+        Its lock tells on this host. Of a run whose supervisor is elsewhere, status.json tells; its
+        cell writes it when nobody else does (`tenfold.cells.Kind.settle`).
+        """
+        return self.locked() or (
+            self.elsewhere.exists() and (read_json(self.status) or {}).get("state") not in OVER
+        )
+
+    def locked(self) -> bool:
+        """Whether a process of this host, or of one that shares locks with it, supervises."""
         try:
             with self.lock.open("rb") as stream:
                 fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -126,6 +144,16 @@ class TaskDirectory:
     def progress(self) -> Path:
         """`progress.json`: what the task last said of its progress."""
         return self.path / "progress.json"
+
+    @property
+    def life(self) -> Path:
+        """`life.json`: what its task runner last said, on cells that have one."""
+        return self.path / "life.json"
+
+    @property
+    def ready(self) -> Path:
+        """`ready`: there while the task can be used, on cells with a task runner."""
+        return self.path / "ready"
 
     @property
     def token(self) -> Path:

@@ -174,7 +174,10 @@ cluster = Cluster(
 def _page(schema: Schema) -> Iterator[str]:
     yield _OPENING
     yield from _table("The file", schema)
-    order = ("Job", "Resources", "Restart", "Ready", "Override", "Service")
+    order = (
+        *("Job", "Resources", "Restart", "Ready", "Override", "Service", "Build", "Cells"),
+        *("DockerSettings", "SlurmSettings", "SlurmJob", "KubernetesSettings", "Storage"),
+    )
     titles = {
         "Job": "A job: `jobs.NAME`",
         "Resources": "`resources`",
@@ -182,6 +185,13 @@ def _page(schema: Schema) -> Iterator[str]:
         "Ready": "`ready`, when it is a mapping",
         "Override": "`overrides.INDEX`",
         "Service": "`tensorboard` and `jupyter`, when they are mappings",
+        "Build": "`build`, when it is a mapping",
+        "Cells": "`cells`",
+        "DockerSettings": "`cells.docker`",
+        "SlurmSettings": "`cells.slurm`",
+        "SlurmJob": "`cells.slurm.jobs.NAME`",
+        "KubernetesSettings": "`cells.kubernetes`",
+        "Storage": "`cells.kubernetes.storage`",
     }
     definitions = schema["definitions"]
     assert set(order) == set(definitions)

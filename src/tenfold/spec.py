@@ -14,24 +14,28 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     StrictBool,
     StrictFloat,
     StrictInt,
+    WithJsonSchema,
     model_validator,
 )
 
-from tenfold.errors import shown
+from tenfold.cell_settings import BuildValue, Cells
+from tenfold.cell_table import CELLS
+from tenfold.nearest import did_you_mean
 from tenfold.units import (
     ClusterName,
     Duration,
     EnvName,
     EnvValue,
     JobName,
+    JobNames,
     Memory,
+    Names,
+    Part,
     Port,
     PortName,
     Text,
@@ -44,32 +48,22 @@ MAX_TASKS = 100_000
 MAIN_PORT = "main"
 """The name of the port that a task's peers know; every task has it without asking."""
 
-CELLS = ("local", "docker", "slurm", "kubernetes", "ray")
-
 Command = Text | Annotated[tuple[Text, ...], Field(min_length=1)]
 Condition = Literal["started", "ready", "succeeded"]
 Policy = Literal["never", "on-failure", "always"]
 Scalar = StrictBool | StrictInt | StrictFloat | Text
 
 
-class _Part(BaseModel):
-    """What all parts of a cluster file share: unknown keys are errors, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-def _as_list(value: object) -> object:
-    """One name may stand for the list of it."""
-    return [value] if isinstance(value, str) else value
+def _known_cell(name: str) -> str:
+    if name not in CELLS:
+        near = did_you_mean(name, CELLS)
+        raise wrong(f"one of {', '.join(CELLS)}", near)
+    return name
 
 
-def _each_once(values: tuple[str, ...]) -> tuple[str, ...]:
-    seen: set[str] = set()
-    for value in values:
-        if value in seen:
-            raise wrong(f"every name once ({shown(value)} is there twice)")
-        seen.add(value)
-    return values
+CellName = Annotated[
+    str, AfterValidator(_known_cell), WithJsonSchema({"type": "string", "enum": list(CELLS)})
+]
 
 
 def _conditions(value: object) -> object:
@@ -102,20 +96,7 @@ def _preload(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-Names = Annotated[
-    tuple[Text, ...],
-    AfterValidator(_each_once),
-    BeforeValidator(_as_list, json_schema_input_type=Text | list[Text]),
-]
-JobNames = Annotated[
-    tuple[JobName, ...],
-    Field(min_length=1),
-    AfterValidator(_each_once),
-    BeforeValidator(_as_list, json_schema_input_type=JobName | list[JobName]),
-]
-
-
-class Resources(_Part):
+class Resources(Part):
     """What one task needs."""
 
     cpu: Annotated[float, Field(gt=0, le=10_000, strict=True, allow_inf_nan=False)] | None = None
@@ -128,7 +109,7 @@ class Resources(_Part):
     """Whole GPUs."""
 
 
-class Restart(_Part):
+class Restart(Part):
     """When a task that has ended is started again in its place."""
 
     policy: Policy
@@ -141,7 +122,7 @@ class Restart(_Part):
     """Wait before a restart; it doubles each time."""
 
 
-class Ready(_Part):
+class Ready(Part):
     """How to tell that a task can be used: exactly one of tcp, http, command and log."""
 
     tcp: PortName | None = None
@@ -180,7 +161,7 @@ Preload = Annotated[
 ]
 
 
-class Override(_Part):
+class Override(Part):
     """What is different for some tasks of a job."""
 
     run: Command | None = None
@@ -199,7 +180,7 @@ class Override(_Part):
     """Another working directory."""
 
 
-class Job(_Part):
+class Job(Part):
     """A role in the cluster, and how many tasks play it."""
 
     run: Command | None = None
@@ -210,7 +191,7 @@ class Job(_Part):
     """How many tasks."""
 
     resources: Resources = Resources()
-    """What each task needs. The local cell does not enforce it yet."""
+    """What each task needs. The local cell does not enforce it."""
 
     env: dict[EnvName, EnvValue] = {}
     """Environment variables; values reach the task exactly as they are written."""
@@ -248,6 +229,9 @@ class Job(_Part):
     workdir: Text | None = None
     """Working directory, relative to the file's; the file's own if not said."""
 
+    image: Text | None = None
+    """Another container image than the cluster's."""
+
     network: Literal["cluster", "host"] = "cluster"
     """`cluster`: the run's own network, closed to the outside. `host`: the machine's, for a task
     that needs the internet."""
@@ -260,7 +244,7 @@ class Job(_Part):
     """What is different for single tasks, by index (`0`) or range (`2-5`)."""
 
 
-class Service(_Part):
+class Service(Part):
     """A page that tenfold runs beside the cluster."""
 
     port: Port | None = None
@@ -272,7 +256,7 @@ ServiceValue = Annotated[
 ]
 
 
-class Cluster(_Part):
+class Cluster(Part):
     """One application: the jobs that run together."""
 
     cluster: ClusterName
@@ -281,7 +265,7 @@ class Cluster(_Part):
     framework: Literal["tensorflow", "torch", "jax", "none"] = "none"
     """How tasks learn of each other."""
 
-    cell: Literal["local", "docker", "slurm", "kubernetes", "ray"] | None = None
+    cell: CellName | None = None
     """Where it runs, unless `--on` says otherwise; `local` if nobody does."""
 
     jobs: Annotated[dict[JobName, Job], Field(min_length=1)]
@@ -316,7 +300,14 @@ class Cluster(_Part):
     """A file, or files, that this one builds on, relative to it. Mappings are merged, later files
     win; lists and single values are replaced; null removes."""
 
-    cells: dict[Literal["local", "docker", "slurm", "kubernetes", "ray"], dict[str, Any]] = {}
+    image: Text | None = None
+    """The container image of every task, for cells that run containers. It needs tenfold in it;
+    with `build`, it is the name of what is built."""
+
+    build: BuildValue | None = None
+    """How the image is built: a directory with a Dockerfile, or a mapping."""
+
+    cells: Cells = Cells()
     """Settings of single cells, by the cell's name."""
 
 

@@ -10,8 +10,18 @@ import re
 from collections.abc import Callable
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, StrictInt, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictInt,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
+
+from tenfold.errors import shown
 
 MAX_TEXT = 128 * 1024 - 1
 """Linux hands a process no single argument or variable that is longer (MAX_ARG_STRLEN)."""
@@ -31,6 +41,12 @@ _MOST_BYTES = 1 << 60
 
 _DNS_PATTERN = "[a-z]([a-z0-9-]*[a-z0-9])?"
 _ENV_PATTERN = "[A-Za-z_][A-Za-z0-9_]*"
+
+
+class Part(BaseModel):
+    """What all parts of a cluster file share: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 def wrong(expected: str, hint: str | None = None) -> PydanticCustomError:
@@ -144,3 +160,30 @@ Memory = Annotated[
     ),
 ]
 Port = Annotated[StrictInt, Field(ge=1, le=65535)]
+
+
+def _as_list(value: object) -> object:
+    """One name may stand for the list of it."""
+    return [value] if isinstance(value, str) else value
+
+
+def _each_once(values: tuple[str, ...]) -> tuple[str, ...]:
+    seen: set[str] = set()
+    for value in values:
+        if value in seen:
+            raise wrong(f"every name once ({shown(value)} is there twice)")
+        seen.add(value)
+    return values
+
+
+Names = Annotated[
+    tuple[Text, ...],
+    AfterValidator(_each_once),
+    BeforeValidator(_as_list, json_schema_input_type=Text | list[Text]),
+]
+JobNames = Annotated[
+    tuple[JobName, ...],
+    Field(min_length=1),
+    AfterValidator(_each_once),
+    BeforeValidator(_as_list, json_schema_input_type=JobName | list[JobName]),
+]

@@ -269,14 +269,14 @@ def test_asking_for_a_namespace_where_there_is_none_is_refused(
 ) -> None:
     import asyncio
 
-    from tenfold.cells import Handlers
+    from tenfold.cells import Handlers, Wishes
     from tenfold.cells.local import LocalCell
     from tenfold.rundir import create
 
     monkeypatch.setattr(namespace, "refusal", lambda: "not here")
     made = plan_of(shell("chief", "true"))
     nobody = Handlers(lambda *_: None, lambda *_: None, lambda *_: None)
-    cell = LocalCell(made, create(runs, "c"), nobody, "namespace")
+    cell = LocalCell(made, create(runs, "c"), nobody, Wishes("namespace"))
     with pytest.raises(UnavailableError, match="not here"):
         asyncio.run(cell.open(lambda _: None))
 

@@ -1,18 +1,28 @@
-"""Places to run: one module a cell, and their table.
+"""Places to run: one module a cell. Their table is `tenfold.cell_table.CELLS`.
+
+    local.py       processes of this machine; ports.py and relay.py belong to it
+    docker.py      containers of this machine's engine; engine.py talks to it
+    slurm.py       steps of a batch job; steps.py starts and watches them
+    kubernetes.py  Jobs of a cluster
 
 A cell places tasks and nothing else: it starts them, signals them, tells when they end and
 whether they can be used. What to start when, and what an end means, is the supervisor's.
+
+A module's `KIND` says what is known of its kind of cell apart from any run (`Kind`); its
+`make` gives the `Cell` of one run.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
 
-from tenfold.errors import UnavailableError
-from tenfold.plans import Plan, Ready, Task
+from tenfold.cell_table import CELLS
+from tenfold.errors import InputError, UnavailableError
+from tenfold.plans import Plan, Task
+from tenfold.render import File, Places
 from tenfold.rundir import RunDirectory
 
 
@@ -21,7 +31,8 @@ class Protection:
     """Who else can reach the run's ports, and who ends its processes if the supervisor cannot.
 
     Attributes:
-        kind: `namespace`, or `none` where the machine's network is shared.
+        kind: `namespace`, `network` (of the engine), `policy`, or `none` where the tasks' network
+            is shared with others.
         words: the same for people, in a sentence.
     """
 
@@ -29,15 +40,23 @@ class Protection:
     words: str
 
 
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where a task was started: its pid on the host, where that is known, and the host's name."""
+
+    pid: int | None
+    host: str
+
+
 ExitHandler = Callable[[str, int | None, int | None], None]
 """Task name, exit code or None, signal or None; called once for each start."""
 
-DataHandler = Callable[[str, str, bytes], None]
-"""Task name, `stdout` or `stderr`, and bytes that the task just wrote there."""
-
-
 NoteHandler = Callable[[str, str | None], None]
 """Something that people should know but that stops nothing: a message, and a hint or None."""
+
+
+StopHandler = Callable[[Literal["failed", "stopped"], str], None]
+"""The place itself is ending the run from outside: how that leaves it, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,38 +64,50 @@ class Handlers:
     """Whom a cell tells what happens."""
 
     on_exit: ExitHandler
-    on_data: DataHandler
     on_note: NoteHandler
+    on_stop: StopHandler
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What was asked for of a run, beyond its plan.
+
+    Attributes:
+        isolation: one of `ISOLATION`.
+        keep: leave the cluster up when its chief has ended well.
+        secrets: values of secret variables by name (see `secrets_of`).
+    """
+
+    isolation: str = "auto"
+    keep: bool = False
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class Cell(Protocol):
-    """The promise of a cell, for one run.
+    """The promise of a cell, for one run. docs/cells/contract.md says it at length.
 
     After `open` returns, every task can be started; after `close` returns, no process of the run
-    is left. A task is started again only after its exit was told.
+    is left. A task is started again only after its exit was told. What a task writes is in the
+    run directory before its exit is told.
     """
 
     async def open(self, on_lost: Callable[[str], None]) -> Protection:
         """Prepare to start tasks; `on_lost` is told if the cell itself breaks later."""
 
-    async def start(self, task: Task) -> int:
-        """Start `task`; gives its pid on the host. Raises TenfoldError if it cannot."""
+    async def start(self, task: Task) -> Placed:
+        """Start `task`; when this returns, its command runs. Raises TenfoldError if it cannot."""
 
     def signal(self, task: Task, number: int) -> None:
         """Signal the task and what it started."""
 
-    def ready(self, task: Task) -> Ready | None:
-        """`task.ready` with every `${…}` filled in. Raises TenfoldError if it cannot be."""
+    async def is_ready(self, task: Task) -> bool:
+        """One try of the task's readiness; False: not yet.
 
-    async def is_ready(self, task: Task, ready: Ready) -> bool:
-        """One try of `ready`, as `ready` gave it; False: not yet.
-
-        It ends soon, a command after the readiness's own timeout at the latest. `log` is not a
-        cell's to tell.
+        It ends soon, a command after the readiness's own timeout at the latest.
         """
 
-    def address(self, task: Task) -> str:
-        """`host:port` where the task's peers find it."""
+    def address(self, task: Task) -> str | None:
+        """`host:port` where the task's peers find it; None while nobody knows."""
 
     def urls(self, task: Task) -> dict[str, str]:
         """Where people find the ports the task publishes, from this machine, without a token."""
@@ -85,26 +116,101 @@ class Cell(Protocol):
         """End everything and give back what `open` took."""
 
 
-_CELLS = {"local": "tenfold.cells.local:LocalCell"}
+class Kind:
+    """What a kind of cell knows apart from any run. A cell of one's own overrides what it needs.
 
-NAMES = tuple(_CELLS)
+    Attributes:
+        words: where it runs, for a sentence: `on this machine`.
+        here: tasks see this machine's files and programs, so that `up` may check them beforehand.
+        apart: the supervisor's own process does not start tasks: the cell has files of its own,
+            and secrets are handed over apart from the plan.
+    """
+
+    words = ""
+    here = False
+    apart = True
+
+    def place(self, plan: Plan) -> Plan:
+        """`plan` with what this kind of cell knows of addresses, ports and paths before the start.
+
+        Pure. Raises InputError for a plan that this kind of cell cannot run.
+        """
+        return plan
+
+    def require(self, plan: Plan) -> None:
+        """Raise UnavailableError, with the way out, where `plan` cannot run now."""
+
+    def render(self, plan: Plan, places: Places) -> list[File]:
+        """The cell's own files for `plan`. Raises UnavailableError where it has none."""
+        del places
+        raise UnavailableError(
+            f"cell {plan.cell} has no files of its own",
+            hint="tenfold plan shows what `up` would do",
+        )
+
+    def make(self, plan: Plan, run: RunDirectory, hear: Handlers, wishes: Wishes) -> Cell:
+        """The cell of one run."""
+        raise NotImplementedError
+
+    def submit(self, plan: Plan, run: RunDirectory, wishes: Wishes) -> bool:
+        """Have the run's supervisor started elsewhere; False: it is to be a process of ours."""
+        del plan, run, wishes
+        return False
+
+    def settle(self, run: RunDirectory) -> None:
+        """Write into the run directory what became of a run whose supervisor is elsewhere."""
+
+    def ask(self, run: RunDirectory, request: dict[str, Any]) -> dict[str, Any] | None:
+        """Ask a supervisor that is elsewhere (see `tenfold.supervise.control`); None: no answer."""
+        del run, request
+        return None
+
+    def sweep(self, run: RunDirectory) -> list[str]:
+        """Remove what a supervisor that was killed left of `run`; in words, what that was."""
+        del run
+        return []
+
+    def beside(self, run: RunDirectory, task: str, words: Sequence[str]) -> list[str] | None:
+        """The command that runs `words` beside a task; None: it is a process of this machine."""
+        del run, task, words
+        return None
+
 
 ISOLATION = ("auto", "namespace", "none")
 """Whether a run gets a namespace of its own: where the machine allows it, surely, or never."""
 
 
-def require(name: str) -> None:
-    """Raise UnavailableError, naming those there are, if there is no cell of this name."""
-    if name not in _CELLS:
+def kind(name: str) -> Kind:
+    """The kind of cell called `name`. Raises UnavailableError if there is none."""
+    module = CELLS.get(name)
+    if module is None:
         raise UnavailableError(
-            f"cell {name} is not available in this version of tenfold",
-            hint="available: " + ", ".join(NAMES),
+            f"there is no cell {name} in this version of tenfold",
+            hint="available: " + ", ".join(CELLS),
         )
-
-
-def cell(plan: Plan, run: RunDirectory, hear: Handlers, isolation: str) -> Cell:
-    """The cell that `plan` names, for one run; raises UnavailableError if it is not here."""
-    require(plan.cell)
-    module, _, name = _CELLS[plan.cell].partition(":")
-    made: Cell = getattr(importlib.import_module(module), name)(plan, run, hear, isolation)
+    made: Kind = importlib.import_module(module).KIND
     return made
+
+
+def secrets_of(plan: Plan) -> dict[str, str]:
+    """Values of the plan's secret variables, by name, for cells that hand them over apart.
+
+    Raises InputError if one name has two values in a cluster, or if a secret stands elsewhere
+    than in a variable: other users of a machine can read commands.
+    """
+    found: dict[str, str] = {}
+    for task in plan.tasks:
+        for name, value in task.env.items():
+            secret = name in task.secrets or plan.shown(value) != value
+            if secret and found.setdefault(name, value) != value:
+                raise InputError(
+                    f"{name} is secret and has two values in {plan.cluster}",
+                    hint=f"on {plan.cell}, give each value a variable of its own name",
+                )
+        texts = (*task.command, task.workdir, task.ready.target if task.ready else "")
+        if any(plan.shown(text) != text for text in texts):
+            raise InputError(
+                f"{task.name}: a secret stands in its command, workdir or ready",
+                hint=f"on {plan.cell}, let the command read it from its environment",
+            )
+    return found

@@ -16,28 +16,37 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tenfold.cells import Handlers, Protection
+from tenfold.cells import Handlers, Kind, Placed, Protection, Wishes
 from tenfold.cells.ports import MAIN, Ports, choose
 from tenfold.cells.relay import Relay, connect
 from tenfold.errors import TenfoldError, UnavailableError
 from tenfold.frameworks import framework
 from tenfold.launch import namespace
+from tenfold.launch.awaited import AwaitedLine
 from tenfold.launch.capture import Capture
 from tenfold.launch.client import LaunchClient, PreloadError, SpawnError, Started
 from tenfold.launch.environment import task_environment
 from tenfold.launch.preloads import Preload, Preloads
+from tenfold.launch.readiness import answers
 from tenfold.plans import Bound, Plan, Ready, Task
 from tenfold.rendezvous import announce
+from tenfold.requirements import require_packages, require_ports
 from tenfold.rundir import RunDirectory
 from tenfold.words import split
-
-_PROBE_S = 2.0
 
 
 @dataclass(slots=True)
 class _Live:
     started: Started
     capture: Capture
+    bound: Bound
+    awaited: AwaitedLine | None = None
+    seen: bool = False
+
+    def look(self, stream: str, data: bytes) -> None:
+        """Whether the awaited line came with `data`."""
+        if self.awaited is not None and not self.seen:
+            self.seen = self.awaited.is_in(stream, data)
 
 
 class LocalCell:
@@ -48,12 +57,12 @@ class LocalCell:
         plan: Plan,
         run: RunDirectory,
         hear: Handlers,
-        isolation: str,
+        wishes: Wishes,
     ) -> None:
         self._plan = plan
         self._run = run
         self._hear = hear
-        self._isolation = isolation
+        self._isolation = wishes.isolation
         self._framework = framework(plan.framework)
         self._preloads = Preloads(plan)
         self._unloaded: set[Preload] = set()
@@ -106,15 +115,16 @@ class LocalCell:
         outside = self._ports.outside.get(task.name, {})
         return {name: f"http://127.0.0.1:{port}/" for name, port in outside.items()}
 
-    async def start(self, task: Task) -> int:
+    async def start(self, task: Task) -> Placed:
         """Start the task's command, its output captured."""
         bound = self._bound(task)
         if not self._framework_holds(task, bound.env):
             self._ports.release(task)
         preload = await self._preloaded(task, bound)
         directory = self._run.task(task.label)
+        awaited = _awaited_line(bound)
         try:
-            capture = Capture(directory, lambda *piece: self._hear.on_data(task.name, *piece))
+            capture = Capture(directory, lambda *piece: live.look(*piece))
         except OSError as error:
             raise SpawnError(f"its output cannot be captured: {error.strerror}") from error
         try:
@@ -130,9 +140,9 @@ class LocalCell:
         except BaseException:
             capture.close()
             raise
+        live = self._live[task.name] = _Live(started, capture, bound, awaited)
         capture.start()
-        self._live[task.name] = _Live(started, capture)
-        return started.pid
+        return Placed(started.pid, socket.gethostname())
 
     async def _preloaded(self, task: Task, bound: Bound) -> Preload | None:
         """What to fork the task from, once it is ready; None to start it as any program."""
@@ -163,10 +173,6 @@ class LocalCell:
             os.environ,
         )
 
-    def ready(self, task: Task) -> Ready | None:
-        """`task.ready` with its `${…}` filled in."""
-        return self._bound(task).ready
-
     def _framework_holds(self, task: Task, environment: dict[str, str]) -> bool:
         """Whether the task joins a port that is still held; its environment then says so."""
         joins = self._framework.holds_ports()
@@ -191,23 +197,28 @@ class LocalCell:
         if live := self._live.get(task.name):
             self._client.signal(live.started, number)
 
-    async def is_ready(self, task: Task, ready: Ready) -> bool:
-        """Try the task's port, page or command once."""
+    async def is_ready(self, task: Task) -> bool:
+        """Try the task's port, page or command once, or look whether its line came."""
+        live = self._live.get(task.name)
+        ready = live.bound.ready if live else None
+        if live is None or ready is None:
+            return False
+        if ready.kind == "log":
+            return live.seen
         try:
             if ready.kind == "command":
-                return await self._run_probe(task, ready)
+                return await self._run_probe(task, live.bound, ready)
             port = self._ports.of[task.name][ready.port or MAIN]
             made = await connect(self._socket(task), port)
             with made:
-                return ready.kind == "tcp" or await _get(made, ready.target)
+                return ready.kind == "tcp" or await answers(made, ready.target)
         except (OSError, TimeoutError, TenfoldError):
             return False
 
     def _socket(self, task: Task) -> socket.socket:
         return self._client.socket() if task.network == "cluster" else socket.socket()
 
-    async def _run_probe(self, task: Task, ready: Ready) -> bool:
-        bound = self._bound(task)
+    async def _run_probe(self, task: Task, bound: Bound, ready: Ready) -> bool:
         ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         started = await self._client.spawn(
             split(ready.target),
@@ -237,14 +248,9 @@ class LocalCell:
             os.close(self._devnull)
 
 
-async def _get(made: socket.socket, path: str) -> bool:
-    """Whether a GET of `path` is answered with a status below 400."""
-    loop = asyncio.get_running_loop()
-    request = f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode()
-    await asyncio.wait_for(loop.sock_sendall(made, request), _PROBE_S)
-    answer = await asyncio.wait_for(loop.sock_recv(made, 64), _PROBE_S)
-    status = answer.split(b" ", 2)[1:2]
-    return bool(status) and status[0].isdigit() and int(status[0]) < 400
+def _awaited_line(bound: Bound) -> AwaitedLine | None:
+    ready = bound.ready
+    return AwaitedLine(ready.target) if ready is not None and ready.kind == "log" else None
 
 
 def _allow_many_files() -> None:
@@ -264,3 +270,23 @@ def _protection(refusal: str | None) -> Protection:
         f"no namespace ({refusal}): whoever reaches this machine can reach the tasks' ports, "
         "and other users' programs on it can",
     )
+
+
+class LocalKind(Kind):
+    """Processes of this machine."""
+
+    words = "on this machine"
+    here = True
+    apart = False
+
+    def require(self, plan: Plan) -> None:
+        """Packages are installed, and ports that were asked for are free."""
+        require_packages(plan)
+        require_ports(plan)
+
+    def make(self, plan: Plan, run: RunDirectory, hear: Handlers, wishes: Wishes) -> LocalCell:
+        """The cell of one run."""
+        return LocalCell(plan, run, hear, wishes)
+
+
+KIND = LocalKind()

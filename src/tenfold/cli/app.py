@@ -17,6 +17,7 @@ _COMMANDS = {
     "init": "A starter tenfold.yaml and train.py.",
     "check": "All faults and warnings of a file.",
     "plan": "What `up` would do.",
+    "render": "The cell's own files: compose.yaml, job.sbatch, manifests.",
     "up": "Bring a cluster up and follow it.",
     "ps": "The tasks of a run, and how they are.",
     "logs": "What the tasks wrote.",
@@ -24,8 +25,10 @@ _COMMANDS = {
     "restart": "Start tasks anew.",
     "exec": "A command beside a task, as the task sees the world.",
     "down": "Stop a run, the whole tree.",
+    "doctor": "What works here, and what to do about the rest.",
     "schema": "The JSON Schema of the file.",
     "config": "Settings, and where they come from.",
+    "task": "One task, where a cell has put it; for files that tenfold made.",
     "completion": "Completion for bash, zsh or fish.",
 }
 
@@ -54,7 +57,7 @@ class _Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         del ctx
         with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+            formatter.write_dl([item for item in _COMMANDS.items() if item[0] != "task"])
 
     def invoke(self, ctx: click.Context) -> object:
         try:

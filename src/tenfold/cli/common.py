@@ -31,7 +31,9 @@ set_option = click.option(
     metavar="KEY=VALUE",
     help="Change one value of the file: --set jobs.worker.tasks=16. Can be repeated.",
 )
-on_option = click.option("--on", "cell", metavar="CELL", help="Where to run: local.")
+on_option = click.option(
+    "--on", "cell", metavar="CELL", help="Where to run: local, docker, slurm or kubernetes."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 runs_option = click.option(
     "--runs", metavar="DIR", help="Where runs are kept (default ./.tenfold/runs)."
@@ -106,6 +108,14 @@ def find_run(cluster: str | None, flag: str | None = None, *, up: bool = False) 
         if alive:
             return max(alive, key=lambda run: run.run)
     return find(runs, cluster)
+
+
+def settle_run(run: RunDirectory) -> None:
+    """Bring the run directory up to date, where a run's supervisor is elsewhere."""
+    if run.elsewhere.exists():
+        from tenfold.api import settle
+
+        settle(run)
 
 
 def job_of(task: str) -> str:

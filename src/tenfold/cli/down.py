@@ -47,12 +47,14 @@ def command(
 
 
 def _stop(run: RunDirectory, kill: bool) -> dict[str, Any]:
-    from tenfold.api import Run, interrupt
+    from tenfold.api import Run, interrupt, sweep
     from tenfold.rundir import read_json
 
     say = err().print
     if not run.alive():
         say(f"{run.cluster} {run.run} is not running")
+        if swept := sweep(run):
+            say(f"removed what was left of it: {', '.join(swept)}")
         return Run(run).status()
     grace_s = _grace_s(read_json(run.plan) or {})
     say(f"stopping {run.cluster} {run.run}" + ("" if kill else f" (up to {grace_s:g} s)"))
@@ -62,6 +64,7 @@ def _stop(run: RunDirectory, kill: bool) -> dict[str, Any]:
         say("its supervisor does not answer: killing it")
         interrupt(run)
         status = Run(run).wait(_SLACK_S)
+        sweep(run)
     say(f"{run.cluster} is {status['state']}")
     return status
 

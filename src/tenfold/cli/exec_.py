@@ -44,9 +44,19 @@ def command(task: str, words: tuple[str, ...], cluster: str | None, runs: str | 
         )
     if len(names) > 1:
         raise InputError(f"{task} has {len(names)} tasks", hint=f"name one: {names[0]}")
+    if remote := _elsewhere(run, names[0], words):
+        os.execvp(remote[0], remote)
     label = names[0].replace("/", "-")
     pid = require_pid(names[0], (read_json(run.task(label).status) or {}).get("pid"))
     return run_beside(pid, words, dict(os.environ), _workdir(run, names[0]))
+
+
+def _elsewhere(run: RunDirectory, name: str, words: tuple[str, ...]) -> list[str] | None:
+    """The command that runs `words` where the task is, if that is not a process of this machine."""
+    from tenfold.cells import kind
+
+    cell = (read_json(run.plan) or {}).get("cell")
+    return kind(cell).beside(run, name, words) if isinstance(cell, str) else None
 
 
 def _workdir(run: RunDirectory, name: str) -> Path:

@@ -16,6 +16,7 @@ from tenfold.cli.common import (
     out,
     runs_option,
     seconds,
+    settle_run,
     tasks_argument,
 )
 from tenfold.errors import InputError, shown
@@ -61,7 +62,8 @@ def command(
     style = Style(as_json, not no_log_prefix, timestamps, width)
     screen = Screen(out(), err(), goes_on=False)
     fold = follow and screen.out.is_terminal and not no_dedup and not as_json
-    follower = Follower(run, screen, Options(labels, style, fold, talk=False))
+    options = Options(labels, style, fold, talk=False)
+    follower = Follower(run, screen, options, lambda: settle_run(run))
     if moment is not None:
         for reader in follower.readers:
             reader.seek_time(moment)

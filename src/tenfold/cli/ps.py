@@ -14,6 +14,7 @@ from tenfold.cli.common import (
     print_json,
     runs_directory,
     runs_option,
+    settle_run,
 )
 
 
@@ -32,7 +33,9 @@ def command(cluster: str | None, every_run: bool, runs: str | None, as_json: boo
     if every_run:
         _list(runs_directory(runs), cluster, as_json)
         return
-    shown = status(find_run(cluster, runs))
+    run = find_run(cluster, runs)
+    settle_run(run)
+    shown = status(run)
     if as_json:
         print_json(shown)
         return

@@ -111,17 +111,19 @@ def _refuse_nonsense(detach: bool, timeout: str | None, exit_code_from: str | No
 
 
 def _show_plan(made: Plan) -> None:
+    from tenfold.cells import kind
     from tenfold.views.follow import count
 
     jobs = ", ".join(
         f"{len(tasks)} {job}" if len(tasks) > 1 else job for job, tasks in made.jobs().items()
     )
-    place = "on this machine" if made.cell == "local" else f"on {made.cell}"
+    place = kind(made.cell).words
     name = err().paint(made.cluster, "bold")
     err().print(f"{name}: {count(len(made.tasks), 'task')} {place}: {jobs}")
 
 
 def _follower(run: Run, labels: list[str], wishes: _Wishes) -> Follower:
+    from tenfold.api import settle
     from tenfold.views.follow import Follower, Options
     from tenfold.views.lines import Style
     from tenfold.views.screen import Screen
@@ -129,7 +131,8 @@ def _follower(run: Run, labels: list[str], wishes: _Wishes) -> Follower:
     style = Style(prefix=wishes.prefix, width=max(map(len, labels), default=0))
     screen = Screen(out(), err())
     fold = wishes.fold and screen.out.is_terminal
-    return Follower(run.directory, screen, Options(labels, style, fold))
+    options = Options(labels, style, fold)
+    return Follower(run.directory, screen, options, lambda: settle(run.directory))
 
 
 def _detached(run: Run, wishes: _Wishes) -> int:

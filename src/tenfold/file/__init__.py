@@ -296,7 +296,7 @@ class _Plain:
             inner = (*path, key)
             if entry.key:
                 self.keys[inner] = entry.key
-            if is_nothing(entry.node) and path[:1] != ("cells",):
+            if is_nothing(entry.node):
                 self._nothing(entry, inner)
             result[key] = self._value(entry.node, inner)
         return result

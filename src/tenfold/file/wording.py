@@ -149,8 +149,8 @@ def _expected(path: Path, item: ErrorDetails, context: Mapping[str, Any]) -> str
 
 
 def _by_key(path: Path) -> str | None:
-    if path and path[0] == "cells":
-        return "a mapping of settings" if len(path) < 3 else None
+    if path and path[0] == "cells" and len(path) < 3:
+        return "a mapping of settings"
     for parent, expected in _EXPECTED_BELOW.items():
         if _below(path, parent):
             return expected

@@ -28,8 +28,12 @@ def task_environment(
     ports: Mapping[str, int],
     run: RunDirectory,
     inherited: Mapping[str, str],
+    listen: str = "127.0.0.1",
 ) -> Bound:
-    """`task` as it is really started: every `${…}` filled in, `env` its whole environment."""
+    """`task` as it is really started: every `${…}` filled in, `env` its whole environment.
+
+    `listen` is where a page has to listen to be reached from outside its place.
+    """
     bound = bind(task, addresses=addresses, run_directory=str(run.path), ports=ports)
     frame = framework(plan.framework)
     base = {name: value for name, value in inherited.items() if not name.startswith(_OURS)}
@@ -37,10 +41,10 @@ def task_environment(
     environment = _DEFAULTS | frame.process_environment(task.job, len(plan.tasks), cores) | base
     environment |= {
         "PATH": search_path(base),
-        "WANDB_RUN_GROUP": base.get("WANDB_RUN_GROUP", run.run),
+        "WANDB_RUN_GROUP": base.get("WANDB_RUN_GROUP", inherited.get("TENFOLD_RUN", run.run)),
     }
     environment |= frame.environment(task.job, task.index, addresses)
-    environment |= _own(plan, task, addresses, ports, run)
+    environment |= _own(plan, task, addresses, ports, run) | {f"{_OURS}BIND": listen}
     environment |= bound.env
     return replace(bound, env=environment)
 

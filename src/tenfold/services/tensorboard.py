@@ -27,6 +27,7 @@ def main() -> None:
         sys.exit("TensorBoard is not installed: pip install 'tenfold[tensorboard]'")
     token = own_token()
     port = os.environ["TENFOLD_PORT_HTTP"]
+    bind = os.environ.get("TENFOLD_BIND", "127.0.0.1")
 
     class GuardedServer(program.WerkzeugServer):  # type: ignore[misc]
         """TensorBoard's own server, its application behind the guard."""
@@ -38,10 +39,10 @@ def main() -> None:
     main_lib.global_init()
     board = program.TensorBoard(default.get_plugins(), server_class=GuardedServer)
     board.configure([
-        "tensorboard", "--logdir", str(directory), "--host", "127.0.0.1", "--port", port,
+        "tensorboard", "--logdir", str(directory), "--host", bind, "--port", port,
         "--load_fast", "false",  # the fast loader is a server of its own, without a token
     ])  # fmt: skip
-    print(f"serving {directory} on 127.0.0.1:{port}", flush=True)
+    print(f"serving {directory} on {bind}:{port}", flush=True)
     sys.exit(board.main())
 
 

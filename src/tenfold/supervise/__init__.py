@@ -7,7 +7,6 @@
     success.py     policy: whether the cluster has ended, and how
     failure.py     policy: which death came first, and which only followed
     stop.py        policy: whom to signal next, and how hard
-    awaited.py     the line of output that makes a task ready
     loop.py        the clock, the cell and the run directory around all that
     control.py     requests from other commands (`restart`, `down`)
     __main__.py    the supervisor process

@@ -1,8 +1,9 @@
-"""The supervisor process: `python -m tenfold.supervise RUN_DIRECTORY`.
+"""The supervisor process: `python -m tenfold.supervise [--batch] RUN_DIRECTORY`.
 
-It gets its orders, one JSON line, on standard input: the plan with its secrets, which are not
-written to disk. When the one who gave them asked for it (`attached`), the end of standard input
-is the end of the run: whoever watched it is gone.
+In a batch job (`--batch`) it finds the plan in the run directory. Otherwise it gets its orders,
+one JSON line, on standard input: the plan with its secrets, which are not written to disk. When
+the one who gave them asked for it (`attached`), the end of standard input is the end of the run:
+whoever watched it is gone.
 """
 
 from __future__ import annotations
@@ -16,27 +17,24 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tenfold.cells import cell
+from tenfold.cells import Wishes, kind
 from tenfold.plans import Plan
-from tenfold.rundir import RunDirectory, hold_lock
+from tenfold.rundir import RunDirectory, hold_lock, read_json
 from tenfold.supervise import control
 from tenfold.supervise.loop import Supervisor
 
 
-async def supervise(run: RunDirectory, orders: dict[str, Any]) -> str:
-    """Run the plan in `orders` to its end."""
-    plan = Plan.from_json(orders["plan"])
+async def supervise(run: RunDirectory, plan: Plan, wishes: Wishes, attached: bool) -> str:
+    """Run the plan to its end."""
+    place = kind(plan.cell)
     supervisor = Supervisor(
-        plan,
-        run,
-        lambda hear: cell(plan, run, hear, orders["isolation"]),
-        keep=orders["keep"],
+        plan, run, lambda hear: place.make(plan, run, hear, wishes), keep=wishes.keep
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, supervisor.stop, f"stopped by {number.name}")
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
-    if orders["attached"]:
+    if attached:
         _watch_standard_input(loop, supervisor)
     server = await control.serve(run, supervisor)
     try:
@@ -56,13 +54,27 @@ def _watch_standard_input(loop: asyncio.AbstractEventLoop, supervisor: Superviso
     loop.add_reader(0, look)
 
 
-def main() -> None:
-    """Read the orders, hold the run's lock, supervise."""
-    os.setsid()  # signals of the terminal it was typed in are for `tenfold up`
-    run = RunDirectory(Path(sys.argv[1]))
+def _ordered(run: RunDirectory) -> str:
+    """As `tenfold up` ordered, in a session of our own: its terminal's signals are for it."""
+    os.setsid()
     with hold_lock(run):
-        orders = json.loads(sys.stdin.readline())
-        state = asyncio.run(supervise(run, orders))
+        orders: dict[str, Any] = json.loads(sys.stdin.readline())
+        plan, wishes = Plan.from_json(orders["plan"]), Wishes(**orders["wishes"])
+        return asyncio.run(supervise(run, plan, wishes, orders["attached"]))
+
+
+def _batch(run: RunDirectory) -> str:
+    """In a batch job: the plan is the run directory's, secrets are in the environment."""
+    with hold_lock(run):
+        plan = Plan.from_json(read_json(run.plan) or {}).restored(os.environ)
+        wishes = Wishes(keep=os.environ.get("TENFOLD_KEEP") == "yes")
+        return asyncio.run(supervise(run, plan, wishes, attached=False))
+
+
+def main() -> None:
+    """Hold the run's lock, and supervise."""
+    run = RunDirectory(Path(sys.argv[-1]))
+    state = _batch(run) if sys.argv[1] == "--batch" else _ordered(run)
     sys.exit(0 if state == "succeeded" else 1)
 
 

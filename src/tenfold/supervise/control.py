@@ -1,5 +1,8 @@
 """Requests to a running supervisor, over a unix socket in the run directory.
 
+`python -m tenfold.supervise.control RUN_DIRECTORY REQUEST` asks from the shell, on the supervisor's
+own host.
+
 One JSON line asks, one answers: `{"op": "restart", "tasks": [...]}`, `{"op": "stop"}`,
 `{"op": "kill"}` → `{"ok": true, …}`. The directory is its owner's alone, and so the socket.
 """
@@ -17,8 +20,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+from tenfold.cells import kind
 from tenfold.errors import TenfoldError
-from tenfold.rundir import RunDirectory
+from tenfold.rundir import RunDirectory, read_json
 
 _LONGEST_PATH_BYTES = 100
 _TIMEOUT_S = 10.0
@@ -68,16 +72,31 @@ def _answer(supervisor: Controlled, request: dict[str, Any]) -> dict[str, Any]:
 def ask(run: RunDirectory, op: str, **more: object) -> dict[str, Any]:
     """Ask the supervisor of `run`, and give its answer. Raises TenfoldError if it has none.
 
-    One that has only just begun is waited for.
+    One that has only just begun is waited for. One that is elsewhere is asked through its cell.
     """
+    request = {"op": op, **more}
+    if not run.locked() and run.elsewhere.exists():
+        return _ask_elsewhere(run, request)
     try:
-        return _ask(run, {"op": op, **more})
+        return _ask(run, request)
     except (OSError, ValueError) as error:
-        raise TenfoldError(
-            f"run {run.run} of {run.cluster} is not running",
-            hint="tenfold ps shows how it ended; tenfold up starts it again",
-            cause=error,
-        ) from error
+        raise _not_running(run, error) from error
+
+
+def _not_running(run: RunDirectory, cause: Exception | None = None) -> TenfoldError:
+    return TenfoldError(
+        f"run {run.run} of {run.cluster} is not running",
+        hint="tenfold ps shows how it ended; tenfold up starts it again",
+        cause=cause,
+    )
+
+
+def _ask_elsewhere(run: RunDirectory, request: dict[str, Any]) -> dict[str, Any]:
+    cell = (read_json(run.elsewhere) or {}).get("cell", "")
+    answer = kind(cell).ask(run, request) if run.alive() else None
+    if answer is None:
+        raise _not_running(run)
+    return answer
 
 
 def _ask(run: RunDirectory, request: dict[str, object]) -> dict[str, Any]:
@@ -114,3 +133,7 @@ def _short(path: Path) -> Iterator[str]:
         yield f"/proc/self/fd/{directory}/{path.name}"
     finally:
         os.close(directory)
+
+
+if __name__ == "__main__":
+    print(json.dumps(_ask(RunDirectory(Path(sys.argv[1])), json.loads(sys.argv[2]))))

@@ -13,15 +13,14 @@ import socket
 import time
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from tenfold.cells import Cell, Handlers, Protection
 from tenfold.errors import TenfoldError
 from tenfold.logs import last_lines
-from tenfold.plans import Plan, Ready
+from tenfold.plans import Plan
 from tenfold.rundir import EventLog, RunDirectory, write_json
 from tenfold.supervise import failure
-from tenfold.supervise.awaited import AwaitedLine
 from tenfold.supervise.reconcile import Actions, step
 from tenfold.supervise.state import OVER, ClusterState, Death, TaskState, signal_name
 from tenfold.supervise.stop import Signal
@@ -49,12 +48,12 @@ class Supervisor:
         self._run = run
         self._clock = clock
         self._state = ClusterState.of(plan, keep)
-        self._cell = make_cell(Handlers(self._on_exit, self._on_data, self._on_note))
+        self._cell = make_cell(Handlers(self._on_exit, self._on_note, self._on_stop))
         self._events = EventLog(run.events)
         self._wake = asyncio.Event()
         self._starts: dict[str, asyncio.Task[None]] = {}
         self._probes: dict[str, asyncio.Task[None]] = {}
-        self._awaited_lines: dict[str, AwaitedLine] = {}
+        self._hosts: dict[str, str] = {}
         self._written: dict[str, dict[str, Any]] = {}
         self._broken: BaseException | None = None
         self._beat = 0.0
@@ -152,58 +151,48 @@ class Supervisor:
         again = state.started is not None
         name = state.task.name
         try:
-            pid = await self._cell.start(state.task)
+            placed = await self._cell.start(state.task)
         except TenfoldError as error:
             self._state.observe_refused(name, error.message, self._clock())
             self._events.write("task-refused", name, reason=error.message)
             return
         state.restarts += again
-        self._state.observe_started(name, pid, self._clock())
-        self._events.write("task-started", name, pid=pid, restarts=state.restarts)
+        self._hosts[name] = placed.host
+        self._state.observe_started(name, placed.pid, self._clock())
+        self._events.write(
+            "task-started", name, pid=placed.pid, host=placed.host, restarts=state.restarts
+        )
         self._await_ready(state)
 
     def _await_ready(self, state: TaskState) -> None:
         name = state.task.name
         if state.task.ready is None:
             self._ready(name)
-            return
-        ready = self._cell.ready(state.task)
-        assert ready is not None
-        if ready.kind == "log":
-            self._awaited_lines[name] = AwaitedLine(ready.target)
-        self._probes[name] = asyncio.create_task(self._probe(state, ready))
+        else:
+            self._probes[name] = asyncio.create_task(self._probe(state, state.task.ready.timeout_s))
 
-    async def _probe(self, state: TaskState, ready: Ready) -> None:
-        pid = state.pid
+    async def _probe(self, state: TaskState, timeout_s: float) -> None:
+        started = state.started
         try:
-            async with asyncio.timeout(ready.timeout_s):
-                while ready.kind == "log" or not await self._cell.is_ready(state.task, ready):
+            async with asyncio.timeout(timeout_s):
+                while not await self._cell.is_ready(state.task):
                     await asyncio.sleep(_PROBE_S)
         except TimeoutError:
             self._state.observe_unready(state.task.name, self._clock())
-            self._events.write("task-unready", state.task.name, timeout_s=ready.timeout_s)
+            self._events.write("task-unready", state.task.name, timeout_s=timeout_s)
             self._wake.set()
             return
-        if state.pid == pid:
+        if state.started == started:
             self._ready(state.task.name)
 
     def _ready(self, name: str) -> None:
-        self._awaited_lines.pop(name, None)
         self._state.observe_ready(name, self._clock())
         self._events.write("task-ready", name)
         self._wake.set()
 
-    def _on_data(self, name: str, stream: str, data: bytes) -> None:
-        awaited = self._awaited_lines.get(name)
-        if awaited is not None and awaited.is_in(stream, data):
-            if probe := self._probes.pop(name, None):
-                probe.cancel()
-            self._ready(name)
-
     def _on_exit(self, name: str, exit_code: int | None, signal: int | None) -> None:
         if probe := self._probes.pop(name, None):
             probe.cancel()
-        self._awaited_lines.pop(name, None)
         self._state.observe_exit(name, exit_code, signal, self._clock())
         self._events.write(
             "task-exited",
@@ -216,6 +205,11 @@ class Supervisor:
 
     def _on_note(self, message: str, hint: str | None) -> None:
         self._events.write("note", message=message, hint=hint)
+
+    def _on_stop(self, outcome: Literal["failed", "stopped"], reason: str) -> None:
+        if self._state.stop_since is None:
+            self._state.begin_stop(outcome, reason, self._clock())
+        self._wake.set()
 
     def _cell_lost(self, reason: str) -> None:
         self._state.observe_cell_lost(reason, self._clock())
@@ -275,7 +269,7 @@ class Supervisor:
             "index": state.task.index,
             "state": state.phase,
             "address": self._cell.address(state.task) if opened else None,
-            "host": self._host,
+            "host": self._hosts.get(state.task.name),
             "pid": state.pid,
             "restarts": state.restarts,
             "exit_code": state.exit_code,

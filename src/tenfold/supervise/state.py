@@ -130,7 +130,7 @@ class ClusterState:
         """The tasks of a job, in the order of their index."""
         return [state for state in self.tasks.values() if state.task.job == name]
 
-    def observe_started(self, name: str, pid: int, now: float) -> None:
+    def observe_started(self, name: str, pid: int | None, now: float) -> None:
         """The task's process runs."""
         state = self.tasks[name]
         state.phase, state.pid, state.started = "starting", pid, now
@@ -174,13 +174,18 @@ class ClusterState:
         good = exit_code == 0 and not state.task.service
         if state.restart_asked:
             state.restart_asked, state.phase, state.start_at = False, "restarting", now
-        elif state.told is not None:
+        elif state.told is not None or self._swept_away(signal_number):
             state.phase = "failed" if state.unready else "stopped"
         elif good:
             state.phase = "succeeded"
         else:
             state.phase = "failed"
             self.deaths.append(Death(name, now, exit_code, signal_number, None, state.task.needed))
+
+    def _swept_away(self, signal_number: int | None) -> bool:
+        """A run that is being stopped from outside: its place signals the tasks, too."""
+        ending = self.stop_since is not None and self.outcome != "failed"
+        return ending and signal_number in (signal.SIGTERM, signal.SIGKILL)
 
     def ask_restart(self, name: str) -> bool:
         """Have a task started anew; False when the run is ending, or the task has not begun."""

@@ -14,11 +14,11 @@ from typing import Any
 
 from tenfold.errors import printable
 from tenfold.logs import LogLine, LogReader, merged, readers
-from tenfold.rundir import RunDirectory, read_events, read_json
+from tenfold.rundir import OVER, RunDirectory, read_events, read_json
 from tenfold.views import progress
 from tenfold.views.lines import Folder, Style, render
 from tenfold.views.screen import Screen
-from tenfold.views.status import OVER, StatusReader
+from tenfold.views.status import StatusReader
 from tenfold.views.tasks import duration
 
 POLL_S = 0.1
@@ -56,8 +56,16 @@ class Options:
 class Follower:
     """Follows one run until it is over or `until` says so."""
 
-    def __init__(self, run: RunDirectory, screen: Screen, options: Options) -> None:
+    def __init__(
+        self,
+        run: RunDirectory,
+        screen: Screen,
+        options: Options,
+        settle: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`settle` is called again and again: it may bring the run directory up to date."""
         self._run = run
+        self._settle = settle
         self._screen = screen
         self._options = options
         self._folder = Folder()
@@ -85,6 +93,7 @@ class Follower:
         """
         try:
             while True:
+                self._settle()
                 now = self._status()
                 done = now["state"] in OVER or until(now)
                 self._show_lines(interrupted, last=done)
@@ -124,6 +133,8 @@ class Follower:
         for event in events:
             if words := _news(event):
                 self._screen.say(f"· {words}", "yellow")
+        if now["state"] == "starting" and now["reason"] and self._first(now["reason"]):
+            self._screen.say(f"· {now['reason']}", "dim")
         if now["state"] == "running":
             self.announce(now)
         if now["state"] == "running" and now["outcome"] and self._first("outcome"):

@@ -11,9 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tenfold.rundir import Problems, RunDirectory, TaskDirectory, read_json
+from tenfold.rundir import OVER, Problems, RunDirectory, TaskDirectory, read_json
 
-OVER = ("succeeded", "failed", "stopped")
 _LIVE = ("starting", "running", "stopping", "restarting")
 
 _TASK_KEYS = ("state", "address", "host", "pid", "restarts", "exit_code", "signal", "url",

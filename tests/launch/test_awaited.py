@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tenfold.supervise.awaited import AwaitedLine
+from tenfold.launch.awaited import AwaitedLine
 
 
 @pytest.mark.parametrize(

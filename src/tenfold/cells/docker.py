@@ -1,0 +1,435 @@
+"""The Docker cell: every task a container of this machine's engine, on a network of the run's own.
+
+Owns the life of a compose project: made from compose.yaml, each container started and signalled
+when the supervisor says so, its end learnt from the engine's events, all of it removed at the end.
+In each container the task runner (`tenfold.launch.container`) tells more than the engine knows:
+readiness, and the true exit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tenfold.cells import Handlers, Kind, Placed, Protection, Wishes
+from tenfold.cells.docker_engine import (
+    EngineError,
+    containers,
+    docker,
+    events,
+    have_image,
+    inspected,
+    remove,
+    run_command,
+    wait_for_engine,
+)
+from tenfold.doctor.docker import compose as find_compose
+from tenfold.doctor.docker import engine as find_engine
+from tenfold.errors import InputError, TenfoldError, UnavailableError
+from tenfold.launch.runner import Life
+from tenfold.plans import Plan, Task
+from tenfold.render import File, Places
+from tenfold.render.workdirs import inside
+from tenfold.rendezvous import HeldPort, hold_port
+from tenfold.rundir import RunDirectory, read_json, write_json
+
+PORT = 8080
+"""The port of every task, as the 2016 talk had it: each container has an address of its own."""
+
+USUAL = {"tensorboard": 6006, "jupyter": 8888}
+_START_S = 60.0
+_ENGINE_BACK_S = 60.0
+_POLL_S = 0.05
+
+
+@dataclass(slots=True)
+class _Container:
+    """One task's container, and its present life.
+
+    `lives` is the number of the last life that was told to have ended; `end` is set by the engine
+    while `start` is still waiting.
+    """
+
+    id: str
+    task: Task
+    lives: int = 0
+    live: bool = False
+    starting: bool = False
+    end: dict[str, Any] | None = None
+
+
+class DockerCell:
+    """See `tenfold.cells.Cell` for what each method promises."""
+
+    def __init__(self, plan: Plan, run: RunDirectory, hear: Handlers, wishes: Wishes) -> None:
+        self._plan = plan
+        self._run = run
+        self._hear = hear
+        self._secrets = wishes.secrets
+        self._project = project_of(run)
+        self._of: dict[str, _Container] = {}
+        self._by_id: dict[str, _Container] = {}
+        self._held: dict[str, dict[str, HeldPort]] = {}
+        self._watch: asyncio.Task[None] | None = None
+        self._signals: set[asyncio.Task[None]] = set()
+        self._seen_ns = 0
+
+    async def open(self, on_lost: Callable[[str], None]) -> Protection:
+        """Have the images, make the network and the containers; none is started."""
+        write_json(_handle(self._run), {"project": self._project})
+        self._hold_ports()
+        await self._have_images()
+        begin = time.time()
+        await self._compose("up", "--no-start")
+        tasks = {task.label: task for task in self._plan.tasks}
+        for found in await containers(self._project):
+            made = _Container(found.id, tasks[found.service])
+            self._of[made.task.name] = self._by_id[made.id] = made
+        if missing := [task.name for task in self._plan.tasks if task.name not in self._of]:
+            raise TenfoldError(f"the engine made no container for {', '.join(missing[:5])}")
+        await self._connect_outside()
+        self._watch = asyncio.create_task(self._follow(begin, on_lost))
+        return Protection(
+            "network",
+            "tasks are on a Docker network of their own and no port of theirs is published; root "
+            "and the group docker of this machine can reach them",
+        )
+
+    async def _connect_outside(self) -> None:
+        """Compose 1 connects a container to its second network only when it starts it itself."""
+        for made in self._of.values():
+            if made.task.publish or made.task.network == "host":
+                try:
+                    await docker("network", "connect", f"{self._project}_outside", made.id)
+                except EngineError as error:
+                    if "already exists" not in error.message:
+                        raise
+
+    def _hold_ports(self) -> None:
+        for task in self._plan.tasks:
+            for name in task.publish:
+                held = hold_port(prefer=task.ports.get(name))
+                self._held.setdefault(task.name, {})[name] = held
+
+    async def _have_images(self) -> None:
+        if self._plan.build is not None:
+            await self._build()
+        for image in {task.image for task in self._plan.tasks if task.image}:
+            if self._plan.build is None or image != self._plan.image:
+                await have_image(image, self._hear.on_note)
+
+    async def _build(self) -> None:
+        """As `docker build` does it: layers that did not change are taken as they are."""
+        assert self._plan.build is not None
+        assert self._plan.image is not None
+        path = self._run.path / "cell" / "build.log"
+        self._hear.on_note(f"building the image {self._plan.image}", f"all of it: {path}")
+        words = build_words(self._plan)
+        try:
+            with path.open("wb") as log:
+                await docker(*words, timeout_s=None, log=log)
+        except EngineError as error:
+            said = path.read_text(errors="replace").strip().splitlines()
+            raise EngineError(
+                f"the image {self._plan.image} could not be built: {said[-1] if said else ''}",
+                hint=f"all that docker build said is in {path}",
+                cause=error,
+            ) from error
+
+    async def _compose(self, *words: str) -> str:
+        command, finding = find_compose()
+        if command is None:
+            raise UnavailableError(finding.message, hint=finding.hint)
+        user = {"TENFOLD_UID": str(os.getuid()), "TENFOLD_GID": str(os.getgid())}
+        path = str(self._run.path / "cell" / "compose.yaml")
+        argv = (*command, "-p", self._project, "-f", path, *words)
+        env = dict(os.environ) | user | self._port_variables() | dict(self._secrets)
+        return await run_command(argv, timeout_s=300.0, env=env)
+
+    def _port_variables(self) -> dict[str, str]:
+        from tenfold.render.compose import published_variable
+
+        return {
+            published_variable(self._plan.task(name), port): str(held.port)
+            for name, ports in self._held.items()
+            for port, held in ports.items()
+        }
+
+    async def start(self, task: Task) -> Placed:
+        """Start the task's container, and wait until its command runs."""
+        made = self._of[task.name]
+        for held in self._held.get(task.name, {}).values():
+            held.release()
+        made.starting, made.end = True, None
+        try:
+            await self._start_container(made)
+            await self._begun(made)
+            pid = (await inspected(made.id)).get("Pid") or None
+            made.live = True
+            return Placed(pid, socket.gethostname())
+        finally:
+            made.starting = False
+            if made.end is not None:
+                end, made.end = made.end, None
+                if made.live:
+                    asyncio.get_running_loop().call_soon(self._ended, made, end)
+                else:
+                    made.lives = max(made.lives, self._life(made).number)
+
+    async def _start_container(self, made: _Container) -> None:
+        try:
+            await docker("start", made.id)
+        except EngineError as error:
+            raise _start_error(made.task, error) from error
+
+    async def _begun(self, made: _Container) -> Life:
+        """The task's new life, once its command runs. Raises TenfoldError if it cannot."""
+        deadline = time.monotonic() + _START_S
+        while time.monotonic() < deadline:
+            over = made.end is not None
+            life = self._life(made)
+            if life.number > made.lives:
+                if life.refused is not None:
+                    raise TenfoldError(life.refused)
+                if life.started is not None:
+                    return life
+            if over:
+                raise TenfoldError(await self._last_words(made))
+            await asyncio.sleep(_POLL_S)
+        raise TenfoldError(f"its container did not begin within {_START_S:g} s")
+
+    def _life(self, made: _Container) -> Life:
+        said = read_json(self._run.task(made.task.label).life)
+        try:
+            return Life.from_json(said or {"number": 0, "host": ""})
+        except TypeError:
+            return Life(0, "")
+
+    async def _last_words(self, made: _Container) -> str:
+        """Why a container ended before its command ran: what the task runner said."""
+        said = ""
+        with contextlib.suppress(EngineError):
+            said = await run_command(("sh", "-c", 'exec docker logs --tail 5 "$0" 2>&1', made.id))
+        lines = [line.strip() for line in said.splitlines() if line.strip()]
+        return lines[0].removeprefix("tenfold: ") if lines else "its container ended at once"
+
+    async def _follow(self, since: float, on_lost: Callable[[str], None]) -> None:
+        """Hear of every end until the cell is closed, over a restart of the engine, too."""
+        while True:
+            async for event in events(self._project, since):
+                self._heard(event)
+            since = time.time() - 1
+            self._hear.on_note("the Docker engine went away", "waiting for it to come back")
+            if not await wait_for_engine(_ENGINE_BACK_S):
+                on_lost(f"the Docker engine is gone and did not come back in {_ENGINE_BACK_S:g} s")
+                return
+            self._hear.on_note("the Docker engine is back", None)
+            await self._catch_up()
+
+    def _heard(self, event: dict[str, Any]) -> None:
+        made = self._by_id.get(event.get("id") or event.get("Actor", {}).get("ID", ""))
+        stamp = int(event.get("timeNano") or 0)
+        if made is None or stamp <= self._seen_ns:
+            return
+        what = event.get("Action") or event.get("status")
+        if what == "oom":
+            self._hear.on_note(
+                f"{made.task.name} has used all the memory it may have",
+                f"raise jobs.{made.task.job}.resources.memory",
+            )
+        elif what == "die":
+            attributes = event.get("Actor", {}).get("Attributes", {})
+            self._died(made, {"ExitCode": int(attributes.get("exitCode", 0))})
+
+    def _died(self, made: _Container, state: dict[str, Any]) -> None:
+        if made.starting:
+            made.end = state
+        elif made.live:
+            self._ended(made, state)
+
+    async def _catch_up(self) -> None:
+        """Tell the ends that nobody heard of while the engine was away."""
+        for made in self._of.values():
+            if made.live:
+                with contextlib.suppress(EngineError):
+                    state = await inspected(made.id)
+                    if not state.get("Running"):
+                        self._died(made, state)
+
+    def _ended(self, made: _Container, state: dict[str, Any]) -> None:
+        """Tell the end: as the task runner knows it, or, where that was killed too, the engine."""
+        life = self._life(made)
+        code, number = int(state.get("ExitCode") or 0), None
+        if life.number > made.lives and life.ended is not None:
+            told, number = life.exit_code, life.signal
+        else:
+            told, number = (None, code - 128) if code > 128 else (code, None)
+        made.lives, made.live = max(life.number, made.lives), False
+        with contextlib.suppress(OSError):
+            self._run.task(made.task.label).ready.unlink(missing_ok=True)
+        self._hear.on_exit(made.task.name, told, number)
+
+    def signal(self, task: Task, number: int) -> None:
+        """Signal the container's task runner, which passes it on; SIGKILL ends them all."""
+        made = self._of.get(task.name)
+        if made is not None and made.live:
+            sent = asyncio.create_task(self._kill(made, number))
+            self._signals.add(sent)
+            sent.add_done_callback(self._signals.discard)
+
+    async def _kill(self, made: _Container, number: int) -> None:
+        with contextlib.suppress(EngineError):
+            await docker("kill", "--signal", signal.Signals(number).name, made.id)
+
+    async def is_ready(self, task: Task) -> bool:
+        """Whether the task runner says so."""
+        return self._run.task(task.label).ready.exists()
+
+    def address(self, task: Task) -> str | None:
+        """The service's name on the run's network."""
+        return task.address
+
+    def urls(self, task: Task) -> dict[str, str]:
+        """Published on this machine's loopback."""
+        held = self._held.get(task.name, {})
+        return {name: f"http://127.0.0.1:{one.port}/" for name, one in held.items()}
+
+    async def close(self) -> None:
+        """Remove the containers and the network."""
+        if self._watch is not None:
+            self._watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watch
+        if self._signals:
+            await asyncio.wait(self._signals, timeout=5)
+        try:
+            if self._watch is not None or _handle(self._run).exists():
+                await remove(self._project)
+        except TenfoldError as error:
+            self._hear.on_note(
+                f"containers of the run are left: {error.message}", "tenfold down removes them"
+            )
+        for ports in self._held.values():
+            for held in ports.values():
+                held.close()
+
+
+def _start_error(task: Task, error: EngineError) -> TenfoldError:
+    said = error.message
+    if "executable file not found" in said or "no such file or directory" in said:
+        return TenfoldError(
+            f"the image {task.image} has no tenfold in it",
+            hint="install tenfold in it; docker/Dockerfile in tenfold's repository is an example",
+            cause=error,
+        )
+    if "could not select device driver" in said:
+        return TenfoldError(
+            "this engine gives containers no GPU",
+            hint="install the NVIDIA Container Toolkit; tenfold doctor tells more",
+            cause=error,
+        )
+    return TenfoldError(f"its container could not be started: {said}", cause=error)
+
+
+def _handle(run: RunDirectory) -> Any:
+    return run.path / "cell" / "docker.json"
+
+
+def project_of(run: RunDirectory) -> str:
+    """The compose project of a run: no other run has it, wherever it is kept."""
+    mark = hashlib.sha256(str(run.path).encode()).hexdigest()[:6]
+    return f"tenfold-{run.cluster}-{run.run}-{mark}"
+
+
+def build_words(plan: Plan) -> list[str]:
+    """`docker`'s words that build the plan's image."""
+    build = plan.build or {}
+    context = os.path.normpath(os.path.join(plan.directory, build.get("context") or "."))  # noqa: PTH118
+    words = ["build", "--tag", plan.image or "", "--file"]
+    words.append(os.path.join(context, build.get("dockerfile") or "Dockerfile"))  # noqa: PTH118
+    for name, value in (build.get("args") or {}).items():
+        words += ["--build-arg", f"{name}={value}"]
+    return [*words, context]
+
+
+class DockerKind(Kind):
+    """Containers of this machine's Docker engine."""
+
+    words = "on Docker"
+
+    def place(self, plan: Plan) -> Plan:
+        """Every task has a name on the run's network, and the same port."""
+        image = plan.image or (f"tenfold-{plan.cluster}" if plan.build else None)
+        plan = inside(replace(plan, image=image))
+        tasks = tuple(_placed(task, image) for task in plan.tasks)
+        if bare := [task.name for task in tasks if task.image is None]:
+            raise InputError(
+                f"no image is named for {bare[0]}",
+                hint="write `image: NAME`, or `build: DIRECTORY` with a Dockerfile, into the file",
+            )
+        return replace(plan, tasks=tasks)
+
+    def require(self, plan: Plan) -> None:
+        """An engine answers, and compose is there."""
+        del plan
+        for finding in (find_engine(), find_compose()[1]):
+            if not finding.usable:
+                raise UnavailableError(finding.message, hint=finding.hint)
+
+    def render(self, plan: Plan, places: Places) -> list[File]:
+        """compose.yaml."""
+        from tenfold.render.compose import compose
+
+        return [compose(plan, places)]
+
+    def make(self, plan: Plan, run: RunDirectory, hear: Handlers, wishes: Wishes) -> DockerCell:
+        """The cell of one run."""
+        return DockerCell(plan, run, hear, wishes)
+
+    def sweep(self, run: RunDirectory) -> list[str]:
+        """Remove containers and networks of the run."""
+        project = (read_json(_handle(run)) or {}).get("project")
+        return asyncio.run(remove(project)) if isinstance(project, str) else []
+
+    def beside(self, run: RunDirectory, task: str, words: Sequence[str]) -> list[str] | None:
+        """Through `docker exec`."""
+        service = task.replace("/", "-")
+        found = asyncio.run(containers(project_of(run)))
+        one = next((container.id for container in found if container.service == service), None)
+        if one is None:
+            raise TenfoldError(f"{task} has no container", hint="tenfold ps shows how it ended")
+        terminal = ["-it"] if sys.stdin.isatty() and sys.stdout.isatty() else ["-i"]
+        return ["docker", "exec", *terminal, one, *beside_words(task, words)]
+
+
+def beside_words(task: str, words: Sequence[str]) -> list[str]:
+    """The command that runs `words` as the task sees the world, where its task runner is."""
+    return ["python", "-m", "tenfold.launch.beside", task, *words]
+
+
+def _placed(task: Task, image: str | None) -> Task:
+    ports: dict[str, int | None] = dict(task.ports)
+    free = iter(range(PORT + 1, 65_536))
+    taken = {port for port in ports.values() if port is not None}
+    for name, port in ports.items():
+        if port is None:
+            usual = USUAL.get(task.job)
+            ports[name] = usual or next(one for one in free if one not in taken)
+    return replace(
+        task,
+        ports=ports,
+        image=task.image or image,
+        address=task.address or f"{task.label}:{PORT}",
+    )
+
+
+KIND = DockerKind()

@@ -1,0 +1,121 @@
+"""`tenfold doctor`: what works here, and the command that mends what does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tenfold.cli.common import (
+    err,
+    file_argument,
+    json_option,
+    on_option,
+    out,
+    print_json,
+    runs_option,
+    set_option,
+)
+from tenfold.errors import InputError, UnavailableError
+
+if TYPE_CHECKING:
+    from tenfold.doctor.findings import Finding
+    from tenfold.file import Loaded
+    from tenfold.plans import Plan
+
+
+@click.command("doctor")
+@file_argument
+@set_option
+@on_option
+@click.option(
+    "--deep", is_flag=True, help="Import the frameworks, even where there is no GPU. Slow."
+)
+@runs_option
+@json_option
+def command(
+    file: Path | None,
+    overrides: tuple[str, ...],
+    cell: str | None,
+    deep: bool,
+    runs: str | None,
+    as_json: bool,
+) -> int:
+    """What works on this machine, and the command that mends what does not.
+
+    With FILE, whether that file can run here: its cell, its framework, and whether cores, memory,
+    disk and GPUs are enough; --on and --set alone mean ./tenfold.yaml. Exit code 3 if it cannot,
+    0 if it can, warnings or not; without FILE always 0. Nothing is started, installed or changed.
+    """
+    if file is None and cell is None and not overrides:
+        return _of_machine(runs, deep, as_json)
+    loaded, plan = _planned(file, overrides, cell)
+    from tenfold.doctor.examine import for_plan, runnable
+    from tenfold.views.doctor import show_findings, verdict
+
+    placed, faults = _placed(loaded, plan)
+    found = for_plan(placed, _runs(runs, plan.runs), deep=deep) + faults
+    ok = runnable(found)
+    if as_json:
+        _print(found, ok)
+    else:
+        name = str(loaded.file or file)
+        show_findings(out(), found, name)
+        verdict(out(), found, name, plan.cell, ok)
+    return 0 if ok else UnavailableError.exit_code
+
+
+def _of_machine(runs: str | None, deep: bool, as_json: bool) -> int:
+    from tenfold.doctor.examine import everything
+
+    found = everything(_runs(runs, None), deep=deep)
+    if as_json:
+        _print(found, True)
+        return 0
+    from tenfold.views.doctor import show_findings
+
+    show_findings(out(), found)
+    if err().is_terminal and Path("tenfold.yaml").is_file():
+        err().print(err().paint("\ntenfold doctor tenfold.yaml: can that file run here", "dim"))
+    return 0
+
+
+def _runs(flag: str | None, file: str | None) -> Path:
+    from tenfold import settings
+
+    return Path(settings.resolve("runs", flag, {"runs": file}).value)
+
+
+def _planned(
+    file: Path | None, overrides: tuple[str, ...], cell: str | None
+) -> tuple[Loaded, Plan]:
+    from tenfold import settings
+    from tenfold.file import load
+    from tenfold.planner import plan
+
+    loaded = load(file, settings=overrides)
+    place = settings.resolve("cell", cell, {"cell": loaded.cluster.cell}).value
+    return loaded, plan(loaded, cell=place)
+
+
+def _placed(loaded: Loaded, plan: Plan) -> tuple[Plan, list[Finding]]:
+    """The plan as its cell places it, and what the cell, or a task, cannot do without."""
+    from tenfold.cells import kind
+    from tenfold.check import faults_here
+    from tenfold.doctor.findings import Finding
+
+    cell = kind(plan.cell)
+    found = [
+        Finding("file", fault.path, "broken", None, fault.message, fault.hint)
+        for fault in (faults_here(loaded) if cell.here else ())
+    ]
+    try:
+        return cell.place(plan), found
+    except InputError as error:
+        found.append(Finding("file", plan.cell, "broken", None, error.message, error.hint))
+        return plan, found
+
+
+def _print(found: list[Finding], ok: bool) -> None:
+    print_json({"version": 1, "findings": [finding.to_json() for finding in found], "ok": ok})

@@ -1,0 +1,82 @@
+"""`tenfold render`: the cell's own files, to read or to keep."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tenfold.cli.common import err, file_argument, json_option, on_option, print_json, set_option
+from tenfold.errors import InputError
+
+if TYPE_CHECKING:
+    from tenfold.render import Places
+
+
+@click.command("render")
+@file_argument
+@set_option
+@on_option
+@click.option("-o", "--output", metavar="DIR", help="Write a directory that works by itself.")
+@click.option("--with", "extra", multiple=True, type=click.Choice(["jobset"]), help="Use JobSet.")
+@json_option
+def command(
+    file: Path | None,
+    overrides: tuple[str, ...],
+    cell: str | None,
+    output: str | None,
+    extra: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Show the files that the cluster's cell runs: compose.yaml, job.sbatch, manifests.
+
+    With -o they go to a directory, with all that `docker compose up`, `sbatch` or `kubectl apply`
+    need; tenfold itself is then needed in the image only. Nothing is started.
+    """
+    from tenfold import settings
+    from tenfold.cells import kind
+    from tenfold.file import load
+    from tenfold.planner import plan
+    from tenfold.render.export import run_files
+
+    loaded = load(file, settings=overrides)
+    place = settings.resolve("cell", cell, {"cell": loaded.cluster.cell}).value
+    made = kind(place).place(plan(loaded, cell=place))
+    target = Path(output) if output else None
+    places = _places(made.directory, target, frozenset(extra), relative=place != "slurm")
+    files = kind(place).render(made, places)
+    if as_json:
+        print_json({"version": 1, "files": {one.path: one.text for one in files}})
+    if target is None:
+        if not as_json:
+            click.echo("\n".join(one.text for one in files), nl=False)
+        return
+    for one in [*files, *run_files(made)]:
+        _write(target / one.path, one.text)
+    err().print(f"wrote {target}/: {', '.join(one.path for one in files)}, run/")
+
+
+def _places(project: str, target: Path | None, extra: frozenset[str], relative: bool) -> Places:
+    from tenfold.render import Places
+    from tenfold.render.export import RUN
+
+    if target is None:
+        return Places(project, f"./{RUN}", python=sys.executable, extra=extra)
+    where = target.resolve()
+    if not relative:
+        return Places(project, str(where / RUN), python=sys.executable, extra=extra)
+    return Places(os.path.relpath(project, where), f"./{RUN}", extra=extra)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file; one that is there already and says something else is not replaced."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and path.read_text(encoding="utf-8") != text:
+            raise InputError(f"{path} is there already", hint="name another directory: -o DIR")
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}", cause=error) from error

@@ -1,0 +1,21 @@
+"""What works on this machine, and what to do about the rest: probes that end soon and only look.
+
+Owns: one `Finding` for everything that was looked at. Nothing here starts, installs or changes
+anything, imports a framework into this process, or waits longer than its bound. Leaves to others:
+tables and exit codes (`views`, `cli`), and what a cell then does with what is there (`cells`).
+
+findings.py     what was found: a state, a sentence, the command that mends it
+ask.py          a command with a bound, and probes side by side
+hints.py        commands to type: packages, services, pip
+machine.py      Python, cores, memory, disk, open files, shared memory, ports
+cgroup.py       the limits that a container or a batch system sets
+local.py        the cell on this machine: does a run get a namespace
+docker.py       the engine, compose, images
+slurm.py        the commands, the controller, the nodes
+kubernetes.py   the client, the configuration, the API server
+packages.py     frameworks and pages, as they are installed
+gpus.py         GPUs and their driver
+visible.py      which of them a framework sees
+fit.py          what a plan asks for, beside what is here
+examine.py      all of it, side by side
+"""

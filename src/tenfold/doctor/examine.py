@@ -1,0 +1,139 @@
+"""Everything that `tenfold doctor` looks at, side by side, in the order in which it is told.
+
+Owns: which probes there are, and which of them a plan needs. Leaves to others: the probes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from tenfold.doctor import docker, fit, kubernetes
+from tenfold.doctor.ask import together
+from tenfold.doctor.findings import Finding
+from tenfold.doctor.gpus import gpus
+from tenfold.doctor.local import local
+from tenfold.doctor.machine import Machine, machine, measure
+from tenfold.doctor.packages import PACKAGES, package
+from tenfold.doctor.slurm import slurm
+from tenfold.doctor.visible import NAMES, visible
+from tenfold.plans import Plan
+
+Probe = Callable[[], list[Finding]]
+
+
+def everything(runs: Path, *, deep: bool = False) -> list[Finding]:
+    """What there is to say of this machine, every cell, every framework and the GPUs.
+
+    Runs are kept in `runs`. Frameworks are imported, in children, where there is a GPU, or
+    everywhere with `deep`. Call it before any thread is started.
+    """
+    here = [local()]  # it forks
+    cells: list[Probe] = [_docker, lambda: [slurm()], lambda: [kubernetes.cluster()]]
+    facts = measure()
+    first: list[Probe] = [lambda: machine(runs, facts), lambda: here]
+    count, found = _look([*first, *cells, lambda: _packages(PACKAGES)])
+    return _with_sight(found, NAMES, count, deep)
+
+
+def for_plan(plan: Plan, runs: Path, *, deep: bool = False) -> list[Finding]:
+    """What there is to say of this machine, and of what `plan` needs: its cell, its framework.
+
+    The rest as in `everything`.
+    """
+    here = [local()] if plan.cell == "local" else []
+    facts, names = measure(), list(_needed_packages(plan))
+    first: list[Probe] = [lambda: machine(runs, facts), lambda: here]
+    count, found = _look([*first, *_cell_probes(plan), lambda: _packages(names)])
+    sight = _with_sight(found, [name for name in NAMES if name in names], count, deep)
+    return sight + _fit(plan, facts, count, sight)
+
+
+def runnable(findings: Iterable[Finding]) -> bool:
+    """Whether a plan, of which `for_plan` gave these, can run: GPUs are never needed for that."""
+    return all(finding.usable for finding in findings if finding.area != "gpu")
+
+
+def _look(probes: list[Probe]) -> tuple[int, list[Finding]]:
+    """How many GPUs there are, and all findings."""
+    count = 0
+
+    def cards() -> list[Finding]:
+        nonlocal count
+        found, words = gpus()
+        count = len(found)
+        return words
+
+    found = [finding for each in together(*probes, cards) for finding in each]
+    return count, found
+
+
+def _docker() -> list[Finding]:
+    engine = docker.engine()
+    if engine.state == "missing":
+        return [engine]  # compose alone is of no use, and would be a second line about the same
+    return [engine, docker.compose()[1]]
+
+
+def _cell_probes(plan: Plan) -> list[Probe]:
+    context = plan.settings.get("context")
+    table: dict[str, Probe] = {
+        "docker": _docker,
+        "slurm": lambda: [slurm()],
+        "kubernetes": lambda: [kubernetes.cluster(context=context)],
+    }
+    return [table[plan.cell]] if plan.cell in table else []
+
+
+def _packages(names: Iterable[str]) -> list[Finding]:
+    return [package(name) for name in names]
+
+
+_PAGES = {"tensorboard": "tensorboard", "jupyter": "jupyterlab"}
+
+
+def _needed_packages(plan: Plan) -> Iterator[str]:
+    """Modules that the plan's tasks take from tenfold's own interpreter."""
+    if plan.cell not in ("local", "slurm"):
+        return  # what is in an image, nobody here knows
+    if plan.framework in PACKAGES and any(_own_python(t.command[0]) for t in plan.tasks):
+        yield plan.framework
+    for task in plan.tasks:
+        if task.service and task.job in _PAGES:
+            yield _PAGES[task.job]
+
+
+def _own_python(program: str) -> bool:
+    return program == sys.executable or ("/" not in program and program.startswith("python"))
+
+
+def _with_sight(
+    found: list[Finding], names: Iterable[str], count: int, deep: bool
+) -> list[Finding]:
+    """`found`, and what each framework of `names` that is here sees of the GPUs.
+
+    A framework that cannot be imported takes the place of the one that was only seen.
+    """
+    if not count and not deep:
+        return found
+    usable = {finding.name for finding in found if finding.area == "framework" and finding.usable}
+    probes = [_sight(name, count) for name in names if name in usable]
+    seen = together(*probes)
+    broken = {finding.name: finding for finding in seen if finding.area == "framework"}
+    kept = [broken.get(f.name, f) if f.area == "framework" else f for f in found]
+    return kept + [finding for finding in seen if finding.area == "gpu"]
+
+
+def _sight(name: str, count: int) -> Callable[[], Finding]:
+    return lambda: visible(name, count)
+
+
+def _fit(plan: Plan, facts: Machine, count: int, found: list[Finding]) -> list[Finding]:
+    if plan.cell == "local":
+        return fit.starts(plan, facts) + fit.fits(plan, fit.local_room(facts, count))
+    if plan.cell != "docker" or not all(each.usable for each in found if each.area == "cell"):
+        return []
+    there, words = docker.capacity(), "the engine's machine"
+    room = fit.Room(words, there.cores, there.memory) if there else fit.Room(words)
+    return [*fit.images(plan), *fit.container_gpus(plan), *fit.fits(plan, room)]

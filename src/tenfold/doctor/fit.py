@@ -1,0 +1,211 @@
+"""A plan beside what is here: packages, ports, programs, cores, memory, GPUs, open files, images.
+
+Owns: adding up what the tasks ask for, and the words when it is more than there is. What a task
+asks for is the file's word; what a framework costs beyond that was measured. A cluster that is
+too big for a machine may still run, slowly, so that is a warning; what cannot start is broken.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from tenfold.doctor import docker
+from tenfold.doctor.findings import Finding, State
+from tenfold.doctor.machine import Machine, size
+from tenfold.errors import InputError, UnavailableError
+from tenfold.frameworks import framework
+from tenfold.plans import Plan, Task
+from tenfold.programs import python_command
+from tenfold.requirements import require_packages, require_ports
+from tenfold.services import REQUIREMENTS
+
+MIB = 1 << 20
+
+FILES_A_TASK = 6
+"""Descriptors that a task costs the local cell's supervisor (see `cells.local`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Bytes of memory of a framework before a task does anything.
+
+    `first` is that of the first process that imports it, `more` that of each further one, which
+    shares the files with it; `forked` that of each task forked from a process that imported it.
+    """
+
+    first: int
+    more: int
+    forked: int
+
+
+COSTS = {
+    "tensorflow": Cost(600 * MIB, 320 * MIB, 48 * MIB),
+    "torch": Cost(210 * MIB, 145 * MIB, 5 * MIB),
+    "jax": Cost(125 * MIB, 90 * MIB, 6 * MIB),
+}
+"""By framework, on Linux. TensorFlow 2.21: a fit through docs/performance.md, 5 to 64 servers.
+torch 2.13 (CPU) and jax 0.10: PSS of one to three processes that imported it and made an array."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Where a plan has to fit: `where` is words such as `this machine`; None: not known.
+
+    `memory` is in bytes: with `free`, what nobody uses now, else what there is at all.
+    """
+
+    where: str
+    cores: float | None = None
+    memory: int | None = None
+    free: bool = False
+    gpus: int | None = None
+
+
+def local_room(facts: Machine, gpus: int) -> Room:
+    """This machine as it is now."""
+    if facts.available is None:
+        return Room("this machine", facts.cores, facts.memory, gpus=gpus)
+    return Room("this machine", facts.cores, facts.available, free=True, gpus=gpus)
+
+
+def fits(plan: Plan, room: Room) -> list[Finding]:
+    """What the tasks ask for beside what is there. Only numbers that are known are compared."""
+    found = [_cores(plan, room), _memory(plan, room), _gpus(plan, room)]
+    return [finding for finding in found if finding is not None]
+
+
+def starts(plan: Plan, facts: Machine) -> list[Finding]:
+    """What would keep the plan from starting on this machine; empty if nothing does."""
+    return [*_refused("packages", require_packages, plan), *_refused("ports", require_ports, plan),
+            *_files(plan, facts)]  # fmt: skip
+
+
+def images(plan: Plan) -> list[Finding]:
+    """The images that the tasks name, and whether the engine has them."""
+    names = dict.fromkeys(task.image for task in plan.tasks if task.image)
+    return [_image(name, plan) for name in names]
+
+
+def container_gpus(plan: Plan) -> list[Finding]:
+    """Whether the engine can give containers the GPUs that the plan asks for."""
+    if not any(task.gpu for task in plan.tasks) or docker.knows_gpus() is not False:
+        return []
+    message = "the tasks ask for GPUs, and the engine knows nothing of NVIDIA's"
+    page = "https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/"
+    return [_said("gpus", "broken", message, f"install nvidia-container-toolkit: {page}")]
+
+
+def _said(name: str, state: State, message: str, hint: str | None = None) -> Finding:
+    return Finding("file", name, state, None, message, hint)
+
+
+def _refused(name: str, require: Callable[[Plan], None], plan: Plan) -> Iterator[Finding]:
+    try:
+        require(plan)
+    except UnavailableError as error:
+        yield _said(name, "missing", error.message, error.hint)
+    except InputError as error:
+        yield _said(name, "broken", error.message, error.hint)
+
+
+def _image(name: str, plan: Plan) -> Finding:
+    has = docker.has_image(name)
+    if has:
+        return _said("image", "ok", f"the engine has {name}")
+    if has is None:
+        return _said("image", "warning", f"whether the engine has {name} cannot be told")
+    if plan.build is not None and name == plan.image:
+        return _said("image", "ok", f"{name} is not built yet; tenfold up builds it")
+    return _said("image", "warning", f"the engine does not have {name}", f"docker pull {name}")
+
+
+def _cores(plan: Plan, room: Room) -> Finding | None:
+    if room.cores is None:
+        return None
+    asked = sum(task.cpu for task in plan.tasks if task.cpu is not None)
+    have, there = _plain(room.cores), len(plan.tasks)
+    if asked > room.cores:
+        message = f"the tasks ask for {_plain(asked)} cores, {room.where} has {have}: they share"
+        return _said("cores", "warning", message, _fewer(plan))
+    if asked:
+        return _said("cores", "ok", f"{_plain(asked)} of the {have} of {room.where}")
+    return _said("cores", "ok", f"{there} task{'' if there == 1 else 's'}, {have} of {room.where}")
+
+
+def _plain(count: float) -> str:
+    return f"{count:.0f}" if count == int(count) else f"{count:.1f}"
+
+
+def _fewer(plan: Plan) -> str | None:
+    jobs = plan.jobs()
+    job = max(jobs, key=lambda name: len(jobs[name]))
+    count = len(jobs[job])
+    return f"fewer tasks: --set jobs.{job}.tasks={max(1, count // 2)}" if count > 1 else None
+
+
+def _memory(plan: Plan, room: Room) -> Finding | None:
+    if room.memory is None:
+        return None
+    need, words = needed_memory(plan)
+    if not need:
+        return None
+    message = f"{words}; {room.where} has {size(room.memory)}{' free' if room.free else ''}"
+    if need > room.memory:
+        return _said("memory", "warning", message, _fewer(plan))
+    return _said("memory", "ok", message)
+
+
+def needed_memory(plan: Plan) -> tuple[int, str]:
+    """Bytes that the plan will take at least, and the same in words.
+
+    A task takes what it asks for, and if it asks for nothing, what its framework costs; 0 where
+    neither is known.
+    """
+    asked = sum(task.memory for task in plan.tasks if task.memory is not None)
+    rest = [task for task in plan.tasks if task.memory is None]
+    cost = _overhead(plan, rest)
+    words = {
+        f"the tasks ask for {size(asked)}": asked,
+        f"{plan.framework} takes some {size(cost)} before anything is trained": cost,
+    }
+    return asked + cost, " and ".join(text for text, count in words.items() if count)
+
+
+def _overhead(plan: Plan, tasks: list[Task]) -> int:
+    """What the framework takes for those of `tasks` that are Python's and no page."""
+    cost = COSTS.get(plan.framework)
+    python = [t for t in tasks if python_command(t.command) and not _is_page(t)]
+    if cost is None or not python:
+        return 0
+    forked = sum(_is_forked(plan, task) for task in python)
+    importing = len(python) - forked + (1 if forked else 0)
+    return cost.first + (importing - 1) * cost.more + forked * cost.forked
+
+
+def _is_page(task: Task) -> bool:
+    return task.service and task.job in REQUIREMENTS
+
+
+def _is_forked(plan: Plan, task: Task) -> bool:
+    preload = framework(plan.framework).preload() if task.preload is None else task.preload
+    return bool(preload) and plan.cell == "local" and sys.platform == "linux"
+
+
+def _gpus(plan: Plan, room: Room) -> Finding | None:
+    asked = sum(task.gpu for task in plan.tasks)
+    if not asked or room.gpus is None:
+        return None
+    if asked > room.gpus:
+        word = "GPU" if asked == 1 else "GPUs"
+        message = f"the tasks ask for {asked} {word}, {room.where} has {room.gpus or 'none'}"
+        return _said("gpus", "warning", f"{message}; they start all the same")
+    return _said("gpus", "ok", f"{asked} of the {room.gpus} of {room.where}")
+
+
+def _files(plan: Plan, facts: Machine) -> Iterator[Finding]:
+    need = FILES_A_TASK * len(plan.tasks) + 100
+    if need > facts.files:
+        message = f"{len(plan.tasks)} tasks need {need:,} open files, {facts.files:,} are allowed"
+        yield _said("open files", "broken", message, f"sudo prlimit --nofile={need * 2} --pid $$")

@@ -1,0 +1,45 @@
+"""Commands to type, as they are on this machine: its package manager, its services, its pip."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+
+def as_root(command: str) -> str:
+    """`command` as this user has to type it to have the superuser's rights."""
+    return command if os.geteuid() == 0 else f"sudo {command}"
+
+
+def install(page: str, **packages: str) -> str:
+    """The command that installs a package: by manager (`apt="slurm-client"`), else `see PAGE`."""
+    for manager, command in _MANAGERS.items():
+        if manager in packages and shutil.which(command.split()[0]):
+            whole = f"{command} {packages[manager]}"
+            return whole if manager == "brew" else as_root(whole)
+    return f"see {page}"
+
+
+_MANAGERS = {
+    "brew": "brew install",
+    "apt": "apt-get install",
+    "dnf": "dnf install",
+    "zypper": "zypper install",
+    "pacman": "pacman -S",
+}
+
+
+def start_service(name: str) -> str:
+    """The command that starts a system service of this name."""
+    if Path("/run/systemd/system").exists():
+        return as_root(f"systemctl start {name}")
+    return as_root(f"service {name} start")
+
+
+def pip_install(*requirements: str) -> str:
+    """The command that installs packages beside tenfold."""
+    beside = Path(sys.executable).with_name("pip")
+    pip = str(beside) if beside.exists() else f"{sys.executable} -m pip"
+    return f"{pip} install " + " ".join(f"'{each}'" for each in requirements)

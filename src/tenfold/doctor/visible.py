@@ -1,0 +1,97 @@
+"""Which GPUs a framework sees: asked of the framework itself, in a child that imports it.
+
+That takes seconds, so it is done where there is a GPU, or when it is asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import os
+import sys
+
+from tenfold.doctor.ask import Answer, ask
+from tenfold.doctor.findings import Finding, State
+from tenfold.doctor.hints import pip_install
+
+IMPORT_S = 120.0
+"""How long an import and a look at the devices may take."""
+
+_MARK = "tenfold-doctor-gpus="
+_QUESTIONS = {
+    "tensorflow": "import tensorflow as f; n = len(f.config.list_physical_devices('GPU'))",
+    "torch": "import torch as f; n = f.cuda.device_count() if f.cuda.is_available() else 0",
+    "jax": "import jax as f; n = sum(d.platform == 'gpu' for d in f.local_devices())",
+}
+_WITH_CUDA = {
+    "tensorflow": ("tensorflow[and-cuda]",),
+    "torch": ("torch",),
+    "jax": ("jax[cuda12]",),
+}
+_TORCH = "https://download.pytorch.org/whl/cu126"
+_QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+
+NAMES = tuple(_QUESTIONS)
+"""Frameworks that can be asked."""
+
+
+def visible(name: str, here: int, timeout_s: float = IMPORT_S) -> Finding:
+    """How many of the `here` GPUs of this machine the framework `name`, one of `NAMES`, sees.
+
+    The finding is of area `gpu`; of `framework`, and broken, if it cannot be imported.
+    """
+    code = f"{_QUESTIONS[name]}; print('{_MARK}%d' % n)"
+    answer = ask([sys.executable, "-P", "-c", code], timeout_s, _QUIET)
+    if answer is None:
+        message = f"was not imported within {timeout_s:g} s"
+        return _unusable(name, message, f"{sys.executable} -X importtime -c 'import {name}'")
+    sees = _number(answer)
+    if sees is None:
+        message = f"cannot be imported: {answer.last_line()}"
+        return _unusable(name, message, f"{sys.executable} -c 'import {name}' shows more")
+    return _compared(name, sees, here)
+
+
+def _found(name: str, state: State, message: str, hint: str | None = None) -> Finding:
+    return Finding("gpu", name, state, None, message, hint)
+
+
+def _unusable(name: str, message: str, hint: str) -> Finding:
+    return Finding("framework", name, "broken", None, message, hint)
+
+
+def _number(answer: Answer) -> int | None:
+    for line in answer.out.splitlines():
+        if answer.code == 0 and line.startswith(_MARK):
+            return int(line.removeprefix(_MARK))
+    return None
+
+
+def _compared(name: str, sees: int, here: int) -> Finding:
+    if here == 0 and sees == 0:
+        return _found(name, "ok", "can be imported; sees no GPU, and none is here")
+    if sees >= here:
+        return _found(name, "ok", f"sees {sees} GPU{'s' if sees != 1 else ''}")
+    message = f"sees {sees or 'none'} of the {here} GPU{'s' if here != 1 else ''} here"
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        hint = "unset CUDA_VISIBLE_DEVICES"
+        return _found(name, "warning", f"{message} (CUDA_VISIBLE_DEVICES={chosen})", hint)
+    return _found(name, "warning", message, _with_cuda(name))
+
+
+def _with_cuda(name: str) -> str:
+    """The command that replaces the package by one that was built for CUDA."""
+    command = pip_install(*_WITH_CUDA[name])
+    if name == "torch":
+        return command.replace("install ", f"install --force-reinstall --index-url {_TORCH} ", 1)
+    if name == "tensorflow" and _is_installed("tensorflow-cpu"):
+        remove = command.partition(" install ")[0] + " uninstall -y tensorflow-cpu"
+        return f"{remove} && {command}"
+    return command
+
+
+def _is_installed(distribution: str) -> bool:
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return bool(importlib.metadata.version(distribution))
+    return False

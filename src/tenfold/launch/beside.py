@@ -1,0 +1,40 @@
+"""`python -m tenfold.launch.beside worker/3 COMMAND…`: a command beside a task, in its place.
+
+Becomes the command, with the environment and working directory of the task that runs there. What
+`tenfold exec` starts in a container or on a node.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from tenfold.launch.container import RUN_DIRECTORY
+from tenfold.rundir import RunDirectory, read_json
+
+
+def main() -> None:
+    """Become the command."""
+    task, *words = sys.argv[1:]
+    run = RunDirectory(Path(os.environ.get("TENFOLD_RUN_DIRECTORY", RUN_DIRECTORY)))
+    life = read_json(run.task(task.replace("/", "-")).life) or {}
+    pid = life.get("pid")
+    if pid is None or life.get("ended") is not None:
+        sys.exit(f"tenfold: {task} is not running here")
+    try:
+        data = Path(f"/proc/{pid}/environ").read_bytes()
+        os.chdir(f"/proc/{pid}/cwd")
+    except OSError as error:
+        sys.exit(f"tenfold: {task} cannot be looked at: {error.strerror}")
+    environment = dict(
+        os.fsdecode(item).split("=", 1) for item in data.split(b"\0") if b"=" in item
+    )
+    try:
+        os.execvpe(words[0], words, environment)
+    except OSError as error:
+        sys.exit(f"tenfold: {words[0]}: {error.strerror}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""Child processes of the task runner, and every orphan that falls to it: spawned, and all reaped.
+
+In a container the runner is process 1: whatever a task leaves behind becomes its child, and must
+not stay as a zombie. So it waits for any child, not for single ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tenfold.launch import namespace
+
+_TRIES = 100
+_TRY_S = 0.02
+
+
+class Children:
+    """Must be made, and used, inside a running event loop of the main thread.
+
+    Orphans of its children become its own, on Linux.
+    """
+
+    def __init__(self) -> None:
+        self._ends: dict[int, asyncio.Future[int]] = {}
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_signal_handler(signal.SIGCHLD, self._reap)
+        with contextlib.suppress(OSError):
+            namespace.adopt_orphans()
+
+    def spawn(
+        self, argv: Sequence[str], env: Mapping[str, str], cwd: str, streams: tuple[int, int]
+    ) -> tuple[int, asyncio.Future[int]]:
+        """Start `argv` as the leader of a process group of its own; its pid and its end.
+
+        The future holds the exit code, or minus the signal. Raises OSError if it cannot be
+        started.
+        """
+        with open(os.devnull, "rb") as nothing:
+            process = subprocess.Popen(
+                argv,
+                env=env,
+                cwd=cwd,
+                stdin=nothing,
+                stdout=streams[0],
+                stderr=streams[1],
+                start_new_session=True,
+            )
+        process.returncode = 0  # it is waited for here, not by its object
+        end = self._ends[process.pid] = self._loop.create_future()
+        return process.pid, end
+
+    async def kill_orphans(self) -> None:
+        """Kill what ended children left behind, whatever session it went to."""
+        for _ in range(_TRIES):
+            orphans = [pid for pid in _own_children() if pid not in self._ends]
+            if not orphans:
+                return
+            for pid in orphans:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            await asyncio.sleep(_TRY_S)
+
+    def _reap(self) -> None:
+        with contextlib.suppress(ChildProcessError):
+            while (found := os.waitpid(-1, os.WNOHANG))[0]:
+                pid, status = found
+                end = self._ends.pop(pid, None)
+                if end is not None and not end.done():
+                    end.set_result(os.waitstatus_to_exitcode(status))
+
+
+def _own_children() -> list[int]:
+    """Pids of this process's children, on Linux; zombies that are to be reaped left out."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            state, parent = entry.read_text().rpartition(")")[2].split()[:2]
+            if int(parent) == os.getpid() and state not in "ZX":
+                found.append(int(entry.parent.name))
+    return found
+
+
+def signal_group(pid: int, number: int) -> None:
+    """Signal the process group that `pid` leads; one that is gone is no error."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)

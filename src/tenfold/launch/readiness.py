@@ -1,0 +1,19 @@
+"""Whether something answers: one try, on a socket that is connected already."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+PROBE_S = 2.0
+"""How long one try waits at most."""
+
+
+async def answers(made: socket.socket, path: str) -> bool:
+    """Whether a GET of `path` is answered with a status below 400."""
+    loop = asyncio.get_running_loop()
+    request = f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode()
+    await asyncio.wait_for(loop.sock_sendall(made, request), PROBE_S)
+    answer = await asyncio.wait_for(loop.sock_recv(made, 64), PROBE_S)
+    status = answer.split(b" ", 2)[1:2]
+    return bool(status) and status[0].isdigit() and int(status[0]) < 400

@@ -1,0 +1,245 @@
+"""The task runner: one task, in the place where a cell has put it.
+
+Sets the environment, runs the user's command as its child, captures its output into the run
+directory, passes signals on, finds out when it is ready, and tells the true exit. Whoever started
+it hears of all that as `Life`. Which ports there are and what the peers' addresses are, it is
+told (see `container` and `agent`, which run it).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tenfold.errors import TenfoldError
+from tenfold.frameworks import Addresses
+from tenfold.launch.awaited import AwaitedLine
+from tenfold.launch.capture import Capture, DataHandler
+from tenfold.launch.children import Children, signal_group
+from tenfold.launch.environment import task_environment
+from tenfold.launch.readiness import PROBE_S, answers
+from tenfold.plans import Bound, Plan, Ready, Task
+from tenfold.rundir import RunDirectory
+from tenfold.words import split
+
+_PROBE_EVERY_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """One life of a task, so far. Times are seconds since 1970.
+
+    `number` counts the task's lives from 1; `refused` says why the command could not be started.
+    """
+
+    number: int
+    host: str
+    pid: int | None = None
+    started: float | None = None
+    ready: float | None = None
+    ended: float | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    refused: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object of the same names."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Life:
+        """What `to_json` gave; unknown names are left out. Raises TypeError if one is missing."""
+        return cls(**{name: data[name] for name in cls.__slots__ if name in data})
+
+    @property
+    def shell_code(self) -> int:
+        """The exit code as a shell tells it: 128 + n for signal n, 127 for what cannot start."""
+        if self.refused is not None:
+            return 127
+        return 128 + self.signal if self.signal is not None else self.exit_code or 0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a task's place gave it: its ports by name, where its pages listen, its variables."""
+
+    ports: Mapping[str, int]
+    addresses: Addresses
+    inherited: Mapping[str, str]
+    bind: str = "127.0.0.1"
+
+
+class Runner:
+    """Runs one task, life after life. All runners of a process share its `Children`.
+
+    Attributes:
+        tell: who hears of the life: at its start, when it is ready, at its end.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        task: Task,
+        run: RunDirectory,
+        children: Children,
+        tell: Callable[[Life], None],
+        on_data: DataHandler = lambda *_: None,
+        *,
+        alone: bool = True,
+    ) -> None:
+        """`alone`: whatever falls to this process is the task's, and ends with it."""
+        self._plan = plan
+        self._task = task
+        self._run = run
+        self.tell = tell
+        self._on_data = on_data
+        self._alone = alone
+        self._children = children
+        self._pid: int | None = None
+        self._line: AwaitedLine | None = None
+        self._line_came = asyncio.Event()
+
+    def signal(self, number: int) -> None:
+        """Signal the command and what it started; nothing if none runs."""
+        if self._pid is not None:
+            signal_group(self._pid, number)
+
+    async def live(self, number: int, place: Place) -> Life:
+        """Run the command to its end, as the task's life `number`; gives how that was.
+
+        Raises TenfoldError, and tells of it, if the command cannot be started.
+        """
+        life = Life(number, socket.gethostname())
+        self._run.task(self._task.label).path.mkdir(mode=0o700, exist_ok=True, parents=True)
+        try:
+            bound = self._bound(place)
+            capture = Capture(self._run.task(self._task.label), self._heard)
+            pid, end = self._spawn(bound, capture)
+        except (OSError, TenfoldError) as error:
+            life = replace(life, ended=time.time(), refused=_words(self._task, error))
+            self.tell(life)
+            return life
+        self._pid = pid
+        life = replace(life, pid=pid, started=time.time())
+        self.tell(life)
+        capture.start()
+        return await self._watch(life, bound, place, capture, end)
+
+    def _bound(self, place: Place) -> Bound:
+        bound = task_environment(
+            self._plan,
+            self._task,
+            place.addresses,
+            place.ports,
+            self._run,
+            place.inherited,
+            place.bind,
+        )
+        ready = bound.ready
+        self._line_came.clear()
+        self._line = AwaitedLine(ready.target) if ready and ready.kind == "log" else None
+        return bound
+
+    def _spawn(self, bound: Bound, capture: Capture) -> tuple[int, asyncio.Future[int]]:
+        try:
+            return self._children.spawn(bound.command, bound.env, bound.workdir, capture.write_ends)
+        except BaseException:
+            capture.close()
+            raise
+
+    def _heard(self, stream: str, data: bytes) -> None:
+        self._on_data(stream, data)
+        if self._line is not None and self._line.is_in(stream, data):
+            self._line_came.set()
+
+    async def _watch(
+        self, life: Life, bound: Bound, place: Place, capture: Capture, end: asyncio.Future[int]
+    ) -> Life:
+        probe = asyncio.create_task(self._probe(bound, place))
+        both: tuple[asyncio.Future[Any], ...] = (probe, end)
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        if not end.done():
+            life = replace(life, ready=time.time())
+            self.tell(life)
+        code = await end
+        probe.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await probe
+        self.signal(signal.SIGKILL)  # what it started ends with it
+        if self._alone:
+            await self._children.kill_orphans()
+        self._pid = None
+        capture.close()
+        life = replace(
+            life,
+            ended=time.time(),
+            exit_code=code if code >= 0 else None,
+            signal=-code if code < 0 else None,
+        )
+        self.tell(life)
+        return life
+
+    async def _probe(self, bound: Bound, place: Place) -> None:
+        """Return when the task can be used."""
+        ready = bound.ready
+        if ready is None:
+            return
+        if ready.kind == "log":
+            await self._line_came.wait()
+            return
+        while not await self._is_ready(ready, bound, place):
+            await asyncio.sleep(_PROBE_EVERY_S)
+
+    async def _is_ready(self, ready: Ready, bound: Bound, place: Place) -> bool:
+        if ready.kind == "command":
+            return await self._command_ends_well(ready, bound)
+        port = place.ports[ready.port or "main"]
+        own = bound.env["TENFOLD_ADDRESS"].rpartition(":")[0]
+        for host in dict.fromkeys(("127.0.0.1", own)):
+            if await _can_be_used(host, port, ready):
+                return True
+        return False
+
+    async def _command_ends_well(self, ready: Ready, bound: Bound) -> bool:
+        nothing = os.open(os.devnull, os.O_RDWR)
+        try:
+            argv = split(ready.target)
+            pid, end = self._children.spawn(argv, bound.env, bound.workdir, (nothing, nothing))
+        except OSError:
+            return False
+        finally:
+            os.close(nothing)
+        try:
+            return await asyncio.wait_for(asyncio.shield(end), ready.timeout_s) == 0
+        except TimeoutError:
+            return False
+        finally:
+            if not end.done():
+                signal_group(pid, signal.SIGKILL)
+
+
+async def _can_be_used(host: str, port: int, ready: Ready) -> bool:
+    with socket.socket() as made:
+        made.setblocking(False)
+        try:
+            connecting = asyncio.get_running_loop().sock_connect(made, (host, port))
+            await asyncio.wait_for(connecting, PROBE_S)
+            return ready.kind == "tcp" or await answers(made, ready.target)
+        except (OSError, TimeoutError):
+            return False
+
+
+def _words(task: Task, error: Exception) -> str:
+    """Why a command could not be started, for a sentence that begins with the task's name."""
+    if isinstance(error, TenfoldError):
+        return error.message
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    named = getattr(error, "filename", None) or task.command[0]
+    return f"{named}: {reason}"

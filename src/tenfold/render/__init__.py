@@ -1,0 +1,41 @@
+"""Plan → a cell's own files: text that a person could have written, and nothing written to disk.
+
+    compose.py     compose.yaml for Docker
+    sbatch.py      job.sbatch for Slurm
+    manifests.py   manifests for Kubernetes
+
+Pure: what the files say depends on the plan and on `Places` alone. `export.py` makes the directory
+that works without tenfold at hand; commands write it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file to write: its path, relative to wherever it goes, and its text."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the files will be used.
+
+    Attributes:
+        project: the cluster file's directory, as the rendered files name it.
+        run: the run directory, likewise.
+        supervised: tenfold's supervisor starts, orders and restarts the tasks; otherwise the files
+            say all that themselves.
+        python: the interpreter that has tenfold, where tasks see this machine's files.
+        extra: what was asked for beyond the usual form (`jobset`).
+    """
+
+    project: str
+    run: str
+    supervised: bool = False
+    python: str = "python"
+    extra: frozenset[str] = frozenset()
