@@ -104,7 +104,7 @@ def test_what_the_package_offers_is_no_module() -> None:
 
 
 def test_no_module_below_the_command_line_exits() -> None:
-    entry_points = {"__main__.py", "server.py", "tensorboard.py", "jupyter.py"}
+    entry_points = {"__main__.py", "server.py", "beside.py", "tensorboard.py", "jupyter.py"}
     for path in modules():
         if path.parent.name != "cli" and path.name not in entry_points:
             assert "sys.exit" not in path.read_text(), f"{path} exits"

@@ -55,8 +55,11 @@ NoteHandler = Callable[[str, str | None], None]
 """Something that people should know but that stops nothing: a message, and a hint or None."""
 
 
-StopHandler = Callable[[Literal["failed", "stopped"], str], None]
-"""The place itself is ending the run from outside: how that leaves it, and why."""
+Outcome = Literal["failed", "stopped", "again"]
+"""How a run is left that its place ends from outside; `again`: the place will start it anew."""
+
+StopHandler = Callable[[Outcome, str], None]
+"""The place itself is ending the run: how that leaves it, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +162,10 @@ class Kind:
 
     def settle(self, run: RunDirectory) -> None:
         """Write into the run directory what became of a run whose supervisor is elsewhere."""
+
+    def why_told(self) -> tuple[Outcome, str] | None:
+        """Why the supervisor's own place tells it to end, if the place is its cell."""
+        return None
 
     def ask(self, run: RunDirectory, request: dict[str, Any]) -> dict[str, Any] | None:
         """Ask a supervisor that is elsewhere (see `tenfold.supervise.control`); None: no answer."""

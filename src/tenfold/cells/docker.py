@@ -39,7 +39,7 @@ from tenfold.launch.runner import Life
 from tenfold.plans import Plan, Task
 from tenfold.render import File, Places
 from tenfold.render.workdirs import inside
-from tenfold.rendezvous import HeldPort, hold_port
+from tenfold.rendezvous import HeldPort, announce, hold_port
 from tenfold.rundir import RunDirectory, read_json, write_json
 
 PORT = 8080
@@ -86,6 +86,7 @@ class DockerCell:
     async def open(self, on_lost: Callable[[str], None]) -> Protection:
         """Have the images, make the network and the containers; none is started."""
         write_json(_handle(self._run), {"project": self._project})
+        announce(self._run, {task.label: task.address or "" for task in self._plan.tasks})
         self._hold_ports()
         await self._have_images()
         begin = time.time()

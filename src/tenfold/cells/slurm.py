@@ -14,8 +14,16 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from tenfold.cells import Handlers, Kind, Wishes
-from tenfold.cells.slurm_commands import JobState, cancel, command, job_state, submit
+from tenfold.cells import Handlers, Kind, Outcome, Wishes
+from tenfold.cells.slurm_commands import (
+    JobState,
+    cancel,
+    command,
+    job_state,
+    own_job,
+    submit,
+    why_told,
+)
 from tenfold.cells.slurm_steps import SlurmCell
 from tenfold.doctor.slurm import slurm as find_slurm
 from tenfold.errors import TenfoldError, UnavailableError
@@ -83,6 +91,10 @@ class SlurmKind(Kind):
         if (read_json(run.status) or {}).get("supervisor_pid") is None:
             write_json(run.status, _status(run, plan, "starting", waiting))
         return True
+
+    def why_told(self) -> tuple[Outcome, str] | None:
+        """Cancelled, out of time, or to be started again elsewhere."""
+        return why_told(*own_job()) if "SLURM_JOB_ID" in os.environ else None
 
     def settle(self, run: RunDirectory) -> None:
         """Why the job still waits; or, if it is gone without a last word, how it ended."""

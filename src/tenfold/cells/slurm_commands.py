@@ -5,14 +5,17 @@ Owns what Slurm's states mean for a run, in words. Leaves to others: steps (`slu
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
+from tenfold.cells import Outcome
 from tenfold.errors import TenfoldError, UnavailableError
-from tenfold.render.sbatch import NOT_SHARED
+from tenfold.render.sbatch import NOT_SHARED, WARNING_S
 
 _COMMAND_S = 30.0
 
@@ -40,12 +43,14 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """What Slurm says of a job: its state, why it waits, who cancelled it, its exit code."""
+    """What Slurm says of a job: its state, why it waits, its exit code, how often it was started
+    again, and when its time limit ends (as Slurm writes it)."""
 
     state: str
     reason: str = ""
     exit_code: int | None = None
-    by: str | None = None
+    restarts: int = 0
+    end: str = ""
 
     @property
     def pending(self) -> bool:
@@ -60,8 +65,7 @@ class JobState:
     def outcome(self, job: str) -> tuple[Literal["failed", "stopped"], str]:
         """How a run ended whose job is gone, and why, in words."""
         if self.state == "CANCELLED":
-            by = f" by {self.by}" if self.by else ""
-            return "stopped", f"Slurm job {job} was cancelled{by}"
+            return "stopped", f"Slurm job {job} was cancelled"
         if self.exit_code == NOT_SHARED:
             return "failed", f"the node of Slurm job {job} does not see the run directory"
         words = _WORDS.get(self.state, f"it is {self.state}")
@@ -119,7 +123,7 @@ def submit(script: str, env: Mapping[str, str]) -> str:
         ) from error
 
 
-_SHOWN = re.compile(r"\b(JobState|Reason|ExitCode|JobId)=(\S+)")
+_SHOWN = re.compile(r"\b(JobState|Reason|ExitCode|Restarts|EndTime)=(\S+)")
 
 
 def job_state(job: str) -> JobState | None:
@@ -148,7 +152,59 @@ def _parsed(line: str) -> JobState:
         found["JobState"].partition("+")[0],
         found.get("Reason", ""),
         int(code) if code.isdigit() else None,
+        int(found.get("Restarts", "0")),
+        found.get("EndTime", ""),
     )
+
+
+def own_job() -> tuple[str, int]:
+    """The job that this process is in, and how often it was started before."""
+    return os.environ["SLURM_JOB_ID"], int(os.environ.get("SLURM_RESTART_COUNT") or 0)
+
+
+def nodes_of(component: int, components: int) -> list[str]:
+    """The node of each task that a component of this job has room for, in the job's order.
+
+    As the batch script's environment tells: `n[1-2]` and `4,3` are four tasks on n1, three on n2.
+    """
+    end = f"_HET_GROUP_{component}" if components > 1 else ""
+    names = command("scontrol", "show", "hostnames", os.environ[f"SLURM_JOB_NODELIST{end}"])
+    counts: list[int] = []
+    for count, times in _COUNTS.findall(os.environ[f"SLURM_TASKS_PER_NODE{end}"]):
+        counts += [int(count)] * int(times or 1)
+    return [name for name, count in zip(names.split(), counts, strict=False) for _ in range(count)]
+
+
+_COUNTS = re.compile(r"(\d+)(?:\(x(\d+)\))?")
+
+
+def why_told(job: str, restarts: int) -> tuple[Outcome, str] | None:
+    """Why a job that was started `restarts` times before is told to end; None: Slurm does not say.
+
+    While it ends, Slurm 22.05 calls a job COMPLETING, whatever the cause; a count of restarts
+    that has gone up tells that it will be started again.
+    """
+    state = job_state(job)
+    if state is None:
+        return "failed", f"Slurm knows job {job} no more"
+    if state.restarts > restarts:
+        words = f"Slurm starts job {job} again: a node went down, or another job needed its nodes"
+        return "again", words
+    if state.state in ("COMPLETING", "CANCELLED"):
+        return "stopped", f"Slurm job {job} was cancelled"
+    if state.gone:
+        return state.outcome(job)
+    if state.state == "RUNNING" and _soon(state.end):
+        return "failed", f"the time limit of Slurm job {job} is almost over"
+    return None
+
+
+def _soon(end: str) -> bool:
+    try:
+        left = datetime.fromisoformat(end).timestamp() - datetime.now().timestamp()
+    except ValueError:
+        return False
+    return left < WARNING_S + 120
 
 
 def cancel(job: str) -> None:

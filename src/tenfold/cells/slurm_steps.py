@@ -14,12 +14,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from tenfold.cells import Handlers, Placed, Protection
-from tenfold.cells.slurm_commands import job_state
+from tenfold.cells.slurm_commands import nodes_of, own_job, why_told
 from tenfold.errors import TenfoldError
 from tenfold.launch.runner import Life
 from tenfold.plans import Plan, Task
@@ -27,10 +27,11 @@ from tenfold.render.sbatch import Component, components, mebibytes
 from tenfold.rundir import RunDirectory, read_json
 
 _PLACE_S = 300.0
+_PLACE_TRIES = 30
+_PLACE_AGAIN_S = 2.0
 _WORD_S = 5.0
 _BEGIN_S = 60.0
 _END_S = 10.0
-_SETTLE_S = 1.0
 
 _Message = Mapping[str, Any]
 
@@ -76,8 +77,10 @@ class SlurmCell:
                 f"Slurm has started job {self._job} again (restart {restarts})", None
             )
         for number, component in enumerate(self._components):
-            for task in component.tasks:
-                self._agents[task.name] = await self._place(task, number, component)
+            nodes = await asyncio.to_thread(nodes_of, number, len(self._components))
+            for place, task in enumerate(component.tasks):
+                node = nodes[min(place, len(nodes) - 1)]
+                self._agents[task.name] = await self._place(task, number, component, node)
         self._all_placed = asyncio.create_task(self._placed())
         return Protection(
             "none",
@@ -85,50 +88,55 @@ class SlurmCell:
         )
 
     async def _place(
-        self, task: Task, number: int, component: Component, again: _Message | None = None
+        self, task: Task, number: int, component: Component, node: str, port: int | None = None
     ) -> _Agent:
         more = {"TENFOLD_RUN_DIRECTORY": str(self._run.path)}
-        if again is not None:
-            more["TENFOLD_LAST_PORT"] = str(again["ports"]["main"])
-        process = await asyncio.create_subprocess_exec(
-            *self._srun(task, number, component, again),
-            *(sys.executable, "-m", "tenfold", "task", task.name, "--held"),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=_step_environment() | more,
-            limit=1 << 24,
-        )
-        agent = _Agent(task, process, asyncio.get_running_loop().create_future())
-        agent.hearers = [
-            asyncio.create_task(self._hear_agent(agent)),
-            asyncio.create_task(_hear_srun(agent)),
-        ]
+        if port is not None:
+            more["TENFOLD_LAST_PORT"] = str(port)
+        runner = (sys.executable, "-m", "tenfold", "task", task.name, "--held")
+        argv = (*self._srun(task, number, component, node), *runner)
+
+        async def srun() -> asyncio.subprocess.Process:
+            return await asyncio.create_subprocess_exec(
+                *argv,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=_step_environment() | more,
+                limit=1 << 24,
+            )
+
+        agent = _Agent(task, await srun(), asyncio.get_running_loop().create_future())
+        agent.hearers.append(asyncio.create_task(self._hear_agent(agent, srun)))
         return agent
 
-    def _srun(
-        self, task: Task, number: int, component: Component, again: _Message | None
-    ) -> list[str]:
+    def _srun(self, task: Task, number: int, component: Component, node: str) -> list[str]:
         needs = component.needs
         words = ["srun", "--nodes=1", "--ntasks=1", "--exact", f"--cpus-per-task={needs.cpu}"]
         words += ["--kill-on-bad-exit=0", "--input=0", "--unbuffered", f"--job-name={task.label}"]
-        words += ["--export=ALL", "--mpi=none", "--wait=0"]
+        words += ["--export=ALL", "--mpi=none", "--wait=0", f"--nodelist={node}"]
         if len(self._components) > 1:
             words.append(f"--het-group={number}")
         if needs.memory:
             words.append(f"--mem-per-cpu={mebibytes(needs)}M")
         if needs.gpu:
             words.append(f"--gpus-per-task={needs.gpu}")
-        if again is not None:
-            words.append(f"--nodelist={again['host']}")
         return words
 
-    async def _hear_agent(self, agent: _Agent) -> None:
-        assert agent.process.stdout is not None
-        while line := await agent.process.stdout.readline():
-            with contextlib.suppress(ValueError, KeyError, TypeError):
-                self._take(agent, json.loads(line))
-        await agent.process.wait()
+    async def _hear_agent(
+        self, agent: _Agent, srun: Callable[[], Awaitable[asyncio.subprocess.Process]]
+    ) -> None:
+        """Hear the agent out; one that a node took no step for is placed again for a while.
+
+        A node that has just come back is given to jobs before it takes steps (seen on 22.05).
+        """
+        for _ in range(_PLACE_TRIES):
+            await asyncio.gather(self._hear_answers(agent), _hear_srun(agent))
+            await agent.process.wait()
+            if agent.placed.done() or self._closing or not _may_be_placed_later(agent):
+                break
+            await asyncio.sleep(_PLACE_AGAIN_S)
+            agent.process = await srun()
         agent.gone = True
         if not agent.placed.done():
             agent.placed.set_exception(TenfoldError(_not_placed(agent)))
@@ -136,6 +144,12 @@ class SlurmCell:
         if agent.live and not self._closing:
             agent.live = False
             self._lost_step(agent)
+
+    async def _hear_answers(self, agent: _Agent) -> None:
+        assert agent.process.stdout is not None
+        while line := await agent.process.stdout.readline():
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                self._take(agent, json.loads(line))
 
     def _take(self, agent: _Agent, message: _Message) -> None:
         if message["op"] == "placed" and not agent.placed.done():
@@ -151,15 +165,17 @@ class SlurmCell:
 
     async def _placed(self) -> dict[str, list[str]]:
         """Every task's address, by job, once all agents are placed."""
-        waited = 0.0
+        waited, told = 0.0, ""
         agents = list(self._agents.values())
         while missing := [agent for agent in agents if not agent.placed.done()]:
             if waited >= _PLACE_S:
                 raise TenfoldError(f"no address from {_names(missing)} after {_PLACE_S:g} s")
             await asyncio.wait([agent.placed for agent in missing], timeout=_WORD_S)
             waited += _WORD_S
-            if waited > _WORD_S and (late := [a for a in missing if not a.placed.done()]):
-                self._hear.on_note(f"waiting for a place for {_names(late)}", None)
+            late = _names([agent for agent in missing if not agent.placed.done()])
+            if late and late != told:
+                self._hear.on_note(f"waiting for a place for {late}", None)
+                told = late
         addresses: dict[str, list[str]] = {}
         for task in self._plan.tasks:
             placed = await self._agents[task.name].placed
@@ -189,7 +205,8 @@ class SlurmCell:
         """A new agent on the same node, with the same port: peers know the address."""
         former = await lost.placed
         number = next(n for n, c in enumerate(self._components) if lost.task in c.tasks)
-        agent = await self._place(lost.task, number, self._components[number], former)
+        where = (former["host"], former["ports"]["main"])
+        agent = await self._place(lost.task, number, self._components[number], *where)
         agent.number = lost.number
         self._agents[lost.task.name] = agent
         placed = await asyncio.wait_for(asyncio.shield(agent.placed), _BEGIN_S)
@@ -219,29 +236,28 @@ class SlurmCell:
             agent.process.stdin.write(json.dumps(order).encode() + b"\n")
 
     def _ended(self, agent: _Agent, life: Life) -> None:
-        by_us = self._closing
-        if life.signal in (signal.SIGTERM, signal.SIGKILL) and not by_us:
-            judged = asyncio.create_task(self._judge(agent, life.exit_code, life.signal))
-            self._judged.add(judged)
-            judged.add_done_callback(self._judged.discard)
-        else:
-            self._hear.on_exit(agent.task.name, life.exit_code, life.signal)
+        self._tell(agent, life.exit_code, life.signal)
 
     def _lost_step(self, agent: _Agent) -> None:
         """The agent is gone, and the task with it: its node went down, or the step was ended."""
         said = agent.words[-1] if agent.words else "srun ended"
         self._hear.on_note(f"the step of {agent.task.name} was lost: {said}", None)
-        judged = asyncio.create_task(self._judge(agent, None, signal.SIGKILL))
+        self._tell(agent, None, signal.SIGKILL)
+
+    def _tell(self, agent: _Agent, code: int | None, number: int | None) -> None:
+        judged = asyncio.create_task(self._judge(agent, code, number))
         self._judged.add(judged)
         judged.add_done_callback(self._judged.discard)
 
     async def _judge(self, agent: _Agent, code: int | None, number: int | None) -> None:
-        """Tell an end that Slurm itself may have brought about, after looking whether it did."""
-        with contextlib.suppress(TenfoldError):
-            await asyncio.sleep(_SETTLE_S)
-            state = await asyncio.to_thread(job_state, self._job)
-            if state is not None and state.gone:
-                self._hear.on_stop(*state.outcome(self._job))
+        """Tell an end, after asking Slurm whether it is its own doing.
+
+        A job that is cancelled is COMPLETING before its processes are signalled (seen on 22.05).
+        """
+        if not self._closing:
+            with contextlib.suppress(TenfoldError):
+                if told := await asyncio.to_thread(why_told, *own_job()):
+                    self._hear.on_stop(*told)
         self._hear.on_exit(agent.task.name, code, number)
 
     def signal(self, task: Task, number: int) -> None:
@@ -285,8 +301,7 @@ class SlurmCell:
             await asyncio.gather(*agent.hearers, return_exceptions=True)
             if agent.placed.done():
                 agent.placed.exception()
-        for judged in self._judged:
-            judged.cancel()
+        await asyncio.gather(*self._judged, return_exceptions=True)
 
     async def _kill_late(self) -> None:
         for agent in self._agents.values():
@@ -311,6 +326,10 @@ def _step_environment() -> dict[str, str]:
     ours = ("SLURM_CPU_BIND", "SLURM_MEM_PER", "SLURM_CPUS_PER_TASK", "SLURM_TRES_PER_TASK",
             "SLURM_NTASKS", "SLURM_NPROCS", "SLURM_GPUS_PER", "SLURM_DISTRIBUTION")  # fmt: skip
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+
+
+def _may_be_placed_later(agent: _Agent) -> bool:
+    return any("Unable to create step" in words for words in agent.words)
 
 
 def _not_placed(agent: _Agent) -> str:

@@ -102,11 +102,9 @@ NAMES = ("tensorflow", "torch", "jax", "none")
 
 _MODULES = {
     "tensorflow": "tenfold.frameworks.tensorflow",
+    "torch": "tenfold.frameworks.torch",
+    "jax": "tenfold.frameworks.jax",
     "none": "tenfold.frameworks.plain",
-    # torch and jax share the plain behaviour until their own modules exist: their tasks get
-    # TENFOLD_* variables and addresses, and set up the process group themselves.
-    "torch": "tenfold.frameworks.plain",
-    "jax": "tenfold.frameworks.plain",
 }
 
 

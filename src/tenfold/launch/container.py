@@ -17,12 +17,14 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tenfold.errors import InputError, TenfoldError, UnavailableError
 from tenfold.launch.children import Children
 from tenfold.launch.runner import Life, Place, Runner
 from tenfold.plans import Plan, Task
-from tenfold.rundir import RunDirectory, read_json, write_json
+from tenfold.rendezvous import announce
+from tenfold.rundir import SHARED, RunDirectory, read_json, write_json
 
 RUN_DIRECTORY = "/var/log/tenfold"
 """Where a container finds the run directory unless TENFOLD_RUN_DIRECTORY says otherwise."""
@@ -59,7 +61,18 @@ def read_plan(environment: Mapping[str, str]) -> tuple[RunDirectory, Plan]:
             f"there is no plan at {path}: the run directory is not shared with this place",
             hint="a cell's engine has to see this machine's files, or share a file system with it",
         )
-    return run, Plan.from_json(data).restored(environment)
+    plan = Plan.from_json(data)
+    if path != run.plan and not run.plan.exists():
+        _furnish(run, plan, data)
+    return run, plan.restored(environment)
+
+
+def _furnish(run: RunDirectory, plan: Plan, data: Mapping[str, Any]) -> None:
+    """Make an empty directory a run directory: the plan came another way."""
+    for name in ("tasks", *SHARED):
+        (run.path / name).mkdir(mode=0o700, exist_ok=True, parents=True)
+    announce(run, {task.label: task.address for task in plan.tasks if task.address})
+    write_json(run.plan, data)
 
 
 def _full_name(name: str, environment: Mapping[str, str]) -> str:

@@ -113,6 +113,8 @@ def _volumes(plan: Plan, places: Places) -> Iterator[str | dict[str, Any]]:
 
 def _mount(host: str, there: str, *, read_only: bool = False) -> str | dict[str, Any]:
     """In the short form, but for paths that it cannot say."""
+    if not host.startswith(("/", "./", "../", "~")):
+        host = f"./{host}"  # anything else is the name of a volume
     if ":" not in host + there:
         return f"{_literal(host)}:{_literal(there)}" + (":ro" if read_only else "")
     made = {"type": "bind", "source": _literal(host), "target": _literal(there)}

@@ -17,7 +17,8 @@ from tenfold.render import File, Places
 NOT_SHARED = 66
 """What the script exits with when the node does not see the run directory (EX_NOINPUT)."""
 
-_WARNING_S = 60
+WARNING_S = 60
+"""How long before the time limit the supervisor hears of it, beside the grace for tasks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ def _whole(plan: Plan, places: Places) -> Iterator[str]:
         if name in settings:
             yield f"#SBATCH --{name}={settings[name]}"
     yield "#SBATCH --requeue" if settings.get("requeue", True) else "#SBATCH --no-requeue"
-    yield f"#SBATCH --signal=B:TERM@{_WARNING_S + math.ceil(plan.stop_grace_s)}"
+    yield f"#SBATCH --signal=B:TERM@{WARNING_S + math.ceil(plan.stop_grace_s)}"
     for option in settings.get("options", ()):
         yield f"#SBATCH {option}"
 

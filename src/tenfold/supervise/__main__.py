@@ -31,8 +31,13 @@ async def supervise(run: RunDirectory, plan: Plan, wishes: Wishes, attached: boo
         plan, run, lambda hear: place.make(plan, run, hear, wishes), keep=wishes.keep
     )
     loop = asyncio.get_running_loop()
+    told: set[asyncio.Task[None]] = set()
+
+    def end(words: str) -> None:
+        told.add(asyncio.create_task(supervisor.told_to_end(place.why_told, words)))
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, supervisor.stop, f"stopped by {number.name}")
+        loop.add_signal_handler(number, end, f"stopped by {number.name}")
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
     if attached:
         _watch_standard_input(loop, supervisor)

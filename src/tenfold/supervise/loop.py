@@ -13,9 +13,9 @@ import socket
 import time
 import traceback
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
-from tenfold.cells import Cell, Handlers, Protection
+from tenfold.cells import Cell, Handlers, Outcome, Protection
 from tenfold.errors import TenfoldError
 from tenfold.logs import last_lines
 from tenfold.plans import Plan
@@ -56,6 +56,8 @@ class Supervisor:
         self._hosts: dict[str, str] = {}
         self._written: dict[str, dict[str, Any]] = {}
         self._broken: BaseException | None = None
+        self._left: str | None = None
+        """Why the run was left, to be gone on with by a supervisor that its place will start."""
         self._beat = 0.0
         self._noted = "starting"
         self._told: tuple[str, str | None] | None = None
@@ -83,8 +85,18 @@ class Supervisor:
         except Exception as error:
             traceback.print_exception(error)
             self._fail(f"tenfold itself failed: {error}", f"see {self._run.supervisor_log}")
+        if self._left is not None:
+            self._leave(self._left)
         self._finish()
         return self._state.phase
+
+    def _leave(self, reason: str) -> None:
+        for state in self._state.tasks.values():
+            if state.phase not in OVER:
+                state.phase, state.pid = "waiting", None
+        self._state.phase, self._state.reason = "starting", reason
+        self._state.outcome = None
+        self._events.write("note", message=reason, hint=None)
 
     def _fail(self, message: str, hint: str | None) -> None:
         self._state.outcome, self._state.phase = "failed", "failed"
@@ -95,7 +107,7 @@ class Supervisor:
         self._events.write("error", message=message, hint=hint)
 
     async def _loop(self) -> None:
-        while self._broken is None:
+        while self._broken is None and self._left is None:
             self._wake.clear()
             actions = step(self._state, self._clock())
             self._note(actions)
@@ -110,7 +122,8 @@ class Supervisor:
             if actions.over:
                 return
             await self._pause()
-        raise self._broken
+        if self._broken is not None:
+            raise self._broken
 
     async def _pause(self) -> None:
         try:
@@ -206,10 +219,22 @@ class Supervisor:
     def _on_note(self, message: str, hint: str | None) -> None:
         self._events.write("note", message=message, hint=hint)
 
-    def _on_stop(self, outcome: Literal["failed", "stopped"], reason: str) -> None:
-        if self._state.stop_since is None:
+    def _on_stop(self, outcome: Outcome, reason: str) -> None:
+        if outcome == "again":
+            self._left = reason
+        elif self._state.stop_since is None:
             self._state.begin_stop(outcome, reason, self._clock())
         self._wake.set()
+
+    async def told_to_end(self, why: Callable[[], tuple[Outcome, str] | None], words: str) -> None:
+        """Its place ends the supervisor: stop the run, as `why`, or else `words`, says."""
+        told = None
+        with contextlib.suppress(TenfoldError):
+            told = await asyncio.to_thread(why)
+        if told is not None and self._state.stop_since is None:
+            self._on_stop(*told)
+        else:
+            self.stop(words)
 
     def _cell_lost(self, reason: str) -> None:
         self._state.observe_cell_lost(reason, self._clock())

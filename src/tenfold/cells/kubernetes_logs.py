@@ -1,0 +1,168 @@
+"""A container's output, from the cluster into the run directory, with the times it was written.
+
+Lines come with their times, which make `stdout.times`. A connection that breaks is made again a
+second before its last line, and what came already is left out, line by line; so nothing is lost
+or told twice, whatever a node does with its log files. Pods mix stdout and stderr: all of it is
+in `stdout.log`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from tenfold.errors import TenfoldError
+from tenfold.rundir import TaskDirectory
+
+_STAMP_S = 0.05
+_KEPT_S = 2
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
+
+OpenLog = Callable[[str | None], Iterator[bytes]]
+"""The lines since a moment (RFC 3339), or all; raises TenfoldError when the connection breaks."""
+
+
+class LogFile:
+    """The two files that a task's output goes to; all its lives in a row."""
+
+    def __init__(self, directory: TaskDirectory) -> None:
+        directory.path.mkdir(mode=0o700, exist_ok=True, parents=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        self._log = os.open(directory.log("stdout"), flags, 0o600)
+        self._times = os.open(directory.times("stdout"), flags, 0o600)
+        self._offset = os.fstat(self._log).st_size
+        self._stamped = 0.0
+        self.lost_bytes = 0
+
+    def write(self, moment: float, line: bytes) -> None:
+        """Append a line that was written at `moment` (seconds since 1970)."""
+        try:
+            if moment - self._stamped >= _STAMP_S:
+                os.write(self._times, b"%d %.3f\n" % (self._offset, moment))
+                self._stamped = moment
+            self._offset += os.write(self._log, line + b"\n")
+        except OSError:
+            self.lost_bytes += len(line) + 1
+
+    def close(self) -> None:
+        """Nothing is written after this."""
+        os.close(self._log)
+        os.close(self._times)
+
+
+def stamp(line: bytes) -> tuple[float, bytes] | None:
+    """A line's time and its text; None for a line without a time."""
+    word, _, text = line.partition(b" ")
+    try:
+        moment = datetime.fromisoformat(word.decode())
+    except ValueError:
+        return None
+    return (moment.timestamp(), text) if moment.tzinfo else None
+
+
+@dataclass(slots=True)
+class Seen:
+    """The lines of the last seconds, so that they are known when they come again."""
+
+    last: float | None = None
+    _lines: dict[int, Counter[int]] = field(default_factory=dict)
+    _again: Counter[int] = field(default_factory=Counter)
+
+    def since(self) -> str | None:
+        """Where to begin again. What comes from there on and was seen is `known` once each."""
+        self._again = Counter()
+        if self.last is None:
+            return None
+        first = int(self.last) - 1
+        for second, lines in self._lines.items():
+            if second >= first:
+                self._again += lines
+        return datetime.fromtimestamp(first, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def known(self, moment: float, line: bytes) -> bool:
+        """Whether this line came before; if not, it has now."""
+        mark = hash(line)
+        if self._again[mark] > 0:
+            self._again[mark] -= 1
+            return True
+        second = int(moment)
+        if second not in self._lines:
+            self._lines[second] = Counter()
+            for old in [one for one in self._lines if one < second - _KEPT_S]:
+                del self._lines[old]
+        self._lines[second][mark] += 1
+        self.last = max(moment, self.last or 0.0)
+        return False
+
+
+class LogFollower:
+    """Follows one container in a thread of its own, from `start` until its log has ended.
+
+    `on_done` is called in that thread when nothing more will be written; `lost` then says what is
+    missing, if something is.
+    """
+
+    def __init__(
+        self, open_log: OpenLog, directory: TaskDirectory, on_done: Callable[[], None]
+    ) -> None:
+        self._open = open_log
+        self._directory = directory
+        self._on_done = on_done
+        self._ended = threading.Event()
+        self._given_up = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.lost: str | None = None
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    def container_ended(self) -> None:
+        """No line will be added: what is there now is all."""
+        self._ended.set()
+
+    def give_up(self) -> None:
+        """Read no further."""
+        self._given_up.set()
+        self._ended.set()
+
+    def _run(self) -> None:
+        try:
+            out = LogFile(self._directory)
+            try:
+                self._follow(out)
+            finally:
+                if out.lost_bytes:
+                    self.lost = f"{out.lost_bytes} bytes of its output could not be written"
+                out.close()
+        except OSError as error:
+            self.lost = f"its output cannot be kept: {error.strerror}"
+        finally:
+            self._on_done()
+
+    def _follow(self, out: LogFile) -> None:
+        seen, pause_s = Seen(), _FIRST_PAUSE_S
+        while not self._given_up.is_set():
+            last = self._ended.is_set()  # then this reading is complete if it ends well
+            try:
+                self._read(seen, out)
+                if last:
+                    return
+                pause_s = _FIRST_PAUSE_S
+            except TenfoldError as error:
+                if getattr(error, "status", None) == 404:  # the pod is gone, and its log
+                    return
+                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+            (self._given_up if last else self._ended).wait(pause_s)
+
+    def _read(self, seen: Seen, out: LogFile) -> None:
+        for line in self._open(seen.since()):
+            if self._given_up.is_set():
+                return
+            moment, text = stamp(line) or (seen.last or 0.0, line)
+            if not seen.known(moment, line):
+                out.write(moment, text)

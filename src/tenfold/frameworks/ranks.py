@@ -1,0 +1,86 @@
+"""Ranks: which tasks form one group, and each one's place in it.
+
+Owns what torch and JAX have in common, whose processes all do the same and are told apart by a
+number. Leaves to them: how a process is told (`torch`, `jax`).
+
+`chief`, `master` and `worker` are one group, in this order: whoever says `worker: {tasks: 4}` means
+four ranks, and a chief beside them is rank 0. Any other job is a group of its own, so that one that
+fetches data first, or another training beside the first, is not waited for by anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tenfold.frameworks import Addresses
+
+TOGETHER = ("chief", "master", "worker")
+"""Jobs of one group, in the order of their ranks."""
+
+SERVICES = ("tensorboard", "jupyter")
+"""What tenfold runs beside a cluster: a member of no group."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a task is in its group.
+
+    Attributes:
+        rank, size: among all tasks of the group; rank 0 is the one the others connect to.
+        local_rank, local_size: among those on the same host.
+        host, hosts: number of the host among those of the group, in the order of their first
+            rank, and how many there are.
+        head_host, head_port: where rank 0 is to listen; an IPv6 address has no brackets.
+        on_loopback: all of the group are on this machine's loopback address, and nowhere else.
+    """
+
+    rank: int
+    size: int
+    local_rank: int
+    local_size: int
+    host: int
+    hosts: int
+    head_host: str
+    head_port: int
+    on_loopback: bool
+
+
+def is_member(job: str) -> bool:
+    """Whether tasks of `job` are in a group at all."""
+    return job not in SERVICES
+
+
+def decisive(jobs: Sequence[str]) -> tuple[str, ...]:
+    """Of `jobs`, the group of chief, master and workers; without one, all."""
+    return tuple(job for job in jobs if job in TOGETHER) or tuple(jobs)
+
+
+def place(job: str, index: int, addresses: Addresses) -> Place:
+    """The place of `job`/`index`, which must be a member, in the group that `addresses` hold."""
+    jobs = [name for name in TOGETHER if name in addresses] if job in TOGETHER else [job]
+    ranks = [address for name in jobs for address in addresses[name]]
+    rank = sum(len(addresses[name]) for name in jobs[: jobs.index(job)]) + index
+    on = [host_of(address) for address in ranks]
+    hosts = list(dict.fromkeys(on))
+    return Place(
+        rank=rank,
+        size=len(ranks),
+        local_rank=on[:rank].count(on[rank]),
+        local_size=on.count(on[rank]),
+        host=hosts.index(on[rank]),
+        hosts=len(hosts),
+        head_host=on[0],
+        head_port=int(ranks[0].rpartition(":")[2]),
+        on_loopback=all(is_loopback(host) for host in hosts),
+    )
+
+
+def host_of(address: str) -> str:
+    """`worker-0` of `worker-0:2222`, `::1` of `[::1]:2222`."""
+    return address.rpartition(":")[0].removeprefix("[").removesuffix("]")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is this machine for everybody on it, and nothing for anybody else."""
+    return host in ("localhost", "::1") or host.startswith("127.")

@@ -1,0 +1,160 @@
+"""PyTorch: what torchrun sets, thread limits, and what a process group survives: nothing.
+
+Owns everything that the parent of a PyTorch task must know; it never imports PyTorch. What runs
+inside a task is in `tenfold.torch`.
+
+Facts here were seen on PyTorch 2.13. The variables are those of
+torch/distributed/elastic/agent/server/local_elastic_agent.py, but for what only an agent that
+restarts the group could say. When a member dies, the others' next collective fails at once, and
+none of them can take it back: a group is formed once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+
+from tenfold.frameworks import Addresses, Advice, JobDefaults, JobFacts
+from tenfold.frameworks.ranks import decisive, is_member, place
+
+_VARIABLES = (
+    "RANK",
+    "WORLD_SIZE",
+    "LOCAL_RANK",
+    "LOCAL_WORLD_SIZE",
+    "GROUP_RANK",
+    "GROUP_WORLD_SIZE",
+    "ROLE_NAME",
+    "ROLE_RANK",
+    "ROLE_WORLD_SIZE",
+    "MASTER_ADDR",
+    "MASTER_PORT",
+    "TORCHELASTIC_RUN_ID",
+    "TORCHELASTIC_RESTART_COUNT",
+    "TORCHELASTIC_MAX_RESTARTS",
+    "TORCHELASTIC_USE_AGENT_STORE",
+)
+
+_READ_AT_IMPORT = (
+    "TORCH",
+    "PYTORCH_",
+    "INDUCTOR_",
+    "AOT_",
+    "AOTINDUCTOR_",
+    "CUDA_",
+    "KMP_",
+    "GOMP_",
+    "DNNL_",
+    "ONEDNN_",
+    "MKLDNN_",
+    "KINETO_",
+    "NPY_",
+)
+"""Beginnings of what PyTorch and its libraries were seen to read: getenv and os.environ, traced."""
+
+_READ_LATER = frozenset({"CUDA_VISIBLE_DEVICES"})
+"""Read when CUDA is first used, not at the import."""
+
+
+class Torch:
+    """See `tenfold.frameworks.Framework` for what each method promises."""
+
+    name = "torch"
+
+    def job_defaults(self, job: str) -> JobDefaults:
+        """No rank is restarted: the group that it would come back to is gone."""
+        del job
+        return JobDefaults()
+
+    def success_jobs(self, jobs: Sequence[str]) -> tuple[str, ...]:
+        """All ranks of chief, master and workers must end well; without these, all jobs."""
+        return decisive(jobs)
+
+    def variables(self, job: str) -> tuple[str, ...]:
+        """What torchrun sets, for every job but services."""
+        return _VARIABLES if is_member(job) else ()
+
+    def environment(self, job: str, index: int, addresses: Addresses) -> dict[str, str]:
+        """What torchrun sets; also GLOO_SOCKET_IFNAME where all ranks are on loopback.
+
+        Gloo listens on the address that the host's name has, which nobody in a network namespace
+        has, and which on a shared network everybody reaches.
+        """
+        if not is_member(job):
+            return {}
+        own = place(job, index, addresses)
+        values = (
+            own.rank,
+            own.size,
+            own.local_rank,
+            own.local_size,
+            own.host,
+            own.hosts,
+            job,
+            index,
+            len(addresses[job]),
+            own.head_host,
+            own.head_port,
+            "none",  # torchrun's own, if it is told none
+            0,
+            0,
+            False,  # rank 0 is to start the store: no agent has
+        )
+        made = {name: str(value) for name, value in zip(_VARIABLES, values, strict=True)}
+        if own.on_loopback:
+            made["GLOO_SOCKET_IFNAME"] = "lo0" if sys.platform == "darwin" else "lo"
+        return made
+
+    def process_environment(self, job: str, tasks: int, cores: int) -> dict[str, str]:
+        """The cores shared out; a lost NCCL peer is an error, as under torchrun."""
+        del job
+        made = {"TORCH_NCCL_ASYNC_ERROR_HANDLING": "1"}
+        if tasks > 1:
+            made["OMP_NUM_THREADS"] = str(max(1, cores // tasks))
+        return made
+
+    def preload(self) -> tuple[str, ...]:
+        """PyTorch, and the compiler, which the first optimizer imports: 1.8 s of each task's.
+
+        Both survive a fork as long as nothing has used them; so do gloo and DDP after it.
+        """
+        return ("torch", "torch._dynamo", "tenfold.torch")
+
+    def reads_at_import(self, name: str) -> bool:
+        """PyTorch's own and its libraries'."""
+        return name.startswith(_READ_AT_IMPORT) and name not in _READ_LATER
+
+    def holds_ports(self) -> dict[str, str]:
+        """Rank 0 binds its port alone."""
+        return {}
+
+    def standard_server(self, job: str) -> tuple[str, ...]:
+        """There is none."""
+        raise KeyError(job)
+
+    def requirement(self) -> tuple[str, str] | None:
+        """PyTorch itself, of whichever build."""
+        return ("torch", "tenfold[torch]")
+
+    def advice(self, jobs: Sequence[JobFacts]) -> Iterable[Advice]:
+        """Scripts that start ranks themselves, or claim an address that others have."""
+        for facts in jobs:
+            starter = _starts_ranks(facts)
+            if starter is not None and facts.tasks > 1:
+                yield Advice(
+                    f"jobs.{facts.job}.run",
+                    f"each of {facts.tasks} tasks runs {starter}, which starts ranks of its own",
+                    "run: python train.py: every task is a rank already",
+                )
+
+
+_STARTERS = ("torchrun", "torch.distributed.run", "torch.distributed.launch")
+
+
+def _starts_ranks(facts: JobFacts) -> str | None:
+    """The program in the job's command that would start ranks below each task."""
+    words = [word.rpartition("/")[2] for word in facts.run or ()]
+    return next((word for word in words if word in _STARTERS), None)
+
+
+FRAMEWORK = Torch()
