@@ -149,8 +149,8 @@ def test_a_node_that_dies_makes_slurm_start_the_run_again(
     wait_for(lambda: slurm.jobs().get(_job(run)) == "PENDING", 60)
     slurm.run("scontrol", "update", f"JobId={_job(run)}", "StartTime=now")
     status = run.wait(120)
-    assert status["state"] == "succeeded", status["reason"]
     events, _ = read_events(run.directory.events)
+    assert status["state"] == "succeeded", (status["reason"], events)
     assert any("restart 1" in str(event.get("message")) for event in events)
 
 

@@ -27,12 +27,13 @@ def command(file: Path | None, overrides: tuple[str, ...], cell: str | None, as_
     Only reads. Values of secrets are hidden; addresses that are not known yet are null in --json.
     """
     from tenfold import settings
+    from tenfold.cells import kind
     from tenfold.file import load
     from tenfold.planner import plan
 
     loaded = load(file, settings=overrides)
     place = settings.resolve("cell", cell, {"cell": loaded.cluster.cell}).value
-    made = plan(loaded, cell=place)
+    made = kind(place).place(plan(loaded, cell=place))
     if as_json:
         print_json(made.to_json())
         return 0

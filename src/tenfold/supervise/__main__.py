@@ -14,6 +14,7 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ from tenfold.plans import Plan
 from tenfold.rundir import RunDirectory, hold_lock, read_json
 from tenfold.supervise import control
 from tenfold.supervise.loop import Supervisor
+
+
+_KILL_WAIT_S = 120.0
 
 
 async def supervise(run: RunDirectory, plan: Plan, wishes: Wishes, attached: bool) -> str:
@@ -73,7 +77,20 @@ def _batch(run: RunDirectory) -> str:
     with hold_lock(run):
         plan = Plan.from_json(read_json(run.plan) or {}).restored(os.environ)
         wishes = Wishes(keep=os.environ.get("TENFOLD_KEEP") == "yes")
-        return asyncio.run(supervise(run, plan, wishes, attached=False))
+        state = asyncio.run(supervise(run, plan, wishes, attached=False))
+    if state == "starting":
+        _wait_for_the_end()
+    return state
+
+
+def _wait_for_the_end() -> None:
+    """Stay until the batch system kills this process, that is about to be started again.
+
+    Slurm 22.05 gives a job that ends by itself, while it is being requeued, the node that has
+    just failed, and no step on it.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(_KILL_WAIT_S)
 
 
 def main() -> None:
