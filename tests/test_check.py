@@ -207,3 +207,12 @@ def test_commands_that_cannot(here: Path, job: str, words: str, hint: str) -> No
     (found,) = lacks(here, job)
     assert words in str(found)
     assert hint in (found.hint or "")
+
+
+def test_slurm_settings_are_of_jobs_that_exist() -> None:
+    text = "cluster: c\njobs: {worker: {run: x}}\ncells: {slurm: {jobs: {wroker: {}}}}\n"
+    with pytest.raises(InputError) as caught:
+        loads(text)
+    fault = caught.value.faults[0]
+    assert "cells.slurm.jobs.wroker" in str(fault.path)
+    assert fault.hint == "did you mean worker?"

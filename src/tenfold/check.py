@@ -34,7 +34,8 @@ def remarks(cluster: Cluster, dropped: frozenset[Where] = frozenset()) -> Iterat
     """Every fault of the whole. Paths in `dropped` have their fault already, and are not judged."""
     if ("jobs",) in dropped:
         return
-    for rule in (_size, _reserved, _labels, _commands, _after, _circles, _success, _services):
+    rules = (_size, _reserved, _labels, _commands, _after, _circles, _success, _services, _cells)
+    for rule in rules:
         yield from _undropped(rule(cluster, dropped), dropped)
     for name, job in cluster.jobs.items():
         where = ("jobs", name)
@@ -109,6 +110,15 @@ def _commands(cluster: Cluster, dropped: frozenset[Where]) -> Iterator[Remark]:
         for key, override in job.overrides.items():
             if override.run is not None and not (override.run and override.run[0]):
                 yield Remark(("jobs", name, "overrides", key, "run"), "the command is empty")
+
+
+def _cells(cluster: Cluster, dropped: frozenset[Where]) -> Iterator[Remark]:
+    del dropped
+    for name in cluster.cells.slurm.jobs:
+        if name not in cluster.jobs and name not in _SERVICES:
+            path = ("cells", "slurm", "jobs", name)
+            hint = _nearest(name, cluster.jobs)
+            yield Remark(path, f"there is no job {shown(name)}", hint, about_key=True)
 
 
 def _after(cluster: Cluster, dropped: frozenset[Where]) -> Iterator[Remark]:

@@ -170,6 +170,17 @@ def _state(run: Run) -> str:
     return subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False).stdout
 
 
+def test_requests_from_another_host_go_through_slurm(
+    ground: grounds.Slurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = ground.up(shell("chief", "echo begun; exec sleep 600"))
+    run.wait(60, for_state=("running",))
+    monkeypatch.setattr(RunDirectory, "locked", lambda _: False)
+    run.restart("chief/0")
+    wait_for(lambda: last_lines(run.directory.task("chief-0"), 5) == ["begun"] * 2, 60)
+    assert run.stop(timeout_s=60)["state"] == "stopped"
+
+
 def test_a_rendered_directory_runs_with_sbatch_alone(tmp_path: Path, slurm: Slurm) -> None:
     chief = shell("chief", "echo from $TENFOLD_ADDRESS", after={"ps": "ready"})
     plan = plan_of(chief, listener("ps", ready=Ready("tcp"), service=True), cell="slurm")

@@ -17,6 +17,7 @@ from typing import Any
 from tenfold.cells import Handlers, Kind, Outcome, Wishes
 from tenfold.cells.slurm_commands import (
     JobState,
+    batch_host,
     cancel,
     command,
     job_state,
@@ -143,9 +144,8 @@ class SlurmKind(Kind):
             return {"ok": True} if request["op"] in ("stop", "kill") else None
         words = [sys.executable, "-m", "tenfold.supervise.control", str(run.path)]
         srun = ["srun", f"--jobid={job}", "--overlap", "--nodes=1", "--ntasks=1", "--mpi=none"]
-        host = (read_json(run.status) or {}).get("node")
-        where = [f"--nodelist={host}"] if isinstance(host, str) else []
-        answer: dict[str, Any] = json.loads(command(*srun, *where, *words, json.dumps(request)))
+        srun.append(f"--nodelist={batch_host(job)}")
+        answer: dict[str, Any] = json.loads(command(*srun, *words, json.dumps(request)))
         return answer
 
     def sweep(self, run: RunDirectory) -> list[str]:

@@ -207,6 +207,11 @@ def _soon(end: str) -> bool:
     return left < WARNING_S + 120
 
 
+def batch_host(job: str) -> str:
+    """The node that a running job's batch script, and so its supervisor, is on."""
+    return command("squeue", "--noheader", "--format=%B", f"--jobs={job}").split()[0]
+
+
 def cancel(job: str) -> None:
     """End a job, whatever it does. One that is gone is no error."""
     try:

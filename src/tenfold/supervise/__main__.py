@@ -24,7 +24,6 @@ from tenfold.rundir import RunDirectory, hold_lock, read_json
 from tenfold.supervise import control
 from tenfold.supervise.loop import Supervisor
 
-
 _KILL_WAIT_S = 120.0
 
 
