@@ -151,8 +151,9 @@ def test_what_is_not_installed_is_named_with_the_line_to_type(
     assert not (tmp_path / ".tenfold").exists()
 
 
-def test_a_cell_that_is_not_here_is_said(tmp_path: Path) -> None:
-    loaded = loads("cluster: far\njobs: {chief: {run: 'true'}}\n", directory=tmp_path)
-    with pytest.raises(UnavailableError, match="slurm"):
+def test_a_cell_that_is_not_here_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    loaded = loads("cluster: far\njobs: {chief: {run: /bin/true}}\n", directory=tmp_path)
+    with pytest.raises(UnavailableError, match="Slurm's commands are not installed"):
         up(planned(loaded, cell="slurm"), runs=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()

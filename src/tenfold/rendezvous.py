@@ -144,13 +144,14 @@ def _try_port(port: int) -> HeldPort | None:
     lock = _lock(port)
     if lock is None:
         return None
+    hold = socket.socket()
     try:
         with socket.socket() as probe:
             probe.bind(("", port))
-        hold = socket.socket()
         hold.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         hold.bind(("", port))
     except OSError:
+        hold.close()
         lock.close()
         return None
     return HeldPort(port, lock, hold)

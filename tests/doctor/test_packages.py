@@ -49,8 +49,14 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )  # fmt: skip
 def test_what_it_was_built_for(
-    site: Path, name: str, version: str, files: dict[str, str], message: str | None
+    site: Path,
+    name: str,
+    version: str,
+    files: dict[str, str],
+    message: str | None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.delitem(sys.modules, name, raising=False)  # other tests may have imported the real
     inside = {f"{name}/{path}": text for path, text in files.items()}
     install(site, name, version, {f"{name}/__init__.py": "raise ImportError", **inside})
     found = package(name)

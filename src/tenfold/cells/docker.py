@@ -23,14 +23,20 @@ from typing import Any
 from tenfold.cells import Handlers, Kind, Placed, Protection, Wishes
 from tenfold.cells.docker_engine import (
     EngineError,
+    build_image,
+    connect,
     containers,
-    docker,
+    docker_once_back,
     events,
+    first_words,
     have_image,
     inspected,
+    memory_words,
     remove,
-    run_command,
+    run_compose,
+    start_error,
     wait_for_engine,
+    write_down,
 )
 from tenfold.doctor.docker import compose as find_compose
 from tenfold.doctor.docker import engine as find_engine
@@ -48,6 +54,7 @@ PORT = 8080
 USUAL = {"tensorboard": 6006, "jupyter": 8888}
 _START_S = 60.0
 _ENGINE_BACK_S = 60.0
+_CLOSE_S = 30.0
 _POLL_S = 0.05
 
 
@@ -55,16 +62,18 @@ _POLL_S = 0.05
 class _Container:
     """One task's container, and its present life.
 
-    `lives` is the number of the last life that was told to have ended; `end` is set by the engine
-    while `start` is still waiting.
+    `life` is the number of the present life, or of the last one that began; `end` is set by the
+    engine while `start` is still waiting; `told_ns` is when the last end was that was heard of.
     """
 
     id: str
     task: Task
-    lives: int = 0
+    life: int = 0
     live: bool = False
     starting: bool = False
     end: dict[str, Any] | None = None
+    told_ns: int = 0
+    out_of_memory: bool = False
 
 
 class DockerCell:
@@ -81,7 +90,7 @@ class DockerCell:
         self._held: dict[str, dict[str, HeldPort]] = {}
         self._watch: asyncio.Task[None] | None = None
         self._signals: set[asyncio.Task[None]] = set()
-        self._seen_ns = 0
+        self._closing = False
 
     async def open(self, on_lost: Callable[[str], None]) -> Protection:
         """Have the images, make the network and the containers; none is started."""
@@ -97,23 +106,11 @@ class DockerCell:
             self._of[made.task.name] = self._by_id[made.id] = made
         if missing := [task.name for task in self._plan.tasks if task.name not in self._of]:
             raise TenfoldError(f"the engine made no container for {', '.join(missing[:5])}")
-        await self._connect_outside()
-        self._watch = asyncio.create_task(self._follow(begin, on_lost))
-        return Protection(
-            "network",
-            "tasks are on a Docker network of their own and no port of theirs is published; root "
-            "and the group docker of this machine can reach them",
-        )
-
-    async def _connect_outside(self) -> None:
-        """Compose 1 connects a container to its second network only when it starts it itself."""
         for made in self._of.values():
             if made.task.publish or made.task.network == "host":
-                try:
-                    await docker("network", "connect", f"{self._project}_outside", made.id)
-                except EngineError as error:
-                    if "already exists" not in error.message:
-                        raise
+                await connect(f"{self._project}_outside", made.id)
+        self._watch = asyncio.create_task(self._follow(begin, on_lost))
+        return Protection("network", _who_reaches(self._plan))
 
     def _hold_ports(self) -> None:
         for task in self._plan.tasks:
@@ -123,38 +120,17 @@ class DockerCell:
 
     async def _have_images(self) -> None:
         if self._plan.build is not None:
-            await self._build()
+            log = self._run.path / "cell" / "build.log"
+            await build_image(self._plan, log, self._hear.on_note)
         for image in {task.image for task in self._plan.tasks if task.image}:
             if self._plan.build is None or image != self._plan.image:
                 await have_image(image, self._hear.on_note)
 
-    async def _build(self) -> None:
-        """As `docker build` does it: layers that did not change are taken as they are."""
-        assert self._plan.build is not None
-        assert self._plan.image is not None
-        path = self._run.path / "cell" / "build.log"
-        self._hear.on_note(f"building the image {self._plan.image}", f"all of it: {path}")
-        words = build_words(self._plan)
-        try:
-            with path.open("wb") as log:
-                await docker(*words, timeout_s=None, log=log)
-        except EngineError as error:
-            said = path.read_text(errors="replace").strip().splitlines()
-            raise EngineError(
-                f"the image {self._plan.image} could not be built: {said[-1] if said else ''}",
-                hint=f"all that docker build said is in {path}",
-                cause=error,
-            ) from error
-
     async def _compose(self, *words: str) -> str:
-        command, finding = find_compose()
-        if command is None:
-            raise UnavailableError(finding.message, hint=finding.hint)
         user = {"TENFOLD_UID": str(os.getuid()), "TENFOLD_GID": str(os.getgid())}
-        path = str(self._run.path / "cell" / "compose.yaml")
-        argv = (*command, "-p", self._project, "-f", path, *words)
         env = dict(os.environ) | user | self._port_variables() | dict(self._secrets)
-        return await run_command(argv, timeout_s=300.0, env=env)
+        path = self._run.path / "cell" / "compose.yaml"
+        return await run_compose(self._project, path, words, env)
 
     def _port_variables(self) -> dict[str, str]:
         from tenfold.render.compose import published_variable
@@ -170,10 +146,10 @@ class DockerCell:
         made = self._of[task.name]
         for held in self._held.get(task.name, {}).values():
             held.release()
-        made.starting, made.end = True, None
+        made.starting, made.end, made.out_of_memory = True, None, False
         try:
             await self._start_container(made)
-            await self._begun(made)
+            made.life = (await self._begun(made)).number
             pid = (await inspected(made.id)).get("Pid") or None
             made.live = True
             return Placed(pid, socket.gethostname())
@@ -184,13 +160,13 @@ class DockerCell:
                 if made.live:
                     asyncio.get_running_loop().call_soon(self._ended, made, end)
                 else:
-                    made.lives = max(made.lives, self._life(made).number)
+                    made.life = max(made.life, self._life(made).number)
 
     async def _start_container(self, made: _Container) -> None:
         try:
-            await docker("start", made.id)
+            await docker_once_back(_ENGINE_BACK_S, "start", made.id)
         except EngineError as error:
-            raise _start_error(made.task, error) from error
+            raise start_error(made.task, error) from error
 
     async def _begun(self, made: _Container) -> Life:
         """The task's new life, once its command runs. Raises TenfoldError if it cannot."""
@@ -198,13 +174,13 @@ class DockerCell:
         while time.monotonic() < deadline:
             over = made.end is not None
             life = self._life(made)
-            if life.number > made.lives:
+            if life.number > made.life:
                 if life.refused is not None:
                     raise TenfoldError(life.refused)
                 if life.started is not None:
                     return life
             if over:
-                raise TenfoldError(await self._last_words(made))
+                raise TenfoldError(await first_words(made.id))
             await asyncio.sleep(_POLL_S)
         raise TenfoldError(f"its container did not begin within {_START_S:g} s")
 
@@ -214,14 +190,6 @@ class DockerCell:
             return Life.from_json(said or {"number": 0, "host": ""})
         except TypeError:
             return Life(0, "")
-
-    async def _last_words(self, made: _Container) -> str:
-        """Why a container ended before its command ran: what the task runner said."""
-        said = ""
-        with contextlib.suppress(EngineError):
-            said = await run_command(("sh", "-c", 'exec docker logs --tail 5 "$0" 2>&1', made.id))
-        lines = [line.strip() for line in said.splitlines() if line.strip()]
-        return lines[0].removeprefix("tenfold: ") if lines else "its container ended at once"
 
     async def _follow(self, since: float, on_lost: Callable[[str], None]) -> None:
         """Hear of every end until the cell is closed, over a restart of the engine, too."""
@@ -238,18 +206,22 @@ class DockerCell:
 
     def _heard(self, event: dict[str, Any]) -> None:
         made = self._by_id.get(event.get("id") or event.get("Actor", {}).get("ID", ""))
-        stamp = int(event.get("timeNano") or 0)
-        if made is None or stamp <= self._seen_ns:
+        if made is None:
             return
-        what = event.get("Action") or event.get("status")
-        if what == "oom":
-            self._hear.on_note(
-                f"{made.task.name} has used all the memory it may have",
-                f"raise jobs.{made.task.job}.resources.memory",
-            )
-        elif what == "die":
-            attributes = event.get("Actor", {}).get("Attributes", {})
-            self._died(made, {"ExitCode": int(attributes.get("exitCode", 0))})
+        match event.get("Action") or event.get("status"):
+            case "oom":
+                made.out_of_memory = True
+                self._hear.on_note(*memory_words(made.task))
+            case "die" if (stamp := int(event.get("timeNano") or 0)) > made.told_ns:
+                made.told_ns = stamp
+                attributes = event.get("Actor", {}).get("Attributes", {})
+                self._died(made, {"ExitCode": int(attributes.get("exitCode", 0))})
+            case "restart":
+                self._hear.on_note(f"the container of {made.task.name} was restarted", None)
+            case "destroy" if not self._closing:
+                self._hear.on_note(f"the container of {made.task.name} was removed", None)
+                words = "tenfold: its container was removed from outside"
+                write_down(self._run.task(made.task.label), words)
 
     def _died(self, made: _Container, state: dict[str, Any]) -> None:
         if made.starting:
@@ -260,23 +232,33 @@ class DockerCell:
     async def _catch_up(self) -> None:
         """Tell the ends that nobody heard of while the engine was away."""
         for made in self._of.values():
-            if made.live:
-                with contextlib.suppress(EngineError):
-                    state = await inspected(made.id)
-                    if not state.get("Running"):
-                        self._died(made, state)
+            if not made.live:
+                continue
+            try:
+                state = await inspected(made.id)
+            except EngineError as error:
+                if not error.is_gone:
+                    continue  # it went away again, which is heard of next
+                state = {"ExitCode": 128 + signal.SIGKILL}
+            if not state.get("Running") and made.live:
+                made.told_ns = time.time_ns()
+                self._died(made, state)
 
     def _ended(self, made: _Container, state: dict[str, Any]) -> None:
         """Tell the end: as the task runner knows it, or, where that was killed too, the engine."""
         life = self._life(made)
         code, number = int(state.get("ExitCode") or 0), None
-        if life.number > made.lives and life.ended is not None:
+        if life.number == made.life and life.ended is not None:
             told, number = life.exit_code, life.signal
         else:
             told, number = (None, code - 128) if code > 128 else (code, None)
-        made.lives, made.live = max(life.number, made.lives), False
-        with contextlib.suppress(OSError):
-            self._run.task(made.task.label).ready.unlink(missing_ok=True)
+        made.live = False
+        directory = self._run.task(made.task.label)
+        if life.number == made.life:
+            with contextlib.suppress(OSError):
+                directory.ready.unlink(missing_ok=True)
+        if made.out_of_memory or state.get("OOMKilled"):
+            write_down(directory, "tenfold: " + "; ".join(memory_words(made.task)))
         self._hear.on_exit(made.task.name, told, number)
 
     def signal(self, task: Task, number: int) -> None:
@@ -289,7 +271,8 @@ class DockerCell:
 
     async def _kill(self, made: _Container, number: int) -> None:
         with contextlib.suppress(EngineError):
-            await docker("kill", "--signal", signal.Signals(number).name, made.id)
+            words = ("kill", "--signal", signal.Signals(number).name, made.id)
+            await docker_once_back(_ENGINE_BACK_S, *words)
 
     async def is_ready(self, task: Task) -> bool:
         """Whether the task runner says so."""
@@ -305,7 +288,8 @@ class DockerCell:
         return {name: f"http://127.0.0.1:{one.port}/" for name, one in held.items()}
 
     async def close(self) -> None:
-        """Remove the containers and the network."""
+        """Remove the containers and the network; an engine that is away is waited for."""
+        self._closing = True
         if self._watch is not None:
             self._watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -313,8 +297,8 @@ class DockerCell:
         if self._signals:
             await asyncio.wait(self._signals, timeout=5)
         try:
-            if self._watch is not None or _handle(self._run).exists():
-                await remove(self._project)
+            if _handle(self._run).exists():
+                await remove(self._project, wait_s=_CLOSE_S)
         except TenfoldError as error:
             self._hear.on_note(
                 f"containers of the run are left: {error.message}", "tenfold down removes them"
@@ -324,21 +308,12 @@ class DockerCell:
                 held.close()
 
 
-def _start_error(task: Task, error: EngineError) -> TenfoldError:
-    said = error.message
-    if "executable file not found" in said or "no such file or directory" in said:
-        return TenfoldError(
-            f"the image {task.image} has no tenfold in it",
-            hint="install tenfold in it; docker/Dockerfile in tenfold's repository is an example",
-            cause=error,
-        )
-    if "could not select device driver" in said:
-        return TenfoldError(
-            "this engine gives containers no GPU",
-            hint="install the NVIDIA Container Toolkit; tenfold doctor tells more",
-            cause=error,
-        )
-    return TenfoldError(f"its container could not be started: {said}", cause=error)
+def _who_reaches(plan: Plan) -> str:
+    words = "root and the group docker reach the tasks, on a Docker network of the run's own"
+    if named := [task.name for task in plan.tasks if task.publish or task.network == "host"]:
+        some = ", ".join(named[:3]) + (", …" if len(named) > 3 else "")
+        words += f"; every user of this machine reaches {some}, on a second network"
+    return words
 
 
 def _handle(run: RunDirectory) -> Any:
@@ -349,17 +324,6 @@ def project_of(run: RunDirectory) -> str:
     """The compose project of a run: no other run has it, wherever it is kept."""
     mark = hashlib.sha256(str(run.path).encode()).hexdigest()[:6]
     return f"tenfold-{run.cluster}-{run.run}-{mark}"
-
-
-def build_words(plan: Plan) -> list[str]:
-    """`docker`'s words that build the plan's image."""
-    build = plan.build or {}
-    context = os.path.normpath(os.path.join(plan.directory, build.get("context") or "."))  # noqa: PTH118
-    words = ["build", "--tag", plan.image or "", "--file"]
-    words.append(os.path.join(context, build.get("dockerfile") or "Dockerfile"))  # noqa: PTH118
-    for name, value in (build.get("args") or {}).items():
-        words += ["--build-arg", f"{name}={value}"]
-    return [*words, context]
 
 
 class DockerKind(Kind):

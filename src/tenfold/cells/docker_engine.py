@@ -1,6 +1,7 @@
 """Talking to Docker's engine through its command line: commands, and the stream of events.
 
-Owns the words of what goes wrong. Everything is bounded in time, but for pulling and building.
+Owns the words of what goes wrong. Everything is bounded in time, but for building, and for pulling
+from a registry that answers.
 """
 
 from __future__ import annotations
@@ -8,22 +9,45 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import re
 import subprocess
+import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any
 
+from tenfold.doctor.docker import compose
 from tenfold.errors import TenfoldError, UnavailableError
+from tenfold.plans import Plan, Task
+from tenfold.rundir import TaskDirectory
 
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
 """Labels that Compose, old and new, gives to what it makes."""
 
 _COMMAND_S = 60.0
+_COMPOSE_S = 300.0
+_REGISTRY_S = 30.0
+_AWAY = re.compile(r"cannot connect to the docker daemon|is the docker daemon running|error during"
+                   r" connect|failed to connect to the docker api|connection reset by peer"
+                   r"|unexpected eof|^eof$", re.I)  # fmt: skip
 
 
 class EngineError(TenfoldError):
     """A docker command failed; `message` is the last thing that it said."""
+
+    @property
+    def is_away(self) -> bool:
+        """Nobody answered: an engine that is being restarted, for example."""
+        return _AWAY.search(self.message) is not None
+
+    @property
+    def is_gone(self) -> bool:
+        """What the command was about is not there any more."""
+        return "no such container" in self.message.lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +127,61 @@ async def inspected(container: str) -> dict[str, Any]:
     return state
 
 
-async def remove(project: str) -> list[str]:
-    """Remove a project's containers and networks; in words, what was removed."""
+async def docker_once_back(wait_s: float, *words: str) -> str:
+    """`docker WORDS`, once more if the engine went away over it and came back in `wait_s`."""
+    try:
+        return await docker(*words)
+    except EngineError as error:
+        if not error.is_away or not await wait_for_engine(wait_s):
+            raise
+        return await docker(*words)
+
+
+async def run_compose(
+    project: str, path: Path, words: tuple[str, ...], env: Mapping[str, str]
+) -> str:
+    """What Compose, whichever is here, says to `words` about a project's file."""
+    command, finding = compose()
+    if command is None:
+        raise UnavailableError(finding.message, hint=finding.hint)
+    argv = (*command, "-p", project, "-f", str(path), *words)
+    return await run_command(argv, timeout_s=_COMPOSE_S, env=env)
+
+
+async def connect(network: str, container: str) -> None:
+    """Compose 1 connects a container to its second network only when it starts it itself."""
+    try:
+        await docker("network", "connect", network, container)
+    except EngineError as error:
+        if "already exists" not in error.message:
+            raise
+
+
+async def remove(project: str, wait_s: float = 0.0) -> list[str]:
+    """Remove a project's containers and networks; in words, what was removed.
+
+    An engine that is away is waited for.
+    """
+    try:
+        return await _remove(project)
+    except EngineError as error:
+        if not error.is_away or not await wait_for_engine(wait_s):
+            raise
+        return await _remove(project)
+
+
+async def _remove(project: str) -> list[str]:
     found = await containers(project)
-    if found:
-        await docker("rm", "-f", "-v", *(container.id for container in found))
+    for _ in range(3):
+        left = await containers(project)
+        try:
+            if left:
+                await docker("rm", "-f", "-v", *(container.id for container in left))
+            break
+        except EngineError as error:  # somebody else removes them too
+            if not error.is_gone and "already in progress" not in error.message:
+                raise
+            await asyncio.sleep(0.5)
     networks = (
         await docker("network", "ls", "-q", "--filter", f"label={PROJECT}={project}")
     ).split()
@@ -163,9 +237,9 @@ async def have_image(image: str, note: Note) -> None:
     except EngineError as error:
         if "no such image" not in error.message.lower():
             raise
-    note(f"pulling the image {image}", None)
+    note(f"pulling the image {image}, which is not here", "docker images lists those that are")
     try:
-        await docker("pull", "--quiet", image, timeout_s=None)
+        await _pull(image)
     except EngineError as error:
         raise EngineError(
             f"there is no image {image} here, and it cannot be pulled: {error.message}",
@@ -173,3 +247,110 @@ async def have_image(image: str, note: Note) -> None:
             "lists those that are here",
             cause=error,
         ) from error
+
+
+async def _pull(image: str) -> None:
+    """Pull, for as long as it takes once the registry has answered."""
+    argv = ("docker", "pull", image)
+    process = await asyncio.create_subprocess_exec(
+        *argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    said: deque[bytes] = deque(maxlen=5)
+    limit_s: float | None = _REGISTRY_S
+    try:
+        while line := await asyncio.wait_for(process.stdout.readline(), limit_s):
+            said.append(line)
+            if b"Pulling from" in line:
+                limit_s = None
+    except TimeoutError:
+        raise EngineError(f"its registry gives no answer within {_REGISTRY_S:g} s") from None
+    else:
+        if await process.wait() != 0:
+            raise EngineError(_last_words(b"".join(said), argv))
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+def build_words(plan: Plan) -> list[str]:
+    """`docker`'s words that build the plan's image."""
+    build = plan.build or {}
+    context = os.path.normpath(os.path.join(plan.directory, build.get("context") or "."))  # noqa: PTH118
+    words = ["build", "--tag", plan.image or "", "--file"]
+    words.append(os.path.join(context, build.get("dockerfile") or "Dockerfile"))  # noqa: PTH118
+    for name, value in (build.get("args") or {}).items():
+        words += ["--build-arg", f"{name}={value}"]
+    return [*words, context]
+
+
+async def build_image(plan: Plan, log: Path, note: Note) -> None:
+    """As `docker build` does it: layers that did not change are taken as they are.
+
+    What it says goes to `log`. Raises EngineError, with the last of it, if it fails.
+    """
+    note(f"building the image {plan.image}", f"all of it: {log}")
+    try:
+        with log.open("wb") as sink:
+            await docker(*build_words(plan), timeout_s=None, log=sink)
+    except EngineError as error:
+        said = log.read_text(errors="replace").strip().splitlines()
+        raise EngineError(
+            f"the image {plan.image} could not be built: {said[-1] if said else error.message}",
+            hint=f"all that docker build said is in {log}",
+            cause=error,
+        ) from error
+
+
+def start_error(task: Task, error: EngineError) -> TenfoldError:
+    """Why the container of `task` could not be started, in the user's words."""
+    said = error.message
+    if error.is_gone:
+        return TenfoldError(
+            "its container was removed from outside, so that it cannot be started again",
+            cause=error,
+        )
+    if "executable file not found" in said or "no such file or directory" in said:
+        return TenfoldError(
+            f"the image {task.image} has no tenfold in it",
+            hint="install tenfold in it; docker/Dockerfile in tenfold's repository is an example",
+            cause=error,
+        )
+    if "could not select device driver" in said:
+        return TenfoldError(
+            "this engine gives containers no GPU",
+            hint="install the NVIDIA Container Toolkit; tenfold doctor tells more",
+            cause=error,
+        )
+    return TenfoldError(f"its container could not be started: {said}", cause=error)
+
+
+async def first_words(container: str) -> str:
+    """Why a container ended before its command ran: what the task runner said."""
+    said = ""
+    with contextlib.suppress(EngineError):
+        said = await run_command(("sh", "-c", 'exec docker logs --tail 5 "$0" 2>&1', container))
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return lines[0].removeprefix("tenfold: ") if lines else "its container ended at once"
+
+
+def memory_words(task: Task) -> tuple[str, str]:
+    """That a task was out of memory, and what to do."""
+    limit = f", {task.memory / (1 << 20):g} MiB" if task.memory else ""
+    return (
+        f"{task.name} has used all the memory it may have{limit}, and the kernel killed for it",
+        f"raise jobs.{task.job}.resources.memory",
+    )
+
+
+def write_down(directory: TaskDirectory, words: str) -> None:
+    """Put a line at the end of what an ended task wrote, where whoever asks why it ended looks."""
+    with contextlib.suppress(OSError), directory.log("stderr").open("ab") as log:
+        with directory.times("stderr").open("ab") as times:
+            times.write(b"%d %.3f\n" % (log.tell(), time.time()))
+        log.write(words.encode() + b"\n")

@@ -6,16 +6,23 @@ task, and how `jax.distributed.initialize()` alone finds its place, is in `tenfo
 Facts here were seen on JAX 0.10. Of the three variables JAX itself reads the first only; the names
 of the others are those that people use. The coordinator is in process 0: without it the others
 abort, and when another one dies the next collective fails in all that are left.
+
+In a Slurm job JAX asks Slurm for the rest, and every task of a cluster is a step of one process:
+each would be process 0 of 1, and train by itself without a word. So Slurm's words are made true.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 
 from tenfold.frameworks import Addresses, Advice, JobDefaults, JobFacts
 from tenfold.frameworks.ranks import decisive, is_member, place
 
 _VARIABLES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
+
+_SLURM = ("SLURM_NTASKS", "SLURM_PROCID")
+"""What JAX takes count and id from in a Slurm job."""
 
 _READ_AT_IMPORT = (
     "JAX_",
@@ -64,7 +71,7 @@ class Jax:
     def environment(self, job: str, index: int, addresses: Addresses) -> dict[str, str]:
         """Coordinator, count and id; where all are on loopback, the coordinator is to stay there.
 
-        It would listen on every address of the machine.
+        It would listen on every address of the machine. In a Slurm job also Slurm's count and id.
         """
         if not is_member(job):
             return {}
@@ -75,6 +82,8 @@ class Jax:
         made = dict(zip(_VARIABLES, values, strict=True))
         if own.on_loopback:
             made["JAX_COORDINATOR_BIND_ADDRESS"] = coordinator
+        if all(name in os.environ for name in _SLURM):
+            made |= dict(zip(_SLURM, values[1:], strict=True))
         return made
 
     def process_environment(self, job: str, tasks: int, cores: int) -> dict[str, str]:

@@ -42,8 +42,7 @@ def compose(plan: Plan, places: Places) -> File:
             *_services(plan, places),
             "",
             "networks:",
-            "  # Tasks reach each other, and nobody else; there is no way out.",
-            "  cluster: {internal: true}",
+            *_inside(places),
             *_outside(plan),
         ]
     )
@@ -223,6 +222,17 @@ def _build(plan: Plan, places: Places) -> dict[str, Any]:
     if build.get("args"):
         made["args"] = {name: _literal(value) for name, value in build["args"].items()}
     return made
+
+
+def _inside(places: Places) -> Iterator[str]:
+    yield "  # Tasks reach each other, and nobody else; there is no way out."
+    if not places.supervised:
+        yield "  cluster: {internal: true}"
+        return
+    yield "  # Nor has this machine an address on it, by which any of its users would reach them."
+    yield "  cluster:"
+    yield "    internal: true"
+    yield '    driver_opts: {com.docker.network.bridge.inhibit_ipv4: "true"}'
 
 
 def _outside(plan: Plan) -> Iterator[str]:
