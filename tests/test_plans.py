@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -231,3 +232,17 @@ jobs: {a: {run: "true", ready: {command: "curl -H topsecret99"}, workdir: topsec
 """
     shown = json.dumps(plan(loads(text)).to_json())
     assert "topsecret99" not in shown
+
+
+def test_what_was_hidden_is_restored_by_name_and_nothing_else() -> None:
+    env = {"A_TOKEN": "secret value", "STARS": "a***b", "URL": "http://secret value@x"}
+    task = Task("chief", 0, ("true",), env=env, secrets=("A_TOKEN",))
+    made = replace(_plan_of(task), masked=frozenset({"secret value"}))
+    text = json.dumps(made.to_json())
+    assert "secret value" not in text
+    back = Plan.from_json(json.loads(text)).restored({"A_TOKEN": "x", "URL": "y", "STARS": "no"})
+    assert back.tasks[0].env == {"STARS": "a***b", "A_TOKEN": "x", "URL": "y"}
+
+
+def _plan_of(*tasks: Task) -> Plan:
+    return Plan("c", "none", "local", "/", tasks, ("chief",))

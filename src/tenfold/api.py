@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenfold import cells, rundir, settings
+from tenfold.cell_table import CELLS
 from tenfold.errors import InputError, TenfoldError
 from tenfold.plans import Plan
 from tenfold.render import Places
@@ -135,6 +136,7 @@ def up(
     """
     made = source if isinstance(source, Plan) else planned(source, cell=cell)
     kind = cells.kind(made.cell)
+    made = kind.place(made)
     wishes = cells.Wishes(
         isolation=settings.resolve("isolation", isolation).value,
         keep=keep,
@@ -238,9 +240,9 @@ def _refuse(run: RunDirectory) -> None:
 
 
 def interrupt(run: RunDirectory) -> None:
-    """End a run whose supervisor does not answer: by its pid, from status.json."""
+    """End a run whose supervisor does not answer: by its pid, from status.json, if it is here."""
     pid = (rundir.read_json(run.status) or {}).get("supervisor_pid")
-    if isinstance(pid, int) and run.alive():
+    if isinstance(pid, int) and run.locked() and not run.elsewhere.exists():
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
@@ -267,9 +269,11 @@ def settle(run: RunDirectory) -> None:
 def sweep(run: RunDirectory) -> list[str]:
     """Remove what a supervisor that was killed left on its cell; in words, what that was.
 
-    Does nothing to a run that is up. Raises TenfoldError where the cell cannot be asked.
+    Does nothing to a run whose supervisor is a process of this host. Raises TenfoldError where the
+    cell cannot be asked.
     """
     cell = (rundir.read_json(run.plan) or {}).get("cell")
-    if run.alive() or not isinstance(cell, str):
+    supervised = run.alive() and not run.elsewhere.exists()
+    if supervised or not isinstance(cell, str) or cell not in CELLS:
         return []
     return cells.kind(cell).sweep(run)

@@ -52,9 +52,6 @@ class DockerSettings(Part):
     """More directories, as `HOST:CONTAINER` or `HOST:CONTAINER:ro`; HOST is relative to the
     file."""
 
-    user: Text | None = None
-    """The user in the containers, as UID:GID; whoever runs tenfold if not said."""
-
     shm_size: Memory | None = None
     """Size of /dev/shm, which PyTorch's data loaders use; Docker's own 64 MiB if not said."""
 

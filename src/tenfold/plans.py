@@ -239,12 +239,12 @@ def _task_json(
         "needed": task.needed,
         "preload": None if task.preload is None else list(task.preload),
         "image": task.image,
-        "secrets": list(task.secrets),
+        "secrets": sorted({*task.secrets, *(n for n in task.env if env[n] != task.env[n])}),
     }
 
 
 def _restored(task: Task, values: Mapping[str, str]) -> Task:
-    hidden = [name for name, value in task.env.items() if HIDDEN in value]
+    hidden = [name for name in task.secrets if HIDDEN in task.env.get(name, "")]
     if not hidden:
         return task
     found = {name: values[name] for name in hidden if name in values}

@@ -15,6 +15,7 @@ A module's `KIND` says what is known of its kind of cell apart from any run (`Ki
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -206,6 +207,12 @@ def secrets_of(plan: Plan) -> dict[str, str]:
     than in a variable: other users of a machine can read commands.
     """
     found: dict[str, str] = {}
+    said = json.dumps([plan.settings, {**(plan.build or {}), "args": None}], ensure_ascii=False)
+    if plan.shown(said) != said:
+        raise InputError(
+            f"a secret stands in cells.{plan.cell} or build",
+            hint="let tasks read it from a variable; build.args may hold one",
+        )
     for task in plan.tasks:
         for name, value in task.env.items():
             secret = name in task.secrets or plan.shown(value) != value

@@ -23,6 +23,7 @@ from typing import Any
 from tenfold.cells import Handlers, Kind, Placed, Protection, Wishes
 from tenfold.cells.docker_engine import (
     EngineError,
+    Event,
     build_image,
     connect,
     containers,
@@ -36,6 +37,7 @@ from tenfold.cells.docker_engine import (
     run_compose,
     start_error,
     wait_for_engine,
+    who_reaches,
     write_down,
 )
 from tenfold.doctor.docker import compose as find_compose
@@ -49,7 +51,8 @@ from tenfold.rendezvous import HeldPort, announce, hold_port
 from tenfold.rundir import RunDirectory, read_json, write_json
 
 PORT = 8080
-"""The port of every task, as the 2016 talk had it: each container has an address of its own."""
+"""The port of every task, as the 2016 talk had it: each container has an address of its own. Only
+a task that asks for this very number under another name listens on the next one."""
 
 USUAL = {"tensorboard": 6006, "jupyter": 8888}
 _START_S = 60.0
@@ -110,7 +113,8 @@ class DockerCell:
             if made.task.publish or made.task.network == "host":
                 await connect(f"{self._project}_outside", made.id)
         self._watch = asyncio.create_task(self._follow(begin, on_lost))
-        return Protection("network", _who_reaches(self._plan))
+        self._watch.add_done_callback(lambda done: _lost(done, on_lost))
+        return Protection("network", who_reaches(self._plan))
 
     def _hold_ports(self) -> None:
         for task in self._plan.tasks:
@@ -204,18 +208,17 @@ class DockerCell:
             self._hear.on_note("the Docker engine is back", None)
             await self._catch_up()
 
-    def _heard(self, event: dict[str, Any]) -> None:
-        made = self._by_id.get(event.get("id") or event.get("Actor", {}).get("ID", ""))
+    def _heard(self, event: Event) -> None:
+        made = self._by_id.get(event.container)
         if made is None:
             return
-        match event.get("Action") or event.get("status"):
+        match event.action:
             case "oom":
                 made.out_of_memory = True
                 self._hear.on_note(*memory_words(made.task))
-            case "die" if (stamp := int(event.get("timeNano") or 0)) > made.told_ns:
-                made.told_ns = stamp
-                attributes = event.get("Actor", {}).get("Attributes", {})
-                self._died(made, {"ExitCode": int(attributes.get("exitCode", 0))})
+            case "die" if event.stamp > made.told_ns:
+                made.told_ns = event.stamp
+                self._died(made, {"ExitCode": event.exit_code})
             case "restart":
                 self._hear.on_note(f"the container of {made.task.name} was restarted", None)
             case "destroy" if not self._closing:
@@ -308,12 +311,9 @@ class DockerCell:
                 held.close()
 
 
-def _who_reaches(plan: Plan) -> str:
-    words = "root and the group docker reach the tasks, on a Docker network of the run's own"
-    if named := [task.name for task in plan.tasks if task.publish or task.network == "host"]:
-        some = ", ".join(named[:3]) + (", …" if len(named) > 3 else "")
-        words += f"; every user of this machine reaches {some}, on a second network"
-    return words
+def _lost(watch: asyncio.Task[None], on_lost: Callable[[str], None]) -> None:
+    if not watch.cancelled() and (error := watch.exception()):
+        on_lost(f"the engine's events are not understood: {error}")
 
 
 def _handle(run: RunDirectory) -> Any:
@@ -383,17 +383,18 @@ def beside_words(task: str, words: Sequence[str]) -> list[str]:
 
 def _placed(task: Task, image: str | None) -> Task:
     ports: dict[str, int | None] = dict(task.ports)
-    free = iter(range(PORT + 1, 65_536))
     taken = {port for port in ports.values() if port is not None}
+    free = (port for port in range(PORT, 65_536) if port not in taken)
+    main = next(free)
+    usual = USUAL.get(task.job)
     for name, port in ports.items():
         if port is None:
-            usual = USUAL.get(task.job)
-            ports[name] = usual or next(one for one in free if one not in taken)
+            ports[name] = usual if usual and usual not in ports.values() else next(free)
     return replace(
         task,
         ports=ports,
         image=task.image or image,
-        address=task.address or f"{task.label}:{PORT}",
+        address=task.address or f"{task.label}:{main}",
     )
 
 

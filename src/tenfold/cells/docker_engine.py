@@ -191,13 +191,27 @@ async def _remove(project: str) -> list[str]:
     return words + ([f"{len(networks)} networks"] if networks else [])
 
 
-async def events(project: str, since: float) -> AsyncIterator[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that befell a container: `die`, `oom`, …; `stamp` is in ns since 1970."""
+
+    container: str
+    action: str
+    stamp: int
+    exit_code: int
+
+
+_EVENT = '{{.Actor.ID}}\t{{.Action}}\t{{.TimeNano}}\t{{index .Actor.Attributes "exitCode"}}'
+"""No more than is needed: the labels of an image, which all come along, may be of any length."""
+
+
+async def events(project: str, since: float) -> AsyncIterator[Event]:
     """Events of a project's containers from `since` (seconds since 1970) on.
 
     Ends when the engine goes away.
     """
     process = await asyncio.create_subprocess_exec(
-        *("docker", "events", "--since", f"{since:.9f}", "--format", "{{json .}}"),
+        *("docker", "events", "--since", f"{since:.9f}", "--format", _EVENT),
         *("--filter", "type=container", "--filter", f"label={PROJECT}={project}"),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -208,7 +222,8 @@ async def events(project: str, since: float) -> AsyncIterator[dict[str, Any]]:
     try:
         while line := await process.stdout.readline():
             with contextlib.suppress(ValueError):
-                yield json.loads(line)
+                container, action, stamp, code = line.decode().rstrip("\n").split("\t")
+                yield Event(container, action, int(stamp), int(code or 0))
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
@@ -282,10 +297,10 @@ def build_words(plan: Plan) -> list[str]:
     """`docker`'s words that build the plan's image."""
     build = plan.build or {}
     context = os.path.normpath(os.path.join(plan.directory, build.get("context") or "."))  # noqa: PTH118
-    words = ["build", "--tag", plan.image or "", "--file"]
+    words = ["build", "--force-rm", "--tag", plan.image or "", "--file"]
     words.append(os.path.join(context, build.get("dockerfile") or "Dockerfile"))  # noqa: PTH118
-    for name, value in (build.get("args") or {}).items():
-        words += ["--build-arg", f"{name}={value}"]
+    for name in build.get("args") or {}:
+        words += ["--build-arg", name]  # its value is in the environment: others can read words
     return [*words, context]
 
 
@@ -297,7 +312,8 @@ async def build_image(plan: Plan, log: Path, note: Note) -> None:
     note(f"building the image {plan.image}", f"all of it: {log}")
     try:
         with log.open("wb") as sink:
-            await docker(*build_words(plan), timeout_s=None, log=sink)
+            env = dict(os.environ) | ((plan.build or {}).get("args") or {})
+            await docker(*build_words(plan), timeout_s=None, log=sink, env=env)
     except EngineError as error:
         said = log.read_text(errors="replace").strip().splitlines()
         raise EngineError(
@@ -354,3 +370,12 @@ def write_down(directory: TaskDirectory, words: str) -> None:
         with directory.times("stderr").open("ab") as times:
             times.write(b"%d %.3f\n" % (log.tell(), time.time()))
         log.write(words.encode() + b"\n")
+
+
+def who_reaches(plan: Plan) -> str:
+    """Who but the run itself can connect to its tasks' ports."""
+    words = "root and the group docker reach the tasks, on a Docker network of the run's own"
+    if named := [task.name for task in plan.tasks if task.publish or task.network == "host"]:
+        some = ", ".join(named[:3]) + (", …" if len(named) > 3 else "")
+        words += f"; every user of this machine reaches {some}, on a second network"
+    return words

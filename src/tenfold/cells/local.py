@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import resource
 import signal
 import socket
 from collections.abc import Callable
@@ -23,7 +22,7 @@ from tenfold.errors import TenfoldError, UnavailableError
 from tenfold.frameworks import framework
 from tenfold.launch import namespace
 from tenfold.launch.awaited import AwaitedLine
-from tenfold.launch.capture import Capture
+from tenfold.launch.capture import Capture, allow_many_files
 from tenfold.launch.client import LaunchClient, PreloadError, SpawnError, Started
 from tenfold.launch.environment import task_environment
 from tenfold.launch.preloads import Preload, Preloads
@@ -84,7 +83,7 @@ class LocalCell:
         announce(self._run, {task.label: self.address(task) for task in self._plan.tasks})
         self._client = LaunchClient(isolated=refusal is None)
         await self._client.open(lambda: on_lost("the launch server ended"))
-        _allow_many_files()
+        allow_many_files()
         await self._open_relays()
         return _protection(refusal)
 
@@ -251,13 +250,6 @@ class LocalCell:
 def _awaited_line(bound: Bound) -> AwaitedLine | None:
     ready = bound.ready
     return AwaitedLine(ready.target) if ready is not None and ready.kind == "log" else None
-
-
-def _allow_many_files() -> None:
-    """Every task costs this process six descriptors. Tasks themselves keep the usual limit."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _protection(refusal: str | None) -> Protection:

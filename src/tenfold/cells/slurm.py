@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from tenfold.cells import Handlers, Kind, Outcome, Wishes
@@ -30,7 +31,7 @@ from tenfold.doctor.slurm import slurm as find_slurm
 from tenfold.errors import TenfoldError, UnavailableError
 from tenfold.plans import Plan
 from tenfold.render import File, Places
-from tenfold.render.sbatch import sbatch
+from tenfold.render.sbatch import Component, components, sbatch
 from tenfold.requirements import require_packages
 from tenfold.rundir import RunDirectory, read_json, write_json
 
@@ -62,6 +63,11 @@ class SlurmKind(Kind):
 
     words = "on Slurm"
     here = True
+
+    def place(self, plan: Plan) -> Plan:
+        """Every task has a processor, as Slurm gives it; and more, if it asked."""
+        tasks = tuple(replace(task, cpu=task.cpu or 1.0) for task in plan.tasks)
+        return replace(plan, tasks=tasks)
 
     def require(self, plan: Plan) -> None:
         """Slurm answers; the packages are there, as nodes see this Python."""
@@ -95,7 +101,7 @@ class SlurmKind(Kind):
 
     def why_told(self) -> tuple[Outcome, str] | None:
         """Cancelled, out of time, or to be started again elsewhere."""
-        return why_told(*own_job()) if "SLURM_JOB_ID" in os.environ else None
+        return why_told(*own_job(), asked=True) if "SLURM_JOB_ID" in os.environ else None
 
     def settle(self, run: RunDirectory) -> None:
         """Why the job still waits; or, if it is gone without a last word, how it ended."""
@@ -144,7 +150,7 @@ class SlurmKind(Kind):
             return {"ok": True} if request["op"] in ("stop", "kill") else None
         words = [sys.executable, "-m", "tenfold.supervise.control", str(run.path)]
         srun = ["srun", f"--jobid={job}", "--overlap", "--nodes=1", "--ntasks=1", "--mpi=none"]
-        srun.append(f"--nodelist={batch_host(job)}")
+        srun += [f"--nodelist={batch_host(job)}", *_group(run, 0)]
         answer: dict[str, Any] = json.loads(command(*srun, *words, json.dumps(request)))
         return answer
 
@@ -168,8 +174,23 @@ class SlurmKind(Kind):
         terminal = ["--pty"] if sys.stdin.isatty() and sys.stdout.isatty() else []
         srun = ["srun", f"--jobid={job}", "--overlap", "--nodes=1", "--ntasks=1", "--mpi=none"]
         inside = ["env", f"TENFOLD_RUN_DIRECTORY={run.path}", sys.executable]
-        return [*srun, f"--nodelist={host}", *terminal, *inside, "-m", "tenfold.launch.beside",
-                task, *words]  # fmt: skip
+        group = _group(run, _component_of(run, task))
+        there = [f"--nodelist={host}", *terminal, *inside, "-m", "tenfold.launch.beside"]
+        return [*srun, *group, *there, task, *words]
+
+
+def _components(run: RunDirectory) -> list[Component]:
+    return components(Plan.from_json(read_json(run.plan) or {}))
+
+
+def _component_of(run: RunDirectory, task: str) -> int:
+    found = enumerate(_components(run))
+    return next(n for n, one in found if any(other.name == task for other in one.tasks))
+
+
+def _group(run: RunDirectory, number: int) -> list[str]:
+    """srun's option for one component, if the job has several."""
+    return [f"--het-group={number}"] if len(_components(run)) > 1 else []
 
 
 def _job(run: RunDirectory) -> str | None:

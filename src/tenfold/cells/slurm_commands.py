@@ -123,6 +123,8 @@ def submit(script: str, env: Mapping[str, str]) -> str:
         ) from error
 
 
+_LONGEST_GRACE_S = 3600.0
+
 _SHOWN = re.compile(r"\b(JobState|Reason|ExitCode|Restarts|EndTime)=(\S+)")
 
 
@@ -178,8 +180,10 @@ def nodes_of(component: int, components: int) -> list[str]:
 _COUNTS = re.compile(r"(\d+)(?:\(x(\d+)\))?")
 
 
-def why_told(job: str, restarts: int) -> tuple[Outcome, str] | None:
-    """Why a job that was started `restarts` times before is told to end; None: Slurm does not say.
+def why_told(job: str, restarts: int, *, asked: bool = False) -> tuple[Outcome, str] | None:
+    """Why a job that was started `restarts` times before is ended; None: Slurm does not end it.
+
+    `asked`: its batch script was told to end, as it is some time before the time limit.
 
     While it ends, Slurm 22.05 calls a job COMPLETING, whatever the cause; a count of restarts
     that has gone up tells that it will be started again.
@@ -194,7 +198,7 @@ def why_told(job: str, restarts: int) -> tuple[Outcome, str] | None:
         return "stopped", f"Slurm job {job} was cancelled"
     if state.gone:
         return state.outcome(job)
-    if state.state == "RUNNING" and _soon(state.end):
+    if asked and state.state == "RUNNING" and _soon(state.end):
         return "failed", f"the time limit of Slurm job {job} is almost over"
     return None
 
@@ -204,12 +208,16 @@ def _soon(end: str) -> bool:
         left = datetime.fromisoformat(end).timestamp() - datetime.now().timestamp()
     except ValueError:
         return False
-    return left < WARNING_S + 120
+    return left < WARNING_S + _LONGEST_GRACE_S
 
 
 def batch_host(job: str) -> str:
     """The node that a running job's batch script, and so its supervisor, is on."""
-    return command("squeue", "--noheader", "--format=%B", f"--jobs={job}").split()[0]
+    shown = command("scontrol", "--oneliner", "show", "job", job).splitlines()[0]
+    found = re.search(r"\bBatchHost=(\S+)", shown)
+    if found is None:
+        raise TenfoldError(f"Slurm job {job} has no node")
+    return found[1]
 
 
 def cancel(job: str) -> None:

@@ -18,9 +18,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tenfold.cells import Handlers, Placed, Protection
+from tenfold.cells import Handlers, Outcome, Placed, Protection
 from tenfold.cells.slurm_commands import nodes_of, own_job, why_told
 from tenfold.errors import TenfoldError
+from tenfold.launch.capture import allow_many_files
 from tenfold.launch.runner import Life
 from tenfold.plans import Plan, Task
 from tenfold.render.sbatch import Component, components, mebibytes
@@ -66,12 +67,14 @@ class SlurmCell:
         self._addresses: dict[str, str] = {}
         self._all_placed: asyncio.Task[dict[str, list[str]]] | None = None
         self._closing = False
+        self._in_order = asyncio.Lock()
         self._judged: set[asyncio.Task[None]] = set()
         self._stop: Callable[[str], None] = lambda _: None
 
     async def open(self, on_lost: Callable[[str], None]) -> Protection:
         """Place every task's agent; they are waited for when the first task starts."""
         self._on_lost = on_lost
+        allow_many_files()
         if (restarts := os.environ.get("SLURM_RESTART_COUNT", "0")) != "0":
             self._hear.on_note(
                 f"Slurm has started job {self._job} again (restart {restarts})", None
@@ -136,6 +139,8 @@ class SlurmCell:
             if agent.placed.done() or self._closing or not _may_be_placed_later(agent):
                 break
             await asyncio.sleep(_PLACE_AGAIN_S)
+            if self._closing:
+                break
             agent.process = await srun()
         agent.gone = True
         if not agent.placed.done():
@@ -178,7 +183,11 @@ class SlurmCell:
                 told = late
         addresses: dict[str, list[str]] = {}
         for task in self._plan.tasks:
-            placed = await self._agents[task.name].placed
+            try:
+                placed = await self._agents[task.name].placed
+            except TenfoldError as error:
+                message = f"{task.name} has no place: {error.message}"
+                raise TenfoldError(message, hint=error.hint, cause=error) from error
             self._addresses[task.name] = placed["address"]
             addresses.setdefault(task.job, []).append(placed["address"])
         return addresses
@@ -209,7 +218,11 @@ class SlurmCell:
         agent = await self._place(lost.task, number, self._components[number], *where)
         agent.number = lost.number
         self._agents[lost.task.name] = agent
-        placed = await asyncio.wait_for(asyncio.shield(agent.placed), _BEGIN_S)
+        try:
+            placed = await asyncio.wait_for(asyncio.shield(agent.placed), _BEGIN_S)
+        except TimeoutError as error:
+            words = f"Slurm gave it no place again within {_BEGIN_S:g} s"
+            raise TenfoldError(words) from error
         if placed["address"] != former["address"]:
             raise TenfoldError(f"its address {former['address']} is taken by somebody else now")
         return agent
@@ -254,11 +267,18 @@ class SlurmCell:
 
         A job that is cancelled is COMPLETING before its processes are signalled (seen on 22.05).
         """
-        if not self._closing:
-            with contextlib.suppress(TenfoldError):
-                if told := await asyncio.to_thread(why_told, *own_job()):
-                    self._hear.on_stop(*told)
-        self._hear.on_exit(agent.task.name, code, number)
+        async with self._in_order:
+            if not self._closing:
+                with contextlib.suppress(TenfoldError):
+                    if told := await asyncio.to_thread(why_told, *own_job()):
+                        self._hear.on_stop(*self._as_seen(told))
+            self._hear.on_exit(agent.task.name, code, number)
+
+    def _as_seen(self, told: tuple[Outcome, str]) -> tuple[Outcome, str]:
+        """Slurm calls a job that ends COMPLETING; srun has heard of a node that failed."""
+        said = (words for agent in self._agents.values() for words in agent.words)
+        lost = next((words for words in said if "node failure" in words.lower()), None)
+        return ("failed", lost) if told[0] == "stopped" and lost is not None else told
 
     def signal(self, task: Task, number: int) -> None:
         """Have the agent signal the task's process group."""
@@ -298,7 +318,9 @@ class SlurmCell:
             if late:
                 await self._kill_late()
         for agent in self._agents.values():
-            await asyncio.gather(*agent.hearers, return_exceptions=True)
+            await asyncio.wait(agent.hearers, timeout=_END_S)
+            for hearer in agent.hearers:
+                hearer.cancel()
             if agent.placed.done():
                 agent.placed.exception()
         await asyncio.gather(*self._judged, return_exceptions=True)

@@ -104,7 +104,10 @@ def find_run(cluster: str | None, flag: str | None = None, *, up: bool = False) 
     """
     runs = runs_directory(flag)
     if up and "/" not in (cluster or ""):
-        alive = [run for run in every(runs, cluster) if run.alive()]
+        chosen = list(every(runs, cluster))
+        for run in chosen:
+            settle_run(run)
+        alive = [run for run in chosen if run.alive()]
         if alive:
             return max(alive, key=lambda run: run.run)
     return find(runs, cluster)

@@ -36,7 +36,7 @@ def command(
     """
     place = runs_directory(runs)
     if every_run or not (cluster or any(every(place))):
-        chosen = [run for run in every(place, cluster) if run.alive()]
+        chosen = [run for run in every(place, cluster) if run.alive() or _may_be_left(run)]
     else:
         chosen = [find_run(cluster, runs, up=True)]
     if not chosen:
@@ -44,6 +44,14 @@ def command(
     ended = [_stop(run, kill) for run in chosen]
     if as_json:
         print_json(ended if every_run or not ended else ended[0])
+
+
+def _may_be_left(run: RunDirectory) -> bool:
+    """A run that did not end by its supervisor's word, on a cell that keeps what it started."""
+    from tenfold.rundir import OVER, read_json
+
+    over = (read_json(run.status) or {}).get("state") in OVER
+    return not over and (run.path / "cell").exists()
 
 
 def _stop(run: RunDirectory, kill: bool) -> dict[str, Any]:
@@ -63,10 +71,23 @@ def _stop(run: RunDirectory, kill: bool) -> dict[str, Any]:
     except (TimeoutError, TenfoldError):
         say("its supervisor does not answer: killing it")
         interrupt(run)
-        status = Run(run).wait(_SLACK_S)
         sweep(run)
+        status = _ended(run)
     say(f"{run.cluster} is {status['state']}")
     return status
+
+
+def _ended(run: RunDirectory) -> dict[str, Any]:
+    from tenfold.api import Run
+
+    try:
+        return Run(run).wait(_SLACK_S)
+    except TimeoutError as error:
+        raise TenfoldError(
+            f"{run.cluster} {run.run} does not end",
+            hint="tenfold ps shows what is known; tenfold down tries again",
+            cause=error,
+        ) from error
 
 
 def _grace_s(plan: dict[str, Any]) -> float:

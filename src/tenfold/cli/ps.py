@@ -49,7 +49,10 @@ def _list(runs: Path, cluster: str | None, as_json: bool) -> None:
     from tenfold.views.status import status
     from tenfold.views.tasks import show_runs
 
-    found = [status(run) for run in every(runs, cluster)]
+    chosen = list(every(runs, cluster))
+    for run in chosen:
+        settle_run(run)
+    found = [status(run) for run in chosen]
     if as_json:
         print_json([{key: run[key] for key in _BRIEF} for run in found])
     else:

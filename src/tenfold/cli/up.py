@@ -138,8 +138,10 @@ def _follower(run: Run, labels: list[str], wishes: _Wishes) -> Follower:
 def _detached(run: Run, wishes: _Wishes) -> int:
     deadline = None if wishes.timeout_s is None else time.monotonic() + wishes.timeout_s
 
+    submitted = run.directory.elsewhere.exists() and not (wishes.wait or deadline)
+
     def enough(now: dict[str, Any]) -> bool:
-        return _is_up(now, wishes.wait) or _over(deadline)
+        return submitted or _is_up(now, wishes.wait) or _over(deadline)
 
     follower = _follower(run, [], wishes)
     try:
@@ -151,12 +153,13 @@ def _detached(run: Run, wishes: _Wishes) -> int:
         now = run.wait()
         _show_end(now)
         return _end(now, wishes, _EXIT[now["state"]])
-    if not _is_up(now, wishes.wait):
+    if not submitted and not _is_up(now, wishes.wait):
         raise TenfoldError(
             f"after {wishes.timeout_s:g} s not every task is up",
             hint="tenfold ps shows which; it goes on; tenfold down stops it",
         )
-    follower.announce(now)
+    if now["state"] == "running":
+        follower.announce(now)
     err().print(err().paint("tenfold ps | logs -f | down", "dim"))
     return _end(now, wishes, 0)
 

@@ -15,6 +15,7 @@ The end of standard input is the end of the task: whoever gave orders is gone.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -114,12 +115,15 @@ class Agent:
             for held in self._held.values():
                 held.release()
         ports = {name: held.port for name, held in self._held.items()}
-        inherited = dict(self._environment) | joins
+        others = {name for task in self._plan.tasks for name in task.secrets}
+        others -= set(self._task.env)
+        inherited = {n: value for n, value in self._environment.items() if n not in others} | joins
         place = Place(ports, addresses, inherited)
         return await self._runner.live(int(order["life"]), place)
 
     def _tell(self, life: Life) -> None:
-        write_json(self._run.task(self._task.label).life, life.to_json())
+        with contextlib.suppress(OSError):  # a full disk must not hide how the task ended
+            write_json(self._run.task(self._task.label).life, life.to_json())
         self._say({"op": "life", **life.to_json()})
 
     def _say(self, message: Mapping[str, Any]) -> None:

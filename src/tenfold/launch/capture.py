@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import resource
 import sys
 import time
 from collections.abc import Callable
@@ -116,3 +117,10 @@ class Capture:
         """Everything written so far is in the files after this; later output is lost."""
         for stream in self._streams:
             stream.close()
+
+
+def allow_many_files() -> None:
+    """Every task costs this process six descriptors. Tasks themselves keep the usual limit."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -37,8 +37,8 @@ def task_environment(
     bound = bind(task, addresses=addresses, run_directory=str(run.path), ports=ports)
     frame = framework(plan.framework)
     base = {name: value for name, value in inherited.items() if not name.startswith(_OURS)}
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    environment = _DEFAULTS | frame.process_environment(task.job, len(plan.tasks), cores) | base
+    good = frame.process_environment(task.job, len(plan.tasks), _cores(plan, task))
+    environment = _DEFAULTS | good | base
     environment |= {
         "PATH": search_path(base),
         "WANDB_RUN_GROUP": base.get("WANDB_RUN_GROUP", inherited.get("TENFOLD_RUN", run.run)),
@@ -47,6 +47,13 @@ def task_environment(
     environment |= _own(plan, task, addresses, ports, run) | {f"{_OURS}BIND": listen}
     environment |= bound.env
     return replace(bound, env=environment)
+
+
+def _cores(plan: Plan, task: Task) -> int:
+    """The cores that all tasks share; if this one asked for some, as if each had as many."""
+    if task.cpu is not None:
+        return max(1, int(task.cpu)) * len(plan.tasks)
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def _own(

@@ -17,9 +17,11 @@ from typing import Any
 
 import yaml
 
+from tenfold.errors import printable
 from tenfold.plans import Plan, Task
 from tenfold.render import File, Places
 from tenfold.render.workdirs import RUN_DIRECTORY, WORKSPACE
+from tenfold.secrets import is_secret
 
 _CONDITIONS = {
     "started": "service_started",
@@ -42,7 +44,11 @@ def compose(plan: Plan, places: Places) -> File:
             *_services(plan, places),
             "",
             "networks:",
-            *_inside(places),
+            "  # Tasks reach each other, and nobody else; there is no way out. This machine has no",
+            "  # address there either, by which any of its users would reach them.",
+            "  cluster:",
+            "    internal: true",
+            '    driver_opts: {com.docker.network.bridge.inhibit_ipv4: "true"}',
             *_outside(plan),
         ]
     )
@@ -82,7 +88,7 @@ def _common(plan: Plan, places: Places) -> dict[str, Any]:
     if made and plan.build and not places.supervised:
         made["build"] = _build(plan, places)
     made |= {
-        "user": settings.get("user") or "${TENFOLD_UID:-1000}:${TENFOLD_GID:-1000}",
+        "user": "${TENFOLD_UID:-1000}:${TENFOLD_GID:-1000}",
         "working_dir": WORKSPACE,
         "networks": ["cluster"],
         "expose": sorted({(task.address or "").rpartition(":")[2] for task in plan.tasks}),
@@ -107,12 +113,13 @@ def _volumes(plan: Plan, places: Places) -> Iterator[str | dict[str, Any]]:
     for mount in plan.settings.get("mounts", ()):
         host, _, rest = mount.partition(":")
         where, _, mode = (rest or host).partition(":")
-        yield _mount(_below(places.project, host), where, read_only=mode == "ro")
+        read_only = "ro" in mode.split(",")
+        yield _mount(_below(places.project, host), where, read_only=read_only)
 
 
 def _mount(host: str, there: str, *, read_only: bool = False) -> str | dict[str, Any]:
     """In the short form, but for paths that it cannot say."""
-    if not host.startswith(("/", "./", "../", "~")):
+    if host not in (".", "..") and not host.startswith(("/", "./", "../", "~")):
         host = f"./{host}"  # anything else is the name of a volume
     if ":" not in host + there:
         return f"{_literal(host)}:{_literal(there)}" + (":ro" if read_only else "")
@@ -128,7 +135,7 @@ def _services(plan: Plan, places: Places) -> Iterator[str]:
     shared = _common(plan, places).get("image")
     for job, tasks in plan.jobs().items():
         yield ""
-        command = shlex.join(plan.shown(word) for word in tasks[0].command)
+        command = printable(shlex.join(plan.shown(word) for word in tasks[0].command))
         yield from wrap(f"{job}: {command}", 96, initial_indent="  # ", subsequent_indent="  #   ",
                         break_long_words=False, break_on_hyphens=False)  # fmt: skip
         for task in tasks:
@@ -220,19 +227,11 @@ def _build(plan: Plan, places: Places) -> dict[str, Any]:
     if build.get("dockerfile"):
         made["dockerfile"] = build["dockerfile"]
     if build.get("args"):
-        made["args"] = {name: _literal(value) for name, value in build["args"].items()}
+        made["args"] = {  # nothing: from the environment of whoever runs compose
+            name: _literal(value) if plan.shown(value) == value and not is_secret(name) else None
+            for name, value in build["args"].items()
+        }
     return made
-
-
-def _inside(places: Places) -> Iterator[str]:
-    yield "  # Tasks reach each other, and nobody else; there is no way out."
-    if not places.supervised:
-        yield "  cluster: {internal: true}"
-        return
-    yield "  # Nor has this machine an address on it, by which any of its users would reach them."
-    yield "  cluster:"
-    yield "    internal: true"
-    yield '    driver_opts: {com.docker.network.bridge.inhibit_ipv4: "true"}'
 
 
 def _outside(plan: Plan) -> Iterator[str]:

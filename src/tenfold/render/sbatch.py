@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tenfold.errors import InputError, shown
 from tenfold.plans import Plan, Task
 from tenfold.render import File, Places
 
@@ -64,7 +65,10 @@ def _needs(plan: Plan, task: Task) -> Needs:
 
 def sbatch(plan: Plan, places: Places) -> File:
     """`job.sbatch`, in `cell/` of the run directory when `up` submits it."""
-    text = "\n".join(_script(plan, places)) + "\n"
+    lines = list(_script(plan, places))
+    if torn := [line for line in lines if "\n" in line]:
+        raise InputError(f"a line of the batch script has a line break: {shown(torn[0])}")
+    text = "\n".join(lines) + "\n"
     return File("cell/job.sbatch" if places.supervised else "job.sbatch", text)
 
 
@@ -88,7 +92,6 @@ def _script(plan: Plan, places: Places) -> Iterator[str]:
             yield "#SBATCH hetjob"
         yield from _component(plan, component)
     yield ""
-    yield "set -u"
     yield f"RUN={shlex.quote(places.run)}"
     yield 'if ! test -r "$RUN/plan.json"; then'
     yield '  echo "tenfold: $(hostname) does not see $RUN: it has to be on a shared file system"'

@@ -75,7 +75,7 @@ def ask(run: RunDirectory, op: str, **more: object) -> dict[str, Any]:
     One that has only just begun is waited for. One that is elsewhere is asked through its cell.
     """
     request = {"op": op, **more}
-    if not run.locked() and run.elsewhere.exists():
+    if run.elsewhere.exists() and not (run.locked() and _is_here(run)):
         return _ask_elsewhere(run, request)
     try:
         return _ask(run, request)
@@ -89,6 +89,11 @@ def _not_running(run: RunDirectory, cause: Exception | None = None) -> TenfoldEr
         hint="tenfold ps shows how it ended; tenfold up starts it again",
         cause=cause,
     )
+
+
+def _is_here(run: RunDirectory) -> bool:
+    """Locks may reach over a network file system; a unix socket does not."""
+    return (read_json(run.status) or {}).get("host") == socket.gethostname()
 
 
 def _ask_elsewhere(run: RunDirectory, request: dict[str, Any]) -> dict[str, Any]:

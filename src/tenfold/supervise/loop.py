@@ -74,8 +74,9 @@ class Supervisor:
         self._events.write("cluster-starting", run=self._run.run)
         try:
             try:
-                self._protection = await self._cell.open(self._cell_lost)
-                await self._loop()
+                self._protection = await self._open()
+                if self._protection is not None:
+                    await self._loop()
             finally:
                 for pending in (*self._starts.values(), *self._probes.values()):
                     pending.cancel()
@@ -97,6 +98,29 @@ class Supervisor:
         self._state.phase, self._state.reason = "starting", reason
         self._state.outcome = None
         self._events.write("note", message=reason, hint=None)
+
+    async def _open(self) -> Protection | None:
+        """Open the cell; None if the run was to end before that was done."""
+        opening = asyncio.create_task(self._cell.open(self._cell_lost))
+        while not opening.done():
+            self._wake.clear()
+            waiting = asyncio.create_task(self._wake.wait())
+            await asyncio.wait({opening, waiting}, timeout=_TICK_S,
+                               return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
+            waiting.cancel()
+            self._write_status()
+            if not opening.done() and (self._state.stop_since or self._left):
+                opening.cancel()
+                with contextlib.suppress(asyncio.CancelledError, TenfoldError):
+                    await opening
+                self._close_early()
+                return None
+        return opening.result()
+
+    def _close_early(self) -> None:
+        for state in self._state.tasks.values():
+            state.phase = "stopped"
+        self._state.phase = self._state.outcome or "stopped"
 
     def _fail(self, message: str, hint: str | None) -> None:
         self._state.outcome, self._state.phase = "failed", "failed"

@@ -133,6 +133,8 @@ class Follower:
         for event in events:
             if words := _news(event):
                 self._screen.say(f"· {words}", "yellow")
+                if isinstance(hint := event.get("hint"), str):
+                    self._screen.say(f"    hint: {printable(hint)}", "dim")
         if now["state"] == "starting" and now["reason"] and self._first(now["reason"]):
             self._screen.say(f"· {now['reason']}", "dim")
         if now["state"] == "running":
