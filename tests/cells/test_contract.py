@@ -310,16 +310,15 @@ def test_secrets_arrive_and_are_written_nowhere(ground: Ground) -> None:
 
 
 def test_a_published_port_is_reached_from_this_machine(ground: Ground) -> None:
+    if not ground.pages:
+        pytest.skip("this cell publishes nothing")
     served = f"exec {ground.python} -m http.server --bind $TENFOLD_BIND $TENFOLD_PORT_HTTP"
     web = shell("web", served, ports={"http": None}, publish=("http",),
                 ready=Ready("tcp", port="http"))  # fmt: skip
     run = ground.up(web, success=("web",))
     run.wait(120, for_state=("running",))
-    if ground.pages:
-        with urllib.request.urlopen(_task(run, "web/0")["url"], timeout=10) as page:
-            assert b"Directory listing" in page.read()
-    else:
-        assert _task(run, "web/0")["url"] is None
+    with urllib.request.urlopen(_task(run, "web/0")["url"], timeout=10) as page:
+        assert b"Directory listing" in page.read()
     run.stop(timeout_s=60)
 
 
