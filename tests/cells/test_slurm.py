@@ -135,14 +135,13 @@ def test_a_node_that_dies_makes_slurm_start_the_run_again(
     plan = _with(ground.plan(chief, *workers), options=["--ntasks-per-node=1"])
     run = ground.begin(plan)
     status = run.wait(120, for_state=("running",))
-    supervisor = str(read_json(run.directory.status) or {})
     hosts = {task["task"]: task["host"] for task in status["tasks"]}
     batch = slurm.run("squeue", "-h", "-o", "%B", "-j", _job(run))
     node = next(host for host in hosts.values() if host != batch)
     try:
         slurm.kill_node(node)
         wait_for(lambda: "again" in str(run.status()["reason"]), 90)
-        assert run.directory.alive(), supervisor
+        assert run.directory.alive()
         (run.directory.path / "again").touch()
     finally:
         slurm.start_node(node)
@@ -217,8 +216,8 @@ def test_a_job_that_slurm_does_not_know_is_told(slurm: Slurm) -> None:
     assert why_told("999999", 0) == ("failed", "Slurm knows job 999999 no more")
 
 
-def test_blanks_and_patterns_in_paths_survive(tmp_path: Path) -> None:
+def test_blanks_and_patterns_in_paths_survive() -> None:
     plan = plan_of(Task("chief", 0, ("true",)), cell="slurm")
     text = sbatch(plan, Places("/x", "/a b/%j $X")).text
-    assert "#SBATCH --output='/a b/%%j $X/cell/slurm-%j.log'" not in text or tmp_path
-    assert "RUN='/a b/%j $X'" in text
+    assert "#SBATCH --output='/a b/%%j $X'/cell/slurm-%j.log\n" in text
+    assert "\nRUN='/a b/%j $X'\n" in text

@@ -82,6 +82,14 @@ def test_a_command_that_is_not_there(tmp_path: Path) -> None:
     assert _life(run)["refused"] == "no-such-program: No such file or directory"
 
 
+def test_a_port_that_its_place_did_not_give_is_told(tmp_path: Path) -> None:
+    run = _laid_out(tmp_path, shell("chief", "exec sleep 600", ready=Ready("tcp", port="http")))
+    with _task(run, "chief/0") as process:
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 127
+    assert err == "chief/0: its place gave it no port http, by which it would be ready\n"
+
+
 def test_signals_are_passed_on_and_nothing_is_left(tmp_path: Path) -> None:
     script = "trap 'echo bye; exit 3' TERM; setsid sleep 600 & echo $!; while :; do sleep 0.1; done"
     run = _laid_out(tmp_path, shell("chief", script))

@@ -143,6 +143,9 @@ class Runner:
             place.bind,
         )
         ready = bound.ready
+        wanted = (ready.port or "main") if ready and ready.kind in ("tcp", "http") else None
+        if wanted is not None and wanted not in place.ports:
+            raise TenfoldError(f"its place gave it no port {wanted}, by which it would be ready")
         self._line_came.clear()
         self._line = AwaitedLine(ready.target) if ready and ready.kind == "log" else None
         return bound
