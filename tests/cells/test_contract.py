@@ -105,7 +105,7 @@ def test_a_cluster_comes_up_in_order_and_ends(ground: Ground) -> None:
     for task in status["tasks"]:
         assert task["address"]
         assert task["host"]
-    assert ground.left(run) == []
+    wait_for(lambda: ground.left(run) == [], 20)  # a Slurm job ends just after its supervisor
 
 
 @pytest.mark.parametrize(
