@@ -16,8 +16,9 @@ ORDER = (
     ("frameworks",),
     ("spec", "cell_settings", "cell_table", "programs"),
     ("check", "file", "schema", "starter"),
-    ("plans", "planner"),
+    ("plans", "planner", "edges"),
     ("rundir", "logs", "rendezvous"),
+    ("traffic",),
     ("render",),
     ("member", "tensorflow", "torch", "jax", "services"),
     ("requirements", "settings"),
@@ -26,8 +27,9 @@ ORDER = (
     ("cells",),
     ("supervise",),
     ("views",),
+    ("dashboard",),
     ("api",),
-    ("cli", "__main__"),
+    ("cli", "__main__", "notebook"),
 )
 """Rooms from the ground up: each imports from its own row and those above it in this list."""
 

@@ -5,7 +5,8 @@ alive, and finding runs. What the files say is decided by those who write them.
 
     <runs>/<cluster>/<run-id>/
       plan.json  status.json  events.jsonl  supervisor.log  supervisor.lock
-      tasks/worker-3/  status.json  stdout.log  stdout.times  stderr.log  stderr.times  …
+      tasks/worker-3/  status.json  stdout.log  stdout.times  stderr.log  stderr.times
+                        traffic.jsonl  usage.jsonl  progress.json  placement.json  …
       tensorboard/  checkpoints/  results/
 
 JSON files are written whole and renamed into place; `.jsonl` files are only appended to, by one
@@ -146,6 +147,11 @@ class TaskDirectory:
         return self.path / "progress.json"
 
     @property
+    def placement(self) -> Path:
+        """`placement.json`: which variables the task has made, and where they lie."""
+        return self.path / "placement.json"
+
+    @property
     def life(self) -> Path:
         """`life.json`: what its task runner last said, on cells that have one."""
         return self.path / "life.json"
@@ -154,6 +160,16 @@ class TaskDirectory:
     def ready(self) -> Path:
         """`ready`: there while the task can be used, on cells with a task runner."""
         return self.path / "ready"
+
+    @property
+    def traffic(self) -> Path:
+        """`traffic.jsonl`: what the task has sent to whom so far, once a second."""
+        return self.path / "traffic.jsonl"
+
+    @property
+    def usage(self) -> Path:
+        """`usage.jsonl`: its CPU time and memory, once a second."""
+        return self.path / "usage.jsonl"
 
     @property
     def token(self) -> Path:

@@ -27,7 +27,9 @@ from tenfold.cells import kind, secrets_of
 from tenfold.logs import last_lines
 from tenfold.plans import Ready, Restart, Task
 from tenfold.rundir import read_events, read_json
+from tenfold.traffic.samples import all_samples
 from tests.cells.grounds import ROOT, Docker, Ground, Own, Slurm, own_table
+from tests.cells.talkers import server, talker
 from tests.conftest import wait_for
 from tests.plans import LISTEN, shell
 
@@ -123,6 +125,23 @@ def test_true_exits_and_the_failing_task_first(
     assert (first["task"], first["exit_code"], first["signal"]) == ("chief/0", code, number)
     assert first["lines"] == [f"line {n}" for n in range(11, 31)]
     assert _task(run, "worker/0")["state"] == "stopped"
+
+
+def test_who_talks_to_whom_is_measured(ground: Ground) -> None:
+    if ground.name == "own":
+        pytest.skip("this cell samples nothing")
+    workers = [talker(ground.python, index) for index in range(2)]
+    run = ground.up(server(ground.python), *workers, success=("worker",))
+    status = run.wait(120)
+    assert status["state"] == "succeeded", (status["reason"], _lines(run, "worker-0"))
+    shown = json.loads(ground.tenfold("map", "--json", run.directory.cluster).stdout)
+    edges = {(edge["from"], edge["to"]): edge for edge in shown["edges"]}
+    assert set(edges) == {("ps/0", "worker/0"), ("ps/0", "worker/1")}
+    for edge in edges.values():
+        assert edge["bytes_from"] == pytest.approx(10 << 20, abs=2)
+        assert edge["mark"] == "as planned"
+    for label in ("ps-0", "worker-0", "worker-1"):
+        assert all_samples(run.directory.task(label).usage)[-1]["memory"] > 0
 
 
 def test_a_command_that_is_not_there_is_named(ground: Ground) -> None:

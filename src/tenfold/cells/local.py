@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
 import socket
@@ -31,6 +32,9 @@ from tenfold.plans import Bound, Plan, Ready, Task
 from tenfold.rendezvous import announce
 from tenfold.requirements import require_packages, require_ports
 from tenfold.rundir import RunDirectory
+from tenfold.traffic.book import AddressBook, Entry
+from tenfold.traffic.sampler import Network, Sampler, own_network
+from tenfold.traffic.sockets import open_sockets
 from tenfold.words import split
 
 
@@ -68,6 +72,7 @@ class LocalCell:
         self._live: dict[str, _Live] = {}
         self._relays: list[Relay] = []
         self._ports = Ports()
+        self._sampler: Sampler | None = None
         self._devnull = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
 
     async def open(self, on_lost: Callable[[str], None]) -> Protection:
@@ -84,6 +89,8 @@ class LocalCell:
         self._client = LaunchClient(isolated=refusal is None)
         await self._client.open(lambda: on_lost("the launch server ended"))
         allow_many_files()
+        self._sampler = Sampler(self._run, self._book(), self._networks())
+        self._sampler.open()
         await self._open_relays()
         return _protection(refusal)
 
@@ -93,6 +100,24 @@ class LocalCell:
             addresses.setdefault(task.job, []).append(self.address(task))
         return addresses
 
+    def _book(self) -> AddressBook:
+        return AddressBook(
+            Entry(task, "127.0.0.1", port)
+            for task, ports in self._ports.of.items()
+            for port in ports.values()
+        )
+
+    def _networks(self) -> list[Network]:
+        """The networks that tasks are in, as far as this machine tells of their connections."""
+        found: list[Network] = []
+        if self._client.isolated:
+            with contextlib.suppress(OSError):
+                pair = (self._client.diagnosis_socket(), self._client.diagnosis_socket())
+                found.append(Network("cluster", open_sockets(*pair), whole=True))
+        if not self._client.isolated or any(t.network == "host" for t in self._plan.tasks):
+            found += own_network(whole=False)
+        return found
+
     async def _open_relays(self) -> None:
         if not self._client.isolated:
             return
@@ -101,7 +126,7 @@ class LocalCell:
                 self._ports.release(task)
                 for name, port in self._ports.outside[task.name].items():
                     inside = self._ports.of[task.name][name]
-                    relay = Relay(port, inside, self._client.socket)
+                    relay = Relay(port, inside, functools.partial(self._inner_socket, inside))
                     await relay.open()
                     self._relays.append(relay)
 
@@ -141,6 +166,8 @@ class LocalCell:
             raise
         live = self._live[task.name] = _Live(started, capture, bound, awaited)
         capture.start()
+        if self._sampler is not None:
+            self._sampler.begin(task.name, started.pid)
         return Placed(started.pid, socket.gethostname())
 
     async def _preloaded(self, task: Task, bound: Bound) -> Preload | None:
@@ -185,6 +212,8 @@ class LocalCell:
         live = self._live.pop(name, None)
         if live is None:
             return  # its start was given up before it was told
+        if self._sampler is not None:
+            self._sampler.end(name)
         live.capture.close()
         if lost := live.capture.lost_bytes:
             print(f"{name}: {lost} bytes of its output could not be written", flush=True)
@@ -208,14 +237,24 @@ class LocalCell:
             if ready.kind == "command":
                 return await self._run_probe(task, live.bound, ready)
             port = self._ports.of[task.name][ready.port or MAIN]
-            made = await connect(self._socket(task), port)
+            made = await connect(self._socket(task, port), port)
             with made:
                 return ready.kind == "tcp" or await answers(made, ready.target)
         except (OSError, TimeoutError, TenfoldError):
             return False
 
-    def _socket(self, task: Task) -> socket.socket:
-        return self._client.socket() if task.network == "cluster" else socket.socket()
+    def _socket(self, task: Task, port: int) -> socket.socket:
+        if task.network == "cluster":
+            return self._inner_socket(port)
+        return self._marked(socket.socket(), port)
+
+    def _inner_socket(self, port: int) -> socket.socket:
+        return self._marked(self._client.tcp_socket(), port)
+
+    def _marked(self, made: socket.socket, port: int) -> socket.socket:
+        if self._sampler is not None:
+            self._sampler.mark(made, port)
+        return made
 
     async def _run_probe(self, task: Task, bound: Bound, ready: Ready) -> bool:
         ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -237,6 +276,8 @@ class LocalCell:
         """End every process of the run, then the relays and ports."""
         if hasattr(self, "_client"):
             await self._client.close()
+        if self._sampler is not None:
+            await self._sampler.close()
         for live in self._live.values():
             live.capture.close()
         self._live.clear()

@@ -59,6 +59,20 @@ class Advice:
     hint: str
 
 
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """Tasks that a framework has talk to each other: each of `ones` with each of `others`.
+
+    Attributes:
+        ones, others: jobs, as `worker`, or single tasks, as `worker/0`.
+        sure: they surely will once training goes, so that silence is worth knowing.
+    """
+
+    ones: tuple[str, ...]
+    others: tuple[str, ...]
+    sure: bool = True
+
+
 class Framework(Protocol):
     """The promise of one framework module."""
 
@@ -69,6 +83,9 @@ class Framework(Protocol):
 
     def success_jobs(self, jobs: Sequence[str]) -> tuple[str, ...]:
         """The jobs whose tasks must all end well for the cluster to have succeeded."""
+
+    def talks(self, jobs: Mapping[str, int]) -> Iterable[Talk]:
+        """Who talks to whom in a cluster of these jobs, by how many tasks each has."""
 
     def variables(self, job: str) -> tuple[str, ...]:
         """Names of what `environment` sets for tasks of `job`, before any address is known."""

@@ -14,10 +14,10 @@ each would be process 0 of 1, and train by itself without a word. So Slurm's wor
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from tenfold.frameworks import Addresses, Advice, JobDefaults, JobFacts
-from tenfold.frameworks.ranks import decisive, is_member, place
+from tenfold.frameworks import Addresses, Advice, JobDefaults, JobFacts, Talk
+from tenfold.frameworks.ranks import decisive, is_member, place, talks_of_ranks
 
 _VARIABLES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
 
@@ -63,6 +63,10 @@ class Jax:
     def success_jobs(self, jobs: Sequence[str]) -> tuple[str, ...]:
         """All processes of chief, master and workers must end well; without these, all jobs."""
         return decisive(jobs)
+
+    def talks(self, jobs: Mapping[str, int]) -> Iterable[Talk]:
+        """All processes with the coordinator; any two, as the collectives like."""
+        return talks_of_ranks(jobs)
 
     def variables(self, job: str) -> tuple[str, ...]:
         """Coordinator, count and id, for every job but services."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from tenfold.frameworks import Addresses, Advice, JobDefaults, JobFacts
+from tenfold.frameworks import Addresses, Advice, JobDefaults, JobFacts, Talk
 
 
 class Plain:
@@ -20,6 +20,11 @@ class Plain:
     def success_jobs(self, jobs: Sequence[str]) -> tuple[str, ...]:
         """The chief, if a job is called that; else all of them."""
         return ("chief",) if "chief" in jobs else tuple(jobs)
+
+    def talks(self, jobs: Mapping[str, int]) -> Iterable[Talk]:
+        """Nobody is known to."""
+        del jobs
+        return ()
 
     def variables(self, job: str) -> tuple[str, ...]:
         """None."""

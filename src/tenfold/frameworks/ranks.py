@@ -10,10 +10,10 @@ fetches data first, or another training beside the first, is not waited for by a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tenfold.frameworks import Addresses
+from tenfold.frameworks import Addresses, Talk
 
 TOGETHER = ("chief", "master", "worker")
 """Jobs of one group, in the order of their ranks."""
@@ -74,6 +74,16 @@ def place(job: str, index: int, addresses: Addresses) -> Place:
         head_port=int(ranks[0].rpartition(":")[2]),
         on_loopback=all(is_loopback(host) for host in hosts),
     )
+
+
+def talks_of_ranks(jobs: Mapping[str, int]) -> Iterator[Talk]:
+    """In each group all with its first, which they meet at, and perhaps any two."""
+    together = tuple(job for job in TOGETHER if job in jobs)
+    alone = ((job,) for job in jobs if job not in TOGETHER and is_member(job))
+    for group in (together, *alone):
+        if group:
+            yield Talk((f"{group[0]}/0",), group)
+            yield Talk(group, group, sure=False)
 
 
 def host_of(address: str) -> str:

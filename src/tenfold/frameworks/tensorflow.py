@@ -13,9 +13,9 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from tenfold.frameworks import Addresses, Advice, JobDefaults, JobFacts
+from tenfold.frameworks import Addresses, Advice, JobDefaults, JobFacts, Talk
 
 CHIEFS = ("chief", "master")
 SERVERS = (*CHIEFS, "worker", "ps")
@@ -51,6 +51,21 @@ class TensorFlow:
             if choice[0] in jobs:
                 return choice
         return tuple(job for job in jobs if not self.job_defaults(job).service)
+
+    def talks(self, jobs: Mapping[str, int]) -> Iterable[Talk]:
+        """With parameter servers: the chief with all of them and all workers, each worker with
+        each server; a notebook may be the chief. Without: all with the first, whom the others
+        meet at. Perhaps any two: a few greetings, or as the ring of the collectives goes.
+        """
+        chiefs = tuple(job for job in CHIEFS if job in jobs)[:1]
+        members = tuple(job for job in (*chiefs, "worker", "ps") if job in jobs)
+        if "ps" in jobs:
+            heads, sure = (chiefs, True) if chiefs else (("jupyter",), False)
+            yield Talk(heads, ("ps", "worker"), sure)
+            yield Talk(("worker",), ("ps",))
+        elif members:
+            yield Talk((f"{members[0]}/0",), members)
+        yield Talk(members, members, sure=False)  # any server may greet any other (seen on 2.21)
 
     def variables(self, job: str) -> tuple[str, ...]:
         """TF_CONFIG, for the jobs that TensorFlow knows."""

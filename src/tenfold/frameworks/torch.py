@@ -12,10 +12,10 @@ none of them can take it back: a group is formed once.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from tenfold.frameworks import Addresses, Advice, JobDefaults, JobFacts
-from tenfold.frameworks.ranks import decisive, is_member, place
+from tenfold.frameworks import Addresses, Advice, JobDefaults, JobFacts, Talk
+from tenfold.frameworks.ranks import decisive, is_member, place, talks_of_ranks
 
 _VARIABLES = (
     "RANK",
@@ -69,6 +69,10 @@ class Torch:
     def success_jobs(self, jobs: Sequence[str]) -> tuple[str, ...]:
         """All ranks of chief, master and workers must end well; without these, all jobs."""
         return decisive(jobs)
+
+    def talks(self, jobs: Mapping[str, int]) -> Iterable[Talk]:
+        """All ranks with rank 0, which keeps the store; any two, as the collectives like."""
+        return talks_of_ranks(jobs)
 
     def variables(self, job: str) -> tuple[str, ...]:
         """What torchrun sets, for every job but services."""

@@ -29,9 +29,11 @@ from tenfold.frameworks import framework
 from tenfold.launch.children import Children
 from tenfold.launch.container import read_plan
 from tenfold.launch.runner import Life, Place, Runner
+from tenfold.launch.sampling import shared_sampler
 from tenfold.plans import Plan, Task
 from tenfold.rendezvous import HeldPort, hold_port, publish
 from tenfold.rundir import RunDirectory, write_json
+from tenfold.traffic.book import AddressBook, entries_of
 
 MAIN = "main"
 _END_S = 5.0
@@ -72,7 +74,12 @@ class Agent:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             # Whoever ends a batch job signals every process of it; the task gets its own.
             asyncio.get_running_loop().add_signal_handler(number, lambda: None)
-        self._runner = Runner(self._plan, self._task, self._run, Children(), self._tell)
+        self._book = AddressBook([])
+        sampler = shared_sampler(self._run, self._book)
+        self._runner = Runner(
+            self._plan, self._task, self._run, Children(), self._tell, sampler=sampler
+        )
+        sampler.open()
         self._take_ports()
         lives: set[asyncio.Task[Life]] = set()
         inbox: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
@@ -85,6 +92,7 @@ class Agent:
         self._runner.signal(signal.SIGKILL)
         if lives:
             await asyncio.wait(lives, timeout=_END_S)
+        await sampler.close()
         for held in self._held.values():
             held.close()
 
@@ -108,6 +116,8 @@ class Agent:
 
     async def _start(self, order: Mapping[str, Any]) -> Life:
         addresses: dict[str, list[str]] = order["addresses"]
+        for entry in entries_of(addresses):
+            self._book.add(entry)
         frame = framework(self._plan.framework)
         joins = frame.holds_ports()
         if not (joins and frame.environment(self._task.job, self._task.index, addresses)):

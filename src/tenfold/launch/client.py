@@ -22,6 +22,7 @@ from tenfold.errors import TenfoldError
 from tenfold.launch import wire
 from tenfold.launch.preloads import Preload
 from tenfold.launch.server import MARK
+from tenfold.traffic.sockets import diagnosis_socket
 
 _HELLO = "hello"
 _HELLO_S = 30.0
@@ -291,14 +292,21 @@ class LaunchClient:
         """Signal the process group of a task, if it still runs."""
         started.server.signal(started.id, number)
 
-    def socket(self) -> socket.socket:
+    def tcp_socket(self) -> socket.socket:
         """A new TCP socket in the network of the run's tasks, not connected."""
-        if not self.isolated:
-            return socket.socket()
-        wire.send(self._gate, {"op": "socket"})
+        return self._from_gate("socket") if self.isolated else socket.socket()
+
+    def diagnosis_socket(self) -> socket.socket:
+        """A new sock_diag socket of the same network. Raises OSError if it is refused."""
+        return self._from_gate("diagnosis") if self.isolated else diagnosis_socket()
+
+    def _from_gate(self, op: str) -> socket.socket:
+        wire.send(self._gate, {"op": op})
         received = wire.receive(self._gate)
         if received is None:
             raise ConnectionError("the run's network is gone")
+        if received[0]["op"] == "failed":
+            raise OSError(received[0]["error"])
         return socket.socket(fileno=received[1][0])
 
     async def close(self) -> None:

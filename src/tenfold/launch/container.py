@@ -22,6 +22,7 @@ from typing import Any
 from tenfold.errors import InputError, TenfoldError, UnavailableError
 from tenfold.launch.children import Children
 from tenfold.launch.runner import Life, Place, Runner
+from tenfold.launch.sampling import sampler_of
 from tenfold.plans import Plan, Task
 from tenfold.rendezvous import announce
 from tenfold.rundir import SHARED, RunDirectory, read_json, write_json
@@ -105,14 +106,17 @@ async def _live(plan: Plan, task: Task, run: RunDirectory, environment: Mapping[
     directory = run.task(task.label)
     directory.path.mkdir(mode=0o700, exist_ok=True, parents=True)
     told = _Teller(directory.life, directory.ready, environment.get("TENFOLD_TERMINATION_LOG"))
-    runner = Runner(plan, task, run, Children(), told.tell, _pass_on)
+    sampler = sampler_of(plan, task, run)
+    runner = Runner(plan, task, run, Children(), told.tell, _pass_on, sampler=sampler)
     loop = asyncio.get_running_loop()
     for number in _PASSED_ON:
         loop.add_signal_handler(number, runner.signal, number)
     life_number = int((read_json(directory.life) or {}).get("number", 0)) + 1
     bind = environment.get("TENFOLD_BIND", "0.0.0.0")
     place = Place(ports_of(task), addresses_of(plan), environment, bind)
+    sampler.open()
     life = await runner.live(life_number, place)
+    await sampler.close()
     if life.refused is not None:
         print(f"{task.name}: {life.refused}", file=sys.stderr, flush=True)
     return life.shell_code

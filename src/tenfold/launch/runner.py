@@ -20,6 +20,7 @@ from typing import Any
 
 from tenfold.errors import TenfoldError
 from tenfold.frameworks import Addresses
+from tenfold.frameworks.ranks import is_loopback
 from tenfold.launch.awaited import AwaitedLine
 from tenfold.launch.capture import Capture, DataHandler
 from tenfold.launch.children import Children, signal_group
@@ -27,6 +28,8 @@ from tenfold.launch.environment import task_environment
 from tenfold.launch.readiness import PROBE_S, answers
 from tenfold.plans import Bound, Plan, Ready, Task
 from tenfold.rundir import RunDirectory
+from tenfold.traffic.book import resolve
+from tenfold.traffic.sampler import Sampler
 from tenfold.words import split
 
 _PROBE_EVERY_S = 0.2
@@ -36,11 +39,13 @@ _PROBE_EVERY_S = 0.2
 class Life:
     """One life of a task, so far. Times are seconds since 1970.
 
-    `number` counts the task's lives from 1; `refused` says why the command could not be started.
+    `number` counts the task's lives from 1; `ips` are the host's addresses, by which peers know
+    whose a connection is; `refused` says why the command could not be started.
     """
 
     number: int
     host: str
+    ips: tuple[str, ...] = ()
     pid: int | None = None
     started: float | None = None
     ready: float | None = None
@@ -93,8 +98,10 @@ class Runner:
         on_data: DataHandler = lambda *_: None,
         *,
         alone: bool = True,
+        sampler: Sampler | None = None,
     ) -> None:
         """`alone`: whatever falls to this process is the task's, and ends with it."""
+        self._sampler = sampler
         self._plan = plan
         self._task = task
         self._run = run
@@ -116,7 +123,8 @@ class Runner:
 
         Raises TenfoldError, and tells of it, if the command cannot be started.
         """
-        life = Life(number, socket.gethostname())
+        host = socket.gethostname()
+        life = Life(number, host, tuple(resolve(host)))
         self._run.task(self._task.label).path.mkdir(mode=0o700, exist_ok=True, parents=True)
         try:
             bound = self._bound(place)
@@ -130,6 +138,8 @@ class Runner:
         life = replace(life, pid=pid, started=time.time())
         self.tell(life)
         capture.start()
+        if self._sampler is not None:
+            self._sampler.begin(self._task.name, pid)
         return await self._watch(life, bound, place, capture, end)
 
     def _bound(self, place: Place) -> Bound:
@@ -179,6 +189,8 @@ class Runner:
         if self._alone:
             await self._children.kill_orphans()
         self._pid = None
+        if self._sampler is not None:
+            self._sampler.end(self._task.name)
         capture.close()
         life = replace(
             life,
@@ -206,9 +218,21 @@ class Runner:
         port = place.ports[ready.port or "main"]
         own = bound.env["TENFOLD_ADDRESS"].rpartition(":")[0]
         for host in dict.fromkeys(("127.0.0.1", own)):
-            if await _can_be_used(host, port, ready):
+            if await self._can_be_used(host, port, ready):
                 return True
         return False
+
+    async def _can_be_used(self, host: str, port: int, ready: Ready) -> bool:
+        with socket.socket() as made:
+            made.setblocking(False)
+            try:
+                if self._sampler is not None and is_loopback(host):
+                    self._sampler.mark(made, port)
+                connecting = asyncio.get_running_loop().sock_connect(made, (host, port))
+                await asyncio.wait_for(connecting, PROBE_S)
+                return ready.kind == "tcp" or await answers(made, ready.target)
+            except (OSError, TimeoutError):
+                return False
 
     async def _command_ends_well(self, ready: Ready, bound: Bound) -> bool:
         nothing = os.open(os.devnull, os.O_RDWR)
@@ -226,17 +250,6 @@ class Runner:
         finally:
             if not end.done():
                 signal_group(pid, signal.SIGKILL)
-
-
-async def _can_be_used(host: str, port: int, ready: Ready) -> bool:
-    with socket.socket() as made:
-        made.setblocking(False)
-        try:
-            connecting = asyncio.get_running_loop().sock_connect(made, (host, port))
-            await asyncio.wait_for(connecting, PROBE_S)
-            return ready.kind == "tcp" or await answers(made, ready.target)
-        except (OSError, TimeoutError):
-            return False
 
 
 def _words(task: Task, error: Exception) -> str:

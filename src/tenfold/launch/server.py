@@ -304,10 +304,20 @@ def _serve_as_first(requests: socket.socket, gate: socket.socket, host_proc: int
 
 
 def _serve_gate(gate: socket.socket) -> None:
-    """Hand out TCP sockets of the run's network, until the supervisor is gone."""
-    while wire.receive(gate) is not None:
-        with socket.socket() as made:
-            wire.send(gate, {"op": "socket"}, [made.fileno()])
+    """Hand out sockets of the run's network, TCP or sock_diag, until the supervisor is gone."""
+    while (received := wire.receive(gate)) is not None:
+        op = received[0]["op"]
+        try:
+            with _diagnosis_socket() if op == "diagnosis" else socket.socket() as made:
+                wire.send(gate, {"op": op}, [made.fileno()])
+        except OSError as error:  # no netlink here, or too many files
+            wire.send(gate, {"op": "failed", "error": str(error)})
+
+
+def _diagnosis_socket() -> socket.socket:
+    from tenfold.traffic.sockets import diagnosis_socket  # not before the tasks have begun
+
+    return diagnosis_socket()
 
 
 def _serve_plainly(requests: socket.socket) -> None:

@@ -1,0 +1,101 @@
+"""`tenfold map`: who talks to whom, how much, and whether the plan says so."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tenfold.cli.common import (
+    cluster_argument,
+    err,
+    find_run,
+    json_option,
+    out,
+    print_json,
+    runs_option,
+    settle_run,
+)
+from tenfold.errors import InputError
+
+if TYPE_CHECKING:
+    from tenfold.rundir import RunDirectory
+    from tenfold.views.traffic import MapReader
+
+_EVERY_S = 1.0
+_OTHER_LINES = 4
+"""Of the map on a terminal: those that are no edges."""
+
+
+@click.command("map")
+@cluster_argument
+@click.option("-f", "--follow", is_flag=True, help="Go on until the run is over.")
+@click.option("-a", "--all", "every", is_flag=True, help="Every edge, however many.")
+@click.option("--dot", "form", flag_value="dot", help="Print it in Graphviz's language.")
+@click.option("--svg", "form", flag_value="svg", help="Print it as an SVG picture.")
+@runs_option
+@json_option
+def command(
+    cluster: str | None,
+    follow: bool,
+    every: bool,
+    form: str | None,
+    runs: str | None,
+    as_json: bool,
+) -> None:
+    """Who talks to whom, how much, and whether the plan says so.
+
+    While the run goes, rates are of the last seconds; afterwards, its mean.
+    """
+    from tenfold.views.traffic import MapReader
+
+    if form and (follow or as_json):
+        raise InputError(f"--{form} is a picture of one moment", hint="leave -f and --json out")
+    run = find_run(cluster, runs)
+    settle_run(run)
+    reader = MapReader(run)
+    if form:
+        _draw(reader.read(), form)
+    elif follow:
+        _follow(run, reader, every, as_json)
+    elif as_json:
+        print_json(reader.read())
+    else:
+        from tenfold.views.map import MOST_EDGES, show_map
+
+        show_map(out(), reader.read(), most=math.inf if every else MOST_EDGES)
+
+
+def _draw(shown: dict[str, Any], form: str) -> None:
+    from tenfold.views import picture
+
+    made = picture.svg(shown) if form == "svg" else picture.dot(shown)
+    click.echo(made, nl=False)
+
+
+def _follow(run: RunDirectory, reader: MapReader, every: bool, as_json: bool) -> None:
+    """The map again and again: in place on a terminal, one after the other elsewhere."""
+    from tenfold.views.map import MOST_EDGES, show_map
+
+    terminal = out()
+    try:
+        while True:
+            alive = run.alive()
+            settle_run(run)
+            shown = reader.read()
+            if as_json:
+                print_json(shown)
+            else:
+                most: float = MOST_EDGES
+                if terminal.moves:
+                    most = min(most, shutil.get_terminal_size().lines - _OTHER_LINES)
+                    click.clear()
+                show_map(terminal, shown, most=math.inf if every else most)
+            if not alive:
+                return
+            time.sleep(_EVERY_S)
+    except KeyboardInterrupt:
+        err().print()

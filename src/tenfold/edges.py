@@ -1,0 +1,84 @@
+"""Who is to talk to whom, as the plan implies it: what the map compares the measured traffic with.
+
+Pure. A framework knows what its jobs do; a task that is handed another job's addresses, in its
+command or environment, is taken to talk to them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from tenfold.frameworks import Talk, framework
+from tenfold.plans import Plan, Task
+
+Edge = tuple[str, str]
+"""Two tasks, in the order in which the plan has them."""
+
+_ADDRESSES = re.compile(r"\$\{ *jobs\.([^.}]+)\.addresses *\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What a plan implies.
+
+    Attributes:
+        sure: edges on which silence is worth knowing.
+        perhaps: pairs of sets; a task of the first may talk to one of the second.
+    """
+
+    sure: frozenset[Edge] = frozenset()
+    perhaps: tuple[tuple[frozenset[str], frozenset[str]], ...] = ()
+
+    def __contains__(self, edge: Edge) -> bool:
+        """Whether these two may talk."""
+        one, other = edge
+        return edge in self.sure or any(
+            (one in ones and other in others) or (other in ones and one in others)
+            for ones, others in self.perhaps
+        )
+
+
+def planned(plan: Plan) -> Planned:
+    """Who is to talk to whom in `plan`, and who may."""
+    jobs = {job: len(tasks) for job, tasks in plan.jobs().items()}
+    order = {task.name: place for place, task in enumerate(plan.tasks)}
+    sure: set[Edge] = set()
+    perhaps = []
+    for talk in (*framework(plan.framework).talks(jobs), *_asked_for(plan)):
+        if talk.sure:
+            sure.update(_edges(talk, jobs, order))
+        else:
+            perhaps.append(
+                (frozenset(_tasks(talk.ones, jobs)), frozenset(_tasks(talk.others, jobs)))
+            )
+    return Planned(frozenset(sure), tuple(perhaps))
+
+
+def _edges(talk: Talk, jobs: Mapping[str, int], order: Mapping[str, int]) -> Iterator[Edge]:
+    others = [task for task in _tasks(talk.others, jobs) if task in order]
+    for one in _tasks(talk.ones, jobs):
+        for other in others:
+            if one in order and one != other:
+                yield (one, other) if order[one] < order[other] else (other, one)
+
+
+def _tasks(names: Iterable[str], jobs: Mapping[str, int]) -> Iterator[str]:
+    for name in names:
+        if "/" in name:
+            yield name
+        else:
+            yield from (f"{name}/{index}" for index in range(jobs.get(name, 0)))
+
+
+def _asked_for(plan: Plan) -> Iterator[Talk]:
+    """Each task with the jobs whose addresses it is handed."""
+    for task in plan.tasks:
+        for job in sorted(_addressed(task)):
+            yield Talk((task.name,), (job,))
+
+
+def _addressed(task: Task) -> set[str]:
+    texts = (*task.command, *task.env.values())
+    return {job for text in texts if "${" in text for job in _ADDRESSES.findall(text)}

@@ -1,0 +1,151 @@
+"""The files that samples are kept in: lines of JSON, the newest last, of bounded size.
+
+A file that has grown past its bound is thinned to half, evenly in time, and renamed into place. So
+a long run keeps all of its course, the coarser the longer it is, with the newest at full rate.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+MOST_BYTES = 4 << 20
+_TAIL_BYTES = 1 << 16
+_LONGEST_TAIL_BYTES = 1 << 22
+
+
+class SampleLog:
+    """The one writer of a task's `traffic.jsonl` or `usage.jsonl`."""
+
+    def __init__(self, path: Path, most_bytes: int = MOST_BYTES) -> None:
+        self._path = path
+        self._most_bytes = most_bytes
+
+    def write(self, sample: Mapping[str, Any]) -> None:
+        """Append one sample; a disk that does not take it now loses it, and nothing else."""
+        line = json.dumps(sample, separators=(",", ":")).encode() + b"\n"
+        with contextlib.suppress(OSError):
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            try:
+                os.write(descriptor, line)
+                size = os.fstat(descriptor).st_size
+            finally:
+                os.close(descriptor)
+            if size > self._most_bytes:
+                self._thin()
+
+    def _thin(self) -> None:
+        kept = _thinned(self._path.read_bytes().splitlines(keepends=True))
+        beside = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.writelines(kept)
+        beside.replace(self._path)
+
+
+def _thinned(lines: list[bytes]) -> list[bytes]:
+    """About half of the lines, from all of the time they span; the first and the last are kept."""
+    dated = [(sample["time"], line) for line in lines if (sample := sample_of(line))]
+    if len(dated) < 3:
+        return [line for _, line in dated]
+    first, last = dated[0][0], dated[-1][0]
+    step = max((last - first) / (len(dated) // 2), 1e-9)
+    kept, taken = [], -1
+    for moment, line in dated[:-1]:
+        place = int((moment - first) / step)
+        if place > taken:
+            kept.append(line)
+            taken = place
+    return [*kept, dated[-1][1]]
+
+
+class SampleReader:
+    """The newest samples of a file that grows, again and again, without reading it whole."""
+
+    def __init__(self, path: Path, keep_s: float = 10.0) -> None:
+        self._path = path
+        self._keep_s = keep_s
+        self._inode = 0
+        self._position = 0
+        self._recent: list[dict[str, Any]] = []
+        self.damaged = False
+
+    def read(self) -> list[dict[str, Any]]:
+        """Samples of the last seconds, oldest first, and at least the newest two, if there are."""
+        try:
+            with self._path.open("rb") as stream:
+                self._take(stream)
+        except OSError:
+            return self._recent
+        return self._recent
+
+    def _take(self, stream: IO[bytes]) -> None:
+        found = os.fstat(stream.fileno())
+        if found.st_ino != self._inode or found.st_size < self._position:
+            self._inode, self._position, self._recent = found.st_ino, 0, []
+        if found.st_size == self._position:
+            return
+        if found.st_size - self._position > _TAIL_BYTES:
+            self._position = _tail_start(stream, found.st_size)
+        stream.seek(self._position)
+        data = stream.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        self._position += len(whole)
+        fresh = [sample for line in whole.splitlines() if (sample := self._sample(line))]
+        self._recent = self._kept([*self._recent, *fresh])
+
+    def _sample(self, line: bytes) -> dict[str, Any] | None:
+        sample = sample_of(line)
+        self.damaged = self.damaged or sample is None
+        return sample
+
+    def _kept(self, samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if not samples:
+            return []
+        since = samples[-1]["time"] - self._keep_s
+        recent = [sample for sample in samples if sample["time"] >= since]
+        return recent if len(recent) > 1 else samples[-2:]
+
+
+def _tail_start(stream: IO[bytes], size: int) -> int:
+    """Where the last lines begin, two whole ones at least."""
+    tail = _TAIL_BYTES
+    while True:
+        start = max(0, size - tail)
+        stream.seek(start)
+        data = stream.read(size - start)
+        if start == 0 or tail >= _LONGEST_TAIL_BYTES:
+            return start
+        if data.count(b"\n") > 2:
+            return start + data.index(b"\n") + 1
+        tail *= 4
+
+
+def sample_of(line: bytes) -> dict[str, Any] | None:
+    """The sample in one line; None if it is damaged."""
+    try:
+        sample = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(sample, dict) and isinstance(sample.get("time"), (int, float)):
+        return sample
+    return None
+
+
+def all_samples(path: Path) -> list[dict[str, Any]]:
+    """Every sample in a file, oldest first; none if it is not there."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError:
+        return []
+    return [sample for line in lines if (sample := sample_of(line))]
+
+
+def last_sample(path: Path) -> dict[str, Any]:
+    """The newest sample in a file; empty if there is none."""
+    recent = SampleReader(path).read()
+    return recent[-1] if recent else {}

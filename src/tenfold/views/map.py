@@ -1,0 +1,87 @@
+"""The map as a table: what `tenfold map` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.filesize import decimal
+
+from tenfold.errors import printable
+from tenfold.traffic.ledger import OUTSIDE
+from tenfold.views.table import Cell, show_table
+from tenfold.views.tasks import duration
+from tenfold.views.terminal import STATE_COLOURS, Terminal, task_colour
+from tenfold.views.traffic import NOT_PLANNED, SILENT
+
+MOST_EDGES = 200
+"""More edges than these are shown by job, unless all are asked for."""
+
+_MARKS = {SILENT: "yellow", NOT_PLANNED: "magenta"}
+_TITLES = ("FROM", "TO", "RATE →", "RATE ←", "TOTAL →", "TOTAL ←", "CONNECTIONS", "")
+_GROUP_TITLES = ("FROM", "TO", "EDGES", "RATE", "TOTAL", "CONNECTIONS", "SILENT")
+
+
+def show_map(out: Terminal, shown: Mapping[str, Any], *, most: float = MOST_EDGES) -> None:
+    """The run in a line, then its edges: each, or by job if there are more than `most`."""
+    out.print(_headline(out, shown))
+    found = shown["edges"]
+    if not found:
+        out.print(out.paint("no traffic between tasks so far", "dim"))
+    elif len(found) > most:
+        show_table(out, _GROUP_TITLES, [_group_row(group) for group in shown["groups"]])
+        out.print(out.paint(f"{len(found)} edges; --all shows each", "dim"))
+    else:
+        show_table(out, _TITLES, [_row(edge) for edge in found])
+    for path, what in shown["damaged"].items():
+        out.print(out.paint(printable(f"damaged: {path} {what}"), "yellow"))
+
+
+def _headline(out: Terminal, shown: Mapping[str, Any]) -> str:
+    state = shown["state"] or "unknown"
+    total = sum(edge["bytes"] or 0 for edge in shown["edges"])
+    rate = sum(edge["rate_bytes_s"] for edge in shown["edges"])
+    line = out.paint(shown["cluster"], "bold") + " " + out.paint(shown["run"], "dim")
+    line += f"  {out.paint(state, STATE_COLOURS.get(state, ''))}"
+    line += f"  {decimal(total)} in {duration(shown['seconds'])}, {_speed(rate)}"
+    for mark, words in ((SILENT, "planned but silent"), (NOT_PLANNED, "not planned")):
+        count = sum(edge["mark"] == mark for edge in shown["edges"])
+        line += ", " + out.paint(f"{count} {words}", _MARKS[mark]) if count else ""
+    return line
+
+
+def _row(edge: Mapping[str, Any]) -> Sequence[Cell]:
+    return [
+        (edge["from"], task_colour(edge["from"])),
+        _end(edge["to"]),
+        _speed(edge["rate_to"]),
+        _speed(edge["rate_from"]),
+        _size(edge["bytes_to"]),
+        _size(edge["bytes_from"]),
+        str(edge["connections"] or ""),
+        (edge["mark"] if edge["mark"] in _MARKS else "", _MARKS.get(edge["mark"], "")),
+    ]
+
+
+def _end(name: str) -> Cell:
+    return (name, "magenta") if name.startswith(OUTSIDE) else (name, task_colour(name))
+
+
+def _group_row(group: Mapping[str, Any]) -> Sequence[Cell]:
+    return [
+        group["from"],
+        group["to"] if group["planned"] else (group["to"], _MARKS[NOT_PLANNED]),
+        str(group["edges"]),
+        _speed(group["rate_bytes_s"]),
+        _size(group["bytes"]),
+        str(group["connections"] or ""),
+        (str(group["silent"] or ""), _MARKS[SILENT]),
+    ]
+
+
+def _speed(rate: float) -> str:
+    return f"{decimal(round(rate))}/s" if rate >= 0.5 else ""
+
+
+def _size(carried: int | None) -> str:
+    return "?" if carried is None else decimal(carried) if carried else ""

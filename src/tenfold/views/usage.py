@@ -1,0 +1,68 @@
+"""What tasks use: CPU and memory, from the samples in the run directory."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tenfold.rundir import RunDirectory, TaskDirectory
+from tenfold.traffic.samples import SampleReader, all_samples
+
+_STALE_S = 10.0
+
+
+class UsageReader:
+    """What the tasks of one run use, again and again."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        self._run = run
+        self._readers: dict[str, SampleReader] = {}
+
+    def read(self, tasks: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """`{"worker/3": {cpu, memory, cpu_s, time}}` for those of `tasks` of which it is known.
+
+        `cpu` is in cores, over the last seconds, and `memory` in bytes; both are None of a task
+        that was not sampled lately: it has ended, or nobody looks. `cpu_s` counts on.
+        """
+        now = time.time()
+        found = {}
+        for task in tasks:
+            path = self._run.task(task.replace("/", "-")).usage
+            samples = self._readers.setdefault(task, SampleReader(path, 5.0)).read()
+            if samples:
+                found[task] = _usage(samples, now)
+        return found
+
+
+def _usage(samples: Sequence[Mapping[str, Any]], now: float) -> dict[str, Any]:
+    newest = samples[-1]
+    fresh = now - newest["time"] <= _STALE_S
+    return {
+        "cpu": _cores(samples[0], newest) if fresh else None,
+        "memory": newest.get("memory") if fresh else None,
+        "cpu_s": newest.get("cpu_s"),
+        "time": newest["time"],
+    }
+
+
+def _cores(since: Mapping[str, Any], now: Mapping[str, Any]) -> float | None:
+    seconds = float(now["time"] - since["time"])
+    if seconds <= 0 or not isinstance(since.get("cpu_s"), (int, float)):
+        return None
+    used = float((now.get("cpu_s") or 0) - since["cpu_s"])
+    return round(max(0.0, used) / seconds, 3)
+
+
+def history(directory: TaskDirectory, points: int = 300) -> dict[str, list[Any]]:
+    """`{time, cpu, memory}` of a task's whole life, thinned evenly to at most `points` each."""
+    samples = all_samples(directory.usage)
+    step = max(1, -(-len(samples) // points))
+    kept = samples[::-1][::step][::-1]
+    pairs = list(itertools.pairwise(kept))
+    return {
+        "time": [now["time"] for _, now in pairs],
+        "cpu": [_cores(since, now) for since, now in pairs],
+        "memory": [now.get("memory") for _, now in pairs],
+    }

@@ -1,0 +1,184 @@
+"""Who talks to whom on the local cell, measured on real tasks, with and without a namespace."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tenfold.api import Run, up
+from tenfold.launch import namespace
+from tenfold.logs import last_lines
+from tenfold.plans import Ready, Restart, Task
+from tenfold.rundir import RunDirectory
+from tenfold.views.traffic import MapReader
+from tenfold.views.usage import UsageReader, history
+from tests.cells import talkers
+from tests.cells.talkers import server, talker
+from tests.cells.test_unprivileged import ROOT, up_as_nobody
+from tests.cells.test_unprivileged import home as home
+from tests.conftest import wait_for
+from tests.plans import plan_of
+
+SENT = 10 << 20
+"""Bytes that a talker sends to each server."""
+
+
+def _edges(run: Run) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(e["from"], e["to"]): e for e in MapReader(run.directory).read()["edges"]}
+
+
+def test_edges_carry_what_was_sent(runs: Path, isolation: str) -> None:
+    tasks = [server(sys.executable, 0), server(sys.executable, 1)]
+    tasks += [talker(sys.executable, index) for index in range(2)]
+    made = up(plan_of(*tasks, success=("worker",)), runs=runs, isolation=isolation)
+    wait_for(lambda: (("ps/0", "worker/0") in _edges(made)
+                      and _edges(made)["ps/0", "worker/0"]["rate_bytes_s"] > 0))  # fmt: skip
+    live = _edges(made)["ps/0", "worker/0"]
+    assert live["connections"] == 1
+    assert live["quiet_s"] < 10
+    usage = UsageReader(made.directory).read(["worker/0"])["worker/0"]
+    assert usage["memory"] > 1 << 20
+    assert made.wait(60)["state"] == "succeeded"
+    edges = _edges(made)
+    pairs = {(f"ps/{ps}", f"worker/{worker}") for ps in range(2) for worker in range(2)}
+    assert set(edges) == pairs
+    for pair in pairs:
+        assert edges[pair]["mark"] == "as planned"  # they were handed the addresses
+        assert edges[pair]["bytes_from"] == pytest.approx(SENT, abs=2)
+        assert edges[pair]["bytes_to"] == pytest.approx(SENT / 4, rel=0.01)
+        assert edges[pair]["connections"] == 0
+    assert len(history(made.directory.task("worker-0"))["cpu"]) >= 1
+    assert made.directory.supervisor_log.read_text() == ""
+
+
+COUNTERS = """
+time.sleep(1)
+for line in open('/proc/net/dev'):
+    name, _, numbers = line.partition(':')
+    if name.strip() == 'lo':
+        print('lo', numbers.split()[0])
+"""
+
+
+@pytest.mark.skipif(namespace.refusal() is not None, reason="this machine refuses namespaces")
+def test_the_sum_over_edges_is_what_the_interface_counted(runs: Path) -> None:
+    """In a network of the run's own every packet is the cluster's: headers are the difference."""
+    tasks = [server(sys.executable, 0), server(sys.executable, 1)]
+    tasks += [talker(sys.executable, index) for index in range(3)]
+    last = talker(sys.executable, 0, job="chief", after=COUNTERS)
+    made = up(plan_of(*tasks, last), runs=runs, isolation="namespace")
+    assert made.wait(60)["state"] == "succeeded"
+    lines = last_lines(made.directory.task("chief-0"), 5)
+    counted = int(next(line for line in lines if line.startswith("lo ")).split()[1])
+    total = sum(edge["bytes"] for edge in _edges(made).values())
+    assert total == pytest.approx(counted, rel=0.02)
+    assert total > 80 * 1e6
+
+
+QUICK = """
+host, port = addresses[0].rsplit(":", 1)
+for _ in range(20):
+    with socket.create_connection((host, port)) as made:
+        made.sendall(b"y" * 40_000)
+        made.recv(10_000)
+"""
+
+
+def test_connections_shorter_than_a_sample_are_not_lost(runs: Path) -> None:
+    """Their bytes are there; of who opened them only the address may be left."""
+    quick = talker(sys.executable, 0, size=1000, pieces=3, after=QUICK)
+    made = up(plan_of(server(sys.executable), quick, success=("worker",)), runs=runs)
+    assert made.wait(60)["state"] == "succeeded"
+    edges = _edges(made)
+    assert sum(edge["bytes_from"] for edge in edges.values()) >= 20 * 40_000
+    assert {edge["to"] for edge in edges.values()} <= {"worker/0", "outside:127.0.0.1"}
+
+
+def test_totals_go_on_when_a_task_is_restarted(runs: Path) -> None:
+    dies = "import os; first = not os.path.exists(os.environ['TENFOLD_RUN_DIRECTORY'] + '/died')\n"
+    dies += "open(os.environ['TENFOLD_RUN_DIRECTORY'] + '/died', 'w').close()\n"
+    dies += "time.sleep(1.5); os.kill(os.getpid(), 9) if first else None"
+    worker = talker(sys.executable, 0, size=100_000, pieces=3, after=dies,
+                    restart=Restart("on-failure", 3, 0.1))  # fmt: skip
+    made = up(plan_of(server(sys.executable), worker, success=("worker",)), runs=runs)
+    status = made.wait(60)
+    assert status["state"] == "succeeded"
+    assert [task["restarts"] for task in status["tasks"]] == [0, 1]
+    assert _edges(made)["ps/0", "worker/0"]["bytes_from"] == pytest.approx(600_000, abs=4)
+
+
+def test_a_task_on_the_hosts_network_is_seen_talking_to_the_outside(runs: Path) -> None:
+    """What it reaches there is this test's own server: an address that is no task's."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+        def take() -> None:
+            near, _ = listener.accept()
+            with near:
+                while near.recv(1 << 16):
+                    pass
+
+        threading.Thread(target=take, daemon=True).start()
+        code = f"import socket, time; s = socket.create_connection(('127.0.0.1', {port}));"
+        code += "s.sendall(b'z' * 50_000); time.sleep(2.5)"
+        task = Task(job="chief", index=0, command=(sys.executable, "-c", code), workdir="/tmp",
+                    network="host")  # fmt: skip
+        made = up(plan_of(task), runs=runs)
+        assert made.wait(30)["state"] == "succeeded"
+    edge = _edges(made)["chief/0", "outside:127.0.0.1"]
+    assert edge["bytes_to"] == pytest.approx(50_000, abs=1)
+    assert edge["mark"] == "not planned"
+
+
+def test_probes_and_pages_are_tenfolds_own(runs: Path) -> None:
+    """A readiness probe, and what is read through the relay, are no traffic of the cluster's."""
+    page = Task(
+        job="page", index=0, workdir="/tmp", ports={"http": None}, publish=("http",), service=True,
+        command=(sys.executable, "-m", "http.server", "-b", "127.0.0.1", "${task.ports.http}"),
+        ready=Ready("http", "/", "http"),
+    )  # fmt: skip
+    chief = Task(job="chief", index=0, command=("sleep", "3"), workdir="/tmp",
+                 after={"page": "ready"})  # fmt: skip
+    made = up(plan_of(chief, page), runs=runs)
+    url = made.wait(30, for_state=("running",))["tasks"][1]["url"]
+    with urllib.request.urlopen(url) as answer:
+        assert answer.read()
+    assert made.wait(30)["state"] == "succeeded"
+    assert _edges(made) == {}
+
+
+FILE = """
+cluster: nobody
+jobs:
+  ps: {run: [python, serve.py], ready: tcp}
+  worker: {run: [python, talk.py, "${jobs.ps.addresses}", "100000", "5", ""], after: {ps: ready}}
+success: worker
+"""
+
+
+@ROOT
+def test_an_ordinary_users_traffic_is_measured(home: Path) -> None:
+    (home / "serve.py").write_text(talkers.SERVE)
+    (home / "talk.py").write_text(talkers.TALK)
+    _, status = up_as_nobody(home, FILE)
+    assert status["protection"] == "namespace"
+    shown = MapReader(RunDirectory(Path(status["directory"]))).read()
+    assert [(e["from"], e["to"]) for e in shown["edges"]] == [("ps/0", "worker/0")]
+    assert shown["edges"][0]["bytes_from"] == pytest.approx(500_000, abs=2)
+
+
+def test_samples_that_cannot_be_written_are_lost_and_nothing_else(runs: Path) -> None:
+    tasks = [server(sys.executable), talker(sys.executable, 0, pieces=3)]
+    made = up(plan_of(*tasks, success=("worker",)), runs=runs)
+    directory = made.directory.task("worker-0")
+    wait_for(directory.usage.exists)
+    directory.usage.unlink()
+    directory.usage.mkdir()  # nothing can be appended to this
+    assert made.wait(60)["state"] == "succeeded"
+    assert _edges(made)["ps/0", "worker/0"]["bytes"] > 0

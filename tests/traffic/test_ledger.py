@@ -1,0 +1,199 @@
+"""Connections added up: each byte once, whatever came and went between two looks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tenfold.traffic.ledger import Ledger, View
+from tenfold.traffic.sockets import Address, Seen
+
+PS = ("127.0.0.1", 2222)
+OWNERS = {1: "worker/0", 2: "ps/0", 3: "worker/1"}
+
+
+def near(port: int) -> Address:
+    return ("127.0.0.1", port)
+
+
+def seen(local: Address, remote: Address, inode: int, sent: int | None, received: int | None,
+         *, key: object = None, closed: bool = False) -> Seen:  # fmt: skip
+    return Seen(key or (local, remote), local, remote, inode, sent, received, closed)
+
+
+def both(port: int, sent: int, received: int, inode: int = 1, **more: Any) -> list[Seen]:
+    """A worker's connection to the ps, and the ps's end of it."""
+    return [
+        seen(near(port), PS, 0 if more.get("closed") else inode, sent, received, **more),
+        seen(PS, near(port), 0 if more.get("closed") else 2, received, sent, **more),
+    ]
+
+
+def view(owners: Mapping[int, str] = OWNERS, **more: Any) -> View:
+    return View(owners.get, lambda address: "ps/0" if address[1] == 2222 else None, **more)
+
+
+WHOLE = view(whole=True)
+
+
+def totals(ledger: Ledger) -> dict[tuple[str, str], list[int | None]]:
+    return {
+        (task, peer): total.to_json()
+        for task, peers in ledger.totals.items()
+        for peer, total in peers.items()
+    }
+
+
+def test_both_ends_are_named_and_deltas_added() -> None:
+    ledger = Ledger()
+    ledger.look("net", both(40_000, 100, 10), WHOLE)
+    ledger.look("net", both(40_000, 300, 20), WHOLE)
+    assert totals(ledger) == {
+        ("worker/0", "ps/0"): [300, 20, 1, 1],
+        ("ps/0", "worker/0"): [20, 300, 1, 1],
+    }
+    assert ledger.changed() == {"worker/0", "ps/0"}
+    ledger.look("net", both(40_000, 300, 20), WHOLE)
+    assert ledger.changed() == set()
+
+
+def test_last_bytes_come_with_the_end() -> None:
+    ledger = Ledger()
+    ledger.look("net", both(40_000, 100, 10), WHOLE)
+    ledger.look("net", [], WHOLE)  # gone, and its end not heard of yet
+    ledger.close("net", both(40_000, 500, 50, closed=True), WHOLE)
+    assert totals(ledger)["worker/0", "ps/0"] == [500, 50, 0, 1]
+    ledger.look("net", [], WHOLE)
+    assert totals(ledger)["worker/0", "ps/0"] == [500, 50, 0, 1]
+
+
+def test_a_connection_of_whose_end_nothing_is_heard_is_closed_once() -> None:
+    ledger = Ledger()
+    ledger.look("net", both(40_000, 100, 10), WHOLE)
+    for _ in range(4):
+        ledger.look("net", [], WHOLE)
+    assert totals(ledger)["worker/0", "ps/0"] == [100, 10, 0, 1]
+
+
+def test_a_connection_shorter_than_a_sample_counts_by_the_port_it_went_to() -> None:
+    ledger = Ledger()
+    ledger.close("net", both(40_000, 100, 10, closed=True), WHOLE)
+    assert totals(ledger) == {("ps/0", "outside:127.0.0.1"): [10, 100, 0, 1]}
+
+
+def test_a_probe_that_carries_nothing_is_no_traffic() -> None:
+    ledger = Ledger()
+    ledger.close("net", both(40_000, 0, 0, closed=True), WHOLE)
+    assert totals(ledger) == {}
+
+
+def test_what_is_ignored_stays_out() -> None:
+    ledger = Ledger()
+    own = view(whole=True, ignored=lambda one: 40_000 in (one.local[1], one.remote[1]))
+    ledger.look("net", both(40_000, 100, 10), own)
+    ledger.close("net", both(40_000, 100, 10, closed=True), own)
+    assert totals(ledger) == {}
+
+
+def test_outside_is_named_by_its_address() -> None:
+    ledger = Ledger()
+    far = seen(("10.0.0.2", 40_000), ("93.184.216.34", 443), 1, 100, 5_000)
+    ledger.look("net", [far], view())
+    assert totals(ledger) == {("worker/0", "outside:93.184.216.34"): [100, 5_000, 1, 1]}
+
+
+def test_strangers_on_a_shared_network_are_nobodys() -> None:
+    ledger = Ledger()
+    stranger = seen(near(40_001), near(5432), 99, 100, 100)
+    ledger.look("net", [stranger], view())
+    ledger.close("net", [seen(near(40_002), near(5432), 0, 9, 9, closed=True)], view())
+    assert totals(ledger) == {}
+
+
+def test_who_opened_a_connection_tells_of_it_where_runners_share_a_host() -> None:
+    ledger = Ledger()
+    server = view({2: "ps/0"}, told_elsewhere=lambda host: host == "127.0.0.1")
+    ledger.look("net", both(40_000, 100, 10), server)
+    assert totals(ledger) == {}
+    client = Ledger()
+    client.look("net", both(40_000, 100, 10), view({1: "worker/0"}, told_elsewhere=lambda _: True))
+    assert totals(client) == {("worker/0", "ps/0"): [100, 10, 1, 1]}
+
+
+def test_a_task_does_not_talk_to_itself() -> None:
+    ledger = Ledger()
+    ledger.look("net", both(40_000, 100, 10, inode=2), WHOLE)
+    assert totals(ledger) == {}
+
+
+def test_a_connection_nobody_has_accepted_yet_is_looked_at_again() -> None:
+    ledger = Ledger()
+    waiting = [both(40_000, 5, 0)[0], seen(near(2223), near(40_003), 0, 0, 7)]
+    ledger.look("net", waiting, view())
+    accepted = seen(near(2223), near(40_003), 3, 0, 7)
+    ledger.look("net", [waiting[0], accepted], view())
+    assert totals(ledger)["worker/1", "outside:127.0.0.1"] == [0, 7, 1, 1]
+
+
+def test_bytes_are_unknown_where_only_connections_are_seen() -> None:
+    ledger = Ledger()
+    ledger.look("net", [seen(near(40_000), PS, 1, None, None)], WHOLE)
+    assert totals(ledger) == {("worker/0", "ps/0"): [None, None, 1, 1]}
+
+
+def test_totals_go_on_from_an_earlier_sampler() -> None:
+    ledger = Ledger()
+    ledger.go_on("worker/0", {"ps/0": [1_000, 2_000, 3, 4]})
+    ledger.look("net", both(40_000, 100, 10), WHOLE)
+    assert totals(ledger)["worker/0", "ps/0"] == [1_100, 2_010, 1, 5]
+
+
+def test_the_same_ports_in_two_networks_are_two_connections() -> None:
+    ledger = Ledger()
+    ledger.look("one", both(40_000, 100, 10), WHOLE)
+    ledger.look("two", both(40_000, 100, 10), WHOLE)
+    ledger.look("two", [], WHOLE)
+    assert totals(ledger)["worker/0", "ps/0"] == [200, 20, 2, 2]
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.integers(0, 1_000), st.booleans(), st.booleans()),
+        max_size=30,
+    )
+)
+def test_every_byte_counts_once(steps: list[tuple[int, int, bool, bool]]) -> None:
+    """Connections grow, are looked at or not, and end: the totals are what was carried."""
+    ledger, carried, alive, lives, paid = Ledger(), [0] * 4, [False] * 4, [0] * 4, 0
+    for place, more, ends, looked in steps:
+        alive[place] = True
+        carried[place] += more
+        paid += more
+        key = (place, lives[place])
+        if looked:
+            living = [n for n in range(4) if alive[n]]
+            ledger.look("net", [
+                end for n in living
+                for end in _keyed(both(40_000 + n, carried[n], 0), (n, lives[n]))
+            ], WHOLE)  # fmt: skip
+        if ends:
+            ledger.close("net", _keyed(both(40_000 + place, carried[place], 0, closed=True), key),
+                         WHOLE)  # fmt: skip
+            alive[place], carried[place] = False, 0
+            lives[place] += 1
+    living = [n for n in range(4) if alive[n]]
+    last = [end for n in living for end in _keyed(both(40_000 + n, carried[n], 0), (n, lives[n]))]
+    ledger.look("net", last, WHOLE)
+    received = sum(total.received or 0 for total in ledger.totals.get("ps/0", {}).values())
+    assert received == paid
+    assert sum(total.open for total in ledger.totals.get("ps/0", {}).values()) == len(living)
+
+
+def _keyed(ends: list[Seen], key: object) -> list[Seen]:
+    return [
+        Seen((key, n), end.local, end.remote, end.inode, end.sent, end.received, end.closed)
+        for n, end in enumerate(ends)
+    ]
