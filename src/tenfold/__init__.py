@@ -5,6 +5,7 @@ What you see here is the whole Python interface; everything is imported when it 
     tenfold.load, tenfold.plan, tenfold.up      file → Cluster → Plan → a running cluster
     tenfold.task, tenfold.progress              inside a task: who am I, how far am I
     tenfold.attach                              in a notebook: become the cluster's chief
+    %load_ext tenfold                           in a notebook: %map, %tasks, %logs
     tenfold.tensorflow.strategy                 the ready tf.distribute strategy
     tenfold.torch.initialize                    the ready torch.distributed process group
     tenfold.jax.initialize                      jax.distributed, with the cluster's processes
@@ -58,6 +59,7 @@ _HOMES = {
     "attach": "tenfold.member",
     "dump": "tenfold.file",
     "load": "tenfold.file",
+    "load_ipython_extension": "tenfold.notebook",
     "plan": "tenfold.planner",
     "progress": "tenfold.member",
     "task": "tenfold.member",

@@ -2,6 +2,14 @@
 
 status.py     the shape of `ps --json`, from the files
 tasks.py      the same as a table
+traffic.py    the shape of `map --json`: who talks to whom
+map.py        the same as a table
+layout.py     where jobs and tasks stand in a picture of it
+picture.py    that picture, as SVG and DOT
+usage.py      CPU and memory
+placement.py  which variable lies where
+training.py   the curves that TensorBoard shows
+inline.py     tasks and logs as HTML, inside a notebook
 lines.py      log lines: prefixes, folding
 progress.py   how far a task is, in a line
 follow.py     a run as it happens (`up`, `logs -f`)

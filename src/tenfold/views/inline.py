@@ -1,0 +1,107 @@
+"""A run inside a page that is somebody else's, a notebook: its tasks and log lines as HTML.
+
+No script, no style sheet, nothing loaded, everything that a task or a file said escaped. Text has
+the page's own colours, so that it can be read in light and dark ones; a state is a coloured dot
+beside its word. Addresses of pages are left out: they hold tokens, and notebooks are passed on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from html import escape
+from io import StringIO
+from typing import Any
+
+from tenfold.errors import printable
+from tenfold.logs import LogLine
+from tenfold.views.tasks import STALE_S, duration, exit_words, since
+from tenfold.views.terminal import Terminal, task_colour
+
+_TITLES = ("task", "state", "since", "address", "pid", "restarts", "exit")
+
+_GREEN, _RED, _AMBER, _GREY = "#2f9e62", "#d64545", "#d9942b", "#8894a0"
+_STATES = {
+    "running": _GREEN,
+    "succeeded": _GREEN,
+    "failed": _RED,
+    "lost": _RED,
+    "starting": _AMBER,
+    "restarting": _AMBER,
+    "stopping": _AMBER,
+}
+_TASKS = {
+    "cyan": "#0e9aa7",
+    "yellow": "#b58900",
+    "green": _GREEN,
+    "magenta": "#b84ab8",
+    "blue": "#3b82c4",
+}
+_CELL = "text-align: left; padding: 2px 12px 2px 0"
+_SCROLLS = "max-height: 32em; overflow: auto;"
+
+
+def without_pages(status: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's status without the addresses of its pages."""
+    tasks = [dict(task) | {"url": None, "urls": {}} for task in status["tasks"]]
+    return dict(status) | {"tasks": tasks}
+
+
+def tasks_html(status: Mapping[str, Any]) -> str:
+    """The run in a line, and its tasks as a table."""
+    head = "".join(f'<th style="{_CELL}">{title}</th>' for title in _TITLES)
+    rows = "".join(_row(task, status["seen"]) for task in status["tasks"])
+    damaged = "".join(
+        f"<div>damaged: {_text(path)} {_text(what)}</div>"
+        for path, what in status["damaged"].items()
+    )
+    return (
+        f'<div>{_headline(status)}</div><div style="{_SCROLLS}"><table><thead><tr>{head}</tr>'
+        f"</thead><tbody>{rows}</tbody></table></div>{damaged}"
+    )
+
+
+def _headline(status: Mapping[str, Any]) -> str:
+    words = f"<b>{_text(status['cluster'])}</b> {_text(status['run'])} "
+    words += _state(status["state"] or "unknown")
+    if status["reason"]:
+        words += f": {_text(status['reason'])}"
+    if status["age_s"] is not None and status["age_s"] > STALE_S:
+        words += f" (seen {duration(status['age_s'])} ago)"
+    return f"{words} <small>at {time.strftime('%H:%M:%S')}</small>"
+
+
+def _row(task: Mapping[str, Any], seen: float | None) -> str:
+    cells = (
+        _text(task["task"]),
+        _state(str(task["state"])),
+        _text(since(task, seen)),
+        _text(task["address"] or ""),
+        _text("" if task["pid"] is None else task["pid"]),
+        _text(task["restarts"] or ""),
+        _text(exit_words(task)),
+    )
+    return "<tr>" + "".join(f'<td style="{_CELL}">{cell}</td>' for cell in cells) + "</tr>"
+
+
+def _state(state: str) -> str:
+    return f'<span style="color: {_STATES.get(state, _GREY)}">●</span> {_text(state)}'
+
+
+def _text(value: object) -> str:
+    return escape(printable(str(value)))
+
+
+def logs_html(lines: Iterable[LogLine], width: int) -> str:
+    """Log lines behind the names of their tasks; `width` is that of the longest name."""
+    plain = Terminal(StringIO(), "never")
+    shown = "".join(
+        f'<span style="color: {_colour(line.task)}">{escape(f"{line.task:<{width}} | ")}</span>'
+        f"{escape(plain.foreign(line.text))}\n"
+        for line in lines
+    )
+    return f'<pre style="{_SCROLLS}">{shown}</pre>'
+
+
+def _colour(label: str) -> str:
+    return _TASKS.get(task_colour(label).removeprefix("bright_"), _GREY)

@@ -1,0 +1,198 @@
+"""Which variable lies on which task, and what each task is there for.
+
+Puts together what the tasks told (`placement.json`, written by `tenfold.tensorflow`), and says in
+words what the plan knows of every task's work. What nobody told and no plan says is not guessed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeGuard
+
+from tenfold.frameworks.ranks import TOGETHER, is_member
+from tenfold.frameworks.tensorflow import CHIEFS, SERVERS
+from tenfold.rundir import Problems, RunDirectory, read_json
+
+_TEXTS = ("name", "variable", "dtype", "device")
+
+_Variables = list[dict[str, Any]]
+
+
+def placement(run: RunDirectory) -> dict[str, Any]:
+    """Where the variables of a run lie, as it was told, during the run and after it.
+
+    `{version, told_by: "chief/0"|None, variables: […], servers: [{task, bytes, parts}],
+    balance, workers: [{task, role, bytes}], damaged}`:
+
+    - `variables` are those of placement.json, one a part, and `also_on`: the tasks that hold a
+      copy of the same (mirrored training), besides `task`. `told_by` told the first of them.
+    - `servers` are the parameter servers of the plan, those without variables too.
+    - `balance` is the fullest server's bytes over their mean: 1.0 is even; None without bytes.
+    - `workers` are all other tasks but services: what each does, in words, and the bytes of
+      variables on itself, None if nothing is known of any.
+    """
+    problems = Problems()
+    plan = read_json(run.plan, problems) or {}
+    tasks = _tasks(plan, run)
+    told = {task: found for task in tasks if (found := _told(run, task, problems))}
+    variables = _merged(told)
+    return {
+        "version": 1,
+        "told_by": next(iter(told), None),
+        "variables": variables,
+        "servers": (servers := _servers(tasks, variables)),
+        "balance": _balance([server["bytes"] for server in servers]),
+        "workers": _workers(plan.get("framework"), tasks, variables),
+        "damaged": {str(path): what for path, what in problems.found.items()},
+    }
+
+
+def _tasks(plan: Mapping[str, Any], run: RunDirectory) -> list[str]:
+    """Names of the tasks in the plan's order; without a plan, of those that left something."""
+    planned = plan.get("tasks")
+    if not isinstance(planned, list):
+        return ["/".join(task.label.rsplit("-", 1)) for task in run.tasks()]
+    names = (task.get("task") for task in planned if isinstance(task, dict))
+    return _attached_first([name for name in names if isinstance(name, str)], run)
+
+
+def _attached_first(names: list[str], run: RunDirectory) -> list[str]:
+    """With the chief that a notebook is, which no plan has."""
+    chiefs = (f"{job}/0" for job in CHIEFS if run.task(f"{job}-0").placement.exists())
+    return [*(name for name in chiefs if name not in names), *names]
+
+
+def _told(run: RunDirectory, task: str, problems: Problems) -> _Variables:
+    path = run.task(task.replace("/", "-")).placement
+    said = read_json(path, problems)
+    if said is None:
+        return []
+    variables = said.get("variables")
+    entries = variables if isinstance(variables, list) else [None]
+    whole = [entry for entry in entries if _is_whole(entry)]
+    if len(whole) < len(entries):
+        problems.add(path, "has variables that make no sense")
+    return whole
+
+
+def _is_whole(entry: object) -> TypeGuard[dict[str, Any]]:
+    return (
+        isinstance(entry, dict)
+        and all(isinstance(entry.get(name), str) for name in _TEXTS)
+        and all(isinstance(entry.get(name), int) for name in ("part", "parts"))
+        and isinstance(entry.get("task"), (str, type(None)))
+        and isinstance(entry.get("shape"), (list, type(None)))
+        and isinstance(entry.get("bytes"), (int, type(None)))
+    )
+
+
+def _merged(told: Mapping[str, _Variables]) -> _Variables:
+    """All variables; those that several tasks have told of themselves, alike, are one."""
+    merged: _Variables = []
+    seen: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for teller, variables in told.items():
+        count: Counter[tuple[Any, ...]] = Counter()
+        for variable in variables:
+            entry = variable | {"also_on": []}
+            if entry["task"] != teller:
+                merged.append(entry)
+                continue
+            what = (entry["name"], str(entry["shape"]), entry["dtype"])
+            count[what] += 1
+            first = seen.setdefault((*what, count[what]), entry)
+            if first is entry:
+                merged.append(entry)
+            else:
+                first["also_on"].append(teller)
+    return merged
+
+
+def _servers(tasks: Iterable[str], variables: _Variables) -> list[dict[str, Any]]:
+    held = _held(variables)
+    return [
+        {"task": task, "bytes": sum(held[task]), "parts": len(held[task])}
+        for task in tasks
+        if _job(task) == "ps"
+    ]
+
+
+def _held(variables: _Variables) -> dict[str, list[int]]:
+    """The bytes of each part on each task, 0 where they are not known."""
+    held: dict[str, list[int]] = defaultdict(list)
+    for variable in variables:
+        for task in (variable["task"], *variable["also_on"]):
+            held[task].append(variable["bytes"] or 0)
+    return held
+
+
+def _balance(bytes_each: list[int]) -> float | None:
+    if not any(bytes_each):
+        return None
+    return round(max(bytes_each) * len(bytes_each) / sum(bytes_each), 4)
+
+
+def _workers(framework: object, tasks: list[str], variables: _Variables) -> list[dict[str, Any]]:
+    held = _held(variables)
+    words = dict(_roles(framework, tasks))
+    return [
+        {"task": task, "role": role, "bytes": sum(held[task]) if task in held else None}
+        for task, role in words.items()
+    ]
+
+
+def _job(task: str) -> str:
+    return task.rpartition("/")[0]
+
+
+def _roles(framework: object, tasks: list[str]) -> Iterator[tuple[str, str]]:
+    """What each task does that is neither a parameter server nor a service."""
+    own = [task for task in tasks if is_member(_job(task))]
+    if framework == "tensorflow":
+        yield from _tensorflow_roles(own)
+    elif framework in ("torch", "jax"):
+        yield from _ranks(own, "rank" if framework == "torch" else "process")
+    else:
+        yield from ((task, "runs its command") for task in own)
+
+
+def _tensorflow_roles(tasks: list[str]) -> Iterator[tuple[str, str]]:
+    jobs = Counter(map(_job, tasks))
+    for task in tasks:
+        if (job := _job(task)) != "ps":
+            yield task, _tensorflow_role(job, jobs)
+
+
+def _tensorflow_role(job: str, jobs: Mapping[str, int]) -> str:
+    if job == "evaluator":
+        return "evaluates beside the training; no member of the others' cluster"
+    if job not in SERVERS:
+        return "no member of the TensorFlow cluster"
+    if "ps" in jobs and job in CHIEFS:
+        return f"coordinates: hands work to {_count(jobs.get('worker', 0), 'worker')}"
+    if "ps" in jobs:
+        return f"computes what it is handed, on variables of {_count(jobs['ps'], 'server')}"
+    if sum(jobs.get(name, 0) for name in (*CHIEFS, "worker")) > 1:
+        return "no parameter servers: holds its own copy of mirrored variables"
+    return "trains alone: it holds all variables"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _ranks(tasks: list[str], noun: str) -> Iterator[tuple[str, str]]:
+    groups: dict[str, list[str]] = defaultdict(list)
+    for task in tasks:
+        groups["" if _job(task) in TOGETHER else _job(task)].append(task)
+    for group in groups.values():
+        group.sort(key=lambda task: TOGETHER.index(_job(task)) if _job(task) in TOGETHER else 0)
+        ranks = {task: rank for rank, task in enumerate(group)}
+        yield from ((task, _rank_role(noun, ranks[task], len(ranks))) for task in group)
+
+
+def _rank_role(noun: str, rank: int, size: int) -> str:
+    if size == 1:
+        return f"{noun} 0 of 1: holds the whole model"
+    held = "the whole model, as data parallel training has it, unless the script splits it"
+    return f"{noun} {rank} of {size}: {held}"

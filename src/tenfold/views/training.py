@@ -1,0 +1,282 @@
+"""The curves of a run: scalars from the event files that TensorBoard reads.
+
+Owns finding the files below `tensorboard/`, keeping its place in each, and thinning. Leaves to
+TensorBoard what an event is: its own protobufs, checksum and tensors do the reading. Its reader
+classes are not used: they import TensorFlow wherever it is installed (3 s, 250 MB), but for one
+that reckons every byte's checksum in Python (4 MB a second, ten times slower than this).
+
+TensorBoard is imported when there is a first event file to read, and TensorFlow never is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import math
+import os
+import stat
+import struct
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from tenfold.rundir import RunDirectory
+
+MOST_POINTS = 1000
+"""Points of one tag that `read` gives at most."""
+
+READ_BYTES = 32 << 20
+"""What one `read` reads at most, so that it ends soon whatever there is; `more` says so."""
+
+_EVENTS = "tfevents"
+_HEADER = struct.Struct("<QI")
+_CHECKSUM_BYTES = 4
+_LARGEST_RECORD_BYTES = 64 << 20
+"""Larger ones, of pictures say, are passed over: no event with a scalar is so large."""
+_HINT = "pip install 'tenfold[charts]'"
+_CUT = "ends in the middle of an event"
+
+
+class TrainingReader:
+    """The scalars of one run, again and again: each `read` reads only what is new."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        self._run = run
+        self._home = run.shared("tensorboard")
+        self._files: dict[Path, _EventFile] = {}
+        self._curves: dict[str, dict[str, _Curve]] = {}
+        self._tools: _Tools | None = None
+
+    def read(self) -> dict[str, Any]:
+        """`{version, runs: [{name, tags: [{tag, steps, values, times}]}], missing, damaged, more}`.
+
+        `name` is the directory below `tensorboard/`, as TensorBoard calls it (`.` for itself).
+        Steps rise; of a training that was taken up again at an earlier step, what came after that
+        step before is left out. A value that is no finite number is None. `missing` is what to
+        install if there are files and no TensorBoard; `more`: call again, there is more to read.
+        """
+        paths = sorted(_event_files(self._home))
+        if paths and self._tools is None:
+            self._tools = _Tools.find()
+        missing = _HINT if paths and self._tools is None else None
+        more = self._read_on(paths, self._tools) if self._tools is not None else False
+        return {
+            "version": 1,
+            "runs": [
+                {"name": name, "tags": [curve.shown(tag) for tag, curve in sorted(tags.items())]}
+                for name, tags in sorted(self._curves.items())
+                if tags
+            ],
+            "missing": missing,
+            "damaged": self._damaged(),
+            "more": more,
+        }
+
+    def _read_on(self, paths: Iterable[Path], tools: _Tools) -> bool:
+        """Read what is new, older files first; whether something was left for the next time."""
+        budget = READ_BYTES
+        for path in paths:
+            if budget <= 0:
+                return True
+            file = self._files.setdefault(path, _EventFile(path))
+            curves = self._curves.setdefault(_name(path, self._home), {})
+            budget -= file.read_into(curves, tools, budget)
+        return budget <= 0
+
+    def _damaged(self) -> dict[str, str]:
+        ended = any(file.cut for file in self._files.values()) and not self._run.alive()
+        words = {path: file.damage or (_CUT if ended else None) for path, file in self._bad()}
+        return {str(path): found for path, found in words.items() if found}
+
+    def _bad(self) -> Iterator[tuple[Path, _EventFile]]:
+        return (pair for pair in self._files.items() if pair[1].damage or pair[1].cut)
+
+
+def _event_files(home: Path) -> Iterator[Path]:
+    """Files TensorBoard would read; no links, which may lead out of the run, and no pipes."""
+    for directory, _, names in os.walk(home):
+        for name in names:
+            if _EVENTS in name:
+                path = Path(directory, name)
+                with contextlib.suppress(OSError):
+                    if stat.S_ISREG(path.lstat().st_mode):
+                        yield path
+
+
+def _name(path: Path, home: Path) -> str:
+    name = os.fsencode(path.parent.relative_to(home).as_posix())
+    return name.decode(errors="replace")
+
+
+class _Tools:
+    """What TensorBoard knows of events."""
+
+    def __init__(self) -> None:
+        self.event: Any = importlib.import_module("tensorboard.compat.proto.event_pb2").Event
+        self.array: Any = importlib.import_module("tensorboard.util.tensor_util").make_ndarray
+        stub = importlib.import_module("tensorboard.compat.tensorflow_stub.pywrap_tensorflow")
+        self.checksum: Any = stub.masked_crc32c
+        self._no_event: Any = importlib.import_module("google.protobuf.message").DecodeError
+
+    @classmethod
+    def find(cls) -> _Tools | None:
+        """None where TensorBoard is not installed."""
+        try:
+            return cls()
+        except ImportError:
+            return None
+
+    def scalars(self, data: bytes, kinds: dict[str, str]) -> Iterator[tuple[str, _Point]]:
+        """The tags and points in one event. `kinds`: what is known of each tag's plugin.
+
+        Raises ValueError for what is no event.
+        """
+        try:
+            event = self.event.FromString(data)
+        except self._no_event as error:
+            raise ValueError("no event") from error
+        for value in event.summary.value:
+            kind = kinds.setdefault(value.tag, value.metadata.plugin_data.plugin_name)
+            number = self._number(value, kind)
+            if number is not None:
+                yield value.tag, (event.step, number, event.wall_time)
+
+    def _number(self, value: Any, kind: str) -> float | None:
+        """A scalar, as TensorFlow 1 or 2 writes it; of another kind (a histogram, text), None."""
+        which = value.WhichOneof("value")
+        if which == "simple_value":
+            return float(value.simple_value)
+        if which != "tensor" or kind not in ("scalars", "") or value.tensor.tensor_shape.dim:
+            return None
+        try:
+            return float(self.array(value.tensor).item())
+        except (TypeError, ValueError):  # a text, an empty tensor
+            return None
+
+
+_Point = tuple[int, float, float]
+"""Step, value, time (seconds since 1970)."""
+
+
+class _EventFile:
+    """One file of records, read forward. A record is its length, that's checksum, data, checksum.
+
+    `damage` says in words why it cannot be read on; `cut`: it ends in the middle of a record,
+    which of one that is being written is no damage.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._inode = 0
+        self._position = 0
+        self._kinds: dict[str, str] = {}
+        self.damage: str | None = None
+        self.cut = False
+
+    def read_into(self, curves: dict[str, _Curve], tools: _Tools, budget: int) -> int:
+        """Take in whole records that are new, about `budget` bytes of them; gives how many."""
+        try:
+            with self._path.open("rb") as stream:
+                found = os.fstat(stream.fileno())
+                if found.st_ino != self._inode or found.st_size < self._position:
+                    self._inode, self._position = found.st_ino, 0  # another one in its place
+                    self._kinds.clear()
+                start = self._position
+                if found.st_size > start:
+                    self._read_records(stream, found.st_size, start + budget, curves, tools)
+                return self._position - start
+        except OSError as error:
+            self.damage = f"cannot be read: {error.strerror or error}"
+            return 0
+
+    def _read_records(
+        self, stream: IO[bytes], size: int, until: int, curves: dict[str, _Curve], tools: _Tools
+    ) -> None:
+        self.damage, self.cut = None, False
+        stream.seek(self._position)
+        while self._position < min(size, until):
+            data = self._record(stream, size, tools)
+            if data is None:
+                return
+            try:
+                for tag, point in tools.scalars(data, self._kinds):
+                    curves.setdefault(tag, _Curve()).add(point)
+            except ValueError:
+                self.damage = f"has a damaged event before byte {self._position}"
+
+    def _record(self, stream: IO[bytes], size: int, tools: _Tools) -> bytes | None:
+        """The next record; None at the end, and where the file cannot be read on."""
+        header = stream.read(_HEADER.size)
+        if len(header) < _HEADER.size:
+            self.cut = True
+            return None
+        length, checksum = _HEADER.unpack(header)
+        if tools.checksum(header[:8]) != checksum:
+            self.damage = f"is damaged from byte {self._position} on"
+            return None
+        end = self._position + _HEADER.size + length + _CHECKSUM_BYTES
+        if end > size:
+            self.cut = True
+            return None
+        data = stream.read(length) if length <= _LARGEST_RECORD_BYTES else b""
+        stream.seek(end)
+        self._position = end
+        return data
+
+
+class _Curve:
+    """One tag's points, in the order of their steps: 2,000 at most are kept, and the last.
+
+    Of more, every second is dropped and from then on every second is taken, and so on.
+    """
+
+    def __init__(self) -> None:
+        self._steps = array("q")
+        self._values = array("d")
+        self._times = array("d")
+        self._every = 1
+        self._come = 0
+        self._last: _Point | None = None
+
+    def add(self, point: _Point) -> None:
+        """Take a point; one that goes back takes the place of all that came after its step."""
+        if self._last is not None and point[0] <= self._last[0]:
+            self._forget_from(point[0])
+        if self._come % self._every == 0:
+            step, value, time = point
+            self._steps.append(step)
+            self._values.append(value)
+            self._times.append(time)
+        self._come += 1
+        self._last = point
+        if len(self._steps) > 2 * MOST_POINTS:
+            self._every *= 2
+            for column in self._columns():
+                del column[1::2]
+            self._come = (len(self._steps) - 1) * self._every + 1
+
+    def _columns(self) -> tuple[array[int], array[float], array[float]]:
+        return self._steps, self._values, self._times
+
+    def _forget_from(self, step: int) -> None:
+        keep = bisect_left(self._steps, step)
+        for column in self._columns():
+            del column[keep:]
+        self._come = keep * self._every
+
+    def shown(self, tag: str) -> dict[str, Any]:
+        """The tag, and `MOST_POINTS` of its points at most, evenly chosen, the last among them."""
+        points: list[_Point] = list(zip(*self._columns(), strict=True))
+        if self._last is not None and (not points or points[-1][0] != self._last[0]):
+            points.append(self._last)
+        if len(points) > MOST_POINTS:
+            gap = (len(points) - 1) / (MOST_POINTS - 1)
+            points = [points[round(n * gap)] for n in range(MOST_POINTS)]
+        return {
+            "tag": tag,
+            "steps": [step for step, _, _ in points],
+            "values": [value if math.isfinite(value) else None for _, value, _ in points],
+            "times": [round(time, 3) if math.isfinite(time) else None for *_, time in points],
+        }
