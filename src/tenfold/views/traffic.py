@@ -72,7 +72,8 @@ class MapReader:
         ]
         order = {task["task"]: place for place, task in enumerate(tasks)}
         flows = {name: self._flows(name, now, problems) for name in order}
-        found = _edges(order, flows, self._plan_edges(problems), now)
+        planned = self._plan_edges(problems)
+        found = _edges(order, flows, planned, now, own=status["protection"] == "namespace")
         if over:
             for edge in found:
                 _settle(edge, seconds)
@@ -166,10 +167,19 @@ def _edges(
     flows: Mapping[str, Mapping[str, _Flow]],
     planned: edges.Planned,
     now: float,
+    *,
+    own: bool,
 ) -> list[dict[str, Any]]:
+    """`own`: the run's network is its own, so that whoever is on loopback there belongs to it."""
     pairs = {_in_order(task, peer, order) for task, told in flows.items() for peer in told}
     pairs |= planned.sure
-    made = [_edge(pair, flows, planned, now) for pair in pairs if pair[0] in order]
+    made = [
+        _edge(pair, flows, now, planned=pair in planned or (own and pair[1] in _UNNAMED))
+        for pair in pairs
+        if pair[0] in order
+    ]
+    for edge in made:
+        edge["expected"] = (edge["from"], edge["to"]) in planned.sure
     places = len(order)
     made.sort(key=lambda e: (order[e["from"]], order.get(e["to"], places), e["to"]))
     return [edge for edge in made if edge["expected"] or edge["bytes"] != 0 or edge["connections"]]
@@ -180,20 +190,22 @@ def _in_order(task: str, peer: str, order: Mapping[str, int]) -> edges.Edge:
 
 
 _NONE = _Flow(0, 0)
+_UNNAMED = (f"{OUTSIDE}127.0.0.1", f"{OUTSIDE}::1")
+"""Whoever opened connections so short that it was gone before it could be named."""
 
 
 def _edge(
     pair: edges.Edge,
     flows: Mapping[str, Mapping[str, _Flow]],
-    planned: edges.Planned,
     now: float,
+    *,
+    planned: bool,
 ) -> dict[str, Any]:
     one, other = pair
     here = flows.get(one, {}).get(other, _NONE)
     there = flows.get(other, {}).get(one, _NONE)
     to, back = _larger(here.sent, there.received), _larger(here.received, there.sent)
     total = None if to is None and back is None else (to or 0) + (back or 0)
-    as_planned = pair in planned
     changed = max(here.changed or 0.0, there.changed or 0.0)
     rate_to = max(here.sent_rate, there.received_rate)
     rate_from = max(here.received_rate, there.sent_rate)
@@ -207,9 +219,8 @@ def _edge(
         "rate_to": round(rate_to, 1),
         "rate_from": round(rate_from, 1),
         "connections": max(here.open, there.open),
-        "planned": as_planned,
-        "expected": pair in planned.sure,
-        "mark": NOT_PLANNED if not as_planned else SILENT if total == 0 else AS_PLANNED,
+        "planned": planned,
+        "mark": NOT_PLANNED if not planned else SILENT if total == 0 else AS_PLANNED,
         "quiet_s": round(max(0.0, now - changed), 1) if changed else None,
     }
 
