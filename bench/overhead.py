@@ -6,12 +6,14 @@ A small training on 1 chief, 1 ps and 2 workers, by `tenfold up` and by a shell 
 same TF_CONFIG, thread limits and kind of network: steps a second, and the CPU that tenfold's own
 processes use (supervisor, gate, launch server, preload), with quiet logs and with chatty ones.
 Since a start may be luckier than another, the supervision is also stopped (SIGSTOP) and let go on
-in turn, within one run. Then: `tenfold up` to the first step of a training of one task, against
-the bare script; and log lines a second (lines.py).
+in turn, within one run. Then: what it costs to watch who talks to whom, on 13 tasks that all talk
+to each other; `tenfold up` to the first step of a training of one task, against the bare script;
+and log lines a second (lines.py).
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -39,6 +41,8 @@ from pace import cpu_seconds
 from tenfold.frameworks import framework
 
 JOBS = {"chief": 1, "ps": 1, "worker": 2}
+MESH = 13
+SAMPLED = f"{MESH} tasks that all talk to each other, sampled once a second"
 CHATTY = 100
 """Lines after each round of 20 steps."""
 
@@ -160,6 +164,21 @@ def training_cases(bench: Bench, seconds: float) -> None:
         )
 
 
+def talking(home: Path, seconds: float) -> Iterator[Measured]:
+    """Tasks that all talk to each other: CPU of the supervisor, which samples them."""
+    command = f"{sys.executable} {TASKS / 'mesh.py'} ${{jobs.peer.addresses}}"
+    jobs = {"peer": {"tasks": MESH, "run": command, "ready": "tcp"}}
+    with up(write_cluster(home, {"cluster": "mesh", "framework": "none", "jobs": jobs})) as there:
+        time.sleep(_WARM_S)
+        own = there.own()
+        used, begun = cpu_seconds(own), time.monotonic()
+        time.sleep(seconds)
+        share = 100 * (cpu_seconds(own) - used) / (time.monotonic() - begun)
+        yield Measured("CPU of tenfold", "% of a core", share)
+        edges = json.loads(tenfold("map", "--json", "--runs", home / "runs").stdout)["edges"]
+        yield Measured("edges seen", "edges", sum(edge["bytes"] > 0 for edge in edges))
+
+
 def first_step(argv: Sequence[str | Path], home: Path) -> Iterator[Measured]:
     """A command until it shows `first step`."""
     begun = time.monotonic()
@@ -199,6 +218,9 @@ def measure(bench: Bench) -> None:
     turns, seconds = (2, 2.0) if bench.quick else (10, 2.0)
     name = "training, supervision stopped and going on in turn"
     bench.compare(Case(name, lambda: in_turn(bench.home / "turns", turns, seconds)), repeats=1)
+    bench.compare(
+        Case(SAMPLED, partial(talking, bench.home / "mesh", 8.0 if bench.quick else 20.0))
+    )
     total = 200_000 if bench.quick else 1_000_000
     for tasks, how in ((1, "blocks"), (8, "blocks"), (8, "lines")):
         lines.compare(bench, tasks, total, how)

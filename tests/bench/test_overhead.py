@@ -42,3 +42,9 @@ def test_first_step(bench: Bench) -> None:
     overhead.first_steps(bench)
     difference = ("one task to its first step: tenfold up − bare", "difference")
     assert measured(bench)[difference]["unit"] == "s"
+
+
+def test_talking_tasks_are_sampled(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overhead, "MESH", 3)
+    bench.compare(Case("talk", lambda: overhead.talking(bench.home / "mesh", 1.5)))
+    assert measured(bench)["talk", "edges seen"]["median"] == 3
