@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.rundir import RunDirectory
+from tenfold.services.curves import keep_writing
 from tenfold.services.guard import Guard
 from tenfold.services.token import own_token
 
@@ -35,13 +36,15 @@ def main() -> None:
         def __init__(self, wsgi_app: Any, flags: Any) -> None:
             super().__init__(Guard(wsgi_app, token, f"tensorboard_{port}"), flags)
 
-    directory = RunDirectory(Path(os.environ["TENFOLD_RUN_DIRECTORY"])).shared("tensorboard")
+    run = RunDirectory(Path(os.environ["TENFOLD_RUN_DIRECTORY"]))
+    directory = run.shared("tensorboard")
     main_lib.global_init()
     board = program.TensorBoard(default.get_plugins(), server_class=GuardedServer)
     board.configure([
         "tensorboard", "--logdir", str(directory), "--host", bind, "--port", port,
         "--load_fast", "false",  # the fast loader is a server of its own, without a token
     ])  # fmt: skip
+    keep_writing(run)
     print(f"serving {directory} on {bind}:{port}", flush=True)
     sys.exit(board.main())
 
