@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO
 
-from tenfold.rundir import TaskDirectory
+from tenfold.rundir import TaskDirectory, open_regular
 
 STREAMS = ("stdout", "stderr")
 _PIECE_BYTES = 1 << 18
@@ -71,7 +71,7 @@ class LogReader:
         if lines <= 0:
             return []
         self._load_times()
-        with contextlib.suppress(OSError), self._log.open("rb") as log:
+        with contextlib.suppress(OSError), open_regular(self._log) as log:
             begin = max(_tail_offset(log, lines), self._position)
             offsets = deque(_line_offsets(log, begin), maxlen=lines)
             return [(self._time_of(offset), offset) for offset in offsets]
@@ -118,7 +118,7 @@ class LogReader:
         if end <= self._position:
             return b""
         try:
-            with self._log.open("rb") as log:
+            with open_regular(self._log) as log:
                 log.seek(self._position)
                 return log.read(min(self._piece_bytes, end - self._position))
         except OSError:
@@ -136,7 +136,7 @@ class LogReader:
 
     def _load_times(self) -> None:
         try:
-            with self._times_log.open("rb") as stream:
+            with open_regular(self._times_log) as stream:
                 stream.seek(self._times_read)
                 data = stream.read()
         except OSError:

@@ -16,9 +16,11 @@ writer each. A damaged file is reported by name and never stops a reader.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
+import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -287,10 +289,23 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
+def open_regular(path: Path) -> IO[bytes]:
+    """The file at `path`, to read. Raises OSError, and for a link, a pipe or the like, too.
+
+    Tasks write in the run directory: a link there could lead its readers to what they may see and
+    the task may not, and a pipe could hold them up for ever.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "is no regular file", str(path))
+    return os.fdopen(descriptor, "rb")
+
+
 def read_json(path: Path, problems: Problems | None = None) -> dict[str, Any] | None:
     """The object in `path`; None when the file is missing or damaged (then noted)."""
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             value = json.load(stream)
     except FileNotFoundError:
         return None
@@ -314,7 +329,7 @@ def read_events(
     still being written and is left for the next call.
     """
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             stream.seek(start)
             data = stream.read()
     except FileNotFoundError:

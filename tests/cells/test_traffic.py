@@ -5,7 +5,9 @@ from __future__ import annotations
 import socket
 import sys
 import threading
+import time
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +43,7 @@ def test_edges_carry_what_was_sent(runs: Path, isolation: str) -> None:
                       and _edges(made)["ps/0", "worker/0"]["rate_bytes_s"] > 0))  # fmt: skip
     live = _edges(made)["ps/0", "worker/0"]
     assert live["connections"] == 1
-    assert live["quiet_s"] < 10
+    assert live["last_byte"] > made.status()["started"]
     usage = UsageReader(made.directory).read(["worker/0"])["worker/0"]
     assert usage["memory"] > 1 << 20
     assert made.wait(60)["state"] == "succeeded"
@@ -182,3 +184,62 @@ def test_samples_that_cannot_be_written_are_lost_and_nothing_else(runs: Path) ->
     directory.usage.mkdir()  # nothing can be appended to this
     assert made.wait(60)["state"] == "succeeded"
     assert _edges(made)["ps/0", "worker/0"]["bytes"] > 0
+
+
+def test_damaged_samples_of_an_earlier_life_end_no_run(runs: Path) -> None:
+    spoils = """
+import pathlib
+home = pathlib.Path(os.environ["TENFOLD_RUN_DIRECTORY"]) / "tasks" / "worker-0"
+home.mkdir(exist_ok=True)
+(home / "traffic.jsonl").write_text('{"time": 1, "peers": {"ps/0": ["x", 1, 1, 1], "y": 7}}\\n')
+(home / "usage.jsonl").write_text('{"time": 1, "cpu_s": ' + "9" * 400 + "}\\n")
+"""
+    spoiler = Task(job="spoiler", index=0, workdir="/tmp",
+                   command=(sys.executable, "-c", "import os\n" + spoils))  # fmt: skip
+    worker = talker(sys.executable, 0, pieces=3)
+    worker = replace(worker, after={"ps": "ready", "spoiler": "succeeded"})
+    tasks = [server(sys.executable), worker, spoiler]
+    made = up(plan_of(*tasks, success=("worker",)), runs=runs)
+    assert made.wait(60)["state"] == "succeeded"
+    assert _edges(made)["ps/0", "worker/0"]["bytes_from"] == pytest.approx(3 << 20, abs=2)
+
+
+RESET = """
+peer = peers[0]
+peer.shutdown(socket.SHUT_WR)
+while peer.recv(1 << 16):
+    pass
+time.sleep(3.5)
+peer.close()
+"""
+"""Both ways are shut, and the socket, which no look shows any more, is closed much later."""
+
+
+def test_bytes_of_a_socket_that_is_closed_late_count_once(runs: Path) -> None:
+    worker = talker(sys.executable, 0, pieces=3, after=RESET)
+    made = up(plan_of(server(sys.executable), worker, success=("worker",)), runs=runs)
+    assert made.wait(60)["state"] == "succeeded"
+    edges = _edges(made)
+    assert sum(edge["bytes_from"] for edge in edges.values()) == pytest.approx(3 << 20, abs=4)
+
+
+def test_programs_of_the_host_are_no_tasks(runs: Path) -> None:
+    """The first task's port in the run's network is somebody else's on the host's."""
+    outside = Task(job="chief", index=0, command=("sleep", "3"), workdir="/tmp", network="host")
+    inside = Task(job="idle", index=0, command=("sleep", "600"), workdir="/tmp", service=True)
+    made = up(plan_of(outside, inside), runs=runs, isolation="namespace")
+    made.wait(30, for_state=("running",))
+    port = int(next(t["address"] for t in made.status()["tasks"] if t["job"] == "idle")[10:])
+    with socket.socket() as stranger:
+        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        stranger.bind(("127.0.0.1", port))
+        stranger.listen()
+        for _ in range(10):
+            with socket.create_connection(("127.0.0.1", port)) as near:
+                far, _ = stranger.accept()
+                with far:
+                    near.sendall(b"x" * 10_000)
+                    assert far.recv(100)
+            time.sleep(0.2)
+    assert made.wait(30)["state"] == "succeeded"
+    assert _edges(made) == {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tenfold.traffic.book import AddressBook, Entry, entries_of
+from tenfold.traffic.book import AddressBook, Entry, entries_of, resolve
 
 
 def test_loopback_goes_by_the_port() -> None:
@@ -22,7 +22,6 @@ def test_hosts_are_looked_up_when_they_are_needed_and_again() -> None:
         clock=lambda: now[0],
     )
     assert book.task_at(("10.0.0.1", 2222)) == "ps/0"
-    assert book.task_at(("10.0.0.1", 2223)) is None
     known["n2"] = ["10.0.0.2"]
     assert book.task_at(("10.0.0.2", 2222)) is None  # asked a moment ago
     now[0] = 2.0
@@ -31,22 +30,52 @@ def test_hosts_are_looked_up_when_they_are_needed_and_again() -> None:
     assert not book.is_ours("10.0.0.3")
 
 
-def test_apart_every_port_of_a_host_is_the_tasks() -> None:
+def test_any_port_of_a_host_with_one_task_is_the_tasks() -> None:
+    hosts = {"worker-0": ["172.18.0.5"], "n1": ["10.0.0.1"]}
     book = AddressBook(
-        [Entry("worker/0", "worker-0", 8080)], apart=True, resolve=lambda _: ["172.18.0.5"]
+        [Entry("worker/0", "worker-0", 8080), Entry("a/0", "n1", 1), Entry("a/1", "n1", 2)],
+        resolve=lambda host: hosts[host],
     )
     assert book.task_at(("172.18.0.5", 51_234)) == "worker/0"
+    assert book.listener(("172.18.0.5", 51_234)) is None
+    assert book.listener(("172.18.0.5", 8080)) == "worker/0"
     assert book.task_at(("172.18.0.1", 51_234)) is None
+    assert book.task_at(("10.0.0.1", 51_234)) is None
+    assert book.task_at(("10.0.0.1", 2)) == "a/1"
 
 
-def test_a_task_that_moved_is_found_at_its_new_address() -> None:
-    now, known = [0.0], {"worker-0": ["172.18.0.5"]}
-    book = AddressBook([Entry("worker/0", "worker-0", 8080)], apart=True,
-                       resolve=lambda host: known[host], clock=lambda: now[0])  # fmt: skip
+def test_tasks_that_change_places_are_found_at_their_new_ones() -> None:
+    now, known = [0.0], {"worker-0": ["172.18.0.5"], "worker-1": ["172.18.0.6"]}
+    book = AddressBook(
+        [Entry(f"worker/{n}", f"worker-{n}", 8080) for n in range(2)],
+        resolve=lambda host: known[host],
+        clock=lambda: now[0],
+    )
     assert book.task_at(("172.18.0.5", 1)) == "worker/0"
-    known["worker-0"] = ["172.18.0.9"]
-    now[0] = 10.0
-    assert book.task_at(("172.18.0.9", 1)) == "worker/0"
+    known |= {"worker-0": ["172.18.0.6"], "worker-1": ["172.18.0.5"]}
+    now[0] = 30.0
+    assert book.task_at(("172.18.0.5", 1)) == "worker/1"
+    assert book.task_at(("172.18.0.6", 1)) == "worker/0"
+
+
+def test_names_that_take_long_are_not_asked_for_all_the_time() -> None:
+    now, asked = [0.0], []
+
+    def slow(host: str) -> list[str]:
+        asked.append(host)
+        now[0] += 5.0
+        return []
+
+    book = AddressBook([Entry("a/0", "n1", 1)], resolve=slow, clock=lambda: now[0])
+    for _ in range(50):
+        now[0] += 1.0
+        book.task_at(("10.0.0.9", 1))
+    assert len(asked) == 1
+
+
+def test_a_name_that_is_none_means_nothing() -> None:
+    assert resolve("a" * 64) == []
+    assert resolve("no such host at all") == []
 
 
 def test_entries_of_addresses() -> None:

@@ -8,7 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenfold.traffic.ledger import Ledger, View
+from tenfold.traffic.book import AddressBook, Entry
+from tenfold.traffic.ledger import MOST_OUTSIDE, MOST_OVER, Ledger, View
 from tenfold.traffic.sockets import Address, Seen
 
 PS = ("127.0.0.1", 2222)
@@ -33,7 +34,9 @@ def both(port: int, sent: int, received: int, inode: int = 1, **more: Any) -> li
 
 
 def view(owners: Mapping[int, str] = OWNERS, **more: Any) -> View:
-    return View(owners.get, lambda address: "ps/0" if address[1] == 2222 else None, **more)
+    book = AddressBook([Entry("ps/0", "127.0.0.1", 2222)])
+    values: dict[str, Any] = {"owner": owners.get, "book": book}
+    return View(**(values | more))
 
 
 WHOLE = view(whole=True)
@@ -41,9 +44,7 @@ WHOLE = view(whole=True)
 
 def totals(ledger: Ledger) -> dict[tuple[str, str], list[int | None]]:
     return {
-        (task, peer): total.to_json()
-        for task, peers in ledger.totals.items()
-        for peer, total in peers.items()
+        (task, peer): total for task in ledger.tasks() for peer, total in ledger.told(task).items()
     }
 
 
@@ -115,12 +116,72 @@ def test_strangers_on_a_shared_network_are_nobodys() -> None:
 
 def test_who_opened_a_connection_tells_of_it_where_runners_share_a_host() -> None:
     ledger = Ledger()
-    server = view({2: "ps/0"}, told_elsewhere=lambda host: host == "127.0.0.1")
+    server = view({2: "ps/0"}, told_elsewhere=True)
     ledger.look("net", both(40_000, 100, 10), server)
     assert totals(ledger) == {}
     client = Ledger()
-    client.look("net", both(40_000, 100, 10), view({1: "worker/0"}, told_elsewhere=lambda _: True))
+    client.look("net", both(40_000, 100, 10), view({1: "worker/0"}, told_elsewhere=True))
     assert totals(client) == {("worker/0", "ps/0"): [100, 10, 1, 1]}
+
+
+def test_tasks_that_others_sample_on_the_same_host_are_named_and_not_counted() -> None:
+    """Between two ports that nobody knows, as the sockets of a collective are."""
+    ledger = Ledger()
+    ends = [
+        seen(near(50_001), near(50_002), 1, 100, 10),
+        seen(near(50_002), near(50_001), 3, 10, 100),
+    ]
+    others = {3: "worker/1"}
+    ledger.look("net", ends, view({1: "worker/0"}, neighbour=others.get, told_elsewhere=True))
+    assert totals(ledger) == {("worker/0", "worker/1"): [100, 10, 1, 1]}
+
+
+def test_what_was_reset_tells_its_last_bytes_when_its_process_closes_it() -> None:
+    """Until then no look shows it, and it counts as closed."""
+    ledger = Ledger()
+    ledger.look("net", both(40_000, 100, 10), WHOLE)
+    for _ in range(5):
+        ledger.look("net", [], WHOLE)
+    assert totals(ledger)["worker/0", "ps/0"] == [100, 10, 0, 1]
+    ledger.close("net", both(40_000, 500, 50, closed=True), WHOLE)
+    assert totals(ledger) == {
+        ("worker/0", "ps/0"): [500, 50, 0, 1],
+        ("ps/0", "worker/0"): [50, 500, 0, 1],
+    }
+
+
+def test_a_peer_that_gets_its_name_late_takes_its_bytes_along() -> None:
+    known: dict[str, list[str]] = {}
+    now = [0.0]
+    book = AddressBook([Entry("ps/0", "ps-0", 2222)], resolve=lambda host: known.get(host, []),
+                       clock=lambda: now[0])  # fmt: skip
+    far = ("172.18.0.7", 2222)
+    ledger = Ledger()
+    ledger.look("net", [seen(near(40_000), far, 1, 100, 10)], view(book=book))
+    assert list(totals(ledger)) == [("worker/0", "outside:172.18.0.7")]
+    known["ps-0"] = ["172.18.0.7"]
+    now[0] = 30.0
+    ledger.look("net", [seen(near(40_000), far, 1, 300, 30)], view(book=book))
+    assert totals(ledger) == {("worker/0", "ps/0"): [300, 30, 1, 1]}
+
+
+def test_very_many_addresses_outside_are_one() -> None:
+    ledger = Ledger()
+    many = [seen(near(n), (f"10.{n // 256}.{n % 256}.1", 80), 1, 1, 1) for n in range(1, 1_001)]
+    ledger.look("net", many, view())
+    told = ledger.told("worker/0")
+    assert len(told) == MOST_OUTSIDE + 1
+    assert told["outside:others"][0] == 1_000 - MOST_OUTSIDE
+
+
+def test_connections_that_are_over_are_not_kept_for_ever() -> None:
+    ledger = Ledger()
+    for n in range(3):
+        ends = [seen(near(p), PS, 1, 1, 1, key=(n, p)) for p in range(20_000, 30_000)]
+        ledger.look("net", ends, WHOLE)
+    ledger.look("net", [], WHOLE)
+    ledger.look("net", [], WHOLE)
+    assert len(ledger._known) <= MOST_OVER + 10_000
 
 
 def test_a_task_does_not_talk_to_itself() -> None:
@@ -179,6 +240,9 @@ def test_every_byte_counts_once(steps: list[tuple[int, int, bool, bool]]) -> Non
                 end for n in living
                 for end in _keyed(both(40_000 + n, carried[n], 0), (n, lives[n]))
             ], WHOLE)  # fmt: skip
+        if looked and more % 3 == 0:  # it is in no look for a while: reset, and not closed yet
+            ledger.look("net", [], WHOLE)
+            ledger.look("net", [], WHOLE)
         if ends:
             ledger.close("net", _keyed(both(40_000 + place, carried[place], 0, closed=True), key),
                          WHOLE)  # fmt: skip
@@ -187,9 +251,9 @@ def test_every_byte_counts_once(steps: list[tuple[int, int, bool, bool]]) -> Non
     living = [n for n in range(4) if alive[n]]
     last = [end for n in living for end in _keyed(both(40_000 + n, carried[n], 0), (n, lives[n]))]
     ledger.look("net", last, WHOLE)
-    received = sum(total.received or 0 for total in ledger.totals.get("ps/0", {}).values())
-    assert received == paid
-    assert sum(total.open for total in ledger.totals.get("ps/0", {}).values()) == len(living)
+    told = [total for (task, _), total in totals(ledger).items() if task == "ps/0"]
+    assert sum(received or 0 for _, received, _, _ in told) == paid
+    assert sum(now_open or 0 for _, _, now_open, _ in told) == len(living)
 
 
 def _keyed(ends: list[Seen], key: object) -> list[Seen]:

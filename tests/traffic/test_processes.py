@@ -45,7 +45,7 @@ def test_sockets_cpu_and_memory_of_a_task(busy: subprocess.Popen[str], tmp_path:
     processes.begin("worker/3", busy.pid, used_s=10.0)
     assert busy.stdout.readline() == "done\n"
     processes.search()
-    assert processes.sockets()[inode] == "worker/3"
+    assert processes.sockets()[0][inode] == "worker/3"
     usage = processes.usage()["worker/3"]
     assert usage.processes == 2  # its child, in a session of its own, too
     assert usage.cpu_s >= 10.3
@@ -85,6 +85,10 @@ def test_who_left_its_family_is_known_by_its_environment(tmp_path: Path) -> None
                     processes.search()
                     processes.search()
                 assert ours.usage()["worker/3"].processes == 2
+                neighbour = Processes(str(tmp_path))
+                neighbour.begin("worker/1", root.pid)
+                neighbour.search()
+                assert neighbour._neighbours == {"worker/3": {daemon}}
                 assert others.usage()["worker/3"].processes == 1
             finally:
                 root.kill()
@@ -94,5 +98,5 @@ def test_where_there_is_no_proc_nothing_is_found(tmp_path: Path) -> None:
     processes = Processes(str(tmp_path), proc=str(tmp_path / "proc"))
     processes.begin("worker/3", os.getpid())
     processes.search()
-    assert processes.sockets() == {}
+    assert processes.sockets() == ({}, {})
     assert processes.usage()["worker/3"].processes == 0

@@ -76,9 +76,9 @@ def test_a_file_that_was_thinned_is_read_anew(tmp_path: Path) -> None:
 
 def test_damage_is_noted_and_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "usage.jsonl"
-    path.write_bytes(
-        b'{"time": 1.0}\n\xff\xfe garbage\n["no object"]\n{"time": "x"}\n{"time": 2.0}\n'
-    )
+    bad = b'\xff\xfe garbage\n["no object"]\n{"time": "x"}\n{"time": NaN}\n{"time": 1e999}\n'
+    bad += b'{"time": ' + b"9" * 400 + b'}\n{"time": true}\n'
+    path.write_bytes(b'{"time": 1.0}\n' + bad + b'{"time": 2.0}\n')
     reader = SampleReader(path)
     assert [sample["time"] for sample in reader.read()] == [1, 2]
     assert reader.damaged
@@ -94,3 +94,16 @@ def test_damage_is_noted_and_passed_over(tmp_path: Path) -> None:
 
 def test_a_disk_that_is_full_costs_samples_only(tmp_path: Path) -> None:
     SampleLog(tmp_path / "no such directory" / "usage.jsonl").write({"time": 1.0})
+
+
+def test_a_file_with_the_same_inode_is_told_by_its_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "usage.jsonl"
+    _write(path, range(50))
+    reader = SampleReader(path)
+    reader.read()
+    lines = [json.dumps({"time": float(moment)}) for moment in range(100, 300)]
+    with path.open("r+") as stream:  # as a new file that got the inode of the last
+        stream.truncate()
+        stream.write("\n".join(lines) + "\n")
+    assert reader.read()[-1]["time"] == 299
+    assert not reader.damaged

@@ -50,7 +50,7 @@ def test_planned_edges_are_silent_until_a_byte_flows(tmp_path: Path) -> None:
         ("ps/0", "worker/0"), ("ps/1", "worker/0"),
     }  # fmt: skip
     assert {edge["mark"] for edge in shown["edges"]} == {"silent"}
-    assert {edge["quiet_s"] for edge in shown["edges"]} == {None}
+    assert {edge["last_byte"] for edge in shown["edges"]} == {None}
     _tell(run, "worker-0", (0, {"ps/0": [0, 0, 1, 1], "ps/1": [5, 0, 1, 1]}))
     edges = _edges(MapReader(run).read())
     assert edges["ps/0", "worker/0"]["mark"] == "silent"  # connected, and not a word
@@ -80,7 +80,7 @@ def test_rates_are_of_the_last_seconds(tmp_path: Path) -> None:
     assert 9_000 < edge["rate_from"] < 11_000
     assert edge["rate_to"] == 0
     assert edge["connections"] == 2
-    assert edge["quiet_s"] < 5
+    assert time.time() - edge["last_byte"] < 5
 
 
 def test_a_task_that_says_nothing_new_has_no_rate(tmp_path: Path) -> None:
@@ -89,7 +89,16 @@ def test_a_task_that_says_nothing_new_has_no_rate(tmp_path: Path) -> None:
     _tell(run, "worker-0", *samples)
     edge = _edges(MapReader(run).read())["ps/0", "worker/0"]
     assert edge["rate_bytes_s"] == 0
-    assert 55 < edge["quiet_s"] < 75
+    assert 55 < time.time() - edge["last_byte"] < 75
+
+
+def test_peers_of_no_sense_are_passed_over(tmp_path: Path) -> None:
+    run = _run(tmp_path)
+    odd = {"ps/0": [10**400, -1, 1, 1], "ps/1": ["x", 1, 1, 1], "chief/0": [1.5, True, [], 1]}
+    _tell(run, "worker-0", (1, odd), (0, odd))
+    shown = MapReader(run).read()
+    json.dumps(shown, allow_nan=False)
+    assert len(shown["edges"]) == 5
 
 
 def test_after_the_end_rates_are_the_mean(tmp_path: Path) -> None:

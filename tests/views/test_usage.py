@@ -41,3 +41,16 @@ def test_history_is_thinned(tmp_path: Path) -> None:
     assert 90 <= len(told["time"]) <= 100
     assert all(0.49 < cores < 0.51 for cores in told["cpu"])
     assert history(run.task("worker-9")) == {"time": [], "cpu": [], "memory": []}
+
+
+def test_what_makes_no_sense_is_not_known(tmp_path: Path) -> None:
+    run = create(tmp_path, "c")
+    directory = run.task("worker-0")
+    directory.path.mkdir()
+    now = time.time()
+    odd = ['"x"', "NaN", "-5", "9" * 400, "[]"]
+    lines = [f'{{"time": {now - 5 + n}, "cpu_s": {v}, "memory": {v}}}' for n, v in enumerate(odd)]
+    directory.usage.write_text("\n".join(lines) + "\n")
+    found = UsageReader(run).read(["worker/0"])["worker/0"]
+    assert (found["cpu"], found["memory"], found["cpu_s"]) == (None, None, None)
+    assert set(history(directory)["cpu"]) == {None}

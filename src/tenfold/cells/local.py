@@ -89,7 +89,7 @@ class LocalCell:
         self._client = LaunchClient(isolated=refusal is None)
         await self._client.open(lambda: on_lost("the launch server ended"))
         allow_many_files()
-        self._sampler = Sampler(self._run, self._book(), self._networks())
+        self._sampler = Sampler(self._run, self._networks())
         self._sampler.open()
         await self._open_relays()
         return _protection(refusal)
@@ -100,11 +100,13 @@ class LocalCell:
             addresses.setdefault(task.job, []).append(self.address(task))
         return addresses
 
-    def _book(self) -> AddressBook:
+    def _book(self, network: str) -> AddressBook:
+        """The addresses of tasks in the run's network (`cluster`) or the machine's (`host`)."""
         return AddressBook(
-            Entry(task, "127.0.0.1", port)
-            for task, ports in self._ports.of.items()
-            for port in ports.values()
+            Entry(task.name, "127.0.0.1", port)
+            for task in self._plan.tasks
+            if not self._client.isolated or task.network == network
+            for port in self._ports.of[task.name].values()
         )
 
     def _networks(self) -> list[Network]:
@@ -113,9 +115,10 @@ class LocalCell:
         if self._client.isolated:
             with contextlib.suppress(OSError):
                 pair = (self._client.diagnosis_socket(), self._client.diagnosis_socket())
-                found.append(Network("cluster", open_sockets(*pair), whole=True))
+                made = Network("cluster", open_sockets(*pair), self._book("cluster"), whole=True)
+                found.append(made)
         if not self._client.isolated or any(t.network == "host" for t in self._plan.tasks):
-            found += own_network(whole=False)
+            found += own_network(self._book("host"), whole=False)
         return found
 
     async def _open_relays(self) -> None:

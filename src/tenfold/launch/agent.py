@@ -33,7 +33,7 @@ from tenfold.launch.sampling import shared_sampler
 from tenfold.plans import Plan, Task
 from tenfold.rendezvous import HeldPort, hold_port, publish
 from tenfold.rundir import RunDirectory, write_json
-from tenfold.traffic.book import AddressBook, entries_of
+from tenfold.traffic.book import entries_of
 
 MAIN = "main"
 _END_S = 5.0
@@ -74,8 +74,7 @@ class Agent:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             # Whoever ends a batch job signals every process of it; the task gets its own.
             asyncio.get_running_loop().add_signal_handler(number, lambda: None)
-        self._book = AddressBook([])
-        sampler = shared_sampler(self._run, self._book)
+        self._sampler = sampler = shared_sampler(self._run)
         self._runner = Runner(
             self._plan, self._task, self._run, Children(), self._tell, sampler=sampler
         )
@@ -117,7 +116,7 @@ class Agent:
     async def _start(self, order: Mapping[str, Any]) -> Life:
         addresses: dict[str, list[str]] = order["addresses"]
         for entry in entries_of(addresses):
-            self._book.add(entry)
+            self._sampler.know(entry)
         frame = framework(self._plan.framework)
         joins = frame.holds_ports()
         if not (joins and frame.environment(self._task.job, self._task.index, addresses)):

@@ -56,7 +56,7 @@ def read_plan(environment: Mapping[str, str]) -> tuple[RunDirectory, Plan]:
     """
     run = RunDirectory(Path(environment.get("TENFOLD_RUN_DIRECTORY", RUN_DIRECTORY)))
     path = Path(environment.get("TENFOLD_PLAN", run.plan))
-    data = read_json(path)
+    data = read_json(path.resolve())  # Kubernetes puts it there as a link
     if data is None:
         raise UnavailableError(
             f"there is no plan at {path}: the run directory is not shared with this place",

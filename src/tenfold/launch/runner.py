@@ -33,6 +33,7 @@ from tenfold.traffic.sampler import Sampler
 from tenfold.words import split
 
 _PROBE_EVERY_S = 0.2
+_NAME_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ class Runner:
         Raises TenfoldError, and tells of it, if the command cannot be started.
         """
         host = socket.gethostname()
-        life = Life(number, host, tuple(resolve(host)))
+        life = Life(number, host, await _addresses(host))
         self._run.task(self._task.label).path.mkdir(mode=0o700, exist_ok=True, parents=True)
         try:
             bound = self._bound(place)
@@ -250,6 +251,14 @@ class Runner:
         finally:
             if not end.done():
                 signal_group(pid, signal.SIGKILL)
+
+
+async def _addresses(host: str) -> tuple[str, ...]:
+    """The IP addresses of this host, if it knows them at once."""
+    with contextlib.suppress(TimeoutError):
+        found = asyncio.to_thread(resolve, host)
+        return tuple(await asyncio.wait_for(found, _NAME_S))
+    return ()
 
 
 def _words(task: Task, error: Exception) -> str:

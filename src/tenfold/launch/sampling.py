@@ -24,10 +24,9 @@ def sampler_of(plan: Plan, task: Task, run: RunDirectory) -> Sampler:
             if peer.address is not None
             for port in {int(peer.address.rpartition(":")[2]), *filter(None, peer.ports.values())}
         ),
-        apart=True,
         resolve=lambda host: _addresses(run, host),
     )
-    return Sampler(run, book, own_network(whole=task.network == "cluster"))
+    return Sampler(run, own_network(book, whole=task.network == "cluster"))
 
 
 def _addresses(run: RunDirectory, host: str) -> Iterable[str]:
@@ -38,10 +37,11 @@ def _addresses(run: RunDirectory, host: str) -> Iterable[str]:
     """
     life = read_json(run.task(host).life)
     if life is not None:
-        return [ip for ip in life.get("ips", ()) if isinstance(ip, str)]
+        ips = life.get("ips")
+        return [ip for ip in ips if isinstance(ip, str)] if isinstance(ips, list) else []
     return [] if len(run.tasks()) > 1 else resolve(host)
 
 
-def shared_sampler(run: RunDirectory, book: AddressBook) -> Sampler:
-    """For a runner on a host that it shares with others'; addresses are put in the book later."""
-    return Sampler(run, book, own_network(whole=False), told_elsewhere=book.is_ours)
+def shared_sampler(run: RunDirectory) -> Sampler:
+    """For a runner on a host that it shares with others'; it is told addresses later."""
+    return Sampler(run, own_network(AddressBook(), whole=False), told_elsewhere=True)

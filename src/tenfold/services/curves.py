@@ -32,16 +32,12 @@ def _write_on(run: RunDirectory) -> None:
 
     traffic, usage = MapReader(run), UsageReader(run)
     pause = threading.Event()
-    writer = None
+    writer = Writer(str(run.shared("tensorboard") / NAME))
     while not pause.wait(EVERY_S):
-        shown = traffic.read()
-        tasks = [task["task"] for task in shown["tasks"]]
-        points = dict(points_of(shown, usage.read(tasks)))
-        if not points:
-            continue
-        with contextlib.suppress(OSError):  # a full disk: these points are lost
-            writer = writer or Writer(str(run.shared("tensorboard") / NAME))
-            for tag, value in points.items():
+        with contextlib.suppress(Exception):  # damaged samples, a full disk: these points are lost
+            shown = traffic.read()
+            tasks = [task["task"] for task in shown["tasks"]]
+            for tag, value in points_of(shown, usage.read(tasks)):
                 writer.add_scalar(tag, value, int(shown["seconds"]))
             writer.flush()
 

@@ -6,6 +6,7 @@ container's network a name is known only while its container runs, and may move.
 
 from __future__ import annotations
 
+import math
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,6 +16,11 @@ from tenfold.frameworks.ranks import host_of, is_loopback
 from tenfold.traffic.sockets import Address
 
 _AGAIN_S = 1.0
+_FRESH_S = 10.0
+"""Names are looked up again after the one for an address that is nobody's, else after the other."""
+
+_PATIENCE = 20
+"""A look-up that takes long is not repeated before so many times as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,33 +40,29 @@ def resolve(host: str) -> list[str]:
     """What the system says that a name means."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, UnicodeError):  # it means nothing, or is no name
         return []
     return sorted({str(address[0]) for *_, address in found})
 
 
 class AddressBook:
-    """The addresses of a run's tasks.
-
-    Attributes:
-        apart: every task has a host of its own, so that any port of it is the task's.
-    """
+    """The addresses of a run's tasks, in one network. Used by one thread."""
 
     def __init__(
         self,
-        entries: Iterable[Entry],
+        entries: Iterable[Entry] = (),
         *,
-        apart: bool = False,
         resolve: Resolve = resolve,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.apart = apart
         self._resolve = resolve
         self._clock = clock
         self._entries: dict[str, list[Entry]] = {}
-        self._tried = -_AGAIN_S
+        self._next = -math.inf
+        self._fresh_until = -math.inf
         self._ports: dict[Address, str] = {}
-        self._hosts: dict[str, str] = {}
+        self._hosts: dict[str, str | None] = {}
+        """The task at each IP address, None where there are several."""
         self._local: dict[int, str] = {}
         """Tasks by port, where they are on loopback."""
         for entry in entries:
@@ -72,34 +74,49 @@ class AddressBook:
             self._local[entry.port] = entry.task
         elif entry not in self._entries.setdefault(entry.host, []):
             self._entries[entry.host].append(entry)
+            self._fresh_until = -math.inf
+
+    def listener(self, address: Address) -> str | None:
+        """The task that is known to listen at `address`."""
+        self._look_up_if(self._clock() >= self._fresh_until)
+        return self._listener(address)
 
     def task_at(self, address: Address) -> str | None:
-        """The task that listens at `address`, or whose host it is; None: nobody's."""
+        """The task that listens at `address`, or the only one at its host; None: nobody's."""
+        self._look_up_if(self._clock() >= self._fresh_until)
         found = self._known(address)
-        if found is None and self._entries and self._clock() - self._tried >= _AGAIN_S:
-            self._look_up()
+        if found is None and not is_loopback(address[0]):
+            self._look_up_if(True)
             found = self._known(address)
         return found
-
-    def _known(self, address: Address) -> str | None:
-        host, port = address
-        if found := self._ports.get(address):
-            return found
-        if is_loopback(host):
-            return self._local.get(port)
-        return self._hosts.get(host) if self.apart else None
 
     def is_ours(self, host: str) -> bool:
         """Whether a task is at this IP address."""
         return host in self._hosts or (is_loopback(host) and bool(self._local))
 
-    def _look_up(self) -> None:
-        self._tried = self._clock()
+    def _listener(self, address: Address) -> str | None:
+        host, port = address
+        return self._ports.get(address) or (self._local.get(port) if is_loopback(host) else None)
+
+    def _known(self, address: Address) -> str | None:
+        return self._listener(address) or self._hosts.get(address[0])
+
+    def _look_up_if(self, wanted: bool) -> None:
+        began = self._clock()
+        if not wanted or not self._entries or began < self._next:
+            return
+        ports: dict[Address, str] = {}
+        hosts: dict[str, str | None] = {}
         for host, entries in self._entries.items():
             for address in self._resolve(host):
                 for entry in entries:
-                    self._ports[address, entry.port] = entry.task
-                    self._hosts[address] = entry.task
+                    ports[address, entry.port] = entry.task
+                    other = hosts.setdefault(address, entry.task)
+                    hosts[address] = entry.task if other == entry.task else None
+        self._ports, self._hosts = ports, hosts
+        now = self._clock()
+        self._next = now + max(_AGAIN_S, _PATIENCE * (now - began))
+        self._fresh_until = max(self._next, now + _FRESH_S)
 
 
 def entries_of(addresses: Mapping[str, Sequence[str]]) -> Iterator[Entry]:

@@ -8,10 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from tenfold.traffic.book import AddressBook
 from tenfold.traffic.sockets import Address, Seen
 
 OUTSIDE = "outside:"
 """Before the IP address of a peer that is no task."""
+
+MOST_OUTSIDE = 200
+"""So many addresses outside are told apart, for each task."""
+
+MOST_OVER = 10_000
+"""So many connections that are over are kept in mind until news of their last bytes comes."""
+
+RETRIES = 20
+"""So many looks at a connection try to name who is at its other end."""
 
 
 @dataclass(slots=True)
@@ -30,10 +40,17 @@ class Total:
 
 @dataclass(slots=True)
 class _Known:
+    """A connection of a task: what of it is in the totals already.
+
+    `over`: it is in no look any more, and counts as closed; news of its last bytes may come.
+    """
+
     task: str
     peer: str
-    sent: int | None
-    received: int | None
+    sent: int = 0
+    received: int = 0
+    looks: int = 0
+    over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +59,19 @@ class View:
 
     Attributes:
         owner: the task that has a socket, by inode; None: no task that is sampled here.
-        task_at: the task whose address it is (`AddressBook.task_at`).
+        neighbour: the same, of tasks that somebody else samples.
+        book: whose addresses are.
         whole: all sockets of the network are the run's: one without an owner is news, not noise.
-        told_elsewhere: whether a peer with no name is a task that somebody else samples, and who
-            tells of the connection from its own end.
+        told_elsewhere: a connection to a task's known port, from a host of the run, but from
+            nobody who is known here, is told by the sampler of who opened it.
         ignored: whether the socket is one of tenfold's own.
     """
 
     owner: Callable[[int], str | None]
-    task_at: Callable[[Address], str | None]
+    book: AddressBook
+    neighbour: Callable[[int], str | None] = lambda _: None
     whole: bool = False
-    told_elsewhere: Callable[[str], bool] = lambda _: False
+    told_elsewhere: bool = False
     ignored: Callable[[Seen], bool] = lambda _: False
 
 
@@ -60,17 +79,26 @@ class Ledger:
     """Totals by task and peer. Each network's connections have to be shown under its own name."""
 
     def __init__(self) -> None:
-        self.totals: dict[str, dict[str, Total]] = {}
+        self._totals: dict[str, dict[str, Total]] = {}
         self._known: dict[tuple[str, object], _Known | None] = {}
+        self._over: dict[tuple[str, object], None] = {}
         self._missed: set[tuple[str, object]] = set()
         """Connections that were not there at the last look, and of whose end nothing was heard."""
         self._changed: set[str] = set()
 
     def go_on(self, task: str, peers: Mapping[str, Sequence[int | None]]) -> None:
         """Count on from what an earlier sampler of `task` had: its `Total.to_json` by peer."""
-        known = self.totals.setdefault(task, {})
+        known = self._totals.setdefault(task, {})
         for peer, (sent, received, _, opened) in peers.items():
             known.setdefault(peer, Total(sent, received, 0, opened or 0))
+
+    def told(self, task: str) -> dict[str, list[int | None]]:
+        """A task's totals, by peer."""
+        return {peer: total.to_json() for peer, total in sorted(self._totals[task].items())}
+
+    def tasks(self) -> list[str]:
+        """The tasks that have totals."""
+        return list(self._totals)
 
     def changed(self) -> set[str]:
         """Tasks whose totals are not what they were at the last call."""
@@ -93,18 +121,52 @@ class Ledger:
             here.add((network, one.key))
             self._add(network, one, ends, view)
         gone = {key for key in self._known if key[0] == network and key not in here}
-        for key in gone & self._missed:  # the news of its end may come a little later than that
-            self._close(self._known.pop(key))
+        for key in gone & self._missed:
+            self._miss(key)
         self._missed = {key for key in self._missed if key[0] != network} | (gone - self._missed)
+
+    def _miss(self, key: tuple[str, object]) -> None:
+        """A connection that two looks in a row did not show.
+
+        What was reset, or shut down on both sides, is in no look until its process closes it;
+        only then its end is told, with all it has carried. So it stays known for a while.
+        """
+        known = self._known[key]
+        if known is None:
+            del self._known[key]
+        elif not known.over:
+            self._end(known)
+            self._over[key] = None
+            if len(self._over) > MOST_OVER:
+                self._forget(next(iter(self._over)))
 
     def close(self, network: str, closed: Iterable[Seen], view: View) -> None:
         """Add what connections that are gone have carried since they were last seen."""
         closed = list(closed)
         ends = self._ends(network, closed, view)
         for one in closed:
+            key = (network, one.key)
             self._add(network, one, ends, view)
-            self._missed.discard((network, one.key))
-            self._close(self._known.pop((network, one.key), None))
+            known = self._known.get(key)
+            if known is not None and not known.over:
+                self._end(known)
+            self._forget(key)
+
+    def _forget(self, key: tuple[str, object]) -> None:
+        self._known.pop(key, None)
+        self._over.pop(key, None)
+        self._missed.discard(key)
+
+    def _end(self, known: _Known) -> None:
+        known.over = True
+        self._totals[known.task][known.peer].open -= 1
+        self._changed.add(known.task)
+
+    def _again(self, key: tuple[str, object], known: _Known) -> None:
+        """It was thought to be over, and is not."""
+        known.over = False
+        self._over.pop(key, None)
+        self._totals[known.task][known.peer].open += 1
 
     def _ends(
         self, network: str, seen: Iterable[Seen], view: View
@@ -113,14 +175,18 @@ class Ledger:
         found = {}
         for one in seen:
             known = self._known.get((network, one.key))
-            task = known.task if known else self._task(one, view)
+            task = known.task if known else self._task(one, view) or view.neighbour(one.inode)
             if task is not None:
                 found[one.local, one.remote] = task
         return found
 
     def _task(self, one: Seen, view: View) -> str | None:
+        """The task whose end this is; without an owner, by the port that it listens on."""
         owner = view.owner(one.inode) if one.inode else None
-        return owner or (view.task_at(one.local) if view.whole or one.closed else None)
+        if owner is not None or view.neighbour(one.inode):
+            return owner
+        by_port = view.whole or (one.closed and not view.told_elsewhere)
+        return view.book.listener(one.local) if by_port else None
 
     def _add(
         self, network: str, one: Seen, ends: Mapping[tuple[Address, Address], str], view: View
@@ -128,47 +194,83 @@ class Ledger:
         key = (network, one.key)
         known = self._known.get(key)
         if known is None:
-            known = self._first(one, ends, view)
+            known = None if key in self._known else self._first(one, ends, view)
             if known is not None or one.inode:  # without an inode: nobody has accepted it yet
                 self._known[key] = known
             if known is None:
                 return
-        total = self.totals[known.task][known.peer]
+        elif known.over and not one.closed:
+            self._again(key, known)
+        elif known.looks < RETRIES and known.peer.startswith(OUTSIDE):
+            known.looks += 1
+            self._name_again(known, one, ends, view)
+        total = self._totals[known.task][known.peer]
         if one.sent is None or one.received is None:
             return
-        sent, received = one.sent - (known.sent or 0), one.received - (known.received or 0)
+        sent, received = one.sent - known.sent, one.received - known.received
         if sent > 0 or received > 0:
             total.sent = (total.sent or 0) + max(0, sent)
             total.received = (total.received or 0) + max(0, received)
-            known.sent, known.received = one.sent, one.received
+            known.sent, known.received = (
+                max(known.sent, one.sent),
+                max(known.received, one.received),
+            )
             self._changed.add(known.task)
 
     def _first(
         self, one: Seen, ends: Mapping[tuple[Address, Address], str], view: View
     ) -> _Known | None:
         """A connection that is new: whose, and to whom. None if it is not the run's to tell."""
-        task = ends.get((one.local, one.remote))
+        task = self._task(one, view)
         if task is None or view.ignored(one) or (one.closed and not _carried(one)):
             return None
-        peer = ends.get((one.remote, one.local)) or view.task_at(one.remote)
+        peer = self._peer(one, ends, view)
         if peer is None:
-            if view.told_elsewhere(one.remote[0]):
+            ours = view.book.is_ours(one.remote[0])
+            if view.told_elsewhere and ours and view.book.listener(one.local) == task:
                 return None
-            peer = OUTSIDE + one.remote[0]
+            peer = self._outside(task, one.remote[0])
         if peer == task:
             return None
-        total = self.totals.setdefault(task, {}).setdefault(peer, Total())
+        total = self._totals.setdefault(task, {}).setdefault(peer, Total())
         total.open += 1
         total.opened += 1
         if one.sent is None and not total.sent:
             total.sent = total.received = None
         self._changed.add(task)
-        return _Known(task, peer, None, None)
+        return _Known(task, peer)
 
-    def _close(self, known: _Known | None) -> None:
-        if known is not None:
-            self.totals[known.task][known.peer].open -= 1
-            self._changed.add(known.task)
+    def _peer(
+        self, one: Seen, ends: Mapping[tuple[Address, Address], str], view: View
+    ) -> str | None:
+        return ends.get((one.remote, one.local)) or view.book.task_at(one.remote)
+
+    def _outside(self, task: str, host: str) -> str:
+        """The name of a peer that is no task; of very many, one for all."""
+        known = self._totals.get(task, {})
+        name = OUTSIDE + host
+        if name not in known and sum(peer.startswith(OUTSIDE) for peer in known) >= MOST_OUTSIDE:
+            return OUTSIDE + "others"
+        return name
+
+    def _name_again(
+        self, known: _Known, one: Seen, ends: Mapping[tuple[Address, Address], str], view: View
+    ) -> None:
+        """A peer may get its name a little later than its connection: what it carried moves."""
+        peer = self._peer(one, ends, view)
+        if peer is None or peer in (known.peer, known.task):
+            return
+        peers = self._totals[known.task]
+        before, after = peers[known.peer], peers.setdefault(peer, Total())
+        for total, sign in ((before, -1), (after, 1)):
+            total.open += sign
+            total.opened += sign
+            total.sent = (total.sent or 0) + sign * known.sent
+            total.received = (total.received or 0) + sign * known.received
+        if not before.opened and not before.sent and not before.received:
+            del peers[known.peer]
+        known.peer = peer
+        self._changed.add(known.task)
 
 
 def _carried(one: Seen) -> bool:

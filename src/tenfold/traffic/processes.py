@@ -57,6 +57,8 @@ class Processes:
         self._run = _RUN + os.fsencode(run_directory)
         self._proc = proc
         self._accounts: dict[str, _Account] = {}
+        self._neighbours: dict[str, set[int]] = {}
+        """Processes of tasks of this run that somebody else samples, on a host that is shared."""
         self._strangers: set[tuple[int, int]] = set()
         """Processes whose environment was read and that are no task's, by pid and birth."""
 
@@ -86,10 +88,14 @@ class Processes:
         owners: dict[int, str | None] = {}
         for pid in stats:
             self._owner(pid, stats, roots, owners)
+        found: dict[str, set[int]] = {}
+        for pid, owner in owners.items():
+            if owner is not None:
+                found.setdefault(owner, set()).add(pid)
         for task, account in self._accounts.items():
             if account.root is not None:
-                account.pids = {pid for pid, owner in owners.items() if owner == task}
-                account.pids.add(account.root)
+                account.pids = found.pop(task, set()) | {account.root}
+        self._neighbours = found
         self._strangers &= {(pid, stat.born) for pid, stat in stats.items()}
 
     def _owner(
@@ -116,20 +122,19 @@ class Processes:
         else:
             owner = owners[pid]
         for each in reversed(line):
-            owner = owner or self._named(each, stats[each], roots)
+            owner = owner or self._named(each, stats[each])
             owners[each] = owner
         return owner
 
-    def _named(self, pid: int, stat: _Stat, roots: Mapping[int, str]) -> str | None:
-        """The task in whose environment a process was started, if it is one that runs here."""
+    def _named(self, pid: int, stat: _Stat) -> str | None:
+        """The task of this run in whose environment a process was started."""
         if (pid, stat.born) in self._strangers or pid == os.getpid():
             return None
         with contextlib.suppress(OSError), open(f"{self._proc}/{pid}/environ", "rb") as stream:
             entries = stream.read().split(b"\0")
             names = [entry.removeprefix(_NAME) for entry in entries if entry.startswith(_NAME)]
-            name = names[0].decode(errors="replace") if names else ""
-            if self._run in entries and name in roots.values():
-                return name
+            if self._run in entries and names:
+                return names[0].decode(errors="replace")
         self._strangers.add((pid, stat.born))
         return None
 
@@ -151,13 +156,18 @@ class Processes:
         account.last_s = last_s
         return Usage(round(account.used_s, 2), memory, len(last_s))
 
-    def sockets(self) -> dict[int, str]:
-        """The task behind each socket, by inode."""
-        found = {}
-        for task in self.living():
-            for pid in self._accounts[task].pids:
-                found.update(dict.fromkeys(self._inodes(pid), task))
-        return found
+    def sockets(self) -> tuple[dict[int, str], dict[int, str]]:
+        """The task behind each socket, by inode: those that run here, and the run's others."""
+        own = {task: self._accounts[task].pids for task in self.living()}
+        return self._behind(own), self._behind(self._neighbours)
+
+    def _behind(self, tasks: Mapping[str, set[int]]) -> dict[int, str]:
+        return {
+            inode: task
+            for task, pids in tasks.items()
+            for pid in pids
+            for inode in self._inodes(pid)
+        }
 
     def _inodes(self, pid: int) -> Iterable[int]:
         """Inodes of a process's sockets; nothing of one that is gone or not ours to see."""

@@ -1,33 +1,39 @@
 """Sampling: once a second, what every task has sent to whom, and what it uses.
 
-Never more than a hundredth of one core: if a sample costs more than ten milliseconds, the next one
-waits longer. Trouble of any kind costs samples, never the run.
+A thread of its own does it, and nothing waits for it but the last sample, for a moment. It takes no
+more than a hundredth of one core: if a round costs more than ten milliseconds, the next one waits
+longer. Trouble of any kind costs samples, never the run.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import selectors
 import socket
+import sys
+import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from tenfold.rundir import RunDirectory
-from tenfold.traffic.book import AddressBook
+from tenfold.traffic.book import AddressBook, Entry
 from tenfold.traffic.ledger import Ledger, View
 from tenfold.traffic.processes import Processes
-from tenfold.traffic.samples import SampleLog, last_sample
+from tenfold.traffic.samples import SampleLog, is_number, last_sample
 from tenfold.traffic.sockets import ProcSockets, Seen, Sockets, open_sockets
 
 INTERVAL_S = 1.0
 SHARE = 0.01
 """How much of one core sampling may take."""
 
+_MOST_WAIT_S = 30.0
 _NEWS = 0.2
-"""Weight of the last sample in the mean cost of one."""
+"""Weight of the last round in the mean cost of one: one search is no reason to wait."""
 
 _OWN = 4096
 """So many of tenfold's own last connections are kept in mind."""
@@ -36,10 +42,13 @@ _SEARCH_S = 5.0
 _LAST_NEWS_S = 0.05
 """How long the kernel may take to tell of connections that ended with their processes."""
 
+_END_S = 2.0
+"""How long the end of a run waits for the last sample."""
+
 
 @dataclass(slots=True)
 class Network:
-    """One network that tasks of the run are in.
+    """One network that tasks of the run are in, and whose its addresses are.
 
     Attributes:
         whole: nothing but this run is in it.
@@ -47,137 +56,182 @@ class Network:
 
     name: str
     sockets: Sockets | ProcSockets
+    book: AddressBook
     whole: bool
-    heard: list[Seen] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
-    """Where a task's samples go."""
+@dataclass(slots=True)
+class _Folder:
+    """Where a task's samples go, and what was last known of its peers."""
 
     traffic: SampleLog
     usage: SampleLog
+    peers: dict[str, list[int | None]]
+    written: float = 0.0
 
 
 class Sampler:
     """Samples the tasks that were begun, from `open` to `close`.
 
-    `told_elsewhere` says of an IP address whether whatever has no name there is a task that
-    another sampler sees, as on a host that tasks of one run share.
+    `told_elsewhere`: tasks that other samplers see share this one's hosts (see `ledger.View`).
     """
 
     def __init__(
         self,
         run: RunDirectory,
-        book: AddressBook,
         networks: Sequence[Network],
         *,
-        told_elsewhere: Callable[[str], bool] = lambda _: False,
+        told_elsewhere: bool = False,
         interval_s: float = INTERVAL_S,
     ) -> None:
         self._run = run
-        self._book = book
         self._networks = networks
         self._told_elsewhere = told_elsewhere
         self._interval_s = interval_s
         self._processes = Processes(str(run.path))
         self._ledger = Ledger()
-        self._folders: dict[str, Folder] = {}
+        self._folders: dict[str, _Folder] = {}
         self._owners: dict[int, str] = {}
-        self._own: deque[tuple[int, int]] = deque(maxlen=_OWN)
+        self._neighbours: dict[int, str] = {}
+        self._own: dict[tuple[int, int], None] = {}
         self._searched = 0.0
-        self._going: asyncio.Task[None] | None = None
-        self._wake = asyncio.Event()
+        self._sampled = 0.0
+        self._told: set[str] = set()
+        self._orders: deque[Callable[[], None]] = deque()
+        """What the others want, for the thread to do before its next sample."""
+        self._stopping = threading.Event()
+        self._wake, self._woken = socket.socketpair()
+        self._thread = threading.Thread(target=self._go, name="sampler", daemon=True)
 
     def open(self) -> None:
         """Begin to sample."""
-        loop = asyncio.get_running_loop()
-        for network in self._networks:
-            if network.whole and isinstance(network.sockets, Sockets):
-                loop.add_reader(network.sockets, self._hear, network)
-        self._going = asyncio.create_task(self._go())
+        self._thread.start()
 
     def begin(self, task: str, pid: int) -> None:
         """`task` (`worker/3`) runs as the process `pid` of this /proc."""
-        used_s = 0.0
-        if task not in self._folders:
-            directory = self._run.task(task.replace("/", "-"))
-            self._folders[task] = Folder(SampleLog(directory.traffic), SampleLog(directory.usage))
-            used_s = _number(last_sample(directory.usage).get("cpu_s"))
-            self._ledger.go_on(task, _peers(last_sample(directory.traffic)))
-        self._processes.begin(task, pid, used_s)
+        self._orders.append(lambda: self._begin(task, pid))
 
     def end(self, task: str) -> None:
         """`task` has ended."""
-        self._processes.end(task)
+        self._orders.append(lambda: self._processes.end(task))
 
-    def _hear(self, network: Network) -> None:
-        """Take the news of closed connections before the kernel has no more room for it."""
-        network.heard += network.sockets.closed()
-
-    async def _go(self) -> None:
-        cost_s = 0.0  # a mean: a first look at everything, or one search, is no reason to wait
-        while not self._wake.is_set():
-            cost_s += _NEWS * (await asyncio.to_thread(self._sample_safely) - cost_s)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), max(self._interval_s, cost_s / SHARE))
-
-    async def close(self) -> None:
-        """Take the last sample, of what has ended too, and stop."""
-        self._wake.set()
-        if self._going is None:
-            return
-        await self._going
-        loop = asyncio.get_running_loop()
-        await asyncio.sleep(_LAST_NEWS_S)
-        for network in self._networks:
-            if network.whole and isinstance(network.sockets, Sockets):
-                loop.remove_reader(network.sockets)
-        await asyncio.to_thread(self._sample_safely)
-        for network in self._networks:
-            network.sockets.close()
-
-    def _sample_safely(self) -> float:
-        """One sample; gives the CPU seconds that it took."""
-        began = time.thread_time()
-        with contextlib.suppress(OSError):
-            self.sample(time.time())
-        return time.thread_time() - began
-
-    def sample(self, now: float) -> None:
-        """Look at everything once, and write down what has changed."""
-        if now - self._searched >= _SEARCH_S:
-            self._search(now)
-        for network in self._networks:
-            self._look(network, now)
-        self._write(now)
-
-    def _search(self, now: float) -> None:
-        self._searched = now
-        self._processes.search()
-        self._owners = self._processes.sockets()
-
-    def _look(self, network: Network, now: float) -> None:
-        seen = network.sockets.look()
-        if self._ledger.unowned(network.name, seen, self._owners):
-            self._search(now)
-        heard, network.heard = network.heard, []
-        closed = [*heard, *network.sockets.closed()]
-        view = View(
-            owner=self._owners.get,
-            task_at=self._book.task_at,
-            whole=network.whole,
-            told_elsewhere=self._told_elsewhere,
-            ignored=self._is_own,
-        )
-        self._ledger.look(network.name, seen, view)
-        self._ledger.close(network.name, closed, view)
+    def know(self, entry: Entry) -> None:
+        """Know one address more, in all networks."""
+        self._orders.append(lambda: self._know(entry))
 
     def mark(self, made: socket.socket, port: int) -> None:
         """What `made` carries, once it is connected to `port` of its loopback, is tenfold's own:
         a probe, or the relay to a page. Binds the socket."""
         made.bind(("127.0.0.1", 0))
-        self._own.append((made.getsockname()[1], port))
+        self._own[made.getsockname()[1], port] = None
+        if len(self._own) > _OWN:
+            self._own.pop(next(iter(self._own)), None)
+
+    async def close(self) -> None:
+        """Take the last sample, of what has ended too, and stop. Never raises, and ends soon."""
+        self._stopping.set()
+        with contextlib.suppress(OSError):
+            self._wake.send(b"x")
+        if self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join, _END_S)
+
+    def _go(self) -> None:
+        cost_s, began = 0.0, time.thread_time()
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._woken, selectors.EVENT_READ)
+            for network in self._networks:
+                if network.whole and isinstance(network.sockets, Sockets):
+                    selector.register(network.sockets, selectors.EVENT_READ, network)
+            while not self._stopping.is_set():
+                self._safely("sample", lambda: self.sample(time.time()))
+                cost_s += _NEWS * (time.thread_time() - began - cost_s)
+                began = time.thread_time()
+                wait_s = min(_MOST_WAIT_S, max(self._interval_s, cost_s / SHARE))
+                self._listen(selector, time.monotonic() + wait_s)
+            self._listen(selector, time.monotonic() + _LAST_NEWS_S)
+        self._safely("last sample", lambda: self.sample(time.time()))
+        for network in self._networks:
+            network.sockets.close()
+        self._wake.close()
+        self._woken.close()
+
+    def _listen(self, selector: selectors.BaseSelector, until: float) -> None:
+        """Take the news of closed connections before the kernel has no more room for it."""
+        stopping = self._stopping.is_set()
+        while (left := until - time.monotonic()) > 0 and self._stopping.is_set() == stopping:
+            for key, _ in selector.select(left):
+                network = key.data
+                if network is not None:
+                    self._safely("news", lambda network=network: self._hear(network))  # type: ignore[misc]
+
+    def _safely(self, what: str, work: Callable[[], None]) -> None:
+        """Do it; of each kind of trouble the first is told."""
+        try:
+            work()
+        except Exception as error:
+            kind = f"{what}: {type(error).__name__}"
+            if kind not in self._told:
+                self._told.add(kind)
+                print(f"traffic: {kind}", file=sys.stderr, flush=True)
+                traceback.print_exception(error)
+
+    def sample(self, now: float) -> None:
+        """Look at everything once, and write down what has changed."""
+        while self._orders:
+            self._safely("order", self._orders.popleft())
+        if now - self._searched >= _SEARCH_S or now < self._searched:
+            self._search(now)
+        for network in self._networks:
+            self._safely("look", lambda network=network: self._look(network, now))  # type: ignore[misc]
+        self._write(now)
+
+    def _begin(self, task: str, pid: int) -> None:
+        used_s = 0.0
+        if task not in self._folders:
+            directory = self._run.task(task.replace("/", "-"))
+            before = last_sample(directory.usage).get("cpu_s")
+            used_s = float(before) if is_number(before) else 0.0
+            peers = _peers(last_sample(directory.traffic))
+            self._ledger.go_on(task, peers)
+            logs = SampleLog(directory.traffic), SampleLog(directory.usage)
+            self._folders[task] = _Folder(*logs, peers)
+        self._processes.begin(task, pid, used_s)
+        self._searched = 0.0
+
+    def _know(self, entry: Entry) -> None:
+        for network in self._networks:
+            network.book.add(entry)
+
+    def _search(self, now: float) -> None:
+        self._searched = now
+        self._processes.search()
+        self._owners, self._neighbours = self._processes.sockets()
+
+    def _view(self, network: Network) -> View:
+        return View(
+            owner=self._owners.get,
+            neighbour=self._neighbours.get,
+            book=network.book,
+            whole=network.whole,
+            told_elsewhere=self._told_elsewhere,
+            ignored=self._is_own,
+        )
+
+    def _look(self, network: Network, now: float) -> None:
+        seen = network.sockets.look()
+        if self._ledger.unowned(network.name, seen, {**self._owners, **self._neighbours}):
+            self._search(now)
+        self._ledger.look(network.name, seen, self._view(network))
+        self._hear(network)
+
+    def _hear(self, network: Network) -> None:
+        self._ledger.close(network.name, network.sockets.closed(), self._view(network))
+        if network.sockets.lost and "lost" not in self._told:
+            self._told.add("lost")
+            words = (
+                "more connections closed at once than the kernel could tell: some bytes are lost"
+            )
+            print(f"traffic: {words}", file=sys.stderr, flush=True)
 
     def _is_own(self, one: Seen) -> bool:
         ports = (one.local[1], one.remote[1])
@@ -188,8 +242,8 @@ class Sampler:
         for task in self._ledger.changed():
             folder = self._folders.get(task)
             if folder is not None:
-                peers = {p: t.to_json() for p, t in sorted(self._ledger.totals[task].items())}
-                folder.traffic.write({"time": now, "peers": peers})
+                self._write_traffic(folder, self._ledger.told(task), now)
+        self._sampled = now
         for task, usage in self._processes.usage().items():
             self._folders[task].usage.write({
                 "time": now,
@@ -198,9 +252,14 @@ class Sampler:
                 "processes": usage.processes,
             })  # fmt: skip
 
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, (int, float)) else 0.0
+    def _write_traffic(
+        self, folder: _Folder, peers: dict[str, list[int | None]], now: float
+    ) -> None:
+        """A sample; after a silence, first the one before it, so that a rate can be taken."""
+        if folder.peers and folder.written < self._sampled:
+            folder.traffic.write({"time": self._sampled, "peers": folder.peers})
+        folder.traffic.write({"time": now, "peers": peers})
+        folder.peers, folder.written = peers, now
 
 
 def _peers(sample: Mapping[str, Any]) -> dict[str, list[int | None]]:
@@ -208,12 +267,18 @@ def _peers(sample: Mapping[str, Any]) -> dict[str, list[int | None]]:
     peers = sample.get("peers")
     if not isinstance(peers, dict):
         return {}
-    return {p: total for p, total in peers.items() if isinstance(total, list) and len(total) == 4}
+    return {peer: total for peer, total in peers.items() if _is_total(total)}
 
 
-def own_network(*, whole: bool) -> list[Network]:
+def _is_total(total: object) -> bool:
+    if not isinstance(total, list) or len(total) != 4:
+        return False
+    return all(count is None or (is_number(count) and type(count) is int) for count in total)
+
+
+def own_network(book: AddressBook, *, whole: bool) -> list[Network]:
     """The network that this process is in; none where nothing can be seen of it."""
     try:
-        return [Network("own", open_sockets(), whole)]
+        return [Network("own", open_sockets(), book, whole)]
     except OSError:
         return []

@@ -11,9 +11,14 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeGuard
+
+from tenfold.rundir import open_regular
 
 MOST_BYTES = 4 << 20
+_BEGIN_BYTES = 32
+"""So much of a file's beginning tells it from the one that was there before."""
+
 _TAIL_BYTES = 1 << 16
 _LONGEST_TAIL_BYTES = 1 << 22
 
@@ -69,7 +74,7 @@ class SampleReader:
     def __init__(self, path: Path, keep_s: float = 10.0) -> None:
         self._path = path
         self._keep_s = keep_s
-        self._inode = 0
+        self._mark: object = None
         self._position = 0
         self._recent: list[dict[str, Any]] = []
         self.damaged = False
@@ -77,7 +82,7 @@ class SampleReader:
     def read(self) -> list[dict[str, Any]]:
         """Samples of the last seconds, oldest first, and at least the newest two, if there are."""
         try:
-            with self._path.open("rb") as stream:
+            with open_regular(self._path) as stream:
                 self._take(stream)
         except OSError:
             return self._recent
@@ -85,8 +90,9 @@ class SampleReader:
 
     def _take(self, stream: IO[bytes]) -> None:
         found = os.fstat(stream.fileno())
-        if found.st_ino != self._inode or found.st_size < self._position:
-            self._inode, self._position, self._recent = found.st_ino, 0, []
+        mark = (found.st_ino, os.pread(stream.fileno(), _BEGIN_BYTES, 0))  # inodes come again
+        if mark != self._mark or found.st_size < self._position:
+            self._mark, self._position, self._recent = mark, 0, []
         if found.st_size == self._position:
             return
         if found.st_size - self._position > _TAIL_BYTES:
@@ -128,18 +134,24 @@ def _tail_start(stream: IO[bytes], size: int) -> int:
 def sample_of(line: bytes) -> dict[str, Any] | None:
     """The sample in one line; None if it is damaged."""
     try:
-        sample = json.loads(line)
+        sample = json.loads(line, parse_constant=lambda _: None)
     except (ValueError, RecursionError):
         return None
-    if isinstance(sample, dict) and isinstance(sample.get("time"), (int, float)):
+    if isinstance(sample, dict) and is_number(sample.get("time")):
         return sample
     return None
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether it can be a time, an amount or a duration: a number, finite and no monster."""
+    return type(value) in (int, float) and 0 <= value < 1 << 62  # type: ignore[operator]
 
 
 def all_samples(path: Path) -> list[dict[str, Any]]:
     """Every sample in a file, oldest first; none if it is not there."""
     try:
-        lines = path.read_bytes().splitlines()
+        with open_regular(path) as stream:
+            lines = stream.read().splitlines()
     except OSError:
         return []
     return [sample for line in lines if (sample := sample_of(line))]

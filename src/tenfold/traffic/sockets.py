@@ -89,6 +89,7 @@ class Sockets:
         self._asking = asking
         self._hearing = hearing
         self.lost = False
+        self._turn = 0
         asking.settimeout(_WAIT_S)
         hearing.setblocking(False)
         with contextlib.suppress(OSError):
@@ -118,12 +119,15 @@ class Sockets:
     def look(self) -> list[Seen]:
         """All connections there are now. Raises OSError if the kernel does not say."""
         body = _REQUEST.pack(socket.AF_INET, 0, 0, 1 << (_INET_DIAG_INFO - 1), _CONNECTED, 0)
-        header = _HEADER.pack(_HEADER.size + len(body), _TCPDIAG_GETSOCK, _DUMP, 0, 0)
-        self._asking.send(header + body)
+        self._turn = (self._turn + 1) & 0xFFFFFFFF
+        size = _HEADER.size + len(body)
+        self._asking.send(_HEADER.pack(size, _TCPDIAG_GETSOCK, _DUMP, self._turn, 0) + body)
         found: list[Seen] = []
         over = False
         while not over:
             data = self._asking.recv(_BUFFER_BYTES)
+            if _HEADER.unpack_from(data)[3] != self._turn:
+                continue  # what is left of an answer that was given up
             over = _is_last(data)
             found += [seen for message in _messages(data) if (seen := _seen(message))]
         return found

@@ -3,6 +3,7 @@
 status.py     the shape of `ps --json`, from the files
 tasks.py      the same as a table
 traffic.py    the shape of `map --json`: who talks to whom
+flows.py      what each task tells of its peers, out of which that is made
 map.py        the same as a table
 layout.py     where jobs and tasks stand in a picture of it
 picture.py    that picture, as SVG and DOT

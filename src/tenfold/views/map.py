@@ -52,7 +52,7 @@ def _headline(out: Terminal, shown: Mapping[str, Any]) -> str:
 
 def _row(edge: Mapping[str, Any]) -> Sequence[Cell]:
     return [
-        (edge["from"], task_colour(edge["from"])),
+        (printable(edge["from"]), task_colour(edge["from"])),
         _end(edge["to"]),
         _speed(edge["rate_to"]),
         _speed(edge["rate_from"]),
@@ -64,13 +64,14 @@ def _row(edge: Mapping[str, Any]) -> Sequence[Cell]:
 
 
 def _end(name: str) -> Cell:
-    return (name, "magenta") if name.startswith(OUTSIDE) else (name, task_colour(name))
+    colour = "magenta" if name.startswith(OUTSIDE) else task_colour(name)
+    return printable(name), colour
 
 
 def _group_row(group: Mapping[str, Any]) -> Sequence[Cell]:
     return [
-        group["from"],
-        group["to"] if group["planned"] else (group["to"], _MARKS[NOT_PLANNED]),
+        printable(group["from"]),
+        (printable(group["to"]), "" if group["planned"] else _MARKS[NOT_PLANNED]),
         str(group["edges"]),
         _speed(group["rate_bytes_s"]),
         _size(group["bytes"]),

@@ -7,9 +7,10 @@ was measured.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tenfold import edges
@@ -17,28 +18,27 @@ from tenfold.errors import TenfoldError
 from tenfold.plans import Plan
 from tenfold.rundir import OVER, Problems, RunDirectory, read_json
 from tenfold.traffic.ledger import OUTSIDE
-from tenfold.traffic.samples import SampleReader
+from tenfold.views.flows import Flow, FlowReader, Flows
 from tenfold.views.status import StatusReader
 
 AS_PLANNED, SILENT, NOT_PLANNED = "as planned", "silent", "not planned"
 """Marks of an edge; silent: planned, and not a byte so far."""
 
-_RATE_S = 2.5
-_STALE_S = 3.0
-"""A rate is taken over at least the one; a newest sample older than the other means no traffic."""
+_UNNAMED = (f"{OUTSIDE}127.0.0.1", f"{OUTSIDE}::1")
+"""Whoever opened connections so short that it was gone before it could be named."""
 
 
 @dataclass(slots=True)
-class _Flow:
-    """What one task told of one peer; bytes None if they are not counted."""
+class _Pair:
+    """Two ends, what the plan says of them, and their edge as it was last made."""
 
-    sent: int | None = None
-    received: int | None = None
-    open: int = 0
-    sent_rate: float = 0.0
-    received_rate: float = 0.0
-    changed: float | None = None
-    """When a byte last flowed, as far as that is known."""
+    one: str
+    other: str
+    planned: bool
+    expected: bool
+    here: Flow | None = None
+    there: Flow | None = None
+    edge: dict[str, Any] = field(default_factory=dict)
 
 
 class MapReader:
@@ -47,9 +47,12 @@ class MapReader:
     def __init__(self, run: RunDirectory, status: StatusReader | None = None) -> None:
         self._run = run
         self._status = status or StatusReader(run)
-        self._readers: dict[str, SampleReader] = {}
-        self._changed: dict[tuple[str, str], tuple[int, float]] = {}
-        self._planned: tuple[object, edges.Planned] = (None, edges.Planned())
+        self._readers: dict[str, FlowReader] = {}
+        self._plan: tuple[object, edges.Planned, frozenset[str]] = (None, edges.Planned(), _NOBODY)
+        self._pairs: dict[edges.Edge, _Pair] = {}
+        self._made_for: object = None
+        self._met: dict[str, int] = {}
+        """How many peers of each task have their pair."""
 
     def read(self, problems: Problems | None = None) -> dict[str, Any]:
         """`{version, cluster, run, state, seconds, time, edges, groups, tasks, damaged}`.
@@ -57,8 +60,9 @@ class MapReader:
         Edges go from the task that the plan has first, or from the task to the `outside`; `bytes`
         both ways, `bytes_to` and `bytes_from` each; null where only connections can be seen. Of the
         `planned` ones, those `expected` will surely talk, and are there from the start.
-        Rates are of the last seconds; once the run is over, its mean. `quiet_s`: how long ago the
-        last byte was seen, null if none was.
+        Rates are of the last seconds; once the run is over, its mean. `last_byte`: when the last
+        byte was seen to flow (seconds since 1970), null if none was. An edge of which nothing
+        changed is the same object as before.
         """
         problems = problems if problems is not None else Problems()
         status = self._status.read(problems)
@@ -70,13 +74,12 @@ class MapReader:
             {key: task[key] for key in ("task", "job", "index", "state")}
             for task in status["tasks"]
         ]
-        order = {task["task"]: place for place, task in enumerate(tasks)}
-        flows = {name: self._flows(name, now, problems) for name in order}
-        planned = self._plan_edges(problems)
-        found = _edges(order, flows, planned, now, own=status["protection"] == "namespace")
+        names = [task["task"] for task in tasks]
+        flows = {name: self._reader(name).read(now, problems) for name in names}
+        self._meet(names, flows, problems, own=status["protection"] == "namespace")
+        found = [edge for pair in self._pairs.values() if (edge := _edge(pair, flows))]
         if over:
-            for edge in found:
-                _settle(edge, seconds)
+            found = [_settled(edge, seconds) for edge in found]
         return {
             "version": 1,
             "cluster": status["cluster"],
@@ -90,128 +93,82 @@ class MapReader:
             "damaged": {str(path): what for path, what in problems.found.items()},
         }
 
-    def _plan_edges(self, problems: Problems) -> edges.Planned:
+    def _reader(self, task: str) -> FlowReader:
+        return self._readers.get(task) or self._readers.setdefault(
+            task, FlowReader(self._run, task)
+        )
+
+    def _meet(
+        self, names: list[str], flows: Mapping[str, Flows], problems: Problems, *, own: bool
+    ) -> None:
+        """Have a pair for all who are to talk and all who do, in the order of the plan.
+
+        `own`: the run's network is its own, so that whoever is on loopback there belongs to it.
+        """
+        mark, planned, on_host = self._read_plan(problems)
+        if self._made_for != (mark, names, own):
+            self._made_for, self._pairs, self._met = (mark, names, own), {}, {}
+        order = {name: place for place, name in enumerate(names)}
+        seen = set() if self._pairs else {*planned.sure}
+        for task, told in flows.items():
+            if self._met.get(task) != len(told):  # peers come, and none goes
+                self._met[task] = len(told)
+                seen.update(_in_order(task, peer, order) for peer in told)
+        new = seen - self._pairs.keys()
+        for pair in new:
+            if pair[0] in order:
+                unnamed = own and pair[1] in _UNNAMED and pair[0] not in on_host
+                self._pairs[pair] = _Pair(
+                    *pair, planned=unnamed or pair in planned, expected=pair in planned.sure
+                )
+        if new:
+            places = len(order)
+            ends = sorted(self._pairs, key=lambda e: (order[e[0]], order.get(e[1], places), e[1]))
+            self._pairs = {end: self._pairs[end] for end in ends}
+
+    def _read_plan(self, problems: Problems) -> tuple[object, edges.Planned, frozenset[str]]:
+        """Which plan it is, what it implies, and the tasks it puts on the host's network."""
         try:
             found = self._run.plan.stat()
             mark = (found.st_ino, found.st_mtime_ns)
-            if self._planned[0] != mark:
+            if self._plan[0] != mark:
                 plan = Plan.from_json(read_json(self._run.plan, problems) or {})
-                self._planned = (mark, edges.planned(plan))
+                on_host = frozenset(task.name for task in plan.tasks if task.network == "host")
+                self._plan = (mark, edges.planned(plan), on_host)
         except (OSError, TenfoldError, KeyError):
-            return edges.Planned()
-        return self._planned[1]
-
-    def _flows(self, task: str, now: float, problems: Problems) -> dict[str, _Flow]:
-        """What `task` tells of each of its peers."""
-        path = self._run.task(task.replace("/", "-")).traffic
-        reader = self._readers.setdefault(task, SampleReader(path))
-        samples = reader.read()
-        if reader.damaged:
-            problems.add(path, "has a damaged line")
-        if not samples:
-            return {}
-        newest = samples[-1]
-        flows = {peer: _flow(total) for peer, total in _peers(newest).items()}
-        since = _before(samples)
-        stale = now - newest["time"] > max(_STALE_S, 2.5 * _gap(samples))
-        seconds = newest["time"] - since["time"]
-        former = _peers(since)
-        for peer, flow in flows.items():
-            if not stale and seconds > 0:
-                then = _flow(former.get(peer, [0, 0, 0, 0]))
-                flow.sent_rate = _rate(flow.sent, then.sent, seconds)
-                flow.received_rate = _rate(flow.received, then.received, seconds)
-            flow.changed = self._last_byte(task, peer, flow, newest["time"])
-        return flows
-
-    def _last_byte(self, task: str, peer: str, flow: _Flow, moment: float) -> float | None:
-        carried = (flow.sent or 0) + (flow.received or 0)
-        if not carried:
-            return None
-        known = self._changed.get((task, peer))
-        if known is None or known[0] != carried:
-            known = self._changed[task, peer] = (carried, moment)
-        return known[1]
+            return (None, edges.Planned(), _NOBODY)
+        return self._plan
 
 
-def _peers(sample: Mapping[str, Any]) -> Mapping[str, Any]:
-    peers = sample.get("peers")
-    return peers if isinstance(peers, dict) else {}
-
-
-def _flow(total: object) -> _Flow:
-    """A peer's totals as the sample has them; nothing if they are damaged."""
-    if not isinstance(total, list) or len(total) != 4:
-        return _Flow()
-    sent, received, now_open, _ = (n if isinstance(n, int) else None for n in total)
-    return _Flow(sent, received, now_open or 0)
-
-
-def _before(samples: list[dict[str, Any]]) -> dict[str, Any]:
-    """The newest sample that is old enough to take a rate from, or the oldest."""
-    newest = samples[-1]["time"]
-    old = [sample for sample in samples if newest - sample["time"] >= _RATE_S]
-    return old[-1] if old else samples[0]
-
-
-def _gap(samples: list[dict[str, Any]]) -> float:
-    return float(samples[-1]["time"] - samples[-2]["time"]) if len(samples) > 1 else 0.0
-
-
-def _rate(now: int | None, then: int | None, seconds: float) -> float:
-    return max(0.0, ((now or 0) - (then or 0)) / seconds)
-
-
-def _edges(
-    order: Mapping[str, int],
-    flows: Mapping[str, Mapping[str, _Flow]],
-    planned: edges.Planned,
-    now: float,
-    *,
-    own: bool,
-) -> list[dict[str, Any]]:
-    """`own`: the run's network is its own, so that whoever is on loopback there belongs to it."""
-    pairs = {_in_order(task, peer, order) for task, told in flows.items() for peer in told}
-    pairs |= planned.sure
-    made = [
-        _edge(pair, flows, now, planned=pair in planned or (own and pair[1] in _UNNAMED))
-        for pair in pairs
-        if pair[0] in order
-    ]
-    for edge in made:
-        edge["expected"] = (edge["from"], edge["to"]) in planned.sure
-    places = len(order)
-    made.sort(key=lambda e: (order[e["from"]], order.get(e["to"], places), e["to"]))
-    return [edge for edge in made if edge["expected"] or edge["bytes"] != 0 or edge["connections"]]
+_NOBODY: frozenset[str] = frozenset()
+_NONE = Flow()
 
 
 def _in_order(task: str, peer: str, order: Mapping[str, int]) -> edges.Edge:
-    return (peer, task) if peer in order and order[peer] < order[task] else (task, peer)
+    return (peer, task) if order.get(peer, len(order)) < order[task] else (task, peer)
 
 
-_NONE = _Flow(0, 0)
-_UNNAMED = (f"{OUTSIDE}127.0.0.1", f"{OUTSIDE}::1")
-"""Whoever opened connections so short that it was gone before it could be named."""
+def _edge(pair: _Pair, flows: Mapping[str, Flows]) -> dict[str, Any] | None:
+    """A pair's edge now; None if there is nothing to tell of it."""
+    here = flows[pair.one].get(pair.other, _NONE)
+    there = flows[pair.other].get(pair.one, _NONE) if pair.other in flows else _NONE
+    if here is not pair.here or there is not pair.there:
+        pair.here, pair.there, pair.edge = here, there, _made(pair, here, there)
+    edge = pair.edge
+    if not (pair.expected or edge["bytes"] != 0 or edge["connections"]):
+        return None
+    return edge
 
 
-def _edge(
-    pair: edges.Edge,
-    flows: Mapping[str, Mapping[str, _Flow]],
-    now: float,
-    *,
-    planned: bool,
-) -> dict[str, Any]:
-    one, other = pair
-    here = flows.get(one, {}).get(other, _NONE)
-    there = flows.get(other, {}).get(one, _NONE)
+def _made(pair: _Pair, here: Flow, there: Flow) -> dict[str, Any]:
+    """The edge out of both accounts."""
     to, back = _larger(here.sent, there.received), _larger(here.received, there.sent)
     total = None if to is None and back is None else (to or 0) + (back or 0)
-    changed = max(here.changed or 0.0, there.changed or 0.0)
     rate_to = max(here.sent_rate, there.received_rate)
     rate_from = max(here.received_rate, there.sent_rate)
     return {
-        "from": one,
-        "to": other,
+        "from": pair.one,
+        "to": pair.other,
         "bytes": total,
         "bytes_to": to,
         "bytes_from": back,
@@ -219,9 +176,10 @@ def _edge(
         "rate_to": round(rate_to, 1),
         "rate_from": round(rate_from, 1),
         "connections": max(here.open, there.open),
-        "planned": planned,
-        "mark": NOT_PLANNED if not planned else SILENT if total == 0 else AS_PLANNED,
-        "quiet_s": round(max(0.0, now - changed), 1) if changed else None,
+        "planned": pair.planned,
+        "expected": pair.expected,
+        "mark": NOT_PLANNED if not pair.planned else SILENT if total == 0 else AS_PLANNED,
+        "last_byte": max(here.changed or 0.0, there.changed or 0.0) or None,
     }
 
 
@@ -232,12 +190,14 @@ def _larger(one: int | None, other: int | None) -> int | None:
     return max(one, other)
 
 
-def _settle(edge: dict[str, Any], seconds: float) -> None:
-    """Rates of a run that is over: its mean."""
-    for rate, carried in (("rate_to", "bytes_to"), ("rate_from", "bytes_from")):
-        edge[rate] = round((edge[carried] or 0) / seconds, 1) if seconds > 0 else 0.0
-    edge["rate_bytes_s"] = round(edge["rate_to"] + edge["rate_from"], 1)
-    edge["connections"] = 0
+def _settled(edge: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    """An edge of a run that is over: its rates are the mean."""
+    rates = [
+        round((edge[carried] or 0) / seconds, 1) if seconds > 0 else 0.0
+        for carried in ("bytes_to", "bytes_from")
+    ]
+    means = {"rate_to": rates[0], "rate_from": rates[1], "rate_bytes_s": round(sum(rates), 1)}
+    return {**edge, **means, "connections": 0}
 
 
 def groups(found: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -246,21 +206,24 @@ def groups(found: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     made: dict[tuple[str, str], dict[str, Any]] = {}
     for edge in found:
         pair = (job_of(edge["from"]), job_of(edge["to"]))
-        group = made.setdefault(pair, {
-            "from": pair[0], "to": pair[1], "bytes": None, "rate_bytes_s": 0.0,
-            "connections": 0, "edges": 0, "silent": 0, "planned": False, "expected": False,
-        })  # fmt: skip
+        group = made.get(pair)
+        if group is None:
+            group = made[pair] = {
+                "from": pair[0], "to": pair[1], "bytes": None, "rate_bytes_s": 0.0,
+                "connections": 0, "edges": 0, "silent": 0, "planned": False, "expected": False,
+            }  # fmt: skip
         if edge["bytes"] is not None:
             group["bytes"] = (group["bytes"] or 0) + edge["bytes"]
-        group["rate_bytes_s"] = round(group["rate_bytes_s"] + edge["rate_bytes_s"], 1)
+        group["rate_bytes_s"] += edge["rate_bytes_s"]
         group["connections"] += edge["connections"]
         group["edges"] += 1
         group["silent"] += edge["mark"] == SILENT
-        for claim in ("planned", "expected"):
-            group[claim] = group[claim] or edge[claim]
-    return list(made.values())
+        group["planned"] |= edge["planned"]
+        group["expected"] |= edge["expected"]
+    return [group | {"rate_bytes_s": round(group["rate_bytes_s"], 1)} for group in made.values()]
 
 
+@functools.lru_cache(maxsize=1 << 15)
 def job_of(end: str) -> str:
     """`worker` for `worker/3`, `outside` for what is no task."""
     return OUTSIDE.rstrip(":") if end.startswith(OUTSIDE) else end.rpartition("/")[0]

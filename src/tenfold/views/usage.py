@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tenfold.rundir import RunDirectory, TaskDirectory
-from tenfold.traffic.samples import SampleReader, all_samples
+from tenfold.traffic.samples import SampleReader, all_samples, is_number
 
 _STALE_S = 10.0
 
@@ -38,21 +38,27 @@ class UsageReader:
 
 def _usage(samples: Sequence[Mapping[str, Any]], now: float) -> dict[str, Any]:
     newest = samples[-1]
-    fresh = now - newest["time"] <= _STALE_S
+    gap = newest["time"] - samples[-2]["time"] if len(samples) > 1 else 0.0
+    fresh = now - newest["time"] <= max(_STALE_S, 2.5 * gap)
     return {
         "cpu": _cores(samples[0], newest) if fresh else None,
-        "memory": newest.get("memory") if fresh else None,
-        "cpu_s": newest.get("cpu_s"),
+        "memory": _number(newest, "memory") if fresh else None,
+        "cpu_s": _number(newest, "cpu_s"),
         "time": newest["time"],
     }
 
 
+def _number(sample: Mapping[str, Any], name: str) -> float | None:
+    value = sample.get(name)
+    return value if is_number(value) else None
+
+
 def _cores(since: Mapping[str, Any], now: Mapping[str, Any]) -> float | None:
-    seconds = float(now["time"] - since["time"])
-    if seconds <= 0 or not isinstance(since.get("cpu_s"), (int, float)):
+    seconds = now["time"] - since["time"]
+    before, after = _number(since, "cpu_s"), _number(now, "cpu_s")
+    if seconds <= 0 or before is None or after is None:
         return None
-    used = float((now.get("cpu_s") or 0) - since["cpu_s"])
-    return round(max(0.0, used) / seconds, 3)
+    return float(round(max(0.0, after - before) / seconds, 3))
 
 
 def history(directory: TaskDirectory, points: int = 300) -> dict[str, list[Any]]:
@@ -64,5 +70,5 @@ def history(directory: TaskDirectory, points: int = 300) -> dict[str, list[Any]]
     return {
         "time": [now["time"] for _, now in pairs],
         "cpu": [_cores(since, now) for since, now in pairs],
-        "memory": [now.get("memory") for _, now in pairs],
+        "memory": [_number(now, "memory") for _, now in pairs],
     }

@@ -1,0 +1,120 @@
+"""What each task tells of its peers: bytes, rates, connections, out of its newest samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from tenfold.rundir import Problems, RunDirectory
+from tenfold.traffic.samples import SampleReader
+
+_RATE_S = 2.5
+_STALE_S = 3.0
+"""A rate is taken over at least the one; a newest sample older than the other means no traffic."""
+
+
+class Flow(NamedTuple):
+    """What one task told of one peer; bytes None if they are not counted.
+
+    `changed` is when a byte was last seen to flow, None if none was.
+    """
+
+    sent: int | None = 0
+    received: int | None = 0
+    open: int = 0
+    sent_rate: float = 0.0
+    received_rate: float = 0.0
+    changed: float | None = None
+
+
+Flows = Mapping[str, Flow]
+"""By peer."""
+
+
+Counts = tuple[int | None, int | None, int]
+"""Sent, received and open."""
+
+
+class FlowReader:
+    """What one task tells, again and again: the same object as long as it is the same."""
+
+    def __init__(self, run: RunDirectory, task: str) -> None:
+        self._path = run.task(task.replace("/", "-")).traffic
+        self._samples = SampleReader(self._path)
+        self._mark: object = None
+        self._told: dict[str, Flow] = {}
+        self._counted: dict[float, dict[str, Counts]] = {}
+        """What samples said that are not too old to take a rate from, by their time."""
+
+    def read(self, now: float, problems: Problems) -> Flows:
+        """What the task's newest sample says; damage is noted in `problems`."""
+        samples = self._samples.read()
+        if self._samples.damaged:
+            problems.add(self._path, "has a damaged line")
+        if not samples:
+            return {}
+        newest = samples[-1]
+        stale = now - newest["time"] > max(_STALE_S, 2.5 * _gap(samples))
+        if self._mark != (newest["time"], stale):
+            self._mark = (newest["time"], stale)
+            self._counted = {s["time"]: self._counts(s) for s in (_before(samples), newest)} | {
+                s["time"]: self._counted[s["time"]] for s in samples if s["time"] in self._counted
+            }
+            self._told = self._flows(newest, newest if stale else _before(samples))
+        return self._told
+
+    def _counts(self, sample: Mapping[str, Any]) -> dict[str, Counts]:
+        known = self._counted.get(sample["time"])
+        return _counts(sample) if known is None else known
+
+    def _flows(self, newest: Mapping[str, Any], since: Mapping[str, Any]) -> dict[str, Flow]:
+        """`since` is the sample to take rates from."""
+        moment, seconds = newest["time"], newest["time"] - since["time"]
+        former = self._counts(since)
+        made = {}
+        for peer, (sent, received, now_open) in self._counts(newest).items():
+            sent_rate = received_rate = 0.0
+            if seconds > 0:
+                then_sent, then_received, _ = former.get(peer, _NOTHING)
+                sent_rate = ((sent or 0) - (then_sent or 0)) / seconds
+                received_rate = ((received or 0) - (then_received or 0)) / seconds
+            last = self._told.get(peer)
+            changed = moment if sent or received else None
+            if last is not None and last[0] == sent and last[1] == received:
+                changed = last.changed
+            made[peer] = Flow(
+                sent, received, now_open, max(0.0, sent_rate), max(0.0, received_rate), changed
+            )
+        return made
+
+
+_NOTHING: Counts = (0, 0, 0)
+_MOST = 1 << 62
+
+
+def _counts(sample: Mapping[str, Any]) -> dict[str, Counts]:
+    """A sample's totals by peer; those that make no sense are not counted."""
+    peers = sample.get("peers")
+    made = {}
+    for peer, total in peers.items() if isinstance(peers, dict) else ():
+        try:
+            sent, received, now_open, _ = total
+        except (TypeError, ValueError):
+            sent = received = now_open = None
+        made[peer] = (_number(sent), _number(received), _number(now_open) or 0)
+    return made
+
+
+def _number(value: object) -> int | None:
+    return value if type(value) is int and 0 <= value < _MOST else None
+
+
+def _before(samples: list[dict[str, Any]]) -> dict[str, Any]:
+    """The newest sample that is old enough to take a rate from, or the oldest."""
+    newest = samples[-1]["time"]
+    old = [sample for sample in samples if newest - sample["time"] >= _RATE_S]
+    return old[-1] if old else samples[0]
+
+
+def _gap(samples: list[dict[str, Any]]) -> float:
+    return float(samples[-1]["time"] - samples[-2]["time"]) if len(samples) > 1 else 0.0
