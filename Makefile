@@ -1,7 +1,7 @@
 # Everything a user or developer types. A second run installs nothing again.
 PYTHON ?= python3
 BIN := .venv/bin
-TOPICS ?= launch train plan overhead scaling
+TOPICS ?= launch train plan overhead scaling dashboard
 RESULTS ?= .tenfold/bench$(if $(QUICK),-quick)
 
 .PHONY: demo test check bench clean
@@ -34,7 +34,7 @@ bench: .venv/.dev            ## measurements, long, on a quiet machine; QUICK=1:
 
 .venv/.demo: pyproject.toml | .venv/bin/python
 	@echo "setting up .venv (TensorFlow, TensorBoard, Jupyter); this happens once"
-	$(BIN)/python -m pip install --quiet --editable '.[tensorflow,tensorboard,jupyter,examples]'
+	$(BIN)/python -m pip install --quiet --editable '.[tensorflow,tensorboard,jupyter,charts,examples]'
 	@touch $@
 
 .venv/.dev: pyproject.toml .venv/.demo

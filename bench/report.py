@@ -23,7 +23,7 @@ from measure import Row, figure
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "performance.md"
-TOPICS = ("launch", "train", "plan", "overhead", "scaling")
+TOPICS = ("launch", "train", "plan", "overhead", "scaling", "dashboard")
 
 _MARKED = re.compile(r"<!-- (?P<name>[a-z]+) -->\n.*?<!-- end -->", re.DOTALL)
 
@@ -109,6 +109,31 @@ TARGETS = (
         *("plan", "10,000 tasks: tenfold plan --json", "whole command", 1.0, 0.3, True),
     ),
     Target("20 workers, simulated computation", "scaling", "20 workers", "speed-up", 15.6, 18.0),
+    Target(
+        "supervision of 13 tasks that all talk, traffic sampled",
+        "overhead",
+        "13 tasks that all talk to each other, sampled once a second",
+        *("CPU of tenfold", 1.0, None, True),
+    ),
+    Target(
+        "dashboard, 1,000 tasks: from the address to the map",
+        *("dashboard", "1,000 tasks: first page", "map drawn", 2000.0, None, True),
+    ),
+    *(
+        Target(
+            f"dashboard, 1,000 tasks: an update in which {what}",
+            *("dashboard", f"1,000 tasks: {what}", "server + page", 200.0, None, True),
+        )
+        for what in ("a task changes", "everything changes")
+    ),
+    Target(
+        "an open dashboard, 100 tasks",
+        *("dashboard", "100 tasks: a page looks on", "CPU of the dashboard", 2.0, None, True),
+    ),
+    Target(
+        "a log of 1 GiB on the page, at its end",
+        *("dashboard", "a log of 1,024 MiB", "on the page", 1000.0, None, True),
+    ),
 )
 
 

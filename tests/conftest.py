@@ -15,9 +15,17 @@ from tenfold.launch import namespace
 from tenfold.rundir import RunDirectory, every
 
 # Real engines for tests: a session fixture each, started when first asked for.
-pytest_plugins = ["tests.engines.docker", "tests.engines.image", "tests.engines.slurm"]
+pytest_plugins = [
+    "tests.engines.browser",
+    "tests.engines.docker",
+    "tests.engines.image",
+    "tests.engines.slurm",
+]
 
 ISOLATIONS = ("namespace", "none")
+
+os.environ["TENFOLD_DASHBOARD"] = "no"
+"""The many `up`s of these tests start none."""
 
 
 def pytest_configure() -> None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenfold import cells, rundir, settings
 from tenfold.cell_table import CELLS
+from tenfold.cells.settling import Settler
 from tenfold.errors import InputError, TenfoldError
 from tenfold.plans import Plan
 from tenfold.render import Places
@@ -247,23 +248,15 @@ def interrupt(run: RunDirectory) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-_settled: dict[Path, float] = {}
-_SETTLE_S = 2.0
+_settler = Settler(2.0)
 
 
 def settle(run: RunDirectory) -> None:
     """Have the run directory say what became of a run whose supervisor is elsewhere.
 
-    Asks the cell at most every `_SETTLE_S` seconds, and only while the run directory does not
-    know; a cell that is silent is asked again later.
+    Asks the cell at most every two seconds, and only while the run directory does not know.
     """
-    now = time.monotonic()
-    if not run.elsewhere.exists() or now - _settled.get(run.path, -_SETTLE_S) < _SETTLE_S:
-        return
-    _settled[run.path] = now
-    cell = (rundir.read_json(run.elsewhere) or {}).get("cell", "")
-    with contextlib.suppress(TenfoldError):
-        cells.kind(cell).settle(run)
+    _settler.settle(run)
 
 
 def sweep(run: RunDirectory) -> list[str]:

@@ -41,6 +41,7 @@ SETTINGS = {
         "auto", "a namespace of its own for each local run", ("auto", "namespace", "none")
     ),
     "keep": Setting("no", "keep a cluster up after its chief ended well", ("yes", "no")),
+    "dashboard": Setting("yes", "start the dashboard with `tenfold up`", ("yes", "no")),
 }
 
 _YES = {"1": "yes", "true": "yes", "yes": "yes", "0": "no", "false": "no", "no": "no"}

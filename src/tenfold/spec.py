@@ -286,6 +286,10 @@ class Cluster(Part):
     jupyter: ServiceValue = None
     """Run Jupyter inside the cluster."""
 
+    dashboard: StrictBool | None = None
+    """Whether `tenfold up` starts the dashboard, unless TENFOLD_DASHBOARD says otherwise; `true` if
+    nobody does."""
+
     success: JobNames | None = None
     """Jobs whose tasks must all end well for the cluster to have succeeded. The framework knows:
     the chief if there is one, else all jobs that end by themselves."""

@@ -88,7 +88,7 @@ class Desk:
             for name, value in os.environ.items()
             if name not in quiet and not name.startswith("TENFOLD_")
         }
-        mine |= {"TENFOLD_RUNS": str(self.runs), "TERM": "xterm"}
+        mine |= {"TENFOLD_RUNS": str(self.runs), "TENFOLD_DASHBOARD": "no", "TERM": "xterm"}
         mine |= {"XDG_CONFIG_HOME": str(self.directory / "config")}
         return mine | self.environment | dict(more or {})
 

@@ -8,6 +8,7 @@ base_image       Debian with Python, made here, since no registry is needed     
 light_image      `docker/Dockerfile` without extras: tenfold, Python, a shell   `image`
 tenfold_image    `docker/Dockerfile` as it is, with TensorFlow                  `image`
 slurm            munged, slurmctld and four slurmds; SLURM_CONF points at it    `slurm`
+browser          Debian's Chromium, headless, a module long; `new_page`, `faults`  `browser`
 
 What Debian can install is installed when a fixture is first asked for, as root. On a machine where
 it cannot be, the tests are skipped with the words of what is missing; under CI=true they fail.

@@ -28,6 +28,8 @@ SLURM = {
     "munged": "munge",
 }
 
+CHROMIUM = {"chromium": "chromium"}
+
 LIMIT_S = 420
 ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive"}
 APT = ("apt-get", "-y", "-qq", "-o", "DPkg::Lock::Timeout=120")

@@ -75,6 +75,19 @@ def test_cut_short_at_every_byte_is_named_and_stops_nothing(run: RunDirectory, n
     assert f"damaged: {path}" in _shown(run)
 
 
+def test_words_of_the_wrong_kind_stop_nothing(run: RunDirectory) -> None:
+    plan = read_json(run.plan) or {}
+    plan["tasks"].append({"task": "a/\0", "job": "a", "index": 2})
+    write_json(run.plan, plan)
+    write_json(run.status, {"state": "running", "started": 1.0, "updated": "yesterday"})
+    write_json(run.task("a-0").status, {"state": "running", "url": "x", "urls": ["x"]})
+    with hold_lock(run):
+        now = status(run)
+    assert [task["state"] for task in now["tasks"]] == ["running", "succeeded", "waiting"]
+    assert now["age_s"] is None
+    assert now["tasks"][0]["urls"] == {}
+
+
 def test_a_dead_supervisors_tasks_are_lost_and_do_not_age(run: RunDirectory) -> None:
     write_json(run.status, {"state": "running", "started": 1.0, "updated": time.time() - 60})
     live = {"task": "a/0", "state": "running", "pid": 77, "started": 1.0}

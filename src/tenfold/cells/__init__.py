@@ -4,6 +4,7 @@
     docker.py      containers of this machine's engine; engine.py talks to it
     slurm.py       steps of a batch job; steps.py starts and watches them
     kubernetes.py  Jobs of a cluster
+    settling.py    asks a cell now and then about runs whose supervisor is elsewhere
 
 A cell places tasks and nothing else: it starts them, signals them, tells when they end and
 whether they can be used. What to start when, and what an end means, is the supervisor's.

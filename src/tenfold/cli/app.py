@@ -21,6 +21,8 @@ _COMMANDS = {
     "up": "Bring a cluster up and follow it.",
     "ps": "The tasks of a run, and how they are.",
     "logs": "What the tasks wrote.",
+    "open": "The dashboard in a browser.",
+    "map": "Who talks to whom, and how much.",
     "events": "What happened, in order.",
     "restart": "Start tasks anew.",
     "exec": "A command beside a task, as the task sees the world.",

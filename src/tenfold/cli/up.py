@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -58,6 +59,7 @@ class _Wishes:
 @click.option("--isolation", metavar="MODE", help="auto, namespace or none.")
 @click.option("--exit-code-from", metavar="TASK", help="Exit as this task did.")
 @click.option("-y", "--yes", is_flag=True, help="Never ask.")
+@click.option("--dashboard/--no-dashboard", default=None, help="Start the dashboard, or not.")
 @click.option("--no-log-prefix", is_flag=True, help="Show the lines alone.")
 @click.option("--no-dedup", is_flag=True, help="Never fold the same line of many tasks.")
 @runs_option
@@ -73,6 +75,7 @@ def command(
     isolation: str | None,
     exit_code_from: str | None,
     yes: bool,
+    dashboard: bool | None,
     no_log_prefix: bool,
     no_dedup: bool,
     runs: str | None,
@@ -85,20 +88,44 @@ def command(
     del yes  # nothing is ever asked; the option is for scripts written for tools that do
     from tenfold import settings
     from tenfold.api import planned, up
+    from tenfold.file import load
 
     detach = detach or wait
     timeout_s = None if timeout is None else seconds(timeout, "--timeout")
     _refuse_nonsense(detach, timeout, exit_code_from)
-    made = planned(file, cell=cell, overrides=overrides)
+    loaded = load(file, settings=overrides)
+    made = planned(loaded, cell=cell)
     if exit_code_from is not None:
         exit_code_from = made.task(exit_code_from).name
-    flag = None if keep is None else ("yes" if keep else "no")
-    kept = settings.resolve("keep", flag).value == "yes"
+    kept = settings.resolve("keep", _yes_or_no(keep)).value == "yes"
+    file_says = {"dashboard": _yes_or_no(loaded.cluster.dashboard)}
+    seen = settings.resolve("dashboard", _yes_or_no(dashboard), file_says).value == "yes"
     _show_plan(made)
     run = up(made, runs=runs, keep=kept, isolation=isolation, attached=not detach)
     err().print(err().paint(f"run {run.directory.path}", "dim"))
+    if seen:
+        _show_dashboard(run)
     wishes = _Wishes(wait, timeout_s, exit_code_from, not no_log_prefix, not no_dedup, as_json)
     return _detached(run, wishes) if detach else _attached(run, made, wishes)
+
+
+def _yes_or_no(wish: bool | None) -> str | None:
+    return None if wish is None else "yes" if wish else "no"
+
+
+def _show_dashboard(run: Run) -> None:
+    """Say where the run can be looked at; that it cannot is no reason not to run."""
+    from tenfold.dashboard.launch import start, tunnel
+
+    directory = run.directory
+    try:
+        found = start(directory.path.parent.parent)
+    except (OSError, TenfoldError) as error:
+        err().print(err().paint(f"no dashboard: {error}", "dim"))
+        return
+    err().print(f"dashboard: {err().paint(found.url(directory), 'underline')}")
+    if os.environ.get("SSH_CONNECTION"):
+        err().print(err().paint(f"on your own machine, first: {tunnel(found.port)}", "dim"))
 
 
 def _refuse_nonsense(detach: bool, timeout: str | None, exit_code_from: str | None) -> None:

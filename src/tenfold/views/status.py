@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tenfold.rundir import OVER, Problems, RunDirectory, TaskDirectory, read_json
+from tenfold.rundir import OVER, Problems, RunDirectory, TaskDirectory, open_regular, read_json
 
 _LIVE = ("starting", "running", "stopping", "restarting")
 
@@ -70,7 +70,7 @@ class StatusReader:
         """The object in a file that is renamed into place: a new one is another file."""
         try:
             found = path.stat()
-        except OSError:
+        except (OSError, ValueError):  # not there, or a name that no file can have
             return None
         mark = (found.st_ino, found.st_mtime_ns, found.st_size)
         known = self._known.get(path)
@@ -93,7 +93,9 @@ class StatusReader:
 
 def _age(said: Mapping[str, Any]) -> float | None:
     updated = said.get("updated")
-    return None if updated is None else max(0.0, round(time.time() - updated, 3))
+    if not isinstance(updated, (int, float)):
+        return None
+    return max(0.0, round(time.time() - updated, 3))
 
 
 def _lost_words(said: Mapping[str, Any]) -> str:
@@ -116,15 +118,17 @@ def _task(
     shown["restarts"] = said.get("restarts", 0)
     if lost and shown["state"] in _LIVE:
         shown |= {"state": "lost", "pid": None}
+    urls = shown["urls"] if isinstance(shown["urls"], dict) else {}
     if shown["url"]:
         shown["url"] = _with_token(shown["url"], directory)
-    shown["urls"] = {n: _with_token(url, directory) for n, url in (shown["urls"] or {}).items()}
+    shown["urls"] = {name: _with_token(url, directory) for name, url in urls.items()}
     head = {"task": planned.get("task"), "job": planned.get("job"), "index": planned.get("index")}
     return head | shown
 
 
 def _with_token(url: str, directory: TaskDirectory) -> str:
     try:
-        return f"{url}?token={directory.token.read_text(encoding='ascii').strip()}"
-    except (OSError, UnicodeDecodeError):
+        with open_regular(directory.token) as stream:
+            return f"{url}?token={stream.read().decode('ascii').strip()}"
+    except (OSError, ValueError):
         return url

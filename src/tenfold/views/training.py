@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from tenfold.rundir import RunDirectory
+from tenfold.rundir import RunDirectory, open_regular
 
 MOST_POINTS = 1000
 """Points of one tag that `read` gives at most."""
@@ -178,7 +178,7 @@ class _EventFile:
     def read_into(self, curves: dict[str, _Curve], tools: _Tools, budget: int) -> int:
         """Take in whole records that are new, about `budget` bytes of them; gives how many."""
         try:
-            with self._path.open("rb") as stream:
+            with open_regular(self._path) as stream:
                 found = os.fstat(stream.fileno())
                 if found.st_ino != self._inode or found.st_size < self._position:
                     self._inode, self._position = found.st_ino, 0  # another one in its place

@@ -1,0 +1,292 @@
+"""The dashboard's HTTP interface: who answers what.
+
+Every answer is read from run directories, in a thread, so that no slow disk keeps others waiting.
+Damage is told in an answer's `damaged`; a run or task that is not there is 404, and what a request
+should not say is 400.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import mimetypes
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from tenfold.dashboard import metrics, names
+from tenfold.dashboard.boards import Board, Boards
+from tenfold.dashboard.guard import Guard
+from tenfold.dashboard.questions import body_of, is_search, wanted
+from tenfold.dashboard.replies import answer, download, refusal
+from tenfold.dashboard.searcher import Searcher
+from tenfold.dashboard.stream import Watches
+from tenfold.errors import InputError
+from tenfold.rundir import RunDirectory
+from tenfold.views.compare import compare
+from tenfold.views.eventpages import events_from
+from tenfold.views.inside import open_file
+from tenfold.views.live import BriefReader
+from tenfold.views.logpages import Wanted, log_of, page
+from tenfold.views.placement import placement
+from tenfold.views.usage import history
+
+STATIC = Path(__file__).parent / "static"
+
+_LAST_LINES = 40
+_CHARTS = "no charts here: pip install 'tenfold[charts]'"
+_Found = TypeVar("_Found")
+
+
+class Dashboard:
+    """All runs below one directory, as an ASGI application behind `token`.
+
+    `tunnel` is the command that reaches it from another machine, shown on the page.
+    """
+
+    def __init__(self, runs: Path, token: str, tunnel: str = "") -> None:
+        self._runs = runs
+        self._tunnel = tunnel
+        self._boards = Boards()
+        self._briefs = BriefReader()
+        self._briefs_read = asyncio.Lock()
+        self._static = {path.name: path for path in STATIC.iterdir() if path.is_file()}
+        self.watches = Watches()
+        """Who looks at what now."""
+        self.searcher = Searcher()
+        self.application: ASGIApp = Guard(self._starlette(), token)
+
+    def _starlette(self) -> Starlette:
+        run = "/api/runs/{cluster}/{run}"
+        routes = [
+            Route("/", self._index),
+            Route("/static/{name}", self._file),
+            Route("/charts.js", self._charts),
+            Route("/metrics", self._metrics),
+            Route("/api/runs", self._list),
+            Route("/api/compare", self._compare),
+            Route(run, self._run),
+            Route(f"{run}/map", self._map),
+            Route(f"{run}/stream", self._stream),
+            Route(f"{run}/events", self._events),
+            Route(f"{run}/tasks/{{label}}", self._task),
+            Route(f"{run}/logs", self._logs, methods=["POST"]),
+            Route(f"{run}/logs/{{label}}/{{stream}}", self._download),
+            Route(f"{run}/training", self._training),
+            Route(f"{run}/placement", self._placement),
+        ]
+        handlers: dict[Any, Any] = {
+            HTTPException: _not_found, InputError: _bad_request, Exception: _fault
+        }  # fmt: skip
+        return Starlette(routes=routes, exception_handlers=handlers)
+
+    # the page
+
+    async def _index(self, request: Request) -> Response:
+        return _asset(request, self._static.get("index.html"))
+
+    async def _file(self, request: Request) -> Response:
+        return _asset(request, self._static.get(request.path_params["name"]))
+
+    async def _charts(self, request: Request) -> Response:
+        found = await asyncio.to_thread(charts_library)
+        if found is None:
+            raise HTTPException(404, _CHARTS)
+        return _asset(request, found)
+
+    # all runs
+
+    async def _list(self, request: Request) -> Response:
+        del request
+        async with self._briefs_read:
+            return answer(await asyncio.to_thread(self._listed))
+
+    def _listed(self) -> dict[str, Any]:
+        runs = names.every_run(self._runs)
+        for run in runs:
+            self._boards.settler.settle(run)
+        found = [self._briefs.read(run) for run in runs]
+        self._briefs.forget_but(runs)
+        damaged: dict[str, str] = {}
+        for told in found:
+            damaged |= told["damaged"]
+        shown = [{k: v for k, v in told.items() if k != "damaged"} for told in found]
+        return {"version": 1, "runs": shown, "damaged": damaged}
+
+    async def _compare(self, request: Request) -> Response:
+        one, other = [self._named(request.query_params.get(side, "")) for side in "ab"]
+        return answer(await asyncio.to_thread(self._compared, one, other))
+
+    def _named(self, name: str) -> RunDirectory:
+        cluster, _, run = name.partition("/")
+        found = names.find_run(self._runs, cluster, run)
+        if found is None:
+            raise HTTPException(404, "no such run")
+        return found
+
+    def _compared(self, one: RunDirectory, other: RunDirectory) -> dict[str, Any]:
+        curves = {"a": self._boards.of(one).training(), "b": self._boards.of(other).training()}
+        return compare(one, other, curves)
+
+    async def _metrics(self, request: Request) -> Response:
+        accept = request.headers.get("accept", "")
+        async with self._briefs_read:
+            text, kind = await asyncio.to_thread(self._exposition, accept)
+        return Response(text, headers={"Content-Type": kind})
+
+    def _exposition(self, accept: str) -> tuple[bytes, str]:
+        told = []
+        for run in names.every_run(self._runs):
+            if run.alive() or metrics.is_told(self._briefs.read(run)):
+                board = self._boards.of(run)
+                told.append((board.now(), board.map()))
+        return metrics.exposition(told, accept)
+
+    # one run
+
+    def _board(self, request: Request) -> Board:
+        """The board of the run a request names; 404 if there is none."""
+        named = request.path_params
+        found = names.find_run(self._runs, named["cluster"], named["run"])
+        if found is None:
+            raise HTTPException(404, "no such run")
+        return self._boards.of(found)
+
+    async def _ask(self, request: Request, question: Callable[[Board], _Found]) -> _Found:
+        """What a board answers, in a thread."""
+        return await asyncio.to_thread(lambda: question(self._board(request)))
+
+    async def _run(self, request: Request) -> Response:
+        return answer(await self._ask(request, self._now))
+
+    def _now(self, board: Board) -> dict[str, Any]:
+        return board.now() | {"tunnel": self._tunnel}
+
+    async def _map(self, request: Request) -> Response:
+        aspect = _number(request, "aspect", 1.6)
+        return answer(await self._ask(request, lambda board: board.map_with_layout(aspect)))
+
+    async def _stream(self, request: Request) -> Response:
+        board = await self._ask(request, lambda board: board)
+        headers = {"X-Accel-Buffering": "no"}
+        if request.method == "HEAD":
+            return Response(headers=headers, media_type="text/event-stream")
+        messages = self.watches.stream(board, {"tunnel": self._tunnel})
+        return StreamingResponse(messages, headers=headers, media_type="text/event-stream")
+
+    async def _events(self, request: Request) -> Response:
+        start = int(_number(request, "start", 0))
+        return answer(await self._ask(request, lambda board: events_from(board.run, start)))
+
+    async def _task(self, request: Request) -> Response:
+        label = request.path_params["label"]
+        return answer(await self._ask(request, lambda board: self._of_task(board, label)))
+
+    def _of_task(self, board: Board, label: str) -> dict[str, Any]:
+        now = board.now()
+        task = next((t for t in now["tasks"] if t["task"].replace("/", "-") == label), None)
+        if task is None:
+            raise HTTPException(404, "no such task")
+        directory = names.find_task(board.run, label)
+        ends = (task["task"],)
+        return {
+            "version": 1,
+            "task": task,
+            "usage": history(directory) if directory else {"time": [], "cpu": [], "memory": []},
+            "edges": [e for e in board.map()["edges"] if e["from"] in ends or e["to"] in ends],
+            "lines": page(board.run, Wanted((label,), lines=_LAST_LINES))["lines"],
+            "damaged": now["damaged"],
+        }
+
+    async def _logs(self, request: Request) -> Response:
+        said = await body_of(request)
+        asked = wanted(said)
+        if is_search(said):
+            board = await self._ask(request, lambda board: board)
+            return answer(await self.searcher.page(board.run, said))
+        return answer(await self._ask(request, lambda board: page(board.run, asked)))
+
+    async def _download(self, request: Request) -> Response:
+        label, stream = request.path_params["label"], request.path_params["stream"]
+
+        def opened(board: Board) -> int | None:
+            path = log_of(board.run, label, stream)
+            return None if path is None else open_file(path)
+
+        descriptor = await self._ask(request, opened)
+        if descriptor is None:
+            raise HTTPException(404, "no such log")
+        return download(descriptor, f"{label}.{stream}.log")
+
+    async def _training(self, request: Request) -> Response:
+        return answer(await self._ask(request, self._curves))
+
+    def _curves(self, board: Board) -> dict[str, Any]:
+        tasks = board.now()["tasks"]
+        services = dict.fromkeys(("tensorboard", "jupyter"))
+        services |= {t["job"]: t["url"] for t in tasks if t["job"] in services and _serves(t)}
+        return board.training() | {"services": services}
+
+    async def _placement(self, request: Request) -> Response:
+        return answer(await self._ask(request, lambda board: placement(board.run)))
+
+
+def _serves(task: dict[str, Any]) -> bool:
+    return task["state"] == "running" and isinstance(task["url"], str)
+
+
+def _asset(request: Request, path: Path | None) -> Response:
+    """A file of ours, which the browser asks for again each time and mostly has already."""
+    if path is None or not path.is_file():
+        raise HTTPException(404, "no such file")
+    found = path.stat()
+    headers = {
+        "Cache-Control": "no-cache", "ETag": f'"{found.st_mtime_ns:x}-{found.st_size:x}"'
+    }  # fmt: skip
+    if request.headers.get("if-none-match") == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+    kind = "text/javascript" if path.suffix == ".js" else mimetypes.guess_type(path.name)[0]
+    return FileResponse(path, media_type=kind, headers=headers, stat_result=found)
+
+
+def charts_library() -> Path | None:
+    """Plotly's JavaScript, out of its wheel, which is not imported; None if it is not installed."""
+    found = importlib.util.find_spec("plotly")
+    for place in (found.submodule_search_locations or []) if found else []:
+        path = Path(place) / "package_data" / "plotly.min.js"
+        if path.is_file():
+            return path
+    return None
+
+
+def _number(request: Request, name: str, usual: float) -> float:
+    try:
+        value = float(request.query_params.get(name, usual))
+    except ValueError:
+        value = float("nan")
+    if not -1e15 < value < 1e15:
+        raise InputError(f"{name} has to be a number")
+    return value
+
+
+async def _not_found(request: Request, error: HTTPException) -> Response:
+    del request
+    return refusal(error.detail, error.status_code)
+
+
+async def _bad_request(request: Request, error: InputError) -> Response:
+    del request
+    return refusal(error.message, 400, error.hint)
+
+
+async def _fault(request: Request, error: Exception) -> Response:
+    """A fault of ours; it is told in the log too."""
+    del request
+    return refusal(f"unexpected {type(error).__name__}; .dashboard/log says more", 500)

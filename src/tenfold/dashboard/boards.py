@@ -1,0 +1,119 @@
+"""The readers of a run, shared by everybody who looks at it.
+
+Each reader remembers what it has read, so that the next look costs little; a few runs are
+remembered, those looked at last.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from typing import Any
+
+from tenfold.cells.settling import Settler
+from tenfold.rundir import Problems, RunDirectory
+from tenfold.views.layout import layout
+from tenfold.views.live import LiveReader
+from tenfold.views.status import StatusReader
+from tenfold.views.traffic import MapReader
+
+_MOST_BOARDS = 16
+_MOST_TASKS = 2000
+"""Of all boards that are remembered; the one that was looked at last is, whatever its size."""
+
+_LATELY_S = 0.2
+
+
+class Board:
+    """One run, read by any threads; each kind of reading is done by one at a time."""
+
+    def __init__(self, run: RunDirectory, settler: Settler | None = None) -> None:
+        self.run = run
+        self._settler = settler or Settler()
+        self._live = LiveReader(run)
+        self._map = MapReader(run, _Lately(run, self._live))
+        self._training: Any = None
+        self._locks = {name: threading.Lock() for name in ("live", "map", "training")}
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks the run had when it was looked at last."""
+        now = self._live.last[1]
+        return len(now["tasks"]) if now else 0
+
+    def now(self) -> dict[str, Any]:
+        """GET RUN, without what only the server knows."""
+        with self._locks["live"]:
+            self._settler.settle(self.run)
+            return self._live.read()
+
+    def map(self) -> dict[str, Any]:
+        """`map --json`; of a run whose files make no sense, one without edges that says so."""
+        with self._locks["map"]:
+            try:
+                return self._map.read()
+            except (TypeError, ValueError, AttributeError, KeyError, OSError) as error:
+                return _no_map(self.run, f"the map cannot be made: {error}")
+
+    def map_with_layout(self, aspect: float) -> dict[str, Any]:
+        """The map, and where its jobs and tasks are drawn."""
+        found = self.map()
+        try:
+            drawn = layout(found, aspect).to_json()
+        except (TypeError, ValueError, KeyError):  # of tasks whose names make no sense
+            drawn = layout(_no_map(self.run, ""), aspect).to_json()
+        return found | {"layout": drawn}
+
+    def training(self) -> dict[str, Any]:
+        """What the training's event files say."""
+        from tenfold.views.training import TrainingReader
+
+        with self._locks["training"]:
+            if self._training is None:
+                self._training = TrainingReader(self.run)
+            found: dict[str, Any] = self._training.read()
+            return found
+
+
+class _Lately(StatusReader):
+    """The status as the live reader had it a moment ago: the map is made right after."""
+
+    def __init__(self, run: RunDirectory, live: LiveReader) -> None:
+        super().__init__(run)
+        self._live = live
+
+    def read(self, problems: Problems | None = None) -> dict[str, Any]:
+        """What `StatusReader.read` gives, at most `_LATELY_S` old."""
+        moment, now = self._live.last
+        if now is not None and time.monotonic() - moment < _LATELY_S:
+            return now
+        return super().read(problems)
+
+
+def _no_map(run: RunDirectory, words: str) -> dict[str, Any]:
+    head = {"version": 1, "cluster": run.cluster, "run": run.run, "state": None, "seconds": 0.0}
+    empty: dict[str, Any] = {"edges": [], "groups": [], "tasks": []}
+    return head | {"time": time.time()} | empty | {"damaged": {str(run.path): words}}
+
+
+class Boards:
+    """The boards of the runs that were looked at last."""
+
+    def __init__(self) -> None:
+        self.settler = Settler()
+        self._boards: OrderedDict[RunDirectory, Board] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, run: RunDirectory) -> Board:
+        """The one board of a run; made if there is none."""
+        with self._lock:
+            board = self._boards.pop(run, None) or Board(run, self.settler)
+            self._boards[run] = board
+            while len(self._boards) > 1 and self._are_many():
+                self._boards.popitem(last=False)
+            return board
+
+    def _are_many(self) -> bool:
+        tasks = sum(board.tasks for board in self._boards.values())
+        return len(self._boards) > _MOST_BOARDS or tasks > _MOST_TASKS

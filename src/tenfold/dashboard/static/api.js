@@ -1,0 +1,69 @@
+/**
+ * Asking the server. All addresses are relative to the page, so that it works below any prefix.
+ */
+
+import { setConnection, store } from "./store.js";
+
+/** The server said no; `message` is for people, `status` is HTTP's. */
+export class Refused extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** The address of what belongs to the run that is shown. */
+export function runPath(rest = "") {
+  const { cluster, run } = store.route;
+  return `api/runs/${encodeURIComponent(cluster)}/${encodeURIComponent(run)}${rest}`;
+}
+
+/** GET JSON. Throws `Refused` for an answer that is not one, TypeError when nobody answers. */
+export function get(path, signal) {
+  return ask(path, { signal });
+}
+
+/** POST JSON and get JSON. */
+export function post(path, body, signal) {
+  const headers = { "Content-Type": "application/json" };
+  return ask(path, { method: "POST", headers, body: JSON.stringify(body), signal });
+}
+
+async function ask(path, how) {
+  const answer = await fetch(path, { cache: "no-store", ...how });
+  if (answer.status === 401) setConnection("refused");
+  if (!answer.ok) throw new Refused(answer.status, await words(answer));
+  return answer.json();
+}
+
+async function words(answer) {
+  const text = await answer.text();
+  try {
+    const said = JSON.parse(text);
+    return said.message || said.error || said.detail || text;
+  } catch {
+    return text && text.length < 300 && !text.startsWith("<") ? text : `HTTP ${answer.status}`;
+  }
+}
+
+/**
+ * Ask again and again while a view is shown: at once, then `seconds` after each answer.
+ * `f` gets an AbortSignal. What `f` throws goes to `failed`. Gives a function that stops it.
+ */
+export function every(seconds, f, failed = () => {}) {
+  const stop = new AbortController();
+  let timer = 0;
+  const turn = async () => {
+    try {
+      await f(stop.signal);
+    } catch (error) {
+      if (!stop.signal.aborted) failed(error);
+    }
+    if (!stop.signal.aborted) timer = setTimeout(turn, seconds * 1000);
+  };
+  turn();
+  return () => {
+    stop.abort();
+    clearTimeout(timer);
+  };
+}

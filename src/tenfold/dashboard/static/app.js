@@ -1,0 +1,169 @@
+/**
+ * Start of the page: which run and which view is shown (`#/CLUSTER/RUN/VIEW`), the keys, and when
+ * views draw. What is known lives in `store.js`, what a view shows in its own module.
+ */
+
+import { get, runPath } from "./api.js";
+import { el, fill } from "./dom.js";
+import { events } from "./events.js";
+import { header, nextTheme, showKeys } from "./header.js";
+import { logs } from "./logs.js";
+import { map } from "./map.js";
+import { placement } from "./placement.js";
+import { runs } from "./runs.js";
+import { addEvents, forget, listen, setConnection, setMap, store, VIEWS } from "./store.js";
+import { follow, leave } from "./stream.js";
+import { tasks } from "./tasks.js";
+import { training } from "./training.js";
+
+/**
+ * @typedef {{element: HTMLElement, show: (query: URLSearchParams) => void, hide: () => void,
+ *   update: (topics: Set<string>) => void, search?: () => HTMLElement|null,
+ *   key?: (key: string) => boolean, drop?: () => void}} View
+ *   `search`: its filter box; `key`: whether it took a key; `drop`: it is never shown again
+ */
+
+/** Views are made when they are first looked at. @type {Record<string, () => View>} */
+const MAKE = { map, tasks, logs, training, placement, events, runs };
+/** @type {Record<string, View>} */
+const made = {};
+const main = document.getElementById("main");
+const top = header();
+const pending = new Set();
+let active = null;
+
+/** `#/CLUSTER/RUN/VIEW?…`, taken apart. */
+function parse(hash) {
+  const [path, query] = hash.replace(/^#\/?/, "").split("?");
+  const [cluster = "", run = "", view = "map"] = path.split("/").map(decoded);
+  return {
+    cluster,
+    run,
+    view: VIEWS.includes(view) ? view : "map",
+    query: new URLSearchParams(query),
+  };
+}
+
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+function routeChanged() {
+  const route = parse(location.hash);
+  if (!route.cluster || !route.run) return chooseRun();
+  const other = route.cluster !== store.route.cluster || route.run !== store.route.run;
+  store.route = route;
+  if (other) startRun();
+  open(route);
+  top.update(new Set(["route"]));
+}
+
+function startRun() {
+  forget();
+  active?.hide();
+  active = null;
+  for (const name of Object.keys(made)) {
+    made[name].drop?.();
+    delete made[name];
+  }
+  follow(catchUp);
+}
+
+/** What the stream does not tell from the beginning. It is asked for each time that begins. */
+async function catchUp() {
+  const { cluster, run } = store.route;
+  const same = () => cluster === store.route.cluster && run === store.route.run;
+  const [map, story] = await Promise.allSettled([
+    get(runPath(`/map?aspect=${store.aspect || 1.6}`)),
+    get(runPath("/events?start=0")),
+  ]);
+  if (!same()) return;
+  if (map.value) setMap(map.value);
+  if (story.value) addEvents(story.value.events);
+}
+
+function open(route) {
+  const view = (made[route.view] ??= MAKE[route.view]());
+  if (active !== view) {
+    active?.hide();
+    active = view;
+    fill(main, view.element);
+    main.dataset.view = route.view;
+    main.scrollTop = 0;
+  }
+  view.show(route.query);
+  view.update(new Set(["head", "tasks", "map", "events", "connection"]));
+}
+
+/** Without a run in the address: the newest one, or word that there is none yet. */
+async function chooseRun() {
+  try {
+    const { runs: found } = await get("api/runs");
+    const best = found.find((run) => run.alive) || found[0];
+    if (best)
+      return location.replace(
+        `#/${encodeURIComponent(best.cluster)}/${encodeURIComponent(best.run)}/map`,
+      );
+    leave();
+    setConnection("live");
+    store.route = parse("");
+    fill(
+      main,
+      el("p", { class: "empty" }, "No run yet. ", el("code", {}, "tenfold up"), " starts one."),
+    );
+  } catch (error) {
+    if (error.status !== 401) setConnection("reconnecting");
+  }
+  setTimeout(() => parse(location.hash).run || chooseRun(), 2000);
+}
+
+/** News are drawn together, once a frame. */
+listen((topic) => {
+  if (!pending.size) requestAnimationFrame(draw);
+  pending.add(topic);
+});
+
+function draw() {
+  const start = performance.now();
+  const topics = new Set(pending);
+  pending.clear();
+  top.update(topics);
+  active?.update(topics);
+  const { timing } = store;
+  timing.draw = performance.now() - start;
+  timing.last = timing.apply + timing.draw;
+  timing.worst = Math.max(timing.worst, timing.last);
+  timing.apply = 0;
+}
+
+/** Ages and uptimes go on without news. */
+setInterval(() => {
+  if (document.hidden) return;
+  top.update(new Set(["second"]));
+  active?.update(new Set(["second"]));
+}, 500);
+
+const KEYS = { "?": showKeys, t: nextTheme, "/": () => active?.search?.()?.focus() };
+
+addEventListener("keydown", (event) => {
+  if (
+    event.ctrlKey ||
+    event.metaKey ||
+    event.altKey ||
+    event.target.closest("input[type=search],select,textarea")
+  )
+    return;
+  const number = Number(event.key);
+  if (number >= 1 && number <= VIEWS.length) top.go(VIEWS[number - 1]);
+  else if (KEYS[event.key]) KEYS[event.key]();
+  else if (!active?.key?.(event.key)) return;
+  event.preventDefault();
+});
+
+addEventListener("hashchange", routeChanged);
+window.tenfold = store;
+routeChanged();

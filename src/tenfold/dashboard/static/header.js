@@ -1,0 +1,245 @@
+/**
+ * What stands above every view: the run, its state and how fresh that is, the connection, one line
+ * of progress or trouble, the tabs, and the list of keys.
+ */
+
+import { add, el, fill, say, set, setPill, pill } from "./dom.js";
+import { date, duration, progressWords, share } from "./format.js";
+import { age, mainProgress, now, over, store, VIEWS } from "./store.js";
+import { choice, next } from "./theme.js";
+
+const STALE_S = 5;
+const TITLES = {
+  map: "Map",
+  tasks: "Tasks",
+  logs: "Logs",
+  training: "Training",
+  placement: "Placement",
+  events: "Events",
+  runs: "Runs",
+};
+const CONNECTION = {
+  connecting: "connecting…",
+  live: "live",
+  reconnecting: "reconnecting…",
+  refused: "not let in",
+  gone: "no such run",
+};
+
+const parts = {};
+
+/** Build the header and the tabs; gives `{update, go}`. */
+export function header() {
+  const bar = document.getElementById("header");
+  parts.cluster = el("h1", { class: "cluster" });
+  parts.run = el("span", { class: "run-id" });
+  parts.state = pill("");
+  parts.age = el("span", { class: "age" });
+  parts.connection = el("span", { class: "connection", role: "status" });
+  parts.theme = el("button", { class: "quiet", type: "button", on: { click: nextTheme } });
+  const keys = el(
+    "button",
+    {
+      class: "quiet",
+      type: "button",
+      title: "Keys, and how to get here (?)",
+      "aria-label": "Keys and help",
+      on: { click: showKeys },
+    },
+    "?",
+  );
+  parts.words = el("p", { class: "strip-words" });
+  parts.done = el("div", { class: "strip-done" });
+  parts.strip = el("div", { class: "strip", role: "status" }, parts.done, parts.words);
+  fill(
+    bar,
+    el(
+      "div",
+      { class: "bar" },
+      logo(),
+      el("div", { class: "who" }, parts.cluster, parts.run),
+      el("div", { class: "how" }, parts.state, parts.age),
+      el("div", { class: "tools" }, parts.connection, parts.theme, keys),
+    ),
+    parts.strip,
+  );
+  tabs();
+  themeWords();
+  return { update, go };
+}
+
+function logo() {
+  return el(
+    "a",
+    { class: "logo", href: "#/", title: "tenfold: the newest run" },
+    el("img", { src: "static/icon.svg", alt: "tenfold", width: 22, height: 22 }),
+  );
+}
+
+function tabs() {
+  const bar = document.getElementById("tabs");
+  parts.tabs = VIEWS.map((view, index) =>
+    el(
+      "a",
+      { class: "tab", data: { view } },
+      TITLES[view],
+      el("kbd", { "aria-hidden": "true" }, index + 1),
+    ),
+  );
+  fill(bar, parts.tabs);
+}
+
+/** The address of a view of the run that is shown. */
+export function viewLink(view, query = "") {
+  const { cluster, run } = store.route;
+  return `#/${encodeURIComponent(cluster)}/${encodeURIComponent(run)}/${view}${query}`;
+}
+
+function go(view) {
+  if (store.route.run) location.hash = viewLink(view);
+}
+
+function update(topics) {
+  if (topics.has("route")) route();
+  if (topics.has("head") || topics.has("route")) who();
+  connection();
+  freshness();
+  strip();
+}
+
+function route() {
+  for (const tab of parts.tabs) {
+    const { view } = tab.dataset;
+    set(tab, "href", viewLink(view));
+    const here = view === store.route.view;
+    if (here && !tab.hasAttribute("aria-current"))
+      tab.scrollIntoView?.({ block: "nearest", inline: "center" });
+    set(tab, "aria-current", here ? "page" : null);
+  }
+}
+
+function who() {
+  const { cluster, run } = store.route;
+  say(parts.cluster, cluster);
+  say(parts.run, run);
+  setPill(parts.state, store.head?.state);
+  document.title = store.head
+    ? `${cluster} ${store.head.state || ""} – tenfold`
+    : `${cluster} – tenfold`;
+}
+
+function connection() {
+  say(parts.connection, CONNECTION[store.connection]);
+  set(parts.connection, "data-connection", store.connection);
+}
+
+function freshness() {
+  const head = store.head;
+  const old = age();
+  let words = "";
+  if (over() && head.ended) words = `ended ${duration(now() - head.ended)} ago`;
+  else if (old !== null) words = `seen ${duration(old)} ago`;
+  else if (head?.seen) words = `last seen ${date(head.seen)}`;
+  say(parts.age, words);
+  parts.age.classList.toggle("stale", old !== null && old > STALE_S);
+}
+
+/** One line that is always there, so that nothing below it moves when there is something to say. */
+function strip() {
+  const [tone, words, part] = stripWords();
+  set(parts.strip, "data-tone", tone);
+  say(parts.words, words);
+  set(parts.words, "title", words || null);
+  parts.done.style.transform = `scaleX(${part})`;
+}
+
+function stripWords() {
+  const head = store.head;
+  if (store.connection === "refused") {
+    return ["bad", "This page is not let in any more: type “tenfold open” for a new address.", 0];
+  }
+  if (store.connection === "gone") return ["bad", "There is no such run here. See Runs (7).", 0];
+  if (store.connection === "reconnecting") {
+    return [
+      "warn",
+      "The dashboard does not answer; what is shown is what it said last. Trying again…",
+      0,
+    ];
+  }
+  if (!head) return ["", "", 0];
+  if (!head.alive && !head.ended && head.state) {
+    return ["bad", `This run is dead: ${head.reason || "its supervisor is gone"}.`, 0];
+  }
+  if (head.state === "failed") return ["bad", `Failed: ${head.reason || "no reason was given"}`, 0];
+  const old = age();
+  if (old !== null && old > STALE_S) {
+    return [
+      "warn",
+      `The supervisor has said nothing for ${duration(old)}: what is shown may be old.`,
+      0,
+    ];
+  }
+  if (head.reason) return ["", head.reason, 0];
+  const said = mainProgress();
+  if (said && !over()) return ["", progressWords(said, now()), share(said)];
+  return ["", head.cell ? `${head.framework || "no framework"} on the ${head.cell} cell` : "", 0];
+}
+
+/** Dark, light, or what the system says. */
+export function nextTheme() {
+  next();
+  themeWords();
+}
+
+function themeWords() {
+  const now = choice();
+  const mark = { auto: "◐", light: "○", dark: "●" }[now];
+  say(parts.theme, mark);
+  set(parts.theme, "aria-label", `Colours: ${now}`);
+  set(parts.theme, "title", `Colours: ${now} (t)`);
+}
+
+const KEYS = [
+  ["1 – 7", "the views"],
+  ["/", "the filter of this view"],
+  ["Arrows, Tab", "on the map: from task to task"],
+  ["Enter", "look at the task"],
+  ["Esc", "close the panel"],
+  ["f", "in the logs: follow again"],
+  ["t", "dark, light, as the system"],
+  ["?", "this list"],
+];
+
+/** The keys, and the command that brings this page to another machine. */
+export function showKeys() {
+  const close = el(
+    "button",
+    { type: "button", autofocus: true, on: { click: () => box.close() } },
+    "Close",
+  );
+  const box = el(
+    "dialog",
+    { class: "keys", "aria-label": "Keys" },
+    el("h2", {}, "Keys"),
+    el(
+      "dl",
+      {},
+      KEYS.map(([key, words]) => [el("dt", {}, el("kbd", {}, key)), el("dd", {}, words)]),
+    ),
+  );
+  const head = store.head;
+  if (head?.tunnel) {
+    add(box, [
+      el("h2", {}, "From another machine"),
+      el("p", {}, "Type this there, then open the same address:"),
+      el("pre", { tabindex: 0 }, head.tunnel),
+    ]);
+  }
+  if (head?.directory)
+    add(box, [el("h2", {}, "The run’s files"), el("pre", { tabindex: 0 }, head.directory)]);
+  add(box, [close]);
+  box.addEventListener("close", () => box.remove());
+  box.addEventListener("click", (event) => event.target === box && box.close());
+  document.body.append(box);
+  box.showModal();
+}

@@ -1,0 +1,206 @@
+"""Server-sent events: a run told whole once, then only what changed, every second.
+
+One `Watch` polls a run for all streams that are open on it, and rests when there is none. A stream
+whose reader is too slow is ended; the browser opens another, which begins with the whole again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import traceback
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Any
+
+from tenfold.dashboard.boards import Board
+from tenfold.dashboard.changes import changes, map_changes
+from tenfold.dashboard.replies import encoded
+from tenfold.rundir import OVER, RunDirectory
+from tenfold.views.eventpages import end_of_events, events_from
+
+TICK_S = 1.0
+_OVER_TICKS = 5
+_MOST_WAITING = 30
+_MAP_SHARE = 10
+_SHARE = 4
+"""At most this part of the time goes into looking: a look that takes long is followed by a rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at a run found."""
+
+    now: dict[str, Any]
+    map: dict[str, Any]
+    map_due: float
+    """When it is worth another look, by the monotonic clock."""
+    events_read: int
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing will change any more."""
+        return not self.now["alive"] and self.now["state"] in OVER
+
+
+def told(name: str, value: object) -> bytes:
+    """One event on the wire."""
+    return b"event: %s\ndata: %s\n\n" % (name.encode(), encoded(value))
+
+
+class Watch:
+    """One run, watched for as long as a stream of it is open. Used from the event loop only."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._streams: set[asyncio.Queue[bytes | None]] = set()
+        self.open = 0
+        """How many streams there are, those that are just beginning among them."""
+        self._look: Look | None = None
+        self._poller: asyncio.Task[None] | None = None
+        self._looking = asyncio.Lock()
+
+    async def stream(self, more: dict[str, Any]) -> AsyncGenerator[bytes, None]:
+        """The run from now on: `status` and the whole `map`, then changes and a `beat` a second.
+
+        Ends when the reader is too slow, and when the watch is closed.
+        """
+        queue: asyncio.Queue[bytes | None] = asyncio.Queue(_MOST_WAITING)
+        self.open += 1
+        try:
+            look = await self._join(queue)
+            yield b"retry: 1000\n\n"
+            yield await asyncio.to_thread(told, "status", look.now | more)
+            yield await asyncio.to_thread(told, "map", map_changes(None, look.map))
+            while (message := await queue.get()) is not None:
+                yield message
+        finally:
+            self._leave(queue)
+
+    async def _join(self, queue: asyncio.Queue[bytes | None]) -> Look:
+        """Have everything after the look that this gives put into the queue."""
+        async with self._looking:
+            if self._look is None:
+                self._look = await asyncio.to_thread(first_look, self._board)
+            self._streams.add(queue)
+            if self._poller is None:
+                self._poller = asyncio.create_task(self._poll())
+            return self._look
+
+    def _leave(self, queue: asyncio.Queue[bytes | None]) -> None:
+        self._streams.discard(queue)
+        self.open -= 1
+        if not self.open:
+            self._rest()
+
+    def _rest(self) -> None:
+        """Look no more until somebody comes."""
+        if self._poller is not None:
+            self._poller.cancel()
+        self._poller = self._look = None
+
+    async def _poll(self) -> None:
+        ticks = 0
+        while True:
+            began = time.monotonic()
+            ticks += 1
+            async with self._looking:
+                news = await self._news(ticks)
+                self._tell(b"".join([*news, told("beat", {"time": round(time.time(), 3)})]))
+            took = time.monotonic() - began
+            await asyncio.sleep(max(TICK_S - took, took * (_SHARE - 1), 0.05))
+
+    async def _news(self, ticks: int) -> list[bytes]:
+        """What another look finds; a look that fails is told in the log, and there is a next."""
+        before = self._look
+        if before is not None and before.over and ticks % _OVER_TICKS:
+            return []
+        try:
+            self._look, news = await asyncio.to_thread(next_look, self._board, before)
+        except Exception:
+            traceback.print_exc()
+            return []
+        return news
+
+    def _tell(self, message: bytes | None) -> None:
+        for queue in list(self._streams):
+            try:
+                queue.put_nowait(message)
+            except asyncio.QueueFull:
+                self._end(queue)
+
+    def _end(self, queue: asyncio.Queue[bytes | None]) -> None:
+        """Nothing more goes to this stream, and nothing waits for it."""
+        self._streams.discard(queue)
+        while not queue.empty():
+            queue.get_nowait()
+        queue.put_nowait(None)
+
+    def close(self) -> None:
+        """End every stream."""
+        for queue in list(self._streams):
+            self._end(queue)
+        self._rest()
+
+
+def first_look(board: Board) -> Look:
+    """Everything, and events from the end on."""
+    found, due = _map(board)
+    return Look(board.now(), found, due, end_of_events(board.run))
+
+
+def next_look(board: Board, before: Look | None) -> tuple[Look, list[bytes]]:
+    """Another look, and the events of the stream that tell what is new since the one before."""
+    if before is None:
+        return first_look(board), []
+    now = board.now()
+    found, due = before.map, before.map_due
+    if time.monotonic() >= due or now["state"] != before.now["state"]:
+        found, due = _map(board)
+    happened = events_from(board.run, before.events_read)
+    messages = []
+    if (changed := changes(before.now, now)) is not None:
+        messages.append(told("tasks", changed))
+    if (moved := map_changes(before.map, found)) is not None:
+        messages.append(told("map", moved))
+    if happened["events"]:
+        new = {name: happened[name] for name in ("events", "start", "next")}
+        messages.append(told("events", new))
+    return Look(now, found, due, happened["next"]), messages
+
+
+def _map(board: Board) -> tuple[dict[str, Any], float]:
+    """The map, and when to make it again: one of many thousand edges not every second."""
+    began = time.monotonic()
+    found = board.map()
+    took = time.monotonic() - began
+    return found, began + (took * _MAP_SHARE if took > TICK_S / _MAP_SHARE else 0.0)
+
+
+class Watches:
+    """The watches of all runs that somebody looks at."""
+
+    def __init__(self) -> None:
+        self._watches: dict[RunDirectory, Watch] = {}
+
+    @property
+    def open(self) -> int:
+        """How many streams are open on any run."""
+        return sum(watch.open for watch in self._watches.values())
+
+    async def stream(self, board: Board, more: dict[str, Any]) -> AsyncGenerator[bytes, None]:
+        """`Watch.stream` of this board's run; `more` is in its `status`, too."""
+        watch = self._watches.setdefault(board.run, Watch(board))
+        try:
+            async with contextlib.aclosing(watch.stream(more)) as messages:
+                async for message in messages:
+                    yield message
+        finally:
+            if not watch.open and self._watches.get(board.run) is watch:
+                del self._watches[board.run]
+
+    def close(self) -> None:
+        """End every stream."""
+        for watch in self._watches.values():
+            watch.close()

@@ -1,0 +1,51 @@
+"""What happened to a run, in pieces: events from a byte of `events.jsonl` on."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tenfold.rundir import RunDirectory
+from tenfold.views.inside import read_piece, size_of
+
+MOST_BYTES = 4 << 20
+"""Of one piece, and the longest event that is shown."""
+
+
+def events_from(run: RunDirectory, start: int = 0) -> dict[str, Any]:
+    """`{version, events, start, next, more, damaged}`: whole events from byte `start` on.
+
+    `next` is where to go on; `more` whether there is something already. A last line that is still
+    being written is left for later, one that is no JSON object is left out and noted.
+    """
+    size = size_of(run.events)
+    start = min(max(0, start), size)
+    data = read_piece(run.events, start, MOST_BYTES)
+    whole = data[: data.rfind(b"\n") + 1] if len(data) < MOST_BYTES or b"\n" in data else data
+    found = [_event(line) for line in whole.splitlines()]
+    events = [event for event in found if event is not None]
+    damaged = {str(run.events): "has a damaged line"} if len(events) < len(found) else {}
+    after = start + len(whole)
+    return {
+        "version": 1,
+        "events": events,
+        "start": start,
+        "next": after,
+        "more": len(data) == MOST_BYTES and after < size,
+        "damaged": damaged,
+    }
+
+
+def end_of_events(run: RunDirectory) -> int:
+    """The byte after the last whole event."""
+    size = size_of(run.events)
+    begin = max(0, size - MOST_BYTES)
+    return begin + read_piece(run.events, begin, MOST_BYTES).rfind(b"\n") + 1
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None

@@ -1,0 +1,188 @@
+"""A run as a page shows it: its status, and what each task uses and how far it is.
+
+The shape of `ps --json`, and more: `alive`, `framework`, and of each task `cpu` (cores), `memory`
+(bytes), `cpu_s` (seconds of all its lives) and `progress`. Made again and again: a file that did
+not change is not read again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tenfold.rundir import OVER, Problems, RunDirectory, read_json
+from tenfold.views.progress import makes_sense
+from tenfold.views.status import StatusReader
+from tenfold.views.usage import UsageReader
+
+_USES = ("starting", "running", "stopping")
+_MOST_DAMAGED = 100
+_MOST_FIGURES = 50
+
+_BRIEF = (
+    "cluster", "run", "cell", "state", "reason", "started", "ended", "seen", "alive", "framework"
+)  # fmt: skip
+
+
+class JsonFiles:
+    """Objects in files that are renamed into place, each parsed once for as long as it stays."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, tuple[object, dict[str, Any] | None]] = {}
+
+    def read(self, path: Path, problems: Problems) -> dict[str, Any] | None:
+        """The object in `path`; None when the file is missing or damaged (then noted)."""
+        try:
+            found = path.stat()
+        except (OSError, ValueError):
+            self._known.pop(path, None)
+            return None
+        mark = (found.st_ino, found.st_mtime_ns, found.st_size)
+        known = self._known.get(path)
+        if known is None or known[0] != mark or known[1] is None:
+            known = self._known[path] = (mark, read_json(path, problems))
+        return known[1]
+
+
+class LiveReader:
+    """Everything a page shows of one run and its tasks; for one thread at a time."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        self._run = run
+        self._status = StatusReader(run)
+        self._usage = UsageReader(run)
+        self._said = JsonFiles()
+        self._told: dict[str, Path] = {}
+        self.last: tuple[float, dict[str, Any] | None] = (0.0, None)
+        """The newest answer, and when it was given, by the monotonic clock."""
+        self._plan: tuple[object, str | None] = (None, None)
+
+    def read(self) -> dict[str, Any]:
+        """The run now. Whatever its files hold, this answers; what is damaged is in `damaged`."""
+        problems = Problems()
+        now = self._read_status(problems)
+        now["alive"] = now["age_s"] is not None or self._run.alive()
+        now["framework"] = self._framework(problems)
+        now["tasks"] = [task for task in now["tasks"] if isinstance(task["task"], str)]
+        used = self._read_usage([task["task"] for task in now["tasks"]], problems)
+        for task in now["tasks"]:
+            live = used.get(task["task"]) if task["state"] in _USES else None
+            task["cpu"] = _number(live, "cpu")
+            task["memory"] = _number(live, "memory")
+            task["cpu_s"] = _number(used.get(task["task"]), "cpu_s")
+            task["progress"] = self._progress(task, problems)
+        damaged = {str(path): what for path, what in problems.found.items()}
+        now["damaged"] = dict(list((now["damaged"] | damaged).items())[:_MOST_DAMAGED])
+        self.last = (time.monotonic(), now)
+        return now
+
+    def _read_status(self, problems: Problems) -> dict[str, Any]:
+        try:
+            return self._status.read(problems)
+        except (TypeError, ValueError, AttributeError, KeyError) as error:  # of other types
+            problems.add(self._run.path, f"cannot be shown: {error}")
+            return _nothing(self._run)
+
+    def _read_usage(self, tasks: list[str], problems: Problems) -> Mapping[str, Any]:
+        try:
+            return self._usage.read(tasks)
+        except (TypeError, ValueError, AttributeError, KeyError, OSError) as error:
+            problems.add(self._run.path / "tasks", f"usage cannot be shown: {error}")
+            return {}
+
+    def _framework(self, problems: Problems) -> str | None:
+        """From the plan, which never changes and can be large: only its word is kept."""
+        with contextlib.suppress(OSError):
+            found = self._run.plan.stat()
+            mark = (found.st_ino, found.st_mtime_ns, found.st_size)
+            if mark != self._plan[0]:
+                said = (read_json(self._run.plan, problems) or {}).get("framework")
+                self._plan = (mark, said if isinstance(said, str) else None)
+        return self._plan[1]
+
+    def _progress(self, task: Mapping[str, Any], problems: Problems) -> dict[str, Any] | None:
+        """What the task told in its present life, or in its last one."""
+        name = task["task"]
+        path = self._told.get(name) or self._run.task(name.replace("/", "-")).progress
+        said = self._said.read(self._told.setdefault(name, path), problems)
+        if not makes_sense(said):
+            return None
+        began = task["started"]
+        if task["state"] in _USES and isinstance(began, (int, float)) and said["time"] < began:
+            return None
+        return progress_of(said)
+
+
+def progress_of(said: Mapping[str, Any]) -> dict[str, Any]:
+    """`{done, total, unit, rate, figures, time}` of what a task told, of the right types."""
+    rate, figures = said.get("rate"), said.get("figures")
+    if not isinstance(figures, dict):
+        figures = {}
+    plain = [(k, v) for k, v in figures.items() if isinstance(v, (str, int, float))]
+    return {
+        "done": said["done"],
+        "total": said["total"],
+        "unit": str(said.get("unit") or "steps"),
+        "rate": rate if isinstance(rate, (int, float)) and math.isfinite(rate) else None,
+        "figures": dict(plain[:_MOST_FIGURES]),
+        "time": said["time"],
+    }
+
+
+def _number(found: Any, name: str) -> Any:
+    value = found.get(name) if isinstance(found, dict) else None
+    return value if isinstance(value, (int, float)) and math.isfinite(value) else None
+
+
+def _nothing(run: RunDirectory) -> dict[str, Any]:
+    """The shape of a status of which nothing can be told."""
+    empty = dict.fromkeys((
+        "cell", "state", "outcome", "reason", "started", "ended", "age_s", "seen", "protection",
+        "protection_words", "first_failure",
+    ))  # fmt: skip
+    head = {"version": 1, "cluster": run.cluster, "run": run.run, "directory": str(run.path)}
+    return head | empty | {"consequences": [], "tasks": [], "damaged": {}}
+
+
+def brief(now: Mapping[str, Any]) -> dict[str, Any]:
+    """A run in a line: `{cluster, run, cell, state, reason, …, tasks: {STATE: count}}`."""
+    states: dict[str, int] = {}
+    for task in now["tasks"]:
+        states[str(task["state"])] = states.get(str(task["state"]), 0) + 1
+    return {name: now.get(name) for name in _BRIEF} | {"tasks": states}
+
+
+class BriefReader:
+    """Lines of many runs: a run that is over is read once."""
+
+    def __init__(self) -> None:
+        self._over: dict[Path, tuple[object, dict[str, Any]]] = {}
+
+    def read(self, run: RunDirectory) -> dict[str, Any]:
+        """`brief` of a run now, `damaged` added."""
+        mark = _mark(run)
+        known = self._over.get(run.path)
+        if known is not None and known[0] == mark:
+            return known[1]
+        now = LiveReader(run).read()
+        told = brief(now) | {"damaged": now["damaged"]}
+        if not now["alive"] and now["state"] in OVER and not now["damaged"]:
+            self._over[run.path] = (mark, told)
+        return told
+
+    def forget_but(self, runs: list[RunDirectory]) -> None:
+        """Keep nothing of runs that are not there any more."""
+        there = {run.path for run in runs}
+        self._over = {path: known for path, known in self._over.items() if path in there}
+
+
+def _mark(run: RunDirectory) -> object:
+    try:
+        found = run.status.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size

@@ -1,0 +1,356 @@
+"""The page, in a real browser, on runs that nothing runs.
+
+Every test also fails for an error in the browser's console, for an exception, for anything the
+content security policy refused, and for a request to anywhere else: `tests.engines.browser`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.engines.browser import Faults, NewPage
+
+from .conftest import MakeRun
+from .fake_runs import FakeRun
+from .served import Dashboard, served
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+VIEWS = ("map", "tasks", "logs", "training", "placement", "events", "runs")
+THOUSAND = {"chief": 1, "ps": 19, "worker": 980}
+PHONE = {"width": 390, "height": 844}
+
+
+@pytest.fixture
+def full_run(demo_run: FakeRun) -> FakeRun:
+    """A run of which there is something to see in every view."""
+    demo_run.flow()
+    demo_run.placement()
+    demo_run.progress("chief/0", 40, 100, loss=2.31, epoch="1/3")
+    demo_run.scalars("loss", [3.0 / (n + 1) for n in range(50)])
+    demo_run.scalars("words per second", [500_000.0 + n for n in range(50)])
+    demo_run.talk("worker/2", "outside:203.0.113.9", 1000, 2000)
+    demo_run.tell("worker/2")
+    demo_run.fail("worker/7")
+    demo_run.restart("worker/7")
+    demo_run.log("worker/7", "step 12", "WARNING: slow", "ERROR: out of cheese", stream="stderr")
+    return demo_run
+
+
+@pytest.fixture
+def board(place: Path) -> Iterator[Dashboard]:
+    """The dashboard of this test's runs."""
+    with served(place) as started:
+        yield started
+
+
+Look = Callable[..., "Page"]
+
+
+@pytest.fixture
+def look(board: Dashboard, new_page: NewPage) -> Look:
+    """Opens a view of a run; the rest are options of `new_page`."""
+
+    def make(run: FakeRun, view: str = "map", **options: Any) -> Page:
+        page = new_page(**options)
+        page.goto(f"{board.welcome}#/{run.key}/{view}")
+        shown(page, view)
+        return page
+
+    return make
+
+
+def shown(page: Page, view: str) -> Locator:
+    """The view, once it is there."""
+    found = page.locator(f"main[data-view={view}]")
+    found.wait_for()
+    return found
+
+
+def node(page: Page, task: str, state: str) -> Locator:
+    """A task on the map, once it is in this state."""
+    found = page.locator(f'button[data-task="{task}"][data-state="{state}"]')
+    found.first.wait_for(state="attached")
+    return found.first
+
+
+def lines(page: Page) -> list[str]:
+    """Lines that the log view has on the screen."""
+    return page.locator(".log-line").all_inner_texts()
+
+
+def test_the_token_is_asked_for_once(
+    demo_run: FakeRun, board: Dashboard, new_page: NewPage, faults: Faults
+) -> None:
+    faults.expect("401")
+    page = new_page()
+    answer = page.goto(board.url)
+    assert answer
+    assert answer.status == 401
+    assert "tenfold open" in page.inner_text("body")
+
+    page.goto(board.welcome)
+    node(page, "worker/3", "running")
+    assert board.token not in page.url
+    assert board.token not in page.content()
+    page.goto(board.url)
+    node(page, "worker/3", "running")
+    (cookie,) = page.context.cookies()
+    assert cookie["httpOnly"]
+    assert cookie["sameSite"] == "Strict"
+    assert demo_run.directory.run in page.url, "the newest run is shown"
+
+
+def test_every_view_has_what_it_is_for(full_run: FakeRun, look: Look) -> None:
+    page = look(full_run)
+    for number, (view, words) in enumerate(
+        {
+            "map": "203.0.113.9",
+            "tasks": "worker/7",
+            "logs": "out of cheese",
+            "training": "loss",
+            "placement": "table",
+            "events": "SIGKILL",
+            "runs": full_run.directory.run,
+        }.items(),
+        1,
+    ):
+        page.keyboard.press(str(number))
+        shown(page, view).get_by_text(words).first.wait_for(state="attached")
+    page.reload()
+    shown(page, "runs")
+
+
+def test_what_happens_shows_without_a_reload(demo_run: FakeRun, look: Look) -> None:
+    page = look(demo_run)
+    edge = page.locator('tr[data-from="ps/0"][data-to="worker/0"][data-mark="as planned"]')
+    edge.wait_for(state="attached")
+    before = int(edge.get_attribute("data-bytes") or 0)
+    demo_run.fail("worker/3")
+    node(page, "worker/3", "failed")
+    demo_run.restart("worker/3")
+    node(page, "worker/3", "running")
+    demo_run.flow()
+    page.wait_for_function(
+        "([edge, before]) => edge.dataset.bytes > before", arg=[edge.element_handle(), before]
+    )
+
+
+def test_a_task_is_looked_at_with_the_keyboard(full_run: FakeRun, look: Look) -> None:
+    page = look(full_run)
+    node(page, "worker/7", "running").focus()
+    page.keyboard.press("Enter")
+    page.locator(".detail").get_by_text("out of cheese").wait_for()
+    page.keyboard.press("Escape")
+    page.locator(".detail").wait_for(state="hidden")
+
+
+def test_tabs_are_reached_with_the_keyboard(demo_run: FakeRun, look: Look) -> None:
+    page = look(demo_run)
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.dataset.view") == "events":
+            break
+    page.keyboard.press("Enter")
+    shown(page, "events")
+
+
+def test_log_filters(full_run: FakeRun, look: Look, faults: Faults) -> None:
+    faults.expect("status of 400")  # the answer to a pattern that is none
+    full_run.log("worker/1", *(f"step {n} loss {n / 7:.3f}" for n in range(50)))
+    page = look(full_run, "logs")
+    page.get_by_text("step 49 loss").wait_for()
+    search = page.get_by_role("searchbox")
+    search.fill("OUT OF cheese")
+    wait_lines(page, lambda found: len(found) == 1 and "out of cheese" in found[0])
+    page.get_by_label("regex").check()
+    search.fill(r"step [34]\d loss")
+    wait_lines(page, lambda found: len(found) == 20)
+    search.fill("step [")
+    page.get_by_text("unterminated", exact=False).or_(page.locator(":invalid")).first.wait_for()
+    search.fill("")
+    page.get_by_label("Level").select_option("error")
+    wait_lines(page, lambda found: len(found) == 1 and "out of cheese" in found[0])
+
+
+def wait_lines(page: Page, good: Callable[[list[str]], bool]) -> None:
+    """Until the lines on the screen are `good`."""
+    found: list[str] = []
+    for _ in range(100):
+        found = lines(page)
+        if good(found):
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(found)
+
+
+HOSTILE = (
+    "<script>window.hacked = 1</script>",
+    "<img src=x onerror='window.hacked = 1'>",
+    "\x1b]0;title\x07\x1b[31mred\x1b[0m",
+    "‮ right to left",
+    "a\x00b",
+)
+
+
+def test_what_a_task_wrote_is_shown_and_not_run(demo_run: FakeRun, look: Look) -> None:
+    demo_run.log("worker/1", *HOSTILE)
+    demo_run.event("note", message=HOSTILE[0], hint=HOSTILE[1])
+    demo_run.update(reason=HOSTILE[1])
+    demo_run.progress("chief/0", 1, 2, loss=HOSTILE[0])
+    demo_run.set("worker/1", host=HOSTILE[0], url="javascript:window.hacked=1")
+    page = look(demo_run, "logs")
+    page.get_by_text(HOSTILE[0]).first.wait_for()
+    page.get_by_text(HOSTILE[1]).first.wait_for()
+    for view in VIEWS:
+        page.goto(re.sub(r"[^/]+$", view, page.url))
+        shown(page, view)
+    page.goto(re.sub(r"[^/]+$", "map", page.url))
+    node(page, "worker/1", "running").press("Enter")
+    page.locator(".detail").get_by_text(HOSTILE[0]).first.wait_for()
+    assert page.evaluate("window.hacked") is None
+    assert page.locator("a[href^=javascript]").count() == 0
+
+
+def test_following_stops_when_scrolled_up(demo_run: FakeRun, look: Look) -> None:
+    demo_run.log("worker/1", *(f"old {n}" for n in range(2000)))
+    page = look(demo_run, "logs")
+    page.get_by_text("old 1999", exact=True).wait_for()
+    demo_run.log("worker/1", "new 1")
+    page.get_by_text("new 1", exact=True).wait_for()
+
+    page.get_by_text("new 1", exact=True).hover()
+    page.mouse.wheel(0, -3000)
+    page.get_by_text("new 1", exact=True).wait_for(state="detached")
+    before = lines(page)
+    demo_run.log("worker/1", *(f"new {n}" for n in range(2, 100)))
+    page.wait_for_timeout(2500)  # longer than a follower waits
+    assert lines(page) == before
+
+    page.keyboard.press("f")
+    page.get_by_text("new 99", exact=True).wait_for()
+    assert page.locator(".log-line").count() < 500, "only what is seen is in the page"
+
+
+def test_a_run_that_dies_is_shown_as_dead(demo_run: FakeRun, look: Look) -> None:
+    page = look(demo_run)
+    node(page, "worker/3", "running")
+    demo_run.kill()
+    node(page, "worker/3", "lost")
+    page.get_by_text("the supervisor is gone").first.wait_for()
+    page.reload()
+    page.get_by_text("the supervisor is gone").first.wait_for()
+
+
+def test_an_old_word_is_not_shown_as_fresh(demo_run: FakeRun, look: Look) -> None:
+    page = look(demo_run)
+    demo_run.update(updated=demo_run.began)
+    page.get_by_text("said nothing for").wait_for()
+
+
+def test_the_dashboards_end_shows(
+    demo_run: FakeRun, place: Path, new_page: NewPage, faults: Faults
+) -> None:
+    faults.expect("ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED_ENCODING")
+    page = new_page()
+    with served(place) as board:
+        page.goto(f"{board.welcome}#/{demo_run.key}/map")
+        node(page, "worker/3", "running")
+    page.get_by_text("does not answer").wait_for()
+
+
+def test_two_runs_are_compared(make_run: MakeRun, look: Look) -> None:
+    first, second = make_run(env={"RATE": "0.025"}), make_run(env={"RATE": "0.05"})
+    for run, loss in ((first, 2.5), (second, 1.5)):
+        run.progress("chief/0", 100, 100, loss=loss)
+        run.end("succeeded")
+    page = look(second, "runs")
+    boxes = page.locator("main input[type=checkbox]")
+    boxes.nth(0).check()
+    boxes.nth(1).check()
+    page.get_by_role("button", name="Compare").click()
+    for words in ("0.025", "0.05", "2.5", "1.5"):
+        page.locator("main").get_by_text(words, exact=True).first.wait_for()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_is_wider_than_the_window(full_run: FakeRun, look: Look, width: int) -> None:
+    page = look(full_run, viewport=PHONE | {"width": width})
+    for number, view in enumerate(VIEWS, 1):
+        page.keyboard.press(str(number))
+        shown(page, view)
+        page.wait_for_timeout(300)  # what it shows comes later
+        wide = page.evaluate("document.scrollingElement.scrollWidth")
+        assert wide <= width, view
+
+
+def test_dark_and_light(demo_run: FakeRun, look: Look) -> None:
+    brightness = """() => {
+      const [r, g, b] = getComputedStyle(document.body).backgroundColor.match(/[\\d.]+/g);
+      return (Number(r) + Number(g) + Number(b)) / 3;
+    }"""
+    dark = look(demo_run, color_scheme="dark")
+    assert dark.evaluate(brightness) < 60
+    light = look(demo_run, color_scheme="light")
+    assert light.evaluate(brightness) > 200
+    for _ in range(2):
+        light.keyboard.press("t")  # as the system, light, dark
+    assert light.evaluate(brightness) < 60
+    light.reload()
+    assert light.evaluate(brightness) < 60
+
+
+@pytest.mark.parametrize(
+    "jobs", [{"chief": 1, "ps": 9, "worker": 290}, THOUSAND], ids=["300", "1,000"]
+)
+def test_many_tasks(make_run: MakeRun, look: Look, jobs: dict[str, int]) -> None:
+    run = make_run(jobs)
+    run.flow()
+    page = look(run)
+    last = f"worker/{jobs['worker'] - 1}"
+    node(page, last, "running")
+    run.fail(last)
+    node(page, last, "failed")
+    run.flow()
+    page.keyboard.press("2")
+    shown(page, "tasks").get_by_text("worker/0", exact=True).first.wait_for()
+    page.keyboard.press("3")
+    page.get_by_text("is up").first.wait_for()
+
+
+DAMAGED = (
+    ("plan.json", "cut"),
+    ("plan.json", "missing"),
+    ("status.json", "garbage"),
+    ("events.jsonl", "garbage"),
+    ("events.jsonl", "missing"),
+    ("tasks/worker-1/status.json", "cut"),
+    ("tasks/worker-2/traffic.jsonl", "cut"),
+    ("tasks/worker-3/traffic.jsonl", "garbage"),
+    ("tasks/worker-3/usage.jsonl", "garbage"),
+    ("tasks/worker-4/stdout.times", "garbage"),
+    ("tasks/worker-5", "missing"),
+    ("tasks/chief-0/placement.json", "cut"),
+    ("tasks/chief-0/progress.json", "garbage"),
+    ("tasks/worker-6/stdout.log", "directory"),
+)
+
+
+def test_damaged_files_break_no_view(full_run: FakeRun, look: Look) -> None:
+    page = look(full_run)
+    node(page, "worker/3", "running")
+    for path, how in DAMAGED:
+        full_run.damage(path, how)  # type: ignore[arg-type]
+    for _ in range(2):
+        for number, view in enumerate(VIEWS, 1):
+            page.keyboard.press(str(number))
+            shown(page, view)
+            page.wait_for_timeout(200)
+        page.reload()
+        shown(page, "runs")

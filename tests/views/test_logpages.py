@@ -1,0 +1,285 @@
+"""Pages of logs: the end at once, back and on without a line lost or twice, filters, damage."""
+
+from __future__ import annotations
+
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tenfold.errors import InputError
+from tenfold.rundir import RunDirectory, create, hold_lock
+from tenfold.views import logpages
+from tenfold.views.logfilter import line_filter
+from tenfold.views.logpages import Wanted, page
+from tenfold.views.logtimes import LogTimes
+
+TASKS = ("worker-0", "worker-1")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDirectory:
+    """A run that is over, with two tasks that wrote nothing yet."""
+    made = create(tmp_path.resolve(), "c")
+    for label in TASKS:
+        made.task(label).path.mkdir()
+    return made
+
+
+def _write(run: RunDirectory, label: str, data: bytes, time: float, stream: str = "stdout") -> None:
+    directory = run.task(label)
+    with directory.log(stream).open("ab") as log, directory.times(stream).open("ab") as times:
+        times.write(b"%d %.3f\n" % (log.tell(), time))
+        log.write(data)
+
+
+def _texts(answer: dict[str, Any]) -> list[str]:
+    return [line["text"] for line in answer["lines"]]
+
+
+def _turns(run: RunDirectory, count: int) -> list[str]:
+    """Lines that two tasks wrote in turns, on both streams."""
+    said = []
+    for n in range(count):
+        stream = "stderr" if n % 3 == 0 else "stdout"
+        _write(run, TASKS[n % 2], b"line %d\n" % n, 100.0 + n, stream)
+        said.append(f"line {n}")
+    return said
+
+
+def test_the_newest_page_is_the_end_in_order(run: RunDirectory) -> None:
+    said = _turns(run, 30)
+    answer = page(run, Wanted(TASKS, lines=10))
+    assert _texts(answer) == said[-10:]
+    assert answer["more"]
+    assert answer["lines"][-1] == {
+        "time": 129.0, "task": "worker/1", "stream": "stdout", "text": "line 29",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("lines", [1, 7, 30, 1000])
+def test_going_back_gives_every_line_once(run: RunDirectory, lines: int) -> None:
+    said = _turns(run, 30)
+    answer = page(run, Wanted(TASKS, lines=lines))
+    found = _texts(answer)
+    while answer["more"]:
+        answer = page(run, Wanted(TASKS, cursor=answer["start"], lines=lines))
+        found = _texts(answer) + found
+    assert found == said
+
+
+@pytest.mark.parametrize("lines", [1, 7, 1000])
+def test_going_on_gives_every_line_once(run: RunDirectory, lines: int) -> None:
+    said = _turns(run, 30)
+    answer = page(run, Wanted(TASKS, at=0.0, direction="on", lines=lines))
+    found = _texts(answer)
+    while answer["more"]:
+        answer = page(run, Wanted(TASKS, cursor=answer["end"], direction="on", lines=lines))
+        found += _texts(answer)
+    assert found == said
+
+
+def test_the_end_is_where_following_begins(run: RunDirectory) -> None:
+    _turns(run, 4)
+    answer = page(run, Wanted(TASKS))
+    _write(run, "worker-0", b"new\n", 200.0)
+    on = page(run, Wanted(TASKS, cursor=answer["end"], direction="on"))
+    assert _texts(on) == ["new"]
+    assert not on["more"]
+
+
+def test_a_moment_and_what_came_before_it(run: RunDirectory) -> None:
+    said = _turns(run, 30)
+    answer = page(run, Wanted(TASKS, at=110.0, direction="on", lines=5))
+    assert _texts(answer) == said[10:15]
+    before = page(run, Wanted(TASKS, cursor=answer["start"], lines=5))
+    assert _texts(before) == said[5:10]
+
+
+def test_a_moment_within_a_line_begins_with_the_next(run: RunDirectory) -> None:
+    _write(run, "worker-0", b"half ", 10.0)
+    _write(run, "worker-0", b"of it\nwhole\n", 20.0)
+    assert _texts(page(run, Wanted(TASKS, at=15.0, direction="on"))) == ["whole"]
+    assert _texts(page(run, Wanted(TASKS, at=99.0, direction="on"))) == []
+
+
+def test_a_line_being_written_is_left_until_it_ends_or_the_run_does(run: RunDirectory) -> None:
+    _write(run, "worker-0", b"whole\npart", 10.0)
+    with hold_lock(run):
+        answer = page(run, Wanted(TASKS))
+        assert _texts(answer) == ["whole"]
+        following = Wanted(TASKS, cursor=answer["end"], direction="on")
+        assert _texts(page(run, following)) == []
+    assert _texts(page(run, following)) == ["part"]
+    assert _texts(page(run, Wanted(TASKS))) == ["whole", "part"]
+
+
+def test_a_log_without_an_end_of_line(run: RunDirectory) -> None:
+    _write(run, "worker-0", b"x" * (3 << 20), 10.0)
+    found, cursor = 0, None
+    for _ in range(10):
+        answer = page(run, Wanted(TASKS, cursor=cursor, lines=1))
+        found, cursor = found + len(answer["lines"]), answer["start"]
+        if not answer["more"]:
+            break
+    assert found >= 2
+    assert not answer["more"]
+
+
+def test_empty_lines_colours_and_carriage_returns(run: RunDirectory) -> None:
+    _write(run, "worker-0", b"\n\x1b[31mred\x1b[0m\x07\n 10%\r 20%\r\n\xff\n", 10.0)
+    assert _texts(page(run, Wanted(TASKS))) == ["", "red", " 20%", "\ufffd"]
+
+
+def test_a_long_line_is_cut_and_says_so(run: RunDirectory) -> None:
+    _write(run, "worker-0", b"y" * 20_000 + b"\n", 10.0)
+    (text,) = _texts(page(run, Wanted(TASKS)))
+    assert len(text) < 11_000
+    assert text.endswith("… (20,000 bytes)")
+
+
+def test_streams_and_tasks_that_are_not_wanted(run: RunDirectory) -> None:
+    _turns(run, 12)
+    assert len(_texts(page(run, Wanted(("worker-0",))))) == 6
+    assert _texts(page(run, Wanted(TASKS, ("stderr",)))) == ["line 0", "line 3", "line 6", "line 9"]
+    assert _texts(page(run, Wanted(("nobody-0", "../x", "a\0b")))) == []
+
+
+def test_a_filter_scans_so_much_and_goes_on_from_there(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logpages, "SCAN_BYTES", 100)
+    _turns(run, 60)
+    wanted = Wanted(TASKS, passes=line_filter("LINE 3"))
+    answer = page(run, wanted)
+    found, pages = _texts(answer), 1
+    while answer["more"]:
+        answer = page(run, Wanted(TASKS, cursor=answer["start"], passes=wanted.passes))
+        found, pages = _texts(answer) + found, pages + 1
+    assert found == ["line 3", *(f"line {n}" for n in range(30, 40))]
+    assert pages > 3
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "x", "[]", "{}", '["", {}]', "[" * 100_000, "\ud800", '[1, {"worker-0 o": -1}]']
+)
+def test_a_cursor_of_something_else_is_refused(run: RunDirectory, cursor: str) -> None:
+    _turns(run, 4)
+    with pytest.raises(InputError, match="cursor"):
+        page(run, Wanted(TASKS, cursor=cursor))
+
+
+def test_a_cursor_is_of_these_tasks_and_streams(run: RunDirectory) -> None:
+    _turns(run, 4)
+    cursor = page(run, Wanted(TASKS))["start"]
+    assert page(run, Wanted(TASKS[::-1], cursor=cursor))["lines"] == []
+    for other in (Wanted((), cursor=cursor), Wanted(TASKS, ("stderr",), cursor=cursor)):
+        with pytest.raises(InputError, match="cursor"):
+            page(run, other)
+    with pytest.raises(InputError, match="cursor"):
+        page(run, Wanted(TASKS, cursor=cursor.replace("{}", '{"worker-0 o": -5}')))
+
+
+def test_a_task_that_began_later_is_followed_from_its_start(run: RunDirectory) -> None:
+    _turns(run, 4)
+    end = page(run, Wanted())["end"]
+    run.task("late-0").path.mkdir()
+    _write(run, "late-0", b"first\n", 300.0)
+    assert _texts(page(run, Wanted(cursor=end, direction="on"))) == ["first"]
+
+
+def test_names_labels_and_jobs(run: RunDirectory) -> None:
+    assert logpages.chosen_labels(run, ()) == list(TASKS)
+    assert logpages.chosen_labels(run, ["worker"]) == list(TASKS)
+    assert logpages.chosen_labels(run, ["worker/1", "ps"]) == ["worker-1"]
+    assert logpages.chosen_labels(run, ["work", "../worker-0", ""]) == []
+
+
+def test_a_log_that_was_emptied(run: RunDirectory) -> None:
+    _turns(run, 30)
+    answer = page(run, Wanted(TASKS, lines=5))
+    for label in TASKS:
+        run.task(label).log("stdout").write_bytes(b"")
+    assert page(run, Wanted(TASKS, cursor=answer["start"]))["lines"]
+    assert page(run, Wanted(TASKS, cursor=answer["end"], direction="on"))["lines"] == []
+
+
+def test_times_that_are_damaged_or_missing(run: RunDirectory) -> None:
+    said = _turns(run, 10)
+    run.task("worker-0").times("stdout").unlink()
+    run.task("worker-1").times("stdout").write_bytes(b"\x00 nan\n1 inf\n\n5")
+    assert sorted(_texts(page(run, Wanted(TASKS)))) == said
+
+
+def test_links_are_not_followed(run: RunDirectory, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "stdout.log").write_text("secret\n")
+    run.task("worker-0").log("stdout").symlink_to(secret / "stdout.log")
+    (run.path / "tasks" / "worker-2").symlink_to(secret)
+    assert page(run, Wanted(("worker-0", "worker-2")))["lines"] == []
+    assert logpages.log_of(run, "worker-2", "stdout") is None
+    assert logpages.log_of(run, "worker-0", "token") is None
+
+
+def test_the_end_of_a_huge_log_costs_little(run: RunDirectory) -> None:
+    directory = run.task("worker-0")
+    with directory.log("stdout").open("wb") as log, directory.times("stdout").open("wb") as times:
+        for n in range(200):
+            times.write(b"".join(b"%d %d\n" % (n * 1_000_000 + k * 100, n) for k in range(1000)))
+        log.truncate(1 << 30)
+        log.seek(1 << 30)
+        log.write(b"\nthe end\n")
+    tracemalloc.start()
+    answer = page(run, Wanted(TASKS, lines=1))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert _texts(answer) == ["the end"]
+    assert peak < 20 << 20
+
+
+def test_times_of_a_long_log(tmp_path: Path) -> None:
+    path = tmp_path / "stdout.times"
+    path.write_bytes(b"".join(b"%d %d.5\n" % (n * 10, n) for n in range(50_000)))
+    times = LogTimes(path)
+    for n in (0, 1, 49_999, 25_000, 24_000, 3, 49_998, 12_345):
+        assert times.of(n * 10 + 9) == n + 0.5
+        assert times.first_since(n + 0.4) == n * 10
+    assert times.of(10**9) == 49_999.5
+    assert times.first_since(1e9) is None
+    assert LogTimes(tmp_path / "nothing").of(5) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("line", "level"),
+    [
+        ("E0000 00:00 grpc failed", "error"),
+        ("ValueError: no", "error"),
+        ('  File "x.py", line 3', "error"),
+        ("UserWarning: hm", "warning"),
+        ("W0000 00:00 slow", "warning"),
+        ("step 3 loss 0.5, errorless", ""),
+        ("finance", ""),
+    ],
+)
+def test_how_grave_a_line_looks(line: str, level: str) -> None:
+    error, warning = line_filter(level="error"), line_filter(level="warning")
+    assert error is not None
+    assert warning is not None
+    assert (error(line), warning(line)) == (level == "error", level != "")
+
+
+def test_texts_and_expressions() -> None:
+    assert line_filter() is None
+    both = line_filter("a.c", level="error")
+    assert both is not None
+    assert both("Error A.C")
+    assert not both("Error abc")
+    assert not both("a.c")
+    expression = line_filter("^a.c", regex=True)
+    assert expression is not None
+    assert expression("abcd")
+    assert not expression("xabc")
+    with pytest.raises(InputError, match="regular expression"):
+        line_filter("(", regex=True)
