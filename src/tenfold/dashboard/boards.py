@@ -13,6 +13,7 @@ from typing import Any
 
 from tenfold.cells.settling import Settler
 from tenfold.rundir import Problems, RunDirectory
+from tenfold.services import curves
 from tenfold.views.layout import layout
 from tenfold.views.live import LiveReader
 from tenfold.views.status import StatusReader
@@ -66,14 +67,14 @@ class Board:
         return found | {"layout": drawn}
 
     def training(self) -> dict[str, Any]:
-        """What the training's event files say."""
+        """What the training's event files say; the map and the tasks show the cluster's own."""
         from tenfold.views.training import TrainingReader
 
         with self._locks["training"]:
             if self._training is None:
                 self._training = TrainingReader(self.run)
             found: dict[str, Any] = self._training.read()
-            return found
+            return found | {"runs": [run for run in found["runs"] if run["name"] != curves.NAME]}
 
 
 class _Lately(StatusReader):

@@ -11,6 +11,11 @@ usage.py      CPU and memory
 placement.py  which variable lies where
 training.py   the curves that TensorBoard shows
 inline.py     tasks and logs as HTML, inside a notebook
+live.py       status, usage and progress together, for the dashboard
+logpages.py   pages of logs; with logtimes.py and logfilter.py
+eventpages.py pages of events
+compare.py    two runs side by side
+inside.py     opening what is in a run directory and nothing else
 lines.py      log lines: prefixes, folding
 progress.py   how far a task is, in a line
 follow.py     a run as it happens (`up`, `logs -f`)
