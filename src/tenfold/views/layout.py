@@ -24,6 +24,7 @@ _LINE = 12
 """So many tasks stand in one line before there is a second."""
 _CIRCLE = 32
 """So many tasks that talk among themselves stand on a circle; more would make it too wide."""
+_WIDEST = 4.0
 _GROW = 1.06
 
 
@@ -100,7 +101,7 @@ def _plain(value: Any) -> Any:
 
 def layout(shown: Mapping[str, Any], aspect: float = 1.6) -> Layout:
     """The layout of a map (`tenfold.views.traffic`), about `aspect` times as wide as high."""
-    aspect = min(4.0, max(0.3, aspect))
+    aspect = min(_WIDEST, max(0.3, aspect))
     jobs: dict[str, int] = {}
     for task in shown["tasks"]:
         jobs[task["job"]] = max(jobs.get(task["job"], 0), task["index"] + 1)
@@ -110,7 +111,11 @@ def layout(shown: Mapping[str, Any], aspect: float = 1.6) -> Layout:
     below = {job: tasks for job, tasks in jobs.items() if job not in around}
     circles = {job for job, tasks in around.items() if (job, job) in pairs and tasks <= _CIRCLE}
     made = _ring(around, aspect, circles)
+    high = made.height
     _put_below(made, below)
+    if made.height > high:  # room for the rows below is taken from its height
+        made = _ring(around, min(_WIDEST, aspect * made.height / high), circles)
+        _put_below(made, below)
     return made
 
 
@@ -175,3 +180,13 @@ def _put_below(made: Layout, jobs: Mapping[str, int]) -> None:
         made.groups.append(group)
         made.height = y + row_h
         made.width = max(made.width, group.w)
+    _centre(made, made.groups[len(made.groups) - len(jobs) :])
+
+
+def _centre(made: Layout, groups: Sequence[Group]) -> None:
+    """Put rows of groups in the middle."""
+    for y in {group.y for group in groups}:
+        row = [group for group in groups if group.y == y]
+        shift = (made.width - max(group.x + group.w for group in row)) / 2
+        for group in row:
+            group.x += shift

@@ -19,11 +19,11 @@ import {
   speed,
 } from "./format.js";
 import { viewLink } from "./header.js";
+import { count, edgeList, failedList, section, short } from "./lists.js";
 import { busiest, edgeKey, edgesOf, now, over, store } from "./store.js";
 import { drawSpark, spark } from "./spark.js";
 
 const REFRESH_S = 2;
-const MOST_LISTED = 100;
 const BUSIEST = 6;
 const PEERS = 200;
 
@@ -74,11 +74,6 @@ function bringIntoSight(element) {
   if (hidden > 0) main.scrollBy(0, hidden);
 }
 
-function section(title, ...children) {
-  const heading = el("h3", {}, title);
-  return { heading, element: el("section", {}, heading, children) };
-}
-
 function makeOverview(to) {
   const flow = el("strong");
   const flowWords = el("span");
@@ -89,6 +84,7 @@ function makeOverview(to) {
     unplanned: edgeList("Not planned, or outside", to, carried),
     busy: edgeList("Busiest", to, carried),
   };
+  const failed = failedList(to);
   const damaged = el("p", { class: "note warn", hidden: true });
   const element = el(
     "div",
@@ -101,6 +97,7 @@ function makeOverview(to) {
       el("div", {}, live, el("span", {}, "planned edges used")),
     ),
     damaged,
+    failed.element,
     lists.silent.element,
     lists.unplanned.element,
     lists.busy.element,
@@ -108,6 +105,7 @@ function makeOverview(to) {
 
   function update() {
     const found = survey(store.map.edges.values());
+    failed.update();
     say(flow, rate(found.flow));
     say(flowWords, over() ? "on average" : "now");
     say(total, bytes(found.bytes));
@@ -129,10 +127,6 @@ function makeOverview(to) {
   }
 
   return { element, update };
-}
-
-function count(value) {
-  return value.toLocaleString("en-US");
 }
 
 /** The edges in figures, in one pass: there may be twenty thousand, every second. */
@@ -161,47 +155,6 @@ function carried(edge) {
 function quiet(edge) {
   if (!edge.last_byte) return "no byte yet";
   return `quiet for ${duration(Math.max(0, now() - edge.last_byte))}`;
-}
-
-/** A list of edges; each is a button that chooses the task it begins at. */
-function edgeList(title, to, words) {
-  const list = el("ul", { class: "edges" });
-  const none = el("p", { class: "note" });
-  const more = el("p", { class: "note", hidden: true });
-  const { element, heading } = section(title, none, list, more);
-  const make = (edge) => {
-    const task = edge.from.startsWith("outside:") ? edge.to : edge.from;
-    const names = el(
-      "span",
-      {},
-      short(edge.from),
-      el("i", { class: "arrow" }, "–"),
-      short(edge.to),
-    );
-    const button = el(
-      "button",
-      { type: "button", on: { click: () => to.select(task) } },
-      names,
-      el("span", { class: "number" }),
-    );
-    return el("li", { data: { from: edge.from, to: edge.to, mark: edge.mark } }, button);
-  };
-  const show = (edges, otherwise) => {
-    say(heading, edges.length && title !== "Busiest" ? `${title} (${count(edges.length)})` : title);
-    say(none, otherwise);
-    none.hidden = edges.length > 0;
-    more.hidden = edges.length <= MOST_LISTED;
-    say(more, `and ${plural(edges.length - MOST_LISTED, "more edge")}`);
-    keyed(list, edges.slice(0, MOST_LISTED), edgeKey, make, (row, edge) => {
-      say(row.firstChild.lastChild, words(edge));
-      set(row, "data-mark", edge.mark);
-    });
-  };
-  return { element, show };
-}
-
-function short(end) {
-  return end.replace("outside:", "");
 }
 
 const FACTS = ["address", "host", "pid", "up", "restarts", "exit", "speed"];
