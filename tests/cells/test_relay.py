@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from tenfold.cells.relay import Relay
+import pytest
+
+from tenfold.cells.relay import Relay, connect
 from tenfold.rendezvous import hold_port
 
 
@@ -34,3 +36,24 @@ def test_half_closed_connections_pass() -> None:
         held.close()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("turns", range(1, 6))
+def test_a_try_to_connect_that_is_cancelled_ends(turns: int) -> None:
+    """Also if its answer came in the same turn of the loop: `asyncio.wait_for` takes that first."""
+
+    async def cancel_after_turns() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            port = closed.getsockname()[1]
+        trying = asyncio.create_task(connect(socket.socket(), port))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        over = trying.done()
+        trying.cancel()
+        done, _ = await asyncio.wait({trying}, timeout=10)
+        assert done
+        assert trying.cancelled() or over
+        if not trying.cancelled():
+            assert isinstance(trying.exception(), ConnectionRefusedError)
+
+    asyncio.run(cancel_after_turns())

@@ -69,6 +69,11 @@ def test_it_ends_well_and_reads_the_same(cell: str, runs: Path) -> None:
     assert (directory / "results" / "words.png").read_bytes().startswith(b"\x89PNG")
     assert list((directory / "tensorboard" / "train").glob("events.*"))
 
+    edges = {(edge["from"], edge["to"]): edge for edge in _json("map", runs)["edges"]}
+    expected = {pair for pair, edge in edges.items() if edge["expected"]}
+    assert len(expected) == 4 + 8 + 4 * 8
+    assert [pair for pair in expected if not edges[pair]["bytes"]] == []
+
     logs = tenfold("logs", "chief", "--no-log-prefix", runs=runs).stdout
     assert "results/words.png" in logs
     kinds: dict[str | None, list[str]] = {}

@@ -270,7 +270,8 @@ class LocalCell:
             task.network,
         )
         try:
-            return await asyncio.wait_for(ended, ready.timeout_s) == 0
+            async with asyncio.timeout(ready.timeout_s):
+                return await ended == 0
         except (TimeoutError, asyncio.CancelledError):
             self._client.signal(started, signal.SIGKILL)
             raise

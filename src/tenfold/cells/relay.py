@@ -57,9 +57,8 @@ async def connect(made: socket.socket, port: int) -> socket.socket:
     """Connect `made` to its own network's loopback; raises OSError, and closes it, if it can't."""
     try:
         made.setblocking(False)
-        await asyncio.wait_for(
-            asyncio.get_running_loop().sock_connect(made, ("127.0.0.1", port)), 2
-        )
+        async with asyncio.timeout(2):
+            await asyncio.get_running_loop().sock_connect(made, ("127.0.0.1", port))
     except BaseException:
         made.close()
         raise

@@ -229,8 +229,8 @@ class Runner:
             try:
                 if self._sampler is not None and is_loopback(host):
                     self._sampler.mark(made, port)
-                connecting = asyncio.get_running_loop().sock_connect(made, (host, port))
-                await asyncio.wait_for(connecting, PROBE_S)
+                async with asyncio.timeout(PROBE_S):
+                    await asyncio.get_running_loop().sock_connect(made, (host, port))
                 return ready.kind == "tcp" or await answers(made, ready.target)
             except (OSError, TimeoutError):
                 return False
@@ -245,7 +245,8 @@ class Runner:
         finally:
             os.close(nothing)
         try:
-            return await asyncio.wait_for(asyncio.shield(end), ready.timeout_s) == 0
+            async with asyncio.timeout(ready.timeout_s):
+                return await asyncio.shield(end) == 0
         except TimeoutError:
             return False
         finally:
