@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
+
+import pytest
 
 from tenfold.rundir import RunDirectory, create, hold_lock, write_json
 from tenfold.views.traffic import MapReader, groups
@@ -13,6 +16,13 @@ from tests.plans import plan_of, shell
 
 LOCKS: list[IO[bytes]] = []
 """Of runs that are to look alive."""
+
+
+@pytest.fixture(autouse=True)
+def _locks() -> Iterator[None]:
+    yield
+    while LOCKS:
+        LOCKS.pop().close()
 
 
 def _run(tmp_path: Path, *, state: str = "running", seconds: float = 100.0) -> RunDirectory:
