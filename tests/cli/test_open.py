@@ -40,7 +40,7 @@ def test_up_says_early_where_the_dashboard_is(desk: Desk, dashboards: Path) -> N
     found = alive(dashboards)
     (line,) = re.findall(r"^dashboard: (\S+)$", up.err, re.M)
     assert re.fullmatch(rf"{re.escape(found.url())}#/demo/[0-9-]+", line)
-    assert up.err.index("dashboard:") < up.err.index("tasks up")
+    assert up.err.index("dashboard:") < up.err.index("tenfold ps | logs -f | down")
     opened = desk.tenfold("open", "--no-browser", env={"SSH_CONNECTION": "1.1.1.1 1 2.2.2.2 22"})
     assert opened.out == f"{line}\n"
     assert f"ssh -N -L {found.port}:127.0.0.1:{found.port}" in opened.err
