@@ -98,7 +98,7 @@ def _commands(cluster: Cluster, dropped: frozenset[Where]) -> Iterator[Remark]:
         if job.run is not None:
             if not job.run or not job.run[0]:
                 yield Remark(("jobs", name, "run"), "the command is empty", "run: python train.py")
-        elif not (known_faulty(name) or frame.job_defaults(name).standard_server):
+        elif not (known_faulty(name) or frame.job_defaults(name, cluster.jobs).standard_server):
             whose = (
                 "" if cluster.framework == "none" else f" for a job of this name in {frame.name}"
             )
@@ -315,7 +315,7 @@ def _endless(cluster: Cluster) -> Iterator[Remark]:
         message = "no job ends by itself: the cluster runs until it is stopped"
         yield Remark(("jobs",), message, "add a chief, or name the jobs that end in `success`")
     for position, name in enumerate(ending or ()):
-        if frame.job_defaults(name).service and cluster.jobs[name].run is None:
+        if frame.job_defaults(name, cluster.jobs).service and cluster.jobs[name].run is None:
             message = f"{name} never ends, so the cluster never succeeds"
             yield Remark(("success", position), message, "name jobs that end by themselves")
 

@@ -18,7 +18,7 @@ from tenfold.errors import InputError, shown
 from tenfold.file import from_cluster
 from tenfold.frameworks import JobDefaults, framework
 from tenfold.nearest import did_you_mean
-from tenfold.plans import Known, Plan, Ready, Restart, Task, known_values
+from tenfold.plans import ALL_BUT_BAD_INPUT, Hang, Known, Plan, Ready, Restart, Task, known_values
 from tenfold.secrets import is_secret, maskable
 from tenfold.template import fill, fill_some
 from tenfold.words import split
@@ -26,6 +26,7 @@ from tenfold.words import split
 if TYPE_CHECKING:
     from tenfold.file import Loaded
     from tenfold.spec import Cluster, Job, Override, Service
+    from tenfold.spec import Restart as RestartRule
 
 FIRST_JOBS = ("chief", "master", "ps", "worker", "evaluator")
 """Jobs in the order in which people look for them; others follow by name, services last."""
@@ -60,6 +61,9 @@ def plan(
         tasks=tuple(tasks),
         success=_success(cluster),
         stop_grace_s=cluster.stop_grace,
+        hang=_hang(cluster),
+        expose=cluster.expose,
+        log_limit=cluster.log_limit,
         file=file,
         runs=None if cluster.runs is None else fill(cluster.runs, _nothing),
         image=cluster.image,
@@ -94,6 +98,11 @@ def _settings(cluster: Cluster, cell: str) -> dict[str, Any]:
     return {} if said is None else dict(said.model_dump(mode="json", exclude_defaults=True))
 
 
+def _hang(cluster: Cluster) -> Hang | None:
+    after = cluster.hang.after
+    return None if after == "never" else Hang(after, cluster.hang.action)
+
+
 def _nothing(name: str) -> None:
     """No name has a value here."""
 
@@ -111,7 +120,7 @@ def _success(cluster: Cluster) -> tuple[str, ...]:
 
 def _job_tasks(cluster: Cluster, name: str, directory: Path, cell: str) -> Iterator[Task]:
     job = cluster.jobs[name]
-    defaults = framework(cluster.framework).job_defaults(name)
+    defaults = framework(cluster.framework).job_defaults(name, cluster.jobs)
     sizes = {other: spec.tasks for other, spec in cluster.jobs.items()}
     plain = _task_of_job(cluster, name, defaults, directory, cell)
     special = {index: item for key, item in job.overrides.items() for index in _indexes(key)}
@@ -120,7 +129,7 @@ def _job_tasks(cluster: Cluster, name: str, directory: Path, cell: str) -> Itera
         task = plain
         if override := special.get(index):
             key = id(override)
-            task = changed.get(key) or _overridden(plain, override, directory)
+            task = changed.get(key) or _overridden(plain, override, directory, defaults)
             changed[key] = task
         yield _numbered(task, index, sizes)
 
@@ -146,9 +155,10 @@ def _task_of_job(
         gpu=job.resources.gpu,
         after=dict(sorted(job.after.items())),
         ready=_ready(job, defaults),
-        restart=_restart(job, defaults),
+        restart=_restart(job.restart, defaults),
         service=defaults.service or job.run is None,
         needed=defaults.needed,
+        member=defaults.member,
         preload=job.preload,
         image=job.image or cluster.image,
     )
@@ -195,19 +205,38 @@ def _named(port: str | None) -> str | None:
     return None if port == "main" else port
 
 
-def _restart(job: Job, defaults: JobDefaults) -> Restart:
-    if job.restart is None:
-        return Restart(defaults.restart, defaults.restart_limit)
-    return Restart(job.restart.policy, job.restart.limit, job.restart.backoff)
+def _restart(said: RestartRule | None, defaults: JobDefaults) -> Restart:
+    """What the file says, or the framework where it says nothing."""
+    if said is None:
+        codes = CRASHES if defaults.crashes_only else ALL_BUT_BAD_INPUT
+        return Restart(defaults.restart, defaults.restart_limit, scope=defaults.scope, codes=codes)
+    return Restart(
+        said.policy,
+        said.limit,
+        said.backoff,
+        said.window,
+        said.scope or defaults.scope,
+        ALL_BUT_BAD_INPUT if said.codes is None else tuple(map(_range, said.codes)),
+    )
+
+
+CRASHES = ((128, 255),)
+"""What a process that was killed counts as; exceptions, which would be raised again, are not."""
+
+
+def _range(codes: str) -> tuple[int, int]:
+    """The ends of `75` or `128-255`."""
+    first, _, last = codes.partition("-")
+    return int(first), int(last or first)
 
 
 def _indexes(key: str) -> range:
     """The task indexes of an override's key, `3` or `2-5`."""
-    first, _, last = key.partition("-")
-    return range(int(first), int(last or first) + 1)
+    first, last = _range(key)
+    return range(first, last + 1)
 
 
-def _overridden(task: Task, override: Override, directory: Path) -> Task:
+def _overridden(task: Task, override: Override, directory: Path, defaults: JobDefaults) -> Task:
     """`task` with what an override says in place of what its job says; env is merged."""
     changes: dict[str, Any] = {}
     if override.run is not None:
@@ -220,8 +249,7 @@ def _overridden(task: Task, override: Override, directory: Path) -> Task:
     if override.workdir is not None:
         changes["workdir"] = _workdir(override.workdir, directory)
     if override.restart is not None:
-        given = override.restart
-        changes["restart"] = Restart(given.policy, given.limit, given.backoff)
+        changes["restart"] = _restart(override.restart, defaults)
     if override.resources is not None:
         for name in override.resources.model_fields_set:
             changes[name] = getattr(override.resources, name)
@@ -249,6 +277,7 @@ def _numbered(task: Task, index: int, sizes: Mapping[str, int]) -> Task:
         restart=task.restart,
         service=task.service,
         needed=task.needed,
+        member=task.member,
         preload=task.preload,
         image=task.image,
         address=task.address,
@@ -308,6 +337,7 @@ def _service_task(cluster: Cluster, name: str, service: Service, where: Path, ce
         restart=Restart("on-failure"),
         service=True,
         needed=False,
+        member=False,
         preload=(),
         image=cluster.image,
     )

@@ -22,6 +22,10 @@ Condition = Literal["started", "ready", "succeeded"]
 
 VERSION = 1
 
+ALL_BUT_BAD_INPUT = ((1, 1), (3, 255))
+"""Exit codes after which starting again may help: 2 is how programs refuse their arguments
+(argparse, getopts, tenfold itself)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ready:
@@ -39,11 +43,27 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """When a task is started again, at most `limit` times in a run, `backoff_s` after its end."""
+    """When a task is started again, and what with it.
+
+    At most `limit` times within any `window_s`, `backoff_s` after its end or longer. `codes` are
+    ranges, both ends included, of bad exit codes that `on-failure` starts again after; a task that
+    was killed by signal n counts as 128 + n. `scope` is what else is started again with it.
+    """
 
     policy: Literal["never", "on-failure", "always"] = "never"
     limit: int = 3
     backoff_s: float = 1.0
+    window_s: float = 3600.0
+    scope: Literal["task", "job", "cluster"] = "task"
+    codes: tuple[tuple[int, int], ...] = ALL_BUT_BAD_INPUT
+
+
+@dataclass(frozen=True, slots=True)
+class Hang:
+    """After how long without progress a cluster counts as hung, and what is done then."""
+
+    after_s: float = 300.0
+    action: Literal["report", "restart", "stop"] = "report"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +73,8 @@ class Task:
     Texts of `command`, `env`, `workdir` and `ready` may hold `${…}` that `bind` fills in. `ports`
     maps names to numbers, None for any free one. `memory` is in bytes. `publish` names the ports
     whose page people open. A `service` never ends by itself; without a task that is `needed` the
-    cluster cannot go on. `preload` is what the launch server imports before it forks the task;
+    cluster cannot go on; a `member` belongs to the training, and is started again when all of it
+    is. `preload` is what the launch server imports before it forks the task;
     None leaves that to the framework. `image` is the container image, where a cell has those.
     `address` is None where only the placed task knows it.
     """
@@ -75,6 +96,7 @@ class Task:
     restart: Restart = Restart()
     service: bool = False
     needed: bool = True
+    member: bool = True
     preload: tuple[str, ...] | None = None
     image: str | None = None
     address: str | None = None
@@ -105,9 +127,12 @@ class Plan:
     """What `up` would do. `tasks` are in display order, each job's by index.
 
     `success` are the jobs whose tasks must all end well. `directory` is where the cluster file is;
-    `runs` where runs are kept, None for the usual place. `settings` are the file's for the cell;
-    `build` says how the image is built: `context`, `dockerfile`, `args`. `masked` are texts that no
-    output shows (values of secrets); they are never written to JSON that hides secrets.
+    `runs` where runs are kept, None for the usual place. `hang` is None for a cluster that nobody
+    watches; `expose` lets tasks run with ports that the machine's network reaches; `log_limit` is
+    how many bytes of each stream of a task's output are kept at least. `settings` are the file's
+    for the cell; `build` says how the image is built: `context`, `dockerfile`, `args`. `masked` are
+    texts that no output shows (values of secrets); they are never written to JSON that hides
+    secrets.
     """
 
     cluster: str
@@ -117,6 +142,9 @@ class Plan:
     tasks: tuple[Task, ...]
     success: tuple[str, ...]
     stop_grace_s: float = 10.0
+    hang: Hang | None = Hang()
+    expose: bool = False
+    log_limit: int = 1 << 30
     file: str | None = None
     runs: str | None = None
     image: str | None = None
@@ -182,6 +210,9 @@ class Plan:
             "settings": _masked(self.settings, masked),
             "success": list(self.success),
             "stop_grace_s": self.stop_grace_s,
+            "hang": self.hang and _fields(self.hang),
+            "expose": self.expose,
+            "log_limit": self.log_limit,
             "tasks": [
                 _task_json(task, late(task.job), hide_secrets, masked) for task in self.tasks
             ],
@@ -196,6 +227,8 @@ class Plan:
             known = {name: data[name] for name in _PLAN_FIELDS if name in data}
             known["tasks"] = tuple(_task(item) for item in data["tasks"])
             known["success"] = tuple(data["success"])
+            if known.get("hang") is not None:
+                known["hang"] = Hang(**known["hang"])
             return cls(**known)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError("this is not a plan of tenfold's", cause=error) from error
@@ -237,6 +270,7 @@ def _task_json(
         "restart": _fields(task.restart),
         "service": task.service,
         "needed": task.needed,
+        "member": task.member,
         "preload": None if task.preload is None else list(task.preload),
         "image": task.image,
         "secrets": sorted({*task.secrets, *(n for n in task.env if env[n] != task.env[n])}),
@@ -263,7 +297,7 @@ def _masked(value: Any, masked: frozenset[str]) -> Any:
     return hide(value, masked) if isinstance(value, str) else value
 
 
-def _fields(made: Ready | Restart) -> dict[str, Any]:
+def _fields(made: Ready | Restart | Hang) -> dict[str, Any]:
     """What `dataclasses.asdict` gives, without its deep copies: these hold plain values only."""
     return {name: getattr(made, name) for name in made.__slots__}
 
@@ -277,8 +311,13 @@ def _task(data: Mapping[str, Any]) -> Task:
         known[name] = dict(known.get(name, {}))
     known["env"] = {name: value for name, value in known["env"].items() if value is not None}
     known["ready"] = Ready(**known["ready"]) if known.get("ready") else None
-    known["restart"] = Restart(**known.get("restart", {}))
+    known["restart"] = _restart(known.get("restart", {}))
     return Task(**known)
+
+
+def _restart(data: Mapping[str, Any]) -> Restart:
+    made = Restart(**data)
+    return replace(made, codes=tuple((first, last) for first, last in made.codes))
 
 
 Known = Callable[[str], str | None]

@@ -90,6 +90,11 @@ class RunDirectory:
         """`elsewhere.json`: who runs the supervisor, where that is not a process of this host."""
         return self.path / "elsewhere.json"
 
+    @property
+    def resumed(self) -> Path:
+        """`resumed.json`: which run this one goes on from, and where."""
+        return self.path / "resumed.json"
+
     def shared(self, name: str) -> Path:
         """One of `SHARED`."""
         return self.path / name

@@ -175,7 +175,7 @@ def _page(schema: Schema) -> Iterator[str]:
     yield _OPENING
     yield from _table("The file", schema)
     order = (
-        *("Job", "Resources", "Restart", "Ready", "Override", "Service", "Build", "Cells"),
+        *("Job", "Resources", "Restart", "Ready", "Hang", "Override", "Service", "Build", "Cells"),
         *("DockerSettings", "SlurmSettings", "SlurmJob", "KubernetesSettings", "Storage"),
     )
     titles = {
@@ -183,6 +183,7 @@ def _page(schema: Schema) -> Iterator[str]:
         "Resources": "`resources`",
         "Restart": "`restart`, when it is a mapping",
         "Ready": "`ready`, when it is a mapping",
+        "Hang": "`hang`, when it is a mapping",
         "Override": "`overrides.INDEX`",
         "Service": "`tensorboard` and `jupyter`, when they are mappings",
         "Build": "`build`, when it is a mapping",

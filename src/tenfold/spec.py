@@ -10,6 +10,7 @@ Every text here is a template: `${` in a literal text is written `$${`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -48,9 +49,12 @@ MAX_TASKS = 100_000
 MAIN_PORT = "main"
 """The name of the port that a task's peers know; every task has it without asking."""
 
+ExitCodes = Annotated[str, Field(pattern=r"^[0-9]{1,3}(-[0-9]{1,3})?$")]
 Command = Text | Annotated[tuple[Text, ...], Field(min_length=1)]
 Condition = Literal["started", "ready", "succeeded"]
 Policy = Literal["never", "on-failure", "always"]
+Scope = Literal["task", "job", "cluster"]
+Action = Literal["report", "restart", "stop"]
 Scalar = StrictBool | StrictInt | StrictFloat | Text
 
 
@@ -77,6 +81,18 @@ def _conditions(value: object) -> object:
 
 def _restart(value: object) -> object:
     return {"policy": value} if isinstance(value, str) else value
+
+
+def _codes(value: object) -> object:
+    """Single codes may be numbers."""
+    if isinstance(value, (list, tuple)):
+        return [str(item) if type(item) is int else item for item in value]
+    return [str(value)] if type(value) is int else [value] if isinstance(value, str) else value
+
+
+def _hang(value: object) -> object:
+    """A duration or `never` alone says how long."""
+    return value if isinstance(value, Mapping) else {"after": value}
 
 
 def _ready(value: object) -> object:
@@ -116,10 +132,32 @@ class Restart(Part):
     """`never`, `on-failure` (a bad exit or a signal), or `always`."""
 
     limit: Annotated[StrictInt, Field(ge=0, le=1_000_000)] = 3
-    """Most restarts of one task in a run."""
+    """Most restarts of one task within the window."""
+
+    window: Duration = 3600.0
+    """The time that the limit counts for: failures longer ago are forgiven."""
 
     backoff: Duration = 1.0
-    """Wait before a restart; it doubles each time."""
+    """Wait before a restart; it doubles each time, up to a minute. A little is added by chance, so
+    that many tasks do not start at once."""
+
+    scope: Scope | None = None
+    """What is started again when such a task fails: the `task` alone, its `job`, or the `cluster`,
+    all tasks of the training together, in their order of start. The framework knows."""
+
+    codes: (
+        Annotated[
+            tuple[ExitCodes, ...],
+            BeforeValidator(
+                _codes,
+                json_schema_input_type=ExitCodes | StrictInt | list[ExitCodes | StrictInt],
+            ),
+        ]
+        | None
+    ) = None
+    """Bad exit codes after which `on-failure` starts again, single ones or ranges, as in
+    `[75, 128-255]`; all but 2, which means bad input, if not said. A task that was killed by signal n
+    counts as 128 + n: `128-255` is for crashes alone."""
 
 
 class Ready(Part):
@@ -158,6 +196,21 @@ RestartValue = Annotated[
 ]
 Preload = Annotated[
     tuple[Text, ...], BeforeValidator(_preload, json_schema_input_type=Text | list[Text])
+]
+
+
+class Hang(Part):
+    """When a cluster counts as hung, and what is done then."""
+
+    after: Duration | Literal["never"] = 300.0
+    """How long without progress; `never` for a cluster that nobody is to watch."""
+
+    action: Action = "report"
+    """`report` what hangs, `restart` the culprit (or all, if none is known), or `stop` the run."""
+
+
+HangValue = Annotated[
+    Hang, BeforeValidator(_hang, json_schema_input_type=Literal["never"] | Duration | Hang)
 ]
 
 
@@ -296,6 +349,17 @@ class Cluster(Part):
 
     stop_grace: Duration = 10.0
     """Time between the request to stop and the kill."""
+
+    hang: HangValue = Hang()
+    """When the cluster counts as hung: a time without progress, `never`, or a mapping."""
+
+    expose: StrictBool = False
+    """Whether tasks may run where neither a namespace nor anything else keeps their ports from the
+    machine's network."""
+
+    log_limit: Memory = 1 << 30
+    """How much of each stream of each task's output is kept at least; older lines may be dropped
+    beyond that."""
 
     runs: Text | None = None
     """Where runs are kept; `.tenfold/runs` if nobody says otherwise."""

@@ -13,7 +13,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import replace
 
-from tenfold.cells import Handlers, Kind, Placed, Protection, Wishes
+from tenfold.cells import Ended, Handlers, Kind, Placed, Protection, Wishes
 from tenfold.errors import TenfoldError
 from tenfold.launch.children import Children, signal_group
 from tenfold.launch.container import addresses_of, ports_of
@@ -78,7 +78,7 @@ class OwnCell:
         place = Place(ports_of(task), addresses_of(self._plan), dict(os.environ))
         life = await runner.live(number, place)
         if life.refused is None:
-            self._hear.on_exit(task.name, life.exit_code, life.signal)
+            self._hear.on_exit(task.name, Ended(life.exit_code, life.signal))
 
     def signal(self, task: Task, number: int) -> None:
         """Signal the task's process group."""

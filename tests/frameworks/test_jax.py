@@ -33,9 +33,11 @@ def test_services_get_nothing() -> None:
         framework("jax").standard_server("worker")
 
 
-def test_no_process_is_restarted_and_all_must_end_well() -> None:
+def test_processes_start_again_together_and_all_must_end_well() -> None:
     frame = framework("jax")
-    assert frame.job_defaults("worker").restart == "never"
+    defaults = frame.job_defaults("worker", ("worker",))
+    assert (defaults.restart, defaults.scope) == ("on-failure", "cluster")
+    assert defaults.crashes_only, "what a rank raises, it would raise again"
     assert frame.success_jobs(("worker", "fetch")) == ("worker",)
 
 

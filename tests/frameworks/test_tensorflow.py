@@ -113,7 +113,7 @@ def test_an_evaluator_is_warned_of() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_framework_keeps_the_promise(name: str) -> None:
     frame = framework(name)
-    assert frame.job_defaults("anything").restart_limit >= 0
+    assert frame.job_defaults("anything", ("anything",)).restart_limit >= 0
     assert frame.success_jobs(["a", "b"]) == ("a", "b")
     for job in ("a", "chief", "ps", "evaluator"):
         made = frame.environment(job, 0, {job: ("h:1",)})

@@ -48,10 +48,12 @@ def test_services_get_nothing() -> None:
         framework("torch").standard_server("worker")
 
 
-def test_no_rank_is_restarted_and_all_must_end_well() -> None:
+def test_ranks_start_again_together_and_all_must_end_well() -> None:
     frame = framework("torch")
-    assert frame.job_defaults("worker").restart == "never"
-    assert frame.job_defaults("worker").needed
+    defaults = frame.job_defaults("worker", ("worker",))
+    assert (defaults.restart, defaults.scope) == ("on-failure", "cluster")
+    assert defaults.crashes_only, "what a rank raises, it would raise again"
+    assert defaults.needed
     assert frame.success_jobs(("chief", "worker", "fetch")) == ("chief", "worker")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tenfold.cells import Ended
 from tenfold.plans import Plan, Restart, Task
 from tenfold.supervise.reconcile import Actions, step
 from tenfold.supervise.state import ClusterState
@@ -54,7 +55,7 @@ class History:
 
     def ends(self, name: str, code: int | None = 0, signal: int | None = None) -> None:
         """A task's process ends."""
-        self.state.observe_exit(name, code, signal, self.now)
+        self.state.observe_exit(name, Ended(code, signal), self.now)
 
     def phases(self) -> dict[str, str]:
         """The phase of every task."""

@@ -50,8 +50,26 @@ class Placed:
     host: str
 
 
-ExitHandler = Callable[[str, int | None, int | None], None]
-"""Task name, exit code or None, signal or None; called once for each start."""
+Cause = Literal["oom", "removed", "node"]
+"""What ended a task from outside: want of memory, somebody who removed its container, its host."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a task ended: `exit_code`, or `signal` if one killed it.
+
+    `reason` says it in words, for a sentence that begins with the task's name, where the place
+    knows more than that; `cause` says it for programs.
+    """
+
+    exit_code: int | None
+    signal: int | None = None
+    reason: str | None = None
+    cause: Cause | None = None
+
+
+ExitHandler = Callable[[str, Ended], None]
+"""Task name and how it ended; called once for each start."""
 
 NoteHandler = Callable[[str, str | None], None]
 """Something that people should know but that stops nothing: a message, and a hint or None."""

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tenfold.cells import Handlers, Kind, Placed, Protection, Wishes
+from tenfold.cells import Ended, Handlers, Kind, Placed, Protection, Wishes
 from tenfold.cells.docker_engine import (
     EngineError,
     Event,
@@ -262,7 +262,7 @@ class DockerCell:
                 directory.ready.unlink(missing_ok=True)
         if made.out_of_memory or state.get("OOMKilled"):
             write_down(directory, "tenfold: " + "; ".join(memory_words(made.task)))
-        self._hear.on_exit(made.task.name, told, number)
+        self._hear.on_exit(made.task.name, Ended(told, number))
 
     def signal(self, task: Task, number: int) -> None:
         """Signal the container's task runner, which passes it on; SIGKILL ends them all."""

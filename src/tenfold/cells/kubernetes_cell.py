@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from tenfold.cells import Handlers, Placed, Protection, Wishes
+from tenfold.cells import Ended, Handlers, Placed, Protection, Wishes
 from tenfold.cells.kubernetes_api import Api, Object
 from tenfold.cells.kubernetes_logs import LogFollower
 from tenfold.cells.kubernetes_made import (
@@ -282,7 +282,7 @@ class KubernetesCell:
             words = "was ended from outside: somebody or something deleted its pod"
         if words:
             self._hear.on_note(f"{life.task.name} {words}", end.hint)
-        self._hear.on_exit(life.task.name, end.exit_code, end.signal)
+        self._hear.on_exit(life.task.name, Ended(end.exit_code, end.signal))
 
     def _tell_pages(self, life: _Life) -> None:
         for name in life.task.publish:

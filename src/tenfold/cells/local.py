@@ -13,10 +13,10 @@ import os
 import signal
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tenfold.cells import Handlers, Kind, Placed, Protection, Wishes
+from tenfold.cells import Ended, Handlers, Kind, Placed, Protection, Wishes
 from tenfold.cells.ports import MAIN, Ports, choose
 from tenfold.cells.relay import Relay, connect
 from tenfold.errors import TenfoldError, UnavailableError
@@ -26,6 +26,7 @@ from tenfold.launch.awaited import AwaitedLine
 from tenfold.launch.capture import Capture, allow_many_files
 from tenfold.launch.client import LaunchClient, PreloadError, SpawnError, Started
 from tenfold.launch.environment import task_environment
+from tenfold.launch.memory import Guard, MemoryWatch, sweep
 from tenfold.launch.preloads import Preload, Preloads
 from tenfold.launch.readiness import answers
 from tenfold.plans import Bound, Plan, Ready, Task
@@ -43,6 +44,7 @@ class _Live:
     started: Started
     capture: Capture
     bound: Bound
+    guard: Guard
     awaited: AwaitedLine | None = None
     seen: bool = False
 
@@ -73,6 +75,7 @@ class LocalCell:
         self._relays: list[Relay] = []
         self._ports = Ports()
         self._sampler: Sampler | None = None
+        self._memory = MemoryWatch()
         self._devnull = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
 
     async def open(self, on_lost: Callable[[str], None]) -> Protection:
@@ -89,6 +92,7 @@ class LocalCell:
         self._client = LaunchClient(isolated=refusal is None)
         await self._client.open(lambda: on_lost("the launch server ended"))
         allow_many_files()
+        self._memory.open([task.memory for task in self._plan.tasks])
         self._sampler = Sampler(self._run, self._networks())
         self._sampler.open()
         await self._open_relays()
@@ -154,7 +158,9 @@ class LocalCell:
             capture = Capture(directory, lambda *piece: live.look(*piece))
         except OSError as error:
             raise SpawnError(f"its output cannot be captured: {error.strerror}") from error
+        guard = None
         try:
+            guard = self._memory.begin(task.label, task.memory)
             started = await self._client.spawn(
                 bound.command,
                 bound.env,
@@ -163,11 +169,14 @@ class LocalCell:
                 lambda status: self._exited(task.name, status),
                 task.network,
                 preload,
+                guard.entry,
             )
         except BaseException:
             capture.close()
+            if guard is not None:
+                guard.end()
             raise
-        live = self._live[task.name] = _Live(started, capture, bound, awaited)
+        live = self._live[task.name] = _Live(started, capture, bound, guard, awaited)
         capture.start()
         if self._sampler is not None:
             self._sampler.begin(task.name, started.pid)
@@ -221,11 +230,15 @@ class LocalCell:
         if lost := live.capture.lost_bytes:
             print(f"{name}: {lost} bytes of its output could not be written", flush=True)
         code = os.waitstatus_to_exitcode(status)
-        self._hear.on_exit(name, code if code >= 0 else None, -code if code < 0 else None)
+        ended = Ended(code) if code >= 0 else Ended(None, -code)
+        if words := live.guard.end(ended.exit_code, ended.signal):
+            ended = replace(ended, reason=words, cause="oom")
+        self._hear.on_exit(name, ended)
 
     def signal(self, task: Task, number: int) -> None:
         """Signal the task's process group."""
         if live := self._live.get(task.name):
+            live.guard.killed |= number == signal.SIGKILL
             self._client.signal(live.started, number)
 
     async def is_ready(self, task: Task) -> bool:
@@ -284,7 +297,9 @@ class LocalCell:
             await self._sampler.close()
         for live in self._live.values():
             live.capture.close()
+            live.guard.end()
         self._live.clear()
+        await self._memory.close()
         for relay in self._relays:
             await relay.close()
         self._ports.close()
@@ -324,6 +339,12 @@ class LocalKind(Kind):
     def make(self, plan: Plan, run: RunDirectory, hear: Handlers, wishes: Wishes) -> LocalCell:
         """The cell of one run."""
         return LocalCell(plan, run, hear, wishes)
+
+    def sweep(self, run: RunDirectory) -> list[str]:
+        """Remove control groups that supervisors which were killed, this run's or others', left."""
+        del run
+        groups = sweep()
+        return [f"{groups} control groups"] if groups else []
 
 
 KIND = LocalKind()

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tenfold.cells import Handlers, Outcome, Placed, Protection
+from tenfold.cells import Ended, Handlers, Outcome, Placed, Protection
 from tenfold.cells.slurm_commands import nodes_of, own_job, why_told
 from tenfold.errors import TenfoldError
 from tenfold.launch.capture import allow_many_files
@@ -272,7 +272,7 @@ class SlurmCell:
                 with contextlib.suppress(TenfoldError):
                     if told := await asyncio.to_thread(why_told, *own_job()):
                         self._hear.on_stop(*self._as_seen(told))
-            self._hear.on_exit(agent.task.name, code, number)
+            self._hear.on_exit(agent.task.name, Ended(code, number))
 
     def _as_seen(self, told: tuple[Outcome, str]) -> tuple[Outcome, str]:
         """Slurm calls a job that ends COMPLETING; srun has heard of a node that failed."""

@@ -8,7 +8,7 @@ environment variables. Modules are imported when they are asked for.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -24,9 +24,12 @@ class JobDefaults:
         standard_server: the framework has a server to run when the job names no command.
         service: the job never ends by itself, and its end says nothing about the cluster's.
         ready: how to tell that a task can be used; None: as soon as it runs.
-        restart: whether a task that dies may be started again in its place.
-        restart_limit: how often, in the run's whole life.
+        restart: whether a task that dies may be started again.
+        restart_limit: how often, within an hour.
+        crashes_only: only when it was killed; an exception of its own would be raised again.
+        scope: what has to be started again with it.
         needed: the cluster cannot go on once a task of this job has failed for good.
+        member: it belongs to the training, and is started again when all of that is.
     """
 
     standard_server: bool = False
@@ -34,7 +37,10 @@ class JobDefaults:
     ready: Literal["tcp"] | None = None
     restart: Literal["never", "on-failure"] = "never"
     restart_limit: int = 3
+    crashes_only: bool = False
+    scope: Literal["task", "job", "cluster"] = "task"
     needed: bool = True
+    member: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +84,8 @@ class Framework(Protocol):
 
     name: str
 
-    def job_defaults(self, job: str) -> JobDefaults:
-        """What holds for a job of this name unless the file says otherwise."""
+    def job_defaults(self, job: str, jobs: Collection[str]) -> JobDefaults:
+        """What holds for a job of this name, among `jobs`, unless the file says otherwise."""
 
     def success_jobs(self, jobs: Sequence[str]) -> tuple[str, ...]:
         """The jobs whose tasks must all end well for the cluster to have succeeded."""

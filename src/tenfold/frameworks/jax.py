@@ -14,10 +14,10 @@ each would be process 0 of 1, and train by itself without a word. So Slurm's wor
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from tenfold.frameworks import Addresses, Advice, JobDefaults, JobFacts, Talk
-from tenfold.frameworks.ranks import decisive, is_member, place, talks_of_ranks
+from tenfold.frameworks.ranks import decisive, defaults_of_ranks, is_member, place, talks_of_ranks
 
 _VARIABLES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
 
@@ -55,10 +55,10 @@ class Jax:
 
     name = "jax"
 
-    def job_defaults(self, job: str) -> JobDefaults:
-        """No process is restarted: the coordinator takes none back."""
-        del job
-        return JobDefaults()
+    def job_defaults(self, job: str, jobs: Collection[str]) -> JobDefaults:
+        """The coordinator takes none back: when a process is killed, all start again together."""
+        del jobs
+        return defaults_of_ranks(job)
 
     def success_jobs(self, jobs: Sequence[str]) -> tuple[str, ...]:
         """All processes of chief, master and workers must end well; without these, all jobs."""

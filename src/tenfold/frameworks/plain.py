@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from tenfold.frameworks import Addresses, Advice, JobDefaults, JobFacts, Talk
 
@@ -12,9 +12,9 @@ class Plain:
 
     name = "none"
 
-    def job_defaults(self, job: str) -> JobDefaults:
+    def job_defaults(self, job: str, jobs: Collection[str]) -> JobDefaults:
         """Every job is taken at its word: it runs, ends, and a failure is the cluster's."""
-        del job
+        del job, jobs
         return JobDefaults()
 
     def success_jobs(self, jobs: Sequence[str]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tenfold.frameworks import Addresses, Talk
+from tenfold.frameworks import Addresses, JobDefaults, Talk
 
 TOGETHER = ("chief", "master", "worker")
 """Jobs of one group, in the order of their ranks."""
@@ -54,6 +54,17 @@ def is_member(job: str) -> bool:
 def decisive(jobs: Sequence[str]) -> tuple[str, ...]:
     """Of `jobs`, the group of chief, master and workers; without one, all."""
     return tuple(job for job in jobs if job in TOGETHER) or tuple(jobs)
+
+
+def defaults_of_ranks(job: str) -> JobDefaults:
+    """Of a job whose tasks cannot go on without each other, once they are a group."""
+    together = job in TOGETHER
+    return JobDefaults(
+        restart="on-failure",
+        crashes_only=True,
+        scope="cluster" if together else "job",
+        member=together,
+    )
 
 
 def place(job: str, index: int, addresses: Addresses) -> Place:

@@ -13,7 +13,8 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from tenfold.frameworks import Addresses, Advice, JobDefaults, JobFacts, Talk
 
@@ -27,12 +28,16 @@ _READ_LATER = frozenset({"TF_CONFIG", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_
 _SETS = re.compile(r"""environ(?:\[|\.setdefault\()["'](\w+)["'](?:\] *=(?!=)|,)""")
 """`os.environ["NAME"] = …` and `os.environ.setdefault("NAME", …)` in a script."""
 
+_CHIEF = JobDefaults(standard_server=True, restart="on-failure", crashes_only=True, scope="cluster")
+_WORKER = JobDefaults(standard_server=True, restart="on-failure")
 _DEFAULTS = {
-    "ps": JobDefaults(standard_server=True, service=True, ready="tcp"),
-    "worker": JobDefaults(standard_server=True, restart="on-failure"),
-    "chief": JobDefaults(standard_server=True),
-    "master": JobDefaults(standard_server=True),
-    "evaluator": JobDefaults(restart="on-failure", needed=False),
+    "ps": JobDefaults(
+        standard_server=True, service=True, ready="tcp", restart="on-failure", scope="cluster"
+    ),
+    "worker": _WORKER,
+    "chief": _CHIEF,
+    "master": _CHIEF,
+    "evaluator": JobDefaults(restart="on-failure", needed=False, member=False),
 }
 
 
@@ -41,16 +46,20 @@ class TensorFlow:
 
     name = "tensorflow"
 
-    def job_defaults(self, job: str) -> JobDefaults:
-        """ps never end; workers may be restarted in place; a chief's death is the cluster's."""
-        return _DEFAULTS.get(job, JobDefaults())
+    def job_defaults(self, job: str, jobs: Collection[str]) -> JobDefaults:
+        """ps never end. A worker of theirs is restarted in its place; when a ps or a chief is
+        killed, or a worker of a cluster without ps, all start again, from the last checkpoint.
+        """
+        found = _DEFAULTS.get(job, JobDefaults(member=False))
+        together = found is _WORKER and "ps" not in jobs
+        return replace(found, scope="cluster") if together else found
 
     def success_jobs(self, jobs: Sequence[str]) -> tuple[str, ...]:
         """The chief's end ends the cluster; without a chief all workers' end does."""
         for choice in (("chief",), ("master",), ("worker",)):
             if choice[0] in jobs:
                 return choice
-        return tuple(job for job in jobs if not self.job_defaults(job).service)
+        return tuple(job for job in jobs if not self.job_defaults(job, jobs).service)
 
     def talks(self, jobs: Mapping[str, int]) -> Iterable[Talk]:
         """With parameter servers: the chief with all of them and all workers, each worker with

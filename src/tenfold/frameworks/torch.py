@@ -12,10 +12,10 @@ none of them can take it back: a group is formed once.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from tenfold.frameworks import Addresses, Advice, JobDefaults, JobFacts, Talk
-from tenfold.frameworks.ranks import decisive, is_member, place, talks_of_ranks
+from tenfold.frameworks.ranks import decisive, defaults_of_ranks, is_member, place, talks_of_ranks
 
 _VARIABLES = (
     "RANK",
@@ -61,10 +61,10 @@ class Torch:
 
     name = "torch"
 
-    def job_defaults(self, job: str) -> JobDefaults:
-        """No rank is restarted: the group that it would come back to is gone."""
-        del job
-        return JobDefaults()
+    def job_defaults(self, job: str, jobs: Collection[str]) -> JobDefaults:
+        """The group is formed once: when a rank is killed, all start again together."""
+        del jobs
+        return defaults_of_ranks(job)
 
     def success_jobs(self, jobs: Sequence[str]) -> tuple[str, ...]:
         """All ranks of chief, master and workers must end well; without these, all jobs."""

@@ -1,11 +1,48 @@
-"""Policy: which death came first, and which only followed from it."""
+"""Policy: what a death takes with it, which one came first, and which only followed from it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tenfold.supervise.state import Death
+from tenfold.supervise.state import OVER, ClusterState, Death, TaskState
+
+SETTLE_S = 2.0
+"""A death may be heard of after those that follow from it: a chief raises an exception because a
+parameter server was killed, on another host. So long it is waited for."""
+
+
+def together(cluster: ClusterState, culprit: TaskState) -> list[TaskState]:
+    """The other tasks that have to start again with `culprit`, by its rule's scope."""
+    return [
+        state
+        for state in cluster.tasks.values()
+        if state is not culprit and _covers(culprit, state) and state.phase != "waiting"
+    ]
+
+
+def _covers(culprit: TaskState, state: TaskState) -> bool:
+    match culprit.task.restart.scope:
+        case "job":
+            return state.task.job == culprit.task.job
+        case "cluster":
+            return state.task.member
+        case _:
+            return False
+
+
+def may_follow(cluster: ClusterState, failed: TaskState, now: float) -> bool:
+    """Whether `failed` may have ended because of a death that is not known yet.
+
+    Then it is not judged yet: the other death may start both again.
+    """
+    if failed.ended is None or now >= failed.ended + SETTLE_S or failed.given_up:
+        return False
+    return any(
+        _covers(other, failed)
+        for other in cluster.tasks.values()
+        if other is not failed and other.phase not in OVER and other.task.restart.policy != "never"
+    )
 
 
 def first_failure(deaths: Sequence[Death]) -> Death | None:

@@ -15,14 +15,23 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from tenfold.cells import Cell, Handlers, Outcome, Protection
+from tenfold.cells import Cell, Ended, Handlers, Outcome, Protection
 from tenfold.errors import TenfoldError
 from tenfold.logs import last_lines
 from tenfold.plans import Plan
 from tenfold.rundir import EventLog, RunDirectory, write_json
-from tenfold.supervise import failure
-from tenfold.supervise.reconcile import Actions, step
-from tenfold.supervise.state import OVER, ClusterState, Death, TaskState, signal_name
+from tenfold.supervise import failure, past
+from tenfold.supervise.clock import steady_clock
+from tenfold.supervise.reconcile import Actions, Retry, step
+from tenfold.supervise.restart import spent_restarts
+from tenfold.supervise.state import (
+    OVER,
+    ClusterState,
+    Death,
+    TaskState,
+    ending,
+    signal_name,
+)
 from tenfold.supervise.stop import Signal
 
 MakeCell = Callable[[Handlers], Cell]
@@ -43,11 +52,12 @@ class Supervisor:
         make_cell: MakeCell,
         *,
         keep: bool = False,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._run = run
-        self._clock = clock
-        self._state = ClusterState.of(plan, keep)
+        self._clock = clock or steady_clock()
+        self._state = ClusterState.of(plan, keep, past.retried(run))
+        self._resumed = past.resumed(run)
         self._cell = make_cell(Handlers(self._on_exit, self._on_note, self._on_stop))
         self._events = EventLog(run.events)
         self._wake = asyncio.Event()
@@ -62,7 +72,7 @@ class Supervisor:
         self._noted = "starting"
         self._told: tuple[str, str | None] | None = None
         self._host = socket.gethostname()
-        self._began = clock()
+        self._began = self._clock()
         self._protection: Protection | None = None
 
     async def run(self) -> str:
@@ -72,6 +82,8 @@ class Supervisor:
         """
         self._write_status()
         self._events.write("cluster-starting", run=self._run.run)
+        if self._resumed is not None:
+            self._events.write("resumed", **self._resumed)
         try:
             try:
                 self._protection = await self._open()
@@ -137,6 +149,8 @@ class Supervisor:
             self._note(actions)
             for signal in actions.signals:
                 self._send(signal)
+            for state in actions.unkillable:
+                self._give_up(state)
             for state in actions.start:
                 self._begin(state)
             if self._state.stop_since is not None:
@@ -156,12 +170,31 @@ class Supervisor:
             return
 
     def _note(self, actions: Actions) -> None:
-        for state in actions.retried:
-            wait_s = max(0.0, state.start_at - self._clock())
-            self._events.write("task-retried", state.task.name, in_s=round(wait_s, 3))
+        for retry in actions.retried:
+            self._note_retry(retry)
         phase, self._noted = self._noted, self._state.phase
         if self._noted != phase and self._noted in {"running", "stopping"}:
             self._events.write(f"cluster-{self._noted}", reason=self._state.reason)
+
+    def _note_retry(self, retry: Retry) -> None:
+        state, now = retry.task, self._clock()
+        name, rule = state.task.name, state.task.restart
+        self._events.write(
+            "task-retried",
+            name,
+            in_s=round(max(0.0, state.start_at - now), 3),
+            attempt=spent_restarts(state, now),
+            limit=rule.limit,
+            scope=rule.scope,
+            because=state.reason or ending(state.exit_code, state.signal),
+        )
+        for other in retry.others:
+            self._events.write("restarted-with", other.task.name, because=name)
+
+    def _give_up(self, state: TaskState) -> None:
+        name, pid = state.task.name, state.pid
+        self._state.give_up(name, self._clock())
+        self._events.write("task-unkillable", name, pid=pid)
 
     def _send(self, signal: Signal) -> None:
         state = self._state.tasks[signal.task]
@@ -227,16 +260,18 @@ class Supervisor:
         self._events.write("task-ready", name)
         self._wake.set()
 
-    def _on_exit(self, name: str, exit_code: int | None, signal: int | None) -> None:
+    def _on_exit(self, name: str, ended: Ended) -> None:
         if probe := self._probes.pop(name, None):
             probe.cancel()
-        self._state.observe_exit(name, exit_code, signal, self._clock())
+        self._state.observe_exit(name, ended, self._clock())
         self._events.write(
             "task-exited",
             name,
-            exit_code=exit_code,
-            signal=signal and signal_name(signal),
+            exit_code=ended.exit_code,
+            signal=ended.signal and signal_name(ended.signal),
             state=self._state.tasks[name].phase,
+            reason=ended.reason,
+            cause=ended.cause,
         )
         self._wake.set()
 
@@ -323,6 +358,9 @@ class Supervisor:
             "restarts": state.restarts,
             "exit_code": state.exit_code,
             "signal": state.signal and signal_name(state.signal),
+            "reason": state.reason,
+            "cause": state.cause,
+            "retried": state.retried,
             "url": next(iter(urls.values()), None),
             "urls": urls,
             "started": state.started,
@@ -343,12 +381,13 @@ class Supervisor:
             "outcome": self._state.outcome,
             "reason": self._state.reason,
             "started": self._began,
-            "updated": now,
+            "updated": time.time(),  # views hold it against the machine's own clock
             "ended": now if over else None,
             "host": self._host,
             "supervisor_pid": os.getpid(),
             "protection": self._protection and self._protection.kind,
             "protection_words": self._protection and self._protection.words,
+            "resumed_from": self._resumed,
             "first_failure": self._account(first) if failed and first else None,
             "consequences": [
                 _told(death) for death in failure.consequences(self._state.deaths) if failed
@@ -372,4 +411,6 @@ def _told(death: Death) -> dict[str, Any]:
         "exit_code": death.exit_code,
         "signal": death.signal and signal_name(death.signal),
         "words": death.words,
+        "reason": death.reason,
+        "cause": death.cause,
     }

@@ -16,19 +16,29 @@ from tenfold.supervise.stop import Signal
 from tenfold.supervise.success import outcome
 
 
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """`task` failed and will be started again, and `others` with it."""
+
+    task: TaskState
+    others: list[TaskState]
+
+
 @dataclass(slots=True)
 class Actions:
     """What to do now, in this order.
 
     Attributes:
-        retried: tasks that failed and will be started again.
+        retried: tasks that failed and will be started again, and what with each.
         signals: signals to send.
+        unkillable: tasks that were killed in vain, and are waited for no longer.
         start: tasks to start.
         over: the run has ended; nothing is live.
     """
 
-    retried: list[TaskState] = field(default_factory=list)
+    retried: list[Retry] = field(default_factory=list)
     signals: list[Signal] = field(default_factory=list)
+    unkillable: list[TaskState] = field(default_factory=list)
     start: list[TaskState] = field(default_factory=list)
     over: bool = False
 
@@ -41,10 +51,11 @@ def step(cluster: ClusterState, now: float) -> Actions:
     """
     actions = Actions()
     if cluster.stop_since is None:
-        actions.retried = _retry(cluster)
+        actions.retried = _retry(cluster, now)
         _mark_recovered(cluster)
         _judge(cluster, now)
     actions.signals = stop.signals(cluster, now)
+    actions.unkillable = stop.unkillable(cluster, now)
     if cluster.stop_since is None:
         actions.start = may_start(cluster, now)
         _note_running(cluster)
@@ -54,22 +65,25 @@ def step(cluster: ClusterState, now: float) -> Actions:
     return actions
 
 
-def _retry(cluster: ClusterState) -> list[TaskState]:
+def _retry(cluster: ClusterState, now: float) -> list[Retry]:
+    """Who starts again; the first to have died takes those along that only followed."""
+    if cluster.outcome is not None:
+        return []
     retried = []
-    for state in cluster.tasks.values():
-        if state.phase in {"failed", "succeeded"} and state.pid is None:
-            at = restart_at(state) if _may_retry(cluster, state) else None
-            if at is not None:
-                state.phase, state.start_at = "restarting", at
-                state.retries += 1
-                retried.append(state)
+    ended = [s for s in cluster.tasks.values() if s.phase in {"failed", "succeeded"}]
+    for state in sorted(ended, key=lambda state: state.ended or now):
+        if state.phase not in {"failed", "succeeded"} or state.given_up:
+            continue
+        at = restart_at(state)
+        if at is None:
+            continue
+        others = failure.together(cluster, state)
+        state.retried.append(now)
+        state.phase, state.start_at, state.in_order = "restarting", at, bool(others)
+        for other in others:
+            other.start_again(at)
+        retried.append(Retry(state, others))
     return retried
-
-
-def _may_retry(cluster: ClusterState, state: TaskState) -> bool:
-    """A command that cannot even be started will not be there the next time either."""
-    never_ran = state.exit_code is None and state.signal is None
-    return not never_ran and cluster.outcome is None
 
 
 def _mark_recovered(cluster: ClusterState) -> None:
@@ -82,7 +96,7 @@ def _judge(cluster: ClusterState, now: float) -> None:
     """End the run if its outcome is known; a run that is kept goes on, its outcome noted."""
     if cluster.outcome is not None:
         return
-    found = outcome(cluster)
+    found = outcome(cluster, now)
     if found is None:
         return
     if cluster.keep and found[0] == "succeeded":

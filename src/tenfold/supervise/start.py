@@ -18,10 +18,11 @@ def may_start(cluster: ClusterState, now: float) -> list[TaskState]:
     return [
         state
         for state in cluster.tasks.values()
-        if (state.phase == "restarting" and state.start_at <= now)
-        or (
-            state.phase == "waiting"
-            and all(is_met(job, condition) for job, condition in state.task.after.items())
+        if state.phase in {"waiting", "restarting"}
+        and state.start_at <= now
+        and (
+            (state.phase == "restarting" and not state.in_order)
+            or all(is_met(job, condition) for job, condition in state.task.after.items())
         )
     ]
 

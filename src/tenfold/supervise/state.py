@@ -7,9 +7,11 @@ from a state is `reconcile`'s.
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tenfold.cells import Cause, Ended
 from tenfold.plans import Plan, Task
 
 TaskPhase = Literal[
@@ -47,7 +49,10 @@ def signal_name(number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """A task ended badly, unasked: `exit_code` or `signal`, or `reason` if it never ran."""
+    """A task ended badly, unasked: `exit_code` or `signal`, or neither if it never ran.
+
+    `reason` says more than these, where somebody knows more; `cause` is that of `Ended`.
+    """
 
     task: str
     time: float
@@ -56,6 +61,7 @@ class Death:
     reason: str | None = None
     needed: bool = True
     recovered: bool = False
+    cause: Cause | None = None
 
     @property
     def words(self) -> str:
@@ -65,7 +71,17 @@ class Death:
 
 @dataclass(slots=True)
 class TaskState:
-    """One task's life so far. Times are seconds since 1970."""
+    """One task's life so far. Times are seconds since 1970.
+
+    Attributes:
+        retried: when it was started again after a failure of its own; what the user asked for, and
+            what it was started again with others for, does not count.
+        start_at: when it may start again.
+        in_order: it starts again only after what it comes after, as at first.
+        told: when it was first told to end, in its present life; `killed` when it was told for
+            the last time.
+        given_up: it was killed and has not ended, and is not waited for any more.
+    """
 
     task: Task
     phase: TaskPhase = "waiting"
@@ -75,13 +91,15 @@ class TaskState:
     ended: float | None = None
     exit_code: int | None = None
     signal: int | None = None
+    reason: str | None = None
+    cause: Cause | None = None
     restarts: int = 0
-    retries: int = 0
-    """Restarts after a failure; those that the user asked for do not count."""
+    retried: list[float] = field(default_factory=list)
     start_at: float = 0.0
+    in_order: bool = False
     told: float | None = None
-    """When it was first told to end, in its present life."""
-    killed: bool = False
+    killed: float | None = None
+    given_up: bool = False
     restart_asked: bool = False
     unready: bool = False
 
@@ -99,6 +117,14 @@ class TaskState:
     def used(self) -> bool:
         """It was ready in its present life, so that tasks which come after it may start."""
         return self.phase == "running" or (self.phase == "stopping" and self.ready is not None)
+
+    def start_again(self, at: float) -> None:
+        """Have it start again at `at` or later, in its order; a life that goes on ends first."""
+        self.in_order, self.start_at = True, max(at, self.start_at)
+        if self.live:
+            self.restart_asked = True
+        elif self.phase != "waiting":
+            self.phase = "restarting"
 
 
 @dataclass(slots=True)
@@ -122,9 +148,19 @@ class ClusterState:
     deaths: list[Death] = field(default_factory=list)
 
     @classmethod
-    def of(cls, plan: Plan, keep: bool = False) -> ClusterState:
-        """The state of a run of `plan` before anything happened."""
-        return cls(plan, {task.name: TaskState(task) for task in plan.tasks}, keep)
+    def of(
+        cls,
+        plan: Plan,
+        keep: bool = False,
+        retried: Mapping[str, Sequence[float]] | None = None,
+    ) -> ClusterState:
+        """The state of a run of `plan` before anything happened.
+
+        `retried`: by task, when tasks were started again before, by a supervisor that died.
+        """
+        past = retried or {}
+        tasks = {t.name: TaskState(t, retried=list(past.get(t.name, ()))) for t in plan.tasks}
+        return cls(plan, tasks, keep)
 
     def job(self, name: str) -> list[TaskState]:
         """The tasks of a job, in the order of their index."""
@@ -135,7 +171,8 @@ class ClusterState:
         state = self.tasks[name]
         state.phase, state.pid, state.started = "starting", pid, now
         state.ready = state.ended = state.exit_code = state.signal = None
-        state.told, state.killed, state.unready = None, False, False
+        state.reason = state.cause = state.told = state.killed = None
+        state.unready = state.in_order = False
 
     def observe_ready(self, name: str, now: float) -> None:
         """The task can be used."""
@@ -161,26 +198,48 @@ class ClusterState:
     def observe_told(self, name: str, now: float, *, kill: bool) -> None:
         """The task was sent SIGTERM, or SIGKILL."""
         state = self.tasks[name]
-        state.phase, state.killed = "stopping", kill
+        state.phase, state.killed = "stopping", now if kill else None
         state.told = now if state.told is None else state.told
 
-    def observe_exit(
-        self, name: str, exit_code: int | None, signal_number: int | None, now: float
-    ) -> None:
+    def observe_exit(self, name: str, ended: Ended, now: float) -> None:
         """The task's process ended; `reconcile` decides what becomes of the task."""
         state = self.tasks[name]
-        state.ended, state.exit_code, state.signal = now, exit_code, signal_number
-        state.pid = None
-        good = exit_code == 0 and not state.task.service
+        if state.given_up:
+            return
+        state.ended, state.exit_code, state.signal = now, ended.exit_code, ended.signal
+        state.reason, state.cause, state.pid = ended.reason, ended.cause, None
+        good = ended.exit_code == 0 and not state.task.service
         if state.restart_asked:
-            state.restart_asked, state.phase, state.start_at = False, "restarting", now
-        elif state.told is not None or self._swept_away(signal_number):
+            state.restart_asked, state.phase = False, "restarting"
+            state.start_at = max(now, state.start_at)
+        elif state.told is not None or self._swept_away(ended.signal):
             state.phase = "failed" if state.unready else "stopped"
         elif good:
             state.phase = "succeeded"
         else:
             state.phase = "failed"
-            self.deaths.append(Death(name, now, exit_code, signal_number, None, state.task.needed))
+            self._note_death(state, now)
+
+    def _note_death(self, state: TaskState, now: float) -> None:
+        self.deaths.append(
+            Death(
+                state.task.name,
+                now,
+                state.exit_code,
+                state.signal,
+                state.reason,
+                state.task.needed,
+                cause=state.cause,
+            )
+        )
+
+    def give_up(self, name: str, now: float) -> None:
+        """Wait no longer for a task that was killed and does not end: the kernel keeps it."""
+        state = self.tasks[name]
+        state.phase, state.given_up, state.restart_asked, state.ended = "failed", True, False, now
+        state.reason = f"could not be killed: its process {state.pid} hangs in the kernel"
+        state.pid = None
+        self._note_death(state, now)
 
     def _swept_away(self, signal_number: int | None) -> bool:
         """A run that is being stopped from outside: its place signals the tasks, too."""
@@ -197,7 +256,7 @@ class ClusterState:
         if state.live:
             state.restart_asked = True
         else:
-            state.phase, state.start_at = "restarting", 0.0
+            state.phase, state.start_at, state.in_order = "restarting", 0.0, False
         return True
 
     def observe_cell_lost(self, reason: str, now: float) -> None:

@@ -12,6 +12,10 @@ SERVICE_SHARE = 0.5
 needs its parameter servers."""
 
 
+UNKILLABLE_S = 10.0
+"""A process that sleeps in the kernel, on a dead disk say, ends when that answers, or never."""
+
+
 @dataclass(frozen=True, slots=True)
 class Signal:
     """Send `number` to `task`."""
@@ -28,8 +32,17 @@ def signals(cluster: ClusterState, now: float) -> list[Signal]:
     return [signal for signal in found if signal is not None]
 
 
+def unkillable(cluster: ClusterState, now: float) -> list[TaskState]:
+    """Tasks that were killed `UNKILLABLE_S` ago and have not ended: the kernel keeps them."""
+    return [
+        state
+        for state in cluster.tasks.values()
+        if state.live and state.killed is not None and now >= state.killed + UNKILLABLE_S
+    ]
+
+
 def _next(cluster: ClusterState, state: TaskState, now: float) -> Signal | None:
-    if state.killed:
+    if state.killed is not None:
         return None
     since = cluster.stop_since if cluster.stop_since is not None else state.told
     if cluster.kill or (since is not None and now >= since + cluster.plan.stop_grace_s):

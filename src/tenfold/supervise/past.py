@@ -1,0 +1,38 @@
+"""What a supervisor finds in its run directory from before its time.
+
+Restarts that a supervisor which died has used up count on: in the same run, where its place starts
+the supervisor anew, and in a run that goes on where another one broke off (`tenfold.resume`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tenfold.rundir import RunDirectory, read_json
+
+
+def retried(run: RunDirectory) -> dict[str, list[float]]:
+    """By task, when (seconds since 1970) it was started again after failures of its own."""
+    found: dict[str, list[float]] = {}
+    handed_on = (read_json(run.resumed) or {}).get("retried")
+    for name, moments in handed_on.items() if isinstance(handed_on, dict) else ():
+        found[name] = _moments(moments)
+    for directory in run.tasks():
+        said = read_json(directory.status) or {}
+        if isinstance(name := said.get("task"), str) and said.get("retried"):
+            found[name] = _moments(said["retried"])
+    return found
+
+
+def _moments(value: object) -> list[float]:
+    if not isinstance(value, list):
+        return []
+    return [float(item) for item in value if isinstance(item, (int, float))]
+
+
+def resumed(run: RunDirectory) -> dict[str, Any] | None:
+    """The run this one goes on from, its checkpoint and the step of it; None: it began anew."""
+    said = read_json(run.resumed)
+    if said is None:
+        return None
+    return {key: said.get(key) for key in ("run", "checkpoint", "step")}

@@ -1,0 +1,109 @@
+"""The restart policy as tables: which ends are worth a restart, how many, and when."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tenfold.planner import CRASHES
+from tenfold.plans import Restart
+from tenfold.supervise.restart import JITTER, MAX_BACKOFF_S, restart_at, spent_restarts
+from tenfold.supervise.state import TaskState
+from tests.supervise.histories import task
+
+
+def ended(
+    rule: Restart,
+    code: int | None = None,
+    signal_number: int | None = None,
+    *,
+    at: float = 1000.0,
+    retried: tuple[float, ...] = (),
+    service: bool = False,
+) -> TaskState:
+    """A task of this rule that has just ended, unasked."""
+    state = TaskState(task("worker/0", restart=rule, service=service), retried=list(retried))
+    state.phase = "succeeded" if code == 0 and not service else "failed"
+    state.ended, state.exit_code, state.signal = at, code, signal_number
+    return state
+
+
+@pytest.mark.parametrize(
+    ("rule", "code", "number", "again"),
+    [
+        (Restart("never"), 1, None, False),
+        (Restart("on-failure"), 1, None, True),
+        (Restart("on-failure"), 0, None, False),
+        (Restart("on-failure"), 2, None, False),  # bad input stays bad
+        (Restart("on-failure"), None, signal.SIGKILL, True),
+        (Restart("on-failure", codes=CRASHES), 1, None, False),
+        (Restart("on-failure", codes=CRASHES), 127, None, False),
+        (Restart("on-failure", codes=CRASHES), 128, None, True),
+        (Restart("on-failure", codes=CRASHES), 255, None, True),
+        (Restart("on-failure", codes=CRASHES), None, signal.SIGSEGV, True),
+        (Restart("on-failure", codes=((75, 75),)), 75, None, True),
+        (Restart("on-failure", codes=((75, 75),)), None, signal.SIGKILL, False),
+        (Restart("on-failure", codes=((137, 137),)), None, signal.SIGKILL, True),
+        (Restart("always"), 0, None, True),
+        (Restart("always"), 2, None, True),
+        (Restart("always"), None, None, False),  # it could not even be started
+        (Restart("on-failure"), None, None, False),
+    ],
+)
+def test_which_ends_are_worth_a_restart(
+    rule: Restart, code: int | None, number: int | None, again: bool
+) -> None:
+    assert (restart_at(ended(rule, code, number)) is not None) is again
+
+
+def test_a_service_that_ends_well_has_failed_all_the_same() -> None:
+    assert restart_at(ended(Restart("on-failure"), 0, service=True)) is not None
+    assert restart_at(ended(Restart("on-failure", codes=CRASHES), 0, service=True)) is None
+
+
+@pytest.mark.parametrize(
+    ("retried", "again"),
+    [
+        ((), True),
+        ((990.0, 995.0), True),
+        ((980.0, 990.0, 995.0), False),
+        ((1.0, 2.0, 3.0), True),  # so long ago that they are forgiven
+        ((940.0, 990.0, 995.0), True),  # the first is just forgiven
+        ((940.1, 990.0, 995.0), False),
+    ],
+)
+def test_the_budget_counts_within_its_window(retried: tuple[float, ...], again: bool) -> None:
+    rule = Restart("on-failure", limit=3, window_s=60.0)
+    assert (restart_at(ended(rule, 1, retried=retried)) is not None) is again
+
+
+def test_pauses_double_up_to_a_minute_and_start_small_again_when_failures_are_forgiven() -> None:
+    rule = Restart("on-failure", limit=100, backoff_s=1.0, window_s=60.0)
+    for spent, pause_s in ((0, 1.0), (1, 2.0), (2, 4.0), (5, 32.0), (6, 60.0), (20, 60.0)):
+        at = restart_at(ended(rule, 1, retried=(999.0,) * spent)) or 0.0
+        assert pause_s <= at - 1000.0 <= pause_s * (1 + JITTER)
+    at = restart_at(ended(rule, 1, retried=(1.0,) * 20)) or 0.0
+    assert at - 1000.0 <= 1 + JITTER
+    assert MAX_BACKOFF_S == 60.0
+
+
+def test_tasks_that_died_together_start_apart_and_a_history_replays_the_same() -> None:
+    rule = Restart("on-failure")
+
+    def moments() -> list[float | None]:
+        found = []
+        for index in range(8):
+            state = ended(rule, 1)
+            state.task = task(f"worker/{index}", restart=rule)
+            found.append(restart_at(state))
+        return found
+
+    assert len(set(moments())) == 8
+    assert moments() == moments()
+
+
+def test_spent_restarts_are_those_within_the_window() -> None:
+    state = ended(Restart("on-failure", window_s=10.0), 1, retried=(985.0, 992.0, 999.0))
+    assert spent_restarts(state, 1000.0) == 2
+    assert spent_restarts(state, 2000.0) == 0
