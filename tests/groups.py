@@ -11,6 +11,7 @@ from tenfold.api import Run, planned, up
 from tenfold.file import load, loads
 from tenfold.logs import last_lines
 from tenfold.plans import Plan
+from tenfold.rundir import read_events
 from tests.conftest import wait_for
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -56,14 +57,32 @@ def said(run: Run, beginning: str) -> dict[str, str]:
     return found
 
 
-def kill(run: Run, name: str) -> None:
-    """SIGKILL to a task, once all ranks have written that they compute together."""
-    tasks = run.status()["tasks"]
-    together = [run.directory.shared("results") / f"together-{n}" for n in range(len(tasks))]
-    wait_for(lambda: all(p.exists() for p in together) or not run.directory.alive(), 90)
+def together(run: Run) -> list[Path]:
+    """What all ranks have written as soon as they compute together."""
+    marks = [run.directory.shared("results") / f"together-{n}" for n in range(_tasks(run))]
+    wait_for(lambda: all(p.exists() for p in marks) or not run.directory.alive(), 90)
+    assert all(p.exists() for p in marks), logs(run)
+    return marks
+
+
+def _tasks(run: Run) -> int:
+    return len(run.status()["tasks"])
+
+
+def killed_and_together_again(run: Run, name: str) -> None:
+    """SIGKILL to a task of ranks that compute together; all have to start again, and do so."""
+    for mark in together(run):
+        mark.unlink()
     pid = next(task["pid"] for task in run.status()["tasks"] if task["task"] == name)
     assert pid is not None, logs(run)
     os.kill(pid, signal.SIGKILL)
+    together(run)
+    status = run.stop(kill=True, timeout_s=30)
+    assert [task["restarts"] for task in status["tasks"]] == [1] * _tasks(run)
+    events, _ = read_events(run.directory.events)
+    retried = [event for event in events if event["kind"] == "task-retried"]
+    assert [event["task"] for event in retried] == [name]
+    assert retried[0]["because"] == "was killed by SIGKILL"
 
 
 def failure(run: Run, timeout_s: float = 60) -> dict[str, Any]:

@@ -50,6 +50,10 @@ def test_models_do_not_change() -> None:
         {"overrides": {"a": {}}},
         {"overrides": {"1-": {}}},
         {"restart": {"policy": "never", "backoff": "-1s"}},
+        {"restart": {"policy": "never", "codes": [0]}},
+        {"restart": {"policy": "never", "codes": ["255-128"]}},
+        {"restart": {"policy": "never", "codes": ["128-256"]}},
+        {"restart": {"policy": "never", "scope": "machine"}},
         {"resources": {"memory": "0"}},
         {"resources": {"cpu": float("nan")}},
     ],
@@ -63,3 +67,23 @@ def test_exactly_one_way_to_be_ready() -> None:
     for wrong in ({}, {"tcp": "a", "http": "/"}, {"log": "x", "port": "a"}):
         with pytest.raises(ValidationError):
             Ready.model_validate(wrong)
+
+
+@pytest.mark.parametrize(
+    ("said", "after", "action"),
+    [
+        ("90s", 90.0, "report"),
+        ("never", "never", "report"),
+        ({"after": "1m", "action": "stop"}, 60.0, "stop"),
+        ({"action": "restart"}, 300.0, "restart"),
+    ],
+)
+def test_hang_is_a_time_or_a_mapping(said: object, after: object, action: str) -> None:
+    cluster = Cluster.model_validate({"cluster": "c", "jobs": {"a": {"run": "x"}}, "hang": said})
+    assert (cluster.hang.after, cluster.hang.action) == (after, action)
+
+
+def test_exit_codes_are_numbers_or_ranges() -> None:
+    rule = Restart.model_validate({"policy": "on-failure", "codes": [75, "128-255"]})
+    assert rule.codes == ("75", "128-255")
+    assert Restart.model_validate({"policy": "on-failure", "codes": 75}).codes == ("75",)

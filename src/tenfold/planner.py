@@ -220,8 +220,10 @@ def _restart(said: RestartRule | None, defaults: JobDefaults) -> Restart:
     )
 
 
-CRASHES = ((128, 255),)
-"""What a process that was killed counts as; exceptions, which would be raised again, are not."""
+CRASHES = ((128, 133), (135, 255))
+"""What a process that was killed counts as. Exceptions are left out, which would be raised again,
+and 134, its own abort: so JAX and NCCL end a process that has lost another one, or found a fault.
+"""
 
 
 def _range(codes: str) -> tuple[int, int]:

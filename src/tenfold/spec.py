@@ -49,7 +49,17 @@ MAX_TASKS = 100_000
 MAIN_PORT = "main"
 """The name of the port that a task's peers know; every task has it without asking."""
 
-ExitCodes = Annotated[str, Field(pattern=r"^[0-9]{1,3}(-[0-9]{1,3})?$")]
+
+def _exit_codes(text: str) -> str:
+    first, _, last = text.partition("-")
+    if not 1 <= int(first) <= int(last or first) <= 255:
+        raise wrong("exit codes between 1 and 255, as in 75 or 128-255")
+    return text
+
+
+ExitCodes = Annotated[
+    str, Field(pattern=r"^[0-9]{1,3}(-[0-9]{1,3})?$"), AfterValidator(_exit_codes)
+]
 Command = Text | Annotated[tuple[Text, ...], Field(min_length=1)]
 Condition = Literal["started", "ready", "succeeded"]
 Policy = Literal["never", "on-failure", "always"]
@@ -156,8 +166,8 @@ class Restart(Part):
         | None
     ) = None
     """Bad exit codes after which `on-failure` starts again, single ones or ranges, as in
-    `[75, 128-255]`; all but 2, which means bad input, if not said. A task that was killed by signal n
-    counts as 128 + n: `128-255` is for crashes alone."""
+    `[75, 128-255]`; all but 2, which means bad input, if not said. A task that was killed by
+    signal n counts as 128 + n: `128-255` is for crashes alone."""
 
 
 class Ready(Part):

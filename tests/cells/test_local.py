@@ -150,6 +150,32 @@ def test_worker_is_restarted_on_its_address(runs: Path, isolation: str) -> None:
     run.stop(timeout_s=20)
 
 
+def test_a_killed_server_starts_the_training_again_in_its_order(runs: Path, isolation: str) -> None:
+    together = Restart("on-failure", 3, 0.1, scope="cluster")
+    chief = shell("chief", "echo begun; exec sleep 600", after={"ps": "ready"}, restart=together)
+    run = up(
+        plan_of(
+            shell("fetch", "true", member=False),
+            chief,
+            listener("ps/0", ready=Ready("tcp"), service=True, restart=together),
+            listener("ps/1", ready=Ready("tcp"), service=True, restart=together),
+        ),
+        runs=runs,
+        isolation=isolation,
+    )
+    wait_for(lambda: _lines(run, "chief-0") == ["begun"])
+    os.kill(int(str(_task(run, "ps/1")["pid"])), signal.SIGKILL)
+    wait_for(lambda: _lines(run, "chief-0") == ["begun", "begun"])
+    assert [task["restarts"] for task in run.status()["tasks"]] == [0, 1, 1, 1]
+    events, _ = read_events(run.directory.events)
+    order = [e["task"] for e in events if e["kind"] in ("task-ready", "task-started")]
+    assert order[-2:] == ["chief/0", "chief/0"], "it comes after both servers"
+    (retried,) = (event for event in events if event["kind"] == "task-retried")
+    assert (retried["task"], retried["because"]) == ("ps/1", "was killed by SIGKILL")
+    assert {e["task"] for e in events if e["kind"] == "restarted-with"} == {"chief/0", "ps/0"}
+    run.stop(timeout_s=20)
+
+
 def test_restart_on_request(runs: Path, isolation: str) -> None:
     run = up(plan_of(shell("chief", "echo begun; sleep 600")), runs=runs, isolation=isolation)
     wait_for(lambda: _lines(run, "chief-0") == ["begun"])

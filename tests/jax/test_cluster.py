@@ -15,7 +15,16 @@ import pytest
 from tenfold.api import Run, up
 from tenfold.launch import namespace
 from tenfold.rundir import find
-from tests.groups import ROOT, example_plan, failure, kill, logs, said, script_plan, succeeded
+from tests.groups import (
+    ROOT,
+    example_plan,
+    failure,
+    killed_and_together_again,
+    logs,
+    said,
+    script_plan,
+    succeeded,
+)
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("jax") is None, reason="JAX is not installed: make test brings it"
@@ -124,14 +133,10 @@ def lose(tmp_path: Path, runs: Path, isolation: str, raises: int = 9) -> Run:
 
 
 @pytest.mark.parametrize("process", [0, 1])
-def test_a_killed_process_ends_the_run_and_is_named_first(
+def test_when_a_process_is_killed_all_start_again_together(
     process: int, runs: Path, tmp_path: Path, isolation: str
 ) -> None:
-    run = lose(tmp_path, runs, isolation)
-    kill(run, f"worker/{process}")
-    first = failure(run)
-    assert (first["task"], first["signal"]) == (f"worker/{process}", "SIGKILL"), logs(run)
-    assert all(task["restarts"] == 0 for task in run.status()["tasks"])
+    killed_and_together_again(lose(tmp_path, runs, isolation), f"worker/{process}")
 
 
 @pytest.mark.parametrize("process", [0, 2])
@@ -139,9 +144,11 @@ def test_a_process_that_raises_does_not_wait_for_the_others(
     process: int, runs: Path, tmp_path: Path
 ) -> None:
     """JAX by itself would wait five minutes for them, and they for it."""
-    first = failure(lose(tmp_path, runs, "auto", process))
+    run = lose(tmp_path, runs, "auto", process)
+    first = failure(run)
     assert (first["task"], first["exit_code"]) == (f"worker/{process}", 1)
     assert first["lines"][-1] == "ValueError: a bad day"
+    assert all(task["restarts"] == 0 for task in run.status()["tasks"])
 
 
 def test_the_example_trains_to_its_end(runs: Path, isolation: str) -> None:

@@ -42,6 +42,7 @@ def ended(
         (Restart("on-failure", codes=CRASHES), 128, None, True),
         (Restart("on-failure", codes=CRASHES), 255, None, True),
         (Restart("on-failure", codes=CRASHES), None, signal.SIGSEGV, True),
+        (Restart("on-failure", codes=CRASHES), None, signal.SIGABRT, False),
         (Restart("on-failure", codes=((75, 75),)), 75, None, True),
         (Restart("on-failure", codes=((75, 75),)), None, signal.SIGKILL, False),
         (Restart("on-failure", codes=((137, 137),)), None, signal.SIGKILL, True),

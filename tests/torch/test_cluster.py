@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 from tenfold.api import Run, up
-from tests.groups import ROOT, example_plan, failure, kill, logs, said, script_plan, succeeded
+from tests.groups import (
+    ROOT,
+    example_plan,
+    failure,
+    killed_and_together_again,
+    logs,
+    said,
+    script_plan,
+    succeeded,
+)
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None,
@@ -82,23 +91,21 @@ def lose(tmp_path: Path, runs: Path, isolation: str, raises: tuple[int, int] = (
 
 
 @pytest.mark.parametrize("rank", [0, 1])
-def test_a_killed_rank_ends_the_run_and_is_named_first(
+def test_when_a_rank_is_killed_all_start_again_together(
     rank: int, runs: Path, tmp_path: Path, isolation: str
 ) -> None:
-    run = lose(tmp_path, runs, isolation)
-    kill(run, f"worker/{rank}")
-    first = failure(run)
-    assert (first["task"], first["signal"]) == (f"worker/{rank}", "SIGKILL"), logs(run)
-    assert set(said(run, "group").values()) == {f"{n} 3 gloo True" for n in range(3)}
-    assert all(task["restarts"] == 0 for task in run.status()["tasks"])
+    killed_and_together_again(lose(tmp_path, runs, isolation), f"worker/{rank}")
 
 
 @pytest.mark.parametrize("rank", [0, 2])
 def test_a_rank_that_raises_is_named_before_those_that_lost_it(
     rank: int, runs: Path, tmp_path: Path
 ) -> None:
-    first = failure(lose(tmp_path, runs, "auto", (rank, 3)), 120)
+    run = lose(tmp_path, runs, "auto", (rank, 3))
+    first = failure(run, 120)
     assert (first["task"], first["exit_code"]) == (f"worker/{rank}", 1)
+    assert all(task["restarts"] == 0 for task in run.status()["tasks"])
+    assert set(said(run, "group").values()) == {f"{n} 3 gloo True" for n in range(3)}
     assert first["lines"][-1] == f"[rank{rank}]: ValueError: a bad day"  # PyTorch marks them
 
 

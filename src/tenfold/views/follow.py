@@ -17,6 +17,7 @@ from tenfold.logs import LogLine, LogReader, merged, readers
 from tenfold.rundir import OVER, RunDirectory, read_events, read_json
 from tenfold.views import progress
 from tenfold.views.lines import Folder, Style, render
+from tenfold.views.news import news
 from tenfold.views.screen import Screen
 from tenfold.views.status import StatusReader
 from tenfold.views.tasks import duration
@@ -25,19 +26,6 @@ POLL_S = 0.1
 PLAIN_PROGRESS_S = 10.0
 _PROGRESS_POLL_S = 0.4
 _AT_ONCE = 1000
-
-CTRL_C = "stopped by Ctrl-C"
-"""Why a run stops when its follower was interrupted; who did it was told already."""
-
-_NEWS = {
-    "task-retried": "{task} ended; started again in {in_s:.1f} s",
-    "task-unready": "{task} could not be used after {timeout_s:g} s",
-    "task-refused": "{task} could not be started: {reason}",
-    "restart-asked": "{task}: restart asked for",
-    "cluster-stopping": "stopping: {reason}",
-    "error": "{message}",
-    "note": "{message}",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +119,7 @@ class Follower:
     def _show_news(self, now: dict[str, Any]) -> None:
         events, self._events_read = read_events(self._run.events, start=self._events_read)
         for event in events:
-            if words := _news(event):
+            if words := news(event):
                 self._screen.say(f"· {words}", "yellow")
                 if isinstance(hint := event.get("hint"), str):
                     self._screen.say(f"    hint: {printable(hint)}", "dim")
@@ -203,15 +191,6 @@ def _mark(run: RunDirectory) -> object:
     except OSError:
         return None
     return found.st_mtime_ns, found.st_ino
-
-
-def _news(event: dict[str, Any]) -> str | None:
-    """What an event means, for people; None if it means nothing to them or is damaged."""
-    words = _NEWS.get(str(event.get("kind"))) if event.get("reason") != CTRL_C else None
-    try:
-        return printable(words.format_map(event)) if words else None
-    except (KeyError, ValueError, TypeError):
-        return None
 
 
 def count(number: int, word: str) -> str:

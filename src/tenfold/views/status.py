@@ -15,8 +15,8 @@ from tenfold.rundir import OVER, Problems, RunDirectory, TaskDirectory, open_reg
 
 _LIVE = ("starting", "running", "stopping", "restarting")
 
-_TASK_KEYS = ("state", "address", "host", "pid", "restarts", "exit_code", "signal", "url",
-              "urls", "started", "ready", "ended")  # fmt: skip
+_TASK_KEYS = ("state", "address", "host", "pid", "restarts", "exit_code", "signal", "reason",
+              "cause", "url", "urls", "started", "ready", "ended")  # fmt: skip
 
 
 def status(run: RunDirectory, problems: Problems | None = None) -> dict[str, Any]:
@@ -57,6 +57,8 @@ class StatusReader:
             "seen": said.get("updated"),
             "protection": said.get("protection"),
             "protection_words": said.get("protection_words"),
+            "resumed_from": said.get("resumed_from"),
+            "hang": said.get("hang"),
             "first_failure": said.get("first_failure"),
             "consequences": said.get("consequences") or [],
             "tasks": [

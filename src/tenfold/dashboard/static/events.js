@@ -9,13 +9,23 @@ import { store } from "./store.js";
 
 const MOST_SHOWN = 1000;
 
+const AGAIN = { job: "all tasks of its job start again", cluster: "the training starts again" };
 const WORDS = {
   "task-started": (event) =>
     `started${event.restarts ? `, for the ${event.restarts + 1}. time` : ""}${event.host ? ` on ${event.host}` : ""}${event.pid ? `, pid ${event.pid}` : ""}`,
   "task-ready": () => "ready",
   "task-exited": (event) =>
-    `${event.signal ? `killed by ${event.signal}` : `ended with exit code ${event.exit_code ?? "unknown"}`}${event.state ? `: ${event.state}` : ""}`,
-  "task-retried": (event) => `ended; started again in ${duration(event.in_s)}`,
+    `${event.reason ?? (event.signal ? `killed by ${event.signal}` : `ended with exit code ${event.exit_code ?? "unknown"}`)}${event.state ? `: ${event.state}` : ""}`,
+  "task-retried": (event) =>
+    `${event.because ?? "ended"}; ${AGAIN[event.scope] ?? "it starts again"} in ${duration(event.in_s)}${event.limit ? ` (${event.attempt} of ${event.limit})` : ""}`,
+  "restarted-with": (event) => `starts again together with ${event.because}`,
+  "task-unkillable": () => "was killed and does not end: it is not waited for",
+  hang: (event) => `${event.words}; report: ${event.report}`,
+  "progress-resumed": () => "it goes on",
+  resumed: (event) => `goes on from run ${event.run}, step ${event.step}`,
+  "set-aside": (event) => `${event.file} is damaged, and was set aside as ${event.as}`,
+  "disk-full": (event) => `the disk is full: ${event.path} cannot be written`,
+  "disk-back": (event) => `the disk has room again: ${event.lost_bytes} bytes of ${event.path} were lost`,
   "task-unready": (event) => `could not be used after ${event.timeout_s} s`,
   "task-refused": (event) => `could not be started: ${event.reason}`,
   "task-signalled": (event) => `sent ${event.signal}`,
@@ -23,10 +33,13 @@ const WORDS = {
   note: (event) => event.message + (event.hint ? ` (${event.hint})` : ""),
   error: (event) => event.message + (event.hint ? ` (${event.hint})` : ""),
 };
-const BAD = new Set(["cluster-failed", "task-refused", "task-unready", "error"]);
+const BAD = new Set(["cluster-failed", "task-refused", "task-unready", "task-unkillable", "hang", "disk-full", "error"]);
 const CARE = new Set([
   "task-retried",
+  "restarted-with",
   "restart-asked",
+  "set-aside",
+  "disk-back",
   "task-signalled",
   "cluster-stopping",
   "cluster-stopped",

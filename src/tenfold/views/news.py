@@ -1,0 +1,53 @@
+"""What an event means, in words for whoever follows a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tenfold.errors import printable
+from tenfold.views.tasks import duration
+
+CTRL_C = "stopped by Ctrl-C"
+"""Why a run stops when its follower was interrupted; who did it was told already."""
+
+Event = Mapping[str, Any]
+
+_AGAIN = {
+    "job": "all tasks of its job start again",
+    "cluster": "the training starts again",
+}
+
+
+def _retried(event: Event) -> str:
+    again = _AGAIN.get(str(event.get("scope")), "it starts again")
+    number = f" ({event['attempt']} of {event['limit']})" if event.get("limit") else ""
+    return f"{event['task']} {event['because']}; {again} in {duration(event['in_s'])}{number}"
+
+
+_NEWS: Mapping[str, str | Callable[[Event], str]] = {
+    "task-retried": _retried,
+    "task-unready": "{task} could not be used after {timeout_s:g} s",
+    "task-refused": "{task} could not be started: {reason}",
+    "task-unkillable": "{task} was killed and does not end (pid {pid}): it is not waited for",
+    "restart-asked": "{task}: restart asked for",
+    "hang": "{words}; report: {report}",
+    "progress-resumed": "it goes on",
+    "set-aside": "{file} is damaged, and was set aside as {as}",
+    "disk-full": "the disk is full: {path} cannot be written",
+    "disk-back": "the disk has room again: {lost_bytes:,} bytes of {path} were lost",
+    "cluster-stopping": "stopping: {reason}",
+    "error": "{message}",
+    "note": "{message}",
+}
+
+
+def news(event: Event) -> str | None:
+    """What `event` means; None if it means nothing to people, or is damaged."""
+    words = _NEWS.get(str(event.get("kind"))) if event.get("reason") != CTRL_C else None
+    if words is None:
+        return None
+    try:
+        return printable(words.format_map(event) if isinstance(words, str) else words(event))
+    except (KeyError, ValueError, TypeError, AttributeError):
+        return None
