@@ -1,0 +1,46 @@
+"""What a supervisor takes over from one that died."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tenfold.rundir import RunDirectory, create, write_json
+from tenfold.supervise import past
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDirectory:
+    """A run directory in which nothing has happened."""
+    return create(tmp_path, "c")
+
+
+def test_a_run_that_begins_anew_has_no_past(run: RunDirectory) -> None:
+    assert past.retried(run) == {}
+    assert past.resumed(run) is None
+
+
+def test_budgets_of_the_run_it_goes_on_from(run: RunDirectory) -> None:
+    said = {"run": "c/1", "checkpoint": "step-3", "step": 3, "retried": {"worker/0": [1.0, 2]}}
+    write_json(run.resumed, said)
+    assert past.retried(run) == {"worker/0": [1.0, 2.0]}
+    assert past.resumed(run) == {"run": "c/1", "checkpoint": "step-3", "step": 3}
+
+
+def test_budgets_of_the_same_run_when_its_place_starts_the_supervisor_anew(
+    run: RunDirectory,
+) -> None:
+    directory = run.task("worker-0")
+    directory.path.mkdir()
+    write_json(directory.status, {"task": "worker/0", "retried": [5.0]})
+    assert past.retried(run) == {"worker/0": [5.0]}
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"retried": 7}', '{"retried": {"a/0": "x"}}', "[]"])
+def test_a_damaged_past_is_none(run: RunDirectory, text: str) -> None:
+    run.resumed.write_text(text)
+    directory = run.task("a-0")
+    directory.path.mkdir()
+    directory.status.write_text('{"task": "a/0", "retried": {"no": "list"}}')
+    assert past.retried(run).get("a/0", []) == []
