@@ -4,7 +4,8 @@
     python train.py     alone
 
 The weights are on every device, each batch is spread over all of them, and one compiled step does
-the rest: XLA puts in the sums over processes that the gradients need.
+the rest: XLA puts in the sums over processes that the gradients need. After an epoch, if the last
+checkpoint is some seconds old, process 0 saves another; a run that breaks off goes on from there.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import tenfold
 TEST_IMAGES = 360
 BATCH = 128  # of all devices together, if it can be shared out evenly
 MOMENTUM = 0.9
+SAVE_EVERY_S = 1.0
 
 
 def main() -> None:
@@ -40,13 +42,22 @@ def main() -> None:
     step = jax.jit(_after_batch)
     weights = jax.device_put(_initial(options.seed), everywhere)
     speed = jax.device_put(jax.tree.map(jnp.zeros_like, weights), everywhere)
-    for epoch in range(options.epochs):
+    saved = tenfold.checkpoint.arrays(place=options.checkpoints, every_s=SAVE_EVERY_S)
+    begun, mean = 0, float("nan")
+    if (restored := saved.restore(like=(weights, speed))) is not None:
+        (weights, speed), found = restored
+        weights, speed = jax.device_put((weights, speed), everywhere)
+        begun, mean = found.step, found.position["loss"]
+        print(f"process {own.id} of {own.count}: resumed after epoch {begun}", flush=True)
+    for epoch in range(begun, options.epochs):
         losses = []
         for images, labels in _batches(train, batch, np.random.default_rng((options.seed, epoch))):
             images, labels = _shared(images, spread), _shared(labels, spread)
             weights, speed, loss = step(weights, speed, images, labels, options.rate)
             losses.append(loss)
         mean = float(np.mean([float(loss) for loss in losses]))
+        if saved.due():
+            saved.save(epoch + 1, (weights, speed), {"loss": mean})
         tenfold.progress(epoch + 1, options.epochs, unit="epochs", loss=round(mean, 4))
         if own.id == 0:
             print(f"epoch {epoch + 1}: loss {mean:.4f}", flush=True)
@@ -66,6 +77,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--rate", type=float, default=0.1)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--checkpoints", type=Path, metavar="DIRECTORY", help="outside a cluster")
     parser.add_argument("--results", type=Path, metavar="DIRECTORY", help="outside a cluster")
     return parser.parse_args()
 

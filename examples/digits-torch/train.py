@@ -5,7 +5,8 @@
     python train.py                              alone
 
 Every rank trains on its share of the images; their gradients are averaged after each batch, so all
-have the same weights at any time. Nothing here is tenfold's but the progress.
+have the same weights at any time. What is tenfold's is the progress, and the checkpoints: after an
+epoch, if the last one is some seconds old. A run that breaks off is gone on with from there.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import tenfold
 
 TEST_IMAGES = 360
 BATCH = 64  # of all ranks together
+SAVE_EVERY_S = 1.0
 
 
 def main() -> None:
@@ -46,10 +48,19 @@ def main() -> None:
     plain = _network().to(device)
     network: nn.Module = DistributedDataParallel(plain) if size > 1 else plain
     optimizer = torch.optim.Adam(network.parameters(), lr=options.rate)
+    saved = tenfold.checkpoint.torch(
+        {"network": plain, "optimizer": optimizer}, place=options.checkpoints, every_s=SAVE_EVERY_S
+    )
+    begun, loss = 0, float("nan")
+    if (found := saved.restore()) is not None:
+        begun, loss = found.step, found.position["loss"]
+        print(f"rank {rank} of {size}: resumed after epoch {begun}", flush=True)
     summaries = _summaries(options.tensorboard if rank == 0 else None)
-    for epoch in range(options.epochs):
+    for epoch in range(begun, options.epochs):
         sampler.set_epoch(epoch)
         loss = _epoch(network, optimizer, batches, device)
+        if saved.due():
+            saved.save(epoch + 1, {"loss": loss})
         tenfold.progress(epoch + 1, options.epochs, unit="epochs", loss=round(loss, 4))
         if rank == 0:
             print(f"epoch {epoch + 1}: loss {loss:.4f}", flush=True)
@@ -76,6 +87,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIRECTORY")
+    parser.add_argument("--checkpoints", type=Path, metavar="DIRECTORY", help="outside a cluster")
     parser.add_argument("--tensorboard", type=Path, metavar="DIRECTORY", help="for event files")
     return parser.parse_args()
 

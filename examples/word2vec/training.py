@@ -5,8 +5,11 @@ model (model.py) and what a stretch is (sampling.py).
 
 The chief cuts the corpus into stretches and hands each to whichever worker is free, through a
 ClusterCoordinator; as many as may be trained at once, and the next as soon as one is done, so that
-no worker waits for another. A worker that dies loses nothing: its stretch goes to another one. A
-stretch may then be trained twice, which does no harm.
+no worker waits for another. A worker that dies loses nothing: its stretch goes to another one. What
+it had pushed of the stretch by then stays pushed, so that one stretch may be trained twice.
+
+A checkpoint is made when no stretch is at a worker: its rows are what all stretches before its
+position have made of them. Going on from there trains the later ones on those rows alone.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import tenfold
 import tensorflow as tf
 from model import Model
 from sampling import Cutter, Negatives, Stretch, keep_probability, subsample
@@ -89,6 +93,7 @@ class Training:
     it. With ``checkpoints``, the state is saved there every ``save_every_s`` seconds, at the end,
     and at the end of an epoch if ``REST_S`` have passed. A state found there is taken up again:
     the rows and the position in the corpus are in one checkpoint, so they always fit each other.
+    On a full disk the training goes on, and tries again when it would save next.
     """
 
     def __init__(
@@ -112,13 +117,15 @@ class Training:
         """(word, neighbour) pairs that ``run`` has trained."""
         self._waiting: deque[tuple[Place, Any]] = deque()
         self._done: list[tuple[Place, float, float]] = []  # since the last report
-        self._position = tf.Variable([0, 0], dtype=tf.int64, trainable=False)
-        self._save_every_s = save_every_s
-        self._manager = (
-            tf.train.CheckpointManager(
-                tf.train.Checkpoint(rows=model.table, position=self._position),
-                str(checkpoints),
-                max_to_keep=2,
+        self.position = (0, 0)
+        """Epochs done, and tokens done of the next one (of those left by subsampling)."""
+        self._saved = (
+            tenfold.checkpoint.tensorflow(
+                tf.train.Checkpoint(rows=model.table),
+                checkpoints.name,
+                place=checkpoints.parent,
+                every_s=save_every_s,
+                keep=2,
             )
             if checkpoints
             else None
@@ -129,15 +136,12 @@ class Training:
         """Tokens handed to a worker at a time."""
         return self._cutter.length
 
-    @property
-    def position(self) -> tuple[int, int]:
-        """Epochs done, and tokens done of the next one (of those left by subsampling)."""
-        epoch, tokens = self._position.numpy().tolist()
-        return epoch, tokens
-
     def resume(self) -> bool:
-        """Take up the newest checkpoint, if there is one. Call before ``run``."""
-        return bool(self._manager and self._manager.restore_or_initialize())
+        """Take up the newest whole checkpoint, if there is one. Call before ``run``."""
+        found = self._saved.restore() if self._saved else None
+        if found is not None:
+            self.position = found.position["epochs"], found.position["tokens"]
+        return found is not None
 
     def run(self, report: Callable[[Figures], None]) -> None:
         """Train until all epochs are done; ``report`` is called about twice a second.
@@ -145,7 +149,7 @@ class Training:
         Raises TrainingDiverged when the loss is not a number, and NothingToTrain.
         """
         left = self.position[0] < self.settings.epochs
-        saved = told = time.monotonic()
+        rested = told = time.monotonic()
         leave = 0  # the first alone: what its worker has compiled, the others load
         for place, stretch in self._work():
             function, arguments = self.model.call(stretch, self._rate(place.begin))
@@ -154,10 +158,10 @@ class Training:
             self._collect(leave=leave)
             leave = self.model.workers
             now = time.monotonic()
-            if self._is_time_to_save(place, now - saved):
+            if self._is_time_to_save(place, now - rested):
                 self._collect(leave=0)
                 self._save(place)
-                saved = time.monotonic()
+                rested = time.monotonic()
             if self._done and (now - told > REPORT_EVERY_S or not self._waiting):
                 report(self._figures(now - told))
                 told = now
@@ -212,16 +216,18 @@ class Training:
         )
 
     def _is_time_to_save(self, place: Place, since_s: float) -> bool:
-        if not self._manager:
+        if not self._saved:
             return False
         end = place.last and place.epoch + 1 == self.settings.epochs
-        return end or since_s > self._save_every_s or (place.last and since_s > REST_S)
+        return end or self._saved.due() or (place.last and since_s > REST_S)
 
     def _save(self, place: Place) -> None:
         """Save the state after the stretch at ``place``; nothing may be waiting."""
         if place.last:
-            self._position.assign([place.epoch + 1, 0])
+            self.position = (place.epoch + 1, 0)
         else:
-            self._position.assign([place.epoch, (place.number + 1) * self.stretch])
-        if self._manager:
-            self._manager.save()
+            self.position = (place.epoch, (place.number + 1) * self.stretch)
+        epochs, tokens = self.position
+        if self._saved:
+            words = round(len(self._ids) * place.end)
+            self._saved.save(words, {"epochs": epochs, "tokens": tokens})

@@ -9,6 +9,7 @@ What you see here is the whole Python interface; everything is imported when it 
     tenfold.tensorflow.strategy                 the ready tf.distribute strategy
     tenfold.torch.initialize                    the ready torch.distributed process group
     tenfold.jax.initialize                      jax.distributed, with the cluster's processes
+    tenfold.checkpoint                          save now and then, go on where it broke off
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tenfold import jax, tensorflow, torch
+    from tenfold import checkpoint, jax, tensorflow, torch
     from tenfold.api import Run, up
     from tenfold.errors import TenfoldError
     from tenfold.file import dump, load
@@ -36,6 +37,7 @@ __all__ = [
     "Run",
     "TenfoldError",
     "attach",
+    "checkpoint",
     "dump",
     "jax",
     "load",
@@ -47,7 +49,7 @@ __all__ = [
     "up",
 ]
 
-_FRAMEWORKS = ("jax", "tensorflow", "torch")
+_MODULES = ("checkpoint", "jax", "tensorflow", "torch")
 
 _HOMES = {
     "Cluster": "tenfold.spec",
@@ -68,7 +70,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in _FRAMEWORKS:
+    if name in _MODULES:
         return importlib.import_module(f"tenfold.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module tenfold has no attribute {name!r}")

@@ -78,7 +78,7 @@ def test_trains_to_the_end_of_an_interrupted_training(
     assert begun.returncode == 0, begun.stderr
     with contextlib.ExitStack() as stack:
         stack.callback(tenfold, "down", runs=runs)
-        wait_for(lambda: list(checkpoints.glob("*/checkpoint")), 150)
+        wait_for(lambda: list(checkpoints.glob("*/*/tenfold.json")), 150)
     interrupted = status(runs)
     assert interrupted["state"] == "stopped"
     assert not (Path(interrupted["directory"]) / "results" / "vectors.txt").exists()

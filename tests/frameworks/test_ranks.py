@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tenfold.frameworks import JobFacts, framework
 from tenfold.frameworks.ranks import decisive, host_of, is_loopback, is_member, place
 
 LOCAL = {
@@ -81,3 +82,22 @@ def test_services_are_no_members() -> None:
 )
 def test_whose_end_ends_the_cluster(jobs: tuple[str, ...], expected: tuple[str, ...]) -> None:
     assert decisive(jobs) == expected
+
+
+@pytest.mark.parametrize("name", ["torch", "jax"])
+@pytest.mark.parametrize(
+    ("job", "source", "warned"),
+    [
+        ("worker", "train()", True),
+        ("worker", "tenfold.checkpoint.arrays()", False),
+        ("worker", "torch.save(model)", False),
+        ("worker", None, False),
+        ("fetch", "download()", False),
+    ],
+)
+def test_ranks_that_save_nothing_are_warned_of(
+    name: str, job: str, source: str | None, warned: bool
+) -> None:
+    facts = JobFacts(job, 2, ("python", "train.py"), source)
+    messages = [advice.message for advice in framework(name).advice([facts])]
+    assert messages == ["the script saves no checkpoint: a crash loses the whole training"] * warned

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tenfold.api import planned, up
+from tenfold.checkpoint import Checkpoints
 from tenfold.cli import run
 
 needs_tensorflow = pytest.mark.skipif(
@@ -23,5 +24,7 @@ def test_the_starter_trains_and_saves(tmp_path: Path, runs: Path) -> None:
     assert made.wait(timeout_s=300)["state"] == "succeeded"
     said = (made.directory.task("chief-0").path / "stdout.log").read_text()
     assert "step 100 of 100" in said
-    assert list((made.directory.path / "checkpoints").glob("ckpt-*"))
+    found = Checkpoints(place=made.directory.shared("checkpoints")).newest()
+    assert found is not None
+    assert found.step == 100
     assert list((made.directory.path / "tensorboard" / "train").glob("events.*"))

@@ -17,7 +17,14 @@ import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from tenfold.frameworks import Addresses, Advice, JobDefaults, JobFacts, Talk
-from tenfold.frameworks.ranks import decisive, defaults_of_ranks, is_member, place, talks_of_ranks
+from tenfold.frameworks.ranks import (
+    advice_to_save,
+    decisive,
+    defaults_of_ranks,
+    is_member,
+    place,
+    talks_of_ranks,
+)
 
 _VARIABLES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
 
@@ -123,9 +130,8 @@ class Jax:
         return ("jax", "tenfold[jax]")
 
     def advice(self, jobs: Sequence[JobFacts]) -> Iterable[Advice]:
-        """Nothing is known to hurt that JAX does not say itself."""
-        del jobs
-        return ()
+        """Scripts that save nothing; JAX says itself what else is known to hurt."""
+        return advice_to_save(jobs)
 
 
 FRAMEWORK = Jax()

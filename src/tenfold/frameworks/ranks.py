@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tenfold.frameworks import Addresses, JobDefaults, Talk
+from tenfold.frameworks import Addresses, Advice, JobDefaults, JobFacts, Talk
 
 TOGETHER = ("chief", "master", "worker")
 """Jobs of one group, in the order of their ranks."""
@@ -95,6 +95,21 @@ def talks_of_ranks(jobs: Mapping[str, int]) -> Iterator[Talk]:
         if group:
             yield Talk((f"{group[0]}/0",), group)
             yield Talk(group, group, sure=False)
+
+
+_SAVES = ("checkpoint", "torch.save", "orbax")
+
+
+def advice_to_save(jobs: Sequence[JobFacts]) -> Iterator[Advice]:
+    """Of the group's scripts, one that saves nothing: when a rank dies, all begin anew."""
+    for facts in jobs:
+        source = (facts.source or "checkpoint").lower()
+        if facts.job in TOGETHER and not any(word in source for word in _SAVES):
+            yield Advice(
+                f"jobs.{facts.job}.run",
+                "the script saves no checkpoint: a crash loses the whole training",
+                "tenfold.checkpoint saves it and goes on; see docs/checkpoints.md",
+            )
 
 
 def host_of(address: str) -> str:

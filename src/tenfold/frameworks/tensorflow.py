@@ -52,7 +52,7 @@ class TensorFlow:
         """
         found = _DEFAULTS.get(job, JobDefaults(member=False))
         together = found is _WORKER and "ps" not in jobs
-        return replace(found, scope="cluster") if together else found
+        return replace(found, crashes_only=True, scope="cluster") if together else found
 
     def success_jobs(self, jobs: Sequence[str]) -> tuple[str, ...]:
         """The chief's end ends the cluster; without a chief all workers' end does."""
@@ -158,7 +158,7 @@ class TensorFlow:
                 yield Advice(
                     f"jobs.{facts.job}.run",
                     "the script saves no checkpoint: a crash loses the whole training",
-                    "save to tenfold.task().checkpoints with tf.train.CheckpointManager",
+                    "tenfold.checkpoint.tensorflow saves it and goes on; see docs/checkpoints.md",
                 )
 
 

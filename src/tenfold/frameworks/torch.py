@@ -15,7 +15,14 @@ import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from tenfold.frameworks import Addresses, Advice, JobDefaults, JobFacts, Talk
-from tenfold.frameworks.ranks import decisive, defaults_of_ranks, is_member, place, talks_of_ranks
+from tenfold.frameworks.ranks import (
+    advice_to_save,
+    decisive,
+    defaults_of_ranks,
+    is_member,
+    place,
+    talks_of_ranks,
+)
 
 _VARIABLES = (
     "RANK",
@@ -141,7 +148,8 @@ class Torch:
         return ("torch", "tenfold[torch]")
 
     def advice(self, jobs: Sequence[JobFacts]) -> Iterable[Advice]:
-        """Scripts that start ranks themselves, or claim an address that others have."""
+        """Scripts that start ranks themselves, or save nothing."""
+        yield from advice_to_save(jobs)
         for facts in jobs:
             starter = _starts_ranks(facts)
             if starter is not None and facts.tasks > 1:

@@ -12,7 +12,7 @@ import tensorflow as tf
 FEATURES = 1000
 BATCH = 256
 ROUND = 20  # steps in flight before their losses are looked at
-SAVE_EVERY = 100
+SAVE_EVERY_S = 10
 
 
 def main() -> None:
@@ -25,7 +25,6 @@ def main() -> None:
     coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
     with strategy.scope():
         weights = tf.Variable(tf.zeros([FEATURES, 1]), name="weights")
-        done = tf.Variable(0, dtype=tf.int64, name="done")
 
     def step() -> tf.Tensor:
         """One batch, on whichever worker is free. It may run twice if a worker dies."""
@@ -39,19 +38,19 @@ def main() -> None:
         return loss
 
     graph = tf.function(step)
-    checkpoints = tf.train.CheckpointManager(
-        tf.train.Checkpoint(weights=weights, done=done), str(me.checkpoints), max_to_keep=2
+    saved = tenfold.checkpoint.tensorflow(
+        tf.train.Checkpoint(weights=weights), every_s=SAVE_EVERY_S
     )
-    checkpoints.restore_or_initialize()
+    begun = saved.restore()  # what a run that broke off has left
+    at = begun.step if begun else 0
     summaries = tf.summary.create_file_writer(str(me.tensorboard / "train"))
-    while (at := int(done.read_value())) < steps:
+    while at < steps:
         losses = [coordinator.schedule(graph) for _ in range(min(ROUND, steps - at))]
         coordinator.join()
         loss = sum(float(each.fetch()) for each in losses) / len(losses)
         at += len(losses)
-        done.assign(at)
-        if at % SAVE_EVERY == 0:
-            checkpoints.save()
+        if saved.due() or at == steps:
+            saved.save(at)
         with summaries.as_default(step=at):
             tf.summary.scalar("loss", loss)
         tenfold.progress(at, steps, loss=loss)
