@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import re
+import subprocess
+import sys
 import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tenfold.launch.logwriter import LogWriter
 from tenfold.logs import LogReader, last_lines, merged, readers, skip_to_tail
 from tenfold.rundir import TaskDirectory
 
@@ -152,3 +157,79 @@ def test_many_readers_share_a_bound(tmp_path: Path) -> None:
     assert len(many) == 8000
     skip_to_tail(many, 5)
     assert list(merged(many, last=True)) == []
+
+
+@pytest.fixture
+def turning(task: TaskDirectory) -> Iterator[LogWriter]:
+    """A writer whose log turns at each 20 lines."""
+    writer = LogWriter(task, "stdout", 20 * len(b"line 000000\n"))
+    yield writer
+    writer.close()
+
+
+def test_following_over_turns_loses_and_repeats_nothing(
+    task: TaskDirectory, turning: LogWriter
+) -> None:
+    reader, found = LogReader(task, "stdout", 50), []
+    for n in range(500):
+        turning.write(b"line %06d\npart" % n if n % 3 else b" line %06d\n" % n, 100.0 + n)
+        while n % 7 == 0 and (lines := reader.read()):
+            found += lines
+    text = "".join(f"line {n:06d}\npart" if n % 3 else f" line {n:06d}\n" for n in range(500))
+    while lines := reader.read(last=True):
+        found += lines
+    assert [line.text for line in found] == text.split("\n")[: len(found)]
+    assert [line.time for line in found] == sorted(line.time for line in found)
+
+
+def test_a_reader_that_is_overtaken_says_what_it_missed(
+    task: TaskDirectory, turning: LogWriter
+) -> None:
+    reader = LogReader(task, "stdout")
+    turning.write(b"line 000000\nline 0")
+    assert _texts(reader) == ["line 000000"]
+    turning.write(b"00001\n" + b"".join(b"line %06d\n" % n for n in range(2, 105)))
+    assert _texts(reader) == ["line 0", "[tenfold: 942 bytes before this were dropped: "
+                              "the log is kept to its limit]"]  # fmt: skip
+    assert _texts(reader) == [f"line {n:06d}" for n in range(80, 105)]
+
+
+def test_tail_and_moment_over_a_turn(task: TaskDirectory, turning: LogWriter) -> None:
+    for n in range(105):
+        turning.write(b"line %06d\n" % n, 100.0 + n)
+    for count in (1, 5, 6, 10, 25):
+        assert last_lines(task, count) == [f"line {n:06d}" for n in range(105 - count, 105)]
+    assert last_lines(task, 1000) == [f"line {n:06d}" for n in range(80, 105)]
+    for moment, first in ((190.5, 91), (203.5, 104), (0.0, 80)):
+        reader = LogReader(task, "stdout")
+        reader.seek_time(moment)
+        assert _texts(reader)[0] == f"line {first:06d}"
+
+
+FLOOD = """
+import sys
+from pathlib import Path
+from tenfold.launch.logwriter import LogWriter
+from tenfold.rundir import TaskDirectory
+writer = LogWriter(TaskDirectory(Path(sys.argv[1])), "stdout", 20_000)
+for n in range(200_000):
+    writer.write(b"line %06d\\n" % n)
+"""
+
+
+def test_a_reader_keeps_up_with_another_process_that_turns(task: TaskDirectory) -> None:
+    """Read at every moment of the renames: offsets and lines are right all the same."""
+    reader, found = LogReader(task, "stdout"), []
+    with subprocess.Popen([sys.executable, "-c", FLOOD, str(task.path)]) as writer:
+        while writer.poll() is None:
+            found += reader.read()
+    while lines := reader.read():
+        found += lines
+    texts = [line.text for line in found]
+    numbers = [int(text.split()[1]) for text in texts if text.startswith("line ")]
+    marks = [int(text.split()[1].replace(",", "")) for text in texts if "dropped" in text]
+    torn = [text for text in texts if not re.fullmatch(r"line \d{6}|\[tenfold: .*\]", text)]
+    assert numbers == sorted(set(numbers))
+    assert len(torn) <= len(marks)
+    missed = sum(marks) + sum(len(text) for text in torn)
+    assert 12 * len(numbers) + missed == 12 * 200_000

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tenfold.errors import InputError, TenfoldError
+from tenfold.eventlog import EventLog
 from tenfold.rundir import (
-    EventLog,
     Problems,
     RunDirectory,
     create,

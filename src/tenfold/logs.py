@@ -9,13 +9,13 @@ from __future__ import annotations
 import bisect
 import contextlib
 import heapq
-import os
 from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO
+from pathlib import Path
 
+from tenfold.logfiles import LogFiles, dropped_words, look
 from tenfold.rundir import TaskDirectory, open_regular
 
 STREAMS = ("stdout", "stderr")
@@ -39,21 +39,26 @@ class LogLine:
 
 
 class LogReader:
-    """One stream of one task, read forward; `read` gives what is new since the last call."""
+    """One stream of one task, read forward; `read` gives what is new since the last call.
+
+    Goes on over the turn of a log that has reached its limit. Where bytes were dropped before
+    they were read, a line says so.
+    """
 
     def __init__(
         self, directory: TaskDirectory, stream: str, piece_bytes: int = _PIECE_BYTES
     ) -> None:
         self._label = directory.label
-        self._log = directory.log(stream)
-        self._times_log = directory.times(stream)
+        self._directory = directory
         self._stream = stream
+        self._files = look(directory, stream)
         self._piece_bytes = piece_bytes
         self._position = 0
         self._rest = b""
         self._offsets = array("q")
         self._times = array("d")
         self._times_read = 0
+        self._times_turn = 0
 
     @property
     def task(self) -> str:
@@ -62,6 +67,7 @@ class LogReader:
 
     def seek_time(self, moment: float) -> None:
         """Skip the lines that came before `moment`."""
+        self._look()
         self._load_times()
         index = bisect.bisect_left(self._times, moment)
         self.skip_to(self._offsets[index] if index < len(self._offsets) else self.size())
@@ -70,12 +76,11 @@ class LogReader:
         """Time and offset of each of the last `lines` lines that have not been read yet."""
         if lines <= 0:
             return []
+        files = self._look()
         self._load_times()
-        with contextlib.suppress(OSError), open_regular(self._log) as log:
-            begin = max(_tail_offset(log, lines), self._position)
-            offsets = deque(_line_offsets(log, begin), maxlen=lines)
-            return [(self._time_of(offset), offset) for offset in offsets]
-        return []
+        begin = max(_tail_offset(files, lines), self._position)
+        offsets = deque(_line_offsets(files, begin), maxlen=lines)
+        return [(self._time_of(offset), offset) for offset in offsets]
 
     def skip_to(self, offset: int | None) -> None:
         """Go on from byte `offset`, where a line begins, or from the end; never back."""
@@ -84,11 +89,13 @@ class LogReader:
             self._position, self._rest = wanted, b""
 
     def size(self) -> int:
-        """Bytes in the log by now."""
-        try:
-            return self._log.stat().st_size
-        except OSError:
-            return 0
+        """Bytes that were written by now, those that were dropped among them."""
+        return self._look().end
+
+    def _look(self) -> LogFiles:
+        if not self._files.are_current():
+            self._files = look(self._directory, self._stream)
+        return self._files
 
     def read(self, *, last: bool = False, end_at: int | None = None) -> list[LogLine]:
         """Whole lines that are new, at most a few thousand; with `last`, also an unended one.
@@ -96,7 +103,14 @@ class LogReader:
         An empty answer means that there is nothing more for now, before byte `end_at`.
         """
         while True:
-            data = self._next_piece(end_at)
+            files = self._look()
+            if files.end < self._position:  # somebody emptied it
+                self._position, self._rest = files.dropped, b""
+            if self._position < files.dropped:
+                return self._overtaken(files.dropped)
+            data = self._next_piece(files, end_at)
+            if self._position < self._files.dropped:
+                continue
             start = self._position - len(self._rest)
             self._position += len(data)
             text = self._rest + data
@@ -110,19 +124,25 @@ class LogReader:
             if not data:
                 return []
 
-    def _next_piece(self, end_at: int | None) -> bytes:
-        size = self.size()
-        if size < self._position:  # somebody emptied it
-            self._position, self._rest = 0, b""
-        end = size if end_at is None else min(size, end_at)
-        if end <= self._position:
+    def _next_piece(self, files: LogFiles, end_at: int | None) -> bytes:
+        end = files.end if end_at is None else min(files.end, end_at)
+        wanted = min(self._piece_bytes, end - self._position)
+        if wanted <= 0:
             return b""
-        try:
-            with open_regular(self._log) as log:
-                log.seek(self._position)
-                return log.read(min(self._piece_bytes, end - self._position))
-        except OSError:
-            return b""
+        data = files.read(self._position, wanted)
+        if not data:  # the log has turned since it was looked at
+            self._files = look(self._directory, self._stream)
+        return data
+
+    def _overtaken(self, dropped: int) -> list[LogLine]:
+        """A word about what was dropped before it was read, after what is left of the line."""
+        self._load_times()
+        start = self._position - len(self._rest)
+        lines = list(self._lines(self._rest, start)) if self._rest else []
+        words = dropped_words(dropped - self._position)
+        lines.append(LogLine(self._time_of(dropped), self._label, self._stream, words))
+        self._position, self._rest = dropped, b""
+        return lines
 
     def _lines(self, text: bytes, start: int) -> Iterator[LogLine]:
         for line in text.removesuffix(b"\n").split(b"\n"):
@@ -135,49 +155,65 @@ class LogReader:
         return self._times[index] if index >= 0 else 0.0
 
     def _load_times(self) -> None:
+        """Read what is new in the times; after a turn of the log, all of them."""
+        if self._files.turn != self._times_turn:
+            self._offsets, self._times = array("q"), array("d")
+            self._times_turn, self._times_read = self._files.turn, 0
+            if self._files.dropped != self._files.turn:
+                self._add_times(self._directory.older_times(self._stream), 0)
+        self._times_read += self._add_times(self._directory.times(self._stream), self._times_read)
+
+    def _add_times(self, path: Path, start: int) -> int:
+        """Take the whole lines of `path` from byte `start` on; how many bytes those are."""
         try:
-            with open_regular(self._times_log) as stream:
-                stream.seek(self._times_read)
+            with open_regular(path) as stream:
+                stream.seek(start)
                 data = stream.read()
         except OSError:
-            return
+            return 0
         whole = data[: data.rfind(b"\n") + 1]
-        self._times_read += len(whole)
         for line in whole.splitlines():
             with contextlib.suppress(ValueError):
                 offset, moment = line.split()
                 self._add_time(int(offset), float(moment))
+        return len(whole)
 
     def _add_time(self, offset: int, moment: float) -> None:
         self._offsets.append(offset)
         self._times.append(moment)
 
 
-def _tail_offset(log: IO[bytes], lines: int) -> int:
+def _tail_offset(files: LogFiles, lines: int) -> int:
     """Where the last `lines` lines begin."""
-    end = log.seek(0, os.SEEK_END)
-    position, found = end, 0
-    while position > 0:
-        size = min(_PIECE_BYTES, position)
+    position, found = files.end, 0
+    while position > files.dropped:
+        size = min(_PIECE_BYTES, position - files.dropped)
         position -= size
-        log.seek(position)
-        piece = log.read(size)
-        if position + size == end and piece.endswith(b"\n"):
+        piece = files.read(position, size)
+        if position + size == files.end and piece.endswith(b"\n"):
             piece = piece[:-1]
         at = len(piece)
         while (at := piece.rfind(b"\n", 0, at)) >= 0:
             found += 1
             if found == lines:
                 return position + at + 1
-    return 0
+    return files.dropped
 
 
-def _line_offsets(log: IO[bytes], begin: int) -> Iterator[int]:
-    """Where each line from byte `begin` on begins."""
-    log.seek(begin)
-    for line in iter(lambda: log.readline(_LONGEST_LINE_BYTES), b""):
+def _line_offsets(files: LogFiles, begin: int) -> Iterator[int]:
+    """Where each line from byte `begin` on begins; one that is too long begins several times."""
+    rest = 0
+    while piece := files.read(begin + rest, _PIECE_BYTES):
+        at = 0
+        while (end := piece.find(b"\n", at) + 1) > 0:
+            yield begin
+            begin, rest, at = begin + rest + end - at, 0, end
+        rest += len(piece) - at
+        if rest >= _LONGEST_LINE_BYTES:
+            yield begin
+            begin, rest = begin + rest, 0
+    if rest:
         yield begin
-        begin += len(line)
 
 
 def skip_to_tail(all_readers: Sequence[LogReader], lines: int) -> None:

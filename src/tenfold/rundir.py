@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tenfold.errors import InputError, TenfoldError
+from tenfold.leftovers import set_aside, sweep
 
 SHARED = ("tensorboard", "checkpoints", "results")
 """Directories of a run that tasks write to and that outlive it."""
@@ -154,6 +155,11 @@ class TaskDirectory:
         return self.path / "progress.json"
 
     @property
+    def unsaved(self) -> Path:
+        """`unsaved.json`: why the task's last checkpoint could not be saved; gone when one was."""
+        return self.path / "unsaved.json"
+
+    @property
     def placement(self) -> Path:
         """`placement.json`: which variables the task has made, and where they lie."""
         return self.path / "placement.json"
@@ -187,9 +193,17 @@ class TaskDirectory:
         """The bytes the task wrote to `stdout` or `stderr`, all its lives in a row."""
         return self.path / f"{stream}.log"
 
+    def older_log(self, stream: str) -> Path:
+        """The bytes before those, once the log has reached its limit (see `logfiles`)."""
+        return self.path / f"{stream}.log.1"
+
     def times(self, stream: str) -> Path:
-        """When they came: lines of `OFFSET UNIX_TIME`, offsets in bytes of the log."""
+        """When they came: lines of `OFFSET UNIX_TIME`; offsets count all bytes there ever were."""
         return self.path / f"{stream}.times"
+
+    def older_times(self, stream: str) -> Path:
+        """The times of the older log; the first line has the offset at which that begins."""
+        return self.path / f"{stream}.times.1"
 
 
 @dataclass(slots=True)
@@ -210,7 +224,8 @@ def create(runs: Path, cluster: str) -> RunDirectory:
     """
     home = runs / cluster
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        for place in (runs, home):
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
         while True:
             path = home / _run_id()
             with contextlib.suppress(FileExistsError):
@@ -277,17 +292,43 @@ def _directories(path: Path) -> list[str]:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Put `value` at `path`, whole or not at all: a reader sees the old file or the new one."""
+    """Put `value` at `path`, whole or not at all: a reader sees the old file or the new one.
+
+    That holds when the writer is killed at any moment. It is not synced to the disk, which takes
+    milliseconds, thousands of times a run: after a loss of power a file system that does not
+    write a renamed file's data first (ext4 and btrfs do) may have an empty one, which is damage
+    like any other.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))  # faster than json.dump
     try:
-        with open(beside, "w", encoding="utf-8", opener=_private) as stream:
-            stream.write(text)
+        with open(beside, "wb", buffering=0, opener=_private) as stream:
+            data = memoryview(text.encode(errors="replace"))
+            while data:
+                data = data[stream.write(data) :]
         beside.replace(path)
     except Exception:
         with contextlib.suppress(OSError):
             beside.unlink()
         raise
+    if path not in _written:
+        _written.add(path)
+        sweep(path)
+
+
+_written: set[Path] = set()
+"""What this process has written: at its first write it looks for what earlier ones left."""
+
+
+def set_aside_damaged(run: RunDirectory) -> list[tuple[Path, Path]]:
+    """Set aside what of the state in `run` cannot be read: which files, and what they are now."""
+    states = [run.status, run.resumed, run.elsewhere]
+    for task in run.tasks():
+        states += [task.status, task.life, task.progress, task.placement]
+    problems = Problems()
+    for path in states:
+        read_json(path, problems)
+    return [(path, aside) for path in problems.found if (aside := set_aside(path))]
 
 
 def _private(path: str, flags: int) -> int:
@@ -358,26 +399,6 @@ def _event(line: bytes, path: Path, problems: Problems | None) -> dict[str, Any]
     if problems is not None:
         problems.add(path, "has a damaged line")
     return None
-
-
-class EventLog:
-    """The one writer of a run's `events.jsonl`."""
-
-    def __init__(self, path: Path) -> None:
-        self._stream: IO[bytes] = open(  # noqa: SIM115 - lives as long as the run
-            path, "ab", buffering=0, opener=_private
-        )
-
-    def write(self, kind: str, task: str | None = None, **more: object) -> dict[str, Any]:
-        """Append one event, stamped with the time (seconds since 1970); gives it back."""
-        event = {"time": round(time.time(), 3), "kind": kind, "task": task, **more}
-        with contextlib.suppress(OSError):  # a full disk must not end the run
-            self._stream.write(json.dumps(event, ensure_ascii=False).encode() + b"\n")
-        return event
-
-    def close(self) -> None:
-        """Nothing is written after this."""
-        self._stream.close()
 
 
 def hold_lock(run: RunDirectory) -> IO[bytes]:

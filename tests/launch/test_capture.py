@@ -18,7 +18,7 @@ def captured(tmp_path: Path, code: str) -> TaskDirectory:
     directory.path.mkdir(exist_ok=True)
 
     async def run() -> None:
-        capture = Capture(directory, lambda *_: None)
+        capture = Capture(directory, lambda *_: None, 1 << 30)
         out, err = capture.write_ends
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-c", code, stdout=out, stderr=err
@@ -63,7 +63,7 @@ def test_output_that_cannot_be_written_is_counted_and_slows_nobody(tmp_path: Pat
     directory.log("stdout").symlink_to("/dev/full")
 
     async def run() -> int:
-        capture = Capture(directory, lambda *_: None)
+        capture = Capture(directory, lambda *_: None, 1 << 30)
         out, err = capture.write_ends
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-c", "print('x' * 500_000)", stdout=out, stderr=err

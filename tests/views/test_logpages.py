@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tenfold.errors import InputError
+from tenfold.launch.logwriter import LogWriter
 from tenfold.rundir import RunDirectory, create, hold_lock
 from tenfold.views import logpages
 from tenfold.views.logfilter import line_filter
@@ -283,3 +286,63 @@ def test_texts_and_expressions() -> None:
     assert not expression("xabc")
     with pytest.raises(InputError, match="regular expression"):
         line_filter("(", regex=True)
+
+
+@pytest.fixture
+def turned(run: RunDirectory) -> Iterator[LogWriter]:
+    """The writer of a log that turns at each 20 lines, which has 105: the last 25 are there."""
+    writer = LogWriter(run.task("worker-0"), "stdout", 20 * len(b"line 000000\n"))
+    for n in range(105):
+        writer.write(b"line %06d\n" % n, 100.0 + n)
+    yield writer
+    writer.close()
+
+
+_LEFT = [f"line {n:06d}" for n in range(80, 105)]
+_MARK = "[tenfold: 960 bytes before this were dropped: the log is kept to its limit]"
+
+
+@pytest.mark.parametrize("lines", [4, 7, 1000])
+def test_back_over_a_turn_to_where_older_lines_were_dropped(
+    run: RunDirectory, turned: LogWriter, lines: int
+) -> None:
+    del turned
+    answer = page(run, Wanted(TASKS, lines=lines))
+    found = _texts(answer)
+    times = [line["time"] for line in answer["lines"]]
+    while answer["more"]:
+        answer = page(run, Wanted(TASKS, cursor=answer["start"], lines=lines))
+        found = _texts(answer) + found
+        times = [line["time"] for line in answer["lines"]] + times
+    assert found == [_MARK, *_LEFT]
+    assert times == [180.0, *(float(n) for n in range(180, 205))]
+
+
+@pytest.mark.parametrize("lines", [1, 7, 1000])
+def test_on_over_a_turn_from_a_place_that_is_gone(
+    run: RunDirectory, turned: LogWriter, lines: int
+) -> None:
+    answer = page(run, Wanted(TASKS, direction="on", lines=1, at=104.5))
+    cursor = answer["end"]
+    assert _texts(answer) == [_LEFT[0]]
+    for n in range(105, 150):
+        turned.write(b"line %06d\n" % n, 100.0 + n)
+    found: list[str] = []
+    more = True
+    while more:
+        answer = page(run, Wanted(TASKS, cursor=cursor, direction="on", lines=lines))
+        found, cursor, more = found + _texts(answer), answer["end"], answer["more"]
+    (mark,) = (text for text in found if "dropped" in text)
+    assert found == [mark, *(f"line {n:06d}" for n in range(120, 150))]
+    assert mark.startswith(f"[tenfold: {12 * (120 - 81):,} bytes")
+
+
+def test_a_download_is_both_files(run: RunDirectory, turned: LogWriter) -> None:
+    del turned
+    files = logpages.log_of(run, "worker-0", "stdout")
+    assert files is not None
+    descriptors = files.open()
+    whole = b"".join(os.pread(descriptor, 1 << 20, 0) for descriptor in descriptors)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    assert whole.decode().splitlines() == _LEFT

@@ -32,7 +32,6 @@ from tenfold.errors import InputError
 from tenfold.rundir import RunDirectory
 from tenfold.views.compare import compare
 from tenfold.views.eventpages import events_from
-from tenfold.views.inside import open_file
 from tenfold.views.live import BriefReader
 from tenfold.views.logpages import Wanted, log_of, page
 from tenfold.views.placement import placement
@@ -216,14 +215,14 @@ class Dashboard:
     async def _download(self, request: Request) -> Response:
         label, stream = request.path_params["label"], request.path_params["stream"]
 
-        def opened(board: Board) -> int | None:
-            path = log_of(board.run, label, stream)
-            return None if path is None else open_file(path)
+        def opened(board: Board) -> list[int]:
+            files = log_of(board.run, label, stream)
+            return [] if files is None else files.open()
 
-        descriptor = await self._ask(request, opened)
-        if descriptor is None:
+        descriptors = await self._ask(request, opened)
+        if not descriptors:
             raise HTTPException(404, "no such log")
-        return download(descriptor, f"{label}.{stream}.log")
+        return download(descriptors, f"{label}.{stream}.log")
 
     async def _training(self, request: Request) -> Response:
         return answer(await self._ask(request, self._curves))

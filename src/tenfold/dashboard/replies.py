@@ -6,7 +6,7 @@ import asyncio
 import json
 import math
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from starlette.responses import Response, StreamingResponse
@@ -48,32 +48,34 @@ def refusal(words: str, status: int, hint: str | None = None) -> Response:
     return answer({"version": 1, "error": words, "hint": hint}, status)
 
 
-def download(descriptor: int, name: str) -> Response:
-    """The file as it is now, streamed; what is written meanwhile is left out. Closes it."""
-    size = os.fstat(descriptor).st_size
+def download(descriptors: Sequence[int], name: str) -> Response:
+    """The files as they are now, one after the other, streamed; what is written meanwhile is left
+    out. Closes them."""
+    sizes = [os.fstat(descriptor).st_size for descriptor in descriptors]
 
     async def pieces() -> AsyncIterator[bytes]:
-        position = 0
-        while position < size:
-            wanted = min(_PIECE_BYTES, size - position)
-            data = await asyncio.to_thread(os.pread, descriptor, wanted, position)
-            if not data:
-                return
-            position += len(data)
-            yield data
+        for descriptor, size in zip(descriptors, sizes, strict=True):
+            position = 0
+            while position < size:
+                wanted = min(_PIECE_BYTES, size - position)
+                data = await asyncio.to_thread(os.pread, descriptor, wanted, position)
+                if not data:
+                    break
+                position += len(data)
+                yield data
 
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return _Closing(descriptor, pieces(), headers)
+    return _Closing(descriptors, pieces(), headers)
 
 
 class _Closing(StreamingResponse):
-    """Closes its file, however the answer ends."""
+    """Closes its files, however the answer ends."""
 
     def __init__(
-        self, descriptor: int, pieces: AsyncIterator[bytes], headers: dict[str, str]
+        self, descriptors: Sequence[int], pieces: AsyncIterator[bytes], headers: dict[str, str]
     ) -> None:
         super().__init__(pieces, headers=headers, media_type="text/plain")
-        self._descriptor = descriptor
+        self._descriptors = descriptors
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         try:
@@ -82,4 +84,5 @@ class _Closing(StreamingResponse):
             else:
                 await super().__call__(scope, receive, send)
         finally:
-            os.close(self._descriptor)
+            for descriptor in self._descriptors:
+                os.close(descriptor)

@@ -1,8 +1,8 @@
-"""A task's output: from its pipes into the run directory, byte for byte, with the times.
+"""A task's output: from its pipes into the run directory, byte for byte.
 
-The supervisor reads as fast as it can, so that a slow reader of the log never slows a task. Bytes
-go to `stdout.log` as they came; `stdout.times` says when: lines of `OFFSET UNIX_TIME`, at most
-one every `_STAMP_S` seconds, from which a view orders and dates lines.
+The supervisor reads as fast as it can, so that a slow reader of the log never slows a task, and a
+full disk never stops one. What is in a pipe when its task ends, however it ends, is taken before
+that is told. How it is kept is `logwriter`'s.
 """
 
 from __future__ import annotations
@@ -13,37 +13,37 @@ import fcntl
 import os
 import resource
 import sys
-import time
 from collections.abc import Callable
 
+from tenfold.launch.logwriter import DiskHandler, LogWriter
+from tenfold.logs import STREAMS
 from tenfold.rundir import TaskDirectory
-
-STREAMS = ("stdout", "stderr")
 
 DataHandler = Callable[[str, bytes], None]
 """`stdout` or `stderr`, and what was just written there."""
 
 _CHUNK_BYTES = 1 << 20
-_STAMP_S = 0.05
+_RETRY_S = 0.5
 
 
 class StreamCapture:
-    """One pipe and the file it fills."""
+    """One pipe and the log it fills."""
 
-    def __init__(self, directory: TaskDirectory, stream: str, on_data: DataHandler):
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        self._log = os.open(directory.log(stream), flags, 0o600)
-        self._times = os.open(directory.times(stream), flags, 0o600)
-        self._offset = os.fstat(self._log).st_size
-        self._stamped = 0.0
+    def __init__(self, writer: LogWriter, stream: str, on_data: DataHandler) -> None:
+        self._writer = writer
         self._stream = stream
         self._on_data = on_data
+        self._retry: asyncio.TimerHandle | None = None
         self._read, self.write_end = os.pipe()
         os.set_blocking(self._read, False)
         if sys.platform == "linux":
             with contextlib.suppress(OSError):
                 fcntl.fcntl(self._read, fcntl.F_SETPIPE_SZ, _CHUNK_BYTES)
-        self.lost_bytes = 0
+
+    @property
+    def lost_bytes(self) -> int:
+        """What could not be written."""
+        return self._writer.lost_bytes
 
     def start(self) -> None:
         """Begin to read; the write end is the child's now and is closed here."""
@@ -60,24 +60,20 @@ class StreamCapture:
         if not data:
             asyncio.get_running_loop().remove_reader(self._read)
             return 0
-        self._keep(data)
+        self._writer.write(data)
+        if self._writer.waits and self._retry is None:
+            self._retry_soon()
         self._on_data(self._stream, data)
         return len(data)
 
-    def _keep(self, data: bytes) -> None:
-        now = time.time()
-        try:
-            if now - self._stamped >= _STAMP_S:
-                os.write(self._times, b"%d %.3f\n" % (self._offset, now))
-                self._stamped = now
-            written = 0
-            while written < len(data):
-                written += os.write(self._log, data[written:])
-        except OSError:
-            self.lost_bytes += len(data)
-            self._offset = os.fstat(self._log).st_size
-        else:
-            self._offset += len(data)
+    def _retry_soon(self) -> None:
+        self._retry = asyncio.get_running_loop().call_later(_RETRY_S, self._write_again)
+
+    def _write_again(self) -> None:
+        self._writer.try_again()
+        self._retry = None
+        if self._writer.waits:
+            self._retry_soon()
 
     def close(self) -> None:
         """Take what is still in the pipe, then close everything."""
@@ -88,15 +84,38 @@ class StreamCapture:
             while left > 0 and (taken := self._take()):
                 left -= taken
             asyncio.get_running_loop().remove_reader(self._read)
-        for descriptor in (self._read, self._log, self._times):
-            os.close(descriptor)
+        if self._retry is not None:
+            self._retry.cancel()
+        os.close(self._read)
+        self._writer.close()
 
 
 class Capture:
-    """Both streams of one start of a task."""
+    """Both streams of one start of a task, whose logs are kept to `limit` bytes each.
 
-    def __init__(self, directory: TaskDirectory, on_data: DataHandler) -> None:
-        self._streams = [StreamCapture(directory, name, on_data) for name in STREAMS]
+    `on_disk` is as for `LogWriter`; it hears of each stream.
+    """
+
+    def __init__(
+        self,
+        directory: TaskDirectory,
+        on_data: DataHandler,
+        limit: int,
+        on_disk: DiskHandler = lambda _: None,
+    ) -> None:
+        """Raises OSError if a log cannot be opened or there is no pipe to be had."""
+        self._streams: list[StreamCapture] = []
+        try:
+            for name in STREAMS:
+                writer = LogWriter(directory, name, limit, on_disk)
+                try:
+                    self._streams.append(StreamCapture(writer, name, on_data))
+                except OSError:
+                    writer.close()
+                    raise
+        except OSError:
+            self.close()
+            raise
 
     @property
     def write_ends(self) -> tuple[int, int]:

@@ -14,14 +14,14 @@ import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from tenfold.errors import InputError
+from tenfold.logfiles import LogFiles, dropped_words, look
 from tenfold.logs import STREAMS
 from tenfold.rundir import RunDirectory, TaskDirectory
-from tenfold.views.inside import read_piece, size_of, task_labels
-from tenfold.views.logtimes import LogTimes
+from tenfold.views.inside import task_labels
+from tenfold.views.logtimes import StreamTimes
 from tenfold.views.terminal import Terminal
 
 MOST_LINES = 5000
@@ -69,35 +69,38 @@ class _Line:
 
 
 class _Log:
-    """One stream of one task, as long as it is when this is made."""
+    """One stream of one task, as long as it is when this is made.
+
+    Positions are offsets as in `logfiles`. In the place of what was dropped stands a line.
+    """
 
     def __init__(self, directory: TaskDirectory, stream: str, piece_bytes: int) -> None:
         self.task = "/".join(directory.label.rsplit("-", 1))
         self.stream = stream
         self.key = f"{directory.label} {stream[3]}"
-        self.path = directory.log(stream)
-        self.size = size_of(self.path)
-        self.times = LogTimes(directory.times(stream))
+        self.files = look(directory, stream)
+        self.begin, self.size = self.files.dropped, self.files.end
+        self.times = StreamTimes(directory, stream, self.files.turn)
         self._piece_bytes = piece_bytes
 
     def last_newline(self) -> int:
         """The byte after the last whole line; the end, if that is too far away to be a line's."""
         position, piece = self.size, 4096
-        while position > 0 and self.size - position < _LONGEST_LINE_BYTES:
-            begin = max(0, position - piece)
+        while position > self.begin and self.size - position < _LONGEST_LINE_BYTES:
+            begin = max(self.begin, position - piece)
             found = self._read(begin, position).rfind(b"\n")
             if found >= 0:
                 return begin + found + 1
             position, piece = begin, piece * 4
-        return self.size if position > 0 else 0
+        return self.size if position > self.begin else self.begin
 
     def line_since(self, moment: float) -> int:
         """Where the first line begins that came at `moment` or later."""
         offset = self.times.first_since(moment)
         if offset is None or offset >= self.size:
             return self.size
-        if offset == 0 or self._read(offset - 1, offset) == b"\n":
-            return offset
+        if offset <= self.begin or self._read(offset - 1, offset) == b"\n":
+            return max(offset, self.begin)
         for begin in range(offset, min(self.size, offset + _LONGEST_LINE_BYTES), _PIECE_BYTES):
             found = self._read(begin, begin + _PIECE_BYTES).find(b"\n")
             if found >= 0:
@@ -112,14 +115,15 @@ class _Log:
             if cut >= 0:
                 yield _Line(begin + cut + 1, begin + end, data[cut + 1 : end])
                 end = cut + 1
-            elif begin == 0 or end > _LONGEST_LINE_BYTES:
+            elif begin <= self.begin or end > _LONGEST_LINE_BYTES:
                 if end:
                     yield _Line(begin, begin + end, data[:end])
-                if begin == 0:
+                if begin <= self.begin:
+                    yield from self._dropped(0)
                     return
                 end = 0
             else:
-                before = max(0, begin - piece)
+                before = max(self.begin, begin - piece)
                 data = self._read(before, begin) + data[:end]
                 end, begin, piece = end + begin - before, before, min(2 * piece, _PIECE_BYTES)
                 if len(data) < end:  # it was cut short while it was read
@@ -127,6 +131,8 @@ class _Log:
 
     def on(self, position: int, *, last: bool) -> Iterator[_Line]:
         """Lines from `position` on; with `last`, also one that is not ended."""
+        yield from self._dropped(position)
+        position = max(position, self.begin)
         data, begin, read = b"", position, position
         while read < self.size:
             piece = self._read(read, min(self.size, read + self._piece_bytes))
@@ -141,8 +147,14 @@ class _Log:
                 begin += len(line)
             data = data[whole:]
 
+    def _dropped(self, since: int) -> Iterator[_Line]:
+        """A word about what was dropped since byte `since`, at the place where the log begins."""
+        if since < self.begin:
+            words = dropped_words(self.begin - since)
+            yield _Line(self.begin, self.begin, words.encode())
+
     def _read(self, start: int, end: int) -> bytes:
-        return read_piece(self.path, start, end - start)
+        return self.files.read(start, end - start)
 
 
 def page(run: RunDirectory, wanted: Wanted) -> dict[str, Any]:
@@ -204,7 +216,8 @@ def _back(
         scanned += len(line.data)
         if _is_full(found, scanned, wanted):
             break
-    return found[::-1], reached, any(reached)
+    more = any(place > log.begin for log, place in zip(logs, reached, strict=True))
+    return found[::-1], reached, more
 
 
 def _on(
@@ -290,8 +303,8 @@ def _given(cursor: str, wanted: Wanted) -> dict[str, int]:
     raise InputError("this cursor is of other tasks or streams", hint="begin without a cursor")
 
 
-def log_of(run: RunDirectory, label: str, stream: str) -> Path | None:
-    """The log file of a task that is there, and a stream that there is; None otherwise."""
+def log_of(run: RunDirectory, label: str, stream: str) -> LogFiles | None:
+    """The log of a task that is there, and a stream that there is; None otherwise."""
     if stream not in STREAMS or label not in task_labels(run):
         return None
-    return run.task(label).log(stream)
+    return look(run.task(label), stream)

@@ -10,14 +10,34 @@ import bisect
 from collections.abc import Callable
 from pathlib import Path
 
+from tenfold.rundir import TaskDirectory
 from tenfold.views.inside import read_piece, size_of
 
 _NEAR_BYTES = 1 << 15
 _LINE_BYTES = 128
 
 
+class StreamTimes:
+    """The times of one stream of one task, whose newest log begins at byte `turn`."""
+
+    def __init__(self, directory: TaskDirectory, stream: str, turn: int) -> None:
+        self._turn = turn
+        self._older = LogTimes(directory.older_times(stream))
+        self._newest = LogTimes(directory.times(stream))
+
+    def of(self, offset: int) -> float:
+        """When byte `offset` of the log came; 0 if nobody wrote that down."""
+        return (self._newest if offset >= self._turn else self._older).of(offset)
+
+    def first_since(self, moment: float) -> int | None:
+        """The offset of the first piece that came at `moment` or later; None if there is none."""
+        if self._turn and (found := self._older.first_since(moment)) is not None:
+            return found
+        return self._newest.first_since(moment)
+
+
 class LogTimes:
-    """The times of one stream of one task, as the file is when this is made."""
+    """One file of times, as it is when this is made."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -20,9 +20,12 @@ const WORDS = {
     `${event.because ?? "ended"}; ${AGAIN[event.scope] ?? "it starts again"} in ${duration(event.in_s)}${event.limit ? ` (${event.attempt} of ${event.limit})` : ""}`,
   "restarted-with": (event) => `starts again together with ${event.because}`,
   "task-unkillable": () => "was killed and does not end: it is not waited for",
-  hang: (event) => `${event.words}; report: ${event.report}`,
+  hang: (event) => event.words + (event.report ? `; report: ${event.report}` : ""),
   "progress-resumed": () => "it goes on",
-  resumed: (event) => `goes on from run ${event.run}, step ${event.step}`,
+  resumed: (event) =>
+    event.checkpoint
+      ? `goes on from run ${event.run}, step ${event.step}`
+      : `counts on the restarts of run ${event.run}`,
   "set-aside": (event) => `${event.file} is damaged, and was set aside as ${event.as}`,
   "disk-full": (event) => `the disk is full: ${event.path} cannot be written`,
   "disk-back": (event) => `the disk has room again: ${event.lost_bytes} bytes of ${event.path} were lost`,
