@@ -77,7 +77,7 @@ def _said(run: RunDirectory) -> dict[str, Any]:
 
 def test_progress_has_a_rate(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
-    monkeypatch.setattr("time.time", lambda: now[0])
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
     for n in range(0, 50, 10):
         tenfold.progress(n, 100, unit="words", loss=2.5)
         now[0] += 1
@@ -92,10 +92,22 @@ def test_progress_has_a_rate(run: RunDirectory, monkeypatch: pytest.MonkeyPatch)
 def test_progress_is_written_seldom_but_its_end_always(
     run: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("time.time", lambda: 1000.0)
+    monkeypatch.setattr("time.monotonic", lambda: 1000.0)
     for n in range(1, 101):
         tenfold.progress(n, 100)
         assert _said(run)["done"] == (100 if n == 100 else 1)
+
+
+def test_a_clock_that_is_set_back_silences_nobody(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    tenfold.progress(1, 100)
+    monkeypatch.setattr("time.time", lambda: 5.0)
+    now[0] += 1
+    tenfold.progress(2, 100)
+    assert (_said(run)["done"], _said(run)["rate"]) == (2, 1.0)
 
 
 class _Number:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from tenfold import rendezvous
+from tenfold.debug import answers
 from tenfold.errors import TenfoldError
 from tenfold.frameworks import framework
 from tenfold.plans import Plan
@@ -72,7 +73,11 @@ class Member:
 
 
 def task() -> Member:
-    """The task this process is. Raises TenfoldError outside a cluster."""
+    """The task this process is. Raises TenfoldError outside a cluster.
+
+    From then on, the process answers `tenfold stacks` itself (`tenfold.debug.answers`).
+    """
+    answers.answer()
     try:
         run = RunDirectory(Path(os.environ["TENFOLD_RUN_DIRECTORY"]))
         job, _, index = os.environ["TENFOLD_TASK"].rpartition("/")
@@ -149,9 +154,10 @@ def progress(done: float, total: float, *, unit: str = "steps", **figures: str |
         figures: whatever is worth seeing beside the bar, `loss=2.31` or `epoch="1/3"`.
     """
     home, name = os.environ.get("TENFOLD_RUN_DIRECTORY"), os.environ.get("TENFOLD_TASK")
-    now = time.time()
+    now = time.monotonic()
     if not home or not name or (now - _pace.written < _PROGRESS_S and done < total):
         return
+    answers.answer()
     _pace.written = now
     said = {
         "done": _plain(done),
@@ -159,7 +165,7 @@ def progress(done: float, total: float, *, unit: str = "steps", **figures: str |
         "unit": unit,
         "rate": _pace.rate(now, float(done)),
         "figures": {key: _plain(value) for key, value in figures.items()},
-        "time": now,
+        "time": time.time(),
     }
     label = name.replace("/", "-")
     with contextlib.suppress(OSError):  # a full disk must not end a training

@@ -132,7 +132,7 @@ def lose(tmp_path: Path, runs: Path, isolation: str, raises: int = 9) -> Run:
     return up(script_plan(tmp_path, "jax", WORKERS, script), runs=runs, isolation=isolation)
 
 
-@pytest.mark.parametrize("process", [0, 1])
+@pytest.mark.parametrize(("process", "isolation"), [(0, "namespace"), (1, "none")])
 def test_when_a_process_is_killed_all_start_again_together(
     process: int, runs: Path, tmp_path: Path, isolation: str
 ) -> None:

@@ -6,12 +6,14 @@ import signal
 
 import pytest
 
+from tenfold.cells import Patience
 from tenfold.plans import Ready, Restart, Task
-from tenfold.supervise.failure import SETTLE_S, first_failure, together
+from tenfold.supervise.failure import first_failure, together
 from tests.supervise.histories import History, signalled, started, task
 
 TERM, KILL = signal.SIGTERM, signal.SIGKILL
 CRASH = ((128, 255),)
+SETTLE_S = Patience().settle_s
 ALL = Restart("on-failure", limit=1, scope="cluster", codes=CRASH)
 
 
@@ -164,3 +166,128 @@ def test_restarts_of_a_supervisor_that_died_are_used_up() -> None:
     history.ends("chief/0", 1)
     assert history.step(1.0).retried == []
     assert history.state.outcome == "failed"
+
+
+def test_no_member_starts_while_another_of_the_old_life_still_ends() -> None:
+    history = in_training()
+    history.ends("chief/0", None, KILL)
+    history.step(1.0)
+    for name in ("ps/0", "worker/0"):
+        history.ends(name, None, TERM)
+    assert started(history.step(5.0)) == [], "ps/1 still saves what it holds"
+    assert not history.state.tasks["ps/1"].used
+    history.ends("ps/1", None, TERM)
+    assert started(history.step(6.0)) == ["ps/0", "ps/1", "worker/0"]
+
+
+def test_a_start_that_is_under_way_belongs_to_the_old_life() -> None:
+    history = in_training()
+    history.ends("worker/0", None, KILL)
+    history.step(0.0)
+    history.state.observe_beginning("worker/0")
+    history.ends("ps/1", None, KILL)
+    history.step(1.5)
+    history.state.observe_started("worker/0", 7, 1.6)
+    assert ("worker/0", TERM) in signalled(history.step(1.7))
+
+
+def test_many_ranks_that_die_in_every_life_share_one_budget() -> None:
+    rule = Restart("on-failure", limit=3, scope="cluster", codes=CRASH)
+    ranks = [task(f"w/{n}", restart=rule) for n in range(4)]
+    history = History(*ranks, success=("w",))
+    lives, moment = 0, 0.0
+    while history.state.outcome is None:
+        lives += bool(history.step(moment).start)
+        for state in list(history.state.tasks.values()):
+            if state.live:
+                history.ends(state.task.name, None, signal.SIGSEGV)
+        moment += 10.0
+    assert lives == 4
+    assert history.state.reason == "w/0 was killed by SIGSEGV"
+
+
+def test_a_training_that_is_done_is_not_started_again() -> None:
+    history = in_training()
+    history.ends("chief/0", 0)
+    history.ends("ps/1", None, KILL)
+    history.step(1.0)
+    assert history.state.outcome == "succeeded"
+
+
+def test_servers_that_end_with_the_training_do_not_start_it_again() -> None:
+    history = in_training()
+    history.ends("ps/1", 0)
+    history.step(0.5)
+    assert history.phases()["chief/0"] == "running"
+    history.ends("chief/0", 0)
+    history.step(1.0)
+    assert history.state.outcome == "succeeded"
+
+
+def test_what_cannot_be_started_any_more_is_final() -> None:
+    history = in_training()
+    history.ends("ps/1", None, KILL)
+    history.step(1.0)
+    for name in ("chief/0", "ps/0", "worker/0"):
+        history.ends(name, None, TERM)
+    history.state.observe_refused("ps/0", "no such image", 2.0)
+    assert history.step(2.0).retried == []
+    history.step(2.0 + SETTLE_S)
+    assert history.state.reason == "ps/0 no such image"
+
+
+def test_the_reason_is_the_first_failure() -> None:
+    history = in_training()
+    history.state.tasks["ps/0"].retried = [99.0]
+    history.now = 100.0
+    history.ends("ps/1", None, KILL)
+    history.step(100.0)
+    history.now = 100.5
+    history.ends("chief/0", 1)
+    history.step(100.5)
+    history.step(100.0 + SETTLE_S)
+    first = first_failure(history.state.deaths)
+    assert first is not None
+    assert first.task == "ps/1"
+    assert history.state.reason == "ps/1 was killed by SIGKILL"
+
+
+def test_a_death_that_only_followed_uses_up_nothing_and_is_overcome() -> None:
+    history = in_training()
+    history.now = 1.0
+    history.ends("worker/0", 1)
+    history.step(1.0)
+    assert history.state.tasks["worker/0"].retried == [1.0]
+    history.now = 1.2
+    history.ends("ps/1", None, KILL)
+    history.step(1.2)
+    assert history.state.tasks["worker/0"].retried == []
+    assert [death.task for death in history.state.deaths] == ["ps/1"]
+
+
+def test_what_stands_beside_the_training_is_not_waited_for_again() -> None:
+    history = History(
+        task("chief", after={"tensorboard": "ready"}, restart=ALL),
+        task("ps/0", service=True, restart=ALL),
+        task("tensorboard", service=True, needed=False, member=False),
+    )
+    history.step(0.0)
+    history.step(0.0)
+    history.ends("tensorboard/0", 1)
+    history.ends("ps/0", None, KILL)
+    history.step(1.0)
+    history.ends("chief/0", None, TERM)
+    assert started(history.step(5.0)) == ["chief/0", "ps/0"]
+    assert history.state.outcome is None
+
+
+def test_a_task_that_was_given_up_stays_so() -> None:
+    history = History(task("chief"), task("tensorboard", service=True, needed=False), grace_s=1.0)
+    history.step(0.0)
+    history.state.ask_restart("tensorboard/0")
+    history.step(0.0)
+    history.step(1.0)
+    history.step(11.0)
+    history.state.give_up("tensorboard/0", 11.0)
+    assert not history.state.ask_restart("tensorboard/0")
+    assert history.step(12.0).start == []

@@ -44,3 +44,11 @@ def test_a_damaged_past_is_none(run: RunDirectory, text: str) -> None:
     directory.path.mkdir()
     directory.status.write_text('{"task": "a/0", "retried": {"no": "list"}}')
     assert past.retried(run).get("a/0", []) == []
+
+
+def test_what_was_set_aside_of_the_run_before(run: RunDirectory) -> None:
+    said = {"run": "c/1", "set_aside": [{"file": "a/step-3", "as": "step-3.damaged"}, 7]}
+    write_json(run.resumed, said)
+    assert past.set_aside(run) == [("a/step-3", "step-3.damaged")]
+    write_json(run.resumed, {"set_aside": 7})
+    assert past.set_aside(run) == []

@@ -9,8 +9,8 @@ import pytest
 from tenfold.planner import CRASHES
 from tenfold.plans import Restart
 from tenfold.supervise.restart import JITTER, MAX_BACKOFF_S, restart_at, spent_restarts
-from tenfold.supervise.state import TaskState
-from tests.supervise.histories import task
+from tenfold.supervise.state import ClusterState, TaskState
+from tests.supervise.histories import plan, task
 
 
 def ended(
@@ -27,6 +27,13 @@ def ended(
     state.phase = "succeeded" if code == 0 and not service else "failed"
     state.ended, state.exit_code, state.signal = at, code, signal_number
     return state
+
+
+def again_at(state: TaskState, *others: TaskState) -> float | None:
+    """When a task in this state starts again, in a cluster of it and these others."""
+    cluster = ClusterState.of(plan(state.task, *(other.task for other in others)))
+    cluster.tasks = {one.task.name: one for one in (state, *others)}
+    return restart_at(cluster, state)
 
 
 @pytest.mark.parametrize(
@@ -55,12 +62,15 @@ def ended(
 def test_which_ends_are_worth_a_restart(
     rule: Restart, code: int | None, number: int | None, again: bool
 ) -> None:
-    assert (restart_at(ended(rule, code, number)) is not None) is again
+    assert (again_at(ended(rule, code, number)) is not None) is again
 
 
 def test_a_service_that_ends_well_has_failed_all_the_same() -> None:
-    assert restart_at(ended(Restart("on-failure"), 0, service=True)) is not None
-    assert restart_at(ended(Restart("on-failure", codes=CRASHES), 0, service=True)) is None
+    assert again_at(ended(Restart("on-failure"), 0, service=True)) is not None
+    assert again_at(ended(Restart("on-failure", codes=CRASHES), 0, service=True)) is None
+    shared = Restart("on-failure", scope="cluster")
+    assert again_at(ended(shared, 0, service=True)) is None, "it may end with the training"
+    assert again_at(ended(shared, None, signal.SIGKILL, service=True)) is not None
 
 
 @pytest.mark.parametrize(
@@ -76,15 +86,15 @@ def test_a_service_that_ends_well_has_failed_all_the_same() -> None:
 )
 def test_the_budget_counts_within_its_window(retried: tuple[float, ...], again: bool) -> None:
     rule = Restart("on-failure", limit=3, window_s=60.0)
-    assert (restart_at(ended(rule, 1, retried=retried)) is not None) is again
+    assert (again_at(ended(rule, 1, retried=retried)) is not None) is again
 
 
 def test_pauses_double_up_to_a_minute_and_start_small_again_when_failures_are_forgiven() -> None:
     rule = Restart("on-failure", limit=100, backoff_s=1.0, window_s=60.0)
     for spent, pause_s in ((0, 1.0), (1, 2.0), (2, 4.0), (5, 32.0), (6, 60.0), (20, 60.0)):
-        at = restart_at(ended(rule, 1, retried=(999.0,) * spent)) or 0.0
+        at = again_at(ended(rule, 1, retried=(999.0,) * spent)) or 0.0
         assert pause_s <= at - 1000.0 <= pause_s * (1 + JITTER)
-    at = restart_at(ended(rule, 1, retried=(1.0,) * 20)) or 0.0
+    at = again_at(ended(rule, 1, retried=(1.0,) * 20)) or 0.0
     assert at - 1000.0 <= 1 + JITTER
     assert MAX_BACKOFF_S == 60.0
 
@@ -97,7 +107,7 @@ def test_tasks_that_died_together_start_apart_and_a_history_replays_the_same() -
         for index in range(8):
             state = ended(rule, 1)
             state.task = task(f"worker/{index}", restart=rule)
-            found.append(restart_at(state))
+            found.append(again_at(state))
         return found
 
     assert len(set(moments())) == 8
@@ -106,5 +116,23 @@ def test_tasks_that_died_together_start_apart_and_a_history_replays_the_same() -
 
 def test_spent_restarts_are_those_within_the_window() -> None:
     state = ended(Restart("on-failure", window_s=10.0), 1, retried=(985.0, 992.0, 999.0))
-    assert spent_restarts(state, 1000.0) == 2
-    assert spent_restarts(state, 2000.0) == 0
+    assert spent_restarts([state], 1000.0) == 2
+    assert spent_restarts([state, state], 1000.0) == 4
+    assert spent_restarts([state], 2000.0) == 0
+
+
+def test_tasks_that_start_again_together_share_one_budget() -> None:
+    rule = Restart("on-failure", limit=3, scope="cluster")
+    state, other = ended(rule, 1, retried=(990.0,)), ended(rule, 1, retried=(980.0, 985.0))
+    other.task = task("worker/1", restart=rule)
+    assert again_at(state, other) is None
+    alone = Restart("on-failure", limit=3)
+    other.task = task("worker/1", restart=alone)
+    assert again_at(state, other) is not None, "its own restarts were its own"
+
+
+def test_a_task_that_was_never_ready_is_worth_a_restart_however_it_ended() -> None:
+    state = ended(Restart("on-failure", codes=CRASHES), 1)
+    assert again_at(state) is None
+    state.unready = True
+    assert again_at(state) is not None

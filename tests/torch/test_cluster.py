@@ -90,7 +90,7 @@ def lose(tmp_path: Path, runs: Path, isolation: str, raises: tuple[int, int] = (
     return up(script_plan(tmp_path, "torch", jobs, script), runs=runs, isolation=isolation)
 
 
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize(("rank", "isolation"), [(0, "namespace"), (1, "none")])
 def test_when_a_rank_is_killed_all_start_again_together(
     rank: int, runs: Path, tmp_path: Path, isolation: str
 ) -> None:

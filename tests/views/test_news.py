@@ -18,6 +18,11 @@ RETRY = {"kind": "task-retried", "task": "ps/1", "because": "was killed by SIGKI
             RETRY | {"scope": "cluster", "attempt": 1, "limit": 3},
             "ps/1 was killed by SIGKILL; the training starts again in 1.2 s (1 of 3)",
         ),
+        (
+            RETRY | {"scope": "cluster", "anew": True, "attempt": 1, "limit": 3},
+            "ps/1 was killed by SIGKILL; the training starts again from its beginning "
+            "(nothing is in the run's checkpoints/) in 1.2 s (1 of 3)",
+        ),
         (RETRY | {"scope": "task"}, "ps/1 was killed by SIGKILL; it starts again in 1.2 s"),
         (
             RETRY | {"scope": "job"},
@@ -27,6 +32,11 @@ RETRY = {"kind": "task-retried", "task": "ps/1", "because": "was killed by SIGKI
             {"kind": "task-unkillable", "task": "worker/0", "pid": 7},
             "worker/0 was killed and does not end (pid 7): it is not waited for",
         ),
+        (
+            {"kind": "hang", "words": "no progress", "report": "/r.txt"},
+            "no progress; report: /r.txt",
+        ),
+        ({"kind": "hang", "words": "no progress", "report": None}, "no progress"),
         ({"kind": "cluster-stopping", "reason": "down"}, "stopping: down"),
         ({"kind": "cluster-stopping", "reason": CTRL_C}, None),
         ({"kind": "note", "message": "\x1b[31mred"}, "␛[31mred"),

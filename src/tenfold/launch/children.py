@@ -84,9 +84,3 @@ def _own_children() -> list[int]:
             if int(parent) == os.getpid() and state not in "ZX":
                 found.append(int(entry.parent.name))
     return found
-
-
-def signal_group(pid: int, number: int) -> None:
-    """Signal the process group that `pid` leads; one that is gone is no error."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, number)

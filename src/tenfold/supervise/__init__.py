@@ -7,6 +7,13 @@
     success.py     policy: whether the cluster has ended, and how
     failure.py     policy: which death came first, and which only followed
     stop.py        policy: whom to signal next, and how hard
+    hang.py        policy: whether the cluster hangs, and what is started again then
+    signs.py       the signs that a training goes on, out of the run directory and /proc
+    watch.py       looks at them, finds out who holds up the others, writes the report
+    standstill.py  what is done about it
+    statuses.py    what is written of a run: status.json, and each task's
+    past.py        what is there from before: budgets, the run that it goes on from
+    clock.py       a clock that nobody can set
     loop.py        the clock, the cell and the run directory around all that
     control.py     requests from other commands (`restart`, `down`)
     __main__.py    the supervisor process

@@ -31,7 +31,11 @@ async def supervise(run: RunDirectory, plan: Plan, wishes: Wishes, attached: boo
     """Run the plan to its end."""
     place = kind(plan.cell)
     supervisor = Supervisor(
-        plan, run, lambda hear: place.make(plan, run, hear, wishes), keep=wishes.keep
+        plan,
+        run,
+        lambda hear: place.make(plan, run, hear, wishes),
+        keep=wishes.keep,
+        patience=place.patience,
     )
     loop = asyncio.get_running_loop()
     told: set[asyncio.Task[None]] = set()

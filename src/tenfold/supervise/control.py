@@ -52,7 +52,9 @@ async def serve(run: RunDirectory, supervisor: Controlled) -> asyncio.Server:
         writer.close()
 
     with _short(run.control) as path:
-        return await asyncio.start_unix_server(answer, path)
+        server = await asyncio.start_unix_server(answer, path)
+    run.control.chmod(0o600)
+    return server
 
 
 def _answer(supervisor: Controlled, request: dict[str, Any]) -> dict[str, Any]:

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from tenfold.supervise.state import OVER, ClusterState, Death, TaskState
-
-SETTLE_S = 2.0
-"""A death may be heard of after those that follow from it: a chief raises an exception because a
-parameter server was killed, on another host. So long it is waited for."""
 
 
 def together(cluster: ClusterState, culprit: TaskState) -> list[TaskState]:
@@ -17,7 +12,20 @@ def together(cluster: ClusterState, culprit: TaskState) -> list[TaskState]:
     return [
         state
         for state in cluster.tasks.values()
-        if state is not culprit and _covers(culprit, state) and state.phase != "waiting"
+        if state is not culprit
+        and _covers(culprit, state)
+        and not state.given_up
+        and (state.phase != "waiting" or state.beginning)
+    ]
+
+
+def sharing(cluster: ClusterState, culprit: TaskState) -> list[TaskState]:
+    """The tasks whose failures use up one budget with `culprit`'s: all that would do the same."""
+    return [
+        state
+        for state in cluster.tasks.values()
+        if state is culprit
+        or (_covers(culprit, state) and state.task.restart.scope == culprit.task.restart.scope)
     ]
 
 
@@ -34,9 +42,12 @@ def _covers(culprit: TaskState, state: TaskState) -> bool:
 def may_follow(cluster: ClusterState, failed: TaskState, now: float) -> bool:
     """Whether `failed` may have ended because of a death that is not known yet.
 
-    Then it is not judged yet: the other death may start both again.
+    A death may be heard of after those that follow from it: a chief raises an exception because a
+    parameter server was killed, on another host. So it is not judged yet: the other death may start
+    both again.
     """
-    if failed.ended is None or now >= failed.ended + SETTLE_S or failed.given_up:
+    settled = failed.ended is None or now >= failed.ended + cluster.patience.settle_s
+    if settled or failed.given_up:
         return False
     return any(
         _covers(other, failed)
@@ -46,25 +57,24 @@ def may_follow(cluster: ClusterState, failed: TaskState, now: float) -> bool:
 
 
 def first_failure(deaths: Sequence[Death]) -> Death | None:
-    """The earliest death that nobody recovered from; of a task that is needed, if there is one."""
-    lasting = [death for death in deaths if not death.recovered]
-    needed = [death for death in lasting if death.needed]
-    return min(needed or lasting, key=lambda death: death.time, default=None)
+    """The earliest of these deaths; of a task that is needed, if there is one."""
+    needed = [death for death in deaths if death.needed]
+    return min(needed or deaths, key=lambda death: death.time, default=None)
 
 
 def consequences(deaths: Sequence[Death]) -> list[Death]:
-    """The lasting deaths after the first failure, in order, each task once."""
+    """The deaths after the first failure, in order, each task once."""
     first = first_failure(deaths)
     if first is None:
         return []
     later = {
         death.task: death
         for death in sorted(deaths, key=lambda death: death.time, reverse=True)
-        if not death.recovered and death.task != first.task and death.time >= first.time
+        if death.task != first.task and death.time >= first.time
     }
     return sorted(later.values(), key=lambda death: death.time)
 
 
-def recovered(deaths: Sequence[Death], task: str) -> list[Death]:
-    """The same deaths, those of `task` marked as overcome: it is in use again."""
-    return [replace(d, recovered=True) if d.task == task else d for d in deaths]
+def without(deaths: Sequence[Death], task: str) -> list[Death]:
+    """The deaths that are left when those of `task` are overcome: it is in use again."""
+    return [death for death in deaths if death.task != task]

@@ -1,45 +1,45 @@
 """The supervisor's loop: clock, cell and run directory around `reconcile`.
 
-Owns the writing of status.json, the tasks' status.json and events.jsonl, and the readiness
-probes. What happens next is decided by `reconcile` alone.
+Owns the writing of events.jsonl, and the readiness probes. What happens next is decided by
+`reconcile` alone.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import socket
-import time
+import math
 import traceback
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
 
-from tenfold.cells import Cell, Ended, Handlers, Outcome, Protection
+from tenfold.appending import Reserve
+from tenfold.cells import Cell, Ended, Handlers, Outcome, Patience, Protection
 from tenfold.errors import TenfoldError
-from tenfold.logs import last_lines
+from tenfold.eventlog import EventLog
 from tenfold.plans import Plan
-from tenfold.rundir import EventLog, RunDirectory, write_json
+from tenfold.rundir import RunDirectory, set_aside_damaged
 from tenfold.supervise import failure, past
 from tenfold.supervise.clock import steady_clock
 from tenfold.supervise.reconcile import Actions, Retry, step
 from tenfold.supervise.restart import spent_restarts
+from tenfold.supervise.standstill import Standstill
 from tenfold.supervise.state import (
     OVER,
     ClusterState,
-    Death,
     TaskState,
     ending,
     signal_name,
 )
+from tenfold.supervise.statuses import Statuses
 from tenfold.supervise.stop import Signal
 
 MakeCell = Callable[[Handlers], Cell]
 
-HEARTBEAT_S = 1.0
 _TICK_S = 0.25
 _PROBE_S = 0.1
-LAST_LINES = 20
+_WRITE_S = 0.02
+_RESERVE_BYTES, _TASK_RESERVE_BYTES = 1 << 16, 1 << 13
 
 
 class Supervisor:
@@ -52,51 +52,67 @@ class Supervisor:
         make_cell: MakeCell,
         *,
         keep: bool = False,
+        patience: Patience = Patience(),  # noqa: B008 - frozen
         clock: Callable[[], float] | None = None,
     ) -> None:
         self._run = run
         self._clock = clock or steady_clock()
-        self._state = ClusterState.of(plan, keep, past.retried(run))
+        self._state = ClusterState.of(plan, keep, past.retried(run), patience)
         self._resumed = past.resumed(run)
-        self._cell = make_cell(Handlers(self._on_exit, self._on_note, self._on_stop))
-        self._events = EventLog(run.events)
+        self._cell = make_cell(Handlers(self._on_exit, self._on_note, self._on_stop, self._on_disk))
+        self._events = EventLog(run.events, self._clock)
+        self._reserve = Reserve(run.path, _RESERVE_BYTES + _TASK_RESERVE_BYTES * len(plan.tasks))
+        """For the last words, should the disk be full by then."""
         self._wake = asyncio.Event()
         self._starts: dict[str, asyncio.Task[None]] = {}
         self._probes: dict[str, asyncio.Task[None]] = {}
         self._hosts: dict[str, str] = {}
-        self._written: dict[str, dict[str, Any]] = {}
         self._broken: BaseException | None = None
         self._left: str | None = None
         """Why the run was left, to be gone on with by a supervisor that its place will start."""
-        self._beat = 0.0
         self._noted = "starting"
-        self._told: tuple[str, str | None] | None = None
-        self._host = socket.gethostname()
-        self._began = self._clock()
-        self._protection: Protection | None = None
+        self._standstill = Standstill(
+            run, self._state, self._events, self._clock, self._hosts, self._wake.set
+        )
+        self._statuses = Statuses(
+            run,
+            self._state,
+            self._cell,
+            self._clock,
+            self._hosts,
+            lambda: self._standstill.told,
+            self._resumed,
+        )
 
     async def run(self) -> str:
         """Bring the cluster up and keep it until it ends; gives the final state.
 
         Nothing of the run is left when this returns, whatever it raises.
         """
+        damaged = set_aside_damaged(self._run)
         self._write_status()
         self._events.write("cluster-starting", run=self._run.run)
+        aside = [(str(path), to.name) for path, to in damaged] + past.set_aside(self._run)
+        for path, to in aside:
+            self._events.write("set-aside", file=path, **{"as": to})
         if self._resumed is not None:
             self._events.write("resumed", **self._resumed)
         try:
             try:
-                self._protection = await self._open()
-                if self._protection is not None:
+                self._statuses.protection = await self._open()
+                if self._statuses.protection is not None:
+                    self._standstill.open()
                     await self._loop()
             finally:
+                self._standstill.close()
                 for pending in (*self._starts.values(), *self._probes.values()):
                     pending.cancel()
                 await self._cell.close()
         except TenfoldError as error:
             self._fail(error.message, error.hint)
         except Exception as error:
-            traceback.print_exception(error)
+            with contextlib.suppress(OSError):  # a full disk
+                traceback.print_exception(error)
             self._fail(f"tenfold itself failed: {error}", f"see {self._run.supervisor_log}")
         if self._left is not None:
             self._leave(self._left)
@@ -183,16 +199,26 @@ class Supervisor:
             "task-retried",
             name,
             in_s=round(max(0.0, state.start_at - now), 3),
-            attempt=spent_restarts(state, now),
+            attempt=spent_restarts(failure.sharing(self._state, state), now),
             limit=rule.limit,
             scope=rule.scope,
+            anew=rule.scope != "task" and not self._has_checkpoint(),
             because=state.reason or ending(state.exit_code, state.signal),
         )
         for other in retry.others:
             self._events.write("restarted-with", other.task.name, because=name)
 
+    def _has_checkpoint(self) -> bool:
+        """Whether anything is where scripts that know tenfold save what they would go on from."""
+        try:
+            return any(self._run.shared("checkpoints").iterdir())
+        except OSError:
+            return False
+
     def _give_up(self, state: TaskState) -> None:
         name, pid = state.task.name, state.pid
+        if probe := self._probes.pop(name, None):
+            probe.cancel()
         self._state.give_up(name, self._clock())
         self._events.write("task-unkillable", name, pid=pid)
 
@@ -208,6 +234,7 @@ class Supervisor:
         """Start a task on the side: what it is forked from may take seconds to be ready."""
         name = state.task.name
         if name not in self._starts:
+            self._state.observe_beginning(name)
             self._starts[name] = asyncio.create_task(self._start(state))
             self._starts[name].add_done_callback(lambda done: self._begun(name, done))
 
@@ -256,9 +283,9 @@ class Supervisor:
             self._ready(state.task.name)
 
     def _ready(self, name: str) -> None:
-        self._state.observe_ready(name, self._clock())
-        self._events.write("task-ready", name)
-        self._wake.set()
+        if self._state.observe_ready(name, self._clock()):
+            self._events.write("task-ready", name)
+            self._wake.set()
 
     def _on_exit(self, name: str, ended: Ended) -> None:
         if probe := self._probes.pop(name, None):
@@ -277,6 +304,12 @@ class Supervisor:
 
     def _on_note(self, message: str, hint: str | None) -> None:
         self._events.write("note", message=message, hint=hint)
+
+    def _on_disk(self, place: Path, lost: int | None) -> None:
+        if lost is None:
+            self._events.write("disk-full", path=str(place))
+        else:
+            self._events.write("disk-back", path=str(place), lost_bytes=lost)
 
     def _on_stop(self, outcome: Outcome, reason: str) -> None:
         if outcome == "again":
@@ -318,99 +351,13 @@ class Supervisor:
         self._wake.set()
         return refused
 
-    def _write_status(self) -> None:
-        changed = False
-        for name, state in self._state.tasks.items():
-            status = self._task_status(state)
-            if self._written.get(name) != status and self._keep_task_status(state, status):
-                self._written[name] = status
-                changed = True
-        now = self._clock()
-        told = (self._state.phase, self._state.outcome)
-        changed, self._told = changed or told != self._told, told
-        if changed or now - self._beat >= HEARTBEAT_S or self._state.phase in OVER:
-            self._beat = now
-            with contextlib.suppress(OSError):  # a full disk: told again at the next beat
-                write_json(self._run.status, self._cluster_status(now))
-
-    def _keep_task_status(self, state: TaskState, status: dict[str, Any]) -> bool:
-        """Write a task's status; False if the disk does not take it now."""
-        directory = self._run.task(state.task.label)
-        try:
-            directory.path.mkdir(mode=0o700, exist_ok=True)
-            write_json(directory.status, status)
-        except OSError:
-            return False
-        return True
-
-    def _task_status(self, state: TaskState) -> dict[str, Any]:
-        opened = self._protection is not None
-        urls = self._cell.urls(state.task) if opened else {}
-        return {
-            "version": 1,
-            "task": state.task.name,
-            "job": state.task.job,
-            "index": state.task.index,
-            "state": state.phase,
-            "address": self._cell.address(state.task) if opened else None,
-            "host": self._hosts.get(state.task.name),
-            "pid": state.pid,
-            "restarts": state.restarts,
-            "exit_code": state.exit_code,
-            "signal": state.signal and signal_name(state.signal),
-            "reason": state.reason,
-            "cause": state.cause,
-            "retried": state.retried,
-            "url": next(iter(urls.values()), None),
-            "urls": urls,
-            "started": state.started,
-            "ready": state.ready,
-            "ended": state.ended,
-        }
-
-    def _cluster_status(self, now: float) -> dict[str, Any]:
-        first = failure.first_failure(self._state.deaths)
-        failed = self._state.outcome == "failed" and first is not None
-        over = self._state.phase in OVER
-        return {
-            "version": 1,
-            "cluster": self._run.cluster,
-            "run": self._run.run,
-            "cell": self._state.plan.cell,
-            "state": self._state.phase,
-            "outcome": self._state.outcome,
-            "reason": self._state.reason,
-            "started": self._began,
-            "updated": time.time(),  # views hold it against the machine's own clock
-            "ended": now if over else None,
-            "host": self._host,
-            "supervisor_pid": os.getpid(),
-            "protection": self._protection and self._protection.kind,
-            "protection_words": self._protection and self._protection.words,
-            "resumed_from": self._resumed,
-            "first_failure": self._account(first) if failed and first else None,
-            "consequences": [
-                _told(death) for death in failure.consequences(self._state.deaths) if failed
-            ],
-        }
-
-    def _account(self, death: Death) -> dict[str, Any]:
-        label = self._state.tasks[death.task].task.label
-        return _told(death) | {"lines": last_lines(self._run.task(label), LAST_LINES)}
+    def _write_status(self, at_most_s: float = _WRITE_S) -> None:
+        self._events.flush()
+        if self._statuses.write(at_most_s):
+            self._wake.set()
 
     def _finish(self) -> None:
-        self._write_status()
+        self._reserve.give_back()
+        self._write_status(math.inf)
         self._events.write(f"cluster-{self._state.phase}", reason=self._state.reason)
         self._events.close()
-
-
-def _told(death: Death) -> dict[str, Any]:
-    return {
-        "task": death.task,
-        "time": death.time,
-        "exit_code": death.exit_code,
-        "signal": death.signal and signal_name(death.signal),
-        "words": death.words,
-        "reason": death.reason,
-        "cause": death.cause,
-    }

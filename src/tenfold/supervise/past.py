@@ -30,6 +30,13 @@ def _moments(value: object) -> list[float]:
     return [float(item) for item in value if isinstance(item, (int, float))]
 
 
+def set_aside(run: RunDirectory) -> list[tuple[str, str]]:
+    """What was damaged of the run before and was set aside for this one: (file, as) pairs."""
+    said = (read_json(run.resumed) or {}).get("set_aside")
+    entries = [entry for entry in said if isinstance(entry, dict)] if isinstance(said, list) else []
+    return [(str(entry.get("file")), str(entry.get("as"))) for entry in entries]
+
+
 def resumed(run: RunDirectory) -> dict[str, Any] | None:
     """The run this one goes on from, its checkpoint and the step of it; None: it began anew."""
     said = read_json(run.resumed)

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tenfold.supervise import failure, stop
-from tenfold.supervise.restart import restart_at
+from tenfold.supervise import failure, stop, success
+from tenfold.supervise.restart import restart_at, unforgiven
 from tenfold.supervise.start import may_start
 from tenfold.supervise.state import LIVE, OVER, ClusterState, TaskState
 from tenfold.supervise.stop import Signal
-from tenfold.supervise.success import outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,36 +66,44 @@ def step(cluster: ClusterState, now: float) -> Actions:
 
 def _retry(cluster: ClusterState, now: float) -> list[Retry]:
     """Who starts again; the first to have died takes those along that only followed."""
-    if cluster.outcome is not None:
+    if cluster.outcome is not None or success.is_reached(cluster):
         return []
     retried = []
     ended = [s for s in cluster.tasks.values() if s.phase in {"failed", "succeeded"}]
     for state in sorted(ended, key=lambda state: state.ended or now):
         if state.phase not in {"failed", "succeeded"} or state.given_up:
             continue
-        at = restart_at(state)
-        if at is None:
-            continue
-        others = failure.together(cluster, state)
-        state.retried.append(now)
-        state.phase, state.start_at, state.in_order = "restarting", at, bool(others)
-        for other in others:
-            other.start_again(at)
-        retried.append(Retry(state, others))
+        at = restart_at(cluster, state)
+        if at is not None:
+            others = failure.together(cluster, state)
+            state.retried = [*unforgiven(state, now), now]
+            state.phase, state.start_at, state.in_order = "restarting", at, bool(others)
+            for other in others:
+                _take_along(cluster, other, at, now)
+            retried.append(Retry(state, others))
     return retried
 
 
+def _take_along(cluster: ClusterState, other: TaskState, at: float, now: float) -> None:
+    """Start `other` again with the culprit; a death of its own just before only followed."""
+    just_died = other.phase == "restarting" and other.retried
+    if just_died and now - other.retried[-1] < cluster.patience.settle_s:
+        other.retried.pop()
+    cluster.deaths = failure.without(cluster.deaths, other.task.name)
+    other.start_again(at)
+
+
 def _mark_recovered(cluster: ClusterState) -> None:
-    for name in {death.task for death in cluster.deaths if not death.recovered}:
-        if cluster.tasks[name].phase == "running":
-            cluster.deaths = failure.recovered(cluster.deaths, name)
+    for name in {death.task for death in cluster.deaths}:
+        if cluster.tasks[name].phase in {"running", "succeeded"}:
+            cluster.deaths = failure.without(cluster.deaths, name)
 
 
 def _judge(cluster: ClusterState, now: float) -> None:
     """End the run if its outcome is known; a run that is kept goes on, its outcome noted."""
     if cluster.outcome is not None:
         return
-    found = outcome(cluster, now)
+    found = success.outcome(cluster, now)
     if found is None:
         return
     if cluster.keep and found[0] == "succeeded":

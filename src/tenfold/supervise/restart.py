@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from zlib import crc32
 
-from tenfold.supervise.state import TaskState
+from tenfold.supervise.failure import sharing
+from tenfold.supervise.state import ClusterState, TaskState
 
 MAX_BACKOFF_S = 60.0
 
@@ -12,7 +14,7 @@ JITTER = 0.25
 """At most so much of a pause is added to it, so that tasks which died together start apart."""
 
 
-def restart_at(state: TaskState) -> float | None:
+def restart_at(cluster: ClusterState, state: TaskState) -> float | None:
     """When to start again a task that ended unasked (seconds since 1970); None: never.
 
     The pause doubles with every restart within the rule's window, up to a minute and its jitter.
@@ -21,29 +23,38 @@ def restart_at(state: TaskState) -> float | None:
     rule = state.task.restart
     if state.ended is None or rule.policy == "never" or not _worth_it(state):
         return None
-    spent = spent_restarts(state, state.ended)
+    spent = spent_restarts(sharing(cluster, state), state.ended)
     if spent >= rule.limit:
         return None
     pause_s = min(rule.backoff_s * 2.0**spent, MAX_BACKOFF_S)
     return state.ended + pause_s * (1 + JITTER * _chance(state.task.name, len(state.retried)))
 
 
-def spent_restarts(state: TaskState, now: float) -> int:
-    """How many restarts of the rule's limit are used up at `now`."""
+def spent_restarts(states: Iterable[TaskState], now: float) -> int:
+    """How many restarts of these tasks count at `now`: those within their rules' windows."""
+    return sum(len(unforgiven(state, now)) for state in states)
+
+
+def unforgiven(state: TaskState, now: float) -> list[float]:
+    """When the task was started again after failures, as far as that still counts at `now`."""
     since = now - state.task.restart.window_s
-    return sum(moment > since for moment in state.retried)
+    return [moment for moment in state.retried if moment > since]
 
 
 def _worth_it(state: TaskState) -> bool:
+    rule = state.task.restart
     code = state.exit_code if state.signal is None else 128 + state.signal
     if code is None:
         return False
-    if state.task.restart.policy == "always":
+    if rule.policy == "always" or state.unready:
         return True
-    ended_well = state.phase == "succeeded"
-    # Of a service that ends by itself the code says nothing: 0 is as bad as 1.
-    told = 1 if state.task.service and code == 0 else code
-    return not ended_well and any(low <= told <= high for low, high in state.task.restart.codes)
+    if code == 0:  # a service is not to end; but one that a training shares may end with it
+        return state.task.service and rule.scope == "task" and _is_in(1, rule.codes)
+    return _is_in(code, rule.codes)
+
+
+def _is_in(code: int, ranges: Iterable[tuple[int, int]]) -> bool:
+    return any(low <= code <= high for low, high in ranges)
 
 
 def _chance(name: str, number: int) -> float:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from tenfold.plans import Condition
 from tenfold.supervise.state import ClusterState, TaskState
 
 
 def may_start(cluster: ClusterState, now: float) -> list[TaskState]:
     """Tasks whose turn it is: what they come after has come, and their backoff is over."""
     met: dict[tuple[str, str], bool] = {}
+    ending_together = any(s.in_order and s.restart_asked for s in cluster.tasks.values())
 
     def is_met(job: str, condition: str) -> bool:
         key = (job, condition)
@@ -20,16 +22,31 @@ def may_start(cluster: ClusterState, now: float) -> list[TaskState]:
         for state in cluster.tasks.values()
         if state.phase in {"waiting", "restarting"}
         and state.start_at <= now
-        and (
-            (state.phase == "restarting" and not state.in_order)
-            or all(is_met(job, condition) for job, condition in state.task.after.items())
-        )
+        and not (state.in_order and ending_together)
+        and all(is_met(job, condition) for job, condition in awaited(cluster, state).items())
     ]
+
+
+def awaited(cluster: ClusterState, state: TaskState) -> dict[str, Condition]:
+    """What a task that is to start waits for: jobs, and how far they have to be.
+
+    In its first life, all that it comes after; together with others, those of them that are started
+    again, too; alone, nothing.
+    """
+    if state.phase == "waiting":
+        return state.task.after
+    if not state.in_order:
+        return {}
+    return {
+        job: condition
+        for job, condition in state.task.after.items()
+        if any(other.task.member for other in cluster.job(job))
+    }
 
 
 def _holds(state: TaskState, condition: str) -> bool:
     if state.phase == "succeeded":
         return True
     if condition == "started":
-        return state.live
+        return state.lasts
     return condition == "ready" and state.used

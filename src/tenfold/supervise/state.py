@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tenfold.cells import Cause, Ended
+from tenfold.cells import Cause, Ended, Patience
 from tenfold.plans import Plan, Task
 
 TaskPhase = Literal[
@@ -60,7 +60,6 @@ class Death:
     signal: int | None
     reason: str | None = None
     needed: bool = True
-    recovered: bool = False
     cause: Cause | None = None
 
     @property
@@ -77,7 +76,9 @@ class TaskState:
         retried: when it was started again after a failure of its own; what the user asked for, and
             what it was started again with others for, does not count.
         start_at: when it may start again.
-        in_order: it starts again only after what it comes after, as at first.
+        in_order: it starts again only after what it comes after, as at first, and when all that
+            start again with it have ended.
+        beginning: its cell has been asked to start it, and has not answered yet.
         told: when it was first told to end, in its present life; `killed` when it was told for
             the last time.
         given_up: it was killed and has not ended, and is not waited for any more.
@@ -97,6 +98,7 @@ class TaskState:
     retried: list[float] = field(default_factory=list)
     start_at: float = 0.0
     in_order: bool = False
+    beginning: bool = False
     told: float | None = None
     killed: float | None = None
     given_up: bool = False
@@ -116,12 +118,17 @@ class TaskState:
     @property
     def used(self) -> bool:
         """It was ready in its present life, so that tasks which come after it may start."""
-        return self.phase == "running" or (self.phase == "stopping" and self.ready is not None)
+        return self.lasts and self.ready is not None
+
+    @property
+    def lasts(self) -> bool:
+        """A process of it exists, and is not to end before the run does."""
+        return self.live and not self.to_end
 
     def start_again(self, at: float) -> None:
         """Have it start again at `at` or later, in its order; a life that goes on ends first."""
         self.in_order, self.start_at = True, max(at, self.start_at)
-        if self.live:
+        if self.live or self.beginning:
             self.restart_asked = True
         elif self.phase != "waiting":
             self.phase = "restarting"
@@ -129,9 +136,10 @@ class TaskState:
 
 @dataclass(slots=True)
 class ClusterState:
-    """A run's life so far.
+    """A run's life so far. `patience` is its cell's.
 
     Attributes:
+        deaths: those that nobody has recovered from.
         outcome: how the run will have ended, once it is known; `reason` says why.
         stop_since: when the run began to stop.
         kill: no more grace.
@@ -140,6 +148,7 @@ class ClusterState:
     plan: Plan
     tasks: dict[str, TaskState]
     keep: bool = False
+    patience: Patience = field(default_factory=Patience)
     phase: ClusterPhase = "starting"
     outcome: Literal["succeeded", "failed", "stopped"] | None = None
     reason: str | None = None
@@ -153,6 +162,7 @@ class ClusterState:
         plan: Plan,
         keep: bool = False,
         retried: Mapping[str, Sequence[float]] | None = None,
+        patience: Patience = Patience(),  # noqa: B008 - frozen
     ) -> ClusterState:
         """The state of a run of `plan` before anything happened.
 
@@ -160,7 +170,7 @@ class ClusterState:
         """
         past = retried or {}
         tasks = {t.name: TaskState(t, retried=list(past.get(t.name, ()))) for t in plan.tasks}
-        return cls(plan, tasks, keep)
+        return cls(plan, tasks, keep, patience)
 
     def job(self, name: str) -> list[TaskState]:
         """The tasks of a job, in the order of their index."""
@@ -172,18 +182,28 @@ class ClusterState:
         state.phase, state.pid, state.started = "starting", pid, now
         state.ready = state.ended = state.exit_code = state.signal = None
         state.reason = state.cause = state.told = state.killed = None
-        state.unready = state.in_order = False
+        state.unready = state.beginning = False
+        state.in_order = state.restart_asked
 
-    def observe_ready(self, name: str, now: float) -> None:
-        """The task can be used."""
+    def observe_beginning(self, name: str) -> None:
+        """The cell is asked to start the task."""
+        self.tasks[name].beginning = True
+
+    def observe_ready(self, name: str, now: float) -> bool:
+        """The task can be used; False if it is not to be used any more."""
         state = self.tasks[name]
-        if state.phase == "starting":
-            state.phase, state.ready = "running", now
+        if state.phase != "starting":
+            return False
+        state.phase, state.ready = "running", now
+        return True
 
     def observe_refused(self, name: str, reason: str, now: float) -> None:
         """The task could not be started at all."""
         state = self.tasks[name]
         state.phase, state.ended, state.pid = "failed", now, None
+        state.exit_code = state.signal = state.cause = state.told = state.killed = None
+        state.beginning = state.restart_asked = state.in_order = False
+        state.reason = reason
         self.deaths.append(Death(name, now, None, None, reason, state.task.needed))
 
     def observe_unready(self, name: str, now: float) -> None:
@@ -237,7 +257,11 @@ class ClusterState:
         """Wait no longer for a task that was killed and does not end: the kernel keeps it."""
         state = self.tasks[name]
         state.phase, state.given_up, state.restart_asked, state.ended = "failed", True, False, now
-        state.reason = f"could not be killed: its process {state.pid} hangs in the kernel"
+        state.reason = (
+            "was killed, and nobody has heard of its end"
+            if state.pid is None
+            else f"could not be killed: its process {state.pid} hangs in the kernel"
+        )
         state.pid = None
         self._note_death(state, now)
 
@@ -251,12 +275,12 @@ class ClusterState:
         if self.outcome is not None and not self.keep:
             return False
         state = self.tasks.get(name)
-        if state is None or state.phase == "waiting":
+        if state is None or state.phase == "waiting" or state.given_up:
             return False
         if state.live:
             state.restart_asked = True
         else:
-            state.phase, state.start_at, state.in_order = "restarting", 0.0, False
+            state.phase, state.start_at = "restarting", 0.0
         return True
 
     def observe_cell_lost(self, reason: str, now: float) -> None:

@@ -12,10 +12,6 @@ SERVICE_SHARE = 0.5
 needs its parameter servers."""
 
 
-UNKILLABLE_S = 10.0
-"""A process that sleeps in the kernel, on a dead disk say, ends when that answers, or never."""
-
-
 @dataclass(frozen=True, slots=True)
 class Signal:
     """Send `number` to `task`."""
@@ -33,11 +29,15 @@ def signals(cluster: ClusterState, now: float) -> list[Signal]:
 
 
 def unkillable(cluster: ClusterState, now: float) -> list[TaskState]:
-    """Tasks that were killed `UNKILLABLE_S` ago and have not ended: the kernel keeps them."""
+    """Tasks that were killed so long ago that nothing more is to be heard of them.
+
+    A process that sleeps in the kernel, on a dead disk say, ends when that answers, or never.
+    """
+    patience_s = cluster.patience.kill_s
     return [
         state
         for state in cluster.tasks.values()
-        if state.live and state.killed is not None and now >= state.killed + UNKILLABLE_S
+        if state.live and state.killed is not None and now >= state.killed + patience_s
     ]
 
 

@@ -20,11 +20,12 @@ from tenfold.views.lines import Folder, Style, render
 from tenfold.views.news import news
 from tenfold.views.screen import Screen
 from tenfold.views.status import StatusReader
-from tenfold.views.tasks import duration
+from tenfold.views.tasks import duration, full_words
 
 POLL_S = 0.1
 PLAIN_PROGRESS_S = 10.0
 _PROGRESS_POLL_S = 0.4
+_ROOM_POLL_S = 1.0
 _AT_ONCE = 1000
 
 
@@ -60,6 +61,8 @@ class Follower:
         self._events_read = 0
         self._next_plain = time.monotonic() + PLAIN_PROGRESS_S
         self._next_look = 0.0
+        self._next_room = 0.0
+        self._full = False
         self._said: dict[str, Any] | None = None
         self._announced: set[str] = set()
         self._now: dict[str, Any] = {}
@@ -85,6 +88,8 @@ class Follower:
                 now = self._status()
                 done = now["state"] in OVER or until(now)
                 self._show_lines(interrupted, last=done)
+                if now["state"] not in OVER:
+                    self._show_room()
                 over = done or interrupted()
                 if self._options.talk:
                     self._show_news(now)
@@ -94,6 +99,16 @@ class Follower:
                 time.sleep(POLL_S)
         finally:
             self._screen.wipe()
+
+    def _show_room(self) -> None:
+        """Say when the run's disk is full: then its supervisor cannot tell of it."""
+        moment = time.monotonic()
+        if moment >= self._next_room:
+            self._next_room = moment + _ROOM_POLL_S
+            words = full_words(self._run.path)
+            if words and not self._full:
+                self._screen.say(f"· {words}", "bold red")
+            self._full = words is not None
 
     def _status(self) -> dict[str, Any]:
         """The status; read anew if the supervisor has written since, or is gone."""

@@ -21,8 +21,15 @@ _AGAIN = {
 
 def _retried(event: Event) -> str:
     again = _AGAIN.get(str(event.get("scope")), "it starts again")
+    if event.get("anew"):
+        again += " from its beginning (nothing is in the run's checkpoints/)"
     number = f" ({event['attempt']} of {event['limit']})" if event.get("limit") else ""
     return f"{event['task']} {event['because']}; {again} in {duration(event['in_s'])}{number}"
+
+
+def _hung(event: Event) -> str:
+    report = event.get("report")  # none, if the disk was full
+    return f"{event['words']}; report: {report}" if report else str(event["words"])
 
 
 _NEWS: Mapping[str, str | Callable[[Event], str]] = {
@@ -31,7 +38,7 @@ _NEWS: Mapping[str, str | Callable[[Event], str]] = {
     "task-refused": "{task} could not be started: {reason}",
     "task-unkillable": "{task} was killed and does not end (pid {pid}): it is not waited for",
     "restart-asked": "{task}: restart asked for",
-    "hang": "{words}; report: {report}",
+    "hang": _hung,
     "progress-resumed": "it goes on",
     "set-aside": "{file} is damaged, and was set aside as {as}",
     "disk-full": "the disk is full: {path} cannot be written",

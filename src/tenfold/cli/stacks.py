@@ -1,0 +1,92 @@
+"""`tenfold stacks`: where every task is right now."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tenfold.cli.common import (
+    cluster_option,
+    find_run_and_tasks,
+    json_option,
+    out,
+    print_json,
+    runs_option,
+    settle_run,
+    tasks_argument,
+)
+from tenfold.errors import TenfoldError
+
+if TYPE_CHECKING:
+    from tenfold.debug.findings import Findings
+    from tenfold.rundir import RunDirectory
+
+
+@click.command("stacks")
+@tasks_argument()
+@cluster_option
+@click.option("--raw", is_flag=True, help="What faulthandler or py-spy wrote, task by task.")
+@click.option("--native", is_flag=True, help="With frames of C and C++, by py-spy.")
+@runs_option
+@json_option
+def command(
+    tasks: tuple[str, ...],
+    cluster: str | None,
+    raw: bool,
+    native: bool,
+    runs: str | None,
+    as_json: bool,
+) -> None:
+    """Where every task is right now: its stacks, identical ones together.
+
+    tenfold stacks [CLUSTER] [TASK…], of the newest run that is up. Tells who stands out, too:
+    who is stopped, is elsewhere than the rest of its job, or has long been silent.
+    """
+    from tenfold.views.stacks import show_raw, show_stacks
+    from tenfold.views.status import status
+
+    run, names = find_run_and_tasks(tasks, cluster, runs, up=True)
+    settle_run(run)
+    if not run.alive():
+        raise TenfoldError(
+            f"run {run.run} of {run.cluster} is not running",
+            hint="hangs/ in its directory has the reports of hangs; tenfold why tells how it ended",
+        )
+    now = status(run)
+    found = _find(run, [task for task in now["tasks"] if task["task"] in names], native)
+    if as_json:
+        head = {key: now[key] for key in ("version", "cluster", "run", "state", "hang")}
+        print_json(head | found.to_json(raw=raw))
+    elif raw:
+        show_raw(out(), found.tasks)
+    else:
+        show_stacks(out(), now, found)
+
+
+def _find(run: RunDirectory, tasks: Sequence[dict[str, Any]], native: bool) -> Findings:
+    from tenfold.cells import kind
+    from tenfold.debug.collect import BOUND_ELSEWHERE_S, BOUND_S, Wanted
+    from tenfold.debug.findings import find
+    from tenfold.plans import Plan
+    from tenfold.rundir import read_json
+
+    plan = Plan.from_json(read_json(run.plan) or {})
+    place = kind(plan.cell)
+    here = socket.gethostname()
+    wanted = [
+        Wanted(task["task"], task["state"], task["pid"] if task["host"] == here else None)
+        for task in tasks
+    ]
+    return find(
+        run,
+        plan,
+        wanted,
+        lambda task, words: place.beside(run, task, words),
+        python=sys.executable if place.here else "python",
+        bound_s=BOUND_ELSEWHERE_S if place.apart else BOUND_S,
+        native=native,
+    )

@@ -1,0 +1,36 @@
+"""`python -m tenfold.debug.dump SECONDS [--native] TASK`: a task's stacks, where the task is.
+
+What `tenfold stacks` runs beside a task in a container or on a node. Prints one line of JSON, see
+`tenfold.debug.stacks.to_json`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from tenfold.debug import processes
+from tenfold.debug.ask import Question, stacks_of
+from tenfold.debug.stacks import TaskStacks, to_json
+from tenfold.rundir import RunDirectory, read_json
+
+_OWN_SHARE = 0.8
+"""How much of the time may be used here; the rest is for the way back."""
+
+
+def main() -> None:
+    """Look, and print."""
+    bound_s, *flags, task = sys.argv[1:]
+    question = Question(time.monotonic() + _OWN_SHARE * float(bound_s), "--native" in flags)
+    directory = RunDirectory(Path(os.environ["TENFOLD_RUN_DIRECTORY"])).task(task.replace("/", "-"))
+    pid = (read_json(directory.life) or {}).get("pid")
+    found = stacks_of(directory, pid, processes.family(), question) if pid else ()
+    trouble = None if found else "its process is gone"
+    print(json.dumps(to_json(TaskStacks(task, processes=found, trouble=trouble))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""What /proc says of a task's processes: who they are, how they are, which signals they catch.
+
+Pids are those of the /proc that is read. Linux only: elsewhere nothing is found.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tenfold.debug.stacks import Process
+
+MOST_PROCESSES = 16
+"""Of one task's processes no more than these are looked at."""
+
+_TICKS_S = 1.0 / os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """All processes there are, at one moment: who descends from whom, and their sessions."""
+
+    children: Mapping[int, list[int]]
+    sessions: Mapping[int, list[int]]
+
+    def of(self, root: int) -> list[int]:
+        """`root`, its session and all that descend from either; `root` first, oldest first."""
+        found: dict[int, None] = {}
+        ahead = [root, *sorted(self.sessions.get(root, ()))]
+        while ahead and len(found) < MOST_PROCESSES:
+            pid = ahead.pop(0)
+            if pid not in found:
+                found[pid] = None
+                ahead += sorted(self.children.get(pid, ()))
+        return list(found)
+
+
+def family(proc: str = "/proc") -> Family:
+    """Everybody, now."""
+    children: dict[int, list[int]] = {}
+    sessions: dict[int, list[int]] = {}
+    with contextlib.suppress(OSError):
+        for name in os.listdir(proc):
+            if name.isdecimal() and (fields := _stat(int(name), proc)):
+                children.setdefault(int(fields[1]), []).append(int(name))
+                sessions.setdefault(int(fields[3]), []).append(int(name))
+    return Family(children, sessions)
+
+
+def look(pid: int, proc: str = "/proc") -> Process | None:
+    """What the kernel says of one process; None if it is gone."""
+    fields = _stat(pid, proc)
+    if fields is None:
+        return None
+    return Process(
+        pid=pid,
+        state=fields[0],
+        command=_text(f"{proc}/{pid}/comm") or "?",
+        wchan=_wchan(pid, proc),
+        cpu_s=round((int(fields[11]) + int(fields[12])) * _TICKS_S, 2),
+        threads=int(fields[17]),
+    )
+
+
+def state(pid: int, proc: str = "/proc") -> str | None:
+    """The state's letter; None if the process is gone."""
+    fields = _stat(pid, proc)
+    return fields[0] if fields else None
+
+
+def _stat(pid: int, proc: str) -> list[str] | None:
+    """Fields of proc_pid_stat(5) from the state on, which is the third."""
+    with contextlib.suppress(OSError), open(f"{proc}/{pid}/stat", "rb") as stream:
+        fields = stream.read().rpartition(b")")[2].decode("ascii", "replace").split()
+        if len(fields) > 18 and fields[0] not in "ZX":
+            return fields
+    return None
+
+
+def _wchan(pid: int, proc: str) -> str | None:
+    told = _text(f"{proc}/{pid}/wchan")
+    return None if told in ("", "0") else told
+
+
+def _text(path: str) -> str:
+    with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as stream:
+        return stream.read().strip()
+    return ""
+
+
+def is_python(pid: int, proc: str = "/proc") -> bool:
+    """Whether the program is Python's interpreter, by its name."""
+    with contextlib.suppress(OSError):
+        return "python" in os.path.basename(os.readlink(f"{proc}/{pid}/exe"))  # noqa: PTH119
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """How a process stands to a signal, and what its threads do.
+
+    Attributes:
+        caught: the process has a handler for it.
+        pending: it is still to be taken, by the process or one of its threads.
+        blocked: threads (their ids) that have it blocked: while they handle it, or always.
+        threads: of each thread, its state and how often the kernel has switched from it.
+    """
+
+    caught: bool
+    pending: bool
+    blocked: frozenset[int]
+    threads: Mapping[int, tuple[str, str]]
+
+    def moving(self, since: Answering) -> list[int]:
+        """Threads that run, or have run since."""
+        return [
+            thread
+            for thread, now in self.threads.items()
+            if now[0] == "R" or now != since.threads.get(thread)
+        ]
+
+
+def answering(pid: int, number: int, proc: str = "/proc") -> Answering:
+    """How the process `pid` stands to the signal `number`; nothing of all that if it is gone."""
+    bit = 1 << (number - 1)
+    own = _status(f"{proc}/{pid}/status")
+    pending = _holds(own, "ShdPnd", bit)
+    blocked, threads = set(), {}
+    with contextlib.suppress(OSError):
+        for thread in map(int, os.listdir(f"{proc}/{pid}/task")):
+            found = _status(f"{proc}/{pid}/task/{thread}/status")
+            pending |= _holds(found, "SigPnd", bit)
+            if _holds(found, "SigBlk", bit):
+                blocked.add(thread)
+            switches = (found.get(f"{kind}voluntary_ctxt_switches", "") for kind in ("", "non"))
+            threads[thread] = (found.get("State", "?")[0], "+".join(switches))
+    return Answering(_holds(own, "SigCgt", bit), pending, frozenset(blocked), threads)
+
+
+def _status(path: str) -> dict[str, str]:
+    """Fields of proc_pid_status(5)."""
+    pairs = (line.partition(":") for line in _text(path).splitlines())
+    return {name: value.strip() for name, _, value in pairs}
+
+
+def _holds(fields: Mapping[str, str], mask: str, bit: int) -> bool:
+    """Whether a mask of signals has this one."""
+    with contextlib.suppress(ValueError):
+        return bool(int(fields.get(mask, "0"), 16) & bit)
+    return False
+
+
+def signal_thread(pid: int, thread: int, number: int) -> None:
+    """Signal one thread of a process. Raises OSError if it is gone or not ours."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.tgkill(pid, thread, number) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def has_open(pid: int, path: os.stat_result, proc: str = "/proc") -> bool:
+    """Whether the process still has this file open, by any descriptor.
+
+    A program that closed all its descriptors may have opened files of its own under their numbers.
+    """
+    with contextlib.suppress(OSError):
+        for name in os.listdir(f"{proc}/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                found = os.stat(f"{proc}/{pid}/fd/{name}")  # noqa: PTH116
+                if (found.st_dev, found.st_ino) == (path.st_dev, path.st_ino):
+                    return True
+    return False

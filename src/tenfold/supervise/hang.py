@@ -1,0 +1,218 @@
+"""Policy: whether the cluster hangs, since when, and what is started again then.
+
+What counts as going on is, of these, the first that there is:
+
+1. what tasks tell with `tenfold.progress`; a task that has told all of its work counts no more,
+2. event files below `tensorboard/` that grow, and output,
+3. traffic on the edges that are planned and sure, and output,
+4. nothing: the cluster is not watched.
+
+Whatever the others do, a task that a signal has stopped hangs, and so does one that told of its
+progress and tells no more while others do.
+
+Pure: no clock, no file. Time counts while somebody looks, a few seconds a look at the most. So
+neither a clock that jumps, nor a machine that slept, nor a supervisor that was stopped makes a
+hang.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tenfold.supervise.failure import sharing, together
+from tenfold.supervise.restart import spent_restarts
+from tenfold.supervise.state import ClusterState, TaskState
+
+MOST_LOOK_S = 3.0
+"""No more than this passes between two looks, whatever the clock says."""
+
+Sign = Literal["progress", "files", "talk", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How far a task says it is, in its present life; `done` None: not a word yet.
+
+    `finished`: it has told all of its work, and more is not expected.
+    """
+
+    done: float | None
+    finished: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """What was to be seen at one moment. What changes goes on.
+
+    Attributes:
+        up: the cluster runs: all tasks were ready, and it is not being stopped.
+        lives: how often each member of the training that is up was started.
+        steps: of those, the ones that have ever told of their progress.
+        files: changes when event files grow, and with output; None if there are none.
+        talk: changes with traffic and output; None where it is not known who has to talk.
+        stopped: tasks, members or not, with a process that is stopped.
+    """
+
+    up: bool
+    lives: Mapping[str, int] = field(default_factory=dict)
+    steps: Mapping[str, Step] = field(default_factory=dict)
+    files: Hashable = None
+    talk: Hashable = None
+    stopped: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Something hangs: one task, or all. `still_s` is for how long it has not gone on."""
+
+    sign: Sign
+    task: str | None
+    still_s: float
+
+    @property
+    def words(self) -> str:
+        """What is wrong, in a sentence without its end."""
+        since = f"for {self.still_s:.0f} s"
+        match self.sign:
+            case "stopped":
+                return f"{self.task} has been stopped {since}"
+            case "progress" if self.task is not None:
+                return f"{self.task} has made no progress {since}, while others have"
+            case "progress":
+                return f"no progress {since}"
+            case "files":
+                return f"no event file has grown, and there was no output, {since}"
+            case _:
+                return f"no traffic between tasks that have to talk, and no output, {since}"
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """What hung goes on."""
+
+
+_Key = tuple[Sign, str | None]
+
+
+@dataclass(slots=True)
+class _Still:
+    """One thing that should change: as it was last seen, and for how long it has been like that."""
+
+    mark: Hashable
+    life: Hashable
+    seconds: float = 0.0
+
+
+class Stillness:
+    """What was seen so far. A hang is told once; once more if it lasts after a restart."""
+
+    def __init__(self, after_s: float) -> None:
+        self._after_s = after_s
+        self._last: float | None = None
+        self._seen: dict[_Key, _Still] = {}
+        self._told: Verdict | None = None
+        self._told_s = 0.0
+        """For how long the last verdict has stood."""
+
+    def look(self, signs: Signs, now: float) -> Verdict | Resumed | None:
+        """What follows from what is seen at `now` (seconds, from any beginning)."""
+        passed = 0.0 if self._last is None else min(max(0.0, now - self._last), MOST_LOOK_S)
+        self._last = now
+        if not signs.up:
+            self._seen, self._told = {}, None
+            return None
+        watched = _watched(signs)
+        moved = {key for key in self._seen if key not in watched and _is_over(key, signs)}
+        moved |= self._compare(watched, passed)
+        self._told_s += passed
+        if self._told is not None and (self._told.sign, self._told.task) in moved:
+            self._told = None
+            return Resumed()
+        return self._judge()
+
+    def _compare(
+        self, watched: Mapping[_Key, tuple[Hashable, Hashable]], passed: float
+    ) -> set[_Key]:
+        """Let time pass for all that did not change; gives what did, in the life it was in: a
+        task that is started anew does not yet go on."""
+        moved = set()
+        seen = {}
+        for key, (mark, life) in watched.items():
+            still = self._seen.get(key)
+            if still is None or still.life != life:
+                still = _Still(mark, life)
+            elif still.mark != mark:
+                still = _Still(mark, life)
+                moved.add(key)
+            else:
+                still.seconds += passed
+            seen[key] = still
+        self._seen = seen
+        return moved
+
+    def _judge(self) -> Verdict | None:
+        for key, still in sorted(self._seen.items(), key=lambda item: _first_of_all(item[0])):
+            if still.seconds >= self._after_s and self._is_news(key, still):
+                self._told, self._told_s = Verdict(key[0], key[1], still.seconds), 0.0
+                return self._told
+        return None
+
+    def _is_news(self, key: _Key, still: _Still) -> bool:
+        """Whether a standstill is neither told of already nor a part of a greater one."""
+        sign, task = key
+        if self._told is not None and still.seconds >= self._told_s:
+            return False  # it began before that was told
+        if sign == "progress" and task is not None:
+            all_of_them = self._seen.get(("progress", None))
+            return all_of_them is not None and all_of_them.seconds < self._after_s / 2
+        return True
+
+
+def _first_of_all(key: _Key) -> tuple[bool, str]:
+    """The order in which things are told: what holds of all before what holds of one."""
+    return key[1] is not None, key[1] or ""
+
+
+def _watched(signs: Signs) -> dict[_Key, tuple[Hashable, Hashable]]:
+    """What should change: how it is now, and the lives it is the same thing in."""
+    found: dict[_Key, tuple[Hashable, Hashable]] = {
+        ("stopped", task): (True, signs.lives.get(task)) for task in signs.stopped
+    }
+    lives = tuple(sorted(signs.lives.items()))
+    if signs.steps:
+        ahead = {task: step for task, step in signs.steps.items() if not step.finished}
+        for task, step in ahead.items():
+            found["progress", task] = (step.done, lives)
+        if ahead:
+            found["progress", None] = (tuple(sorted((t, s.done) for t, s in ahead.items())), lives)
+    elif signs.files is not None:
+        found["files", None] = (signs.files, lives)
+    elif signs.talk is not None:
+        found["talk", None] = (signs.talk, lives)
+    return found
+
+
+def _is_over(key: _Key, signs: Signs) -> bool:
+    """Whether what was watched and is not any more went on: steps end when all work is told."""
+    sign, task = key
+    if sign != "progress":
+        return True
+    return bool(signs.steps) if task is None else task in signs.steps
+
+
+def to_restart(cluster: ClusterState, culprit: str | None) -> list[TaskState]:
+    """Whom to start anew: the culprit and what belongs with it; of an unknown one, all members."""
+    if culprit is not None:
+        state = cluster.tasks[culprit]
+        return [state, *(other for other in together(cluster, state) if other.live)]
+    return [state for state in cluster.tasks.values() if state.task.member and state.live]
+
+
+def in_vain(cluster: ClusterState, restarted: list[TaskState], now: float) -> bool:
+    """Whether the first of them was started again as often as its rule allows."""
+    if not restarted:
+        return True
+    spent = spent_restarts(sharing(cluster, restarted[0]), now)
+    return spent >= restarted[0].task.restart.limit

@@ -1,0 +1,214 @@
+"""The signs that a training goes on, as its run directory and /proc tell them.
+
+Owns what a sign is made of; what follows from it is `hang`'s. Every look costs a few `stat` calls a
+task; a file is read when it has changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tenfold import edges
+from tenfold.debug import processes
+from tenfold.plans import Plan
+from tenfold.rundir import RunDirectory, read_json
+from tenfold.services.curves import NAME as OUR_EVENTS
+from tenfold.supervise.hang import Signs, Step
+from tenfold.traffic.samples import SampleReader, is_number
+
+_FAMILY_S = 3.0
+"""How old the list of a task's processes may be."""
+
+_MOST_ENTRIES = 10_000
+_TALK_BYTES = 1024
+_TALK_S = 10.0
+"""An edge on which less than the one flows in the other carries heartbeats, and no training."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFacts:
+    """A task as the supervisor knows it: its state, its pid on this machine, how often it began."""
+
+    name: str
+    phase: str
+    pid: int | None
+    starts: int
+
+    @property
+    def label(self) -> str:
+        """`worker-3`."""
+        return self.name.replace("/", "-")
+
+
+@dataclass(slots=True)
+class _Told:
+    """What a task has told of its progress: the file as it was, when its life began and last."""
+
+    life: int
+    former: Hashable
+    mark: Hashable = None
+    done: float | None = None
+    finished: bool = False
+
+
+@dataclass(slots=True)
+class _Talk:
+    """What a task has exchanged with those it has to talk to."""
+
+    samples: SampleReader
+    peers: list[str]
+    since: float
+    carried: float = 0.0
+
+
+class SignReader:
+    """Reads the signs of one run, again and again."""
+
+    def __init__(self, run: RunDirectory, plan: Plan) -> None:
+        self._run = run
+        self._members = {task.name for task in plan.tasks if task.member}
+        self._told: dict[str, _Told] = {}
+        self._peers: dict[str, list[str]] = {}
+        for pair in sorted(edges.planned(plan).sure):
+            if self._members.issuperset(pair):
+                for one, other in (pair, pair[::-1]):
+                    self._peers.setdefault(one, []).append(other)
+        self._talks: dict[str, _Talk] = {}
+        self._beats = 0
+        self._measured = False
+        self._families: dict[int, list[int]] = {}
+        self._found: float | None = None
+
+    def read(self, tasks: Sequence[TaskFacts], *, up: bool, now: float) -> Signs:
+        """What is to be seen at `now` (seconds, steady) of these tasks."""
+        if not up:
+            return Signs(up=False)
+        members = [
+            t for t in tasks if t.name in self._members and t.phase in ("starting", "running")
+        ]
+        steps = dict(self._steps(members))
+        files = None if steps else self._files()
+        if files is not None:
+            files = (files, self._output(members))
+        others = self._peers and not steps and files is None
+        talk = self._talk(members, now) if others and self._is_measured(members) else None
+        return Signs(
+            up=True,
+            lives={task.name: task.starts for task in members},
+            steps=steps,
+            files=files,
+            talk=talk,
+            stopped=frozenset(self._stopped(tasks, now)),
+        )
+
+    def _steps(self, members: Sequence[TaskFacts]) -> Iterator[tuple[str, Step]]:
+        for task in members:
+            path = self._run.task(task.label).progress
+            mark = _mark(path)
+            told = self._told.get(task.name)
+            if told is None or told.life != task.starts:
+                former = mark if told is not None else None
+                told = self._told[task.name] = _Told(task.starts, former)
+            if mark is None:
+                continue
+            if mark != told.former and mark != told.mark:
+                self._hear(told, path, mark)
+            yield task.name, Step(told.done, told.finished)
+
+    def _hear(self, told: _Told, path: Path, mark: Hashable) -> None:
+        said = read_json(path) or {}
+        done, total = said.get("done"), said.get("total")
+        if is_number(done):
+            told.mark, told.done = mark, done
+            told.finished = is_number(total) and done >= total
+
+    def _files(self) -> Hashable:
+        """How much is in event files; None if there are none. Those of ours say nothing."""
+        home = self._run.shared("tensorboard")
+        size = count = 0
+        entries = 0
+        for directory, names, files in os.walk(home):
+            if Path(directory) == home:
+                names[:] = [name for name in names if name != OUR_EVENTS]
+            entries += len(files)
+            for name in files:
+                if "tfevents" in name:
+                    with contextlib.suppress(OSError):
+                        size += Path(directory, name).lstat().st_size
+                        count += 1
+            if entries > _MOST_ENTRIES:
+                break
+        return (size, count) if count else None
+
+    def _is_measured(self, members: Sequence[TaskFacts]) -> bool:
+        """Whether what tasks exchange can be seen from here; where it can't, silence is no sign."""
+        self._measured = self._measured or any(
+            self._run.task(task.label).usage.exists() for task in members
+        )
+        return self._measured
+
+    def _talk(self, members: Sequence[TaskFacts], now: float) -> Hashable:
+        for task in members:
+            if task.name in self._peers:
+                self._beats += self._talks_more(task, now)
+        return self._beats, self._output(members)
+
+    def _output(self, members: Sequence[TaskFacts]) -> Hashable:
+        """How much members have written so far: a bar that moves is as good as an event file."""
+        logs = (self._run.task(task.label).log(s) for task in members for s in ("stdout", "stderr"))
+        return tuple(_size(path) for path in logs)
+
+    def _talks_more(self, task: TaskFacts, now: float) -> bool:
+        """Whether the task has exchanged more than heartbeats since this was last so."""
+        talk = self._talks.get(task.name)
+        if talk is None:
+            samples = SampleReader(self._run.task(task.label).traffic, keep_s=0.0)
+            talk = self._talks[task.name] = _Talk(samples, self._peers[task.name], now)
+        newest = (talk.samples.read() or [{}])[-1].get("peers")
+        carried = float(sum(_bytes(newest, peer) for peer in talk.peers))
+        more = abs(carried - talk.carried) >= _TALK_BYTES * len(talk.peers)
+        if more or now - talk.since > _TALK_S:
+            talk.since, talk.carried = now, carried
+        return more
+
+    def _stopped(self, tasks: Sequence[TaskFacts], now: float) -> Iterator[str]:
+        """Tasks of this machine with a process that a signal has stopped."""
+        roots = {task.pid: task.name for task in tasks if task.pid is not None}
+        if (
+            self._found is None
+            or now - self._found > _FAMILY_S
+            or roots.keys() != self._families.keys()
+        ):
+            everybody = processes.family()
+            self._families = {root: everybody.of(root) for root in roots}
+            self._found = now
+        for root, pids in self._families.items():
+            if any(processes.state(pid) == "T" for pid in pids):
+                yield roots[root]
+
+
+def _mark(path: Path) -> Hashable:
+    """Changes whenever the file is replaced; None if there is none."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return 0
+
+
+def _bytes(peers: object, peer: str) -> float:
+    """Bytes sent to a peer and received from it so far, as a sample tells."""
+    total = peers.get(peer) if isinstance(peers, dict) else None
+    counts = total[:2] if isinstance(total, list) else []
+    return sum(count for count in counts if is_number(count))

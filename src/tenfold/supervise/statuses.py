@@ -1,0 +1,193 @@
+"""What the supervisor writes of a run: status.json, and each task's.
+
+Owns what is in them and when they are written. A disk that takes nothing stops nobody: what could
+not be written is written later.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tenfold.cells import Cell, Protection
+from tenfold.logs import last_lines
+from tenfold.rundir import RunDirectory, write_json
+from tenfold.supervise import failure
+from tenfold.supervise.state import OVER, ClusterState, Death, TaskState, signal_name
+
+HEARTBEAT_S = 1.0
+LAST_LINES = 20
+
+MOST_MARKS = 100
+"""Of so many restarts a task's status tells the times; no budget that ends a run is larger."""
+
+
+class Statuses:
+    """The statuses of one run.
+
+    Attributes:
+        protection: who else can reach the run, once its cell is open; None before.
+        resumed: which run this one goes on from, or None.
+        hang: tells what hangs now, as status.json shows it.
+        hosts: where each task was started.
+    """
+
+    def __init__(
+        self,
+        run: RunDirectory,
+        state: ClusterState,
+        cell: Cell,
+        clock: Callable[[], float],
+        hosts: Mapping[str, str],
+        hang: Callable[[], dict[str, Any] | None],
+        resumed: dict[str, Any] | None,
+    ) -> None:
+        self.protection: Protection | None = None
+        self._run = run
+        self._state = state
+        self._cell = cell
+        self._clock = clock
+        self._hosts = hosts
+        self._hang = hang
+        self._resumed = resumed
+        self._began = clock()
+        self._host = socket.gethostname()
+        self._written: dict[str, tuple[object, ...]] = {}
+        self._unwritten = 0
+        """Where among the tasks the writing goes on."""
+        self._told: object = None
+        self._beat = 0.0
+
+    def write(self, at_most_s: float) -> bool:
+        """Write what has changed, and once a second that the supervisor lives.
+
+        Of the tasks, as many as `at_most_s` allows; gives whether some are left for the next time.
+        """
+        changed, left = self._write_tasks(time.monotonic() + at_most_s)
+        now = self._clock()
+        told = (self._state.phase, self._state.outcome, self._hang())
+        changed, self._told = changed or told != self._told, told
+        if changed or now - self._beat >= HEARTBEAT_S or self._state.phase in OVER:
+            self._beat = now
+            with contextlib.suppress(OSError):  # a full disk: told again at the next beat
+                write_json(self._run.status, self._cluster_status(now))
+        return left
+
+    def _write_tasks(self, until: float) -> tuple[bool, bool]:
+        """Write those that have changed, `until` then (monotonic); whether some were, and are left.
+
+        What is left has its turn when others had theirs: of a thousand tasks that start at once,
+        each is then mostly written but once.
+        """
+        changed = False
+        states = [*self._state.tasks.values()]
+        for place in (*range(self._unwritten, len(states)), *range(self._unwritten)):
+            state = states[place]
+            name = state.task.name
+            if self.protection is None and state.phase == "waiting" and name not in self._written:
+                continue  # there is nothing to say yet
+            mark = self._mark(state)
+            if self._written.get(name) == mark:
+                continue
+            if time.monotonic() > until:
+                self._unwritten = place
+                return changed, True
+            if self._keep(state):
+                self._written[name] = mark
+                changed = True
+        return changed, False
+
+    def _mark(self, state: TaskState) -> tuple[object, ...]:
+        """All of a task's status that can change; much cheaper than the status."""
+        opened = self.protection is not None
+        return (
+            state.phase, state.pid, state.restarts, state.started, state.ready, state.ended,
+            state.exit_code, state.signal, state.reason, state.cause,
+            len(state.retried), *state.retried[-1:],
+            opened and (self._cell.address(state.task), self._cell.urls(state.task)),
+        )  # fmt: skip
+
+    def _keep(self, state: TaskState) -> bool:
+        """Write a task's status; False if the disk does not take it now."""
+        directory = self._run.task(state.task.label)
+        try:
+            if state.task.name not in self._written:
+                directory.path.mkdir(mode=0o700, exist_ok=True)
+            write_json(directory.status, self._task_status(state))
+        except OSError:
+            self._written.pop(state.task.name, None)
+            return False
+        return True
+
+    def _task_status(self, state: TaskState) -> dict[str, Any]:
+        opened = self.protection is not None
+        urls = self._cell.urls(state.task) if opened else {}
+        return {
+            "version": 1,
+            "task": state.task.name,
+            "job": state.task.job,
+            "index": state.task.index,
+            "state": state.phase,
+            "address": self._cell.address(state.task) if opened else None,
+            "host": self._hosts.get(state.task.name),
+            "pid": state.pid,
+            "restarts": state.restarts,
+            "exit_code": state.exit_code,
+            "signal": state.signal and signal_name(state.signal),
+            "reason": state.reason,
+            "cause": state.cause,
+            "retried": state.retried[-MOST_MARKS:],
+            "url": next(iter(urls.values()), None),
+            "urls": urls,
+            "started": state.started,
+            "ready": state.ready,
+            "ended": state.ended,
+        }
+
+    def _cluster_status(self, now: float) -> dict[str, Any]:
+        first = failure.first_failure(self._state.deaths)
+        failed = self._state.outcome == "failed" and first is not None
+        over = self._state.phase in OVER
+        return {
+            "version": 1,
+            "cluster": self._run.cluster,
+            "run": self._run.run,
+            "cell": self._state.plan.cell,
+            "state": self._state.phase,
+            "outcome": self._state.outcome,
+            "reason": self._state.reason,
+            "started": self._began,
+            "updated": time.time(),  # views hold it against the machine's own clock
+            "ended": now if over else None,
+            "host": self._host,
+            "supervisor_pid": os.getpid(),
+            "protection": self.protection and self.protection.kind,
+            "protection_words": self.protection and self.protection.words,
+            "resumed_from": self._resumed,
+            "hang": self._hang(),
+            "first_failure": self._account(first) if failed and first else None,
+            "consequences": [
+                _told(death) for death in failure.consequences(self._state.deaths) if failed
+            ],
+        }
+
+    def _account(self, death: Death) -> dict[str, Any]:
+        label = self._state.tasks[death.task].task.label
+        lines = last_lines(self._run.task(label), LAST_LINES)
+        return _told(death) | {"lines": [self._state.plan.shown(line) for line in lines]}
+
+
+def _told(death: Death) -> dict[str, Any]:
+    return {
+        "task": death.task,
+        "time": death.time,
+        "exit_code": death.exit_code,
+        "signal": death.signal and signal_name(death.signal),
+        "words": death.words,
+        "reason": death.reason,
+        "cause": death.cause,
+    }

@@ -1,0 +1,223 @@
+"""Watching for hangs: reads the signs about once a second, and finds out what hangs, and why.
+
+A thread of its own does it, so that neither a slow disk nor a task that does not answer holds up
+the supervisor. What it finds it writes into `hangs/` in the run directory, and tells. What is done
+about it, and whether it is a hang at all, `hang` says.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tenfold.cells import kind
+from tenfold.debug import words
+from tenfold.debug.collect import UP, Wanted
+from tenfold.debug.findings import Findings, find
+from tenfold.errors import printable
+from tenfold.logs import last_lines
+from tenfold.plans import Hang, Plan
+from tenfold.rundir import RunDirectory, write_json
+from tenfold.supervise.hang import Resumed, Stillness, Verdict
+from tenfold.supervise.signs import SignReader, TaskFacts
+
+EVERY_S = 1.0
+_LOOKS = 5
+"""So often is looked at least, within the time after which something hangs."""
+
+_MOST_WAIT_S = 2.0
+_SHARE = 0.01
+"""How much of one core looking may take; dear looks are taken less often, up to a bound."""
+
+_BOUND_S = 3.0
+"""How long stacks may take on this machine: the report is there 5 s after the verdict is due."""
+
+_BOUND_ELSEWHERE_S = 15.0
+LINES = 10
+_MOST_LOGS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Hung:
+    """What is told of a hang: the words for it, the likely culprit, and the path of the report,
+    None if the disk did not take it."""
+
+    words: str
+    task: str | None
+    report: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the supervisor knows at this moment; `up`: see `hang.Signs`."""
+
+    up: bool
+    tasks: Sequence[TaskFacts]
+
+
+class Watch:
+    """Watches one run, from `start` to `close`."""
+
+    def __init__(
+        self,
+        run: RunDirectory,
+        plan: Plan,
+        rule: Hang,
+        look: Callable[[], Facts],
+        tell: Callable[[Hung | None], None],
+    ) -> None:
+        """`look` and `tell` are called from the watch's own thread; None: it goes on."""
+        self._run = run
+        self._plan = plan
+        self._rule = rule
+        self._look = look
+        self._tell = tell
+        self._reader = SignReader(run, plan)
+        self._stillness = Stillness(rule.after_s)
+        self._ending = threading.Event()
+        self._troubles: set[str] = set()
+        self._thread = threading.Thread(target=self._go, name="watch", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Tell nothing more; does not wait for what is being found out."""
+        self._ending.set()
+
+    def _go(self) -> None:
+        wait_s = every_s = min(EVERY_S, self._rule.after_s / _LOOKS)
+        while not self._ending.wait(wait_s):
+            began = time.thread_time()
+            try:
+                self._once()
+            except Exception as error:  # this look is lost, and nothing else
+                self._note(error)
+            cost_s = time.thread_time() - began
+            wait_s = min(_MOST_WAIT_S, max(every_s, cost_s / _SHARE))
+
+    def _note(self, error: Exception) -> None:
+        trouble = type(error).__name__
+        if trouble not in self._troubles:
+            self._troubles.add(trouble)
+            print(f"watch: {trouble}", file=sys.stderr, flush=True)
+            traceback.print_exception(error)
+
+    def _once(self) -> None:
+        facts = self._look()
+        now = time.monotonic()
+        signs = self._reader.read(facts.tasks, up=facts.up, now=now)
+        found = self._stillness.look(signs, now)
+        if isinstance(found, Resumed):
+            self._say(None)
+        elif found is not None:
+            self._say(self._account(found, facts.tasks))
+
+    def _say(self, what: Hung | None) -> None:
+        if not self._ending.is_set():
+            self._tell(what)
+
+    def _account(self, verdict: Verdict, tasks: Sequence[TaskFacts]) -> Hung:
+        """Find out, and write it down."""
+        place = kind(self._plan.cell)
+        python = sys.executable if place.here else "python"
+        wanted = [Wanted(task.name, task.phase, task.pid) for task in tasks]
+        elsewhere = place.apart or any(t.pid is None for t in tasks if t.phase in UP)
+        findings = find(
+            self._run,
+            self._plan,
+            wanted,
+            lambda task, argv: place.beside(self._run, task, argv),
+            accused=verdict.task if verdict.sign == "progress" else None,
+            python=python,
+            bound_s=_BOUND_ELSEWHERE_S if elsewhere else _BOUND_S,
+        )
+        task, said = conclude(verdict, findings, self._plan)
+        return Hung(said, task, self._write(verdict, findings, task, said))
+
+    def _write(
+        self, verdict: Verdict, findings: Findings, task: str | None, said: str
+    ) -> str | None:
+        now = time.time()
+        label = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now))
+        directory = self._run.path / "hangs" / label
+        lines = self._last_lines(findings, task)
+        report = {
+            "version": 1,
+            "time": round(now, 3),
+            "cluster": self._run.cluster,
+            "run": self._run.run,
+            "words": said,
+            "task": task,
+            "sign": verdict.sign,
+            "still_s": round(verdict.still_s, 1),
+            "after_s": self._rule.after_s,
+            "action": self._rule.action,
+            **findings.to_json(),
+            "lines": lines,
+        }
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_json(directory / "report.json", report)
+            text = "".join(f"{line}\n" for line in _text(report, findings))
+            path = directory / "report.txt"
+            with open(path, "w", encoding="utf-8", opener=_private) as stream:
+                stream.write(text)
+        except OSError:
+            return None
+        return str(path)
+
+    def _last_lines(self, findings: Findings, task: str | None) -> dict[str, list[str]]:
+        """The last lines of each task; of very many, of the suspects and of one a group."""
+        chosen = [one.task for one in findings.tasks]
+        if len(chosen) > _MOST_LOGS:
+            first = [group.tasks[0] for group in findings.groups]
+            chosen = [name for name in (task, *first) if name is not None][:_MOST_LOGS]
+        found = {}
+        for name in chosen:
+            with contextlib.suppress(OSError):
+                found[name] = last_lines(self._run.task(name.replace("/", "-")), LINES)
+        return found
+
+
+def conclude(verdict: Verdict, findings: Findings, plan: Plan) -> tuple[str | None, str]:
+    """The likely culprit, and the whole of it in a sentence.
+
+    A task that hangs by itself is its own culprit; of all of them, it is the likeliest member.
+    """
+    members = {task.name for task in plan.tasks if task.member}
+    for suspect in findings.suspects:
+        if suspect.task == verdict.task or (verdict.task is None and suspect.task in members):
+            name = "it" if suspect.task == verdict.task else suspect.task
+            return suspect.task, f"{verdict.words}: {name} {suspect.because}"
+    return verdict.task, verdict.words
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _text(report: dict[str, Any], findings: Findings) -> list[str]:
+    """The report for people."""
+    when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(report["time"]))
+    logs = []
+    for name, lines in report["lines"].items():
+        logs += ["", name, *(f"    {printable(line)}" for line in lines or ["(no output)"])]
+    head = [
+        f"{report['cluster']} {report['run']} hangs: {report['words']}",
+        f"seen {when}, after {report['still_s']:g} s (hang.after: {report['after_s']:g} s); "
+        f"action: {report['action']}",
+        "",
+        *(text for text, _ in words.said(findings)),
+        "",
+        "last lines of each task:",
+    ]
+    return head + logs

@@ -1,0 +1,38 @@
+"""Where every task is right now: what `tenfold stacks` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tenfold.debug import words
+from tenfold.debug.findings import Findings
+from tenfold.debug.stacks import TaskStacks
+from tenfold.errors import printable
+from tenfold.views.tasks import duration, hang_words
+from tenfold.views.terminal import STATE_COLOURS, Terminal, task_colour
+
+
+def show_stacks(out: Terminal, status: Mapping[str, Any], found: Findings) -> None:
+    """The run in a line, a hang it is in, then who stands out and the stacks, in groups."""
+    state = status["state"] or "unknown"
+    head = out.paint(status["cluster"], "bold") + " " + out.paint(status["run"], "dim")
+    head += f"  {out.paint(state, STATE_COLOURS.get(state, ''))}"
+    asked = "1 task" if len(found.tasks) == 1 else f"{len(found.tasks)} tasks"
+    out.print(f"{head}  {asked} asked in {duration(found.seconds)}")
+    if hang := hang_words(status):
+        out.print(out.paint(hang, "bold red"))
+    for text, style in words.said(found):
+        out.print(out.paint(printable(text), style))
+
+
+def show_raw(out: Terminal, tasks: Iterable[TaskStacks]) -> None:
+    """What each source wrote, process by process."""
+    for one in tasks:
+        for process in one.processes:
+            head = f"{one.task}: {process.command}, process {process.pid}, {process.state}"
+            out.print(out.paint(head, task_colour(one.task)))
+            for line in (process.raw or process.trouble or "").splitlines():
+                out.print(f"    {printable(line)}")
+        if one.trouble:
+            out.print(out.paint(f"{one.task}: {one.trouble}", "yellow"))
