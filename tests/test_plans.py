@@ -178,6 +178,8 @@ jobs:
         assert value not in shown
         assert value in json.dumps(made.to_json(hide_secrets=False))
         assert value not in repr(made.masked and made.to_json())
+    told = Plan.from_json(json.loads(json.dumps(made.to_json(hide_secrets=False))))
+    assert told.shown("it said geheimnis") == "it said ***", "who runs it can hide them, too"
     assert made.to_json()["tasks"][0]["env"]["PASSWORD"] == "***"
     assert made.to_json()["tasks"][0]["command"][-1] == "1"
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from tenfold.errors import InputError
 from tenfold.frameworks import framework
-from tenfold.secrets import HIDDEN, hide
+from tenfold.secrets import HIDDEN, hide, maskable
 from tenfold.template import fill
 
 Condition = Literal["started", "ready", "succeeded"]
@@ -176,7 +176,10 @@ class Plan:
 
         One that `values` does not hold is left out of its task's environment.
         """
-        return replace(self, tasks=tuple(_restored(task, values) for task in self.tasks))
+        tasks = tuple(_restored(task, values) for task in self.tasks)
+        secret = {name for task in tasks for name in task.secrets}
+        found = maskable(values[name] for name in secret if name in values)
+        return replace(self, tasks=tasks, masked=self.masked | found)
 
     def stages(self) -> list[list[str]]:
         """Jobs in their order of start: those of a stage wait only for jobs of stages before it."""
@@ -196,8 +199,9 @@ class Plan:
         In `env`, what the framework sets once addresses are known is null.
         """
         masked = self.masked if hide_secrets else frozenset()
+        told = {} if hide_secrets else {"masked": sorted(self.masked)}
         late = framework(self.framework).variables
-        return {
+        return told | {
             "version": self.version,
             "cluster": self.cluster,
             "framework": self.framework,
@@ -227,6 +231,7 @@ class Plan:
             known = {name: data[name] for name in _PLAN_FIELDS if name in data}
             known["tasks"] = tuple(_task(item) for item in data["tasks"])
             known["success"] = tuple(data["success"])
+            known["masked"] = frozenset(data.get("masked", ()))
             if known.get("hang") is not None:
                 known["hang"] = Hang(**known["hang"])
             return cls(**known)

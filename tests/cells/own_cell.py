@@ -15,9 +15,10 @@ from dataclasses import replace
 
 from tenfold.cells import Ended, Handlers, Kind, Placed, Protection, Wishes
 from tenfold.errors import TenfoldError
-from tenfold.launch.children import Children, signal_group
+from tenfold.launch.children import Children
 from tenfold.launch.container import addresses_of, ports_of
 from tenfold.launch.runner import Life, Place, Runner
+from tenfold.launch.signals import signal_group
 from tenfold.plans import Plan, Task
 from tenfold.rendezvous import hold_port
 from tenfold.rundir import RunDirectory, read_json, write_json

@@ -25,7 +25,7 @@ from tenfold.api import Run
 from tenfold.cell_table import CELLS
 from tenfold.cells import kind, secrets_of
 from tenfold.logs import last_lines
-from tenfold.plans import Ready, Restart, Task
+from tenfold.plans import Hang, Ready, Restart, Task
 from tenfold.rundir import read_events, read_json
 from tenfold.traffic.samples import all_samples
 from tests.cells.grounds import ROOT, Docker, Ground, Own, Slurm, own_table
@@ -351,6 +351,47 @@ def test_a_command_beside_a_task(ground: Ground) -> None:
     )
     assert beside.stdout.split() == ["chief/0", "blue"], beside.stderr
     assert beside.returncode == 5
+    run.stop(timeout_s=60)
+
+
+STUCK = """
+import threading, tenfold
+tenfold.progress(1, 10)
+print("up", flush=True)
+def hold():
+    lock = threading.Lock()
+    lock.acquire()
+    lock.acquire()
+hold()
+"""
+
+
+def _is_stuck(tasks: list[dict[str, Any]]) -> None:
+    """Assert what is told of chief/0 and worker/0, wherever they are."""
+    chief, worker = tasks
+    told = next((process for process in chief["processes"] if process["stacks"]), None)
+    assert told is not None, chief
+    assert told["source"] == "faulthandler"
+    assert [frame["function"] for frame in told["stacks"][0]["frames"]] == ["hold", "<module>"]
+    assert worker["processes"][0]["trouble"] == "is no Python program", worker
+
+
+def test_where_every_task_is_and_that_it_hangs(ground: Ground) -> None:
+    if ground.name == "own":
+        pytest.skip("this cell's tasks are processes of this machine, as local's are")
+    stuck = Task(job="chief", index=0, command=(ground.python, "-c", STUCK), workdir="/tmp")
+    run = ground.up(stuck, shell("worker", "echo up; exec sleep 600"), hang=Hang(2.0))
+    for label in ("chief-0", "worker-0"):
+        wait_for(lambda label=label: _lines(run, label) == ["up"], 60)  # type: ignore[misc]
+    wait_for(lambda: run.status()["state"] == "running", 30)
+    said = ground.tenfold("stacks", "--json")
+    assert said.returncode == 0, said.stderr
+    _is_stuck(json.loads(said.stdout)["tasks"])
+    wait_for(lambda: run.status()["hang"], 60)
+    hang = run.status()["hang"]
+    assert hang["words"].startswith("no progress for ")
+    report = read_json(Path(hang["report"]).with_name("report.json")) or {}
+    _is_stuck(report["tasks"])
     run.stop(timeout_s=60)
 
 

@@ -336,7 +336,11 @@ def test_a_removed_container_is_told(ground: Docker) -> None:
     assert status["state"] == "failed"
     assert "the container of worker/0 was removed" in _notes(run)
     assert status["reason"].startswith("worker/0")
-    assert "its container was removed" in status["first_failure"]["lines"][-1]
+    first = status["first_failure"]
+    assert (first["task"], first["cause"]) == ("worker/0", "removed")
+    assert first["words"] == "ended: its container was removed from outside"
+    why = ground.tenfold("why").stdout
+    assert why.startswith("c failed: worker/0 ended: its container was removed from outside; find")
     assert ground.left(run) == []
 
 
@@ -346,9 +350,13 @@ def test_a_task_without_memory_says_that_it_was_the_memory(ground: Docker) -> No
     status = run.wait(60)
     first = status["first_failure"]
     assert (status["state"], first["signal"]) == ("failed", "SIGKILL")
-    assert "has used all the memory it may have, 64 MiB" in first["lines"][-1]
-    assert "raise jobs.chief.resources.memory" in first["lines"][-1]
-    assert "has used all the memory" in _notes(run)
+    assert first["words"] == "was killed (out of memory at its limit of 64MiB)"
+    assert first["cause"] == "oom"
+    assert "has used all the memory it may have, 64MiB" in _notes(run)
+    assert "raise jobs.chief.resources.memory" in _notes(run)
+    why = ground.tenfold("why").stdout.splitlines()
+    assert "chief/0 was killed (out of memory at its limit of 64MiB)" in why[0]
+    assert "raise jobs.chief.resources.memory" in why[0]
 
 
 def test_a_run_directory_that_the_engine_does_not_see_is_told(

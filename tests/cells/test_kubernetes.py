@@ -214,8 +214,10 @@ def test_memory_that_is_used_up_is_told(runs: Path, cluster: FakeKubernetes) -> 
 
     cluster.histories["chief-0"] = [history]
     run = up(planned(job("chief", "true")), runs=runs)
-    assert run.wait(60)["first_failure"]["signal"] == "SIGKILL"
-    assert noted(run, "chief/0 used more memory than it may | raise its resources.memory")
+    first = run.wait(60)["first_failure"]
+    assert (first["signal"], first["cause"]) == ("SIGKILL", "oom")
+    assert first["words"] == "was killed (out of memory)"
+    assert noted(run, "chief/0 was killed (out of memory) | raise its resources.memory")
 
 
 def test_a_pod_that_is_deleted_from_outside_is_told(runs: Path, cluster: FakeKubernetes) -> None:
@@ -223,7 +225,9 @@ def test_a_pod_that_is_deleted_from_outside_is_told(runs: Path, cluster: FakeKub
     wait_for(lambda: lines(run, "chief-0") == ["begun"], 60)
     cluster.delete_pod(cluster.container("chief-0").name, 5)
     status = run.wait(60)
-    assert (status["state"], status["first_failure"]["signal"]) == ("failed", "SIGTERM")
+    first = status["first_failure"]
+    assert (status["state"], first["signal"], first["cause"]) == ("failed", "SIGTERM", "removed")
+    assert "somebody or something deleted its pod" in first["words"]
     assert noted(run, "chief/0 was ended from outside")
 
 

@@ -55,13 +55,19 @@ def test_ends(given: dict[str, Any], end: End | None) -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (pod(over(137, reason="OOMKilled")), "used more memory"),
+        (pod(over(137, reason="OOMKilled")), "was killed (out of memory)"),
+        (
+            pod(over(1, message='{"exit_code": 1, "signal": null, "memory_kills": 2}')),
+            "exited with code 1 after 2 processes of it ran out of memory",
+        ),
         (pod(over(137), reason="Evicted", message="disk"), "was evicted from its node: disk"),
         (pod(phase="Failed", reason="NodeAffinity"), "was ended by the cluster: NodeAffinity"),
     ],
 )
 def test_ends_that_need_a_word(given: dict[str, Any], words: str) -> None:
-    assert words in str((ended(given) or End(None, None)).words)
+    end = ended(given) or End(None, None)
+    assert words in str(end.words)
+    assert end.cause == ("oom" if "memory" in words else "node")
 
 
 @pytest.mark.parametrize(
@@ -120,7 +126,7 @@ def test_lines_that_come_again_are_told_once(tmp_path: Path) -> None:
 
     done = threading.Event()
     directory = RunDirectory(tmp_path).task("chief-0")
-    follower = LogFollower(open_log, directory, done.set)
+    follower = LogFollower(open_log, directory, 1 << 30, done.set)
     follower.container_ended()
     follower.start()
     assert done.wait(30)

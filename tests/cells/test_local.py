@@ -185,6 +185,16 @@ def test_restart_on_request(runs: Path, isolation: str) -> None:
     run.stop(timeout_s=20)
 
 
+def test_a_stopped_task_hears_that_it_is_to_end(runs: Path, isolation: str) -> None:
+    chief = shell("chief", "trap 'echo saved; exit 3' TERM; echo begun; while :; do sleep .1; done")
+    run = up(plan_of(chief, stop_grace_s=60.0), runs=runs, isolation=isolation)
+    wait_for(lambda: _lines(run, "chief-0") == ["begun"])
+    os.killpg(int(str(_task(run, "chief/0")["pid"])), signal.SIGSTOP)
+    run.stop(timeout_s=20)
+    assert "saved" in _lines(run, "chief-0")
+    assert _task(run, "chief/0")["exit_code"] == 3
+
+
 def test_command_that_does_not_exist_fails_the_run_and_is_named(runs: Path, isolation: str) -> None:
     from tenfold.plans import Task
 

@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from tenfold.launch import binds
+
 NOBODY = 65534
 ROOT = pytest.mark.skipif(
     os.geteuid() != 0, reason="not root: every other test is this one already"
@@ -84,13 +86,15 @@ def home() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
-def up_as_nobody(home: Path, file: str) -> tuple[dict[str, list[str]], dict[str, Any]]:
+def up_as_nobody(
+    home: Path, file: str, isolation: str = "namespace"
+) -> tuple[dict[str, list[str]], dict[str, Any]]:
     """`tenfold up` of a file by uid 65534: lines by task, and the last status."""
     (home / "tenfold.yaml").write_text(file)
     closed, opened = closed_home()
     done = subprocess.run(
         ["unshare", "--mount", "sh", "-c", BECOME_NOBODY, "sh",
-         sys.executable, "-m", "tenfold", "up", "--isolation", "namespace", "--json"],
+         sys.executable, "-m", "tenfold", "up", "--isolation", isolation, "--json"],
         cwd=home,
         env=os.environ | {"CLOSED": closed, "OPEN": opened, "HOME": str(home)},
         capture_output=True,
@@ -130,3 +134,28 @@ def test_an_ordinary_users_tasks_are_forked(home: Path) -> None:
     assert {int(number, 16) for number in capabilities} == {0}
     assert lines["outside-0"] == ["True", str(Path("/proc/self/ns/net").readlink())]
     assert status["state"] == "succeeded"
+
+
+BOUND = """
+cluster: nobody
+jobs:
+  chief:
+    run: &bind [python, -c, "import socket; s = socket.socket(); s.bind(('', 0));
+                print(s.getsockname()[0]); print(open('/proc/self/status').read())"]
+  forked: {run: *bind, preload: wave}
+success: [chief, forked]
+"""
+
+
+@ROOT
+def test_an_ordinary_users_binds_go_to_loopback(home: Path) -> None:
+    """By seccomp, without any privilege: the tasks can get none either."""
+    if refusal := binds.refusal():
+        pytest.skip(refusal)
+    lines, status = up_as_nobody(home, BOUND, "loopback")
+    assert status["state"] == "succeeded"
+    assert status["protection"] == "loopback"
+    for label in ("chief-0", "forked-0"):
+        address, *rest = lines[label]
+        assert address == "127.0.0.1"
+        assert "NoNewPrivs:\t1" in rest

@@ -67,9 +67,10 @@ def test_first_failure_is_last_on_the_screen(desk: Desk) -> None:
     said = desk.tenfold("up")
     assert said.code == 1
     lines = said.err.splitlines()
-    assert lines[-20:] == [f"  │ line {n}" for n in range(11, 31)]
-    assert lines[-21].startswith("first failure: worker/")
-    assert "exited with code 3 at" in lines[-21]
+    assert lines[-1].startswith("next: tenfold why ")
+    assert lines[-21:-1] == [f"  │ line {n}" for n in range(11, 31)]
+    assert lines[-22].startswith("first failure: worker/")
+    assert "exited with code 3 at" in lines[-22]
 
 
 def test_exit_code_from_a_task(desk: Desk) -> None:

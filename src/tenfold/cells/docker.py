@@ -16,11 +16,12 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tenfold.cells import Ended, Handlers, Kind, Placed, Protection, Wishes
+from tenfold.cells import Ended, Handlers, Kind, Patience, Placed, Protection, Wishes
+from tenfold.cells.docker_ends import memory_words, state_of, with_reason
 from tenfold.cells.docker_engine import (
     EngineError,
     Event,
@@ -32,13 +33,11 @@ from tenfold.cells.docker_engine import (
     first_words,
     have_image,
     inspected,
-    memory_words,
     remove,
     run_compose,
     start_error,
     wait_for_engine,
     who_reaches,
-    write_down,
 )
 from tenfold.doctor.docker import compose as find_compose
 from tenfold.doctor.docker import engine as find_engine
@@ -66,7 +65,8 @@ class _Container:
     """One task's container, and its present life.
 
     `life` is the number of the present life, or of the last one that began; `end` is set by the
-    engine while `start` is still waiting; `told_ns` is when the last end was that was heard of.
+    engine while `start` is still waiting; `told_ns` is when the last end was that was heard of;
+    `killed` whether SIGKILL was sent to its present life from here.
     """
 
     id: str
@@ -77,6 +77,7 @@ class _Container:
     end: dict[str, Any] | None = None
     told_ns: int = 0
     out_of_memory: bool = False
+    killed: bool = False
 
 
 class DockerCell:
@@ -92,7 +93,7 @@ class DockerCell:
         self._by_id: dict[str, _Container] = {}
         self._held: dict[str, dict[str, HeldPort]] = {}
         self._watch: asyncio.Task[None] | None = None
-        self._signals: set[asyncio.Task[None]] = set()
+        self._aside: set[asyncio.Task[None]] = set()
         self._closing = False
 
     async def open(self, on_lost: Callable[[str], None]) -> Protection:
@@ -150,7 +151,7 @@ class DockerCell:
         made = self._of[task.name]
         for held in self._held.get(task.name, {}).values():
             held.release()
-        made.starting, made.end, made.out_of_memory = True, None, False
+        made.starting, made.end, made.out_of_memory, made.killed = True, None, False, False
         try:
             await self._start_container(made)
             made.life = (await self._begun(made)).number
@@ -218,13 +219,20 @@ class DockerCell:
                 self._hear.on_note(*memory_words(made.task))
             case "die" if event.stamp > made.told_ns:
                 made.told_ns = event.stamp
-                self._died(made, {"ExitCode": event.exit_code})
+                self._do_aside(self._learn_end(made, event))
             case "restart":
                 self._hear.on_note(f"the container of {made.task.name} was restarted", None)
             case "destroy" if not self._closing:
                 self._hear.on_note(f"the container of {made.task.name} was removed", None)
-                words = "tenfold: its container was removed from outside"
-                write_down(self._run.task(made.task.label), words)
+
+    async def _learn_end(self, made: _Container, event: Event) -> None:
+        """Tell an end; of one by SIGKILL that nobody here sent, the engine may say why."""
+        state: dict[str, Any] = {}
+        if event.exit_code == 128 + signal.SIGKILL and not made.killed:
+            with contextlib.suppress(EngineError):
+                state = await state_of(made.id)
+        if made.told_ns == event.stamp:
+            self._died(made, {**state, "ExitCode": event.exit_code})
 
     def _died(self, made: _Container, state: dict[str, Any]) -> None:
         if made.starting:
@@ -238,14 +246,12 @@ class DockerCell:
             if not made.live:
                 continue
             try:
-                state = await inspected(made.id)
-            except EngineError as error:
-                if not error.is_gone:
-                    continue  # it went away again, which is heard of next
-                state = {"ExitCode": 128 + signal.SIGKILL}
+                state = await state_of(made.id)
+            except EngineError:
+                continue  # it went away again, which is heard of next
             if not state.get("Running") and made.live:
                 made.told_ns = time.time_ns()
-                self._died(made, state)
+                self._died(made, {**state, "EngineLeft": True})
 
     def _ended(self, made: _Container, state: dict[str, Any]) -> None:
         """Tell the end: as the task runner knows it, or, where that was killed too, the engine."""
@@ -260,17 +266,25 @@ class DockerCell:
         if life.number == made.life:
             with contextlib.suppress(OSError):
                 directory.ready.unlink(missing_ok=True)
-        if made.out_of_memory or state.get("OOMKilled"):
-            write_down(directory, "tenfold: " + "; ".join(memory_words(made.task)))
-        self._hear.on_exit(made.task.name, Ended(told, number))
+        oom = made.out_of_memory or bool(state.get("OOMKilled"))
+        if life.number == made.life:
+            oom = oom or life.memory_kills > 0
+        left = bool(state.get("EngineLeft")) and not made.killed
+        seen = {**state, "OOMKilled": oom}
+        ended = with_reason(Ended(told, number), made.task, seen, engine_left=left)
+        self._hear.on_exit(made.task.name, ended)
 
     def signal(self, task: Task, number: int) -> None:
         """Signal the container's task runner, which passes it on; SIGKILL ends them all."""
         made = self._of.get(task.name)
         if made is not None and made.live:
-            sent = asyncio.create_task(self._kill(made, number))
-            self._signals.add(sent)
-            sent.add_done_callback(self._signals.discard)
+            made.killed = number == signal.SIGKILL
+            self._do_aside(self._kill(made, number))
+
+    def _do_aside(self, work: Coroutine[Any, Any, None]) -> None:
+        doing = asyncio.create_task(work)
+        self._aside.add(doing)
+        doing.add_done_callback(self._aside.discard)
 
     async def _kill(self, made: _Container, number: int) -> None:
         with contextlib.suppress(EngineError):
@@ -297,8 +311,8 @@ class DockerCell:
             self._watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._watch
-        if self._signals:
-            await asyncio.wait(self._signals, timeout=5)
+        if self._aside:
+            await asyncio.wait(self._aside, timeout=5)
         try:
             if _handle(self._run).exists():
                 await remove(self._project, wait_s=_CLOSE_S)
@@ -330,6 +344,7 @@ class DockerKind(Kind):
     """Containers of this machine's Docker engine."""
 
     words = "on Docker"
+    patience = Patience(kill_s=75.0)  # an engine that is away is waited for
 
     def place(self, plan: Plan) -> Plan:
         """Every task has a name on the run's network, and the same port."""

@@ -12,7 +12,6 @@ import json
 import os
 import re
 import subprocess
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -22,7 +21,6 @@ from typing import IO, Any
 from tenfold.doctor.docker import compose
 from tenfold.errors import TenfoldError, UnavailableError
 from tenfold.plans import Plan, Task
-from tenfold.rundir import TaskDirectory
 
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
@@ -353,23 +351,6 @@ async def first_words(container: str) -> str:
         said = await run_command(("sh", "-c", 'exec docker logs --tail 5 "$0" 2>&1', container))
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     return lines[0].removeprefix("tenfold: ") if lines else "its container ended at once"
-
-
-def memory_words(task: Task) -> tuple[str, str]:
-    """That a task was out of memory, and what to do."""
-    limit = f", {task.memory / (1 << 20):g} MiB" if task.memory else ""
-    return (
-        f"{task.name} has used all the memory it may have{limit}, and the kernel killed for it",
-        f"raise jobs.{task.job}.resources.memory",
-    )
-
-
-def write_down(directory: TaskDirectory, words: str) -> None:
-    """Put a line at the end of what an ended task wrote, where whoever asks why it ended looks."""
-    with contextlib.suppress(OSError), directory.log("stderr").open("ab") as log:
-        with directory.times("stderr").open("ab") as times:
-            times.write(b"%d %.3f\n" % (log.tell(), time.time()))
-        log.write(words.encode() + b"\n")
 
 
 def who_reaches(plan: Plan) -> str:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from tenfold.cells import Handlers, Kind, Wishes, secrets_of
+from tenfold.cells import Handlers, Kind, Patience, Wishes, secrets_of
 from tenfold.cells.kubernetes_api import Api
 from tenfold.cells.kubernetes_cell import KubernetesCell, kubectl
 from tenfold.cells.kubernetes_made import forget, remembered, remove
@@ -36,6 +36,7 @@ class KubernetesKind(Kind):
     """Jobs of a Kubernetes cluster."""
 
     words = "on Kubernetes"
+    patience = Patience(kill_s=90.0, settle_s=10.0)  # what is not heard of a node is waited for
 
     def place(self, plan: Plan) -> Plan:
         """Every task has a name in the domain of the cluster's Service, and the same port."""

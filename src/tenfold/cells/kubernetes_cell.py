@@ -230,6 +230,7 @@ class KubernetesCell:
         life.follower = LogFollower(
             lambda since: self._known().log(name, CONTAINER, since, follow=True),
             self._run.task(life.task.label),
+            self._plan.log_limit,
             done,
         )
         life.follower.start()
@@ -277,12 +278,13 @@ class KubernetesCell:
             return
         del self._lives[life.task.label]
         life.over.set()
-        words = end.words or end.refused
+        words, cause = end.words or end.refused, end.cause
         if words is None and not life.told_to_end and _is_deleted(life.pod or {}):
             words = "was ended from outside: somebody or something deleted its pod"
+            cause = "removed"
         if words:
             self._hear.on_note(f"{life.task.name} {words}", end.hint)
-        self._hear.on_exit(life.task.name, Ended(end.exit_code, end.signal))
+        self._hear.on_exit(life.task.name, Ended(end.exit_code, end.signal, words, cause))
 
     def _tell_pages(self, life: _Life) -> None:
         for name in life.task.publish:

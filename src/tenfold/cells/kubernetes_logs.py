@@ -8,7 +8,6 @@ in `stdout.log`.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,42 +15,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from tenfold.errors import TenfoldError
+from tenfold.launch.logwriter import LogWriter
 from tenfold.rundir import TaskDirectory
 
-_STAMP_S = 0.05
 _KEPT_S = 2
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
 
 OpenLog = Callable[[str | None], Iterator[bytes]]
 """The lines since a moment (RFC 3339), or all; raises TenfoldError when the connection breaks."""
-
-
-class LogFile:
-    """The two files that a task's output goes to; all its lives in a row."""
-
-    def __init__(self, directory: TaskDirectory) -> None:
-        directory.path.mkdir(mode=0o700, exist_ok=True, parents=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        self._log = os.open(directory.log("stdout"), flags, 0o600)
-        self._times = os.open(directory.times("stdout"), flags, 0o600)
-        self._offset = os.fstat(self._log).st_size
-        self._stamped = 0.0
-        self.lost_bytes = 0
-
-    def write(self, moment: float, line: bytes) -> None:
-        """Append a line that was written at `moment` (seconds since 1970)."""
-        try:
-            if moment - self._stamped >= _STAMP_S:
-                os.write(self._times, b"%d %.3f\n" % (self._offset, moment))
-                self._stamped = moment
-            self._offset += os.write(self._log, line + b"\n")
-        except OSError:
-            self.lost_bytes += len(line) + 1
-
-    def close(self) -> None:
-        """Nothing is written after this."""
-        os.close(self._log)
-        os.close(self._times)
 
 
 def stamp(line: bytes) -> tuple[float, bytes] | None:
@@ -107,10 +78,16 @@ class LogFollower:
     """
 
     def __init__(
-        self, open_log: OpenLog, directory: TaskDirectory, on_done: Callable[[], None]
+        self,
+        open_log: OpenLog,
+        directory: TaskDirectory,
+        limit: int,
+        on_done: Callable[[], None],
     ) -> None:
+        """`limit` is how many bytes of the log are kept at least."""
         self._open = open_log
         self._directory = directory
+        self._limit = limit
         self._on_done = on_done
         self._ended = threading.Event()
         self._given_up = threading.Event()
@@ -132,19 +109,20 @@ class LogFollower:
 
     def _run(self) -> None:
         try:
-            out = LogFile(self._directory)
+            self._directory.path.mkdir(mode=0o700, exist_ok=True, parents=True)
+            out = LogWriter(self._directory, "stdout", self._limit)
             try:
                 self._follow(out)
             finally:
+                out.close()
                 if out.lost_bytes:
                     self.lost = f"{out.lost_bytes} bytes of its output could not be written"
-                out.close()
         except OSError as error:
             self.lost = f"its output cannot be kept: {error.strerror}"
         finally:
             self._on_done()
 
-    def _follow(self, out: LogFile) -> None:
+    def _follow(self, out: LogWriter) -> None:
         seen, pause_s = Seen(), _FIRST_PAUSE_S
         while not self._given_up.is_set():
             last = self._ended.is_set()  # then this reading is complete if it ends well
@@ -159,10 +137,10 @@ class LogFollower:
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
             (self._given_up if last else self._ended).wait(pause_s)
 
-    def _read(self, seen: Seen, out: LogFile) -> None:
+    def _read(self, seen: Seen, out: LogWriter) -> None:
         for line in self._open(seen.since()):
             if self._given_up.is_set():
                 return
             moment, text = stamp(line) or (seen.last or 0.0, line)
             if not seen.known(moment, line):
-                out.write(moment, text)
+                out.write(text + b"\n", moment)

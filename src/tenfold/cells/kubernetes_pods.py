@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tenfold.cells import Cause
+from tenfold.launch.memory import memory_end
 from tenfold.render.pods import CONTAINER
 
 Pod = Mapping[str, Any]
@@ -26,7 +28,8 @@ _LAST_SIGNAL = 64
 class End:
     """How a container ended: `exit_code`, or `signal`; `refused`: its command could not start.
 
-    `words` is what people should know of it beyond that, with what to do (`hint`).
+    `words` is what people should know of it beyond that, with what to do (`hint`); `cause` the
+    same for programs.
     """
 
     exit_code: int | None
@@ -34,6 +37,7 @@ class End:
     refused: str | None = None
     words: str | None = None
     hint: str | None = None
+    cause: Cause | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,7 @@ def ended(pod: Pod) -> End | None:
         return _end(pod, terminated)
     if status.get("phase") in ("Failed", "Succeeded"):
         words = status.get("message") or status.get("reason") or "its pod ended"
-        return End(None, 9, words=f"was ended by the cluster: {words}")
+        return End(None, 9, words=f"was ended by the cluster: {words}", cause="node")
     return None
 
 
@@ -116,13 +120,24 @@ def _end(pod: Pod, terminated: Mapping[str, Any]) -> End:
     if reason in _NOT_STARTED:
         return _not_started(pod, str(terminated.get("message") or reason))
     if reason == "OOMKilled":
-        return End(None, 9, words="used more memory than it may", hint="raise its resources.memory")
+        return _out_of_memory(None, 9, 1) or End(None, 9)
     words = _disrupted(pod)
+    cause: Cause | None = "node" if words else None
     if told := _told(terminated.get("message")):
-        return End(told.get("exit_code"), told.get("signal"), told.get("refused"), words)
+        ended = (told.get("exit_code"), told.get("signal"))
+        short = _out_of_memory(*ended, int(told.get("memory_kills") or 0))
+        return short or End(*ended, told.get("refused"), words, cause=cause)
     if 128 < code <= 128 + _LAST_SIGNAL:
-        return End(None, code - 128, words=words)
-    return End(code, None, words=words)
+        return End(None, code - 128, words=words, cause=cause)
+    return End(code, None, words=words, cause=cause)
+
+
+def _out_of_memory(exit_code: int | None, signal_number: int | None, kills: int) -> End | None:
+    """The end of a task in whose container the kernel killed so many; None if it was not that."""
+    words = memory_end(kills, None, exit_code, signal_number) if kills else None
+    if words is None:
+        return None
+    return End(exit_code, signal_number, None, words, "raise its resources.memory", "oom")
 
 
 def _not_started(pod: Pod, said: str) -> End:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from tenfold.cells import Handlers, Kind, Outcome, Wishes
+from tenfold.cells import Handlers, Kind, Outcome, Patience, Wishes
 from tenfold.cells.slurm_commands import (
     JobState,
     batch_host,
@@ -62,6 +62,7 @@ class SlurmKind(Kind):
     """A batch job of a Slurm cluster."""
 
     words = "on Slurm"
+    patience = Patience(kill_s=30.0, settle_s=5.0)  # each end is asked of the controller
     here = True
 
     def place(self, plan: Plan) -> Plan:

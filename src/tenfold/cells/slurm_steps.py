@@ -20,6 +20,7 @@ from typing import Any
 
 from tenfold.cells import Ended, Handlers, Outcome, Placed, Protection
 from tenfold.cells.slurm_commands import nodes_of, own_job, why_told
+from tenfold.cells.slurm_ends import lost, told
 from tenfold.errors import TenfoldError
 from tenfold.launch.capture import allow_many_files
 from tenfold.launch.runner import Life
@@ -249,20 +250,20 @@ class SlurmCell:
             agent.process.stdin.write(json.dumps(order).encode() + b"\n")
 
     def _ended(self, agent: _Agent, life: Life) -> None:
-        self._tell(agent, life.exit_code, life.signal)
+        self._tell(agent, told(Ended(life.exit_code, life.signal), life, agent.task))
 
     def _lost_step(self, agent: _Agent) -> None:
         """The agent is gone, and the task with it: its node went down, or the step was ended."""
         said = agent.words[-1] if agent.words else "srun ended"
         self._hear.on_note(f"the step of {agent.task.name} was lost: {said}", None)
-        self._tell(agent, None, signal.SIGKILL)
+        self._tell(agent, lost(Ended(None, signal.SIGKILL), agent.words, agent.task))
 
-    def _tell(self, agent: _Agent, code: int | None, number: int | None) -> None:
-        judged = asyncio.create_task(self._judge(agent, code, number))
+    def _tell(self, agent: _Agent, ended: Ended) -> None:
+        judged = asyncio.create_task(self._judge(agent, ended))
         self._judged.add(judged)
         judged.add_done_callback(self._judged.discard)
 
-    async def _judge(self, agent: _Agent, code: int | None, number: int | None) -> None:
+    async def _judge(self, agent: _Agent, ended: Ended) -> None:
         """Tell an end, after asking Slurm whether it is its own doing.
 
         A job that is cancelled is COMPLETING before its processes are signalled (seen on 22.05).
@@ -270,15 +271,15 @@ class SlurmCell:
         async with self._in_order:
             if not self._closing:
                 with contextlib.suppress(TenfoldError):
-                    if told := await asyncio.to_thread(why_told, *own_job()):
-                        self._hear.on_stop(*self._as_seen(told))
-            self._hear.on_exit(agent.task.name, Ended(code, number))
+                    if why := await asyncio.to_thread(why_told, *own_job()):
+                        self._hear.on_stop(*self._as_seen(why))
+            self._hear.on_exit(agent.task.name, ended)
 
-    def _as_seen(self, told: tuple[Outcome, str]) -> tuple[Outcome, str]:
+    def _as_seen(self, why: tuple[Outcome, str]) -> tuple[Outcome, str]:
         """Slurm calls a job that ends COMPLETING; srun has heard of a node that failed."""
         said = (words for agent in self._agents.values() for words in agent.words)
-        lost = next((words for words in said if "node failure" in words.lower()), None)
-        return ("failed", lost) if told[0] == "stopped" and lost is not None else told
+        node = next((words for words in said if "node failure" in words.lower()), None)
+        return ("failed", node) if why[0] == "stopped" and node is not None else why
 
     def signal(self, task: Task, number: int) -> None:
         """Have the agent signal the task's process group."""

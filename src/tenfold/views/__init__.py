@@ -19,7 +19,12 @@ inside.py     opening what is in a run directory and nothing else
 lines.py      log lines: prefixes, folding
 progress.py   how far a task is, in a line
 follow.py     a run as it happens (`up`, `logs -f`)
-account.py    how a run ended, its first failure last
+facts.py      everything a run directory tells about how a run did
+why.py        the account of a failure, out of it: the shape of `why --json`
+troubles.py   what is wrong beside a task's end: hangs, disks, silence, damage
+causes.py     what last lines say: known texts, the end of a traceback
+endings.py    exit codes and signals in words
+account.py    the account on a terminal: `why`, and the end of `up`
 plan.py       a plan
 faults.py     faults of a file, with the line and a caret
 terminal.py   streams, colours

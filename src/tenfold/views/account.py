@@ -1,42 +1,185 @@
-"""How a run ended: in a line when well, with its first failure last on the screen when not."""
+"""The account of a run on a terminal: whole (`tenfold why`), and short, at the end of `up`.
+
+Owns what it looks like. What it says is `why`'s.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+from tenfold.doctor.machine import size
 from tenfold.errors import printable
+from tenfold.rundir import RunDirectory
 from tenfold.views.tasks import duration
 from tenfold.views.terminal import STATE_COLOURS, Terminal
+from tenfold.views.troubles import names_of
+from tenfold.views.why import account
+
+_MOST_LATER = 6
+_MOST_TIMES = 5
+_LABEL = 12
+_DAY = "%Y-%m-%d %H:%M:%S"
 
 
 def show_end(err: Terminal, status: Mapping[str, Any]) -> None:
-    """Say how the run ended, where its files are, and, last, what failed first."""
-    first = status["first_failure"]
-    state = status["state"]
-    line = f"{status['cluster']} {err.paint(state, STATE_COLOURS.get(state, ''))}"
-    if status["reason"]:
-        line += f": {printable(status['reason'])}"
-    if status["started"] and status["ended"]:
-        line += err.paint(f" ({duration(status['ended'] - status['started'])})", "dim")
-    err.print(line)
-    err.print(err.paint(f"everything it left: {status['directory']}", "dim"))
-    if first:
-        _show_failure(err, status, first)
+    """Say how a run ended, where its files are, and, last, what failed first and what to do."""
+    told = account(RunDirectory(Path(status["directory"])))
+    err.print(_headline(err, told))
+    err.print(err.paint(f"everything it left: {told['directory']}", "dim"))
+    if told["state"] == "succeeded":
+        return
+    if told["first_failure"]:
+        if later := _later(told):
+            words = printable(f"after it, and so perhaps because of it: {later}")
+            err.print(err.paint(words, "dim"))
+        _show_failure(err, told["first_failure"])
+    if told["wrong"]:
+        err.print(f"next: tenfold why {told['cluster']}" + _or(told["next"]))
 
 
-def _show_failure(err: Terminal, status: Mapping[str, Any], first: Mapping[str, Any]) -> None:
-    later = [f"{death['task']} {death['words']}" for death in status["consequences"]]
-    if later:
-        shown = "; ".join(later[:6]) + (f"; {len(later) - 6} more" if len(later) > 6 else "")
-        words = printable(f"after it, and so perhaps because of it: {shown}")
-        err.print(err.paint(words, "dim"))
-    when = datetime.fromtimestamp(first["time"]).astimezone().strftime("%H:%M:%S")
-    head = err.paint("first failure: ", "bold red") + err.paint(first["task"], "bold")
+def _or(commands: Sequence[str]) -> str:
+    return "".join(f" | {command}" for command in commands)
+
+
+def _headline(out: Terminal, told: Mapping[str, Any]) -> str:
+    """The first line: the cluster's name, its state in colour, and the rest."""
+    name, state = printable(told["cluster"]), told["state"]
+    rest = printable(told["headline"].removeprefix(told["cluster"]))
+    colour = "bold red" if told["wrong"] else STATE_COLOURS.get(state, "")
+    verb, _, words = rest.strip().partition(" ")
+    cut = verb.rstrip(":;,")
+    painted = out.paint(cut, colour) + verb[len(cut) :]
+    return f"{out.paint(name, 'bold')} {painted}" + (f" {words}" if words else "")
+
+
+def _show_failure(out: Terminal, first: Mapping[str, Any]) -> None:
+    head = out.paint("first failure: ", "bold red") + out.paint(printable(first["task"]), "bold")
+    out.print(f"{head} {printable(first['words'])}{_at(first['time'])}; {_lines_words(first)}")
+    _show_lines(out, first["lines"])
+
+
+def _lines_words(first: Mapping[str, Any]) -> str:
     lines = first["lines"]
-    tail = f"its last {len(lines)} lines:" if len(lines) > 1 else "its last words:"
-    tail = tail if lines else "it wrote nothing"
-    err.print(f"{head} {printable(first['words'])} at {when}; {tail}")
+    if not lines:
+        return "it wrote nothing"
+    return f"its last {len(lines)} lines:" if len(lines) > 1 else "its last words:"
+
+
+def _show_lines(out: Terminal, lines: Sequence[str]) -> None:
     for line in lines:
-        err.print(err.paint("  │ ", "red") + err.foreign(line))
+        out.print(out.paint("  │ ", "red") + out.foreign(line))
+
+
+def _later(told: Mapping[str, Any]) -> str:
+    every = [f"{death['task']} {death['words']}" for death in told["consequences"]]
+    more = f"; {len(every) - _MOST_LATER} more" if len(every) > _MOST_LATER else ""
+    return "; ".join(every[:_MOST_LATER]) + more
+
+
+def show_account(out: Terminal, told: Mapping[str, Any]) -> None:
+    """All of it, the first line first."""
+    out.print(_headline(out, told))
+    out.print(out.paint(f"run {told['run']}  {told['directory']}", "dim"))
+    if told["first_failure"]:
+        out.print("")
+        _show_failure(out, told["first_failure"])
+    rows = list(_rows(told))
+    if rows:
+        out.print("")
+    for label, words, hint in rows:
+        out.print(f"{out.paint(f'{label:<{_LABEL}}', 'bold')}{printable(words)}")
+        if hint:
+            out.print(" " * _LABEL + out.paint(f"hint: {printable(hint)}", "dim"))
+    for place, command in enumerate(told["next"]):
+        label = "next" if place == 0 else ""
+        more = ""
+        if told["checkpoint"] and command.startswith("tenfold up"):
+            more = out.paint(f"  # goes on from {printable(told['checkpoint']['name'])}", "dim")
+        out.print(f"{out.paint(f'{label:<{_LABEL}}', 'bold')}{printable(command)}{more}")
+
+
+Row = tuple[str, str, str | None]
+
+
+def _rows(told: Mapping[str, Any]) -> Iterator[Row]:
+    first = told["first_failure"]
+    if first:
+        yield from _failure_rows(first)
+    if told["consequences"]:
+        yield "then", _later(told), None
+    for retry in told["retries"]:
+        yield "tried", _retry_words(retry), None
+    if told["resumed_from"]:
+        yield "resumed", _resumed_words(told["resumed_from"]), None
+    for trouble in told["troubles"]:
+        label = trouble["kind"] if trouble["now"] else f"was {trouble['kind']}"
+        since = _at(trouble["time"], "since" if trouble["now"] else "at").strip()
+        words = f"{trouble['words']} ({since})" if since else trouble["words"]
+        yield label[: _LABEL - 1], words, trouble["hint"]
+    yield from _state_rows(told)
+
+
+def _failure_rows(first: Mapping[str, Any]) -> Iterator[Row]:
+    if first["error"]:
+        cause = first["error"]["cause"]
+        yield "it says", first["error"]["line"] + (f": {cause}" if cause else ""), None
+    if first["meaning"] and first["cause"] is None:
+        code = first["signal"] or f"code {first['exit_code']}"
+        yield "exit", f"{code}: {first['meaning']}", None
+    if first["hint"]:
+        yield "do", first["hint"], None
+
+
+def _state_rows(told: Mapping[str, Any]) -> Iterator[Row]:
+    if told["ended"]:
+        reason = f": {told['reason']}" if told["reason"] and not told["first_failure"] else ""
+        began = told["started"]
+        took = f", after {duration(told['ended'] - began)}" if began else ""
+        yield "ended", f"{told['state']} {_clock(told['ended'], _DAY)}{took}{reason}", None
+    elif told["state"] == "failed" and told["seen"]:
+        yield "last word", _clock(told["seen"], _DAY), None
+    if saved := told["checkpoint"]:
+        older = "ago" if told["ended"] is None else "before the end"
+        words = f"{saved['name']}, step {saved['step']}, {duration(saved['age_s'])} {older}"
+        yield "checkpoint", words, None
+    if disk := told["disk"]:
+        words = f"{size(disk['free'])} free of {size(disk['total'])} where the run is kept"
+        yield "disk", words, None
+
+
+def _retry_words(retry: Mapping[str, Any]) -> str:
+    times = [_clock(moment) for moment in retry["times"]]
+    shown = ", ".join(times[-_MOST_TIMES:])
+    shown = f"…, {shown}" if len(times) > _MOST_TIMES else shown
+    count = "once" if len(times) == 1 else f"{len(times)} times"
+    words = f"{retry['task']} started again {count} ({shown})"
+    if retry["with"]:
+        words += f", and with it {names_of(retry['with'])}"
+    if retry["limit"] is not None and retry["spent"] >= retry["limit"]:
+        budget = f"all its {retry['limit']} restarts are" if retry["limit"] > 1 else "its budget is"
+        words += f"; {budget} used up"
+    return words + (f"; the last time it {retry['because']}" if retry["because"] else "")
+
+
+def _resumed_words(resumed: Mapping[str, Any]) -> str:
+    checkpoint, step = resumed.get("checkpoint"), resumed.get("step")
+    words = f"from run {resumed.get('run')}"
+    if checkpoint:
+        words += f", checkpoint {checkpoint}"
+    return words + (f", step {step}" if step is not None else "")
+
+
+def _at(moment: object, word: str = "at") -> str:
+    return f" {word} {_clock(moment)}" if isinstance(moment, (int, float)) else ""
+
+
+def _clock(moment: object, form: str = "%H:%M:%S") -> str:
+    if not isinstance(moment, (int, float)):
+        return "?"
+    try:
+        return datetime.fromtimestamp(moment).astimezone().strftime(form)
+    except (OverflowError, ValueError, OSError):
+        return "?"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from tenfold.appending import has_room
 from tenfold.errors import printable
 from tenfold.views.table import Cell, show_table
 from tenfold.views.terminal import STATE_COLOURS, Terminal, task_colour
@@ -22,6 +24,10 @@ def show_run(out: Terminal, status: Mapping[str, Any]) -> None:
     for task in status["tasks"]:
         if task["url"] and task["state"] == "running":
             out.print(f"{task['job']}: {out.paint(task['url'], 'underline')}")
+    if hang := hang_words(status):
+        out.print(out.paint(hang, "bold red"))
+    if status["age_s"] is not None and (full := full_words(Path(status["directory"]))):
+        out.print(out.paint(full, "bold red"))
     for path, what in status["damaged"].items():
         out.print(out.paint(printable(f"damaged: {path} {what}"), "yellow"))
 
@@ -37,6 +43,22 @@ def _headline(out: Terminal, status: Mapping[str, Any]) -> str:
         style = "bold yellow" if age > STALE_S else "dim"
         line += "  " + out.paint(f"(seen {duration(age)} ago)", style)
     return line
+
+
+def hang_words(status: Mapping[str, Any]) -> str | None:
+    """The hang that a run is in, or ended in, in a line; None if there is none."""
+    hang = status.get("hang")
+    if not isinstance(hang, dict) or not isinstance(hang.get("words"), str):
+        return None
+    report = f"; report: {hang['report']}" if hang.get("report") else ""
+    return printable(f"hangs: {hang['words']}{report}")
+
+
+def full_words(directory: Path) -> str | None:
+    """That the disk of a run is full, in a line; None if it is not."""
+    if has_room(directory):
+        return None
+    return printable(f"the disk is full: {directory} cannot be written")
 
 
 def _row(task: Mapping[str, Any], seen: float | None) -> list[Cell]:

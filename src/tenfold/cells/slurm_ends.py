@@ -1,0 +1,47 @@
+"""Why a step of a Slurm job ended, as far as Slurm said so: through srun's words on stderr.
+
+Owns reading those. Facts: the texts are Slurm 22.05's (src/slurmd/slurmstepd/req.c, and as srun
+prints them). Leaves to others: what becomes of the whole job (`slurm_commands`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tenfold.cells import Cause, Ended
+from tenfold.launch.memory import memory_end
+from tenfold.launch.runner import Life
+from tenfold.plans import Task
+
+_SAID: tuple[tuple[re.Pattern[str], str, Cause | None], ...] = (
+    (re.compile(r"DUE TO TIME LIMIT", re.I), "ended: the job's time limit was over", None),
+    (re.compile(r"DUE TO PREEMPTION", re.I), "ended: another job needed its nodes", "node"),
+    (re.compile(r"DUE TO NODE FAILURE|Node failure on|NODE_FAIL", re.I),
+     "ended: its node went down", "node"),
+    (re.compile(r"DUE TO (?:JOB )?REQUEUE", re.I), "ended: Slurm starts the job again", "node"),
+    (re.compile(r"\*\*\* (?:STEP|JOB) \S+ ON \S+ CANCELLED", re.I),
+     "ended: its Slurm step was cancelled", "removed"),
+)  # fmt: skip
+_MEMORY = re.compile(r"oom.kill|Out Of Memory|OUT_OF_MEMORY|Exceeded job memory limit", re.I)
+
+
+def told(ended: Ended, life: Life, task: Task) -> Ended:
+    """`ended`, and why, as the task's agent saw it: it outlived the task."""
+    words = memory_end(life.memory_kills, task.memory, ended.exit_code, ended.signal)
+    return replace(ended, reason=words, cause="oom") if life.memory_kills and words else ended
+
+
+def lost(ended: Ended, said: Sequence[str], task: Task) -> Ended:
+    """`ended`, of a task whose agent is gone, and why, as srun `said` (its last lines)."""
+    text = "\n".join(said)
+    if _MEMORY.search(text):
+        return replace(
+            ended, reason=memory_end(1, task.memory, ended.exit_code, ended.signal), cause="oom"
+        )
+    for pattern, words, cause in _SAID:
+        if pattern.search(text):
+            return replace(ended, reason=words, cause=cause)
+    last = said[-1] if said else "srun ended"
+    return replace(ended, reason=f"was lost with its Slurm step: {last}", cause="node")

@@ -1,0 +1,25 @@
+"""Whether the local cell can hold a task to the memory that the file gives it.
+
+Owns the words. Leaves to others: trying it (`launch.memory`).
+"""
+
+from __future__ import annotations
+
+import shutil
+
+from tenfold.doctor.findings import Finding
+from tenfold.launch.memory import find_place, refusal
+
+_NAME = "memory limits"
+
+
+def memory_limits() -> Finding:
+    """Whether `resources.memory` is a limit here, why not, and what mends that."""
+    refused = refusal(find_place())
+    if refused is None:
+        message = "resources.memory is a limit: a task that goes over it is killed, and nobody else"
+        return Finding("machine", _NAME, "ok", None, message, None)
+    message = f"resources.memory is no limit on the local cell: {refused}"
+    systemd = shutil.which("systemd-run") is not None
+    hint = "systemd-run --user --scope tenfold up" if systemd else None
+    return Finding("machine", _NAME, "warning", None, message, hint or "--on docker has limits")

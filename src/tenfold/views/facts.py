@@ -1,0 +1,219 @@
+"""What a run directory tells about how a run did: read once, whatever is missing or damaged.
+
+Owns the reading. What follows from it is `why`'s and `troubles`'.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from tenfold.checkpoint import manifest
+from tenfold.logs import last_lines
+from tenfold.rundir import Problems, RunDirectory, read_events, read_json
+from tenfold.views.status import status as read_status
+
+LAST_LINES = 20
+_MOST_REPORTS = 20
+_LAST_MOMENT = 1e11
+"""Seconds since 1970 that a calendar can show."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A checkpoint that is as its manifest says, as far as sizes tell; `name` is relative to the
+    run's `checkpoints`."""
+
+    name: str
+    path: str
+    step: int
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """The file system that a run is kept on: bytes, and whether a new file would have a name."""
+
+    free: int
+    total: int
+    files_left: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All of it.
+
+    Attributes:
+        status: the shape of `ps --json`.
+        said: status.json as it is; empty if it cannot be read.
+        plan: plan.json as it is.
+        events: in order.
+        tasks: by name, each task's own status.json.
+        unsaved: by task, why its last checkpoint could not be saved.
+        checkpoint: the newest one; `bad_checkpoints` are those that are not whole.
+        hangs: the reports, the oldest first, each with its `path`.
+        supervisor_said: the last lines of supervisor.log.
+    """
+
+    run: RunDirectory
+    status: Mapping[str, Any]
+    said: Mapping[str, Any] = field(default_factory=dict)
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    events: tuple[Mapping[str, Any], ...] = ()
+    tasks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    unsaved: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    checkpoint: Saved | None = None
+    bad_checkpoints: Mapping[str, str] = field(default_factory=dict)
+    disk: Disk | None = None
+    hangs: tuple[Mapping[str, Any], ...] = ()
+    supervisor_said: tuple[str, ...] = ()
+    damaged: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def cluster(self) -> str:
+        """The cluster's name."""
+        return str(self.status["cluster"])
+
+    def planned(self, task: str) -> Mapping[str, Any]:
+        """What the plan says of a task; empty if that is not known."""
+        tasks = self.plan.get("tasks")
+        for one in tasks if isinstance(tasks, list) else ():
+            if isinstance(one, dict) and one.get("task") == task:
+                return one
+        return {}
+
+    def of_kind(self, *kinds: str) -> list[Mapping[str, Any]]:
+        """Events of these kinds, in order."""
+        return [event for event in self.events if event.get("kind") in kinds]
+
+    def lines_of(self, task: str) -> list[str]:
+        """The last lines of a task."""
+        with contextlib.suppress(OSError, ValueError):
+            return last_lines(self.run.task(task.replace("/", "-")), LAST_LINES)
+        return []
+
+
+def read_facts(run: RunDirectory) -> Facts:
+    """Read a run directory. Never fails for what is in it."""
+    problems = Problems()
+    status = read_status(run, problems)
+    events, _ = read_events(run.events, problems)
+    saved, bad = _checkpoints(run.shared("checkpoints"))
+    return Facts(
+        run=run,
+        status=_of_right_kinds(status),
+        said=read_json(run.status) or {},
+        plan=read_json(run.plan) or {},
+        events=tuple(events),
+        tasks=_each(run, status, "status"),
+        unsaved=_each(run, status, "unsaved"),
+        checkpoint=saved,
+        bad_checkpoints=bad,
+        disk=_disk(run.path),
+        hangs=_hangs(run),
+        supervisor_said=_log(run.supervisor_log),
+        damaged={str(path): what for path, what in problems.found.items()},
+    )
+
+
+def _of_right_kinds(status: Mapping[str, Any]) -> dict[str, Any]:
+    """`status` without values that are no words, times or deaths, whoever wrote them."""
+    clean = dict(status)
+    for key in ("reason", "outcome", "cell"):
+        clean[key] = status[key] if isinstance(status[key], str) else None
+    for key in ("started", "ended", "seen"):
+        clean[key] = moment(status[key])
+    deaths = status["consequences"]
+    clean["consequences"] = [
+        death
+        for death in (deaths if isinstance(deaths, list) else ())
+        if isinstance(death, dict) and isinstance(death.get("task"), str) and death.get("words")
+    ]
+    clean["tasks"] = [
+        task | {key: moment(task[key]) for key in ("started", "ready", "ended")}
+        for task in status["tasks"]
+        if isinstance(task["task"], str)
+    ]
+    return clean
+
+
+def moment(value: object) -> float | None:
+    """A time in seconds since 1970, or a length in seconds; None for what cannot be one."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if number and 0 <= value < _LAST_MOMENT else None  # type: ignore[operator, arg-type]
+
+
+def _each(
+    run: RunDirectory, status: Mapping[str, Any], what: Literal["status", "unsaved"]
+) -> dict[str, Mapping[str, Any]]:
+    """A file of each task that has it."""
+    names = [str(task["task"]) for task in status["tasks"]]
+    found = ((name, getattr(run.task(name.replace("/", "-")), what)) for name in names)
+    said = ((name, read_json(path)) for name, path in found)
+    return {name: one for name, one in said if one is not None}
+
+
+def _checkpoints(home: Path) -> tuple[Saved | None, dict[str, str]]:
+    """The newest checkpoint below `home`, by its manifest's time, and those that are no good."""
+    newest: Saved | None = None
+    bad: dict[str, str] = {}
+    for name in _names(home):
+        path = home / name
+        try:
+            directory = manifest.open_directory(str(path))
+        except OSError:
+            continue
+        try:
+            found = manifest.numbers(directory)
+            for one in sorted(found, key=lambda one: found[one], reverse=True):
+                try:
+                    whole = manifest.examine(directory, path, one, thoroughly=False)
+                except (OSError, manifest.DamagedError) as error:
+                    bad[str(path / one)] = str(error)
+                    continue
+                if newest is None or whole.time > newest.time:
+                    newest = Saved(f"{name}/{one}", str(path / one), whole.step, whole.time)
+                break
+            bad |= {str(path / one): "was set aside" for one in _aside(directory)}
+        finally:
+            os.close(directory)
+    return newest, bad
+
+
+def _aside(directory: int) -> list[str]:
+    return list(manifest.numbers(directory, damaged=True))
+
+
+def _names(path: Path) -> list[str]:
+    with contextlib.suppress(OSError):
+        return sorted(entry.name for entry in os.scandir(path) if entry.is_dir())
+    return []
+
+
+def _disk(path: Path) -> Disk | None:
+    with contextlib.suppress(OSError):
+        found = os.statvfs(path)
+        free, total = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
+        return Disk(free, total, found.f_files == 0 or found.f_favail > 0)
+    return None
+
+
+def _hangs(run: RunDirectory) -> tuple[Mapping[str, Any], ...]:
+    found = []
+    for name in _names(run.path / "hangs")[-_MOST_REPORTS:]:
+        path = run.path / "hangs" / name / "report.json"
+        if (report := read_json(path)) is not None:
+            found.append(report | {"path": str(path)})
+    return tuple(found)
+
+
+def _log(path: Path) -> tuple[str, ...]:
+    with contextlib.suppress(OSError), path.open("rb") as stream:
+        stream.seek(max(0, os.fstat(stream.fileno()).st_size - 16_384))
+        text = stream.read().decode(errors="replace")
+        return tuple(text.splitlines()[-LAST_LINES:])
+    return ()

@@ -1,0 +1,285 @@
+"""What is wrong with a run, beside a task's end: hangs, crash loops, a full disk, silence, damage.
+
+Each trouble is a sentence's worth of words and what to do. Pure over `Facts`; the worst first.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tenfold.launch.memory import size_words
+from tenfold.supervise.state import ending
+from tenfold.views.endings import signal_number
+from tenfold.views.facts import Facts, moment
+from tenfold.views.tasks import duration
+
+Kind = Literal[
+    "hang", "disk", "unkillable", "crash-loop", "not-ready", "silent", "waiting", "stale", "damaged"
+]
+
+LITTLE_DISK = 64 << 20
+"""Bytes; of a small disk less, a twentieth of it."""
+
+_LONG_WAIT_S = 10.0
+_SILENT_S = 30.0
+_TALKS_S = 10.0
+_STALE_S = 10.0
+_MOST_NAMES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something wrong. `words` follow the cluster's name and a colon; `hint` is what to do.
+
+    `now`: it lasts, as far as the files tell; otherwise it was so, and is over. `next` are commands
+    that help on.
+    """
+
+    kind: Kind
+    words: str
+    hint: str | None = None
+    task: str | None = None
+    time: float | None = None
+    now: bool = True
+    next: tuple[str, ...] = ()
+
+
+def troubles(facts: Facts, edges: Sequence[Mapping[str, Any]], now: float) -> list[Trouble]:
+    """All of them at `now` (seconds since 1970); `edges` are those of the map."""
+    up = facts.status["age_s"] is not None
+    found = [*_hang(facts, up), *_disk(facts), *_unsaved(facts), *_unkillable(facts)]
+    if up:
+        found += [*_stale(facts), *_crash_loops(facts, now), *_not_ready(facts, now)]
+        found += [*_silent(facts, edges, now), *_waiting(facts, now)]
+    return [*found, *_damaged(facts)]
+
+
+def _hang(facts: Facts, up: bool) -> Iterator[Trouble]:
+    """The hang that status.json tells of; else, what was told and went by."""
+    told = facts.said.get("hang")
+    if isinstance(told, dict):
+        yield _one_hang(facts, told, now=up)
+        return
+    events = facts.of_kind("hang", "progress-resumed")
+    if events and events[-1].get("kind") == "hang":
+        yield _one_hang(facts, events[-1], now=up)
+    elif events:
+        last = [event for event in events if event.get("kind") == "hang"]
+        if last:
+            yield _one_hang(facts, last[-1], now=False)
+    elif facts.hangs:
+        yield _one_hang(facts, facts.hangs[-1], now=False)
+
+
+def _one_hang(facts: Facts, told: Mapping[str, Any], *, now: bool) -> Trouble:
+    task = told.get("task") if isinstance(told.get("task"), str) else None
+    report = told.get("report") or (facts.hangs[-1].get("path") if facts.hangs else None)
+    commands = [f"less {shlex.quote(str(report))}"] if report else []
+    if now:
+        commands.append(f"tenfold stacks {facts.cluster}")
+        commands += [f"tenfold restart {facts.cluster} {task}"] if task else []
+    return Trouble(
+        "hang",
+        str(told.get("words") or "it makes no progress"),
+        f"stacks of all tasks: {report}" if report else None,
+        task,
+        moment(told.get("time")),
+        now,
+        tuple(commands),
+    )
+
+
+def _disk(facts: Facts) -> Iterator[Trouble]:
+    """A disk that is full now, or was."""
+    events = facts.of_kind("disk-full", "disk-back")
+    full = {}
+    for event in events:
+        full[str(event.get("path"))] = event
+        if event.get("kind") == "disk-back":
+            del full[str(event.get("path"))]
+    place = str(facts.run.path)
+    disk = facts.disk
+    if disk is not None and (disk.free < min(LITTLE_DISK, disk.total // 20) or not disk.files_left):
+        left = size_words(disk.free) if disk.files_left else "no room for new files"
+        words = f"the disk of {place} is full ({left} free)"
+        yield Trouble("disk", words, f"make room there: du -xsh {facts.run.path.parent.parent}/*/*")
+    elif full:
+        path = next(iter(full))
+        event = full[path]
+        yield Trouble("disk", f"the disk did not take {path}", f"df -h {path}",
+                      time=moment(event.get("time")))  # fmt: skip
+    elif events:
+        lost = int(sum(moment(event.get("lost_bytes")) or 0 for event in events))
+        words = "a disk was full for a while; " + (
+            f"{size_words(lost)} of output were lost" if lost else "no output was lost"
+        )
+        yield Trouble("disk", words, time=moment(events[-1].get("time")), now=False)
+
+
+def _unsaved(facts: Facts) -> Iterator[Trouble]:
+    """Checkpoints that a task could not save; they may lie on another disk than the run."""
+    for task, said in facts.unsaved.items():
+        words = f"{task} cannot save its checkpoints ({said.get('words')})"
+        if facts.checkpoint is not None:
+            words += f"; the last good one is {facts.checkpoint.name}"
+        place = shlex.quote(str(said.get("place")))
+        yield Trouble("disk", words, f"df -h {place}", task, moment(said.get("time")))
+
+
+def _unkillable(facts: Facts) -> Iterator[Trouble]:
+    for event in facts.of_kind("task-unkillable"):
+        task, pid = event.get("task"), event.get("pid")
+        where = f" (pid {pid})" if pid else ""
+        look = f"ps -o pid,stat,wchan:30 -p {pid}: D waits in the kernel for a disk"
+        hint = look if pid else None
+        yield Trouble("unkillable", f"{task}{where} was killed and does not end", hint,
+                      str(task), moment(event.get("time")))  # fmt: skip
+
+
+def _stale(facts: Facts) -> Iterator[Trouble]:
+    age_s = facts.status["age_s"]
+    if age_s is not None and age_s > _STALE_S and facts.status["cell"] == "local":
+        pid = facts.said.get("supervisor_pid")
+        words = f"its supervisor lives, but has said nothing for {duration(age_s)}"
+        yield Trouble("stale", words, f"is it stopped? ps -o pid,stat -p {pid}; kill -CONT {pid}")
+
+
+def _crash_loops(facts: Facts, now: float) -> Iterator[Trouble]:
+    for task in facts.status["tasks"]:
+        if task["state"] != "restarting":
+            continue
+        name = task["task"]
+        spent, limit = budget(facts, name, now)
+        due = _next_start(facts, name)
+        when = f"starts again in {duration(due - now)}" if due and due > now else "starts again"
+        words = f"{name} {how_it_ended(facts, name)} and {when}"
+        if limit is not None:
+            words += f" ({spent} of {limit} restarts used)"
+        hint = f"tenfold logs {facts.cluster} {name}"
+        yield Trouble("crash-loop", words, hint, name, task["ended"])
+
+
+def budget(facts: Facts, task: str, now: float) -> tuple[int, int | None]:
+    """How many restarts a task has used within its window, and how many it has."""
+    rule = facts.planned(task).get("restart")
+    rule = rule if isinstance(rule, dict) else {}
+    told = facts.tasks.get(task, {}).get("retried")
+    window_s = rule.get("window_s")
+    window_s = float(window_s) if isinstance(window_s, (int, float)) else float("inf")
+    moments = [one for m in (told if isinstance(told, list) else ()) if (one := moment(m))]
+    limit = rule.get("limit")
+    spent = sum(one > now - window_s for one in moments)
+    return spent, limit if isinstance(limit, int) else None
+
+
+def _next_start(facts: Facts, task: str) -> float | None:
+    for event in reversed(facts.events):
+        if event.get("kind") == "task-retried" and event.get("task") == task:
+            begin, in_s = moment(event.get("time")), moment(event.get("in_s"))
+            return None if begin is None or in_s is None else begin + in_s
+    return None
+
+
+def how_it_ended(facts: Facts, task: str) -> str:
+    """How a task's last life ended, for a sentence that begins with its name."""
+    said = facts.tasks.get(task, {})
+    reason = said.get("reason")
+    if isinstance(reason, str):
+        return reason
+    code = said.get("exit_code")
+    return ending(code if isinstance(code, int) else None, signal_number(said.get("signal")))
+
+
+def _not_ready(facts: Facts, now: float) -> Iterator[Trouble]:
+    """Tasks that run for long and cannot be used yet."""
+    for task in facts.status["tasks"]:
+        began = moment(task["started"])
+        if task["state"] != "starting" or began is None or now - began < _LONG_WAIT_S:
+            continue
+        ready = facts.planned(task["task"]).get("ready")
+        ready = ready if isinstance(ready, dict) else {}
+        limit_s = moment(ready.get("timeout_s"))
+        limit = f" of at most {duration(limit_s)}" if limit_s else ""
+        waits = _READY.get(str(ready.get("kind")), "is not ready")
+        words = f"{task['task']} {waits} ({duration(now - began)}{limit})"
+        hint = f"tenfold logs {facts.cluster} {task['task']}"
+        yield Trouble("not-ready", words, hint, task["task"], began)
+
+
+_READY = {
+    "tcp": "does not answer on its port yet",
+    "http": "does not answer on its page yet",
+    "command": "runs, but its readiness command fails",
+    "log": "has not written the line by which it is ready",
+}
+
+
+def _waiting(facts: Facts, now: float) -> Iterator[Trouble]:
+    """Tasks that wait for others for long, and for whom."""
+    began = moment(facts.status["started"])
+    waiting = [task for task in facts.status["tasks"] if task["state"] == "waiting"]
+    if not waiting or began is None or now - began < _LONG_WAIT_S:
+        return
+    states = {task["task"]: task["state"] for task in facts.status["tasks"]}
+    awaited: dict[str, None] = {}
+    for task in waiting:
+        after = facts.planned(task["task"]).get("after")
+        for job, condition in (after if isinstance(after, dict) else {}).items():
+            for name, state in states.items():
+                if name.rpartition("/")[0] == job and not _is_so(state, condition):
+                    awaited[f"{name} ({state})"] = None
+    names = names_of([task["task"] for task in waiting])
+    if facts.status["reason"] and not awaited:
+        yield Trouble("waiting", f"{names} waits: {facts.status['reason']}")
+    elif awaited:
+        first = next(iter(awaited)).partition(" ")[0]
+        hint = f"tenfold logs {facts.cluster} {first}"
+        yield Trouble("waiting", f"{names} waits for {names_of(awaited)}", hint)
+
+
+def _is_so(state: str, condition: object) -> bool:
+    if condition == "succeeded":
+        return state == "succeeded"
+    if condition == "started":
+        return state not in ("waiting", "restarting")
+    return state in ("running", "succeeded")
+
+
+def _silent(facts: Facts, edges: Sequence[Mapping[str, Any]], now: float) -> Iterator[Trouble]:
+    """Tasks that nobody hears from, while others talk."""
+    states = {task["task"]: task for task in facts.status["tasks"]}
+    last: dict[str, float] = {}
+    for edge in edges:
+        if edge.get("expected") and edge.get("bytes") is not None:
+            ends = [end for end in (edge["from"], edge["to"]) if end in states]
+            for end in ends:
+                last[end] = max(last.get(end, 0.0), moment(edge.get("last_byte")) or 0.0)
+    talking = max(last.values(), default=0.0)
+    if now - talking > _TALKS_S:
+        return
+    for name, heard in last.items():
+        since = max(heard, moment(states[name]["started"]) or 0.0)
+        if states[name]["state"] == "running" and since and now - since > _SILENT_S:
+            ever = f"for {duration(now - heard)}" if heard else "at all"
+            words = f"nobody has heard from {name} {ever}, and the others talk"
+            yield Trouble("silent", words, f"tenfold stacks {name}; tenfold map", name, since)
+
+
+def _damaged(facts: Facts) -> Iterator[Trouble]:
+    for event in facts.of_kind("set-aside"):
+        words = f"{event.get('file')} was damaged, and is set aside as {event.get('as')}"
+        yield Trouble("damaged", words, time=moment(event.get("time")), now=False)
+    for path, what in facts.damaged.items():
+        yield Trouble("damaged", f"{path} {what}", "the rest is read without it")
+    for path, what in facts.bad_checkpoints.items():
+        yield Trouble("damaged", f"checkpoint {path}: {what}", "an older one is used", now=False)
+
+
+def names_of(names: Iterable[str]) -> str:
+    """`ps/0, ps/1 and 3 more`."""
+    every = list(names)
+    shown = ", ".join(every[:_MOST_NAMES])
+    return f"{shown} and {len(every) - _MOST_NAMES} more" if len(every) > _MOST_NAMES else shown

@@ -1,0 +1,316 @@
+"""Why a run is as it is: the account of a failure, from its run directory alone.
+
+Owns the first line, which says what went wrong and what to do, and what stands below it: the first
+failure, what followed, what was tried. Leaves to others: reading (`facts`), texts and codes that
+are known (`causes`, `endings`), other troubles (`troubles`), and showing it (`account`).
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tenfold.errors import TenfoldError
+from tenfold.rundir import OVER, RunDirectory
+from tenfold.views import causes
+from tenfold.views.endings import meaning
+from tenfold.views.facts import Facts, read_facts
+from tenfold.views.tasks import duration
+from tenfold.views.traffic import MapReader
+from tenfold.views.troubles import Trouble, budget, how_it_ended, names_of, troubles
+
+_SIGNALS_THAT_SPEAK = (None, "SIGABRT", "SIGSEGV", "SIGILL", "SIGBUS", "SIGFPE")
+"""Ends after which a task's own last lines say why."""
+
+
+def account(run: RunDirectory) -> dict[str, Any]:
+    """The shape of `why --json`; see docs/json.md. Never fails for what is in the directory."""
+    facts = read_facts(run)
+    return account_of(facts, _edges(facts), time.time())
+
+
+def _edges(facts: Facts) -> Sequence[Mapping[str, Any]]:
+    if facts.status["age_s"] is None:  # it is over: silence is no wonder
+        return ()
+    try:
+        found: list[Mapping[str, Any]] = MapReader(facts.run).read()["edges"]
+    except (TenfoldError, OSError, KeyError, TypeError, ValueError):
+        return ()
+    return found
+
+
+def account_of(facts: Facts, edges: Sequence[Mapping[str, Any]], now: float) -> dict[str, Any]:
+    """The same, pure: at `now` (seconds since 1970), `edges` being those of the map."""
+    status = facts.status
+    found = troubles(facts, edges, now)
+    first = _first_failure(facts)
+    verdict = _judge(facts, first, found, now)
+    saved = facts.checkpoint
+    end = status["ended"] or (now if status["age_s"] is not None else status["seen"]) or now
+    return {
+        "version": 1,
+        "cluster": facts.cluster,
+        "run": status["run"],
+        "directory": status["directory"],
+        "cell": status["cell"],
+        "state": status["state"],
+        "wrong": verdict.wrong,
+        "headline": verdict.line(facts.cluster),
+        "hint": verdict.hint,
+        "next": list(verdict.next) or _next(facts, first),
+        "reason": status["reason"],
+        "started": status["started"],
+        "ended": status["ended"],
+        "seen": status["seen"],
+        "first_failure": first,
+        "consequences": status["consequences"],
+        "retries": _retries(facts, now),
+        "resumed_from": _resumed(facts),
+        "troubles": [asdict(trouble) for trouble in found],
+        "checkpoint": saved and {**asdict(saved), "age_s": round(max(0.0, end - saved.time), 3)},
+        "disk": facts.disk and asdict(facts.disk),
+        "hangs": [str(report["path"]) for report in facts.hangs],
+        "damaged": dict(facts.damaged),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """`verb` and `words` make the first line, with `hint` at its end."""
+
+    verb: str
+    words: str = ""
+    hint: str | None = None
+    wrong: bool = True
+    next: tuple[str, ...] = ()
+
+    def line(self, cluster: str) -> str:
+        """`word2vec failed: ps/2 was killed …; raise …`."""
+        line = f"{cluster} {self.verb}"
+        if self.words:
+            line += f": {self.words}"
+        return f"{line}; {self.hint}" if self.hint else line
+
+
+def _judge(
+    facts: Facts, first: Mapping[str, Any] | None, found: Sequence[Trouble], now: float
+) -> _Verdict:
+    state = facts.status["state"]
+    if facts.damaged and not facts.said and not facts.events:
+        look = f"look into {facts.status['directory']}"
+        return _Verdict("left no word that can be read", names_of(facts.damaged), look)
+    if "failed" in (state, facts.status["outcome"]):
+        told = _said_over(facts) or facts.said.get("outcome") == "failed"
+        if first is not None and told:
+            return _of_failure(facts, first)
+        return _of_reason(facts, found) if told else _of_lost_supervisor(facts)
+    if state == "succeeded":
+        words = str(facts.status["reason"] or "every task ended well") + _took(facts)
+        return _with_restarts(facts, _Verdict("succeeded", words, wrong=False))
+    if state == "stopped":
+        return _Verdict("stopped", str(facts.status["reason"] or "by request"), wrong=False)
+    return _of_living(facts, found, now)
+
+
+def _said_over(facts: Facts) -> bool:
+    """Whether the run's end was told; without status.json, by its last event."""
+    if facts.said:
+        return facts.said.get("state") in OVER
+    return bool(facts.of_kind(*(f"cluster-{state}" for state in OVER)))
+
+
+def _of_failure(facts: Facts, first: Mapping[str, Any]) -> _Verdict:
+    """The first failing task, how it ended, what it said of it, and what to do."""
+    task, words = first["task"], first["words"]
+    spent, limit = budget(facts, task, first["time"] or 0.0)
+    if limit and spent >= limit:
+        words += f", and {limit} restarts did not help" if limit > 1 else " after its one restart"
+    if (error := first["error"]) is not None and error["line"] not in words:
+        words += f': it says "{error["line"]}"'
+    elif first["meaning"] and first["cause"] is None:
+        words += f" ({first['meaning']})"
+    return _Verdict("failed", f"{task} {words}", first["hint"])
+
+
+def _of_lost_supervisor(facts: Facts) -> _Verdict:
+    last = next((line for line in reversed(facts.supervisor_said) if line.strip()), None)
+    words = "its supervisor ended without a last word (killed, or its machine went down)"
+    if last is not None and causes.exception(facts.supervisor_said) is not None:
+        words = f'its supervisor broke: it says "{last.strip()}"'
+    hint = f"{_up(facts)} begins anew: there is no checkpoint"
+    if (saved := facts.checkpoint) is not None:
+        end = facts.status["seen"] or saved.time
+        age = duration(max(0.0, end - saved.time))
+        hint = f"{_up(facts)} goes on from checkpoint {saved.name}, {age} older than the end"
+    return _Verdict("failed", words, hint, next=(_up(facts),))
+
+
+def _of_reason(facts: Facts, found: Sequence[Trouble]) -> _Verdict:
+    """A run that failed and not by a task: a hang that ended it, or a cell that could not begin."""
+    hang = next((trouble for trouble in found if trouble.kind == "hang"), None)
+    errors = [event for event in facts.of_kind("error") if event.get("message")]
+    reason = str(facts.status["reason"] or "nobody said why")
+    if errors:
+        hint = errors[-1].get("hint")
+        return _Verdict("failed", reason, str(hint) if hint else None)
+    if hang is not None and reason.startswith("hung"):
+        return _Verdict("failed", f"it {reason}", hang.hint, next=(*hang.next, _up(facts)))
+    return _Verdict("failed", reason)
+
+
+def _of_living(facts: Facts, found: Sequence[Trouble], now: float) -> _Verdict:
+    present = [trouble for trouble in found if trouble.now]
+    state = facts.status["state"] or "beginning"
+    verb = _VERBS.get(state, state)
+    for trouble in present:
+        if trouble.kind == "hang":
+            first = trouble.next[0] if trouble.next else None
+            return _Verdict("hangs", trouble.words, first, next=trouble.next)
+        return _Verdict(f"{verb}, but" if verb == "runs" else verb, trouble.words, trouble.hint)
+    began = facts.status["started"]
+    since = f" (for {duration(now - began)})" if isinstance(began, (int, float)) else ""
+    told = _Verdict(f"{verb}{since}; nothing wrong found", wrong=False)
+    return _with_restarts(facts, told)
+
+
+_VERBS = {
+    "beginning": "is beginning",
+    "running": "runs",
+    "starting": "is starting",
+    "stopping": "is stopping",
+}
+
+
+def _with_restarts(facts: Facts, verdict: _Verdict) -> _Verdict:
+    """Restarts on the way are no failure, but worth a word."""
+    retried = facts.of_kind("task-retried")
+    if not retried:
+        return verdict
+    names = list(dict.fromkeys(str(event.get("task")) for event in retried))
+    times = "once" if len(retried) == 1 else f"{len(retried)} times"
+    because = retried[-1].get("because")
+    last = f" (the last {because})" if because else ""
+    more = f"; {names_of(names)} started again {times}{last}"
+    if verdict.words:
+        return replace(verdict, words=verdict.words + more)
+    return replace(verdict, verb=verdict.verb + more)
+
+
+def _took(facts: Facts) -> str:
+    began, ended = facts.status["started"], facts.status["ended"]
+    return f" ({duration(ended - began)})" if began and ended else ""
+
+
+def _up(facts: Facts) -> str:
+    """The command that brings the cluster up again."""
+    file = facts.plan.get("file")
+    if not isinstance(file, str) or Path(file) == Path.cwd() / "tenfold.yaml":
+        return "tenfold up"
+    path = Path(file)
+    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    return f"tenfold up {shlex.quote(str(shown))}"
+
+
+def _next(facts: Facts, first: Mapping[str, Any] | None) -> list[str]:
+    """Commands that help on."""
+    if first is not None:
+        return [f"tenfold logs {facts.cluster} {first['task']}", _up(facts)]
+    if facts.status["state"] in OVER:
+        return [_up(facts)] if facts.status["state"] != "succeeded" else []
+    return [f"tenfold ps {facts.cluster}"]
+
+
+def _first_failure(facts: Facts) -> dict[str, Any] | None:
+    """status.json's own; if that cannot be read, the first lasting end that events tell of."""
+    told = facts.said.get("first_failure")
+    if not isinstance(told, dict) or not isinstance(told.get("task"), str):
+        told = None if facts.said else _failure_by_events(facts)
+    if told is None:
+        return None
+    task = str(told["task"])
+    lines = [str(line) for line in told.get("lines") or facts.lines_of(task)]
+    code, name, cause = told.get("exit_code"), told.get("signal"), told.get("cause")
+    means = meaning(code if isinstance(code, int) else None, name)
+    error = causes.said(lines) if cause is None and name in _SIGNALS_THAT_SPEAK else None
+    return {
+        "task": task,
+        "time": told.get("time"),
+        "exit_code": code,
+        "signal": name,
+        "words": told.get("words") or how_it_ended(facts, task),
+        "reason": told.get("reason"),
+        "cause": cause,
+        "meaning": means.words if means else None,
+        "error": error and {"line": error.line, "cause": error.cause},
+        "hint": _hint(facts, task, cause, error, means.hint if means else None),
+        "lines": lines,
+    }
+
+
+def _failure_by_events(facts: Facts) -> dict[str, Any] | None:
+    lasting: dict[str, dict[str, Any]] = {}
+    for event in facts.events:
+        task, kind = event.get("task"), event.get("kind")
+        if not isinstance(task, str):
+            continue
+        if kind == "task-exited" and event.get("state") == "failed":
+            lasting.setdefault(task, dict(event))
+        elif kind == "task-refused":
+            lasting.setdefault(task, {**event, "words": event.get("reason")})
+        elif kind == "task-started":
+            lasting.pop(task, None)
+    found = next(iter(lasting.values()), None)
+    if found is not None and not found.get("words"):
+        found["words"] = found.get("reason")
+    return found
+
+
+def _hint(
+    facts: Facts, task: str, cause: object, error: causes.Finding | None, usual: str | None
+) -> str | None:
+    """What to do about a task that ended: for its cause, for what it says, or for its exit."""
+    job = task.rpartition("/")[0]
+    match cause:
+        case "oom" if facts.planned(task).get("memory"):
+            return f"raise jobs.{job}.resources.memory"
+        case "oom":
+            return f"free -h; give jobs.{job} resources.memory, or the machine fewer tasks"
+        case "removed":
+            return f"find out who removed it; {_up(facts)} starts anew"
+        case "node":
+            return f"{_up(facts)} starts on the nodes that are left"
+    if error is not None and error.cause == causes.PEER_GONE:
+        for death in facts.status["consequences"]:
+            return f"look at {death.get('task')}, which {death.get('words')} soon after"
+    return error.hint if error is not None and error.hint else usual
+
+
+def _retries(facts: Facts, now: float) -> list[dict[str, Any]]:
+    """What was tried: by task, its restarts after failures, and what was restarted with it."""
+    found: dict[str, dict[str, Any]] = {}
+    for event in facts.of_kind("task-retried"):
+        task = str(event.get("task"))
+        if task not in found:
+            spent, limit = budget(facts, task, now)
+            found[task] = {"task": task, "times": [], "because": None, "scope": "task",
+                           "spent": spent, "limit": limit, "with": {}}  # fmt: skip
+        one = found[task]
+        one["times"].append(event.get("time"))
+        one["because"] = event.get("because") or one["because"]
+        one["scope"] = event.get("scope") or one["scope"]
+    for event in facts.of_kind("restarted-with"):
+        if (culprit := found.get(str(event.get("because")))) is not None:
+            culprit["with"][str(event.get("task"))] = None
+    return [one | {"with": list(one["with"])} for one in found.values()]
+
+
+def _resumed(facts: Facts) -> dict[str, Any] | None:
+    told = facts.said.get("resumed_from")
+    if isinstance(told, dict):
+        return told
+    events = facts.of_kind("resumed")
+    return {key: events[-1].get(key) for key in ("run", "checkpoint", "step")} if events else None

@@ -1,0 +1,55 @@
+"""`tenfold why`, typed."""
+
+from __future__ import annotations
+
+import json
+
+from tests.cli.desk import Desk
+
+FAILING = """
+cluster: demo
+jobs:
+  chief: {run: [python, -c, "print('begun', flush=True); import nosuchmodule"]}
+  worker: {tasks: 3, run: "sleep 600"}
+"""
+FIRST = (
+    'demo failed: chief/0 exited with code 1: it says "ModuleNotFoundError: No module named'
+    " 'nosuchmodule'\"; pip install the package of nosuchmodule there, or name another python in"
+    " `run`"
+)
+
+
+def test_why_of_a_failed_run_of_a_running_one_and_of_none(desk: Desk) -> None:
+    none = desk.tenfold("why")
+    assert (none.code, none.out) == (2, "")
+    assert "hint: tenfold up starts one" in none.err
+    desk.write(FAILING, "failing.yaml")
+    assert FIRST in desk.tenfold("up", "failing.yaml").err
+    said = desk.tenfold("why")
+    assert (said.code, said.err) == (0, "")
+    first, run, _, *rest = said.out.splitlines()
+    assert first == FIRST
+    assert run.startswith("run ")
+    assert rest[-2:] == [
+        "next        tenfold logs demo chief/0",
+        "            tenfold up failing.yaml",
+    ]
+    told = json.loads(desk.tenfold("why", "demo", "--json").out)
+    assert (told["version"], told["headline"], told["wrong"]) == (1, FIRST, True)
+    assert told["first_failure"]["error"]["line"].startswith("ModuleNotFoundError")
+    desk.tenfold("up", "--wait")
+    assert "nothing wrong found" in desk.tenfold("why").out
+    assert desk.tenfold("why", f"demo/{told['run']}").out.splitlines()[0] == FIRST
+    desk.tenfold("down", "--kill")
+
+
+def test_why_on_a_terminal_paints_and_lets_nothing_through(desk: Desk) -> None:
+    desk.write(
+        "cluster: demo\njobs: {chief: {run: [sh, -c, 'printf \"\\\\033]0;x\\\\a\"; exit 3']}}"
+    )
+    desk.tenfold("up")
+    with desk.type("why") as typed:
+        assert typed.end() == 0
+    assert b"\x1b[1m" in typed.raw
+    assert b"\x1b]0;" not in typed.raw
+    assert "chief/0 exited with code 3" in typed.text

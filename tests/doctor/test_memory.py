@@ -1,0 +1,24 @@
+"""What is said of limits of memory, where there are some and where there are none."""
+
+from __future__ import annotations
+
+import pytest
+
+from tenfold.doctor import memory
+
+
+@pytest.mark.parametrize(
+    ("refused", "state", "words"),
+    [
+        (None, "ok", "is a limit: a task that goes over it is killed"),
+        ("nobody may", "warning", "is no limit on the local cell: nobody may"),
+    ],
+)
+def test_memory_limits(
+    refused: str | None, state: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "refusal", lambda _: refused)
+    found = memory.memory_limits()
+    assert (found.state, words in found.message) == (state, True)
+    assert found.usable
+    assert (found.hint is None) == (state == "ok")
