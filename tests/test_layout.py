@@ -17,10 +17,12 @@ ORDER = (
     ("spec", "cell_settings", "cell_table", "programs"),
     ("check", "file", "schema", "starter"),
     ("plans", "planner", "edges"),
-    ("rundir", "logs", "rendezvous"),
+    ("leftovers", "appending"),
+    ("rundir", "eventlog", "logfiles", "logs", "rendezvous"),
     ("traffic",),
+    ("debug",),
     ("render",),
-    ("member", "tensorflow", "torch", "jax", "services"),
+    ("member", "checkpoint", "tensorflow", "torch", "jax", "services"),
     ("requirements", "settings"),
     ("launch",),
     ("doctor",),
@@ -28,6 +30,7 @@ ORDER = (
     ("supervise",),
     ("views",),
     ("dashboard",),
+    ("resume", "earlier"),
     ("api",),
     ("cli", "__main__", "notebook"),
 )
@@ -101,7 +104,7 @@ def test_what_the_package_offers_is_no_module() -> None:
         "import tenfold, tenfold.api, tenfold.cli; [getattr(tenfold, n) for n in tenfold.__all__]"
     )
     code += "; assert all(callable(getattr(tenfold, n)) for n in tenfold.__all__ if n not in "
-    code += "('tensorflow', 'torch', 'jax'))"
+    code += "('checkpoint', 'tensorflow', 'torch', 'jax'))"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

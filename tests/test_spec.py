@@ -87,3 +87,10 @@ def test_exit_codes_are_numbers_or_ranges() -> None:
     rule = Restart.model_validate({"policy": "on-failure", "codes": [75, "128-255"]})
     assert rule.codes == ("75", "128-255")
     assert Restart.model_validate({"policy": "on-failure", "codes": 75}).codes == ("75",)
+
+
+def test_a_log_is_not_kept_in_crumbs() -> None:
+    said = {"cluster": "c", "jobs": {"a": {"run": "x"}}, "log_limit": "1KiB"}
+    with pytest.raises(ValidationError, match="64KiB or more"):
+        Cluster.model_validate(said)
+    assert Cluster.model_validate(said | {"log_limit": "64KiB"}).log_limit == 1 << 16

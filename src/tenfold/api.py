@@ -24,6 +24,7 @@ from tenfold.cells.settling import Settler
 from tenfold.errors import InputError, TenfoldError
 from tenfold.plans import Plan
 from tenfold.render import Places
+from tenfold.resume import Wish, decide
 from tenfold.rundir import OVER, RunDirectory
 from tenfold.supervise import control
 from tenfold.views.status import status
@@ -67,9 +68,15 @@ class SupervisorProcess:
 
 @dataclass(slots=True)
 class Run:
-    """A cluster that was brought up. Dropping this object does not end it, unless attached."""
+    """A cluster that was brought up. Dropping this object does not end it, unless attached.
+
+    Attributes:
+        notes: what people should know of the start, in sentences: where it goes on from, which
+            damaged files were set aside.
+    """
 
     directory: RunDirectory
+    notes: tuple[str, ...] = ()
     _supervisor: SupervisorProcess | None = field(default=None, repr=False)
 
     def status(self) -> dict[str, Any]:
@@ -121,6 +128,7 @@ def up(
     keep: bool = False,
     isolation: str | None = None,
     attached: bool = False,
+    resume: Wish = "auto",
 ) -> Run:
     """Bring a cluster up; returns when its supervisor has begun, not when all tasks run.
 
@@ -129,11 +137,14 @@ def up(
         runs: where run directories go; None: as the settings say.
         cell: where to run; None: as the settings or the file say.
         keep: leave the cluster up when its chief has ended well.
-        isolation: `auto`, `namespace` or `none`; see `tenfold.cells.ISOLATION`.
+        isolation: `auto`, `namespace`, `loopback` or `none`; see `tenfold.cells.ISOLATION`.
         attached: end the run when this process ends, however it does.
+        resume: `auto` goes on where the last run of the same training broke off, if it left a
+            checkpoint; `yes` does so even if the training's command has changed; `no` never.
+            See `tenfold.resume.decide`.
 
-    Raises InputError for a faulty file, UnavailableError where it cannot run here. Nothing is
-    left half-started then.
+    Raises InputError for a faulty file, or if `resume` is `yes` and nothing is there to go on with;
+    UnavailableError where it cannot run here. Nothing is left half-started then.
     """
     made = source if isinstance(source, Plan) else planned(source, cell=cell)
     kind = cells.kind(made.cell)
@@ -144,14 +155,15 @@ def up(
         secrets=cells.secrets_of(made) if kind.apart else {},
     )
     given = str(runs) if runs is not None else None
-    run = rundir.create(
-        Path(settings.resolve("runs", given, {"runs": made.runs}).value), made.cluster
-    )
+    home = Path(settings.resolve("runs", given, {"runs": made.runs}).value)
+    before = decide(home, made, resume)
+    run = rundir.create(home, made.cluster)
     rundir.write_json(run.plan, made.to_json())
     try:
+        before.hand_over(run)
         _keep_files(kind, made, run)
         if kind.submit(made, run, wishes):
-            return Run(run)
+            return Run(run, before.notes)
     except TenfoldError:
         shutil.rmtree(run.path, ignore_errors=True)  # it was never a run
         raise
@@ -160,7 +172,7 @@ def up(
         "wishes": asdict(wishes),
         "attached": attached,
     }
-    return Run(run, _start_supervisor(run, orders))
+    return Run(run, before.notes, _start_supervisor(run, orders))
 
 
 def _keep_files(kind: cells.Kind, plan: Plan, run: RunDirectory) -> None:
@@ -171,6 +183,7 @@ def _keep_files(kind: cells.Kind, plan: Plan, run: RunDirectory) -> None:
     for file in kind.render(plan, places):
         path = run.path / file.path
         path.parent.mkdir(mode=0o700, exist_ok=True, parents=True)
+        path.touch(mode=0o600)
         path.write_text(file.text, encoding="utf-8")
 
 
@@ -206,7 +219,7 @@ def planned(
 
 def _start_supervisor(run: RunDirectory, orders: dict[str, Any]) -> SupervisorProcess:
     read, write = os.pipe()
-    with open(run.supervisor_log, "ab") as log:
+    with open(run.supervisor_log, "ab", opener=_for_owner) as log:
         pid = os.posix_spawn(
             sys.executable,
             [sys.executable, "-m", "tenfold.supervise", str(run.path)],
@@ -230,6 +243,10 @@ def _start_supervisor(run: RunDirectory, orders: dict[str, Any]) -> SupervisorPr
     if supervisor.ended() and not run.status.exists():
         _refuse(run)
     return supervisor
+
+
+def _for_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _refuse(run: RunDirectory) -> None:

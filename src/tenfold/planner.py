@@ -158,10 +158,16 @@ def _task_of_job(
         restart=_restart(job.restart, defaults),
         service=defaults.service or job.run is None,
         needed=defaults.needed,
-        member=defaults.member,
+        member=defaults.member and not _prepares(cluster, name),
         preload=job.preload,
         image=job.image or cluster.image,
     )
+
+
+def _prepares(cluster: Cluster, name: str) -> bool:
+    """Whether others wait for the job's end: it has done its part before the training begins."""
+    waited_for = any(job.after.get(name) == "succeeded" for job in cluster.jobs.values())
+    return waited_for and name not in _success(cluster)
 
 
 def _command(cluster: Cluster, name: str, cell: str) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ SETTINGS = {
     "cell": Setting("local", "where to run"),
     "color": Setting("auto", "colour in the output", ("auto", "always", "never")),
     "isolation": Setting(
-        "auto", "a namespace of its own for each local run", ("auto", "namespace", "none")
+        "auto", "how local runs are kept from others", ("auto", "namespace", "loopback", "none")
     ),
     "keep": Setting("no", "keep a cluster up after its chief ended well", ("yes", "no")),
     "dashboard": Setting("yes", "start the dashboard with `tenfold up`", ("yes", "no")),

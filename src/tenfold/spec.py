@@ -68,6 +68,18 @@ Action = Literal["report", "restart", "stop"]
 Scalar = StrictBool | StrictInt | StrictFloat | Text
 
 
+def _some_time(seconds: float) -> float:
+    if seconds <= 0:
+        raise wrong("a time above 0s")
+    return seconds
+
+
+def _enough_log(size: int) -> int:
+    if size < 1 << 16:
+        raise wrong("64KiB or more")
+    return size
+
+
 def _known_cell(name: str) -> str:
     if name not in CELLS:
         near = did_you_mean(name, CELLS)
@@ -144,7 +156,7 @@ class Restart(Part):
     limit: Annotated[StrictInt, Field(ge=0, le=1_000_000)] = 3
     """Most restarts of one task within the window."""
 
-    window: Duration = 3600.0
+    window: Annotated[Duration, AfterValidator(_some_time)] = 3600.0
     """The time that the limit counts for: failures longer ago are forgiven."""
 
     backoff: Duration = 1.0
@@ -254,7 +266,8 @@ class Job(Part):
     """How many tasks."""
 
     resources: Resources = Resources()
-    """What each task needs. The local cell does not enforce it."""
+    """What each task needs. On the local cell `memory` is a limit where this user may make control
+    groups (`tenfold doctor` tells); it enforces nothing else."""
 
     env: dict[EnvName, EnvValue] = {}
     """Environment variables; values reach the task exactly as they are written."""
@@ -364,10 +377,10 @@ class Cluster(Part):
     """When the cluster counts as hung: a time without progress, `never`, or a mapping."""
 
     expose: StrictBool = False
-    """Whether tasks may run where neither a namespace nor anything else keeps their ports from the
-    machine's network."""
+    """Whether tasks that listen may run where neither a namespace nor a rewriting of their binds
+    keeps their ports from the machine\'s network."""
 
-    log_limit: Memory = 1 << 30
+    log_limit: Annotated[Memory, AfterValidator(_enough_log)] = 1 << 30
     """How much of each stream of each task's output is kept at least; older lines may be dropped
     beyond that."""
 
@@ -375,8 +388,8 @@ class Cluster(Part):
     """Where runs are kept; `.tenfold/runs` if nobody says otherwise."""
 
     extends: Names = ()
-    """A file, or files, that this one builds on, relative to it. Mappings are merged, later files
-    win; lists and single values are replaced; null removes."""
+    """A file, or files, that this one builds on, relative to it and inside the project. Mappings
+    are merged, later files win; lists and single values are replaced; null removes."""
 
     image: Text | None = None
     """The container image of every task, for cells that run containers. It needs tenfold in it;

@@ -37,5 +37,6 @@ def test_a_refusal(
     monkeypatch.setattr(namespace, "refusal", lambda: "unshare: Operation not permitted")
     found = local(tmp_path)
     assert found.state == "warning"
-    assert "(unshare: Operation not permitted)" in found.message
+    assert "unshare: Operation not permitted" in found.message
+    assert "outlives a kill -9 of supervisor and launch server in one moment" in found.message
     assert (found.hint or "").startswith(hint)

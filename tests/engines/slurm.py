@@ -53,7 +53,7 @@ TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
 JobCompType=jobcomp/none
-PropagateResourceLimits=NONE
+PropagateResourceLimits=CORE
 # Cores and memory are what is given out, as on most clusters, and more of both than there is.
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory

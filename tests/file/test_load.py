@@ -307,6 +307,42 @@ def test_what_cannot_be_extended(
     assert words in str(fault)
 
 
+@pytest.mark.parametrize(
+    "extends", ["../base.yaml", "/etc/hostname", "link.yaml", "a/../../base.yaml"]
+)
+def test_what_lies_outside_of_the_project_cannot_be_extended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, extends: str
+) -> None:
+    inner = tmp_path / "project" / "clusters"
+    inner.mkdir(parents=True)
+    base, file = inner.parent / "base.yaml", inner / "tenfold.yaml"
+    base.write_text("stop_grace: 7s\n")
+    (inner / "a").mkdir()
+    (inner / "link.yaml").symlink_to(base)
+    file.write_text(f"extends: {extends}\ncluster: x\njobs: {{a: {{run: x}}}}\n")
+    with pytest.raises(InputError) as caught:
+        load(file)
+    assert f'1:10: extends: "{extends}" is outside of the project' in str(caught.value.faults[0])
+    monkeypatch.setenv("TENFOLD_EXTENDS", "anywhere")
+    if extends != "/etc/hostname":
+        assert load(file).cluster.stop_grace == 7
+
+
+def test_a_project_is_the_whole_checkout(tmp_path: Path) -> None:
+    inner = tmp_path / "project" / "clusters"
+    inner.mkdir(parents=True)
+    (inner.parent / ".git").mkdir()
+    (inner.parent / "base.yaml").write_text("extends: clusters/common.yaml\ncluster: x\n")
+    (inner / "common.yaml").write_text("stop_grace: 1s\n")
+    file = inner / "tenfold.yaml"
+    file.write_text("extends: ../base.yaml\njobs: {a: {run: x}}\n")
+    assert load(file).cluster.stop_grace == 1
+    (tmp_path / "far.yaml").write_text("cluster: far\n")
+    file.write_text("extends: ../../far.yaml\njobs: {a: {run: x}}\n")
+    with pytest.raises(InputError, match="outside of the project"):
+        load(file)
+
+
 def test_a_diamond_is_no_circle(tmp_path: Path) -> None:
     file = write(
         tmp_path,

@@ -13,6 +13,8 @@ import pytest
 from tenfold.api import planned, up
 from tenfold.file import loads
 
+from .strangers import UPGRADE, ask, jupyter_routes, shown
+
 pytest.importorskip("tensorboard", reason="TensorBoard is not installed: make test brings it")
 pytest.importorskip("jupyterlab", reason="JupyterLab is not installed: make test brings it")
 
@@ -40,6 +42,35 @@ def refusal(url: str) -> int:
         return error.code
 
 
+OPEN = {("GET", path, 200) for path in ("login", "logout", "favicon.ico", "api")}
+"""What JupyterLab shows to anybody: how to get in, and its version."""
+
+
+def strangers_are_refused(url: str, token: str, directory: str) -> None:
+    """By every route and method of JupyterLab, sockets included; `url` ends with a slash."""
+    paths = jupyter_routes(directory)
+    assert len(paths) > 40
+    assert {"api/kernels/a-a-a-a-a/channels", "terminals/websocket/a"} <= {*paths}
+    assert {*shown(url, paths, {"Authorization": "token wrong"})} <= OPEN
+    assert {*shown(url, paths, UPGRADE, ["GET"])} <= OPEN
+    known = {"Authorization": f"token {token}"}
+    assert ask(f"{url}api/contents", headers=known)[0] == 200
+    for foreign in ({"Host": "evil.example"}, {"Host": "localhost.evil.example"}):
+        assert {*shown(url, paths, known | foreign, ["GET", "POST"])} <= set()
+    _, _, cookies = ask(f"{url}lab?token={token}")
+    (ours,) = [cookie for cookie in cookies if cookie.startswith("username-")]
+    assert "httponly" in ours.lower()
+    assert "samesite=strict" in ours.lower()
+    assert token not in ours
+    cookie = {"Cookie": ours.partition(";")[0]}
+    assert ask(f"{url}api/contents", headers=cookie)[0] == 200
+    for origin in ("http://evil.example", "null", url.replace("127.0.0.1", "localhost")[:-1]):
+        from_there = cookie | {"Origin": origin}
+        assert ask(f"{url}api/events/subscribe", headers=from_there | UPGRADE)[0] == 403
+        assert ask(f"{url}api/contents", headers=from_there)[0] == 404
+    assert ask(f"{url}api/contents", headers=cookie | {"Origin": url[:-1]})[0] == 200
+
+
 def test_pages_are_behind_their_tokens(runs: Path, tmp_path: Path, isolation: str) -> None:
     run = up(planned(loads(TEXT, directory=tmp_path)), runs=runs, isolation=isolation)
     status = run.wait(90, for_state=("running",))
@@ -50,6 +81,8 @@ def test_pages_are_behind_their_tokens(runs: Path, tmp_path: Path, isolation: st
     assert "JupyterLab" in fetch(urls["jupyter"])
     bare = urls["jupyter"].partition("?")[0]
     assert refusal(f"{bare}api/contents") == 403
+    if isolation == "namespace":  # once is enough: it is the same program
+        strangers_are_refused(bare, urls["jupyter"].partition("token=")[2], str(tmp_path))
     for job in ("tensorboard", "jupyter"):
         token = urls[job].partition("token=")[2]
         assert len(token) >= 22

@@ -291,3 +291,18 @@ def test_a_task_that_was_given_up_stays_so() -> None:
     history.state.give_up("tensorboard/0", 11.0)
     assert not history.state.ask_restart("tensorboard/0")
     assert history.step(12.0).start == []
+
+
+def test_a_task_that_was_to_start_again_is_not_the_first_failure() -> None:
+    history = History(task("chief"), task("worker/0", restart=Restart("always")))
+    history.step(0.0)
+    history.now = 1.0
+    history.ends("worker/0", 3)
+    history.step(1.0)
+    history.now = 1.5
+    history.ends("chief/0", None, KILL)
+    history.step(1.5)
+    first = first_failure(history.state.deaths)
+    assert first is not None
+    assert first.task == "chief/0"
+    assert history.state.reason == "chief/0 was killed by SIGKILL"

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from tenfold.api import Run, planned, up
 from tenfold.file import loads
-from tenfold.launch import namespace
 from tenfold.logs import last_lines
 from tenfold.plans import Plan
 from tests.conftest import wait_for
+from tests.security.strangers import addresses, reached, second_machine, second_network
 
 pytest.importorskip("tensorflow", reason="TensorFlow is not installed: make test brings it")
 
@@ -153,6 +151,7 @@ jobs: {master: {}, ps: {tasks: 2}, worker: {tasks: 4}}
 """
 
 
+@pytest.mark.parametrize("isolation", ["namespace", "loopback", "none"], indirect=True)
 def test_a_2016_client_works_beside_plain_servers(
     runs: Path, tmp_path: Path, isolation: str
 ) -> None:
@@ -168,36 +167,16 @@ def test_a_2016_client_works_beside_plain_servers(
     )
     assert "answer 42.0 /job:worker/task:3 /job:ps/task:0" in done.stdout, done.stderr
     assert done.returncode == 0
+    ports = [int(t["address"].rpartition(":")[2]) for t in run.status()["tasks"]]
+    assert run.status()["protection"] == isolation
+    from_here = {host for host, _ in reached(addresses(), ports)}
     if isolation == "namespace":
-        ports = [int(t["address"].rpartition(":")[2]) for t in run.status()["tasks"]]
-        assert not any(reached(port) for port in ports)
-        assert not reached_from_second_namespace(ports)
+        assert from_here == set()
+    elif isolation == "loopback":
+        assert from_here == {"127.0.0.1"}
+    else:
+        assert len(from_here) > 1
+    if second_network:
+        with second_machine() as reached_from_there:
+            assert bool(reached_from_there(ports)) == (isolation == "none")
     assert run.stop(timeout_s=30)["state"] == "stopped"
-
-
-def reached(port: int) -> bool:
-    """Whether any address of this network, IPv4 or IPv6, answers on `port`."""
-    found = {(a.family, a.address) for known in psutil.net_if_addrs().values() for a in known}
-    for family, address in found:
-        if family in (socket.AF_INET, socket.AF_INET6):
-            with socket.socket(family) as client:
-                client.settimeout(1)
-                if client.connect_ex((address, port)) == 0:
-                    return True
-    return False
-
-
-def reached_from_second_namespace(ports: list[int]) -> bool:
-    """The same, from a network namespace that is neither the host's nor the run's."""
-    child = os.fork()
-    if child == 0:
-        code = 2
-        try:
-            namespace.enter_new_pid_namespace()
-            namespace.enter_new_network()
-            code = int(any(reached(port) for port in ports))
-        finally:
-            os._exit(code)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert code in (0, 1), "the second namespace could not be made"
-    return code == 1

@@ -1,8 +1,10 @@
 """Places to run: one module a cell. Their table is `tenfold.cell_table.CELLS`.
 
-    local.py       processes of this machine; ports.py and relay.py belong to it
-    docker.py      containers of this machine's engine; engine.py talks to it
-    slurm.py       steps of a batch job; steps.py starts and watches them
+    local.py       processes of this machine; ports.py, protection.py, relay.py belong to it
+    docker.py      containers of this machine's engine; docker_engine.py talks to it, docker_ends.py
+                   says why one ended
+    slurm.py       steps of a batch job; slurm_steps.py starts and watches them, slurm_ends.py says
+                   why one ended
     kubernetes.py  Jobs of a cluster
     settling.py    asks a cell now and then about runs whose supervisor is elsewhere
 
@@ -19,6 +21,7 @@ import importlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from tenfold.cell_table import CELLS
@@ -33,8 +36,8 @@ class Protection:
     """Who else can reach the run's ports, and who ends its processes if the supervisor cannot.
 
     Attributes:
-        kind: `namespace`, `network` (of the engine), `policy`, or `none` where the tasks' network
-            is shared with others.
+        kind: `namespace`, `loopback` (other users of the machine reach it), `network` (of the
+            engine), `policy`, or `none` where the tasks' network is shared with others.
         words: the same for people, in a sentence.
     """
 
@@ -75,6 +78,9 @@ NoteHandler = Callable[[str, str | None], None]
 """Something that people should know but that stops nothing: a message, and a hint or None."""
 
 
+FullHandler = Callable[[Path, int | None], None]
+"""A place whose disk takes nothing more (None), or does again, after so many bytes were lost."""
+
 Outcome = Literal["failed", "stopped", "again"]
 """How a run is left that its place ends from outside; `again`: the place will start it anew."""
 
@@ -89,6 +95,7 @@ class Handlers:
     on_exit: ExitHandler
     on_note: NoteHandler
     on_stop: StopHandler
+    on_disk: FullHandler = lambda *_: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +146,26 @@ class Cell(Protocol):
         """End everything and give back what `open` took."""
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a cell may take to tell of an end, in seconds.
+
+    Attributes:
+        kill_s: after SIGKILL, at the longest; a task of which nothing is heard then is given up.
+        settle_s: apart from each other, deaths that follow from one another.
+    """
+
+    kill_s: float = 10.0
+    settle_s: float = 2.0
+
+
 class Kind:
     """What a kind of cell knows apart from any run. A cell of one's own overrides what it needs.
 
     Attributes:
         words: where it runs, for a sentence: `on this machine`.
         here: tasks see this machine's files and programs, so that `up` may check them beforehand.
+        patience: how long its tasks' ends may stay untold.
         apart: the supervisor's own process does not start tasks: the cell has files of its own,
             and secrets are handed over apart from the plan.
     """
@@ -152,6 +173,7 @@ class Kind:
     words = ""
     here = False
     apart = True
+    patience = Patience()
 
     def place(self, plan: Plan) -> Plan:
         """`plan` with what this kind of cell knows of addresses, ports and paths before the start.
@@ -203,8 +225,9 @@ class Kind:
         return None
 
 
-ISOLATION = ("auto", "namespace", "none")
-"""Whether a run gets a namespace of its own: where the machine allows it, surely, or never."""
+ISOLATION = ("auto", "namespace", "loopback", "none")
+"""How a local run is kept from others: as well as the machine allows, by a namespace of its own or
+not at all, by binds to loopback or not at all, open to the machine's network."""
 
 
 def kind(name: str) -> Kind:

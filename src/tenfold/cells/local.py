@@ -1,7 +1,9 @@
 """The local cell: every task a process of this machine, in a namespace of the run's own.
 
 Owns ports, addresses, the relays to pages, and the launch server. Where the machine refuses a
-namespace, or `isolation` is `none`, tasks share the machine's network and ports are held.
+namespace, tasks share the machine's network, ports are held, and what is bound to every interface
+is turned to loopback (`launch.isolation`); where it refuses that too, nothing starts that listens,
+unless the file or whoever starts it says so.
 """
 
 from __future__ import annotations
@@ -12,23 +14,27 @@ import functools
 import os
 import signal
 import socket
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tenfold.cells import Ended, Handlers, Kind, Placed, Protection, Wishes
 from tenfold.cells.ports import MAIN, Ports, choose
+from tenfold.cells.protection import protection, require_protection
 from tenfold.cells.relay import Relay, connect
-from tenfold.errors import TenfoldError, UnavailableError
+from tenfold.errors import TenfoldError
 from tenfold.frameworks import framework
-from tenfold.launch import namespace
+from tenfold.launch import isolation
 from tenfold.launch.awaited import AwaitedLine
 from tenfold.launch.capture import Capture, allow_many_files
 from tenfold.launch.client import LaunchClient, PreloadError, SpawnError, Started
+from tenfold.launch.diskwatch import DiskWatch
 from tenfold.launch.environment import task_environment
 from tenfold.launch.memory import Guard, MemoryWatch, sweep
 from tenfold.launch.preloads import Preload, Preloads
 from tenfold.launch.readiness import answers
+from tenfold.launch.survivors import end_survivors, lives
 from tenfold.plans import Bound, Plan, Ready, Task
 from tenfold.rendezvous import announce
 from tenfold.requirements import require_packages, require_ports
@@ -37,6 +43,9 @@ from tenfold.traffic.book import AddressBook, Entry
 from tenfold.traffic.sampler import Network, Sampler, own_network
 from tenfold.traffic.sockets import open_sockets
 from tenfold.words import split
+
+_AT_ONCE = 32
+"""Starts that are under way together."""
 
 
 @dataclass(slots=True)
@@ -74,29 +83,28 @@ class LocalCell:
         self._live: dict[str, _Live] = {}
         self._relays: list[Relay] = []
         self._ports = Ports()
+        self._disk = DiskWatch(run.path / "tasks", hear.on_disk)
+        self._starting = asyncio.Semaphore(_AT_ONCE)
         self._sampler: Sampler | None = None
         self._memory = MemoryWatch()
         self._devnull = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
 
     async def open(self, on_lost: Callable[[str], None]) -> Protection:
         """Hold the ports, start the launch server, open the relays."""
-        refusal = "asked for" if self._isolation == "none" else namespace.refusal()
-        if refusal and self._isolation == "namespace":
-            raise UnavailableError(
-                f"this machine gives a run no namespace of its own: {refusal}",
-                hint="--isolation auto goes without one",
-            )
-        self._ports = choose(self._plan, isolated=refusal is None)
+        self._way = isolation.find(self._isolation)
+        require_protection(self._plan, self._isolation, self._way)
+        isolated = self._way.level == "namespace"
+        self._ports = choose(self._plan, isolated)
         self._addresses = self._by_job()
         announce(self._run, {task.label: self.address(task) for task in self._plan.tasks})
-        self._client = LaunchClient(isolated=refusal is None)
+        self._client = LaunchClient(isolated, filtered=self._way.level == "seccomp")
         await self._client.open(lambda: on_lost("the launch server ended"))
         allow_many_files()
         self._memory.open([task.memory for task in self._plan.tasks])
         self._sampler = Sampler(self._run, self._networks())
         self._sampler.open()
         await self._open_relays()
-        return _protection(refusal)
+        return protection(self._plan, self._way)
 
     def _by_job(self) -> dict[str, list[str]]:
         addresses: dict[str, list[str]] = {}
@@ -152,10 +160,21 @@ class LocalCell:
         if not self._framework_holds(task, bound.env):
             self._ports.release(task)
         preload = await self._preloaded(task, bound)
+        async with self._starting:  # a few at a time, so that much else has its turn
+            started = await self._spawn(task, bound, preload)
+        return Placed(started.pid, socket.gethostname())
+
+    async def _spawn(self, task: Task, bound: Bound, preload: Preload | None) -> Started:
         directory = self._run.task(task.label)
         awaited = _awaited_line(bound)
         try:
-            capture = Capture(directory, lambda *piece: live.look(*piece))
+            directory.path.mkdir(mode=0o700, exist_ok=True)
+            capture = Capture(
+                directory,
+                lambda *piece: live.look(*piece),
+                self._plan.log_limit,
+                self._disk.hear,
+            )
         except OSError as error:
             raise SpawnError(f"its output cannot be captured: {error.strerror}") from error
         guard = None
@@ -176,11 +195,12 @@ class LocalCell:
             if guard is not None:
                 guard.end()
             raise
+        guard.began()
         live = self._live[task.name] = _Live(started, capture, bound, guard, awaited)
         capture.start()
         if self._sampler is not None:
             self._sampler.begin(task.name, started.pid)
-        return Placed(started.pid, socket.gethostname())
+        return started
 
     async def _preloaded(self, task: Task, bound: Bound) -> Preload | None:
         """What to fork the task from, once it is ready; None to start it as any program."""
@@ -202,7 +222,7 @@ class LocalCell:
         return preload
 
     def _bound(self, task: Task) -> Bound:
-        return task_environment(
+        bound = task_environment(
             self._plan,
             task,
             self._addresses,
@@ -210,6 +230,11 @@ class LocalCell:
             self._run,
             os.environ,
         )
+        if self._way.level == "preload" and task.network == "cluster":
+            from tenfold.launch import interpose
+
+            bound.env.update(interpose.environment(bound.env))
+        return bound
 
     def _framework_holds(self, task: Task, environment: dict[str, str]) -> bool:
         """Whether the task joins a port that is still held; its environment then says so."""
@@ -227,8 +252,6 @@ class LocalCell:
         if self._sampler is not None:
             self._sampler.end(name)
         live.capture.close()
-        if lost := live.capture.lost_bytes:
-            print(f"{name}: {lost} bytes of its output could not be written", flush=True)
         code = os.waitstatus_to_exitcode(status)
         ended = Ended(code) if code >= 0 else Ended(None, -code)
         if words := live.guard.end(ended.exit_code, ended.signal):
@@ -290,15 +313,22 @@ class LocalCell:
             raise
 
     async def close(self) -> None:
-        """End every process of the run, then the relays and ports."""
+        """End every process of the run, then the relays and ports.
+
+        It takes no longer for a process that the kernel does not let end; that is named.
+        """
         if hasattr(self, "_client"):
             await self._client.close()
+            if not self._client.isolated:
+                await asyncio.to_thread(end_survivors, self._run)
         if self._sampler is not None:
             await self._sampler.close()
+        self._tell_left()
         for live in self._live.values():
             live.capture.close()
             live.guard.end()
         self._live.clear()
+        self._disk.close()
         await self._memory.close()
         for relay in self._relays:
             await relay.close()
@@ -306,22 +336,19 @@ class LocalCell:
         with contextlib.suppress(OSError):
             os.close(self._devnull)
 
+    def _tell_left(self) -> None:
+        """Name the tasks that were killed and that the kernel does not let end."""
+        left = {name: live.started.pid for name, live in self._live.items()}
+        if words := ", ".join(f"{name} (pid {pid})" for name, pid in left.items() if lives(pid)):
+            self._hear.on_note(
+                f"killed, but not ended when the run did: {words}",
+                "ps -o pid,stat,wchan: D waits in the kernel, for a dead disk say",
+            )
+
 
 def _awaited_line(bound: Bound) -> AwaitedLine | None:
     ready = bound.ready
     return AwaitedLine(ready.target) if ready is not None and ready.kind == "log" else None
-
-
-def _protection(refusal: str | None) -> Protection:
-    if refusal is None:
-        return Protection(
-            "namespace", "the run has a network and processes of its own; nobody outside reaches it"
-        )
-    return Protection(
-        "none",
-        f"no namespace ({refusal}): whoever reaches this machine can reach the tasks' ports, "
-        "and other users' programs on it can",
-    )
 
 
 class LocalKind(Kind):
@@ -336,15 +363,26 @@ class LocalKind(Kind):
         require_packages(plan)
         require_ports(plan)
 
+    def submit(self, plan: Plan, run: RunDirectory, wishes: Wishes) -> bool:
+        """Never elsewhere. What would be open to the network is refused before there is a run.
+
+        With threads about that is left to the run's own `open`: trying it forks.
+        """
+        del run
+        if threading.active_count() == 1:
+            require_protection(plan, wishes.isolation, isolation.find(wishes.isolation))
+        return False
+
     def make(self, plan: Plan, run: RunDirectory, hear: Handlers, wishes: Wishes) -> LocalCell:
         """The cell of one run."""
         return LocalCell(plan, run, hear, wishes)
 
     def sweep(self, run: RunDirectory) -> list[str]:
-        """Remove control groups that supervisors which were killed, this run's or others', left."""
-        del run
+        """End what a killed supervisor left of `run`; remove control groups that any has left."""
+        killed = end_survivors(run)
         groups = sweep()
-        return [f"{groups} control groups"] if groups else []
+        found = [f"{len(killed)} processes"] if killed else []
+        return [*found, f"{groups} control groups"] if groups else found
 
 
 KIND = LocalKind()

@@ -24,6 +24,8 @@ _COMMANDS = {
     "open": "The dashboard in a browser.",
     "map": "Who talks to whom, and how much.",
     "events": "What happened, in order.",
+    "stacks": "Where every task is right now.",
+    "why": "What went wrong, and what to do.",
     "restart": "Start tasks anew.",
     "exec": "A command beside a task, as the task sees the world.",
     "down": "Stop a run, the whole tree.",

@@ -29,6 +29,7 @@ from tenfold.errors import InputError, TenfoldError
 if TYPE_CHECKING:
     from tenfold.api import Run
     from tenfold.plans import Plan
+    from tenfold.resume import Wish
     from tenfold.views.follow import Follower
 
 _EXIT = {"succeeded": 0, "failed": 1, "stopped": 130}
@@ -56,7 +57,9 @@ class _Wishes:
 @click.option("--wait", is_flag=True, help="As -d, but return when every task can be used.")
 @click.option("--timeout", metavar="TIME", help="With -d or --wait: how long to wait at most.")
 @click.option("--keep/--no-keep", default=None, help="Stay up when the chief has ended well.")
-@click.option("--isolation", metavar="MODE", help="auto, namespace or none.")
+@click.option("--isolation", metavar="MODE", help="auto, namespace, loopback or none.")
+@click.option("--fresh", is_flag=True, help="Go on from no earlier run's checkpoint.")
+@click.option("--resume", is_flag=True, help="Go on from one, even if the command has changed.")
 @click.option("--exit-code-from", metavar="TASK", help="Exit as this task did.")
 @click.option("-y", "--yes", is_flag=True, help="Never ask.")
 @click.option("--dashboard/--no-dashboard", default=None, help="Start the dashboard, or not.")
@@ -73,6 +76,8 @@ def command(
     timeout: str | None,
     keep: bool | None,
     isolation: str | None,
+    fresh: bool,
+    resume: bool,
     exit_code_from: str | None,
     yes: bool,
     dashboard: bool | None,
@@ -83,7 +88,8 @@ def command(
 ) -> int:
     """Bring up the cluster of FILE (./tenfold.yaml) and follow it.
 
-    Ctrl-C stops it gently; a second one at once. It ends when its chief ends.
+    Ctrl-C stops it gently; a second one at once. It ends when its chief ends. Where an earlier run
+    of it broke off and left a checkpoint, it goes on from there.
     """
     del yes  # nothing is ever asked; the option is for scripts written for tools that do
     from tenfold import settings
@@ -93,6 +99,7 @@ def command(
     detach = detach or wait
     timeout_s = None if timeout is None else seconds(timeout, "--timeout")
     _refuse_nonsense(detach, timeout, exit_code_from)
+    before = _resume_wish(fresh, resume)
     loaded = load(file, settings=overrides)
     made = planned(loaded, cell=cell)
     if exit_code_from is not None:
@@ -101,12 +108,20 @@ def command(
     file_says = {"dashboard": _yes_or_no(loaded.cluster.dashboard)}
     seen = settings.resolve("dashboard", _yes_or_no(dashboard), file_says).value == "yes"
     _show_plan(made)
-    run = up(made, runs=runs, keep=kept, isolation=isolation, attached=not detach)
+    run = up(made, runs=runs, keep=kept, isolation=isolation, attached=not detach, resume=before)
+    for note in run.notes:
+        err().print(note)
     err().print(err().paint(f"run {run.directory.path}", "dim"))
     if seen:
         _show_dashboard(run)
     wishes = _Wishes(wait, timeout_s, exit_code_from, not no_log_prefix, not no_dedup, as_json)
     return _detached(run, wishes) if detach else _attached(run, made, wishes)
+
+
+def _resume_wish(fresh: bool, resume: bool) -> Wish:
+    if fresh and resume:
+        raise InputError("--fresh and --resume exclude each other", hint="leave one of them out")
+    return "no" if fresh else "yes" if resume else "auto"
 
 
 def _yes_or_no(wish: bool | None) -> str | None:
@@ -255,7 +270,7 @@ def _follow(run: Run, follower: Follower, seen: list[int]) -> None:
 
 
 def _reason(seen: list[int]) -> str:
-    from tenfold.views.follow import CTRL_C
+    from tenfold.views.news import CTRL_C
 
     return CTRL_C if seen[-1] == signal.SIGINT else f"stopped by {signal.Signals(seen[-1]).name}"
 

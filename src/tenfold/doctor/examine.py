@@ -15,6 +15,7 @@ from tenfold.doctor.findings import Finding
 from tenfold.doctor.gpus import gpus
 from tenfold.doctor.local import local
 from tenfold.doctor.machine import Machine, machine, measure
+from tenfold.doctor.memory import memory_limits
 from tenfold.doctor.packages import PACKAGES, package
 from tenfold.doctor.slurm import slurm
 from tenfold.doctor.visible import NAMES, visible
@@ -32,7 +33,7 @@ def everything(runs: Path, *, deep: bool = False) -> list[Finding]:
     here = [local()]  # it forks
     cells: list[Probe] = [_docker, lambda: [slurm()], lambda: [kubernetes.cluster()]]
     facts = measure()
-    first: list[Probe] = [lambda: machine(runs, facts), lambda: here]
+    first: list[Probe] = [lambda: machine(runs, facts), lambda: [memory_limits()], lambda: here]
     count, found = _look([*first, *cells, lambda: _packages(PACKAGES)])
     return _with_sight(found, NAMES, count, deep)
 
@@ -42,7 +43,7 @@ def for_plan(plan: Plan, runs: Path, *, deep: bool = False) -> list[Finding]:
 
     The rest as in `everything`.
     """
-    here = [local()] if plan.cell == "local" else []
+    here = [local(), memory_limits()] if plan.cell == "local" else []
     facts, names = measure(), list(_needed_packages(plan))
     first: list[Probe] = [lambda: machine(runs, facts), lambda: here]
     count, found = _look([*first, *_cell_probes(plan), lambda: _packages(names)])

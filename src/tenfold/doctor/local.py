@@ -1,7 +1,7 @@
-"""The cell on this machine: does a run get a network and processes of its own.
+"""The cell on this machine: does a run get a network and processes of its own, or what instead.
 
-Owns: the words for either answer and what mends a refusal. Leaves to others: trying it
-(`launch.namespace`).
+Owns: the words for each answer and what mends a refusal. Leaves to others: trying it
+(`launch.isolation`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from tenfold.doctor.findings import Finding
-from tenfold.launch import namespace
+from tenfold.launch import isolation
 
 _SWITCHES = {
     "kernel/apparmor_restrict_unprivileged_userns": ("1", "0"),
@@ -22,18 +22,23 @@ _SWITCHES = {
 
 
 def local(proc: Path = Path("/proc")) -> Finding:
-    """Whether runs here get namespaces, why not, and what that means.
+    """What keeps others from the runs of this machine, why nothing better does, and what mends it.
 
-    It forks: call it before any thread is started.
+    It forks: call it before any thread is started. Where nothing else is left it compiles what is
+    to be loaded before tasks (`launch.interpose`), once.
     """
-    refusal = namespace.refusal()
-    if refusal is None:
-        message = "a run gets a network and processes of its own; nobody outside reaches it"
-        return Finding("cell", "local", "ok", None, message, None)
+    way = isolation.find("auto")
+    if way.level == "namespace":
+        return Finding("cell", "local", "ok", None, way.words, None)
     message = (
-        f"runs work, but get no namespace ({refusal}): whoever reaches this machine reaches "
-        "TensorFlow's open ports, and ports can be taken"
+        f"runs work, but {way.words} ({way.why}); ports can be taken; what a task has started "
+        "outlives a kill -9 of supervisor and launch server in one moment, until tenfold down"
     )
+    if way.level == "none":
+        message = (
+            f"{way.words} ({way.why}): `up` refuses what would listen, unless the file says "
+            "`expose: true` or you say --isolation none"
+        )
     hint = _switch(proc / "sys") if sys.platform == "linux" else None
     return Finding("cell", "local", "warning", None, message, hint)
 

@@ -3,6 +3,9 @@
 Owns: following `extends`, its circles and missing files, what merging means, and `--set K=V`.
 Leaves to others: reading one file (`document`) and judging what comes out (`load`).
 
+A file may build on files of its own project alone: messages show lines of the files they are about,
+and a cluster file may be somebody else's.
+
 Merging: mappings are merged key by key, lists and single values are replaced, null removes what is
 there; the later file wins. Every value keeps the place where it was written.
 """
@@ -30,6 +33,11 @@ from tenfold.file.document import (
 )
 from tenfold.nearest import did_you_mean, nearest
 
+OUTSIDE = "TENFOLD_EXTENDS"
+"""The variable that, as `anywhere`, lets files build on files outside of their project."""
+
+_PROJECT_MARKS = (".git", ".hg", ".svn", ".jj")
+
 MAX_FILES = 20
 """Most files that one cluster may be made of."""
 
@@ -49,20 +57,30 @@ def read_merged(path: Path, shown_as: str) -> Merged:
     Raises InputError if `path` itself cannot be read; any other trouble is among the faults.
     """
     data = read_bytes(path, shown_as)
-    reader = _Reader()
+    reader = _Reader(path.resolve().parent)
     root = reader.merged(read_document(data, shown_as), path, shown_as, [path.resolve()])
     return Merged(root, reader.faults, reader.lines)
 
 
 def merge_bases(root: Table, directory: Path, shown_as: str) -> Merged:
     """`root`, which Python code made, with the files that it extends."""
-    reader = _Reader()
+    reader = _Reader(directory.resolve())
     path = directory / Path(shown_as).name
     return Merged(reader.extended(root, path, shown_as, [path]), reader.faults, reader.lines)
 
 
+def project_of(directory: Path) -> Path:
+    """The checkout that a directory, without links in its path, is in; itself if it is in none."""
+    for place in (directory, *directory.parents):
+        if any((place / mark).exists() for mark in _PROJECT_MARKS):
+            return place
+    return directory
+
+
 class _Reader:
-    def __init__(self) -> None:
+    def __init__(self, home: Path) -> None:
+        """`home` is where the outermost file is."""
+        self._project = None if os.environ.get(OUTSIDE) == "anywhere" else project_of(home)
         self.faults: list[Fault] = []
         self.lines: dict[str, list[str]] = {}
         self._done: dict[Path, Table | None] = {}
@@ -97,6 +115,11 @@ class _Reader:
         fault = _unfit(name)
         target = path.parent / name.text if not fault else path
         resolved = target.resolve() if not fault else path
+        if not fault and self._project and not resolved.is_relative_to(self._project):
+            hint = f"files of {self._project} can be; {OUTSIDE}=anywhere allows all"
+            words = f"{shown(name.text)} is outside of the project"
+            self.faults.append(Fault(name.place, where, words, hint))
+            return None
         if resolved in open_files and not fault:
             circle = [file.name for file in [*open_files[open_files.index(resolved) :], resolved]]
             fault = f"files extend each other in a circle: {' → '.join(circle)}"

@@ -27,6 +27,7 @@ from tenfold.traffic.sockets import diagnosis_socket
 _HELLO = "hello"
 _HELLO_S = 30.0
 _PRELOAD_S = 120.0
+END_S = 5.0
 
 ExitCallback = Callable[[int], None]
 """Called once with the status as waitpid gives it."""
@@ -159,8 +160,10 @@ class LaunchClient:
     After `open` it serves; after `close` no process of it is left.
     """
 
-    def __init__(self, isolated: bool) -> None:
+    def __init__(self, isolated: bool, filtered: bool = False) -> None:
+        """`isolated`: tasks get namespaces; `filtered`: their binds are answered (`binds`)."""
         self.isolated = isolated
+        self._filtered = filtered
         self._ids = itertools.count(1)
         self._preloaded: dict[Preload, asyncio.Task[_Channel]] = {}
         self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
@@ -169,7 +172,7 @@ class LaunchClient:
         """Start the server and wait for its first word; `on_lost` if it ends unasked."""
         connection, requests = socket.socketpair()
         self._gate, gate = socket.socketpair()
-        mode = "namespace" if self.isolated else "none"
+        mode = "namespace" if self.isolated else "seccomp" if self._filtered else "none"
         with requests, gate:
             inherited = (requests.fileno(), gate.fileno())
             self._process = subprocess.Popen(
@@ -268,19 +271,24 @@ class LaunchClient:
         on_exit: ExitCallback,
         network: str = "cluster",
         preload: Preload | None = None,
+        group: int | None = None,
     ) -> Started:
         """Start a command; `on_exit` is called once, later. Raises SpawnError if it can't be.
 
-        With a `preload` it is forked from that, if it is ready and does not end meanwhile. The
-        descriptors of `stdio` stay open here and belong to the caller.
+        With a `preload` it is forked from that, if it is ready and does not end meanwhile. `group`
+        is the `cgroup.procs` of a control group that it enters first. The descriptors of `stdio`,
+        and `group`, stay open here and belong to the caller.
         """
         message = self._message("spawn", argv, env, str(cwd), network)
+        descriptors: tuple[int, ...] = stdio
+        if group is not None:
+            message["joins"], descriptors = True, (*stdio, group)
         if server := self._ready(preload):
             try:
-                return await server.start(message, stdio, on_exit)
+                return await server.start(message, descriptors, on_exit)
             except LostError:
                 pass  # what it had begun has ended with it
-        return await self._server.start(message, stdio, on_exit)
+        return await self._server.start(message, descriptors, on_exit)
 
     def _ready(self, preload: Preload | None) -> _Channel | None:
         begun = self._preloaded.get(preload) if preload else None
@@ -310,7 +318,10 @@ class LaunchClient:
         return socket.socket(fileno=received[1][0])
 
     async def close(self) -> None:
-        """End every process that was started here, whatever it does against it."""
+        """End every process that was started here, whatever it does against it.
+
+        What the kernel does not let end is waited for `2 * END_S` at most, and is left.
+        """
         for begun in self._preloaded.values():
             begun.cancel()
         done = await asyncio.gather(*self._preloaded.values(), return_exceptions=True)
@@ -323,7 +334,8 @@ class LaunchClient:
 
     def _end_process(self) -> None:
         try:
-            self._process.wait(5)
+            self._process.wait(END_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(END_S)

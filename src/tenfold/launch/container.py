@@ -23,9 +23,10 @@ from tenfold.errors import InputError, TenfoldError, UnavailableError
 from tenfold.launch.children import Children
 from tenfold.launch.runner import Life, Place, Runner
 from tenfold.launch.sampling import sampler_of
+from tenfold.leftovers import set_aside
 from tenfold.plans import Plan, Task
 from tenfold.rendezvous import announce
-from tenfold.rundir import SHARED, RunDirectory, read_json, write_json
+from tenfold.rundir import SHARED, Problems, RunDirectory, TaskDirectory, read_json, write_json
 
 RUN_DIRECTORY = "/var/log/tenfold"
 """Where a container finds the run directory unless TENFOLD_RUN_DIRECTORY says otherwise."""
@@ -111,7 +112,7 @@ async def _live(plan: Plan, task: Task, run: RunDirectory, environment: Mapping[
     loop = asyncio.get_running_loop()
     for number in _PASSED_ON:
         loop.add_signal_handler(number, runner.signal, number)
-    life_number = int((read_json(directory.life) or {}).get("number", 0)) + 1
+    life_number = _last_life(directory) + 1
     bind = environment.get("TENFOLD_BIND", "0.0.0.0")
     place = Place(ports_of(task), addresses_of(plan), environment, bind)
     sampler.open()
@@ -120,6 +121,16 @@ async def _live(plan: Plan, task: Task, run: RunDirectory, environment: Mapping[
     if life.refused is not None:
         print(f"{task.name}: {life.refused}", file=sys.stderr, flush=True)
     return life.shell_code
+
+
+def _last_life(directory: TaskDirectory) -> int:
+    """The number of the task's last life; 0 if it had none, or what was said of it is damaged."""
+    problems = Problems()
+    said = read_json(directory.life, problems) or {}
+    if problems.found and (aside := set_aside(directory.life)):
+        print(f"{directory.life} is damaged, and was set aside as {aside.name}", file=sys.stderr)
+    number = said.get("number", 0)
+    return number if isinstance(number, int) else 0
 
 
 class _Teller:
@@ -141,6 +152,7 @@ class _Teller:
                 self._ready.unlink(missing_ok=True)
         if life.ended is not None and self._termination_log:
             said = {key: getattr(life, key) for key in ("exit_code", "signal", "refused")}
+            said |= {"memory_kills": life.memory_kills} if life.memory_kills else {}
             with contextlib.suppress(OSError):
                 Path(self._termination_log).write_text(json.dumps(said), encoding="utf-8")
 

@@ -2,7 +2,8 @@
 
 What `tenfold exec` does. It keeps the terminal of whoever typed it, and ends when they do; in a
 namespace it ends with the run, too. A user who owns a user namespace may enter it
-(user_namespaces(7)), so no privilege is needed.
+(user_namespaces(7)), so no privilege is needed. Beside a task whose binds are answered, the
+command's are answered too, by this process.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from tenfold.errors import TenfoldError
-from tenfold.launch import namespace
+from tenfold.launch import binding, binds, namespace
 
 _PASSED_ON = (signal.SIGTERM, signal.SIGHUP)
 """Signals for this process that are meant for the command."""
@@ -36,11 +39,17 @@ def run_beside(pid: int, argv: Sequence[str], environment: dict[str, str], cwd: 
     """
     environment = _environment_of(pid) or environment
     descriptors = _namespaces_of(pid)
+    filtered = _filters_of(pid) > _filters_of(os.getpid())
+    ours, theirs = socket.socketpair()
     child = os.fork()
     if child == 0:
-        _enter_and_run(descriptors, argv, environment, cwd)
+        _enter_and_run(descriptors, argv, environment, cwd, theirs if filtered else None)
     for descriptor, _ in descriptors:
         os.close(descriptor)
+    theirs.close()
+    if filtered:
+        _answer_binds(ours)
+    ours.close()
     previous = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT,)}
     for number in _PASSED_ON:
         previous[number] = signal.signal(number, lambda number, _: os.kill(child, number))
@@ -60,6 +69,20 @@ def _environment_of(pid: int) -> dict[str, str]:
         return {}
     pairs = (entry.partition(b"=") for entry in data.split(b"\0") if b"=" in entry)
     return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
+
+
+def _answer_binds(child: socket.socket) -> None:
+    """Answer those of a child, that sends its listener, as long as both live."""
+    for listener in socket.recv_fds(child, 1, 1)[1]:
+        threading.Thread(target=binds.serve, args=(listener,), daemon=True).start()
+
+
+def _filters_of(pid: int) -> int:
+    """How many seccomp filters a process has, as far as the kernel says (Linux 5.9)."""
+    with contextlib.suppress(OSError, ValueError):
+        lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
+        return sum(int(line.split()[1]) for line in lines if line.startswith("Seccomp_filters:"))
+    return 0
 
 
 def _namespaces_of(pid: int) -> list[tuple[int, int]]:
@@ -82,9 +105,15 @@ def _enter_and_run(
     argv: Sequence[str],
     environment: dict[str, str],
     cwd: Path,
+    answers: socket.socket | None,
 ) -> NoReturn:
     code = 126
     try:
+        if answers is not None:
+            listener = binding.install()
+            socket.send_fds(answers, [b"\n"], [listener])
+            os.close(listener)
+            answers.close()
         for descriptor, kind in descriptors:
             namespace.join(descriptor, kind)
         namespace.die_with_parent(signal.SIGKILL)

@@ -38,10 +38,13 @@ def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 
 
-def _call(name: str, *arguments: object) -> None:
-    if getattr(_libc(), name)(*arguments) != 0:
+def call(name: str, *arguments: object) -> int:
+    """What a function of the C library returns; raises OSError where that is -1."""
+    result = int(getattr(_libc(), name)(*arguments))
+    if result == -1:
         number = ctypes.get_errno()
         raise OSError(number, f"{name}: {os.strerror(number)}")
+    return result
 
 
 def enter_new_pid_namespace() -> None:
@@ -52,10 +55,10 @@ def enter_new_pid_namespace() -> None:
     """
     if os.geteuid() == 0:
         with contextlib.suppress(PermissionError):
-            _call("unshare", CLONE_NEWPID | CLONE_NEWNS)
+            call("unshare", CLONE_NEWPID | CLONE_NEWNS)
             return
     uid, gid = os.geteuid(), os.getegid()
-    _call("unshare", CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS)
+    call("unshare", CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS)
     _write("/proc/self/setgroups", "deny")
     _write("/proc/self/uid_map", f"{uid} {uid} 1")
     _write("/proc/self/gid_map", f"{gid} {gid} 1")
@@ -68,7 +71,7 @@ def _write(path: str, text: str) -> None:
 
 def enter_new_network() -> None:
     """Leave the network this process is in for a new one that has nothing but loopback, up."""
-    _call("unshare", CLONE_NEWNET)
+    call("unshare", CLONE_NEWNET)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         request = struct.pack("16sh14x", b"lo", 0)
         flags = struct.unpack("16sh14x", fcntl.ioctl(control, _SIOCGIFFLAGS, request))[1]
@@ -77,7 +80,7 @@ def enter_new_network() -> None:
 
 def join(descriptor: int, kind: int) -> None:
     """Enter the namespace behind an open /proc/PID/ns/… file; `kind` is its CLONE_ constant."""
-    _call("setns", descriptor, kind)
+    call("setns", descriptor, kind)
 
 
 def mount_own_proc() -> None:
@@ -87,20 +90,20 @@ def mount_own_proc() -> None:
     cannot signal them.
     """
     with contextlib.suppress(OSError):
-        _call("mount", None, b"/", None, _MS_REC_PRIVATE, None)
-        _call("mount", b"proc", b"/proc", b"proc", _MS_NOSUID_NODEV_NOEXEC, None)
+        call("mount", None, b"/", None, _MS_REC_PRIVATE, None)
+        call("mount", b"proc", b"/proc", b"proc", _MS_NOSUID_NODEV_NOEXEC, None)
 
 
 def die_with_parent(signal_number: int) -> None:
     """Get `signal_number` when the *thread* that forked this process ends. Linux only."""
     if sys.platform == "linux":
-        _call("prctl", _PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
+        call("prctl", _PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
 
 
 def adopt_orphans() -> None:
     """Become the parent of every descendant whose own parent dies. Linux only."""
     if sys.platform == "linux":
-        _call("prctl", _PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        call("prctl", _PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def refusal() -> str | None:
@@ -127,6 +130,6 @@ def _try_all(report: int) -> None:
         enter_new_pid_namespace()
         enter_new_network()
     except OSError as error:
-        os.write(report, str(error).encode())
+        os.write(report, (error.strerror or str(error)).encode())
     finally:
         os._exit(0)

@@ -5,11 +5,11 @@ takes milliseconds, and shares the memory. There is one such process for each se
 options, modules and environment that an import may depend on (`preloads`).
 
 It is started by the run's launch server as `INTERPRETER OPTIONS -c BOOT HOME MODULES REQUESTS
-HOST_PROC`, in the network that its tasks will be in (executed, it has no right to enter another):
-the directory that holds the package tenfold (the interpreter may be another one, without it), the
-modules by comma, and the descriptors to serve on. Its first notice is `hello` {pid}, or `hello`
-{error} before it gives up. Owns the import and the fork; what a forked process does to be a fresh
-one is `script`'s.
+HOST_PROC FILES`, in the network that its tasks will be in (executed, it has no right to enter
+another): the directory that holds the package tenfold (the interpreter may be another one, without
+it), the modules by comma, the descriptors to serve on, and a limit (`Places`). Its first notice is
+`hello` {pid}, or `hello` {error} before it gives up. Owns the import and the fork; what a forked
+process does to be a fresh one is `script`'s.
 
 A fork has only the thread that forked. Modules whose import starts threads that something waits
 for later are therefore refused; TensorFlow starts none until it is first used.
@@ -87,11 +87,11 @@ def changed(environment: Mapping[str, str], changes: Changes) -> dict[str, str]:
 def main() -> Script:
     """Import, then serve; returns in a forked process only. See the module's own words."""
     home, modules, *numbers = sys.argv[1:]
-    requests, host_proc = (None if n == "None" else int(n) for n in numbers)
+    requests, host_proc, files = (None if n == "None" else int(n) for n in numbers)
     for descriptor in (requests, host_proc):
         if descriptor is not None:
             os.set_inheritable(descriptor, False)
-    places = Places(host_proc, network=None)
+    places = Places(host_proc, network=None, files=files)
     connection = socket.socket(fileno=requests)
     names = modules.split(",")
     before = dict(os.environ)

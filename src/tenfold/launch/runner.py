@@ -13,6 +13,7 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -23,9 +24,11 @@ from tenfold.frameworks import Addresses
 from tenfold.frameworks.ranks import is_loopback
 from tenfold.launch.awaited import AwaitedLine
 from tenfold.launch.capture import Capture, DataHandler
-from tenfold.launch.children import Children, signal_group
+from tenfold.launch.children import Children
 from tenfold.launch.environment import task_environment
+from tenfold.launch.memory import own_kills
 from tenfold.launch.readiness import PROBE_S, answers
+from tenfold.launch.signals import signal_group
 from tenfold.plans import Bound, Plan, Ready, Task
 from tenfold.rundir import RunDirectory
 from tenfold.traffic.book import resolve
@@ -41,7 +44,8 @@ class Life:
     """One life of a task, so far. Times are seconds since 1970.
 
     `number` counts the task's lives from 1; `ips` are the host's addresses, by which peers know
-    whose a connection is; `refused` says why the command could not be started.
+    whose a connection is; `refused` says why the command could not be started; `memory_kills` is
+    how many processes the kernel killed meanwhile because its place was over its limit of memory.
     """
 
     number: int
@@ -54,6 +58,7 @@ class Life:
     exit_code: int | None = None
     signal: int | None = None
     refused: str | None = None
+    memory_kills: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object of the same names."""
@@ -129,7 +134,7 @@ class Runner:
         self._run.task(self._task.label).path.mkdir(mode=0o700, exist_ok=True, parents=True)
         try:
             bound = self._bound(place)
-            capture = Capture(self._run.task(self._task.label), self._heard)
+            capture = self._capture()
             pid, end = self._spawn(bound, capture)
         except (OSError, TenfoldError) as error:
             life = replace(life, ended=time.time(), refused=_words(self._task, error))
@@ -142,6 +147,16 @@ class Runner:
         if self._sampler is not None:
             self._sampler.begin(self._task.name, pid)
         return await self._watch(life, bound, place, capture, end)
+
+    def _capture(self) -> Capture:
+        directory, limit = self._run.task(self._task.label), self._plan.log_limit
+        return Capture(directory, self._heard, limit, self._disk_heard)
+
+    def _disk_heard(self, lost: int | None) -> None:
+        """To this process's own output: what a full disk does not take is not told there."""
+        words = "does not take the output" if lost is None else f"{lost:,} bytes of output lost"
+        with contextlib.suppress(OSError):
+            print(f"{self._task.name}: disk full: {words}", file=sys.stderr, flush=True)
 
     def _bound(self, place: Place) -> Bound:
         bound = task_environment(
@@ -176,6 +191,7 @@ class Runner:
     async def _watch(
         self, life: Life, bound: Bound, place: Place, capture: Capture, end: asyncio.Future[int]
     ) -> Life:
+        kills = own_kills()
         probe = asyncio.create_task(self._probe(bound, place))
         both: tuple[asyncio.Future[Any], ...] = (probe, end)
         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
@@ -195,6 +211,7 @@ class Runner:
         capture.close()
         life = replace(
             life,
+            memory_kills=own_kills() - kills,
             ended=time.time(),
             exit_code=code if code >= 0 else None,
             signal=-code if code < 0 else None,

@@ -33,6 +33,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
+from tenfold.debug import answers
 from tenfold.programs import PythonCommand
 
 _AS_PYTHON_STARTS: dict[int, signal.Handlers] = {
@@ -98,6 +99,7 @@ def prepare(argv: Sequence[str], environment: Mapping[str, str]) -> None:
         signal.signal(number, handler)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.current_thread()._set_native_id()  # type: ignore[attr-defined]
+    answers.answer(environment)
     tempfile.tempdir = None
     _scatter_random_states()
     gc.enable()

@@ -10,9 +10,12 @@ ends them itself. It outlives its supervisor by no more than it takes to notice.
                         └── preload (has imported the framework) ── Python tasks
 
 `python -m tenfold.launch.server REQUESTS GATE ISOLATION`: two inherited socket descriptors, and
-`namespace` or `none`. It imports little, since every run waits for it.
+`namespace`, `seccomp` or `none`. With `seccomp` each server answers the binds of the tasks that it
+forked (`binds`), those for the machine's network excepted. It imports little, since every run
+waits for it.
 
-Requests: `spawn` {id, argv, env, cwd, network} with descriptors for stdin, stdout and stderr;
+Requests: `spawn` {id, argv, env, cwd, network} with descriptors for stdin, stdout and stderr, and,
+where `joins` is true, a last one for the control group that the task is to be in;
 `preload`, the same with a fourth: the socket of a launch server that `argv` will be (`preload`);
 `signal` {id, signal}. Notices: `hello` {pid}; `started` {id, pid}; `failed` {id, error};
 `exited` {id, status}, with the status as waitpid gives it. Pids are those of the supervisor's
@@ -23,6 +26,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import selectors
 import signal
 import socket
@@ -30,7 +34,8 @@ import sys
 import time
 from dataclasses import dataclass
 
-from tenfold.launch import namespace, wire
+from tenfold.launch import binding, binds, namespace, wire
+from tenfold.launch.signals import signal_group
 
 MARK = "TENFOLD_SPAWN"
 """Variable that tells which start of which task a process descends from."""
@@ -49,17 +54,20 @@ class Places:
         host_proc: the /proc in which the supervisor counts pids.
         network: the run's network namespace, for the server to enter for a task; None where
             tasks are to stay in the server's, and to end with it.
+        files: where this server answers its tasks' binds, the number of files that a task may
+            open: a server has a listener for each and needs more. None where it does not.
     """
 
     host_proc: int | None
     network: int | None
+    files: int | None = None
 
     def handed_on(self, requests: int) -> list[str]:
         """Arguments for a launch server that serves on the socket `requests`, and stays here."""
         for descriptor in (requests, self.host_proc):
             if descriptor is not None:
                 os.set_inheritable(descriptor, True)
-        return [str(requests), str(self.host_proc)]
+        return [str(requests), str(self.host_proc), str(self.files)]
 
 
 class LaunchServer:
@@ -69,6 +77,7 @@ class LaunchServer:
         self._requests = requests
         self._places = places
         self._tasks: dict[int, str] = {}
+        self._listeners: set[int] = set()
         self._outbox = bytearray()
         self._selector = selectors.DefaultSelector()
         self._wakeup_read, wakeup_write = socket.socketpair()
@@ -87,14 +96,24 @@ class LaunchServer:
                 if key.fileobj is self._wakeup_read:
                     with contextlib.suppress(BlockingIOError):
                         self._wakeup_read.recv(4096)
+                elif isinstance(key.fileobj, int):
+                    self._answer(key.fileobj)
                 elif events & selectors.EVENT_READ and not self._handle_request():
                     return
             self._flush()
             self._reap()
 
+    def _answer(self, listener: int) -> None:
+        if not binds.answer(listener):
+            self._selector.unregister(listener)
+            self._listeners.remove(listener)
+            os.close(listener)
+
     def leave(self) -> None:
         """In a forked process that will be something else: give up what the server holds."""
         self._selector.close()
+        for listener in self._listeners:
+            os.close(listener)
         for ours in (self._requests, self._wakeup_read, self._wakeup_write):
             ours.close()
         for descriptor in (self._places.host_proc, self._places.network):
@@ -131,7 +150,7 @@ class LaunchServer:
 
     def _spawn(self, message: wire.Message, descriptors: list[int]) -> None:
         try:
-            pid, read = self._fork(message, descriptors)
+            pid, reports = self._fork(message, descriptors)
         except OSError as caught:  # no more processes or descriptors: that is this start's trouble
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -139,29 +158,34 @@ class LaunchServer:
             return
         for descriptor in descriptors:
             os.close(descriptor)
-        with os.fdopen(read, "rb") as stream:
-            host_pid, _, error = stream.read().partition(b"\n")
-        if error or not host_pid:
+        text, listeners = _heard(reports)
+        host_pid, _, error = text.partition(b"\n")
+        if error or not host_pid.isdigit():  # without a number it failed before it had one
+            for listener in listeners:
+                os.close(listener)
             os.waitpid(pid, 0)
-            self._tell(op="failed", id=message["id"], error=error.decode(errors="replace"))
+            words = (error or text).decode(errors="replace")
+            self._tell(op="failed", id=message["id"], error=words)
             return
+        for listener in listeners:
+            self._listeners.add(listener)
+            self._selector.register(listener, selectors.EVENT_READ)
         self._tasks[pid] = message["id"]
         self._tell(op="started", id=message["id"], pid=int(host_pid))
 
-    def _fork(self, message: wire.Message, descriptors: list[int]) -> tuple[int, int]:
+    def _fork(self, message: wire.Message, descriptors: list[int]) -> tuple[int, socket.socket]:
         """A child that becomes the task: its pid, and where it reports. Raises OSError."""
-        read, write = os.pipe()
-        try:
-            pid = os.fork()
-        except OSError:
-            os.close(read)
-            os.close(write)
-            raise
-        if pid == 0:
-            os.close(read)
-            self._become(message, descriptors, write)
-        os.close(write)
-        return pid, read
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                pid = os.fork()
+            except OSError:
+                ours.close()
+                raise
+            if pid == 0:
+                ours.close()
+                self._become(message, descriptors, theirs.detach())
+        return pid, ours
 
     def _become(self, message: wire.Message, descriptors: list[int], report: int) -> None:
         """In the child: be the task. What is written to `report` says why it can't be."""
@@ -181,8 +205,7 @@ class LaunchServer:
     def _signal(self, name: str, number: int) -> None:
         for pid, known in self._tasks.items():
             if known == name:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(pid, number)
+                signal_group(pid, number)
 
     def _reap(self) -> None:
         while True:
@@ -224,6 +247,20 @@ class LaunchServer:
             time.sleep(0.02)
 
 
+def _heard(reports: socket.socket) -> tuple[bytes, list[int]]:
+    """All that a child reports until it is the task, and the listener it may have sent."""
+    text, listeners = bytearray(), []
+    with reports:
+        while True:
+            piece, sent, _, _ = socket.recv_fds(reports, 4096, 1)
+            for listener in sent:
+                os.set_inheritable(listener, False)
+            listeners += sent
+            if not piece:
+                return bytes(text), listeners
+            text += piece
+
+
 def _children() -> list[int]:
     """This process's children, adopted ones too; empty where the kernel does not say."""
     try:
@@ -245,17 +282,28 @@ def _mark(pid: int) -> str | None:
 
 
 def enter_task(message: wire.Message, descriptors: list[int], places: Places, report: int) -> None:
-    """In the child: a session, a network, stdio and a directory of the task's own.
+    """In the child: a session, a network or filter, stdio and a directory of the task's own.
 
-    The supervisor's number of this process is written to `report`. Ends the process if the
-    directory cannot be entered, which `report` is told.
+    The supervisor's number of this process is written to `report`, a socket, and with it goes the
+    filter's listener. A server that is to fork tasks gets none: its tasks do. Ends the process if
+    the directory cannot be entered, which `report` is told.
     """
     os.setsid()
+    if message.get("joins"):  # the `cgroup.procs` of a group of its own, see `memory`
+        os.write(descriptors[-1], b"0")
     if places.host_proc is None:
         own = str(os.getpid())
     else:
         own = os.readlink("self", dir_fd=places.host_proc)
-    os.write(report, own.encode() + b"\n")
+    listeners = []
+    if places.files is not None and message["op"] == "spawn":
+        _limit_files(places.files)
+        if message["network"] == "cluster":
+            listeners.append(binding.install())
+    with socket.socket(fileno=os.dup(report)) as reports:
+        socket.send_fds(reports, [own.encode() + b"\n"], listeners)
+    for listener in listeners:
+        os.close(listener)
     if places.network is None:
         namespace.die_with_parent(signal.SIGKILL)
     elif message["network"] == "cluster":
@@ -268,6 +316,11 @@ def enter_task(message: wire.Message, descriptors: list[int], places: Places, re
     except OSError as error:
         os.write(report, f"cannot enter {message['cwd']}: {error.strerror}".encode())
         os._exit(127)
+
+
+def _limit_files(soft: int) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def _serve_namespace(requests: socket.socket, gate: socket.socket) -> None:
@@ -320,10 +373,13 @@ def _diagnosis_socket() -> socket.socket:
     return diagnosis_socket()
 
 
-def _serve_plainly(requests: socket.socket) -> None:
+def _serve_plainly(requests: socket.socket, filtered: bool) -> None:
     namespace.adopt_orphans()
     wire.send(requests, {"op": "hello", "pid": os.getpid()})
-    server = LaunchServer(requests, Places(None, None))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if filtered:
+        _limit_files(hard)
+    server = LaunchServer(requests, Places(None, None, soft if filtered else None))
     server.serve()
     server.end_everything()
 
@@ -339,7 +395,7 @@ def main(arguments: list[str]) -> None:
         _serve_namespace(requests, gate)
     else:
         gate.close()
-        _serve_plainly(requests)
+        _serve_plainly(requests, filtered=arguments[2] == "seccomp")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ def arguments(environment: Mapping[str, str], superuser: bool) -> list[str]:
         "--no-browser",
         f"--ServerApp.ip={environment.get('TENFOLD_BIND', '127.0.0.1')}",
         "--ServerApp.allow_remote_access=False",
+        "--ServerApp.allow_unauthenticated_access=False",  # of extensions that forgot to ask
+        "--IdentityProvider.cookie_options={'samesite': 'Strict'}",
         f"--ServerApp.port={environment['TENFOLD_PORT_HTTP']}",
         "--ServerApp.port_retries=0",
         "--Application.log_level=WARN",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from tenfold.supervise import failure, stop, success
 from tenfold.supervise.restart import restart_at, unforgiven
 from tenfold.supervise.start import may_start
-from tenfold.supervise.state import LIVE, OVER, ClusterState, TaskState
+from tenfold.supervise.state import LIVE, OVER, ClusterState, Death, TaskState
 from tenfold.supervise.stop import Signal
 
 
@@ -109,7 +109,18 @@ def _judge(cluster: ClusterState, now: float) -> None:
     if cluster.keep and found[0] == "succeeded":
         cluster.outcome, cluster.reason = found
         return
+    cluster.deaths = _lasting(cluster)
     cluster.begin_stop(found[0], found[1], now)
+
+
+def _lasting(cluster: ClusterState) -> list[Death]:
+    """The deaths that count: of tasks that have failed for good, and what came after the first.
+
+    A task that died earlier and was to be started again has failed nobody.
+    """
+    failed = {name for name, state in cluster.tasks.items() if state.phase == "failed"}
+    since = min((d.time for d in cluster.deaths if d.task in failed and d.needed), default=0.0)
+    return [d for d in cluster.deaths if d.task in failed or d.time >= since]
 
 
 def _note_running(cluster: ClusterState) -> None:

@@ -1,0 +1,100 @@
+"""How a local run is kept from others, as far as this machine lets it.
+
+From best to worst: a network of its own (`namespace`); binds to every interface turned to
+loopback, by seccomp (`binds`) or by a library before all others (`interpose`); nothing. Each is
+tried, in a process that ends at once. Owns the choice and its words. Leaves to others: which
+tasks need it, and what to do where there is nothing (`cells.local`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from tenfold.launch import binds, namespace
+
+Level = Literal["namespace", "seccomp", "preload", "none"]
+
+
+def _interpose_refusal() -> str | None:
+    from tenfold.launch import interpose  # not where it is not needed: every run waits for imports
+
+    return interpose.refusal()
+
+
+_REFUSALS: dict[Level, Callable[[], str | None]] = {
+    "namespace": lambda: namespace.refusal(),
+    "seccomp": lambda: binds.refusal(),
+    "preload": _interpose_refusal,
+}
+"""From best to worst: why this machine does not allow it, None if it does."""
+
+_WAYS: dict[str, tuple[Level, ...]] = {
+    "auto": ("namespace", "seccomp", "preload"),
+    "namespace": ("namespace",),
+    "loopback": ("seccomp", "preload"),
+    "none": (),
+}
+"""By what was asked for: what is tried, in this order."""
+
+_NAMES: dict[Level, str] = {
+    "namespace": "no namespace",
+    "seccomp": "no seccomp",
+    "preload": "no LD_PRELOAD",
+}
+
+_LOOPBACK = (
+    "what a task binds to every interface is bound to 127.0.0.1 instead, {by}: other machines "
+    "reach no port, but other users and programs of this machine do"
+)
+_WORDS: dict[Level, str] = {
+    "namespace": "the run has a network and processes of its own; nobody outside reaches it",
+    "seccomp": _LOOPBACK.format(by="by a seccomp filter"),
+    "preload": _LOOPBACK.format(by="by LD_PRELOAD")
+    + "; static programs and those that make system calls themselves (Go's) are not covered",
+    "none": "whoever reaches this machine can reach the tasks' ports, and other users' programs "
+    "on it can",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Isolation:
+    """What a run gets, and what it does not and why.
+
+    Attributes:
+        level: the best that was tried and is allowed.
+        refused: what is better and was tried, and why it is refused; in the order of the tries.
+    """
+
+    level: Level
+    refused: tuple[tuple[Level, str], ...] = ()
+
+    @property
+    def words(self) -> str:
+        """What it means for whoever is near the machine, in a sentence's words."""
+        return _WORDS[self.level]
+
+    @property
+    def why(self) -> str:
+        """What is refused: `no namespace: …; no seccomp: …`. Empty where nothing is."""
+        return "; ".join(f"{_NAMES[level]}: {words}" for level, words in self.refused)
+
+    @property
+    def kind(self) -> str:
+        """As `status.json` has it: `namespace`, `loopback` or `none`."""
+        return "loopback" if self.level in _WAYS["loopback"] else self.level
+
+
+def find(wanted: str) -> Isolation:
+    """The best that is `wanted`, one of `auto`, `namespace`, `loopback` and `none`, and allowed.
+
+    It forks: call it before any thread is started.
+    """
+    refused: list[tuple[Level, str]] = []
+    for level in _WAYS[wanted]:
+        refusal = _REFUSALS[level]()
+        if refusal is None:
+            return Isolation(level, tuple(refused))
+        refused.append((level, refusal))
+    return Isolation("none", tuple(refused))
