@@ -69,6 +69,19 @@ class Stretch:
     negatives: NDArray[np.int32]
     words: int
 
+    @property
+    def pairs(self) -> int:
+        """(word, neighbour) pairs in it: as many as a worker trains."""
+        length = len(self.reach)
+        window = (len(self.tokens) - length) // 2
+        real = self.tokens >= 0
+        words = real[window : window + length]
+        pairs = 0
+        for far in (*range(-window, 0), *range(1, window + 1)):
+            neighbours = real[window + far : window + far + length]
+            pairs += int((words & neighbours & (self.reach >= abs(far))).sum())
+        return pairs
+
 
 @dataclass(frozen=True)
 class Cutter:

@@ -115,7 +115,7 @@ class Training:
         self._cutter = Cutter.of(self.settings, model.stretch)
         self.pairs = 0
         """(word, neighbour) pairs that ``run`` has trained."""
-        self._waiting: deque[tuple[Place, Any]] = deque()
+        self._waiting: deque[tuple[Place, Stretch, Any]] = deque()
         self._done: list[tuple[Place, float, float]] = []  # since the last report
         self.position = (0, 0)
         """Epochs done, and tokens done of the next one (of those left by subsampling)."""
@@ -154,7 +154,7 @@ class Training:
         for place, stretch in self._work():
             function, arguments = self.model.call(stretch, self._rate(place.begin))
             scheduled = self._coordinator.schedule(function, args=arguments)
-            self._waiting.append((place, scheduled))
+            self._waiting.append((place, stretch, scheduled))
             self._collect(leave=leave)
             leave = self.model.workers
             now = time.monotonic()
@@ -186,8 +186,12 @@ class Training:
     def _collect(self, *, leave: int) -> None:
         """Wait until at most ``leave`` stretches are still to be trained."""
         while len(self._waiting) > leave:
-            place, scheduled = self._waiting.popleft()
-            loss, pairs = scheduled.fetch().tolist()
+            place, stretch, scheduled = self._waiting.popleft()
+            figures = _fetch(scheduled)
+            if figures is None:
+                self.pairs += stretch.pairs
+                continue
+            loss, pairs = figures
             if not math.isfinite(loss):
                 raise TrainingDiverged(f"the loss became {loss} in epoch {place.epoch + 1}")
             self.pairs += round(pairs)
@@ -231,3 +235,18 @@ class Training:
         if self._saved:
             words = round(len(self._ids) * place.end)
             self._saved.save(words, {"epochs": epochs, "tokens": tokens})
+
+
+def _fetch(scheduled: Any) -> tuple[float, float] | None:
+    """Loss and pairs of a stretch, when it is trained; None if they died with its worker.
+
+    They stay with the worker until they are fetched (seen on TensorFlow 2.21: RemoteValue), and the
+    coordinator, which would have given the stretch to another worker before, does not do so after.
+    """
+    try:
+        loss, pairs = scheduled.fetch().tolist()
+    except tf.errors.OpError as error:
+        if "/job:worker/" in error.message and "/job:ps/" not in error.message:
+            return None
+        raise
+    return loss, pairs

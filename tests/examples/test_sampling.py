@@ -91,3 +91,17 @@ def test_a_resumed_epoch_sees_what_it_would_have_seen() -> None:
         assert np.array_equal(one.negatives, other.negatives)
     other_epoch = next(cutter.cut(ids, negatives, epoch=4))
     assert not np.array_equal(whole[0].negatives, other_epoch.negatives)
+
+
+@pytest.mark.parametrize(("tokens", "window"), [(40, 1), (41, 3), (3, 2), (1, 1)])
+def test_pairs_are_those_of_each_word_with_what_it_reaches(tokens: int, window: int) -> None:
+    cutter = sampling.Cutter(length=16, batch=4, window=window, shared=2, pool=4, seed=1)
+    ids = np.arange(tokens, dtype=np.int32)
+    stretches = list(cutter.cut(ids, sampling.Negatives(np.full(tokens, 9)), epoch=0))
+    counted = 0
+    for stretch in stretches:
+        for place in range(stretch.words):
+            reach = int(stretch.reach[place])
+            at = stretch.number * 16 + place
+            counted += min(reach, at) + min(reach, tokens - 1 - at)
+    assert sum(stretch.pairs for stretch in stretches) == counted

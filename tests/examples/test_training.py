@@ -25,13 +25,17 @@ WORKERS = 3
 
 @dataclass
 class Workers:
-    """Do what is scheduled when its result is fetched; `waiting` is how much was, each time."""
+    """Do what is scheduled when its result is fetched; `waiting` is how much was, each time.
+
+    `gone`: of every seventh stretch the result is lost after it, on the task of this name.
+    """
 
     waiting: list[int] = field(default_factory=list)
     now: int = 0
+    gone: str = ""
 
     def schedule(self, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-        workers, asked = self, (function, args)
+        workers, asked, number = self, (function, args), len(self.waiting)
         self.now += 1
         self.waiting.append(self.now)
 
@@ -39,7 +43,10 @@ class Workers:
             def fetch(self) -> Any:
                 workers.now -= 1
                 function, args = asked
-                return function(*args).numpy()
+                figures = function(*args).numpy()
+                if workers.gone and number % 7 == 0:
+                    raise tf.errors.UnavailableError(None, None, f"remote {workers.gone} is gone")
+                return figures
 
         return Value()
 
@@ -63,6 +70,17 @@ def test_the_first_stretch_is_alone_then_all_workers_have_one() -> None:
 def test_every_pair_is_counted() -> None:
     run = trained(Settings(dim=4, stretch=96, sample=0, epochs=2), Workers())
     assert run.pairs == 2 * 2 * (len(IDS) - 1)
+
+
+def test_a_stretch_whose_figures_died_with_its_worker_was_trained() -> None:
+    workers = Workers(gone="/job:worker/replica:0/task:1")
+    run = trained(Settings(dim=4, stretch=96, sample=0, epochs=2), workers)
+    assert run.pairs == 2 * 2 * (len(IDS) - 1)
+
+
+def test_what_a_parameter_server_took_along_is_lost() -> None:
+    with pytest.raises(tf.errors.UnavailableError):
+        trained(Settings(dim=4, stretch=96, sample=0), Workers(gone="/job:ps/replica:0/task:1"))
 
 
 def test_a_text_of_which_nothing_is_left_is_told() -> None:
