@@ -261,3 +261,14 @@ def _keyed(ends: list[Seen], key: object) -> list[Seen]:
         Seen((key, n), end.local, end.remote, end.inode, end.sent, end.received, end.closed)
         for n, end in enumerate(ends)
     ]
+
+
+def test_a_task_that_talks_before_it_is_told_of_is_counted_once_it_is() -> None:
+    ledger = Ledger()
+    early = view({}, whole=True, neighbour={1: "worker/0", 2: "ps/0"}.get)
+    ledger.look("net", both(40_000, 100, 10), early)
+    ledger.look("net", both(40_000, 200, 20), WHOLE)
+    assert totals(ledger) == {}
+    ledger.reconsider()
+    ledger.look("net", both(40_000, 300, 30), WHOLE)
+    assert totals(ledger)["worker/0", "ps/0"] == [300, 30, 1, 1]

@@ -125,6 +125,12 @@ class Ledger:
             self._miss(key)
         self._missed = {key for key in self._missed if key[0] != network} | (gone - self._missed)
 
+    def reconsider(self) -> None:
+        """Look again at connections that were nobody's: a task may have been seen to talk before it
+        was told of that it has begun."""
+        self._known = {key: known for key, known in self._known.items() if known is not None}
+        self._missed &= self._known.keys()
+
     def _miss(self, key: tuple[str, object]) -> None:
         """A connection that two looks in a row did not show.
 

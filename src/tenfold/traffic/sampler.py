@@ -94,6 +94,7 @@ class Sampler:
         self._owners: dict[int, str] = {}
         self._neighbours: dict[int, str] = {}
         self._own: dict[tuple[int, int], None] = {}
+        self._begun = False
         self._searched = 0.0
         self._sampled = 0.0
         self._told: set[str] = set()
@@ -179,6 +180,9 @@ class Sampler:
         """Look at everything once, and write down what has changed."""
         while self._orders:
             self._safely("order", self._orders.popleft())
+        if self._begun:
+            self._begun = False
+            self._ledger.reconsider()
         if now - self._searched >= _SEARCH_S or now < self._searched:
             self._search(now)
         for network in self._networks:
@@ -197,6 +201,7 @@ class Sampler:
             self._folders[task] = _Folder(*logs, peers)
         self._processes.begin(task, pid, used_s)
         self._searched = 0.0
+        self._begun = True
 
     def _know(self, entry: Entry) -> None:
         for network in self._networks:
