@@ -57,6 +57,7 @@ class Statuses:
         self._began = clock()
         self._host = socket.gethostname()
         self._written: dict[str, tuple[object, ...]] = {}
+        self._placed: set[str] = set()
         self._unwritten = 0
         """Where among the tasks the writing goes on."""
         self._told: object = None
@@ -84,43 +85,47 @@ class Statuses:
         each is then mostly written but once.
         """
         changed = False
-        states = [*self._state.tasks.values()]
+        states = [*self._state.tasks.items()]
         for place in (*range(self._unwritten, len(states)), *range(self._unwritten)):
-            state = states[place]
-            name = state.task.name
-            if self.protection is None and state.phase == "waiting" and name not in self._written:
-                continue  # there is nothing to say yet
-            mark = self._mark(state)
+            name, state = states[place]
+            nothing_said = state.phase == "waiting" and name not in self._written
+            if nothing_said and (self.protection is None or state.beginning):
+                continue  # there is nothing to say yet, or there is more to say soon
+            mark = self._mark(name, state)
             if self._written.get(name) == mark:
                 continue
             if time.monotonic() > until:
                 self._unwritten = place
                 return changed, True
             if self._keep(state):
-                self._written[name] = mark
+                self._written[name] = self._mark(name, state)
                 changed = True
         return changed, False
 
-    def _mark(self, state: TaskState) -> tuple[object, ...]:
-        """All of a task's status that can change; much cheaper than the status."""
-        opened = self.protection is not None
+    def _mark(self, name: str, state: TaskState) -> tuple[object, ...]:
+        """What changes whenever a task's status does; made of a thousand tasks many times a second.
+
+        How it ended changes with its phase, and its pages come with its address.
+        """
+        unplaced = self.protection is not None and name not in self._placed
         return (
             state.phase, state.pid, state.restarts, state.started, state.ready, state.ended,
-            state.exit_code, state.signal, state.reason, state.cause,
-            len(state.retried), *state.retried[-1:],
-            opened and (self._cell.address(state.task), self._cell.urls(state.task)),
+            len(state.retried), unplaced and self._cell.address(state.task),
         )  # fmt: skip
 
     def _keep(self, state: TaskState) -> bool:
         """Write a task's status; False if the disk does not take it now."""
         directory = self._run.task(state.task.label)
+        name, status = state.task.name, self._task_status(state)
         try:
-            if state.task.name not in self._written:
+            if name not in self._written:
                 directory.path.mkdir(mode=0o700, exist_ok=True)
-            write_json(directory.status, self._task_status(state))
+            write_json(directory.status, status)
         except OSError:
-            self._written.pop(state.task.name, None)
+            self._written.pop(name, None)
             return False
+        if status["address"] is not None:
+            self._placed.add(name)
         return True
 
     def _task_status(self, state: TaskState) -> dict[str, Any]:
