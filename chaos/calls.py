@@ -61,6 +61,8 @@ def supervisor_calls(trial: Trial) -> None:
     tally: Counter[str] = Counter()
     for number, moment in enumerate(chosen):
         again = number % _TRIES_AGAIN == 0
+        if again:
+            trial.say(f"    {number + 1} of {len(chosen)}: {moment.call} {moment.number}")
         tally.update(_one(trial, ground, moment, shape, again=again))
     calls = ", ".join(f"{n} {call}" for call, n in Counter(m.call for m in chosen).most_common())
     trial.check(

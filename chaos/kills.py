@@ -71,7 +71,8 @@ def _stretches(run: Run, epochs: int) -> int:
 def _kill_workers(trial: Trial, run: Run, kills: int) -> list[int]:
     """Pids that were killed, each once."""
     killed: list[int] = []
-    for _ in reaching(run, moments(trial, kills), _TRAINING_S):
+    for share in reaching(run, moments(trial, kills), _TRAINING_S):
+        trial.progress(len(killed) + 1, kills, share)
         killed.append(_kill_one(trial, run, killed))
     return killed
 
@@ -114,10 +115,11 @@ def _task_kills(trial: Trial, victims: list[str]) -> None:
     kills = trial.pick(1, 20)
     budget = [word for job in ("ps", "chief") for word in _budget(job, kills)]
     run = word2vec(trial, trial.pick(16, 60), *budget).up()
-    seen = []
-    for _ in reaching(run, _moments(trial, kills), _TRAINING_S):
+    seen: list[Loss] = []
+    for share in reaching(run, _moments(trial, kills), _TRAINING_S):
         wait(lambda: newest_checkpoint(run), 60, "a first checkpoint")
-        seen.append(_kill_and_see_resumed(run, trial.rng.choice(victims)))
+        trial.progress(len(seen) + 1, kills, share)
+        seen.append(_kill_and_see_resumed(run, trial.rng.choice(victims), _since(seen)))
     trained(run, _TRAINING_S)
     _resumed(trial, run, seen, kills)
     run.why()
@@ -130,15 +132,25 @@ def _moments(trial: Trial, kills: int) -> list[float]:
 
 @dataclass(frozen=True)
 class Loss:
-    """What one kill cost: how old the newest checkpoint was, whether the chief went on from just
-    that one, and after how many seconds."""
+    """What one kill cost.
+
+    `age_s` is how long the training had gone on without a checkpoint: since the newest one, or
+    since it was resumed, if that was later. `same` tells whether the chief went on from just that
+    one, `back_s` after how many seconds, `at` when, in seconds since 1970.
+    """
 
     age_s: float
     same: bool
     back_s: float
+    at: float
 
 
-def _kill_and_see_resumed(run: Run, task: str) -> Loss:
+def _since(seen: list[Loss]) -> float:
+    """When the training was resumed last."""
+    return seen[-1].at if seen else 0.0
+
+
+def _kill_and_see_resumed(run: Run, task: str, since: float) -> Loss:
     before = len(resumptions(run))
     wait(lambda: run.pid(task), 30, f"{task} to run")
     kill(run.pid(task), signal.SIGKILL)
@@ -146,7 +158,8 @@ def _kill_and_see_resumed(run: Run, task: str) -> Loss:
     back = wait(
         lambda: len(resumptions(run)) > before, MOST_BACK_S, lambda: f"the chief to resume; {run}"
     )
-    return Loss(now - saved.time, resumptions(run)[before] == saved.words, back)
+    same = resumptions(run)[before] == saved.words
+    return Loss(now - max(saved.time, since), same, back, time.time())
 
 
 def _saved(run: Run) -> Saved:
@@ -169,7 +182,8 @@ def _resumed(trial: Trial, run: Run, seen: list[Loss], kills: int) -> None:
     same = sum(one.same for one in seen)
     trial.equal("times that it went on just where the newest checkpoint was", same, kills)
     trial.most(
-        f"age of that checkpoint at the kill, the oldest (saved every {SAVE_EVERY_S:g} s)",
+        f"trained since that checkpoint when it was killed, the longest "
+        f"(saved every {SAVE_EVERY_S:g} s)",
         max(one.age_s for one in seen),
         SAVE_EVERY_S + SLACK_S,
         "s",
@@ -187,11 +201,14 @@ def supervisor_kills(trial: Trial) -> None:
     """The supervisor, and with it everything; then `tenfold up` again, and again."""
     kills = trial.pick(1, 20)
     ground = word2vec(trial, trial.pick(16, 60))
-    run, seen, gone = ground.up(), [], []
+    run = ground.up()
+    seen: list[Loss] = []
+    gone: list[float] = []
     for share in _moments(trial, kills):
         if not list(reaching(run, [share], _TRAINING_S)):
             break
-        run, loss, took = _kill_supervisor(run)
+        trial.progress(len(seen) + 1, kills, share)
+        run, loss, took = _kill_supervisor(run, _since(seen))
         seen.append(loss)
         gone.append(took)
     trained(run, _TRAINING_S)
@@ -201,7 +218,7 @@ def supervisor_kills(trial: Trial) -> None:
     trial.equal("runs that say that they go on from another", told, kills)
 
 
-def _kill_supervisor(run: Run) -> tuple[Run, Loss, float]:
+def _kill_supervisor(run: Run, since: float) -> tuple[Run, Loss, float]:
     """The run that goes on, what it cost, and how long processes of the first one lived on."""
     wait(lambda: newest_checkpoint(run), 60, "a first checkpoint")
     begun = time.monotonic()
@@ -216,4 +233,5 @@ def _kill_supervisor(run: Run) -> tuple[Run, Loss, float]:
     again = run.ground.up()
     wait(lambda: resumptions(again), MOST_BACK_S, lambda: f"the chief to resume; {again}")
     same = resumptions(again)[0] == saved.words
-    return again, Loss(now - saved.time, same, time.monotonic() - begun), gone
+    back = time.monotonic() - begun
+    return again, Loss(now - max(saved.time, since), same, back, time.time()), gone

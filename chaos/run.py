@@ -5,7 +5,7 @@
 The seed decides victims and moments; moments are counted in progress, not in seconds, where a task
 tells its progress. The long form puts what it measured into docs/reliability.md. Exit code 0 if
 every check held, 1 if one did not, 130 if interrupted. Nothing is left of a case when it is over,
-also after Ctrl-C.
+also after Ctrl-C; the files of one that failed are kept, in .tenfold/chaos-failed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from chaos import report
+from chaos import ROOT, report
 from chaos.cases import CASES
 from chaos.trial import Case, Row, attempt
 from measure import write
@@ -43,6 +43,13 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1, metavar="N")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write the page there")
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        metavar="DIR",
+        default=ROOT / ".tenfold" / "chaos-failed",
+        help="where the files of a case that failed go",
+    )
     parser.add_argument("--list", action="store_true", help="name the cases and end")
     return parser
 
@@ -86,7 +93,10 @@ def _all(wanted: Sequence[Case], options: argparse.Namespace) -> tuple[list[Row]
     for case in wanted:
         try:
             left_s = deadline - time.monotonic()
-            rows.append(attempt(case, options.seed, quick=options.quick, limit_s=left_s))
+            made = attempt(
+                case, options.seed, quick=options.quick, limit_s=left_s, keep=options.keep
+            )
+            rows.append(made)
         except KeyboardInterrupt:
             print("interrupted; what there is so far:", file=sys.stderr)
             return rows, True

@@ -12,6 +12,7 @@ left when it is over. Leaves to others: clusters (ground.py), faults (a module a
 
 from __future__ import annotations
 
+import contextlib
 import random
 import shutil
 import signal
@@ -33,6 +34,9 @@ from measure import figure, machine
 Row = dict[str, Any]
 """`{case, fault, ok, seconds, seed, quick, checks: [{asked, measured, ok}], why, notes, left_out,
 error, machine}`: what JSON and page are made of."""
+
+
+_LARGE_BYTES = 8 << 20
 
 
 class Missed(Exception):
@@ -98,6 +102,11 @@ class Trial:
             self.notes.append(words)
             self.say(f"    note: {words}")
 
+    def progress(self, number: int, of: int, share: float) -> None:
+        """Tell of every tenth fault of many, and where in the training it comes."""
+        if number == 1 or number % max(1, of // 10) == 0:
+            self.say(f"    {number} of {of}, at {share:.0%} of the training")
+
     def say(self, words: str) -> None:
         """Progress, on stderr."""
         self.console.print(f"[dim]{self.name}:[/] {words}", highlight=False)
@@ -122,8 +131,16 @@ class Case:
         return self.quick_limit_s if quick else self.limit_s
 
 
-def attempt(case: Case, seed: int, *, quick: bool, limit_s: float | None = None) -> Row:
-    """Try a case; what came of it. Nothing that it started, mounted or wrote is left.
+def attempt(
+    case: Case,
+    seed: int,
+    *,
+    quick: bool,
+    limit_s: float | None = None,
+    keep: Path | None = None,
+) -> Row:
+    """Try a case; what came of it. Nothing that it started, mounted or wrote is left, but for the
+    files of a case that failed: they are in `keep` then, below its name, without very large ones.
 
     It has failed if a check did, if it raised, or if it took longer than its limit (or `limit_s`,
     if that is less). KeyboardInterrupt goes through, after everything is ended.
@@ -156,10 +173,26 @@ def attempt(case: Case, seed: int, *, quick: bool, limit_s: float | None = None)
         error = f"{type(raised).__name__}: {raised}"
     finally:
         leftovers.end(home)
+        row = _row(case, trial, time.monotonic() - begun, error=error)
+        if keep is not None and not row["ok"]:
+            trial.say(f"its files: {_kept(home, keep / case.name)}")
         shutil.rmtree(home, ignore_errors=True)
     if error:
         trial.say(f"FAILED: {error}")
-    return _row(case, trial, time.monotonic() - begun, error=error)
+    return row
+
+
+def _kept(home: Path, there: Path) -> Path:
+    """Copy a case's files, but for very large ones, sockets and what is gone meanwhile."""
+
+    def passed_over(directory: str, names: list[str]) -> set[str]:
+        paths = [Path(directory, name) for name in names]
+        return {p.name for p in paths if p.is_file() and p.stat().st_size > _LARGE_BYTES}
+
+    shutil.rmtree(there, ignore_errors=True)
+    with contextlib.suppress(shutil.Error):
+        shutil.copytree(home, there, symlinks=True, ignore=passed_over)
+    return there
 
 
 def _row(

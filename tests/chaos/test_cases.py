@@ -21,7 +21,8 @@ SHORT = (
 def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Row]:
     """What came of all of them. In a process of their own: some give it mounts of its own."""
     told = tmp_path_factory.mktemp("chaos") / "rows.json"
-    argv = [sys.executable, "-m", "chaos.run", "--quick", "--json", str(told), *SHORT]
+    options = ("--quick", "--json", str(told), "--keep", str(told.with_name("failed")))
+    argv = [sys.executable, "-m", "chaos.run", *options, *SHORT]
     subprocess.run(argv, cwd=ROOT, stdout=subprocess.DEVNULL, timeout=300, check=False)
     return {row["case"]: row for row in json.loads(told.read_text())}
 

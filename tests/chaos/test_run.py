@@ -39,8 +39,9 @@ sys.exit(main(sys.argv[1:], (good, Case("slow", "nothing ends", slow, 600, 600))
 
 
 def page(tmp_path: Path) -> list[str]:
-    """Options for a page of the test's own."""
-    return ["--page", str(tmp_path / "page.md"), "--json", str(tmp_path / "rows.json")]
+    """Options for a page and files of the test's own."""
+    files = ("--page", "page.md"), ("--json", "rows.json"), ("--keep", "failed")
+    return [word for option, name in files for word in (option, str(tmp_path / name))]
 
 
 def test_a_failed_check_is_exit_code_1_and_told(
@@ -51,6 +52,19 @@ def test_a_failed_check_is_exit_code_1_and_told(
     rows = json.loads((tmp_path / "rows.json").read_text())
     assert [(row["case"], row["ok"]) for row in rows] == [("good", True), ("bad", False)]
     assert rows[1]["checks"][0] == {"asked": "something", "measured": "1, not 0", "ok": False}
+
+
+def test_the_files_of_a_case_that_failed_are_kept(tmp_path: Path) -> None:
+    def writing(trial: Trial) -> None:
+        (trial.home / "evidence").write_text("what happened")
+        (trial.home / "much").write_bytes(bytes(9 << 20))
+        trial.equal("something", trial.seed, 2)
+
+    case = Case("writing", "something", writing, 10)
+    assert main(["--quick", "--seed", "2", *page(tmp_path)], (case,)) == 0
+    assert not (tmp_path / "failed").exists()
+    assert main(["--quick", "--seed", "3", *page(tmp_path)], (case,)) == 1
+    assert [path.name for path in (tmp_path / "failed" / "writing").iterdir()] == ["evidence"]
 
 
 def test_some_cases_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
