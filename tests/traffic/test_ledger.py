@@ -272,3 +272,11 @@ def test_a_task_that_talks_before_it_is_told_of_is_counted_once_it_is() -> None:
     ledger.reconsider()
     ledger.look("net", both(40_000, 300, 30), WHOLE)
     assert totals(ledger)["worker/0", "ps/0"] == [300, 30, 1, 1]
+
+
+def test_what_is_kept_counts_as_changed_again() -> None:
+    ledger = Ledger()
+    ledger.look("net", both(40_000, 100, 10), WHOLE)
+    assert ledger.changed() == {"worker/0", "ps/0"}
+    ledger.keep("ps/0")
+    assert ledger.changed() == {"ps/0"}

@@ -105,6 +105,10 @@ class Ledger:
         changed, self._changed = self._changed, set()
         return changed
 
+    def keep(self, task: str) -> None:
+        """Give it as changed at the next call, too."""
+        self._changed.add(task)
+
     def unowned(self, network: str, seen: Iterable[Seen], owner: Mapping[int, str]) -> bool:
         """Whether there is a socket that nobody is known to have and that was not looked up."""
         return any(

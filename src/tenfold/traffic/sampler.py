@@ -213,9 +213,12 @@ class Sampler:
         self._owners, self._neighbours = self._processes.sockets()
 
     def _view(self, network: Network) -> View:
+        owners, neighbours = self._owners, self._neighbours
+        if network.whole:  # nobody else samples it: who is not told of yet will be
+            owners, neighbours = {**neighbours, **owners}, {}
         return View(
-            owner=self._owners.get,
-            neighbour=self._neighbours.get,
+            owner=owners.get,
+            neighbour=neighbours.get,
             book=network.book,
             whole=network.whole,
             told_elsewhere=self._told_elsewhere,
@@ -246,7 +249,9 @@ class Sampler:
         now = round(now, 3)
         for task in self._ledger.changed():
             folder = self._folders.get(task)
-            if folder is not None:
+            if folder is None:
+                self._ledger.keep(task)  # it has begun, and we are not told of it yet
+            else:
                 self._write_traffic(folder, self._ledger.told(task), now)
         self._sampled = now
         for task, usage in self._processes.usage().items():
