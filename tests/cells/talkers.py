@@ -10,9 +10,12 @@ SERVE = """
 import os, socket, threading
 server = socket.create_server(("", int(os.environ["TENFOLD_ADDRESS"].rpartition(":")[2])))
 def answer(near):
+    came = went = 0
     try:
         while data := near.recv(1 << 16):
-            near.sendall(data[: len(data) // 4])
+            came += len(data)
+            near.sendall(data[: came // 4 - went])
+            went = came // 4
     except OSError:
         pass
 while True:
