@@ -37,11 +37,11 @@ def main() -> None:
     """Train, test, and have rank 0 write what came of it."""
     options = _options()
     torch.manual_seed(options.seed)
+    device = _device()
     if "RANK" in os.environ:
-        dist.init_process_group()  # gloo on CPUs, nccl on GPUs
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     rank = dist.get_rank() if dist.is_initialized() else 0
     size = dist.get_world_size() if dist.is_initialized() else 1
-    device = _device()
     train, test = _digits()
     sampler: Any = DistributedSampler(train, size, rank, seed=options.seed)
     batches = DataLoader(train, batch_size=max(1, BATCH // size), sampler=sampler)
@@ -93,7 +93,8 @@ def _options() -> argparse.Namespace:
 
 
 def _device() -> torch.device:
-    if not torch.cuda.is_available():
+    """A GPU where each rank of this machine has one of its own, else the CPU."""
+    if torch.cuda.device_count() < int(os.environ.get("LOCAL_WORLD_SIZE", "1")):
         return torch.device("cpu")
     torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device("cuda")

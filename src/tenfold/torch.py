@@ -34,7 +34,8 @@ class Group:
     Attributes:
         rank, size: among all of them; alone, 0 and 1.
         local_rank, local_size: among those on this host.
-        backend: what carries the collectives, `gloo` or `nccl`; None if there is no group.
+        backend: what carries the collectives, `gloo` or `cpu:gloo,cuda:nccl` if tenfold chose;
+            None if there is no group.
     """
 
     rank: int = 0
@@ -51,7 +52,8 @@ def initialize(backend: str | None = None, **options: Any) -> Group:
     nothing, and the group is this process alone. A group that there is already stays as it is.
 
     Args:
-        backend: None is `nccl` where PyTorch sees a GPU, else `gloo`.
+        backend: None is `cpu:gloo,cuda:nccl` where PyTorch sees a GPU for each rank of this host,
+            else `gloo`, which also takes the tensors of a GPU that ranks share; nccl refuses that.
         options: more for `torch.distributed.init_process_group`, `timeout` for example.
     """
     if any(not os.environ.get(name) for name in _NEEDED):
@@ -59,15 +61,23 @@ def initialize(backend: str | None = None, **options: Any) -> Group:
     torch = _import()
     distributed = torch.distributed
     if not distributed.is_initialized():
-        usual = "nccl" if torch.cuda.is_available() else "gloo"
-        distributed.init_process_group(backend or usual, **options)
+        distributed.init_process_group(backend or _usual(torch), **options)
     return Group(
         rank=distributed.get_rank(),
         size=distributed.get_world_size(),
         local_rank=int(os.environ.get("LOCAL_RANK", "0")),
-        local_size=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
+        local_size=_local_size(),
         backend=distributed.get_backend(),
     )
+
+
+def _usual(torch: Any) -> str:
+    has_own = torch.cuda.is_available() and torch.cuda.device_count() >= _local_size()
+    return "cpu:gloo,cuda:nccl" if has_own else "gloo"
+
+
+def _local_size() -> int:
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def _import() -> Any:

@@ -118,6 +118,20 @@ def test_what_cannot_be_preloaded_is_started_and_told(
     assert last_lines(run.directory.task("worker-2"), 1) == ["not yet"]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names a thread as Linux's C library does")
+def test_jemallocs_thread_is_no_obstacle(runs: Path, isolation: str, module: Path) -> None:
+    module.write_text(
+        "import ctypes\n"
+        "c, thread = ctypes.CDLL(None), ctypes.c_ulong()\n"
+        "c.pthread_create(ctypes.byref(thread), None, c.pause, None)\n"
+        "c.pthread_setname_np(thread, b'jemalloc_bg_thd')\n"
+    )
+    tasks = [python(f"worker/{n}", TELL) for n in range(2)]
+    run = _finished(plan_of(*tasks, success=("worker",)), runs, isolation)
+    assert _notes(run) == []
+    assert last_lines(run.directory.task("worker-1"), 1) == ["before"]
+
+
 def test_an_import_that_hangs_can_be_stopped(runs: Path, isolation: str, module: Path) -> None:
     begun = module.with_name("begun")
     module.write_text(f"import time; open({str(begun)!r}, 'w'); time.sleep(600)")

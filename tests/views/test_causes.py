@@ -22,6 +22,7 @@ LINES = [
      " with shape[9,9]", "no memory left"),
     ("torch.distributed.DistBackendError: NCCL error in: ../NCCLUtils.hpp", "NCCL could not talk"),
     ("RuntimeError: CUDA error: no CUDA-capable device is detected", "no GPU that it can use"),
+    ("torch.AcceleratorError: CUDA error: invalid device ordinal", "a number that is not here"),
     ("OSError: [Errno 28] No space left on device", "a disk is full"),
     ("OSError: [Errno 122] Disk quota exceeded", "quota"),
     ("OSError: [Errno 30] Read-only file system: '/data'", "read-only"),
@@ -94,7 +95,24 @@ def test_what_python_says_at_the_end_of_a_traceback(program: str, line: str) -> 
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
-    assert exception([*done.stderr.splitlines(), "and more: later"]) == line
+    first, *_, last = exception([*done.stderr.splitlines(), "and more: later"])
+    assert (first, last) == (line, "and more: later")
+
+
+def test_what_nccl_says_below_its_exception_counts() -> None:
+    lines = ["[rank0]: Traceback (most recent call last):", "[rank0]:   File \"x\", line 1",
+             "[rank0]: torch.distributed.DistBackendError: NCCL error in: NCCLUtils.cpp:93, invalid "
+             "usage (run with NCCL_DEBUG=WARN for details), NCCL version 2.28.9",
+             "[rank0]: Last error:",
+             "[rank0]: Duplicate GPU detected : rank 0 and rank 1 both on CUDA device 60",
+             "[rank0]:[W1] closing"]  # fmt: skip
+    found = said(lines)
+    assert found is not None
+    assert found.line == "Duplicate GPU detected : rank 0 and rank 1 both on CUDA device 60"
+    assert "the same GPU" in str(found.cause)
+    found = said(lines[:3])
+    assert found is not None
+    assert "could not talk" in str(found.cause)
 
 
 def test_a_prefix_on_every_line_is_no_trouble() -> None:

@@ -86,8 +86,8 @@ def _shared(library: Any, number: int) -> int:
     """Rank 0's number, on every rank."""
     if not _grouped(library):
         return number
-    on_gpu = "nccl" in library.distributed.get_backend()
-    device = library.cuda.current_device() if on_gpu else "cpu"
-    told = library.tensor(number, dtype=library.int64, device=device)
-    library.distributed.broadcast(told, src=0)
-    return int(told)
+    told = [number]
+    # Of an object, because PyTorch then finds the device that the group can carry: a group of nccl
+    # alone takes nothing from the CPU, and does not always give its name (seen on 2.11).
+    library.distributed.broadcast_object_list(told, src=0)
+    return told[0]

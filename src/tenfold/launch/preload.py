@@ -147,15 +147,21 @@ def _flush() -> None:
     ctypes.CDLL(None).fflush(None)
 
 
+_DISPENSABLE = frozenset({"jemalloc_bg_thd"})
+
+
 def _lost_by_a_fork() -> str:
     """Names of threads that something relies on; empty if there are none.
 
     Python's own count, and so do those that a library has named, as TensorFlow's runtime does.
-    OpenBLAS and OpenMP name none; theirs come back when they are needed after a fork.
+    OpenBLAS and OpenMP name none; theirs come back when they are needed after a fork. jemalloc's
+    (pyarrow brings it, pandas and TensorBoard bring pyarrow) has a name, but a child does well
+    without: jemalloc's own handlers of a fork switch it off there, and memory is then given back
+    by whoever frees it.
     """
     names = {thread.name for thread in threading.enumerate()}
     with contextlib.suppress(OSError):
         own = Path("/proc/self/comm").read_text()
         comms = {(task / "comm").read_text() for task in Path("/proc/self/task").iterdir()}
         names |= {comm.strip() for comm in comms - {own}}
-    return ", ".join(sorted(names - {threading.main_thread().name}))
+    return ", ".join(sorted(names - {threading.main_thread().name} - _DISPENSABLE))

@@ -24,11 +24,15 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A text that is known; `{0}` in `cause` and `hint` is the pattern's first group."""
+    """A text that is known; `{0}` in `cause` and `hint` is the pattern's first group.
+
+    `closer` are texts that say more than this one does if they stand in the lines after it.
+    """
 
     pattern: re.Pattern[str]
     cause: str
     hint: str | None = None
+    closer: tuple[Known, ...] = ()
 
     def found_in(self, line: str) -> Finding | None:
         """What `line` means, if this is it."""
@@ -40,8 +44,8 @@ class Known:
         return Finding(line, self.cause.format(*groups), hint)
 
 
-def _known(pattern: str, cause: str, hint: str | None = None) -> Known:
-    return Known(re.compile(pattern, re.I), cause, hint)
+def _known(pattern: str, cause: str, hint: str | None = None, *closer: Known) -> Known:
+    return Known(re.compile(pattern, re.I), cause, hint, closer)
 
 
 PEER_GONE = "a task that it talked to was gone, or is not to be reached"
@@ -61,9 +65,13 @@ TABLE: tuple[Known, ...] = (
     _known(r"(?:CUDA|HIP) out of memory|CUDA_ERROR_OUT_OF_MEMORY|CUBLAS_STATUS_ALLOC_FAILED|"
            r"ResourceExhaustedError.*(?:GPU|device)|OOM when allocating tensor",
            "its GPU or device has no memory left",
-           "make the batch smaller, or give each task a GPU of its own (resources.gpu)"),
+           "make the batch smaller, or have fewer tasks on a GPU (nvidia-smi shows who is)"),
+    _known(r"invalid device ordinal", "it asks for a GPU of a number that is not here",
+           "as many tasks a machine as it has GPUs, or on the CPU; tenfold doctor counts them"),
     _known(r"NCCL (?:error|WARN)|ncclSystemError|ncclUnhandledCudaError",
-           "NCCL could not talk between GPUs", "NCCL_DEBUG=INFO in its env says more"),
+           "NCCL could not talk between GPUs", "NCCL_DEBUG=INFO in its env says more",
+           _known(r"Duplicate GPU detected", "two ranks use the same GPU, and NCCL refuses that",
+                  "a GPU a rank: torch.cuda.set_device(LOCAL_RANK), fewer tasks, or backend gloo")),
     _known(r"CUDA driver version is insufficient|no CUDA-capable device|CUDA_ERROR_NO_DEVICE",
            "it finds no GPU that it can use", "tenfold doctor shows GPUs and drivers"),
     _known(r"No space left on device|Errno 28\b", "a disk is full",
@@ -115,32 +123,39 @@ _EXCEPTION = re.compile(rf"[A-Za-z_][\w.]*(?:{_KINDS})\b.*|[A-Za-z_][\w.]*: .+")
 
 def said(lines: Sequence[str]) -> Finding | None:
     """The line of `lines`, a task's last ones, that says why it ended; None if none does."""
-    last = exception(lines)
-    if last is not None:
-        return known(last) or Finding(_cut(last))
-    for line in reversed(lines):
-        if found := known(line):
+    message = exception(lines)
+    if message:
+        return known(*message) or Finding(_cut(message[0]))
+    for place in reversed(range(len(lines))):
+        if found := known(*lines[place:]):
             return found
     return None
 
 
-def known(line: str) -> Finding | None:
-    """What `line` means, if the table knows it."""
+def known(line: str, *after: str) -> Finding | None:
+    """What `line` means, if the table knows it; in the lines `after` it may be said closer."""
     text = _cut(line.strip())
-    return next((found for one in TABLE if (found := one.found_in(text))), None)
+    for one in TABLE:
+        if found := one.found_in(text):
+            rest = (_cut(other.strip()) for other in after)
+            closer = (more.found_in(other) for other in rest for more in one.closer)
+            return next((more for more in closer if more), found)
+    return None
 
 
-def exception(lines: Sequence[str]) -> str | None:
-    """The exception at the end of the last Python traceback in `lines`."""
+def exception(lines: Sequence[str]) -> list[str]:
+    """The exception at the end of the last Python traceback in `lines`, and the lines after it.
+
+    Empty if there is none.
+    """
     begins = [place for place, line in enumerate(lines) if _TRACEBACK in line]
     if not begins:
-        return None
+        return []
     before, _, _ = lines[begins[-1]].partition(_TRACEBACK)  # `[rank0]: `, as torchrun writes
-    for line in lines[begins[-1] + 1 :]:
-        text = line.removeprefix(before)
-        if _EXCEPTION.fullmatch(text):
-            return text.strip()
-    return None
+    rest = [line.removeprefix(before) for line in lines[begins[-1] + 1 :]]
+    found = (place for place, text in enumerate(rest) if _EXCEPTION.fullmatch(text))
+    first = next(found, None)
+    return [] if first is None else [text.strip() for text in rest[first:]]
 
 
 def _cut(text: str) -> str:

@@ -59,7 +59,9 @@ def _lines(out: Terminal, finding: Finding, width: int, needed: bool) -> Iterato
     state = f"{sign} {finding.state}"
     start = f"  {out.paint(state, style)}{' ' * (_STATE - len(state))}  {_name(finding):<{width}}  "
     text = printable(
-        f"{finding.version}, {finding.message}" if finding.version else finding.message
+        f"{finding.version}, {finding.message}"
+        if finding.version and finding.version not in finding.message
+        else finding.message
     )
     indent = 2 + _STATE + 2 + width + 2
     first, *rest = _wrapped(out, text, indent)

@@ -139,7 +139,7 @@ def _of_failure(facts: Facts, first: Mapping[str, Any]) -> _Verdict:
 def _of_lost_supervisor(facts: Facts) -> _Verdict:
     last = next((line for line in reversed(facts.supervisor_said) if line.strip()), None)
     words = "its supervisor ended without a last word (killed, or its machine went down)"
-    if last is not None and causes.exception(facts.supervisor_said) is not None:
+    if last is not None and causes.exception(facts.supervisor_said):
         words = f'its supervisor broke: it says "{last.strip()}"'
     hint = f"{_up(facts)} begins anew: there is no checkpoint"
     if (saved := facts.checkpoint) is not None:
