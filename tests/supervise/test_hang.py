@@ -192,6 +192,7 @@ def test_the_culprit_is_started_again_and_what_belongs_with_it() -> None:
     assert _names(history, None) == ["chief/0", "worker/0", "worker/1"]
     history.ends("worker/0")
     assert _names(history, None) == ["chief/0", "worker/1"], "one that has ended is left alone"
+    assert _names(history, "worker/0") == [], "also if it was the culprit"
 
 
 def test_it_is_started_again_as_often_as_its_rule_allows() -> None:
@@ -203,4 +204,3 @@ def test_it_is_started_again_as_often_as_its_rule_allows() -> None:
         restarted[0].retried.append(moment)
     assert in_vain(history.state, restarted, 60.0)
     assert not in_vain(history.state, restarted, 120.0), "the first one is long ago"
-    assert in_vain(history.state, [], 0.0)

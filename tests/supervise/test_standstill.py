@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -135,7 +136,7 @@ def test_stop_fails_the_run_and_says_why(runs: Path) -> None:
     run = cluster(runs, Hang(1.0, "stop"), stick=10)
     status = run.wait(60)
     assert status["state"] == "failed"
-    assert status["reason"].startswith("hung: no progress for 1 s: worker/1 is at hold")
+    assert re.match(r"hung: no progress for \d+ s: worker/1 is at hold", status["reason"])
 
 
 def test_what_goes_on_is_no_hang(runs: Path) -> None:

@@ -203,16 +203,19 @@ def _is_over(key: _Key, signs: Signs) -> bool:
 
 
 def to_restart(cluster: ClusterState, culprit: str | None) -> list[TaskState]:
-    """Whom to start anew: the culprit and what belongs with it; of an unknown one, all members."""
-    if culprit is not None:
-        state = cluster.tasks[culprit]
-        return [state, *(other for other in together(cluster, state) if other.live)]
-    return [state for state in cluster.tasks.values() if state.task.member and state.live]
+    """Whom to start anew: the culprit and what belongs with it; of an unknown one, all members.
+
+    Nobody if the culprit is up no more: what follows from its end is not for this policy to say.
+    """
+    if culprit is None:
+        return [state for state in cluster.tasks.values() if state.task.member and state.live]
+    state = cluster.tasks[culprit]
+    if not state.live:
+        return []
+    return [state, *(other for other in together(cluster, state) if other.live)]
 
 
 def in_vain(cluster: ClusterState, restarted: list[TaskState], now: float) -> bool:
     """Whether the first of them was started again as often as its rule allows."""
-    if not restarted:
-        return True
     spent = spent_restarts(sharing(cluster, restarted[0]), now)
     return spent >= restarted[0].task.restart.limit

@@ -92,6 +92,8 @@ class Standstill:
         """Counts against the budget of the first that is started again, as a failure would."""
         now = self.clock()
         again = to_restart(self.state, hung.task)
+        if not again:
+            return
         if in_vain(self.state, again, now):
             reason = f"hung, and was started again too often: {hung.words}"
             self.state.begin_stop("failed", reason, now)
