@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import time
+from typing import Any
 
 from chaos.ground import Run, as_json, kill, wait
 from chaos.trial import Missed, Trial
@@ -115,8 +116,9 @@ def network_cut(trial: Trial) -> None:
     _rules(inside, "-A", ports)
     told = wait(lambda: run.events("hang"), CUT_S, lambda: f"a hang to be told; {run}")
     trial.most("cut: told after", told, AFTER_S + SLACK_S, "s")
-    trial.check("cut: the words", run.events("hang")[0]["words"], True)
-    _silent(trial, run)
+    words = str(run.events("hang")[0]["words"])
+    trial.check("cut: the words name a ps as cut off", words, "ps/" in words and "cut off" in words)
+    _cut(trial, run)
     run.why()
     time.sleep(max(0.0, CUT_S - (time.monotonic() - begun)))
     _rules(inside, "-D", ports)
@@ -147,19 +149,15 @@ def _rules(inside: int, verb: str, ports: list[str]) -> None:
         subprocess.run(argv, check=True, timeout=20, capture_output=True)
 
 
-def _silent(trial: Trial, run: Run) -> None:
+def _cut(trial: Trial, run: Run) -> None:
     """What the report and the map show of the edges that were cut."""
     path = run.directory.path / str(run.events("hang")[0]["report"])
-    edges = as_json(path.with_suffix(".json"))["silent"]
-    wrong = [edge for edge in edges if "ps/" not in edge["from"] + edge["to"]]
-    trial.check(
-        "silent edges in the report: all those of the ps, and no others",
-        f"{len(edges)}, of which {len(wrong)} have no ps",
-        bool(edges) and not wrong,
-    )
+    silent = as_json(path.with_suffix(".json"))["silent"]
+    _only_of_ps(trial, "the report", [edge for edge in silent if edge["cut"]])
     time.sleep(3)
     done = run.ground.tenfold("map", "--json")
     shown = json.loads(done.stdout)
+    _only_of_ps(trial, "the map", [edge for edge in shown["edges"] if edge["mark"] == "cut"])
     cut = [edge for edge in shown["edges"] if "ps/" in edge["from"] + edge["to"]]
     rate = sum(edge["rate_bytes_s"] or 0 for edge in cut)
     trial.check(
@@ -167,3 +165,10 @@ def _silent(trial: Trial, run: Run) -> None:
         f"{rate:,.0f} bytes a second over all",
         bool(cut) and rate < 10_000,
     )
+
+
+def _only_of_ps(trial: Trial, where: str, edges: list[dict[str, Any]]) -> None:
+    wrong = [edge for edge in edges if "ps/" not in edge["from"] + edge["to"]]
+    told = f"{len(edges)}, of which {len(wrong)} have no ps"
+    trial.check(f"edges that {where} calls cut: some of the ps', no others", told,
+                bool(edges) and not wrong)  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tenfold.edges import planned
+from tenfold.edges import CutOff, Edge, cut_off, planned
 from tenfold.plans import Plan, Task
 from tests.plans import plan_of
 
@@ -72,3 +72,49 @@ def test_a_thousand_tasks_are_planned_without_all_their_pairs() -> None:
     found = planned(_plan("tensorflow", chief=1, ps=20, worker=980))
     assert len(found.sure) == 20 + 980 + 20 * 980
     assert ("worker/0", "worker/979") in found
+
+
+def _star(*cut: Edge) -> dict[Edge, bool]:
+    """The edges of a chief, two ps and two workers, with those that are cut."""
+    found = planned(_plan("tensorflow", chief=1, ps=2, worker=2))
+    return {edge: edge in cut for edge in sorted(found.sure)}
+
+
+PS_0 = (("chief/0", "ps/0"), ("ps/0", "worker/0"), ("ps/0", "worker/1"))
+PS_1 = (("chief/0", "ps/1"), ("ps/1", "worker/0"), ("ps/1", "worker/1"))
+
+
+@pytest.mark.parametrize(
+    ("edges", "off", "others"),
+    [
+        (_star(), None, ()),
+        ({}, None, ()),
+        (_star(*PS_0), ("ps/0",), ("chief/0", "worker/0", "worker/1")),
+        (_star(*PS_0, *PS_1), ("ps/0", "ps/1"), ("chief/0", "worker/0", "worker/1")),
+        (_star(PS_0[1]), ("ps/0",), ("worker/0",)),  # one edge: one side of it
+        (dict.fromkeys((*PS_0, *PS_1), True), ("ps/0", "ps/1"),
+         ("chief/0", "worker/0", "worker/1")),
+        ({("a/0", "b/0"): True}, ("a/0",), ("b/0",)),
+        ({("a/0", "b/0"): True, ("a/0", "b/1"): True}, ("a/0",), ("b/0", "b/1")),
+        ({("a/0", "b/0"): True, ("a/1", "b/0"): True}, ("b/0",), ("a/0", "a/1")),
+        ({("a/0", "a/1"): True, ("a/1", "a/2"): True, ("a/0", "a/2"): True}, ("a/0", "a/1"),
+         ("a/2",)),
+    ],
+)  # fmt: skip
+def test_who_is_cut_off(
+    edges: dict[Edge, bool], off: tuple[str, ...] | None, others: tuple[str, ...]
+) -> None:
+    assert cut_off(edges) == (CutOff(off, others) if off else None)
+
+
+def test_the_words_for_those_who_are_cut_off() -> None:
+    two = CutOff(("ps/0", "ps/1"), ("chief/0", "worker/0", "worker/1"))
+    assert two.words == (
+        "ps/0-1 are cut off: what they and chief/0, worker/0-1 send each other is not acknowledged"
+    )
+    assert two.of("ps/1") == (
+        "is cut off (and ps/0): what is sent between it and chief/0, worker/0-1 is not acknowledged"
+    )
+    assert CutOff(("ps/0",), ("worker/0",)).words.startswith(
+        "ps/0 is cut off: what it and worker/0"
+    )

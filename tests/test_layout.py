@@ -12,7 +12,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "tenfold"
 
 ORDER = (
-    ("errors", "words", "units", "template", "secrets", "nearest"),
+    ("errors", "words", "units", "template", "secrets", "nearest", "naming"),
     ("frameworks",),
     ("spec", "cell_settings", "cell_table", "programs"),
     ("check", "file", "schema", "starter"),

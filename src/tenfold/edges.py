@@ -7,10 +7,12 @@ command or environment, is taken to talk to them.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from tenfold.frameworks import Talk, framework
+from tenfold.naming import ranges
 from tenfold.plans import Plan, Task
 
 Edge = tuple[str, str]
@@ -54,6 +56,50 @@ def planned(plan: Plan) -> Planned:
                 (frozenset(_tasks(talk.ones, jobs)), frozenset(_tasks(talk.others, jobs)))
             )
     return Planned(frozenset(sure), tuple(perhaps))
+
+
+@dataclass(frozen=True, slots=True)
+class CutOff:
+    """Tasks that nothing reaches, and the `others` whose words to them are not acknowledged."""
+
+    tasks: tuple[str, ...]
+    others: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        """What is wrong, in a sentence."""
+        are, they = ("is", "it") if len(self.tasks) == 1 else ("are", "they")
+        return (
+            f"{ranges(self.tasks)} {are} cut off: what {they} and {ranges(self.others)} "
+            "send each other is not acknowledged"
+        )
+
+    def of(self, task: str) -> str:
+        """The same of one of them, without its name."""
+        rest = ranges([other for other in self.tasks if other != task])
+        too = f" (and {rest})" if rest else ""
+        return (
+            f"is cut off{too}: what is sent between it and {ranges(self.others)} "
+            "is not acknowledged"
+        )
+
+
+def cut_off(edges: Mapping[Edge, bool]) -> CutOff | None:
+    """Who is cut off, from the edges that are cut (True) and those that surely are not.
+
+    As few tasks as explain all that are cut, rather those of whom no edge is well.
+    """
+    left = [edge for edge, is_cut in edges.items() if is_cut]
+    if not left:
+        return None
+    well = {end for edge, is_cut in edges.items() if not is_cut for end in edge}
+    ends = list(dict.fromkeys(end for edge in left for end in edge))
+    off: list[str] = []
+    while left:
+        count = Counter(end for edge in left for end in edge)
+        off.append(min(count, key=lambda end: (end in well, -count[end], ends.index(end))))
+        left = [edge for edge in left if off[-1] not in edge]
+    return CutOff(tuple(sorted(off)), tuple(sorted(set(ends).difference(off))))
 
 
 def _edges(talk: Talk, jobs: Mapping[str, int], order: Mapping[str, int]) -> Iterator[Edge]:

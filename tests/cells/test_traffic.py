@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -20,6 +22,7 @@ from tenfold.plans import Ready, Restart, Task
 from tenfold.rundir import RunDirectory
 from tenfold.views.traffic import MapReader
 from tenfold.views.usage import UsageReader, history
+from tenfold.views.why import account
 from tests.cells import talkers
 from tests.cells.talkers import server, talker
 from tests.cells.test_unprivileged import ROOT, up_as_nobody
@@ -81,6 +84,50 @@ def test_the_sum_over_edges_is_what_the_interface_counted(runs: Path) -> None:
     total = sum(edge["bytes"] for edge in _edges(made).values())
     assert total == pytest.approx(counted, rel=0.02)
     assert total > 80 * 1e6
+
+
+CHATTER = """
+for _ in range(600):
+    for peer in peers:
+        peer.sendall(b"x" * 4000)
+        heard = 0
+        while heard < 1000 - 3:
+            heard += len(peer.recv(1 << 16))
+    time.sleep(0.1)
+"""
+
+SWITCH = """
+import fcntl, socket, struct, sys
+made = socket.socket()
+flags = struct.unpack("16xh14x", fcntl.ioctl(made, 0x8913, struct.pack("16s16x", b"lo")))[0]
+flags = flags | 1 if sys.argv[1] == "up" else flags & ~1
+fcntl.ioctl(made, 0x8914, struct.pack("16sh14x", b"lo", flags))
+"""
+"""Switches loopback `up` or `down`: SIOCGIFFLAGS and SIOCSIFFLAGS, IFF_UP (netdevice(7))."""
+
+
+def _switch(run: Run, way: str) -> None:
+    """The network of a run's own, on or off."""
+    pid = next(str(task["pid"]) for task in run.status()["tasks"] if task["pid"])
+    argv = ["nsenter", "--net", "-t", pid, sys.executable, "-c", SWITCH, way]
+    subprocess.run(argv, check=True, timeout=20)
+
+
+@pytest.mark.skipif(namespace.refusal() is not None, reason="this machine refuses namespaces")
+@pytest.mark.skipif(os.geteuid() != 0, reason="switching a network off takes root")
+def test_an_edge_that_is_cut_is_told_from_one_that_is_silent(runs: Path) -> None:
+    tasks = [server(sys.executable), talker(sys.executable, 0, size=1000, pieces=3, after=CHATTER)]
+    made = up(plan_of(*tasks), runs=runs, isolation="namespace")
+    pair = ("ps/0", "worker/0")
+    wait_for(lambda: pair in _edges(made) and _edges(made)[pair]["rate_bytes_s"] > 0)
+    _switch(made, "down")
+    wait_for(lambda: _edges(made)[pair]["mark"] == "cut", 30)
+    assert account(made.directory)["headline"].startswith(
+        "c runs, but: ps/0 is cut off: what it and worker/0 send each other is not acknowledged"
+    )
+    _switch(made, "up")
+    wait_for(lambda: _edges(made)[pair]["mark"] == "as planned", 60)
+    made.stop(timeout_s=20)
 
 
 QUICK = """

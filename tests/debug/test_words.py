@@ -7,7 +7,8 @@ from tenfold.debug.findings import Findings
 from tenfold.debug.groups import grouped
 from tenfold.debug.stacks import Frame, Process, TaskStacks, Thread
 from tenfold.debug.suspect import Evidence, suspects
-from tenfold.debug.words import names, said
+from tenfold.debug.words import said
+from tenfold.naming import ranges
 from tests.debug.shapes import task, thread
 
 LIBRARY = Frame("recv", "/x/lib/python3.11/site-packages/grpc/_channel.py", 12)
@@ -20,7 +21,7 @@ def text_of(*tasks: TaskStacks, silent: tuple[Silence, ...] = ()) -> list[str]:
 
 def test_names_in_a_row_are_folded() -> None:
     tasks = ["chief/0", "worker/0", "worker/1", "worker/2", "worker/5", "ps/1"]
-    assert names(tasks) == "chief/0, worker/0-2, worker/5, ps/1"
+    assert ranges(tasks) == "chief/0, worker/0-2, worker/5, ps/1"
 
 
 def test_a_stopped_one_among_others() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
@@ -280,3 +281,18 @@ def test_what_is_kept_counts_as_changed_again() -> None:
     assert ledger.changed() == {"worker/0", "ps/0"}
     ledger.keep("ps/0")
     assert ledger.changed() == {"ps/0"}
+
+
+def test_peers_that_do_not_acknowledge_are_told_as_long_as_they_do_not() -> None:
+    ledger = Ledger()
+    near_end, far_end = both(40_000, 100, 10)
+    ledger.look("net", [near_end, far_end], WHOLE)
+    ledger.changed()
+    ledger.look("net", [replace(near_end, cut=True), far_end], WHOLE)
+    assert (ledger.cut("worker/0"), ledger.cut("ps/0")) == (["ps/0"], [])
+    assert ledger.changed() == {"worker/0"}
+    ledger.look("other", [], WHOLE)  # says nothing of this one
+    ledger.look("net", [replace(near_end, cut=True), far_end], WHOLE)
+    assert (ledger.cut("worker/0"), ledger.changed()) == (["ps/0"], set())
+    ledger.look("net", [near_end, far_end], WHOLE)
+    assert (ledger.cut("worker/0"), ledger.changed()) == ([], {"worker/0"})

@@ -101,8 +101,8 @@ def test_what_python_says_at_the_end_of_a_traceback(program: str, line: str) -> 
 
 def test_what_nccl_says_below_its_exception_counts() -> None:
     lines = ["[rank0]: Traceback (most recent call last):", "[rank0]:   File \"x\", line 1",
-             "[rank0]: torch.distributed.DistBackendError: NCCL error in: NCCLUtils.cpp:93, invalid "
-             "usage (run with NCCL_DEBUG=WARN for details), NCCL version 2.28.9",
+             "[rank0]: torch.distributed.DistBackendError: NCCL error in: NCCLUtils.cpp:93, "
+             "invalid usage (run with NCCL_DEBUG=WARN for details), NCCL version 2.28.9",
              "[rank0]: Last error:",
              "[rank0]: Duplicate GPU detected : rank 0 and rank 1 both on CUDA device 60",
              "[rank0]:[W1] closing"]  # fmt: skip

@@ -163,11 +163,11 @@ def test_groups_add_up() -> None:
         return {"from": one, "to": other, "bytes": carried, "rate_bytes_s": 1.5, "connections": 1,
                 "mark": mark, "planned": True, "expected": mark == "silent"}  # fmt: skip
 
-    found = groups([edge("ps/0 worker/0", 10), edge("ps/1 worker/0", None),
+    found = groups([edge("ps/0 worker/0", 10), edge("ps/1 worker/0", None, "cut"),
                     edge("ps/1 worker/1", 0, "silent"), edge("chief/0 ps/0", None)])  # fmt: skip
     assert found == [
         {"from": "ps", "to": "worker", "bytes": 10, "rate_bytes_s": 4.5, "connections": 3,
-         "edges": 3, "silent": 1, "planned": True, "expected": True},
+         "edges": 3, "silent": 1, "cut": 1, "planned": True, "expected": True},
         {"from": "chief", "to": "ps", "bytes": None, "rate_bytes_s": 1.5, "connections": 1,
-         "edges": 1, "silent": 0, "planned": True, "expected": False},
+         "edges": 1, "silent": 0, "cut": 0, "planned": True, "expected": False},
     ]  # fmt: skip

@@ -98,6 +98,18 @@ def test_a_network_that_is_cut_names_whom_nobody_hears(written: Written) -> None
     assert written.told(*quiet, alive=True)["headline"].endswith("nothing wrong found")
 
 
+def test_edges_that_are_cut_name_who_is_cut_off(written: Written) -> None:
+    ends = [("chief/0", "ps/0"), ("chief/0", "worker/0"), ("ps/0", "worker/0")]
+    edges = [{"from": one, "to": other, "bytes": 9, "mark": "cut" if "ps/0" in (one, other) else ""}
+             for one, other in ends]  # fmt: skip
+    told = written.told(*edges, alive=True)
+    assert told["headline"].startswith(
+        "word2vec runs, but: ps/0 is cut off: what it and chief/0, worker/0 send each other"
+        " is not acknowledged; look at the network between them"
+    )
+    assert [(one["kind"], one["task"]) for one in told["troubles"]] == [("cut", "ps/0")]
+
+
 def test_a_task_that_cannot_be_killed(written: Written) -> None:
     written.event("task-unkillable", "worker/1", pid=4242)
     told = written.told(alive=True)

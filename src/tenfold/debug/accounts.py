@@ -13,7 +13,7 @@ from typing import Any
 from tenfold import edges
 from tenfold.plans import Plan
 from tenfold.rundir import RunDirectory
-from tenfold.traffic.samples import SampleReader, is_number, last_sample
+from tenfold.traffic.samples import SampleReader, cut_off, is_number, last_sample
 
 _BACK_S = 3600.0
 _CPU_S = 10.0
@@ -21,11 +21,15 @@ _CPU_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """A planned edge on which no byte has flowed for `seconds`; None: none ever has."""
+    """A planned edge on which no byte has flowed for `seconds`; None: none ever has.
+
+    `cut`: what one end has sent is not acknowledged any more.
+    """
 
     one: str
     other: str
     seconds: float | None
+    cut: bool = False
 
 
 def silences(run: RunDirectory, plan: Plan, tasks: Iterable[str]) -> list[Silence]:
@@ -37,7 +41,8 @@ def silences(run: RunDirectory, plan: Plan, tasks: Iterable[str]) -> list[Silenc
     for one, other in sorted(sure):
         accounts = [told[one].silent_s(other), told[other].silent_s(one)]
         heard = [seconds for seconds in accounts if seconds is not None]
-        found.append(Silence(one, other, min(heard, default=None)))
+        cut = other in told[one].cut or one in told[other].cut
+        found.append(Silence(one, other, min(heard, default=None), cut))
     return found
 
 
@@ -47,6 +52,7 @@ class _Told:
     def __init__(self, run: RunDirectory, task: str) -> None:
         directory = run.task(task.replace("/", "-"))
         self._samples = list(SampleReader(directory.traffic, keep_s=_BACK_S).read())
+        self.cut = cut_off(self._samples[-1]) if self._samples else frozenset()
         newest = last_sample(directory.usage).get("time")
         ends = [sample["time"] for sample in self._samples[-1:]]
         self._now = max([*ends, newest] if is_number(newest) else ends, default=0.0)

@@ -46,8 +46,8 @@ class Findings:
                 for group in self.groups
             ],
             "silent": [
-                {"from": edge.one, "to": edge.other, "silent_s": edge.seconds}
-                for edge in self.silent
+                {"from": e.one, "to": e.other, "silent_s": e.seconds, "cut": e.cut}
+                for e in self.silent
             ],
             "tasks": [to_json(one) for one in tasks],
         }

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tenfold import edges
 from tenfold.debug.accounts import Silence
 from tenfold.debug.groups import Path, kind_of
 from tenfold.debug.stacks import TaskStacks
@@ -70,6 +71,18 @@ def _stopped(evidence: Evidence) -> Iterator[Suspect]:
                 command = f"tenfold exec {one.task} -- sh -c '{command}'"
             words = f"is stopped by a signal (state T); `{command}` lets it go on"
             yield Suspect(one.task, words)
+
+
+def _cut_off(evidence: Evidence) -> Iterator[Suspect]:
+    found = edges.cut_off(
+        {(e.one, e.other): e.cut for e in evidence.silences if e.cut or _is_alive(e)}
+    )
+    if found is not None:
+        yield from (Suspect(task, found.of(task)) for task in found.tasks)
+
+
+def _is_alive(edge: Silence) -> bool:
+    return edge.seconds is not None and edge.seconds < _LONGER_S
 
 
 def _deep(evidence: Evidence) -> Iterator[Suspect]:
@@ -163,5 +176,5 @@ def _awaited(evidence: Evidence) -> Iterator[Suspect]:
 
 
 _RULES: tuple[Callable[[Evidence], Iterator[Suspect]], ...] = (
-    _stopped, _deep, _down, _accused, _different, _unheard, _busy, _awaited,
+    _stopped, _cut_off, _deep, _down, _accused, _different, _unheard, _busy, _awaited,
 )  # fmt: skip

@@ -8,6 +8,7 @@ from pathlib import Path
 from tenfold.debug.findings import Findings
 from tenfold.debug.groups import Group
 from tenfold.debug.stacks import Frame, Process, TaskStacks, Thread
+from tenfold.naming import ranges
 
 Line = tuple[str, str]
 """A text, and its style: `bold red`, `dim` or none."""
@@ -37,7 +38,8 @@ def said(found: Findings) -> Iterator[Line]:
         yield "planned, and silent:", "bold"
         for edge in found.silent[:_MOST_SILENT]:
             since = "never a byte" if edge.seconds is None else f"for {edge.seconds:.0f} s"
-            yield f"    {edge.one} - {edge.other}  {since}", ""
+            cut = ", and what is sent is not acknowledged" if edge.cut else ""
+            yield f"    {edge.one} - {edge.other}  {since}{cut}", ""
         if (more := len(found.silent) - _MOST_SILENT) > 0:
             yield f"    and {more} more", "dim"
 
@@ -45,7 +47,7 @@ def said(found: Findings) -> Iterator[Line]:
 def _group(group: Group) -> Iterator[Line]:
     one = group.example
     told = one.told
-    head = f"×{len(group.tasks)}  {names(group.tasks)}"
+    head = f"×{len(group.tasks)}  {ranges(group.tasks)}"
     yield f"{head}  {_how(one, told)}", "bold red" if one.stopped else "bold"
     if one.trouble:
         yield f"    {one.trouble}", "yellow"
@@ -102,19 +104,3 @@ def _frame(frame: Frame, at: Sequence[int]) -> str:
     lines = ",".join(map(str, at)) or ("" if frame.line is None else str(frame.line))
     file = frame.package_file or frame.file.removeprefix(f"{Path.cwd()}/")
     return f"{frame.function}  {file}{':' if lines else ''}{lines}"
-
-
-def names(tasks: Sequence[str]) -> str:
-    """`worker/0-3, worker/5, ps/1`."""
-    runs: list[tuple[str, int, int]] = []
-    others = []
-    for task in tasks:
-        job, _, index = task.rpartition("/")
-        if not index.isdigit():
-            others.append(task)
-        elif runs and runs[-1][0] == job and runs[-1][2] == int(index) - 1:
-            runs[-1] = (job, runs[-1][1], int(index))
-        else:
-            runs.append((job, int(index), int(index)))
-    shown = [f"{job}/{a}" if a == b else f"{job}/{a}-{b}" for job, a, b in runs]
-    return ", ".join([*shown, *others])

@@ -85,6 +85,8 @@ class Ledger:
         self._missed: set[tuple[str, object]] = set()
         """Connections that were not there at the last look, and of whose end nothing was heard."""
         self._changed: set[str] = set()
+        self._cut: dict[str, dict[str, set[str]]] = {}
+        """By network and task, the peers that do not acknowledge what is sent to them."""
 
     def go_on(self, task: str, peers: Mapping[str, Sequence[int | None]]) -> None:
         """Count on from what an earlier sampler of `task` had: its `Total.to_json` by peer."""
@@ -95,6 +97,10 @@ class Ledger:
     def told(self, task: str) -> dict[str, list[int | None]]:
         """A task's totals, by peer."""
         return {peer: total.to_json() for peer, total in sorted(self._totals[task].items())}
+
+    def cut(self, task: str) -> list[str]:
+        """The peers that do not acknowledge what a task sends them, as at the last look."""
+        return sorted({peer for peers in self._cut.values() for peer in peers.get(task, ())})
 
     def tasks(self) -> list[str]:
         """The tasks that have totals."""
@@ -128,6 +134,17 @@ class Ledger:
         for key in gone & self._missed:
             self._miss(key)
         self._missed = {key for key in self._missed if key[0] != network} | (gone - self._missed)
+        self._note_cut(network, seen)
+
+    def _note_cut(self, network: str, seen: Iterable[Seen]) -> None:
+        now: dict[str, set[str]] = {}
+        for one in seen:
+            known = self._known.get((network, one.key)) if one.cut else None
+            if known is not None:
+                now.setdefault(known.task, set()).add(known.peer)
+        before = self._cut.get(network, {})
+        self._cut[network] = now
+        self._changed |= {task for task in {*before, *now} if before.get(task) != now.get(task)}
 
     def reconsider(self) -> None:
         """Look again at connections that were nobody's: a task may have been seen to talk before it

@@ -252,7 +252,7 @@ class Sampler:
             if folder is None:
                 self._ledger.keep(task)  # it has begun, and we are not told of it yet
             else:
-                self._write_traffic(folder, self._ledger.told(task), now)
+                self._write_traffic(folder, task, now)
         self._sampled = now
         for task, usage in self._processes.usage().items():
             self._folders[task].usage.write({
@@ -262,13 +262,12 @@ class Sampler:
                 "processes": usage.processes,
             })  # fmt: skip
 
-    def _write_traffic(
-        self, folder: _Folder, peers: dict[str, list[int | None]], now: float
-    ) -> None:
+    def _write_traffic(self, folder: _Folder, task: str, now: float) -> None:
         """A sample; after a silence, first the one before it, so that a rate can be taken."""
         if folder.peers and folder.written < self._sampled:
             folder.traffic.write({"time": self._sampled, "peers": folder.peers})
-        folder.traffic.write({"time": now, "peers": peers})
+        peers, cut = self._ledger.told(task), self._ledger.cut(task)
+        folder.traffic.write({"time": now, "peers": peers} | ({"cut": cut} if cut else {}))
         folder.peers, folder.written = peers, now
 
 

@@ -142,6 +142,16 @@ def sample_of(line: bytes) -> dict[str, Any] | None:
     return None
 
 
+def cut_off(sample: Mapping[str, Any]) -> frozenset[str]:
+    """The peers that did not acknowledge what the task had sent them, as a sample tells."""
+    told = sample.get("cut")
+    return frozenset(told) if isinstance(told, list) and all(map(_is_name, told)) else frozenset()
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str)
+
+
 def is_number(value: object) -> TypeGuard[float]:
     """Whether it can be a time, an amount or a duration: a number, finite and no monster."""
     return type(value) in (int, float) and 0 <= value < 1 << 62  # type: ignore[operator]

@@ -44,6 +44,11 @@ _ATTRIBUTE = struct.Struct("=HH")
 _BYTES = struct.Struct("=QQ")
 _BYTES_AT = 120
 """tcpi_bytes_acked and tcpi_bytes_received in tcp_info; there since Linux 4.1."""
+_RESENT_AT = 2
+"""tcpi_retransmits: so many times in a row was the oldest byte sent anew, and not acknowledged."""
+_RESENT_IN_VAIN = 4
+"""Of these one waits a fifth of a second or more for the first, and twice as long each time: 3 s.
+A peer that does not read, stopped or slow, still acknowledges; its machine does that for it."""
 
 _BUFFER_BYTES = 1 << 20
 _WAIT_S = 1.0
@@ -62,6 +67,7 @@ class Seen:
         sent: bytes the other end has acknowledged; None where they are not counted.
         received: bytes that came; None where they are not counted.
         closed: it is gone, and this is its last account.
+        cut: what it sends is not acknowledged any more, for some seconds.
     """
 
     key: object
@@ -71,6 +77,7 @@ class Seen:
     sent: int | None
     received: int | None
     closed: bool = False
+    cut: bool = False
 
 
 def diagnosis_socket() -> socket.socket:
@@ -172,7 +179,7 @@ def _seen(body: bytes, *, closed: bool = False) -> Seen | None:
     if far == b"\0\0" or state in (_LISTEN, _SYN_SENT):
         return None
     size = 4 if family == socket.AF_INET else 16
-    acked, received = _counts(body)
+    acked, received, resent = _counts(body)
     if acked is not None and received is not None:
         # The kernel counts the end of a connection as a byte, both ways, and its opening as one
         # that its opener sent. Who opened it is not told: the other one's count is a byte short.
@@ -186,20 +193,22 @@ def _seen(body: bytes, *, closed: bool = False) -> Seen | None:
         sent=acked,
         received=received,
         closed=closed,
+        cut=resent >= _RESENT_IN_VAIN,
     )
 
 
-def _counts(body: bytes) -> tuple[int | None, int | None]:
+def _counts(body: bytes) -> tuple[int | None, int | None, int]:
+    """Bytes acknowledged, bytes received, and how often the oldest was sent anew in vain."""
     at = _MESSAGE.size
     while at + _ATTRIBUTE.size <= len(body):
         length, kind = _ATTRIBUTE.unpack_from(body, at)
         if kind == _INET_DIAG_INFO and length >= _ATTRIBUTE.size + _BYTES_AT + _BYTES.size:
-            acked, received = _BYTES.unpack_from(body, at + _ATTRIBUTE.size + _BYTES_AT)
-            return acked, received
+            info = at + _ATTRIBUTE.size
+            return *_BYTES.unpack_from(body, info + _BYTES_AT), body[info + _RESENT_AT]
         if length < _ATTRIBUTE.size:
             break
         at += (length + 3) & ~3
-    return None, None
+    return None, None, 0
 
 
 @lru_cache(maxsize=65_536)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tenfold.rundir import Problems, RunDirectory
-from tenfold.traffic.samples import SampleReader
+from tenfold.traffic.samples import SampleReader, cut_off
 
 _RATE_S = 2.5
 _STALE_S = 3.0
@@ -16,7 +16,8 @@ _STALE_S = 3.0
 class Flow(NamedTuple):
     """What one task told of one peer; bytes None if they are not counted.
 
-    `changed` is when a byte was last seen to flow, None if none was.
+    `changed` is when a byte was last seen to flow, None if none was. `cut`: the peer does not
+    acknowledge what is sent to it.
     """
 
     sent: int | None = 0
@@ -25,6 +26,7 @@ class Flow(NamedTuple):
     sent_rate: float = 0.0
     received_rate: float = 0.0
     changed: float | None = None
+    cut: bool = False
 
 
 Flows = Mapping[str, Flow]
@@ -70,6 +72,7 @@ class FlowReader:
     def _flows(self, newest: Mapping[str, Any], since: Mapping[str, Any]) -> dict[str, Flow]:
         """`since` is the sample to take rates from."""
         moment, seconds = newest["time"], newest["time"] - since["time"]
+        cut = cut_off(newest)
         former = self._counts(since)
         made = {}
         for peer, (sent, received, now_open) in self._counts(newest).items():
@@ -82,9 +85,8 @@ class FlowReader:
             changed = moment if sent or received else None
             if last is not None and last[0] == sent and last[1] == received:
                 changed = last.changed
-            made[peer] = Flow(
-                sent, received, now_open, max(0.0, sent_rate), max(0.0, received_rate), changed
-            )
+            rates = max(0.0, sent_rate), max(0.0, received_rate)
+            made[peer] = Flow(sent, received, now_open, *rates, changed, peer in cut)
         return made
 
 

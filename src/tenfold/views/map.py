@@ -12,14 +12,15 @@ from tenfold.traffic.ledger import OUTSIDE
 from tenfold.views.table import Cell, show_table
 from tenfold.views.tasks import duration
 from tenfold.views.terminal import STATE_COLOURS, Terminal, task_colour
-from tenfold.views.traffic import NOT_PLANNED, SILENT
+from tenfold.views.traffic import CUT, NOT_PLANNED, SILENT
 
 MOST_EDGES = 200
 """More edges than these are shown by job, unless all are asked for."""
 
-_MARKS = {SILENT: "yellow", NOT_PLANNED: "magenta"}
+_MARKS = {CUT: "bold red", SILENT: "yellow", NOT_PLANNED: "magenta"}
+_COUNTED = ((CUT, "cut"), (SILENT, "planned but silent"), (NOT_PLANNED, "not planned"))
 _TITLES = ("FROM", "TO", "RATE →", "RATE ←", "TOTAL →", "TOTAL ←", "CONNECTIONS", "")
-_GROUP_TITLES = ("FROM", "TO", "EDGES", "RATE", "TOTAL", "CONNECTIONS", "SILENT")
+_GROUP_TITLES = ("FROM", "TO", "EDGES", "RATE", "TOTAL", "CONNECTIONS", "SILENT", "CUT")
 
 
 def show_map(out: Terminal, shown: Mapping[str, Any], *, most: float = MOST_EDGES) -> None:
@@ -44,7 +45,7 @@ def _headline(out: Terminal, shown: Mapping[str, Any]) -> str:
     line = out.paint(shown["cluster"], "bold") + " " + out.paint(shown["run"], "dim")
     line += f"  {out.paint(state, STATE_COLOURS.get(state, ''))}"
     line += f"  {decimal(total)} in {duration(shown['seconds'])}, {_speed(rate)}"
-    for mark, words in ((SILENT, "planned but silent"), (NOT_PLANNED, "not planned")):
+    for mark, words in _COUNTED:
         count = sum(edge["mark"] == mark for edge in shown["edges"])
         line += ", " + out.paint(f"{count} {words}", _MARKS[mark]) if count else ""
     return line
@@ -77,6 +78,7 @@ def _group_row(group: Mapping[str, Any]) -> Sequence[Cell]:
         _size(group["bytes"]),
         str(group["connections"] or ""),
         (str(group["silent"] or ""), _MARKS[SILENT]),
+        (str(group["cut"] or ""), _MARKS[CUT]),
     ]
 
 

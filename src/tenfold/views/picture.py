@@ -14,7 +14,7 @@ from rich.filesize import decimal
 
 from tenfold.traffic.ledger import OUTSIDE
 from tenfold.views.layout import RADIUS, Layout, layout
-from tenfold.views.traffic import AS_PLANNED, NOT_PLANNED, SILENT
+from tenfold.views.traffic import AS_PLANNED, CUT, NOT_PLANNED, SILENT
 
 _UNIT = 40
 _MARGIN = 1.0
@@ -29,13 +29,19 @@ _STYLE = """
   .starting, .restarting, .stopping { fill: #d9942b; }
   path { fill: none; stroke-linecap: round; } .as { stroke: #3b82c4; }
   .silent { stroke: #d9942b; stroke-dasharray: 2 6; } .not { stroke: #b84ab8; }
+  .cut { stroke: #d64545; stroke-dasharray: 6 6; }
   @media (prefers-color-scheme: dark) {
     svg { background: #15191e; color: #dfe5ea; } .box { fill: #1d232a; stroke: #323b45; }
     .task { stroke: #15191e; } .as { stroke: #63a7e4; } .not { stroke: #d884d8; }
   }
 """
 
-_CLASS = {AS_PLANNED: "as", SILENT: "silent", NOT_PLANNED: "not"}
+_CLASS = {AS_PLANNED: "as", SILENT: "silent", NOT_PLANNED: "not", CUT: "cut"}
+_DOT = {
+    SILENT: ", style=dashed",
+    NOT_PLANNED: ", color=purple",
+    CUT: ", style=dashed, color=red",
+}
 
 
 def svg(shown: Mapping[str, Any], aspect: float = 1.6) -> str:
@@ -64,7 +70,9 @@ def svg(shown: Mapping[str, Any], aspect: float = 1.6) -> str:
 def _title(shown: Mapping[str, Any]) -> str:
     total = sum(edge["bytes"] or 0 for edge in shown["edges"])
     silent = sum(edge["mark"] == SILENT for edge in shown["edges"])
+    cut = sum(edge["mark"] == CUT for edge in shown["edges"])
     words = f"{shown['cluster']} {shown['run']}: {decimal(total)} in {shown['seconds']:.0f} s"
+    words += f", {cut} edges cut" if cut else ""
     return words + (f", {silent} planned edges silent" if silent else "")
 
 
@@ -156,7 +164,7 @@ def dot(shown: Mapping[str, Any]) -> str:
         lines += [f"    {_quoted(task)};" for task in tasks]
         lines.append("  }")
     for edge in shown["edges"]:
-        style = {SILENT: ", style=dashed", NOT_PLANNED: ", color=purple"}.get(edge["mark"], "")
+        style = _DOT.get(edge["mark"], "")
         label = _quoted(decimal(edge["bytes"])) if edge["bytes"] is not None else '""'
         ends = f"{_quoted(edge['from'])} -- {_quoted(edge['to'])}"
         lines.append(f"  {ends} [label={label}{style}];")

@@ -21,8 +21,9 @@ from tenfold.traffic.ledger import OUTSIDE
 from tenfold.views.flows import Flow, FlowReader, Flows
 from tenfold.views.status import StatusReader
 
-AS_PLANNED, SILENT, NOT_PLANNED = "as planned", "silent", "not planned"
-"""Marks of an edge; silent: planned, and not a byte so far."""
+AS_PLANNED, SILENT, NOT_PLANNED, CUT = "as planned", "silent", "not planned", "cut"
+"""Marks of an edge; silent: planned, and not a byte so far; cut: what is sent is not acknowledged,
+for some seconds."""
 
 _UNNAMED = (f"{OUTSIDE}127.0.0.1", f"{OUTSIDE}::1")
 """Whoever opened connections so short that it was gone before it could be named."""
@@ -178,9 +179,17 @@ def _made(pair: _Pair, here: Flow, there: Flow) -> dict[str, Any]:
         "connections": max(here.open, there.open),
         "planned": pair.planned,
         "expected": pair.expected,
-        "mark": NOT_PLANNED if not pair.planned else SILENT if total == 0 else AS_PLANNED,
+        "mark": _mark(pair, total, cut=here.cut or there.cut),
         "last_byte": max(here.changed or 0.0, there.changed or 0.0) or None,
     }
+
+
+def _mark(pair: _Pair, total: int | None, *, cut: bool) -> str:
+    if cut:
+        return CUT
+    if not pair.planned:
+        return NOT_PLANNED
+    return SILENT if total == 0 else AS_PLANNED
 
 
 def _larger(one: int | None, other: int | None) -> int | None:
@@ -201,7 +210,7 @@ def _settled(edge: Mapping[str, Any], seconds: float) -> dict[str, Any]:
 
 
 def groups(found: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Edges put together by job: `{from, to, bytes, rate_bytes_s, connections, edges, silent,
+    """Edges put together by job: `{from, to, bytes, rate_bytes_s, connections, edges, silent, cut,
     planned, expected}`; whatever is no task is the job `outside`."""
     made: dict[tuple[str, str], dict[str, Any]] = {}
     for edge in found:
@@ -210,7 +219,8 @@ def groups(found: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         if group is None:
             group = made[pair] = {
                 "from": pair[0], "to": pair[1], "bytes": None, "rate_bytes_s": 0.0,
-                "connections": 0, "edges": 0, "silent": 0, "planned": False, "expected": False,
+                "connections": 0, "edges": 0, "silent": 0, "cut": 0, "planned": False,
+                "expected": False,
             }  # fmt: skip
         if edge["bytes"] is not None:
             group["bytes"] = (group["bytes"] or 0) + edge["bytes"]
@@ -218,6 +228,7 @@ def groups(found: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         group["connections"] += edge["connections"]
         group["edges"] += 1
         group["silent"] += edge["mark"] == SILENT
+        group["cut"] += edge["mark"] == CUT
         group["planned"] |= edge["planned"]
         group["expected"] |= edge["expected"]
     return [group | {"rate_bytes_s": round(group["rate_bytes_s"], 1)} for group in made.values()]

@@ -10,14 +10,25 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tenfold.edges import cut_off
 from tenfold.launch.memory import size_words
 from tenfold.supervise.state import ending
 from tenfold.views.endings import signal_number
 from tenfold.views.facts import Facts, moment
 from tenfold.views.tasks import duration
+from tenfold.views.traffic import CUT
 
 Kind = Literal[
-    "hang", "disk", "unkillable", "crash-loop", "not-ready", "silent", "waiting", "stale", "damaged"
+    "hang",
+    "cut",
+    "disk",
+    "unkillable",
+    "crash-loop",
+    "not-ready",
+    "silent",
+    "waiting",
+    "stale",
+    "damaged",
 ]
 
 LITTLE_DISK = 64 << 20
@@ -26,6 +37,7 @@ LITTLE_DISK = 64 << 20
 _LONG_WAIT_S = 10.0
 _SILENT_S = 30.0
 _TALKS_S = 10.0
+_ALIVE_S = 3.0
 _STALE_S = 10.0
 _MOST_NAMES = 5
 
@@ -52,6 +64,7 @@ def troubles(facts: Facts, edges: Sequence[Mapping[str, Any]], now: float) -> li
     up = facts.status["age_s"] is not None
     found = [*_hang(facts, up), *_disk(facts), *_unsaved(facts), *_unkillable(facts)]
     if up:
+        found += _cut(facts, edges, now)
         found += [*_stale(facts), *_crash_loops(facts, now), *_not_ready(facts, now)]
         found += [*_silent(facts, edges, now), *_waiting(facts, now)]
     return [*found, *_damaged(facts)]
@@ -246,6 +259,20 @@ def _is_so(state: str, condition: object) -> bool:
     if condition == "started":
         return state not in ("waiting", "restarting")
     return state in ("running", "succeeded")
+
+
+def _cut(facts: Facts, edges: Sequence[Mapping[str, Any]], now: float) -> Iterator[Trouble]:
+    """Tasks whose machines or networks do not answer those of the others."""
+    known = {
+        (edge["from"], edge["to"]): edge.get("mark") == CUT
+        for edge in edges
+        if edge.get("mark") == CUT or now - (moment(edge.get("last_byte")) or 0.0) < _ALIVE_S
+    }
+    if (found := cut_off(known)) is not None:
+        hint = "look at the network between them (ping, firewall); tenfold map shows each edge"
+        states = {task["task"] for task in facts.status["tasks"]}
+        task = next((name for name in found.tasks if name in states), None)
+        yield Trouble("cut", found.words, hint, task)
 
 
 def _silent(facts: Facts, edges: Sequence[Mapping[str, Any]], now: float) -> Iterator[Trouble]:

@@ -68,7 +68,7 @@ export function heat(to) {
     if (!cell) return;
     const edge = cell.edge;
     const said = edge
-      ? `${edge.mark === "silent" ? "silent" : rate(edge.rate_bytes_s) || "rate not known"}, ${bytes(edge.bytes)} in all`
+      ? `${["silent", "cut"].includes(edge.mark) ? edge.mark : rate(edge.rate_bytes_s) || "rate not known"}, ${bytes(edge.bytes)} in all`
       : "no edge";
     say(words, `${cell.long} – ${cell.short}: ${said}`);
     if (choose && edge) {
@@ -129,6 +129,7 @@ function paint(pen, { known, long, short, size, across, strips, edges }) {
     flow: colour("map-flow"),
     idle: colour("map-box-line"),
     silent: colour("map-silent"),
+    cut: colour("map-cut"),
   };
   pen.font = "10px system-ui, sans-serif";
   pen.textBaseline = "middle";
@@ -149,9 +150,9 @@ function paint(pen, { known, long, short, size, across, strips, edges }) {
 }
 
 function fillOf(pen, edge, top, paints) {
-  if (edge.mark === "silent") {
+  if (edge.mark === "silent" || edge.mark === "cut") {
     pen.globalAlpha = 1;
-    pen.fillStyle = paints.silent;
+    pen.fillStyle = paints[edge.mark];
   } else if (edge.rate_bytes_s > 0) {
     const strength = Math.log10(1 + edge.rate_bytes_s / 100) / Math.log10(1 + top / 100);
     pen.globalAlpha = 0.12 + 0.88 * (Math.ceil(strength * LEVELS) / LEVELS) ** 2;

@@ -262,14 +262,12 @@ function nodeWords(node, rates) {
 }
 
 function edgeWords({ edge, group }) {
-  const { from, to, mark, silent, rate_bytes_s: flow } = edge || group;
+  const { from, to, mark, silent, cut, rate_bytes_s: flow } = edge || group;
   const more = edge
     ? mark === "as planned"
       ? ""
       : `  ${mark}`
-    : silent
-      ? `  ${silent} silent`
-      : "";
+    : `${cut ? `  ${cut} cut` : ""}${silent ? `  ${silent} silent` : ""}`;
   const many = group ? `  ${plural(group.edges, "edge")}, click for each` : "";
   return `${from.replace("outside:", "")} – ${to.replace("outside:", "")}  ${rate(flow) || "rate not known"}${many}${more}`;
 }
@@ -289,6 +287,7 @@ function legend() {
     line("flow", "as planned, wider is faster"),
     line("idle", "quiet now"),
     line("silent", "planned, but silent"),
+    line("cut", "cut: no acknowledgement"),
     line("unplanned", "not planned, outside"),
   );
 }

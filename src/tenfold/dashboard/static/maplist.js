@@ -9,7 +9,7 @@ import { busiest, edgeKey, store } from "./store.js";
 
 const EACH_TABBABLE = 40;
 const ROWS = 500;
-const RANK = { silent: 0, "not planned": 1, "as planned": 2 };
+const RANK = { cut: 0, silent: 1, "not planned": 2, "as planned": 3 };
 const ARROWS = new Set(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"]);
 
 /**
@@ -109,7 +109,7 @@ export function mapList(to) {
     note.hidden = all.size <= ROWS;
     say(
       note,
-      `The first ${ROWS} of ${plural(all.size, "edge")}: silent and unplanned ones, then the busiest. Choose a task to see all of its edges.`,
+      `The first ${ROWS} of ${plural(all.size, "edge")}: cut, silent and unplanned ones, then the busiest. Choose a task to see all of its edges.`,
     );
     keyed(body, sorted.slice(0, ROWS), edgeKey, makeRow, updateRow);
   }

@@ -71,6 +71,11 @@ function paintLine(pen, { edge, points }, thin, alpha, strong) {
     pen.setLineDash([7, 5]);
     pen.lineWidth = 2;
     pen.globalAlpha = alpha;
+  } else if (edge.mark === "cut") {
+    pen.strokeStyle = colour("map-cut");
+    pen.setLineDash([3, 4]);
+    pen.lineWidth = 2.5;
+    pen.globalAlpha = alpha;
   } else if (edge.mark === "not planned") {
     pen.strokeStyle = colour("map-unplanned");
     pen.lineWidth = Math.max(1.5, widthOf(edge.rate_bytes_s));
@@ -93,7 +98,8 @@ function paintBand(pen, band, look) {
   const strong = look.edge === band;
   const dim = (look.hover || look.selected) && !strong;
   const wide = 4 + 3.2 * widthOf(group.rate_bytes_s || 0);
-  const name = !group.planned ? "map-unplanned" : group.rate_bytes_s > 0 ? "map-flow" : "map-idle";
+  const calm = group.rate_bytes_s > 0 ? "map-flow" : "map-idle";
+  const name = group.cut ? "map-cut" : group.planned ? calm : "map-unplanned";
   pen.strokeStyle = colour(name);
   pen.lineCap = "butt";
   pen.lineWidth = wide;

@@ -80,6 +80,7 @@ function makeOverview(to) {
   const total = el("strong");
   const live = el("strong");
   const lists = {
+    cut: edgeList("Cut: what is sent is not acknowledged", to, (edge) => quiet(edge)),
     silent: edgeList("Planned, but silent", to, (edge) => quiet(edge)),
     unplanned: edgeList("Not planned, or outside", to, carried),
     busy: edgeList("Busiest", to, carried),
@@ -98,6 +99,7 @@ function makeOverview(to) {
     ),
     damaged,
     failed.element,
+    lists.cut.element,
     lists.silent.element,
     lists.unplanned.element,
     lists.busy.element,
@@ -115,6 +117,8 @@ function makeOverview(to) {
         ? `${count(found.planned - found.silent.length)} / ${count(found.planned)}`
         : "none",
     );
+    lists.cut.element.hidden = !found.cut.length;
+    lists.cut.show(found.cut, "");
     lists.silent.show(
       found.silent,
       found.planned ? "Every planned edge has been used." : "No edge was planned.",
@@ -131,12 +135,13 @@ function makeOverview(to) {
 
 /** The edges in figures, in one pass: there may be twenty thousand, every second. */
 function survey(edges) {
-  const found = { flow: 0, bytes: 0, planned: 0, silent: [], unplanned: [], busy: [] };
+  const found = { flow: 0, bytes: 0, planned: 0, cut: [], silent: [], unplanned: [], busy: [] };
   for (const edge of edges) {
     found.flow += edge.rate_bytes_s || 0;
     found.bytes += edge.bytes || 0;
     if (edge.planned) found.planned += 1;
-    if (edge.mark === "silent") found.silent.push(edge);
+    if (edge.mark === "cut") found.cut.push(edge);
+    else if (edge.mark === "silent") found.silent.push(edge);
     else if (edge.mark === "not planned") found.unplanned.push(edge);
     if (edge.bytes && (found.busy.length < BUSIEST || busiest(edge, found.busy.at(-1)) < 0)) {
       found.busy.push(edge);
@@ -277,7 +282,8 @@ function makeDetail(to) {
     say(parts.morePeers, `and ${plural(edges.length - PEERS, "more edge")}`);
     keyed(parts.peers, edges.slice(0, PEERS), edgeKey, makePeer, (row, edge) => {
       set(row, "data-mark", edge.mark);
-      say(row.cells[1], edge.mark === "silent" ? "silent" : rate(edge.rate_bytes_s) || "not known");
+      const still = edge.mark === "silent" || edge.mark === "cut";
+      say(row.cells[1], still ? edge.mark : rate(edge.rate_bytes_s) || "not known");
       say(row.cells[2], edge.bytes === null ? "not known" : bytes(edge.bytes));
       say(row.cells[3], edge.connections ?? "");
     });

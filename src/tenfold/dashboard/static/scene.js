@@ -206,9 +206,7 @@ function rank(edge) {
     ? edge.rate_bytes_s > 0
       ? 1
       : 0
-    : edge.mark === "silent"
-      ? 2
-      : 3;
+    : 4 - ["cut", "not planned", "silent"].indexOf(edge.mark);
 }
 
 /** The middle of the job that both belong to, if they do: their line bends away from it. */

@@ -16,9 +16,9 @@ import { byTask } from "./format.js";
  * @typedef {{from: string, to: string, bytes: number|null, bytes_to: number|null,
  *   bytes_from: number|null, rate_bytes_s: number|null, rate_to: number|null,
  *   rate_from: number|null, connections: number, planned: boolean,
- *   mark: "as planned"|"silent"|"not planned", last_byte: number|null}} Edge
+ *   mark: "as planned"|"silent"|"not planned"|"cut", last_byte: number|null}} Edge
  * @typedef {{from: string, to: string, bytes: number|null, rate_bytes_s: number|null,
- *   edges: number, silent: number, connections: number, planned: boolean}} Group
+ *   edges: number, silent: number, cut: number, connections: number, planned: boolean}} Group
  * @typedef {{width: number, height: number, radius: number,
  *   groups: {job: string, x: number, y: number, w: number, h: number, columns: number}[],
  *   nodes: Record<string, [number, number]>}} Layout

@@ -1,0 +1,21 @@
+"""Many tasks named in few words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def ranges(tasks: Sequence[str]) -> str:
+    """`worker/0-3, worker/5, ps/1`."""
+    runs: list[tuple[str, int, int]] = []
+    others = []
+    for task in tasks:
+        job, _, index = task.rpartition("/")
+        if not index.isdigit():
+            others.append(task)
+        elif runs and runs[-1][0] == job and runs[-1][2] == int(index) - 1:
+            runs[-1] = (job, runs[-1][1], int(index))
+        else:
+            runs.append((job, int(index), int(index)))
+    shown = [f"{job}/{a}" if a == b else f"{job}/{a}-{b}" for job, a, b in runs]
+    return ", ".join([*shown, *others])
