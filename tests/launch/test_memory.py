@@ -62,9 +62,11 @@ def test_what_a_task_starts_counts_too(runs: Path) -> None:
     child = f"{EAT.removeprefix('exec ')}; code=$?; echo the child: $code; exit $code"
     run = up(plan_of(replace(shell("chief", child), memory=LIMIT)), runs=runs)
     first = run.wait(30)["first_failure"]
-    assert (first["exit_code"], first["cause"]) == (137, "oom")
+    assert first["cause"] == "oom"
     assert first["words"] == "was killed (out of memory at its limit of 64MiB)"
-    assert "the child: 137" in first["lines"]
+    if first["signal"] is None:  # groups of version 1: of the task, only who was too large
+        assert first["exit_code"] == 137
+        assert "the child: 137" in first["lines"]
 
 
 @needs_groups
