@@ -20,6 +20,7 @@ pytest_plugins = [
     "tests.engines.docker",
     "tests.engines.image",
     "tests.engines.slurm",
+    "tests.lanes",
 ]
 
 ISOLATIONS = ("namespace", "none")

@@ -344,6 +344,7 @@ def test_a_removed_container_is_told(ground: Docker) -> None:
     assert ground.left(run) == []
 
 
+@pytest.mark.alone
 def test_a_task_without_memory_says_that_it_was_the_memory(ground: Docker) -> None:
     eat = _python("x = [bytearray(1 << 20) for _ in range(4000)]")
     run = ground.up(replace(shell("chief", f"exec {eat}"), memory=64 << 20))

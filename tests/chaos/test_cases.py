@@ -11,6 +11,8 @@ import pytest
 from chaos import ROOT
 from chaos.trial import Row
 
+pytestmark = pytest.mark.alone
+
 SHORT = (
     *("ignores-term", "damaged-state", "damaged-checkpoints", "supervisor-calls", "flood"),
     *("disk-full-logs", "out-of-memory"),

@@ -18,7 +18,7 @@ from tests.plans import plan_of, shell
 def test_ending_exec_ends_its_command(runs: Path, isolation: str, number: signal.Signals) -> None:
     run = up(plan_of(shell("chief", "exec sleep 600")), runs=runs, isolation=isolation)
     run.wait(20, for_state=("running",))
-    assert len(survivors(run.directory.path)) == 1
+    wait_for(lambda: len(survivors(run.directory.path)) == 1)  # none is seen in the midst of exec
     command = [sys.executable, "-m", "tenfold", "exec", "--runs", str(runs), "chief", "--"]
     with subprocess.Popen([*command, "sleep", "601"]) as beside:
         wait_for(lambda: len(survivors(run.directory.path)) == 2)

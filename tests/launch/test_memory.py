@@ -20,6 +20,8 @@ from tenfold.rundir import read_json
 from tests.conftest import wait_for
 from tests.plans import plan_of, shell
 
+pytestmark = pytest.mark.alone
+
 LIMIT = 64 << 20
 EAT = f"exec {sys.executable} -c 'x = bytearray(600 << 20); import time; time.sleep(60)'"
 

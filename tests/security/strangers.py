@@ -28,6 +28,8 @@ from tests.conftest import survivors
 
 NOBODY = 65534
 LISTENING = "0A"
+_PATIENCE_MS = 5000
+"""Nothing is heard of any connection for so long: a busy machine takes more than one second."""
 
 second_network = os.geteuid() == 0 and shutil.which("ip") is not None
 
@@ -81,7 +83,7 @@ def reached(hosts: Collection[str], ports: Collection[int]) -> set[Target]:
                 poll.register(client, select.POLLOUT)
             else:
                 client.close()
-    while waiting and (events := poll.poll(1000)):
+    while waiting and (events := poll.poll(_PATIENCE_MS)):
         for number, _ in events:
             client, target = waiting.pop(number)
             poll.unregister(number)
