@@ -44,7 +44,8 @@ def _headline(out: Terminal, shown: Mapping[str, Any]) -> str:
     rate = sum(edge["rate_bytes_s"] for edge in shown["edges"])
     line = out.paint(shown["cluster"], "bold") + " " + out.paint(shown["run"], "dim")
     line += f"  {out.paint(state, STATE_COLOURS.get(state, ''))}"
-    line += f"  {decimal(total)} in {duration(shown['seconds'])}, {_speed(rate)}"
+    line += f"  {decimal(total)} in {duration(shown['seconds'])}"
+    line += f", {_speed(rate)}" if _speed(rate) else ""
     for mark, words in _COUNTED:
         count = sum(edge["mark"] == mark for edge in shown["edges"])
         line += ", " + out.paint(f"{count} {words}", _MARKS[mark]) if count else ""
