@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -70,7 +71,11 @@ GRANDCHILDREN = "sleep 600 & setsid sleep 601 & wait"
 
 
 def _processes(directory: Path) -> set[str]:
-    return {" ".join(psutil.Process(pid).cmdline()) for pid in survivors(directory)}
+    found = set()
+    for pid in survivors(directory):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
+            found.add(" ".join(psutil.Process(pid).cmdline()))
+    return found
 
 
 @pytest.mark.parametrize("killed", ["supervisor", "launch server"])

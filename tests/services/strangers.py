@@ -1,4 +1,4 @@
-"""Every route of JupyterLab's server, and what a stranger is told there.
+"""Every route of JupyterLab's and TensorBoard's servers, and what a stranger is told there.
 
 The routes are asked of the program itself, so that one that a new version brings is tried.
 """
@@ -48,14 +48,43 @@ os._exit(0)
 """
 
 
+_TENSORBOARD = """
+import json, os
+from tensorboard import default, program
+from tensorboard.backend import application
+made = []
+class Seen(application.TensorBoardWSGI):
+    def __init__(self, *given, **more):
+        super().__init__(*given, **more)
+        made.append(self)
+application.TensorBoardWSGI = Seen
+board = program.TensorBoard(default.get_plugins())
+board.configure(["", "--logdir", ".", "--host", "127.0.0.1", "--port", "0", "--load_fast", "false"])
+board._make_server()
+print(json.dumps([*made[0].exact_routes, *made[0].prefix_routes]), flush=True)
+os._exit(0)
+"""
+
+
 def jupyter_routes(directory: str) -> list[str]:
     """A path for every route of JupyterLab's server, its extensions' included."""
+    found = {example(path) for path in _told(_JUPYTER, directory)}
+    return sorted(path.lstrip("/") for path in found - SILENT)
+
+
+def tensorboard_routes(directory: str) -> list[str]:
+    """A path for every route of TensorBoard's server, its plugins' included."""
+    return sorted({path.lstrip("/") for path in _told(_TENSORBOARD, directory)})
+
+
+def _told(program: str, directory: str) -> list[str]:
+    """The list that a program prints last."""
     done = subprocess.run(
-        [sys.executable, "-c", _JUPYTER], cwd=directory, capture_output=True, text=True,
+        [sys.executable, "-c", program], cwd=directory, capture_output=True, text=True,
         check=True, timeout=120,
     )  # fmt: skip
-    found = {example(path) for path in json.loads(done.stdout.splitlines()[-1])}
-    return sorted(path.lstrip("/") for path in found - SILENT)
+    found: list[str] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def example(pattern: str) -> str:

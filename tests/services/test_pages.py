@@ -13,7 +13,7 @@ import pytest
 from tenfold.api import planned, up
 from tenfold.file import loads
 
-from .strangers import UPGRADE, ask, jupyter_routes, shown
+from .strangers import UPGRADE, ask, jupyter_routes, shown, tensorboard_routes
 
 pytest.importorskip("tensorboard", reason="TensorBoard is not installed: make test brings it")
 pytest.importorskip("jupyterlab", reason="JupyterLab is not installed: make test brings it")
@@ -71,6 +71,20 @@ def strangers_are_refused(url: str, token: str, directory: str) -> None:
     assert ask(f"{url}api/contents", headers=cookie | {"Origin": url[:-1]})[0] == 200
 
 
+def the_board_shows_strangers_nothing(url: str, token: str, directory: str) -> None:
+    """By any route and method of TensorBoard, its plugins' included; `url` ends with a slash."""
+    paths = tensorboard_routes(directory)
+    assert len(paths) > 40
+    assert {"", "data/runs", "data/plugin/scalars/tags"} <= {*paths}
+    assert {*shown(url, paths, {})} == set()
+    assert {*shown(url, paths, {"Cookie": "token=wrong", "Authorization": "token wrong"})} == set()
+    _, _, cookies = ask(f"{url}?token={token}")
+    known = {"Cookie": cookies[0].partition(";")[0]}
+    assert ask(f"{url}data/runs", headers=known)[0] == 200
+    assert {*shown(url, paths, known | {"Host": "evil.example"}, ["GET"])} == set()
+    assert {*shown(url, paths, known | {"Origin": "http://evil.example"}, ["GET"])} == set()
+
+
 def test_pages_are_behind_their_tokens(runs: Path, tmp_path: Path, isolation: str) -> None:
     run = up(planned(loads(TEXT, directory=tmp_path)), runs=runs, isolation=isolation)
     status = run.wait(90, for_state=("running",))
@@ -83,6 +97,8 @@ def test_pages_are_behind_their_tokens(runs: Path, tmp_path: Path, isolation: st
     assert refusal(f"{bare}api/contents") == 403
     if isolation == "namespace":  # once is enough: it is the same program
         strangers_are_refused(bare, urls["jupyter"].partition("token=")[2], str(tmp_path))
+        board_url, _, token = urls["tensorboard"].partition("?token=")
+        the_board_shows_strangers_nothing(board_url, token, str(tmp_path))
     for job in ("tensorboard", "jupyter"):
         token = urls[job].partition("token=")[2]
         assert len(token) >= 22
