@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TOPICS ?= launch train plan overhead scaling dashboard
 SEED ?= 1
-LANES ?= 2
+LANES ?= 0
 LOCK ?= requirements/dev.lock
 PINS = $(if $(LOCK),--constraint $(LOCK))
 RESULTS ?= .tenfold/bench$(if $(QUICK),-quick)
@@ -13,7 +13,7 @@ RESULTS ?= .tenfold/bench$(if $(QUICK),-quick)
 demo: .venv/.demo            ## train word2vec on 1 chief, 4 ps, 8 workers
 	$(BIN)/tenfold up examples/word2vec/tenfold.yaml $(DEMO)
 
-test: check                  ## everything that can be tested here
+test: check                  ## everything that can be tested here; LANES=2: two at once, a third faster
 	$(BIN)/python -m pytest --numprocesses $(LANES) --dist loadgroup -m "not alone"
 	$(BIN)/python -m pytest -m alone
 

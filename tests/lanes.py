@@ -1,4 +1,4 @@
-"""Which tests may run at the same time: `make test` runs two lanes, which mostly wait.
+"""Which tests may run at the same time: `make test LANES=2` runs two lanes, which mostly wait.
 
 A test file stays in one lane. All that need a real Docker engine or Slurm stay in the same one,
 since there is one of each, and it is the first to begin, since it takes longest. Those marked
