@@ -13,7 +13,7 @@ from typing import Any
 from tenfold import edges
 from tenfold.plans import Plan
 from tenfold.rundir import RunDirectory
-from tenfold.traffic.samples import SampleReader, cut_off, is_number, last_sample
+from tenfold.traffic.samples import SampleReader, cut_peers, is_number, last_sample
 
 _BACK_S = 3600.0
 _CPU_S = 10.0
@@ -52,7 +52,7 @@ class _Told:
     def __init__(self, run: RunDirectory, task: str) -> None:
         directory = run.task(task.replace("/", "-"))
         self._samples = list(SampleReader(directory.traffic, keep_s=_BACK_S).read())
-        self.cut = cut_off(self._samples[-1]) if self._samples else frozenset()
+        self.cut = cut_peers(self._samples[-1]) if self._samples else frozenset()
         newest = last_sample(directory.usage).get("time")
         ends = [sample["time"] for sample in self._samples[-1:]]
         self._now = max([*ends, newest] if is_number(newest) else ends, default=0.0)

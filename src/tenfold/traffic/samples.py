@@ -142,7 +142,7 @@ def sample_of(line: bytes) -> dict[str, Any] | None:
     return None
 
 
-def cut_off(sample: Mapping[str, Any]) -> frozenset[str]:
+def cut_peers(sample: Mapping[str, Any]) -> frozenset[str]:
     """The peers that did not acknowledge what the task had sent them, as a sample tells."""
     told = sample.get("cut")
     return frozenset(told) if isinstance(told, list) and all(map(_is_name, told)) else frozenset()

@@ -65,7 +65,7 @@ TABLE: tuple[Known, ...] = (
     _known(r"(?:CUDA|HIP) out of memory|CUDA_ERROR_OUT_OF_MEMORY|CUBLAS_STATUS_ALLOC_FAILED|"
            r"ResourceExhaustedError.*(?:GPU|device)|OOM when allocating tensor",
            "its GPU or device has no memory left",
-           "make the batch smaller, or have fewer tasks on a GPU (nvidia-smi shows who is)"),
+           "make the batch smaller, or have fewer tasks on a GPU (nvidia-smi shows who is there)"),
     _known(r"invalid device ordinal", "it asks for a GPU of a number that is not here",
            "as many tasks a machine as it has GPUs, or on the CPU; tenfold doctor counts them"),
     _known(r"NCCL (?:error|WARN)|ncclSystemError|ncclUnhandledCudaError",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tenfold.rundir import Problems, RunDirectory
-from tenfold.traffic.samples import SampleReader, cut_off
+from tenfold.traffic.samples import SampleReader, cut_peers
 
 _RATE_S = 2.5
 _STALE_S = 3.0
@@ -72,7 +72,7 @@ class FlowReader:
     def _flows(self, newest: Mapping[str, Any], since: Mapping[str, Any]) -> dict[str, Flow]:
         """`since` is the sample to take rates from."""
         moment, seconds = newest["time"], newest["time"] - since["time"]
-        cut = cut_off(newest)
+        cut = cut_peers(newest)
         former = self._counts(since)
         made = {}
         for peer, (sent, received, now_open) in self._counts(newest).items():
