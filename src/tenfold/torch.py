@@ -3,18 +3,22 @@
 PyTorch is imported here and nowhere else in the package, when it is needed. A script that calls
 `torch.distributed.init_process_group()` itself needs nothing of this: it finds what torchrun sets.
 
-Importing this module, which preloaded tasks have done, also makes a rank's end orderly: one that
-another's end has brought down ends a second later than it would, so that the first failure is the
-first; and none aborts when its work is done (see `_end_in_order`).
+Importing this module makes a rank's end orderly (see `_end_in_order` and `end_groups_in_order`).
+Preloaded tasks have imported it. In every other task `import torch` imports it: the package
+declares `end_groups_in_order` as an entry point of the group `torch.backends`, which PyTorch 2.5
+and later call (switched off by TORCH_DEVICE_BACKEND_AUTOLOAD=0). Outside of tasks nothing is
+changed.
 """
 
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tenfold.errors import UnavailableError
@@ -23,6 +27,9 @@ _NEEDED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 _LINGER_S = 1.0
 _SETTLE_S = 0.1
+_LOOK_S = 0.02
+_MOST_SETTLE_S = 5.0
+_GLOO_THREAD = "pt_gloo_runloop"
 _LOST = ("gloo", "NCCL", "Connection closed by peer", "Connection reset by peer", "Broken pipe")
 """What the messages say of collectives that lost a peer (seen on PyTorch 2.13 with gloo)."""
 
@@ -90,24 +97,97 @@ def _import() -> Any:
             hint="pip install 'tenfold[torch]'",
             cause=error,
         ) from error
+    end_groups_in_order()
     return torch
+
+
+def end_groups_in_order() -> None:
+    """Make `torch.distributed.destroy_process_group` wait for gloo's threads, in tasks of a run.
+
+    A gloo thread destroys the last collective after whoever waited for it went on, and needs the
+    GIL for that. If DDP's reducer holds the group's last reference, then the group's destructor
+    runs with the GIL held and joins those threads: the rank never ends (seen on PyTorch 2.13; gdb
+    shows ~Reducer, ~ProcessGroupGloo, join, and gil_scoped_acquire in the other thread). So the
+    threads get the GIL first. Does nothing where PyTorch is not imported, or is without groups.
+    """
+    groups = sys.modules.get("torch.distributed")
+    module = sys.modules.get("torch.distributed.distributed_c10d")
+    destroy = getattr(module, "destroy_process_group", None)
+    in_run = "TENFOLD_RUN_DIRECTORY" in os.environ  # a preloaded process has no TENFOLD_TASK yet
+    if groups is None or destroy is None or not in_run or hasattr(destroy, "__wrapped__"):
+        return
+
+    @functools.wraps(destroy)
+    def destroy_in_order(*args: Any, **options: Any) -> Any:
+        if _in_group():
+            _settle()
+        return destroy(*args, **options)
+
+    for holder in (groups, module):
+        vars(holder)["destroy_process_group"] = destroy_in_order
+
+
+def _in_group() -> bool:
+    return "TENFOLD_TASK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"
+
+
+def _settle() -> None:
+    """Wait until gloo's threads are idle: none has moved between two looks. 5 s at most.
+
+    The thread that waits gives up the GIL. One that wants the GIL wakes every 5 ms, and one that
+    lacks a core is not asleep, so neither looks idle.
+    """
+    until = time.monotonic() + _MOST_SETTLE_S
+    before = _gloo_threads()
+    if not before:
+        time.sleep(_SETTLE_S)
+        return
+    while time.monotonic() < until:
+        time.sleep(_LOOK_S)
+        now = _gloo_threads()
+        if now == before and all(state == "S" for state, _ in now.values()):
+            return
+        before = now
+
+
+def _gloo_threads() -> dict[str, tuple[str, str]]:
+    """State and voluntary switches of each thread of gloo's, by number; empty if none is known."""
+    found = {}
+    try:
+        threads = list(Path("/proc/self/task").iterdir())
+    except OSError:
+        return {}
+    for thread in threads:
+        try:
+            fields = dict(
+                line.split(":\t", 1) for line in (thread / "status").read_text().splitlines()
+            )
+        except (OSError, ValueError):  # it has ended
+            continue
+        if fields.get("Name") == _GLOO_THREAD:
+            found[thread.name] = (fields["State"][:1], fields["voluntary_ctxt_switches"])
+    return found
 
 
 @atexit.register
 def _end_in_order() -> None:
     """Have the end of this rank be seen as what it is.
 
-    One that only lost another lets the other's end be seen first. Any gives gloo's threads a moment
-    to let go of the last collective's tensors, for which they need Python: when Python is being
-    finalised already, a rank that has done all its work dies of SIGABRT (seen on PyTorch 2.13, in
-    one of forty runs).
+    One that only lost another lets the other's end be seen first. Any lets gloo's threads let go of
+    the last collective's tensors, for which they need Python: when Python is being finalised
+    already, a rank that has done all its work dies of SIGABRT (seen on PyTorch 2.13, in one of
+    forty runs).
     """
-    alone = os.environ.get("WORLD_SIZE", "1") == "1" or "torch" not in sys.modules
-    if alone or "TENFOLD_TASK" not in os.environ:
+    if not _in_group() or "torch" not in sys.modules:
         return
     error = getattr(sys, "last_value", None)  # set when Python reports what ends a program
-    time.sleep(_LINGER_S if error is not None and _lost_a_peer(error) else _SETTLE_S)
+    if error is not None and _lost_a_peer(error):
+        time.sleep(_LINGER_S)
+    _settle()
 
 
 def _lost_a_peer(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(word in str(error) for word in _LOST)
+
+
+end_groups_in_order()
