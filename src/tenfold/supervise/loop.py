@@ -21,6 +21,7 @@ from tenfold.plans import Plan
 from tenfold.rundir import RunDirectory, set_aside_damaged
 from tenfold.supervise import failure, past
 from tenfold.supervise.clock import steady_clock
+from tenfold.supervise.lingering import Lingerers
 from tenfold.supervise.reconcile import Actions, Retry, step
 from tenfold.supervise.restart import spent_restarts
 from tenfold.supervise.standstill import Standstill
@@ -71,6 +72,7 @@ class Supervisor:
         self._left: str | None = None
         """Why the run was left, to be gone on with by a supervisor that its place will start."""
         self._noted = "starting"
+        self._lingerers = Lingerers()
         self._standstill = Standstill(
             run, self._state, self._events, self._clock, self._hosts, self._wake.set
         )
@@ -191,6 +193,8 @@ class Supervisor:
         phase, self._noted = self._noted, self._state.phase
         if self._noted != phase and self._noted in {"running", "stopping"}:
             self._events.write(f"cluster-{self._noted}", reason=self._state.reason)
+        for message, hint in self._lingerers.news(self._state, self._clock()):
+            self._on_note(message, hint)
 
     def _note_retry(self, retry: Retry) -> None:
         state, now = retry.task, self._clock()

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from tenfold.edges import cut_off
 from tenfold.launch.memory import size_words
+from tenfold.supervise.lingering import Rank, lingering
 from tenfold.supervise.state import ending
 from tenfold.views.endings import signal_number
 from tenfold.views.facts import Facts, moment
@@ -26,6 +27,7 @@ Kind = Literal[
     "crash-loop",
     "not-ready",
     "silent",
+    "lingering",
     "waiting",
     "stale",
     "damaged",
@@ -66,7 +68,7 @@ def troubles(facts: Facts, edges: Sequence[Mapping[str, Any]], now: float) -> li
     if up:
         found += _cut(facts, edges, now)
         found += [*_stale(facts), *_crash_loops(facts, now), *_not_ready(facts, now)]
-        found += [*_silent(facts, edges, now), *_waiting(facts, now)]
+        found += [*_silent(facts, edges, now), *_lingering(facts, now), *_waiting(facts, now)]
     return [*found, *_damaged(facts)]
 
 
@@ -293,6 +295,21 @@ def _silent(facts: Facts, edges: Sequence[Mapping[str, Any]], now: float) -> Ite
             ever = f"for {duration(now - heard)}" if heard else "at all"
             words = f"nobody has heard from {name} {ever}, and the others talk"
             yield Trouble("silent", words, f"tenfold stacks {name}; tenfold map", name, since)
+
+
+def _lingering(facts: Facts, now: float) -> Iterator[Trouble]:
+    """Ranks that still run though the others of their group have ended well."""
+    ranks = []
+    for task in facts.status["tasks"]:
+        if not facts.planned(task["task"]).get("service"):
+            well = task["state"] == "succeeded"
+            job = str(task["task"]).rpartition("/")[0]
+            running = task["state"] == "running"
+            ranks.append(Rank(task["task"], job, running, task["ended"] if well else None))
+    for found in lingering(str(facts.plan.get("framework", "none")), ranks, now):
+        hint = f"see where it is: tenfold stacks {facts.cluster}"
+        yield Trouble("lingering", found.words(now), hint, found.tasks[0], found.since,
+                      next=(f"tenfold stacks {facts.cluster}",))  # fmt: skip
 
 
 def _damaged(facts: Facts) -> Iterator[Trouble]:
