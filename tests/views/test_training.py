@@ -16,7 +16,8 @@ import pytest
 
 from tenfold.rundir import RunDirectory, create, hold_lock
 from tenfold.views import training
-from tenfold.views.training import MOST_POINTS, TrainingReader
+from tenfold.views.curve import MOST_POINTS
+from tenfold.views.training import TrainingReader
 
 event_pb2 = pytest.importorskip("tensorboard.compat.proto.event_pb2")
 types_pb2 = pytest.importorskip("tensorboard.compat.proto.types_pb2")

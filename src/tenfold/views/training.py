@@ -12,20 +12,15 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import math
 import os
 import stat
 import struct
-from array import array
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from tenfold.rundir import RunDirectory, open_regular
-
-MOST_POINTS = 1000
-"""Points of one tag that `read` gives at most."""
+from tenfold.views.curve import Curve, Point
 
 READ_BYTES = 32 << 20
 """What one `read` reads at most, so that it ends soon whatever there is; `more` says so."""
@@ -46,7 +41,7 @@ class TrainingReader:
         self._run = run
         self._home = run.shared("tensorboard")
         self._files: dict[Path, _EventFile] = {}
-        self._curves: dict[str, dict[str, _Curve]] = {}
+        self._curves: dict[str, dict[str, Curve]] = {}
         self._tools: _Tools | None = None
 
     def read(self) -> dict[str, Any]:
@@ -128,7 +123,7 @@ class _Tools:
         except ImportError:
             return None
 
-    def scalars(self, data: bytes, kinds: dict[str, str]) -> Iterator[tuple[str, _Point]]:
+    def scalars(self, data: bytes, kinds: dict[str, str]) -> Iterator[tuple[str, Point]]:
         """The tags and points in one event. `kinds`: what is known of each tag's plugin.
 
         Raises ValueError for what is no event.
@@ -156,10 +151,6 @@ class _Tools:
             return None
 
 
-_Point = tuple[int, float, float]
-"""Step, value, time (seconds since 1970)."""
-
-
 class _EventFile:
     """One file of records, read forward. A record is its length, that's checksum, data, checksum.
 
@@ -175,7 +166,7 @@ class _EventFile:
         self.damage: str | None = None
         self.cut = False
 
-    def read_into(self, curves: dict[str, _Curve], tools: _Tools, budget: int) -> int:
+    def read_into(self, curves: dict[str, Curve], tools: _Tools, budget: int) -> int:
         """Take in whole records that are new, about `budget` bytes of them; gives how many."""
         try:
             with open_regular(self._path) as stream:
@@ -192,7 +183,7 @@ class _EventFile:
             return 0
 
     def _read_records(
-        self, stream: IO[bytes], size: int, until: int, curves: dict[str, _Curve], tools: _Tools
+        self, stream: IO[bytes], size: int, until: int, curves: dict[str, Curve], tools: _Tools
     ) -> None:
         self.damage, self.cut = None, False
         stream.seek(self._position)
@@ -202,7 +193,7 @@ class _EventFile:
                 return
             try:
                 for tag, point in tools.scalars(data, self._kinds):
-                    curves.setdefault(tag, _Curve()).add(point)
+                    curves.setdefault(tag, Curve()).add(point)
             except ValueError:
                 self.damage = f"has a damaged event before byte {self._position}"
 
@@ -224,59 +215,3 @@ class _EventFile:
         stream.seek(end)
         self._position = end
         return data
-
-
-class _Curve:
-    """One tag's points, in the order of their steps: 2,000 at most are kept, and the last.
-
-    Of more, every second is dropped and from then on every second is taken, and so on.
-    """
-
-    def __init__(self) -> None:
-        self._steps = array("q")
-        self._values = array("d")
-        self._times = array("d")
-        self._every = 1
-        self._come = 0
-        self._last: _Point | None = None
-
-    def add(self, point: _Point) -> None:
-        """Take a point; one that goes back takes the place of all that came after its step."""
-        if self._last is not None and point[0] <= self._last[0]:
-            self._forget_from(point[0])
-        if self._come % self._every == 0:
-            step, value, time = point
-            self._steps.append(step)
-            self._values.append(value)
-            self._times.append(time)
-        self._come += 1
-        self._last = point
-        if len(self._steps) > 2 * MOST_POINTS:
-            self._every *= 2
-            for column in self._columns():
-                del column[1::2]
-            self._come = (len(self._steps) - 1) * self._every + 1
-
-    def _columns(self) -> tuple[array[int], array[float], array[float]]:
-        return self._steps, self._values, self._times
-
-    def _forget_from(self, step: int) -> None:
-        keep = bisect_left(self._steps, step)
-        for column in self._columns():
-            del column[keep:]
-        self._come = keep * self._every
-
-    def shown(self, tag: str) -> dict[str, Any]:
-        """The tag, and `MOST_POINTS` of its points at most, evenly chosen, the last among them."""
-        points: list[_Point] = list(zip(*self._columns(), strict=True))
-        if self._last is not None and (not points or points[-1][0] != self._last[0]):
-            points.append(self._last)
-        if len(points) > MOST_POINTS:
-            gap = (len(points) - 1) / (MOST_POINTS - 1)
-            points = [points[round(n * gap)] for n in range(MOST_POINTS)]
-        return {
-            "tag": tag,
-            "steps": [step for step, _, _ in points],
-            "values": [value if math.isfinite(value) else None for _, value, _ in points],
-            "times": [round(time, 3) if math.isfinite(time) else None for *_, time in points],
-        }
