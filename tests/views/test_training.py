@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import os
 import struct
@@ -33,9 +34,19 @@ def run(tmp_path: Path) -> RunDirectory:
     return create(tmp_path, "c")
 
 
-def event(step: int, tag: str = "loss", value: float | None = None, *, tensor: bool = False) -> Any:
-    """A scalar as TensorFlow 1 writes it, or 2 (`tensor`); its value is `step` if not said."""
-    made = event_pb2.Event(wall_time=1000.0 + step, step=step)
+def event(
+    step: int,
+    tag: str = "loss",
+    value: float | None = None,
+    *,
+    tensor: bool = False,
+    late: float = 0.0,
+) -> Any:
+    """A scalar as TensorFlow 1 writes it, or 2 (`tensor`); its value is `step` if not said.
+
+    Its time is 1000 + `step` + `late` seconds.
+    """
+    made = event_pb2.Event(wall_time=1000.0 + step + late, step=step)
     scalar = made.summary.value.add(tag=tag)
     value = float(step) if value is None else value
     if tensor:
@@ -241,11 +252,64 @@ def test_a_training_that_is_taken_up_again_goes_on_from_there(run: RunDirectory)
     write(file_of(run), map(event, range(10)))
     reader = TrainingReader(run)
     reader.read()
-    write(file_of(run, number=2), [event(n, value=-1.0) for n in (6, 7)])
+    write(file_of(run, number=2), [event(n, value=-1.0, late=100) for n in (6, 7)])
     for one in (reader, TrainingReader(run)):
         (curve,) = one.read()["runs"][0]["tags"]
         assert curve["steps"] == list(range(8))
         assert curve["values"][-3:] == [5.0, -1.0, -1.0]
+
+
+def test_ranks_that_write_to_one_directory_keep_all_their_points(run: RunDirectory) -> None:
+    write(file_of(run, number=1), [event(n) for n in range(0, 70, 2)])
+    write(file_of(run, number=2), [event(n) for n in range(1, 70, 2)])
+    reader = TrainingReader(run)
+    assert steps(reader.read()) == list(range(70))
+    write(file_of(run, number=1), [event(70)])
+    write(file_of(run, number=2), [event(71)])
+    for one in (reader, TrainingReader(run)):
+        assert steps(one.read()) == list(range(72))
+
+
+def test_of_ranks_that_write_the_same_steps_each_point_is_shown(run: RunDirectory) -> None:
+    for number in (1, 2):
+        write(file_of(run, number=number), [event(n, value=float(number)) for n in range(3)])
+    (curve,) = TrainingReader(run).read()["runs"][0]["tags"]
+    assert (curve["steps"], sorted(curve["values"])) == ([0, 0, 1, 1, 2, 2], [1, 1, 1, 2, 2, 2])
+
+
+def started(run: RunDirectory, *times: float, restarts: int = 0) -> None:
+    """Events of tasks that were started."""
+    with run.events.open("a") as stream:
+        for time in times:
+            told = {"time": time, "kind": "task-started", "task": "w/0", "restarts": restarts}
+            stream.write(json.dumps(told) + "\n")
+
+
+def test_a_rank_that_writes_after_another_does_not_take_its_place(run: RunDirectory) -> None:
+    started(run, 990.0, 991.0)
+    write(file_of(run, number=1), map(event, range(5)))
+    write(file_of(run, number=2), [event(n, late=10) for n in range(5)])
+    assert steps(TrainingReader(run).read()) == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+
+
+def test_ranks_that_started_again_go_on_from_where_they_were(run: RunDirectory) -> None:
+    started(run, 990.0, 991.0)
+    for number in (1, 2):
+        write(file_of(run, number=number), map(event, range(10)))
+    started(run, 1050.0, 1051.0, restarts=1)
+    for number in (3, 4):
+        write(file_of(run, number=number), [event(n, late=100) for n in (6, 7)])
+    found = steps(TrainingReader(run).read())
+    assert found == sorted([*range(8), *range(8)])
+
+
+def test_one_process_that_begins_anew_takes_its_own_place(run: RunDirectory) -> None:
+    """A cell of a notebook that is run again."""
+    started(run, 990.0)
+    home = run.shared("tensorboard") / "train"
+    write(home / "events.out.tfevents.1000.a.host.31.0", map(event, range(5)))
+    write(home / "events.out.tfevents.1100.a.host.31.1", [event(n, late=100) for n in range(3)])
+    assert steps(TrainingReader(run).read()) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("count", [1, 999, 1000, 1001, 2000, 2001, 2002, 4001, 12_345])
@@ -261,7 +325,7 @@ def test_thinned_evenly_and_the_last_is_kept(run: RunDirectory, count: int) -> N
 
 def test_thinned_and_taken_up_again(run: RunDirectory) -> None:
     write(file_of(run), map(event, range(10_000)))
-    write(file_of(run, number=2), (event(n) for n in range(5_000, 20_000)))
+    write(file_of(run, number=2), (event(n, late=20_000) for n in range(5_000, 20_000)))
     found = steps(TrainingReader(run).read())
     assert (found[0], found[-1]) == (0, 19_999)
     assert found == sorted(set(found))

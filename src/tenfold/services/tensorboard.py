@@ -16,6 +16,10 @@ from tenfold.services.curves import keep_writing
 from tenfold.services.guard import Guard
 from tenfold.services.token import own_token
 
+_IDLE_S = 30 * 24 * 3600
+"""After this long without an event TensorBoard reads a file no more; its default is a day, and an
+evaluation may come less often. (It keeps every file that it still reads open.)"""
+
 
 def main() -> None:
     """Serve until told to end."""
@@ -43,6 +47,8 @@ def main() -> None:
     board.configure([
         "tensorboard", "--logdir", str(directory), "--host", bind, "--port", port,
         "--load_fast", "false",  # the fast loader is a server of its own, without a token
+        "--reload_multifile", "true",  # several ranks may write to one directory
+        "--reload_multifile_inactive_secs", str(_IDLE_S),
     ])  # fmt: skip
     keep_writing(run)
     print(f"serving {directory} on {bind}:{port}", flush=True)

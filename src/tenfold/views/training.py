@@ -19,8 +19,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from tenfold.rundir import RunDirectory, open_regular
-from tenfold.views.curve import Curve, Point
+from tenfold.rundir import RunDirectory, open_regular, read_events
+from tenfold.views.curve import Point, Writers
 
 READ_BYTES = 32 << 20
 """What one `read` reads at most, so that it ends soon whatever there is; `more` says so."""
@@ -41,15 +41,17 @@ class TrainingReader:
         self._run = run
         self._home = run.shared("tensorboard")
         self._files: dict[Path, _EventFile] = {}
-        self._curves: dict[str, dict[str, Curve]] = {}
+        self._curves: dict[str, dict[str, Writers]] = {}
+        self._starts = _Starts(run.events)
         self._tools: _Tools | None = None
 
     def read(self) -> dict[str, Any]:
         """`{version, runs: [{name, tags: [{tag, steps, values, times}]}], missing, damaged, more}`.
 
         `name` is the directory below `tensorboard/`, as TensorBoard calls it (`.` for itself).
-        Steps rise; of a training that was taken up again at an earlier step, what came after that
-        step before is left out. A value that is no finite number is None. `missing` is what to
+        Steps never fall; at one step there is a point of each task that wrote to the directory at
+        the same time. Of a training that was taken up again at an earlier step, what came after
+        that step before is left out. A value that is no finite number is None. `missing` is what to
         install if there are files and no TensorBoard; `more`: call again, there is more to read.
         """
         paths = sorted(_event_files(self._home))
@@ -57,10 +59,16 @@ class TrainingReader:
             self._tools = _Tools.find()
         missing = _HINT if paths and self._tools is None else None
         more = self._read_on(paths, self._tools) if self._tools is not None else False
+        self._starts.read()
         return {
             "version": 1,
             "runs": [
-                {"name": name, "tags": [curve.shown(tag) for tag, curve in sorted(tags.items())]}
+                {
+                    "name": name,
+                    "tags": [
+                        each.shown(tag, self._starts.between) for tag, each in sorted(tags.items())
+                    ],
+                }
                 for name, tags in sorted(self._curves.items())
                 if tags
             ],
@@ -87,6 +95,35 @@ class TrainingReader:
 
     def _bad(self) -> Iterator[tuple[Path, _EventFile]]:
         return (pair for pair in self._files.items() if pair[1].damage or pair[1].cut)
+
+
+_SLACK_S = 1.0
+"""How far the clocks of a task and of the supervisor may be apart."""
+
+
+class _Starts:
+    """When tasks were started again, from the run's events."""
+
+    def __init__(self, events: Path) -> None:
+        self._events = events
+        self._position = 0
+        self._known = False
+        self._again: list[float] = []
+
+    def read(self) -> None:
+        """Take in what is new."""
+        found, self._position = read_events(self._events, start=self._position)
+        for event in found:
+            if event.get("kind") == "task-started":
+                self._known = True
+                time = event.get("time")
+                if event.get("restarts") and isinstance(time, (int, float)):
+                    self._again.append(time)
+
+    def between(self, begin: float, end: float) -> bool:
+        """Whether a task was started again then; True for a run of which no start is known."""
+        first, last = begin - _SLACK_S, end + _SLACK_S
+        return not self._known or any(first <= time <= last for time in self._again)
 
 
 def _event_files(home: Path) -> Iterator[Path]:
@@ -166,7 +203,7 @@ class _EventFile:
         self.damage: str | None = None
         self.cut = False
 
-    def read_into(self, curves: dict[str, Curve], tools: _Tools, budget: int) -> int:
+    def read_into(self, curves: dict[str, Writers], tools: _Tools, budget: int) -> int:
         """Take in whole records that are new, about `budget` bytes of them; gives how many."""
         try:
             with open_regular(self._path) as stream:
@@ -183,7 +220,7 @@ class _EventFile:
             return 0
 
     def _read_records(
-        self, stream: IO[bytes], size: int, until: int, curves: dict[str, Curve], tools: _Tools
+        self, stream: IO[bytes], size: int, until: int, curves: dict[str, Writers], tools: _Tools
     ) -> None:
         self.damage, self.cut = None, False
         stream.seek(self._position)
@@ -193,7 +230,7 @@ class _EventFile:
                 return
             try:
                 for tag, point in tools.scalars(data, self._kinds):
-                    curves.setdefault(tag, Curve()).add(point)
+                    curves.setdefault(tag, Writers()).of(self._path.name).add(point)
             except ValueError:
                 self.damage = f"has a damaged event before byte {self._position}"
 
