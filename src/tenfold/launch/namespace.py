@@ -30,6 +30,7 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _MS_REC_PRIVATE = 0x4000 | 0x40000
 _MS_NOSUID_NODEV_NOEXEC = 2 | 4 | 8
+_MS_RDONLY, _MS_REMOUNT, _MS_BIND, _MNT_DETACH = 1, 32, 0x1000, 2
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 
 
@@ -83,6 +84,11 @@ def join(descriptor: int, kind: int) -> None:
     call("setns", descriptor, kind)
 
 
+def keep_mounts_apart() -> None:
+    """Let no mount of this process's namespace be seen outside it. Call it before any mount."""
+    call("mount", None, b"/", None, _MS_REC_PRIVATE, None)
+
+
 def mount_own_proc() -> None:
     """Show this PID namespace, not the host's, in /proc, where the kernel allows it.
 
@@ -90,8 +96,29 @@ def mount_own_proc() -> None:
     cannot signal them.
     """
     with contextlib.suppress(OSError):
-        call("mount", None, b"/", None, _MS_REC_PRIVATE, None)
+        keep_mounts_apart()
         call("mount", b"proc", b"/proc", b"proc", _MS_NOSUID_NODEV_NOEXEC, None)
+
+
+def mount_over(path: str, data: bytes, place: str = "/tmp") -> None:
+    """Show `data`, read-only, in place of the file `path`, in this mount namespace alone.
+
+    The data is in memory: `place`, a directory, lends its name to a file system that is there for
+    the moment of the mount. Call it before any process that uses `place` is started.
+    """
+    keep_mounts_apart()
+    flags = _MS_NOSUID_NODEV_NOEXEC
+    call("mount", b"tmpfs", os.fsencode(place), b"tmpfs", flags, b"size=2m,mode=700")
+    try:
+        made = f"{place}/file"
+        with open(made, "xb") as stream:
+            os.fchmod(stream.fileno(), 0o444)
+            stream.write(data)
+        over = os.fsencode(path)
+        call("mount", os.fsencode(made), over, None, _MS_BIND, None)
+        call("mount", None, over, None, _MS_BIND | _MS_REMOUNT | _MS_RDONLY | flags, None)
+    finally:
+        call("umount2", os.fsencode(place), _MNT_DETACH)
 
 
 def die_with_parent(signal_number: int) -> None:

@@ -34,7 +34,7 @@ import sys
 import time
 from dataclasses import dataclass
 
-from tenfold.launch import binding, binds, namespace, wire
+from tenfold.launch import binding, binds, hosts, namespace, wire
 from tenfold.launch.signals import signal_group
 
 MARK = "TENFOLD_SPAWN"
@@ -351,6 +351,7 @@ def _serve_as_first(requests: socket.socket, gate: socket.socket, host_proc: int
         return
     own = int(os.readlink("self", dir_fd=host_proc))
     namespace.mount_own_proc()
+    hosts.complete()
     places = Places(host_proc, received[1][0])
     wire.send(requests, {"op": "hello", "pid": own})
     LaunchServer(requests, places).serve()
