@@ -294,7 +294,7 @@ def test_restarts_that_are_used_up_count_on_if_the_supervisor_died(tmp_path: Pat
         record = read_json(new.resumed) or {"retried": {}, "step": None}
         assert record["retried"] == ({"chief/0": counted} if counted else {})
         assert record["step"] is None
-    assert "count on" in decide(tmp_path / "running", PLAN).notes[0]
+    assert "still count" in decide(tmp_path / "running", PLAN).notes[0]
 
 
 def test_what_a_killed_supervisor_left_on_its_cell_is_ended_first(

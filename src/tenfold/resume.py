@@ -112,8 +112,8 @@ def decide(runs: Path, plan: Plan, wish: Wish = "auto") -> Resumption:
         notes.said.append(_words(chosen))
     elif notes.broken_off and retried:
         notes.said.append(
-            f"{notes.broken_off.run} broke off and left no checkpoint: begins anew, but the"
-            " restarts that it has used up count on (--fresh forgets them)"
+            f"{notes.broken_off.run} broke off and left no checkpoint of tenfold's; the"
+            " restarts that it has used up still count (--fresh forgets them)"
         )
     return Resumption(
         chosen.run if chosen else notes.broken_off if retried else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tenfold.frameworks import JobFacts, framework
-from tenfold.frameworks.ranks import decisive, host_of, is_loopback, is_member, place
+from tenfold.frameworks.ranks import NO_SAVE, decisive, host_of, is_loopback, is_member, place
 
 LOCAL = {
     "worker": ("127.0.0.1:2223", "127.0.0.1:2224"),
@@ -91,6 +91,8 @@ def test_whose_end_ends_the_cluster(jobs: tuple[str, ...], expected: tuple[str, 
         ("worker", "train()", True),
         ("worker", "tenfold.checkpoint.arrays()", False),
         ("worker", "torch.save(model)", False),
+        ("worker", "model.save_pretrained(path)", False),
+        ("worker", "write_snapshot(step)", False),
         ("worker", None, False),
         ("fetch", "download()", False),
     ],
@@ -100,4 +102,4 @@ def test_ranks_that_save_nothing_are_warned_of(
 ) -> None:
     facts = JobFacts(job, 2, ("python", "train.py"), source)
     messages = [advice.message for advice in framework(name).advice([facts])]
-    assert messages == ["the script saves no checkpoint: a crash loses the whole training"] * warned
+    assert messages == [NO_SAVE] * warned

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tenfold.frameworks import NAMES, JobFacts, framework
+from tenfold.frameworks.ranks import NO_SAVE
 
 ADDRESSES = {
     "chief": ("h:1",),
@@ -85,8 +86,7 @@ def test_keras_fit_with_parameter_servers_is_warned_of() -> None:
     assert any("fit" in message for message in advice_for(script, "ps"))
     assert advice_for(script, "worker") == []
     assert advice_for("import tf_keras\n" + script, "ps") == []
-    assert advice_for("def (", "ps") == ["the script saves no checkpoint: a crash loses the "
-                                         "whole training"]  # fmt: skip
+    assert advice_for("def (", "ps") == [NO_SAVE]
 
 
 @pytest.mark.parametrize(

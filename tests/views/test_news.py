@@ -20,8 +20,9 @@ RETRY = {"kind": "task-retried", "task": "ps/1", "because": "was killed by SIGKI
         ),
         (
             RETRY | {"scope": "cluster", "anew": True, "attempt": 1, "limit": 3},
-            "ps/1 was killed by SIGKILL; the training starts again from its beginning "
-            "(nothing is in the run's checkpoints/) in 1.2 s (1 of 3)",
+            "ps/1 was killed by SIGKILL; the training starts again in 1.2 s (1 of 3); "
+            "tenfold has no checkpoint of it, and a script that saves its own snapshots resumes "
+            "from them",
         ),
         (RETRY | {"scope": "task"}, "ps/1 was killed by SIGKILL; it starts again in 1.2 s"),
         (

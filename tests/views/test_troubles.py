@@ -232,7 +232,8 @@ def test_a_supervisor_that_broke(written: Written) -> None:
     written.write()
     told = written.told()
     assert told["headline"].startswith(
-        'word2vec failed: its supervisor broke: it says "RuntimeError: bug"; tenfold up begins anew'
+        'word2vec failed: its supervisor broke: it says "RuntimeError: bug"; tenfold up starts it '
+        "again: tenfold has no checkpoint of it, and a script that saves its own snapshots"
     )
 
 

@@ -97,7 +97,13 @@ def talks_of_ranks(jobs: Mapping[str, int]) -> Iterator[Talk]:
             yield Talk(group, group, sure=False)
 
 
-_SAVES = ("checkpoint", "torch.save", "orbax")
+_SAVES = ("checkpoint", "snapshot", ".save", "pickle.dump", "orbax")
+
+NO_SAVE = (
+    "the script itself saves no checkpoint: unless a module of yours does, a crash loses the "
+    "whole training"
+)
+"""Only the script is read: what it imports may save."""
 
 
 def advice_to_save(jobs: Sequence[JobFacts]) -> Iterator[Advice]:
@@ -107,7 +113,7 @@ def advice_to_save(jobs: Sequence[JobFacts]) -> Iterator[Advice]:
         if facts.job in TOGETHER and not any(word in source for word in _SAVES):
             yield Advice(
                 f"jobs.{facts.job}.run",
-                "the script saves no checkpoint: a crash loses the whole training",
+                NO_SAVE,
                 "tenfold.checkpoint saves it and goes on; see docs/checkpoints.md",
             )
 

@@ -17,6 +17,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from tenfold.frameworks import Addresses, Advice, JobDefaults, JobFacts, Talk
+from tenfold.frameworks.ranks import NO_SAVE
 
 CHIEFS = ("chief", "master")
 SERVERS = (*CHIEFS, "worker", "ps")
@@ -157,7 +158,7 @@ class TensorFlow:
             if facts.job in CHIEFS and "checkpoint" not in facts.source.lower():
                 yield Advice(
                     f"jobs.{facts.job}.run",
-                    "the script saves no checkpoint: a crash loses the whole training",
+                    NO_SAVE,
                     "tenfold.checkpoint.tensorflow saves it and goes on; see docs/checkpoints.md",
                 )
 

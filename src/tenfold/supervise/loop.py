@@ -213,7 +213,7 @@ class Supervisor:
             self._events.write("restarted-with", other.task.name, because=name)
 
     def _has_checkpoint(self) -> bool:
-        """Whether anything is where scripts that know tenfold save what they would go on from."""
+        """Whether anything is in the run's `checkpoints/`. Scripts may save elsewhere, unseen."""
         try:
             return any(self._run.shared("checkpoints").iterdir())
         except OSError:

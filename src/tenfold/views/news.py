@@ -11,6 +11,11 @@ from tenfold.views.tasks import duration
 CTRL_C = "stopped by Ctrl-C"
 """Why a run stops when its follower was interrupted; who did it was told already."""
 
+NO_CHECKPOINT = (
+    "tenfold has no checkpoint of it, and a script that saves its own snapshots resumes from them"
+)
+"""What can be said where the run's `checkpoints/` is empty: scripts also save elsewhere."""
+
 Event = Mapping[str, Any]
 
 _AGAIN = {
@@ -21,10 +26,9 @@ _AGAIN = {
 
 def _retried(event: Event) -> str:
     again = _AGAIN.get(str(event.get("scope")), "it starts again")
-    if event.get("anew"):
-        again += " from its beginning (nothing is in the run's checkpoints/)"
     number = f" ({event['attempt']} of {event['limit']})" if event.get("limit") else ""
-    return f"{event['task']} {event['because']}; {again} in {duration(event['in_s'])}{number}"
+    words = f"{event['task']} {event['because']}; {again} in {duration(event['in_s'])}{number}"
+    return f"{words}; {NO_CHECKPOINT}" if event.get("anew") else words
 
 
 def _hung(event: Event) -> str:

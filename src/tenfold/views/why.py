@@ -19,6 +19,7 @@ from tenfold.rundir import OVER, RunDirectory
 from tenfold.views import causes
 from tenfold.views.endings import meaning
 from tenfold.views.facts import Facts, read_facts
+from tenfold.views.news import NO_CHECKPOINT
 from tenfold.views.tasks import duration
 from tenfold.views.traffic import MapReader
 from tenfold.views.troubles import Trouble, budget, how_it_ended, names_of, troubles
@@ -141,7 +142,7 @@ def _of_lost_supervisor(facts: Facts) -> _Verdict:
     words = "its supervisor ended without a last word (killed, or its machine went down)"
     if last is not None and causes.exception(facts.supervisor_said):
         words = f'its supervisor broke: it says "{last.strip()}"'
-    hint = f"{_up(facts)} begins anew: there is no checkpoint"
+    hint = f"{_up(facts)} starts it again: {NO_CHECKPOINT}"
     if (saved := facts.checkpoint) is not None:
         end = facts.status["seen"] or saved.time
         age = duration(max(0.0, end - saved.time))
