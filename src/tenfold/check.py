@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING
 
 from tenfold.errors import Fault, shown
 from tenfold.file.places import Remark, Where
+from tenfold.file.unexpanded import in_text
 from tenfold.frameworks import JobFacts, framework
 from tenfold.nearest import did_you_mean
 from tenfold.programs import is_python, missing, script_of, search_path
 from tenfold.spec import MAIN_PORT, MAX_TASKS, Cluster, Job
-from tenfold.words import WordsError, shell_variable, split
+from tenfold.words import WordsError, builtin, split
 
 if TYPE_CHECKING:
     from tenfold.file import Loaded
 
 _MOST_SCRIPT_BYTES = 1_000_000
 _SERVICES = ("tensorboard", "jupyter")
-_SHELLS = ("sh", "bash", "zsh", "dash", "ksh")
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 
 
@@ -98,6 +98,8 @@ def _commands(cluster: Cluster, dropped: frozenset[Where]) -> Iterator[Remark]:
         if job.run is not None:
             if not job.run or not job.run[0]:
                 yield Remark(("jobs", name, "run"), "the command is empty", "run: python train.py")
+            elif refusal := builtin(words(job) or ()):
+                yield Remark(("jobs", name, "run", 0), *refusal)
         elif not (known_faulty(name) or frame.job_defaults(name, cluster.jobs).standard_server):
             whose = (
                 "" if cluster.framework == "none" else f" for a job of this name in {frame.name}"
@@ -108,8 +110,11 @@ def _commands(cluster: Cluster, dropped: frozenset[Where]) -> Iterator[Remark]:
             message = f"has no `run`, and there is no standard server{whose}"
             yield Remark(("jobs", name), message, hint, about_key=True)
         for key, override in job.overrides.items():
+            path: Where = ("jobs", name, "overrides", key, "run")
             if override.run is not None and not (override.run and override.run[0]):
-                yield Remark(("jobs", name, "overrides", key, "run"), "the command is empty")
+                yield Remark(path, "the command is empty")
+            elif refusal := builtin(override.run or ()):
+                yield Remark((*path, 0), *refusal)
 
 
 def _cells(cluster: Cluster, dropped: frozenset[Where]) -> Iterator[Remark]:
@@ -191,7 +196,7 @@ def _ready(where: Where, job: Job) -> Iterator[Remark]:
         yield Remark((*where, "ready", key), f"the job has no port {shown(port)}", hint)
     if job.ready.command is not None:
         try:
-            split(job.ready.command)
+            split(job.ready.command, "command")
         except WordsError as error:
             yield Remark((*where, "ready", "command"), str(error), error.hint)
     if job.ready.log is not None and (reason := _pattern_fault(job.ready.log)):
@@ -256,7 +261,7 @@ def warnings(cluster: Cluster, directory: Path) -> Iterator[Remark]:
     yield from _endless(cluster)
     for name, job in cluster.jobs.items():
         yield from _fixed_ports(("jobs", name), job)
-        yield from _unexpanded(("jobs", name), job)
+        yield from _ready_unexpanded(("jobs", name), job)
         yield from _set_by_tenfold(("jobs", name, "env"), job.env)
         yield from _unknown_secrets(("jobs", name), job, cluster.env)
 
@@ -328,14 +333,10 @@ def _fixed_ports(where: Where, job: Job) -> Iterator[Remark]:
             yield Remark((*where, "ports", name), message, hint)
 
 
-def _unexpanded(where: Where, job: Job) -> Iterator[Remark]:
-    command = words(job) or ()
-    if command and Path(command[0]).name in _SHELLS:
-        return
-    for position, word in enumerate(command):
-        if name := shell_variable(word):
-            message = f"${name} stays as it is: no shell runs"
-            yield Remark((*where, "run", position), message, f"write ${{env.{name}}}")
+def _ready_unexpanded(where: Where, job: Job) -> Iterator[Remark]:
+    if job.ready is not None and job.ready.command is not None:
+        for doubt in in_text(job.ready.command, "command", os.environ):
+            yield Remark((*where, "ready", "command"), doubt.message, doubt.hint)
 
 
 def _set_by_tenfold(where: Where, env: Mapping[str, str]) -> Iterator[Remark]:

@@ -133,6 +133,23 @@ _CLOSING = """\
 - Anchors, aliases and `<<` work. Keys that are there twice, unknown keys and unknown tags are
   faults. At most 512 KiB, 30,000 values, 50 levels, 100,000 tasks.
 
+## Commands
+
+`run` is one command, and no shell reads it. Quotes work as in a shell, and a `\\` at the end of a line
+joins it with the next one; a line that begins with an option (`--rate 1`) belongs to the line above.
+
+Syntax that only a shell understands is a fault: several lines, `&&`, `|`, `>`, `$(…)`, `A=1 x`, comments, and
+commands such as `cd`. Ask for a shell by its name:
+
+```yaml
+run: [sh, -c, "set -e\\npython prepare.py\\npython train.py"]
+run: [sh, -c, "python prepare.py && python train.py"]
+```
+
+`tenfold check` warns about text that a shell would expand and tenfold passes on: `$HOME`, `~`, `*.txt`,
+`{1..3}`. Write `${env.HOME}` instead, or put into quotes what means itself. The same holds for
+`ready.command`, and for `$NAME` and `~` in values of `env`.
+
 ## `${…}`
 
 | name | value |

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +188,7 @@ def _judge(
         places=places,
         secrets=frozenset(filled.secrets),
     )
-    found = islice(check.warnings(cluster, directory), MOST_FAULTS)
+    found = islice(chain(check.warnings(cluster, directory), filled.remarks), MOST_FAULTS)
     warned = [places.fault(remark, "warning") for remark in found]
     return replace(loaded, warnings=tuple(sorted(warned, key=_order(shown_as))))
 

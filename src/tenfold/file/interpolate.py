@@ -11,11 +11,13 @@ spaces stays one word; a var that holds a list becomes several words.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from tenfold.errors import MOST_FAULTS, Fault, Place, path_text, shown
 from tenfold.file.document import Entry, Items, Node, Scalar, Table, resolve
+from tenfold.file.places import Remark
+from tenfold.file.unexpanded import in_text, in_value, in_words
 from tenfold.nearest import nearest
 from tenfold.secrets import is_secret
 from tenfold.template import (
@@ -41,11 +43,15 @@ Path = tuple[str | int, ...]
 
 @dataclass(slots=True)
 class Interpolated:
-    """`root` without vars; `secrets` are the values of secret variables that were put in."""
+    """`root` without vars; `secrets` are the values of secret variables that were put in.
+
+    `remarks` are warnings: text that a shell would have expanded.
+    """
 
     root: Table
     faults: list[Fault] = field(default_factory=list)
     secrets: set[str] = field(default_factory=set)
+    remarks: list[Remark] = field(default_factory=list)
 
 
 def interpolate(root: Table, environment: Mapping[str, str]) -> Interpolated:
@@ -55,7 +61,7 @@ def interpolate(root: Table, environment: Mapping[str, str]) -> Interpolated:
     """
     run = _Run(root, environment)
     done = run.table(root, ())
-    return Interpolated(done, run.faults, run.secrets)
+    return Interpolated(done, run.faults, run.secrets, run.remarks)
 
 
 class _Unknown(Exception):
@@ -66,6 +72,7 @@ class _Run:
     def __init__(self, root: Table, environment: Mapping[str, str]) -> None:
         self.faults: list[Fault] = []
         self.secrets: set[str] = set()
+        self.remarks: list[Remark] = []
         self._environment = environment
         self._characters = 0
         self._vars = _entries(root, "vars")
@@ -89,9 +96,11 @@ class _Run:
         if isinstance(node, Table):
             return self.table(node, path)
         if isinstance(node, Items):
-            return self._items(node, path)
+            return self._list_of_words(node, path) if _is_run(path) else self._items(node, path)
         if _is_run(path) and not node.broken and node.value is not None:
             return self._command(node, path)
+        if _is_env(path) and not is_secret(str(path[-1])):
+            self._doubt_value(node, path)
         return self._scalar(node, path)
 
     def _items(self, node: Items, path: Path) -> Node:
@@ -123,7 +132,32 @@ class _Run:
             exact = 0 if found >= 0 and node.inset is not None else None
             parts.append(Scalar(word, word, place, exact))
             offset = max(offset, found + len(word))
-        return self._items(Items(tuple(parts), node.place), path) if words else node
+        if not words:
+            return node
+        made = self._items(Items(tuple(parts), node.place), path)
+        for doubt in in_text(node.text, "run", self._environment):
+            self.remarks.append(Remark((*path, doubt.word), doubt.message, doubt.hint))
+        filled = [position for position, word in enumerate(words) if "${" in word]
+        self._doubt_words(made, path, filled)
+        return made
+
+    def _list_of_words(self, node: Items, path: Path) -> Node:
+        made = self._items(node, path)
+        self._doubt_words(made, path, range(MAX_TEXT))
+        return made
+
+    def _doubt_words(self, made: Node, path: Path, positions: Container[int]) -> None:
+        """Note words at some positions that a shell would have expanded."""
+        items = made.items if isinstance(made, Items) else ()
+        words = [item.text for item in items if isinstance(item, Scalar)]
+        if len(words) == len(items):
+            for doubt in in_words(words, "run", self._environment):
+                if doubt.word in positions:
+                    self.remarks.append(Remark((*path, doubt.word), doubt.message, doubt.hint))
+
+    def _doubt_value(self, node: Scalar, path: Path) -> None:
+        if found := in_value(node.text, self._environment):
+            self.remarks.append(Remark(path, *found))
 
     def _scalar(self, node: Scalar, path: Path) -> Node:
         if node.broken or "${" not in node.text or not isinstance(node.value, str):
@@ -330,6 +364,10 @@ def _moved(node: Node, place: Place | None) -> Node:
 
 def _is_run(path: Path) -> bool:
     return path[0] == "jobs" and path[-1] == "run" and len(path) in (3, 5)
+
+
+def _is_env(path: Path) -> bool:
+    return path[-2:-1] == ("env",) and path[0] in ("env", "jobs")
 
 
 def _may_be_late(path: Path) -> bool:
