@@ -21,6 +21,7 @@ pytest_plugins = [
     "tests.engines.image",
     "tests.engines.slurm",
     "tests.lanes",
+    "tests.own_process",
 ]
 
 ISOLATIONS = ("namespace", "none")

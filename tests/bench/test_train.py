@@ -15,9 +15,10 @@ import train
 from graph2016 import graph
 from measure import Bench
 from pace import Mark, Pace
+from tests.own_process import require
 from word2vec_example import Settings
 
-pytest.importorskip("tensorflow", reason="TensorFlow is not installed: make test brings it")
+require("tensorflow")
 
 SMALL = ("jobs.ps.tasks=1", "jobs.worker.tasks=2", "vars.dim=16")
 

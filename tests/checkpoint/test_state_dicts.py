@@ -11,8 +11,10 @@ import pytest
 
 from tenfold.checkpoint import StateDicts, manifest, torch
 from tests.checkpoint.conftest import SmallDisk
+from tests.own_process import lazily
 
-library: Any = pytest.importorskip("torch")
+library = lazily("torch")
+pytestmark = pytest.mark.imports("torch")
 
 
 def training(place: Path, width: int = 8) -> tuple[StateDicts, Any, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,10 @@ import pytest
 
 from tenfold.checkpoint import Variables, manifest, tensorflow
 from tests.checkpoint.conftest import SmallDisk
+from tests.own_process import lazily
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    tf: Any = pytest.importorskip("tensorflow")
+tf = lazily("tensorflow")
+pytestmark = pytest.mark.imports("tensorflow")
 
 
 def training(place: Path, words: int = 10) -> tuple[Variables, Any, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -10,30 +9,33 @@ import pytest
 
 import sampling
 from settings import Settings
+from tests.own_process import lazily
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    tf: Any = pytest.importorskip("tensorflow")
-    import model
-    import skipgram
-    import training
+tf = lazily("tensorflow")
+model = lazily("model")
+skipgram = lazily("skipgram")
+training = lazily("training")
+pytestmark = pytest.mark.imports("tensorflow")
 
 COUNTS = np.array([500, 400, 300, 200, 100, 50, 40, 30, 20, 10, 9], np.int64)
 SETTINGS = Settings(dim=4, window=2, negatives=3, shared=5, batch=8, stretch=16, sample=0)
 
 
-class _Sharded(model.Model):
+def _sharded() -> Any:
     """A model whose table lies in three variables of this process, as on three servers."""
 
-    sizes = (7, 8, 7)
+    class Sharded(model.Model):  # type: ignore[misc, name-defined] # imported by the test
+        sizes = (7, 8, 7)
 
-    def __init__(self) -> None:
-        super().__init__(tf.distribute.get_strategy(), COUNTS, SETTINGS, workers=1)
-        self.pieces = [tf.Variable(part) for part in tf.split(self.table, self.sizes)]
+        def __init__(self) -> None:
+            super().__init__(tf.distribute.get_strategy(), COUNTS, SETTINGS, workers=1)
+            self.pieces = [tf.Variable(part) for part in tf.split(self.table, self.sizes)]
 
-    @property
-    def shards(self) -> list[Any]:
-        return self.pieces
+        @property
+        def shards(self) -> list[Any]:
+            return self.pieces
+
+    return Sharded()
 
 
 def _stretch() -> sampling.Stretch:
@@ -52,7 +54,7 @@ def test_rows_are_a_permutation_that_spreads_frequent_words() -> None:
 
 
 def test_the_words_get_what_was_made_for_them() -> None:
-    sharded = _Sharded()
+    sharded = _sharded()
     assert np.allclose(sharded.rows(), model._initial(11, SETTINGS))
     assert sharded.rows().shape == (11, 2, SETTINGS.dim)
     assert np.abs(sharded.embeddings()).max() <= 1 / SETTINGS.dim
@@ -78,7 +80,7 @@ def _trained_in_one_place(rows: Any, stretch: sampling.Stretch) -> tuple[Any, fl
 def test_a_stretch_changes_what_training_it_in_one_place_does(
     room: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sharded, stretch = _Sharded(), _stretch()
+    sharded, stretch = _sharded(), _stretch()
     if room:  # for fewer rows than there are
         monkeypatch.setattr(sharded, "_usual", room)
     before = sharded.rows()
@@ -109,7 +111,7 @@ def _ids() -> Any:
     return np.random.default_rng(5).integers(0, 11, 400).astype(np.int32)
 
 
-def _training(checkpoints: Any, coordinator: _Alone, epochs: int = 2) -> training.Training:
+def _training(checkpoints: Any, coordinator: _Alone, epochs: int = 2) -> Any:
     settings = Settings(**(vars(SETTINGS) | {"epochs": epochs}))
     made = model.Model(tf.distribute.get_strategy(), COUNTS, settings, workers=1)
     return training.Training(
@@ -123,12 +125,12 @@ class _Interrupted(Exception):
 
 def test_an_interrupted_training_ends_where_a_whole_one_does(tmp_path: Any) -> None:
     whole = _training(None, _Alone())
-    told: list[training.Figures] = []
+    told: list[Any] = []
     whole.run(told.append)
     assert [told[-1].words, told[-1].epoch] == [800, 2]
     assert told == sorted(told, key=lambda figures: figures.words)
 
-    def interrupt(figures: training.Figures) -> None:
+    def interrupt(figures: Any) -> None:
         if figures.words > 500:
             raise _Interrupted
 
@@ -151,7 +153,7 @@ def test_a_finished_training_is_gone_on_with(tmp_path: Any) -> None:
     more = _training(tmp_path, _Alone(), epochs=2)
     assert more.resume()
     assert more.position == (1, 0)
-    told: list[training.Figures] = []
+    told: list[Any] = []
     more.run(told.append)
     assert {figures.epoch for figures in told} == {2}
 

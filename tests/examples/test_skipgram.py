@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 import pytest
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    tf: Any = pytest.importorskip("tensorflow")
-    import skipgram
-    import together
+from tests.own_process import lazily
+
+tf = lazily("tensorflow")
+skipgram = lazily("skipgram")
+together = lazily("together")
+pytestmark = pytest.mark.imports("tensorflow")
 
 DIM = 6
 RATE = 0.05

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,12 +10,12 @@ import numpy as np
 import pytest
 
 from settings import Settings
+from tests.own_process import lazily
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    tf: Any = pytest.importorskip("tensorflow")
-    import model
-    import training
+tf = lazily("tensorflow")
+model = lazily("model")
+training = lazily("training")
+pytestmark = pytest.mark.imports("tensorflow")
 
 COUNTS = np.array([500, 400, 300, 200, 100], np.int64)
 IDS = np.random.default_rng(5).choice(5, 1_500, p=COUNTS / 1_500).astype(np.int32)
@@ -51,7 +50,7 @@ class Workers:
         return Value()
 
 
-def trained(settings: Settings, workers: Workers) -> training.Training:
+def trained(settings: Settings, workers: Workers) -> Any:
     """A training on 1,500 words that is done."""
     made = model.Model(tf.distribute.get_strategy(), COUNTS, settings, workers=WORKERS)
     run = training.Training(made, workers, IDS, COUNTS)

@@ -16,6 +16,7 @@ import pytest
 
 from tenfold.launch.client import LaunchClient
 from tenfold.launch.preloads import Preload
+from tests.own_process import require
 
 PROGRAMS = Path(__file__).parent / "programs"
 PYTHON = Path(sys.executable).name
@@ -197,7 +198,7 @@ def test_multiprocessing_works(runner: Runner, method: str) -> None:
     ids=str,
 )
 def test_no_two_tasks_share_a_random_state(runner: Runner, modules: tuple[str, ...]) -> None:
-    pytest.importorskip(modules[-1])
+    require(modules[-1])
     argv = (PYTHON, "programs/random_states.py", modules[-1])
     ended = runner.forked_many([argv] * 3, modules)
     assert [one.code for one in ended] == [0, 0, 0], ended[0].err

@@ -16,9 +16,10 @@ from tenfold.file import loads
 from tenfold.logs import last_lines
 from tenfold.plans import Plan
 from tests.conftest import wait_for
+from tests.own_process import require
 from tests.security.strangers import addresses, reached, second_machine, second_network
 
-pytest.importorskip("tensorflow", reason="TensorFlow is not installed: make test brings it")
+require("tensorflow")
 
 STRATEGY = """
 import os, sys, time

@@ -19,8 +19,10 @@ from tenfold.plans import Plan
 from tenfold.rundir import RunDirectory, create
 from tenfold.views.placement import placement
 from tests.conftest import wait_for
+from tests.own_process import lazily
 
-tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed: make test brings it")
+tf = lazily("tensorflow")
+pytestmark = pytest.mark.imports("tensorflow")
 
 SERVERS = """
 import tenfold, tensorflow as tf

@@ -19,6 +19,7 @@ from tenfold.rundir import RunDirectory, create, hold_lock
 from tenfold.views import training
 from tenfold.views.curve import MOST_POINTS
 from tenfold.views.training import TrainingReader
+from tests.own_process import require
 
 event_pb2 = pytest.importorskip("tensorboard.compat.proto.event_pb2")
 types_pb2 = pytest.importorskip("tensorboard.compat.proto.types_pb2")
@@ -384,7 +385,7 @@ for tag in TrainingReader(RunDirectory(Path(sys.argv[1]))).read()["runs"][0]["ta
 
 
 def test_what_tensorflow_writes_is_read_without_tensorflow(run: RunDirectory) -> None:
-    pytest.importorskip("tensorflow")
+    require("tensorflow")
     target = str(run.shared("tensorboard") / "train")
     command = [sys.executable, "-c"]
     subprocess.run([*command, WRITES, target], check=True, capture_output=True, timeout=120)
