@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from chaos import calls, clock, damage, disk, kills, logs, many, memory, ports, stops, tasks
+from chaos import (
+    calls,
+    clock,
+    damage,
+    disk,
+    kills,
+    logs,
+    many,
+    memory,
+    modules,
+    ports,
+    stops,
+    tasks,
+)
 from chaos.trial import Case
 
 CASES = (
@@ -65,6 +78,12 @@ CASES = (
         600,
         240,
         needs=stops.needs_iptables,
+    ),
+    Case(
+        "own-modules",
+        "a directory full of modules named as those that tenfold imports",
+        modules.own_modules,
+        180,
     ),
     Case("thousand", "1,000 tasks of sleep, half of them failing", many.thousand, 300),
     Case("flood", "13 tasks that write at full speed for 10 s", logs.flood, 240),

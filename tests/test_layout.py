@@ -12,6 +12,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "tenfold"
 
 ORDER = (
+    ("interpreter",),
     ("errors", "words", "units", "template", "secrets", "nearest", "naming"),
     ("frameworks",),
     ("spec", "cell_settings", "cell_table", "programs"),

@@ -53,7 +53,7 @@ def test_what_the_framework_knows() -> None:
     made = planned(DEMO)
     assert made.success == ("chief",)
     ps, worker = made.task("ps/0"), made.task("worker/0")
-    assert ps.command == (sys.executable, "-m", "tenfold.tensorflow")
+    assert ps.command == (sys.executable, "-P", "-m", "tenfold.tensorflow")
     assert ps.service
     assert ps.ready == Ready("tcp")
     assert worker.restart == Restart("on-failure")
@@ -63,7 +63,7 @@ def test_what_the_framework_knows() -> None:
 def test_services() -> None:
     made = planned(DEMO)
     board, book = made.task("tensorboard/0"), made.task("jupyter/0")
-    assert board.command == (sys.executable, "-m", "tenfold.services.tensorboard")
+    assert board.command == (sys.executable, "-P", "-m", "tenfold.services.tensorboard")
     assert board.ports == {"http": None}
     assert board.network == "host"
     assert book.ports == {"http": 8899}

@@ -12,12 +12,21 @@ What you see here is the whole Python interface; everything is imported when it 
     tenfold.checkpoint                          save now and then, go on where it broke off
 """
 
-from __future__ import annotations
+# Whatever is imported here, a process of tenfold's own imports before it can keep the user's
+# modules out of its way: nothing but what is part of the interpreter (see `interpreter`).
 
-import importlib
-from typing import TYPE_CHECKING, Any
+import sys
 
+_words = sys.orig_argv if sys.argv[:1] == ["-m"] else []  # the module of `python -m` is sought
+if "-m" in _words and _words[_words.index("-m") + 1].partition(".")[0] == "tenfold":
+    from tenfold.interpreter import settle
+
+    settle()
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from tenfold import checkpoint, jax, tensorflow, torch
     from tenfold.api import Run, up
     from tenfold.errors import TenfoldError
@@ -69,7 +78,9 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
+    import importlib
+
     if name in _MODULES:
         return importlib.import_module(f"tenfold.{name}")
     if name not in _HOMES:

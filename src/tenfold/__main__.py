@@ -1,7 +1,5 @@
 """`python -m tenfold`: the same as the `tenfold` command."""
 
-from __future__ import annotations
-
 from tenfold.cli import main
 
 if __name__ == "__main__":

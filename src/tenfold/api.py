@@ -22,6 +22,7 @@ from tenfold import cells, rundir, settings
 from tenfold.cell_table import CELLS
 from tenfold.cells.settling import Settler
 from tenfold.errors import InputError, TenfoldError
+from tenfold.interpreter import own
 from tenfold.plans import Plan
 from tenfold.render import Places
 from tenfold.resume import Wish, decide
@@ -222,7 +223,7 @@ def _start_supervisor(run: RunDirectory, orders: dict[str, Any]) -> SupervisorPr
     with open(run.supervisor_log, "ab", opener=_for_owner) as log:
         pid = os.posix_spawn(
             sys.executable,
-            [sys.executable, "-m", "tenfold.supervise", str(run.path)],
+            own("tenfold.supervise", str(run.path)),
             os.environ,
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, read, 0),

@@ -173,7 +173,7 @@ def _prepares(cluster: Cluster, name: str) -> bool:
 def _command(cluster: Cluster, name: str, cell: str) -> tuple[str, ...]:
     run = cluster.jobs[name].run
     if run is None:
-        return (_python(cell), *framework(cluster.framework).standard_server(name))
+        return (_python(cell), "-P", *framework(cluster.framework).standard_server(name))
     return split(run) if isinstance(run, str) else run
 
 
@@ -334,7 +334,7 @@ def _service_task(cluster: Cluster, name: str, service: Service, where: Path, ce
     return Task(
         job=name,
         index=0,
-        command=(_python(cell), "-m", job.module),
+        command=(_python(cell), "-P", "-m", job.module),
         env=env,
         secrets=tuple(key for key in env if is_secret(key)),
         workdir=_workdir(None, where),

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.alone
 
 SHORT = (
     *("ignores-term", "damaged-state", "damaged-checkpoints", "supervisor-calls", "flood"),
-    *("disk-full-logs", "out-of-memory"),
+    *("disk-full-logs", "out-of-memory", "own-modules"),
 )
 
 

@@ -393,7 +393,7 @@ class DockerKind(Kind):
 
 def beside_words(task: str, words: Sequence[str]) -> list[str]:
     """The command that runs `words` as the task sees the world, where its task runner is."""
-    return ["python", "-m", "tenfold.launch.beside", task, *words]
+    return ["python", "-P", "-m", "tenfold.launch.beside", task, *words]
 
 
 def _placed(task: Task, image: str | None) -> Task:

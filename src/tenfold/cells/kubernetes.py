@@ -73,7 +73,7 @@ class KubernetesKind(Kind):
         if pod is None:
             raise TenfoldError(f"{task} has no pod", hint="tenfold ps shows how it ended")
         terminal = ["-it"] if sys.stdin.isatty() and sys.stdout.isatty() else ["-i"]
-        there = ["python", "-m", "tenfold.launch.beside", task, *words]
+        there = ["python", "-P", "-m", "tenfold.launch.beside", task, *words]
         base = kubectl(known.get("context"), known["namespace"])
         return [*base, "exec", *terminal, pod, "-c", CONTAINER, "--", *there]
 

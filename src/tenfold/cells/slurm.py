@@ -29,6 +29,7 @@ from tenfold.cells.slurm_commands import (
 from tenfold.cells.slurm_steps import SlurmCell
 from tenfold.doctor.slurm import slurm as find_slurm
 from tenfold.errors import TenfoldError, UnavailableError
+from tenfold.interpreter import own
 from tenfold.plans import Plan
 from tenfold.render import File, Places
 from tenfold.render.sbatch import Component, components, sbatch
@@ -149,7 +150,7 @@ class SlurmKind(Kind):
         if state.pending or request["op"] == "kill":
             cancel(job)
             return {"ok": True} if request["op"] in ("stop", "kill") else None
-        words = [sys.executable, "-m", "tenfold.supervise.control", str(run.path)]
+        words = own("tenfold.supervise.control", str(run.path))
         srun = ["srun", f"--jobid={job}", "--overlap", "--nodes=1", "--ntasks=1", "--mpi=none"]
         srun += [f"--nodelist={batch_host(job)}", *_group(run, 0)]
         answer: dict[str, Any] = json.loads(command(*srun, *words, json.dumps(request)))
@@ -174,9 +175,9 @@ class SlurmKind(Kind):
             raise TenfoldError(f"{task} is not running", hint="tenfold ps shows how it ended")
         terminal = ["--pty"] if sys.stdin.isatty() and sys.stdout.isatty() else []
         srun = ["srun", f"--jobid={job}", "--overlap", "--nodes=1", "--ntasks=1", "--mpi=none"]
-        inside = ["env", f"TENFOLD_RUN_DIRECTORY={run.path}", sys.executable]
+        inside = ["env", f"TENFOLD_RUN_DIRECTORY={run.path}", *own("tenfold.launch.beside")]
         group = _group(run, _component_of(run, task))
-        there = [f"--nodelist={host}", *terminal, *inside, "-m", "tenfold.launch.beside"]
+        there = [f"--nodelist={host}", *terminal, *inside]
         return [*srun, *group, *there, task, *words]
 
 

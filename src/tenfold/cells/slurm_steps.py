@@ -22,6 +22,7 @@ from tenfold.cells import Ended, Handlers, Outcome, Placed, Protection
 from tenfold.cells.slurm_commands import nodes_of, own_job, why_told
 from tenfold.cells.slurm_ends import lost, told
 from tenfold.errors import TenfoldError
+from tenfold.interpreter import own
 from tenfold.launch.capture import allow_many_files
 from tenfold.launch.runner import Life
 from tenfold.plans import Plan, Task
@@ -97,7 +98,7 @@ class SlurmCell:
         more = {"TENFOLD_RUN_DIRECTORY": str(self._run.path)}
         if port is not None:
             more["TENFOLD_LAST_PORT"] = str(port)
-        runner = (sys.executable, "-m", "tenfold", "task", task.name, "--held")
+        runner = own("tenfold", "task", task.name, "--held")
         argv = (*self._srun(task, number, component, node), *runner)
 
         async def srun() -> asyncio.subprocess.Process:

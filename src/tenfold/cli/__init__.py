@@ -6,15 +6,20 @@
 Owns the way in, which imports nothing that Ctrl-C could find half imported.
 """
 
-from __future__ import annotations
-
+import os
 import sys
-from collections.abc import Sequence
+
+from tenfold.interpreter import settle
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit with its code."""
-    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its code. For a process that does nothing else."""
+    settle()
+    code = run(list(sys.argv[1:] if arguments is None else arguments))
+    if sys.flags.inspect:  # PYTHONINSPECT makes Python's own exit code 1, whatever it should be
+        sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:

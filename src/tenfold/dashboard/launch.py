@@ -27,6 +27,7 @@ from urllib.parse import quote
 
 from tenfold import __version__
 from tenfold.errors import InputError, TenfoldError
+from tenfold.interpreter import own
 from tenfold.rundir import RunDirectory, read_json, write_json
 
 USUAL_PORTS = range(10110, 10120)
@@ -288,7 +289,7 @@ def _spawn(claimed: Claim) -> int:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
     return os.posix_spawn(
         sys.executable,
-        [sys.executable, "-P", "-m", "tenfold.dashboard", runs, *numbers],
+        own("tenfold.dashboard", runs, *numbers),
         os.environ,
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

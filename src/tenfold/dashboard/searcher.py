@@ -21,6 +21,7 @@ from typing import Any
 from tenfold.dashboard.questions import wanted
 from tenfold.dashboard.replies import encoded
 from tenfold.errors import InputError
+from tenfold.interpreter import own
 from tenfold.rundir import RunDirectory
 from tenfold.views.logpages import page
 
@@ -79,7 +80,7 @@ class Searcher:
 
     async def _start(self) -> Process:
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "tenfold.dashboard.searcher",
+            *own("tenfold.dashboard.searcher"),
             stdin=PIPE, stdout=PIPE, limit=_LONGEST_ANSWER_BYTES,
         )  # fmt: skip
         return self._process

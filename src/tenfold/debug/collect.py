@@ -59,7 +59,7 @@ def collect(
     """
     asked = list(wanted)
     question = Question(time.monotonic() + bound_s, native)
-    words = [python, "-m", "tenfold.debug.dump", f"{bound_s:g}", *["--native"] * native]
+    words = [python, "-P", "-m", "tenfold.debug.dump", f"{bound_s:g}", *["--native"] * native]
     everybody = processes.family()
     answers: queue.SimpleQueue[tuple[int, TaskStacks]] = queue.SimpleQueue()
     ahead: queue.SimpleQueue[int] = queue.SimpleQueue()

@@ -13,12 +13,12 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tenfold.errors import TenfoldError
+from tenfold.interpreter import own
 from tenfold.launch import wire
 from tenfold.launch.preloads import Preload
 from tenfold.launch.server import MARK
@@ -176,7 +176,7 @@ class LaunchClient:
         with requests, gate:
             inherited = (requests.fileno(), gate.fileno())
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tenfold.launch.server", *map(str, inherited), mode],
+                own("tenfold.launch.server", *map(str, inherited), mode),
                 pass_fds=inherited,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,

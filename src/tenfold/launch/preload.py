@@ -35,10 +35,12 @@ from tenfold.launch.server import LaunchServer, Places, enter_task
 from tenfold.programs import python_command
 
 BOOT = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from tenfold.launch.preload import main; main()()"
+    "import sys; sys.path[: sys.path[:1] == ['']] = [sys.argv[1]]; "
+    "from tenfold.launch.preload import main; main()()"
 )
 """What the interpreter is started with: `main` returns in each forked process, to run its task
-with nothing of this module below it on the stack."""
+with nothing of this module below it on the stack. The working directory, which `-c` puts first on
+the module path, is replaced by the directory that holds the package tenfold."""
 
 
 class Forked(BaseException):
@@ -125,8 +127,6 @@ def _import(names: Sequence[str], home: str) -> None:
     """Import with the module path of the interpreter alone, and leave nothing of ours in it."""
     gc.disable()  # an import makes no garbage worth looking for; it takes a fifth less time
     del sys.path[0]
-    if not sys.flags.safe_path:
-        del sys.path[0]
     if home not in sys.path:
         for name in [name for name in sys.modules if name.partition(".")[0] == "tenfold"]:
             del sys.modules[name]

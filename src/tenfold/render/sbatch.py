@@ -100,7 +100,7 @@ def _script(plan: Plan, places: Places) -> Iterator[str]:
     yield from plan.settings.get("setup", ())
     yield ""
     yield "# The supervisor, here on the first node, starts each task as a step: srun."
-    yield f'exec {shlex.quote(places.python)} -m tenfold.supervise --batch "$RUN"'
+    yield f'exec {shlex.quote(places.python)} -P -m tenfold.supervise --batch "$RUN"'
 
 
 def _whole(plan: Plan, places: Places) -> Iterator[str]:

@@ -19,6 +19,7 @@ def arguments(environment: Mapping[str, str], superuser: bool) -> list[str]:
     """The command line of JupyterLab for a task with this environment."""
     chosen = [
         sys.executable,
+        "-P",
         "-m",
         "jupyterlab",
         "--no-browser",
