@@ -13,7 +13,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "tenfold"
 
 ORDER = (
     ("interpreter",),
-    ("errors", "words", "units", "template", "secrets", "nearest", "naming"),
+    ("errors", "words", "units", "template", "secrets", "nearest", "naming", "paths"),
     ("frameworks",),
     ("spec", "cell_settings", "cell_table", "programs"),
     ("check", "file", "schema", "starter"),

@@ -19,6 +19,7 @@ from tenfold import rendezvous
 from tenfold.debug import answers
 from tenfold.errors import TenfoldError
 from tenfold.frameworks import framework
+from tenfold.paths import user_path
 from tenfold.plans import Plan
 from tenfold.rundir import RunDirectory, find, read_json, write_json
 
@@ -211,7 +212,7 @@ def _run_of(cluster: str | None) -> RunDirectory:
     home = os.environ.get("TENFOLD_RUN_DIRECTORY")
     if cluster is None and home is not None:
         return RunDirectory(Path(home))
-    return find(Path(os.environ.get("TENFOLD_RUNS", ".tenfold/runs")), cluster)
+    return find(user_path(os.environ.get("TENFOLD_RUNS", ".tenfold/runs"), "TENFOLD_RUNS"), cluster)
 
 
 def _refuse_second(run: RunDirectory, job: str) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tenfold.cell_table import CELLS
 from tenfold.errors import InputError, shown
 from tenfold.file import from_cluster
+from tenfold.file.places import Remark
 from tenfold.frameworks import JobDefaults, framework
 from tenfold.nearest import did_you_mean
 from tenfold.plans import ALL_BUT_BAD_INPUT, Hang, Known, Plan, Ready, Restart, Task, known_values
@@ -44,8 +45,10 @@ def plan(
 
     Raises InputError if a Cluster has faults or there is no such cell. Reads and writes nothing.
     """
-    cluster, file, where, masked = _unpack(source, directory)
+    loaded = _unpack(source, directory)
+    cluster, where = loaded.cluster, loaded.directory
     cell = _known_cell(cell or cluster.cell or "local")
+    _refuse_homes(loaded, cell)
     tasks: list[Task] = []
     for job in sorted(cluster.jobs, key=_display_order):
         tasks += _job_tasks(cluster, job, where, cell)
@@ -64,12 +67,12 @@ def plan(
         hang=_hang(cluster),
         expose=cluster.expose,
         log_limit=cluster.log_limit,
-        file=file,
+        file=None if loaded.file is None else str(loaded.file),
         runs=None if cluster.runs is None else fill(cluster.runs, _nothing),
         image=cluster.image,
         build=None if cluster.build is None else cluster.build.model_dump(),
         settings=_settings(cluster, cell),
-        masked=maskable(masked | hidden),
+        masked=maskable(loaded.secrets | hidden),
     )
 
 
@@ -80,16 +83,24 @@ def _known_cell(cell: str) -> str:
     return cell
 
 
-def _unpack(
-    source: Loaded | Cluster, directory: Path | None
-) -> tuple[Cluster, str | None, Path, frozenset[str]]:
-    """The cluster, its file, the directory its paths count from, and values never to be shown."""
-    if not isinstance(source.cluster, str):  # a Cluster's `cluster` is its name
-        file = None if source.file is None else str(source.file)
-        return source.cluster, file, source.directory, source.secrets
+def _unpack(source: Loaded | Cluster, directory: Path | None) -> Loaded:
+    """What `load` gave, or would have given for a Cluster."""
+    if isinstance(source.cluster, str):  # a Cluster's `cluster` is its name
+        return from_cluster(source, directory or Path.cwd())
+    return source
 
-    loaded = from_cluster(source, directory or Path.cwd())
-    return loaded.cluster, None, loaded.directory, loaded.secrets
+
+def _refuse_homes(loaded: Loaded, cell: str) -> None:
+    """Raise InputError for a working directory below a home that a container does not see."""
+    if cell not in _IN_IMAGES:
+        return
+    remarks = [
+        Remark(path, "~ means no directory inside a container", "write the path in the image")
+        for path, text in loaded.homes.items()
+        if path[-1] == "workdir" and not f"{text}/".startswith(f"{loaded.directory}/")
+    ]
+    if remarks:
+        raise InputError(faults=[loaded.places.fault(remark) for remark in remarks])
 
 
 def _settings(cluster: Cluster, cell: str) -> dict[str, Any]:

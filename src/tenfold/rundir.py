@@ -30,6 +30,7 @@ from typing import IO, Any
 
 from tenfold.errors import InputError, TenfoldError
 from tenfold.leftovers import set_aside, sweep
+from tenfold.paths import user_path
 
 SHARED = ("tensorboard", "checkpoints", "results")
 """Directories of a run that tasks write to and that outlive it."""
@@ -253,7 +254,8 @@ def find(runs: Path, name: str | None = None) -> RunDirectory:
     Raises InputError when there is none.
     """
     if name and "/" in name:
-        path = next((p for p in (runs / name, Path(name)) if _is_run(p)), None)
+        named = user_path(name, "CLUSTER") if name.startswith("~") else Path(name)
+        path = next((p for p in (runs / name, named) if _is_run(p)), None)
         if path is None:
             raise InputError(f"no run {name} under {runs}", hint="tenfold ps --all lists them")
         return RunDirectory(path.resolve())

@@ -150,6 +150,17 @@ run: [sh, -c, "python prepare.py && python train.py"]
 `{1..3}`. Write `${env.HOME}` instead, or put into quotes what means itself. The same holds for
 `ready.command`, and for `$NAME` and `~` in values of `env`.
 
+## Paths
+
+`~` and `~name` at the beginning of a path are home directories: in `runs`, `workdir`, `extends`, `build` and
+`mounts`, in `--runs`, `-o` and FILE, in TENFOLD_RUNS and in the settings file. The home of `~` is HOME of
+whoever runs tenfold. A directory called `~` is written `./~`. `$HOME` in a path is a fault: write `~` or
+`${env.HOME}`.
+
+Relative paths of the file count from the file's directory, but `runs` counts from the directory where tenfold is
+started. A container has homes of its own, so on docker and kubernetes `~` in `workdir` is for the project's
+directory only, and a plain `~` in `mounts` and `build` is the home where Docker runs.
+
 ## `${…}`
 
 | name | value |

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tenfold.errors import InputError
+from tenfold.paths import user_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,8 @@ def resolve(
         ("default", SETTINGS[name].default),
     )
     origin, value = next((o, v) for o, v in sources if v is not None)
-    return Resolved(_checked(name, value, origin), origin)
+    checked = _checked(name, value, origin)
+    return Resolved(str(user_path(checked, origin)) if name == "runs" else checked, origin)
 
 
 def _checked(name: str, value: str, origin: str) -> str:

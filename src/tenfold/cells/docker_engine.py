@@ -20,6 +20,7 @@ from typing import IO, Any
 
 from tenfold.doctor.docker import compose
 from tenfold.errors import TenfoldError, UnavailableError
+from tenfold.paths import expanded
 from tenfold.plans import Plan, Task
 
 PROJECT = "com.docker.compose.project"
@@ -294,9 +295,9 @@ async def _pull(image: str) -> None:
 def build_words(plan: Plan) -> list[str]:
     """`docker`'s words that build the plan's image."""
     build = plan.build or {}
-    context = os.path.normpath(os.path.join(plan.directory, build.get("context") or "."))  # noqa: PTH118
+    context = os.path.normpath(os.path.join(plan.directory, expanded(build.get("context") or ".")))  # noqa: PTH118
     words = ["build", "--force-rm", "--tag", plan.image or "", "--file"]
-    words.append(os.path.join(context, build.get("dockerfile") or "Dockerfile"))  # noqa: PTH118
+    words.append(os.path.join(context, expanded(build.get("dockerfile") or "Dockerfile")))  # noqa: PTH118
     for name in build.get("args") or {}:
         words += ["--build-arg", name]  # its value is in the environment: others can read words
     return [*words, context]

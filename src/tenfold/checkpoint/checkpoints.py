@@ -21,6 +21,7 @@ from typing import Any
 from tenfold.checkpoint import manifest
 from tenfold.checkpoint.manifest import Checkpoint
 from tenfold.errors import InputError, TenfoldError
+from tenfold.paths import user_path
 from tenfold.rundir import RunDirectory, write_json
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EROFS)
@@ -55,7 +56,7 @@ class Checkpoints:
             raise InputError(f"{name!r} is no name of a directory", hint="a word like `training`")
         if keep < 1 or every_s < 0:
             raise InputError("keep is 1 or more, every_s is not negative")
-        place = _place_of_the_run() if place is None else Path(place)
+        place = _place_of_the_run() if place is None else user_path(place, "place")
         self.directory: Path | None = None if place is None else place / name
         self._every_s = every_s
         self._keep = keep

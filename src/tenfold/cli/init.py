@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from tenfold.errors import InputError
+from tenfold.paths import user_path
 
 _FILES = ("tenfold.yaml", "train.py")
 """What is written, from the files of the same names in `tenfold.starter`."""
@@ -25,6 +26,7 @@ def command(directory: Path) -> None:
     """
     from tenfold.schema import schema_text
 
+    directory = user_path(directory, "DIRECTORY")
     texts = {name: _starter(name) for name in _FILES}
     texts["tenfold.yaml"] = texts["tenfold.yaml"].replace("CLUSTER", _cluster_name(directory))
     taken = [name for name in texts if (directory / name).exists()]

@@ -11,6 +11,7 @@ import click
 
 from tenfold.cli.common import err, file_argument, json_option, on_option, print_json, set_option
 from tenfold.errors import InputError
+from tenfold.paths import user_path
 
 if TYPE_CHECKING:
     from tenfold.render import Places
@@ -45,7 +46,7 @@ def command(
     loaded = load(file, settings=overrides)
     place = settings.resolve("cell", cell, {"cell": loaded.cluster.cell}).value
     made = kind(place).place(plan(loaded, cell=place))
-    target = Path(output) if output else None
+    target = user_path(output, "-o") if output else None
     places = _places(made.directory, target, frozenset(extra), relative=place != "slurm")
     files = kind(place).render(made, places)
     if as_json:

@@ -22,9 +22,11 @@ from tenfold import check
 from tenfold.errors import MOST_FAULTS, Fault, InputError, Place, path_text, shown
 from tenfold.file.document import Entry, Items, Node, Scalar, Table, resolve
 from tenfold.file.extends import Merged, assign, display_name, is_nothing, merge_bases, read_merged
+from tenfold.file.homes import with_homes
 from tenfold.file.interpolate import interpolate
 from tenfold.file.places import Places, Where, hides
 from tenfold.file.wording import findings, meant
+from tenfold.paths import user_path
 from tenfold.spec import Cluster, dumped
 
 FILE = "tenfold.yaml"
@@ -39,7 +41,8 @@ class Loaded:
     """A cluster without faults, and where each of its values was written.
 
     `places` tells where each value and key was written. Relative paths in the cluster count from
-    `directory`, which is absolute. `secrets` are values that no output may show.
+    `directory`, which is absolute. `secrets` are values that no output may show. `homes` are the
+    paths that were written with a `~`, expanded.
     """
 
     cluster: Cluster
@@ -48,6 +51,7 @@ class Loaded:
     places: Places = field(repr=False, default_factory=Places)
     warnings: tuple[Fault, ...] = ()
     secrets: frozenset[str] = field(repr=False, default=frozenset())
+    homes: Mapping[Where, str] = field(repr=False, default_factory=dict)
 
     def place(self, path: str) -> Place | None:
         """Where the value at `path` (`jobs.worker.tasks`) was written; None if it was not."""
@@ -91,7 +95,7 @@ def load(
 
     Raises InputError with every fault, in the order of their places.
     """
-    path = Path(file) if file is not None else find()
+    path = user_path(file, "FILE") if file is not None else find()
     shown_as = display_name(path)
     if path.suffix == ".py":
         from tenfold.file.python_file import cluster_of
@@ -169,10 +173,12 @@ def _judge(
         raise _failed(faults, shown_as, Places(lines=merged.lines))
     root, wrong = assign(merged.root, settings)
     faults += wrong
-    filled = interpolate(root, os.environ if environment is None else environment)
-    faults += filled.faults
+    known = os.environ if environment is None else environment
+    filled = interpolate(root, known)
+    homes = with_homes(filled.root, known)
+    faults += filled.faults + homes.faults
     plain = _Plain()
-    data = plain.table(filled.root, ())
+    data = plain.table(homes.root, ())
     faults += plain.faults
     places = Places(plain.values, plain.keys, plain.texts(), merged.lines)
     cluster, dropped = _validated(data, plain, places, faults)
@@ -187,6 +193,7 @@ def _judge(
         directory=directory,
         places=places,
         secrets=frozenset(filled.secrets),
+        homes=homes.written,
     )
     found = islice(chain(check.warnings(cluster, directory), filled.remarks), MOST_FAULTS)
     warned = [places.fault(remark, "warning") for remark in found]

@@ -32,6 +32,7 @@ from tenfold.file.document import (
     read_document,
 )
 from tenfold.nearest import did_you_mean, nearest
+from tenfold.paths import PathError, expanded
 
 OUTSIDE = "TENFOLD_EXTENDS"
 """The variable that, as `anywhere`, lets files build on files outside of their project."""
@@ -112,8 +113,8 @@ class _Reader:
     def _base(
         self, name: Scalar, where: str, path: Path, shown_as: str, open_files: list[Path]
     ) -> Table | None:
-        fault = _unfit(name)
-        target = path.parent / name.text if not fault else path
+        fault, text = _unfit(name)
+        target = path.parent / text if not fault else path
         resolved = target.resolve() if not fault else path
         if not fault and self._project and not resolved.is_relative_to(self._project):
             hint = f"files of {self._project} can be; {OUTSIDE}=anywhere allows all"
@@ -133,7 +134,7 @@ class _Reader:
             self.faults.append(Fault(name.place, where, fault))
             return None
         self._done[resolved] = None
-        display = os.path.normpath(Path(shown_as).parent / name.text)
+        display = os.path.normpath(Path(shown_as).parent / text)
         try:
             document = read_document(read_bytes(target, display), display)
         except InputError as error:
@@ -160,14 +161,18 @@ def _names(node: Node) -> list[Scalar]:
     return [item for item in found if isinstance(item.value, str)]
 
 
-def _unfit(name: Scalar) -> str | None:
+def _unfit(name: Scalar) -> tuple[str | None, str]:
+    """Why a name is not one of a file to build on, if so, and the path that it means."""
     if not name.text or "\0" in name.text or len(name.text) > 4096:
-        return "not the name of a file"
+        return "not the name of a file", ""
     if "${" in name.text:
-        return "extends is read before vars, and cannot hold ${…}"
+        return "extends is read before vars, and cannot hold ${…}", ""
     if name.text.endswith(".py"):
-        return "a YAML file cannot extend a Python file: loading it must run nothing"
-    return None
+        return "a YAML file cannot extend a Python file: loading it must run nothing", ""
+    try:
+        return None, expanded(name.text)
+    except PathError as error:
+        return str(error), ""
 
 
 def _nearest_file(target: Path) -> str | None:
