@@ -13,11 +13,11 @@ SOURCE = Path(__file__).parents[1] / "src" / "tenfold"
 
 ORDER = (
     ("interpreter",),
-    ("errors", "words", "units", "template", "secrets", "nearest", "naming", "paths"),
+    ("errors", "words", "units", "template", "secrets", "nearest", "naming", "paths", "escapes", "patterns"),
     ("frameworks",),
     ("spec", "cell_settings", "cell_table", "programs"),
     ("check", "file", "schema", "starter"),
-    ("plans", "planner", "edges"),
+    ("plans", "late", "planner", "edges"),
     ("leftovers", "appending"),
     ("rundir", "eventlog", "logfiles", "logs", "rendezvous"),
     ("traffic",),

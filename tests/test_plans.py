@@ -12,8 +12,9 @@ import pytest
 
 from tenfold.errors import InputError
 from tenfold.file import loads
+from tenfold.late import bind
 from tenfold.planner import plan
-from tenfold.plans import Plan, Ready, Restart, Task, bind
+from tenfold.plans import Plan, Ready, Restart, Task
 from tenfold.spec import Cluster, Job
 
 DEMO = """\

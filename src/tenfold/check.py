@@ -8,7 +8,6 @@ framework knows (`frameworks`), and what this machine lacks for it (`programs`).
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from tenfold.file.places import Remark, Where
 from tenfold.file.unexpanded import in_text
 from tenfold.frameworks import JobFacts, framework
 from tenfold.nearest import did_you_mean
+from tenfold.patterns import PatternError, compiled
 from tenfold.programs import is_python, missing, script_of, search_path
 from tenfold.spec import MAIN_PORT, MAX_TASKS, Cluster, Job
 from tenfold.words import WordsError, builtin, split
@@ -199,17 +199,11 @@ def _ready(where: Where, job: Job) -> Iterator[Remark]:
             split(job.ready.command, "command")
         except WordsError as error:
             yield Remark((*where, "ready", "command"), str(error), error.hint)
-    if job.ready.log is not None and (reason := _pattern_fault(job.ready.log)):
-        message = f"not a regular expression: {reason}"
-        yield Remark((*where, "ready", "log"), message, r"put \ before a character meant as itself")
-
-
-def _pattern_fault(pattern: str) -> str | None:
-    try:
-        re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
-        return str(error)
-    return None
+    if job.ready.log is not None:
+        try:
+            compiled(job.ready.log)
+        except PatternError as error:
+            yield Remark((*where, "ready", "log"), str(error), error.hint)
 
 
 def _ports(where: Where, job: Job) -> Iterator[Remark]:

@@ -18,8 +18,9 @@ from tenfold.errors import InputError, shown
 from tenfold.file import from_cluster
 from tenfold.file.places import Remark
 from tenfold.frameworks import JobDefaults, framework
+from tenfold.late import Known, known_values
 from tenfold.nearest import did_you_mean
-from tenfold.plans import ALL_BUT_BAD_INPUT, Hang, Known, Plan, Ready, Restart, Task, known_values
+from tenfold.plans import ALL_BUT_BAD_INPUT, Hang, Plan, Ready, Restart, Task
 from tenfold.secrets import is_secret, maskable
 from tenfold.template import fill, fill_some
 from tenfold.words import split

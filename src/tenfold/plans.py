@@ -1,22 +1,21 @@
 """A cluster, fully resolved: every task with its command, environment and order of start.
 
-Owns: `Plan` and `Task`, their JSON form, and `bind`, which fills in what only a placed task knows.
-Leaves to others: making a plan out of a Cluster (`planner`), addresses and ports that only a cell
-knows (they are None here), starting anything, and judging the file (`load`, `check`).
+Owns: `Plan` and `Task`, and their JSON form. Leaves to others: making a plan out of a Cluster
+(`planner`), addresses and ports that only a cell knows (they are None here, and filled in by
+`late`), starting anything, and judging the file (`load`, `check`).
 
 Nothing here imports pydantic: the supervisor reads plans, and it has to start fast.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from tenfold.errors import InputError
 from tenfold.frameworks import framework
 from tenfold.secrets import HIDDEN, hide, maskable
-from tenfold.template import fill
 
 Condition = Literal["started", "ready", "succeeded"]
 
@@ -323,85 +322,3 @@ def _task(data: Mapping[str, Any]) -> Task:
 def _restart(data: Mapping[str, Any]) -> Restart:
     made = Restart(**data)
     return replace(made, codes=tuple((first, last) for first, last in made.codes))
-
-
-Known = Callable[[str], str | None]
-
-
-def known_values(task: Task, index: int, sizes: Mapping[str, int]) -> Known:
-    """What a plan knows of late names, for task `index` of `task`'s job; None for the rest."""
-
-    def value(name: str) -> str | None:
-        match name.split("."):
-            case ["task", "job"]:
-                return task.job
-            case ["task", "index"]:
-                return str(index)
-            case ["task", "name"]:
-                return f"{task.job}/{index}"
-            case ["task", "label"]:
-                return f"{task.job}-{index}"
-            case ["task", "ports", port] if task.ports.get(port) is not None:
-                return str(task.ports[port])
-            case ["jobs", job, "tasks"]:
-                return str(sizes[job]) if job in sizes else None
-        return None
-
-    return value
-
-
-def bind(
-    task: Task,
-    *,
-    addresses: Mapping[str, Sequence[str]],
-    run_directory: str,
-    ports: Mapping[str, int],
-) -> Bound:
-    """`task` with every `${…}` filled in.
-
-    Args:
-        addresses: `host:port` of every task, by job, in the order of the index.
-        run_directory: absolute path.
-        ports: the task's own, by name.
-
-    Raises InputError if a name has no value (a port that was not given, say).
-    """
-
-    def value(name: str) -> str:
-        found = _late_value(name, task, addresses, run_directory, ports)
-        if found is None:
-            raise InputError(f"{task.name}: ${{{name}}} has no value here")
-        return found
-
-    ready = task.ready
-    if ready is not None and "${" in ready.target:
-        ready = replace(ready, target=fill(ready.target, value))
-    return Bound(
-        command=tuple(fill(word, value) for word in task.command),
-        env={name: fill(text, value) for name, text in task.env.items()},
-        workdir=fill(task.workdir, value),
-        ready=ready,
-    )
-
-
-def _late_value(
-    name: str,
-    task: Task,
-    addresses: Mapping[str, Sequence[str]],
-    run_directory: str,
-    ports: Mapping[str, int],
-) -> str | None:
-    match name.split("."):
-        case ["task", "address"]:
-            own = addresses.get(task.job, ())
-            return own[task.index] if task.index < len(own) else task.address
-        case ["task", "ports", port] if port in ports:
-            return str(ports[port])
-        case ["jobs", job, "addresses"] if job in addresses:
-            return ",".join(addresses[job])
-        case ["run", "directory"]:
-            return run_directory
-        case ["run", ("tensorboard" | "checkpoints" | "results") as kind]:
-            return f"{run_directory}/{kind}"
-    sizes = {job: len(each) for job, each in addresses.items()}
-    return known_values(task, task.index, sizes)(name)

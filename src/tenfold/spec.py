@@ -198,7 +198,8 @@ class Ready(Part):
     """A command that ends with 0."""
 
     log: Annotated[Text, Field(max_length=1000)] | None = None
-    """A regular expression that a line of the task's output matches."""
+    """A regular expression (RE2's syntax) that matches in a line of the task's output as `logs`
+    shows it: without colours."""
 
     timeout: Duration = 120.0
     """How long that may take before the task counts as failed."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +85,41 @@ def test_logs_by_text_level_and_place(board: Dashboard, run: FakeRun) -> None:
     assert [line["text"] for line in page["lines"]] == ["<script>alert(1)</script>"]
     page = board.logs(run.key, text="^Val.*o$", regex=True)
     assert [line["text"] for line in page["lines"]] == ["ValueError: no"]
+
+
+def test_an_expression_says_where_it_matches_as_browsers_count(
+    board: Dashboard, run: FakeRun
+) -> None:
+    run.log("ps/1", "😀 one", "two")
+    page = board.logs(run.key, tasks=["ps/1"], text="on|wo", regex=True)
+    assert [line["marks"] for line in page["lines"]] == [[[3, 5]], [[1, 3]]]
+    assert "marks" not in board.logs(run.key, tasks=["ps/1"], text="one")["lines"][0]
+
+
+def test_an_expression_that_would_take_for_ever_is_answered(board: Dashboard, run: FakeRun) -> None:
+    run.log("ps/1", *["a" * 60 + "!"] * 100)
+    assert board.logs(run.key, text="(a+)+$", regex=True)["lines"] == []
+
+
+def test_slow_expressions_keep_nobody_waiting(board: Dashboard, run: FakeRun) -> None:
+    run.log("ps/1", *["ab" * 1900 + "b" * n for n in range(400)])
+    slow = {"tasks": ["ps/1"], "text": "[ab]*a[ab]{900}z", "regex": True}
+    with ThreadPoolExecutor() as pool:
+        searches = [pool.submit(board.logs, run.key, **slow) for _ in range(12)]
+        assert board.get("api/runs")["runs"]
+        assert not all(search.done() for search in searches)
+        pages = [search.result() for search in searches]
+    assert all(page["lines"] == [] for page in pages)
+
+
+def test_a_page_that_is_closed_while_it_asks_is_no_fault(board: Dashboard, run: FakeRun) -> None:
+    """`served` fails when the dashboard writes a traceback."""
+    words = {"Host": f"127.0.0.1:{board.port}", "Cookie": board.cookie, "Content-Length": "100"}
+    head = "".join(f"{name}: {value}\r\n" for name, value in words.items())
+    for body in (b"", b'{"text": "x'):
+        with socket.create_connection(("127.0.0.1", board.port)) as made:
+            made.sendall(f"POST /api/runs/{run.key}/logs HTTP/1.1\r\n{head}\r\n".encode() + body)
+    assert board.get("api/runs")["runs"]
 
 
 @pytest.mark.parametrize(

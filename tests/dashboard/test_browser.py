@@ -173,7 +173,7 @@ def test_log_filters(full_run: FakeRun, look: Look, faults: Faults) -> None:
     search.fill(r"step [34]\d loss")
     wait_lines(page, lambda found: len(found) == 20)
     search.fill("step [")
-    page.get_by_text("unterminated", exact=False).or_(page.locator(":invalid")).first.wait_for()
+    page.get_by_text("missing ]", exact=False).or_(page.locator(":invalid")).first.wait_for()
     search.fill("")
     page.get_by_label("Level").select_option("error")
     wait_lines(page, lambda found: len(found) == 1 and "out of cheese" in found[0])

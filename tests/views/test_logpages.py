@@ -149,10 +149,11 @@ def test_streams_and_tasks_that_are_not_wanted(run: RunDirectory) -> None:
     assert _texts(page(run, Wanted(("nobody-0", "../x", "a\0b")))) == []
 
 
+@pytest.mark.parametrize(("limit", "value"), [("SCAN_BYTES", 100), ("SCAN_S", -1.0)])
 def test_a_filter_scans_so_much_and_goes_on_from_there(
-    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch, limit: str, value: float
 ) -> None:
-    monkeypatch.setattr(logpages, "SCAN_BYTES", 100)
+    monkeypatch.setattr(logpages, limit, value)
     _turns(run, 60)
     wanted = Wanted(TASKS, passes=line_filter("LINE 3"))
     answer = page(run, wanted)

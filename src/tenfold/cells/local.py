@@ -26,7 +26,7 @@ from tenfold.cells.relay import Relay, connect
 from tenfold.errors import TenfoldError
 from tenfold.frameworks import framework
 from tenfold.launch import isolation
-from tenfold.launch.awaited import AwaitedLine
+from tenfold.launch.awaited import AwaitedLine, awaited_line
 from tenfold.launch.capture import Capture, allow_many_files
 from tenfold.launch.client import LaunchClient, PreloadError, SpawnError, Started
 from tenfold.launch.diskwatch import DiskWatch
@@ -166,7 +166,7 @@ class LocalCell:
 
     async def _spawn(self, task: Task, bound: Bound, preload: Preload | None) -> Started:
         directory = self._run.task(task.label)
-        awaited = _awaited_line(bound)
+        awaited = awaited_line(bound)
         try:
             directory.path.mkdir(mode=0o700, exist_ok=True)
             capture = Capture(
@@ -344,11 +344,6 @@ class LocalCell:
                 f"killed, but not ended when the run did: {words}",
                 "ps -o pid,stat,wchan: D waits in the kernel, for a dead disk say",
             )
-
-
-def _awaited_line(bound: Bound) -> AwaitedLine | None:
-    ready = bound.ready
-    return AwaitedLine(ready.target) if ready is not None and ready.kind == "log" else None
 
 
 class LocalKind(Kind):

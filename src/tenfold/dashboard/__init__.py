@@ -11,7 +11,6 @@ names.py     runs and tasks by name, looked up among those that are there
 elsewhere.py runs whose supervisor is not here
 boards.py    the readers of a run, shared by all who look at it
 questions.py what a request for log lines says
-searcher.py  regular expressions, which can take for ever
 changes.py   what is worth telling of two looks at a run
 stream.py    server-sent events: what changed
 metrics.py   the same for Prometheus

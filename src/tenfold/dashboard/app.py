@@ -8,6 +8,7 @@ should not say is 400.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import mimetypes
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from typing import Any, TypeVar
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
@@ -24,11 +25,10 @@ from starlette.types import ASGIApp
 from tenfold.dashboard import metrics, names
 from tenfold.dashboard.boards import Board, Boards
 from tenfold.dashboard.guard import Guard
-from tenfold.dashboard.questions import body_of, is_search, wanted
+from tenfold.dashboard.questions import body_of, wanted
 from tenfold.dashboard.replies import answer, download, refusal
-from tenfold.dashboard.searcher import Searcher
 from tenfold.dashboard.stream import Watches
-from tenfold.errors import InputError
+from tenfold.errors import InputError, UnavailableError
 from tenfold.rundir import RunDirectory
 from tenfold.views.compare import compare
 from tenfold.views.eventpages import events_from
@@ -40,6 +40,9 @@ from tenfold.views.usage import history
 STATIC = Path(__file__).parent / "static"
 
 _LAST_LINES = 40
+_SEARCHES_AT_ONCE = 2
+"""Pages of logs with a filter that are made together: threads are left for everybody else."""
+
 _CHARTS = "no charts here: pip install 'tenfold[charts]'"
 _Found = TypeVar("_Found")
 
@@ -56,10 +59,10 @@ class Dashboard:
         self._boards = Boards()
         self._briefs = BriefReader()
         self._briefs_read = asyncio.Lock()
+        self._searches = asyncio.Semaphore(_SEARCHES_AT_ONCE)
         self._static = {path.name: path for path in STATIC.iterdir() if path.is_file()}
         self.watches = Watches()
         """Who looks at what now."""
-        self.searcher = Searcher()
         self.application: ASGIApp = Guard(self._starlette(), token)
 
     def _starlette(self) -> Starlette:
@@ -82,7 +85,8 @@ class Dashboard:
             Route(f"{run}/placement", self._placement),
         ]
         handlers: dict[Any, Any] = {
-            HTTPException: _not_found, InputError: _bad_request, Exception: _fault
+            HTTPException: _not_found, InputError: _bad_request, ClientDisconnect: _gone,
+            UnavailableError: _not_here, Exception: _fault
         }  # fmt: skip
         return Starlette(routes=routes, exception_handlers=handlers)
 
@@ -207,10 +211,8 @@ class Dashboard:
     async def _logs(self, request: Request) -> Response:
         said = await body_of(request)
         asked = wanted(said)
-        if is_search(said):
-            board = await self._ask(request, lambda board: board)
-            return answer(await self.searcher.page(board.run, said))
-        return answer(await self._ask(request, lambda board: page(board.run, asked)))
+        async with self._searches if asked.passes else contextlib.nullcontext():
+            return answer(await self._ask(request, lambda board: page(board.run, asked)))
 
     async def _download(self, request: Request) -> Response:
         label, stream = request.path_params["label"], request.path_params["stream"]
@@ -283,6 +285,17 @@ async def _not_found(request: Request, error: HTTPException) -> Response:
 async def _bad_request(request: Request, error: InputError) -> Response:
     del request
     return refusal(error.message, 400, error.hint)
+
+
+async def _not_here(request: Request, error: UnavailableError) -> Response:
+    del request
+    return refusal(error.message, 501, error.hint)
+
+
+async def _gone(request: Request, error: ClientDisconnect) -> Response:
+    """Nobody reads this: the page was closed while it asked."""
+    del request, error
+    return Response(status_code=499)
 
 
 async def _fault(request: Request, error: Exception) -> Response:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any, TypeGuard
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from tenfold.errors import InputError
 from tenfold.logs import STREAMS
-from tenfold.views.logfilter import LEVELS, line_filter
+from tenfold.views.logfilter import LEVELS, expression, line_filter
 from tenfold.views.logpages import MOST_LINES, Wanted
 
 MOST_BYTES = 1 << 20
@@ -35,11 +35,6 @@ async def body_of(request: Request) -> object:
         raise InputError("the request is no JSON", cause=error) from error
 
 
-def is_search(said: object) -> TypeGuard[dict[str, Any]]:
-    """Whether a body asks for a regular expression, which can take for ever."""
-    return isinstance(said, dict) and bool(said.get("regex")) and bool(said.get("text"))
-
-
 def wanted(said: object) -> Wanted:
     """What page a request's body asks for; what it does not say is as usual.
 
@@ -57,6 +52,7 @@ def wanted(said: object) -> Wanted:
     _require(isinstance(field["regex"], bool), "regex")
     _require(field["level"] in LEVELS, "level")
     _require(field["stream"] in ("", *STREAMS), "stream")
+    is_search = field["regex"] and field["text"] != ""
     _require(at is None or (type(at) in (int, float) and abs(at) < 1e12), "at")
     return Wanted(
         tasks=tuple(tasks),
@@ -66,6 +62,7 @@ def wanted(said: object) -> Wanted:
         lines=min(lines, MOST_LINES),
         at=at,
         passes=line_filter(field["text"], regex=field["regex"], level=field["level"]),
+        spans=expression(field["text"]).spans if is_search else None,
     )
 
 

@@ -49,9 +49,8 @@ class Server(uvicorn.Server):
         )
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End the streams and the search, then the rest."""
+        """End the streams, then the rest."""
         self._dashboard.watches.close()
-        await self._dashboard.searcher.close()
         await super().shutdown(sockets)
 
 

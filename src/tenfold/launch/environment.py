@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tenfold.frameworks import Addresses, framework
-from tenfold.plans import Bound, Plan, Task, bind
+from tenfold.late import bind
+from tenfold.plans import Bound, Plan, Task
 from tenfold.programs import search_path
 from tenfold.rundir import RunDirectory
 

@@ -22,7 +22,7 @@ from typing import Any
 from tenfold.errors import TenfoldError
 from tenfold.frameworks import Addresses
 from tenfold.frameworks.ranks import is_loopback
-from tenfold.launch.awaited import AwaitedLine
+from tenfold.launch.awaited import AwaitedLine, awaited_line
 from tenfold.launch.capture import Capture, DataHandler
 from tenfold.launch.children import Children
 from tenfold.launch.environment import task_environment
@@ -173,7 +173,7 @@ class Runner:
         if wanted is not None and wanted not in place.ports:
             raise TenfoldError(f"its place gave it no port {wanted}, by which it would be ready")
         self._line_came.clear()
-        self._line = AwaitedLine(ready.target) if ready and ready.kind == "log" else None
+        self._line = awaited_line(bound)
         return bound
 
     def _spawn(self, bound: Bound, capture: Capture) -> tuple[int, asyncio.Future[int]]:

@@ -1,7 +1,6 @@
 """Which log lines are wanted: by a text, a regular expression, or how grave they look.
 
-A regular expression can take for ever over a single line, and nothing in its process can go on
-meanwhile. `pages` with one are therefore made by `searcher`.
+Leaves to others: searching a user's expression in linear time (`patterns`).
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ import re
 from collections.abc import Callable
 
 from tenfold.errors import InputError
+from tenfold.patterns import Pattern, PatternError, compiled
 
 _LONGEST_SEARCHED = 4000
 
@@ -48,11 +48,16 @@ def _text_test(text: str, regex: bool) -> Callable[[str], bool] | None:
     if not regex:
         wanted = text.casefold()
         return lambda line: wanted in line.casefold()
+    pattern = expression(text)
+    return lambda line: pattern.is_in(line[:_LONGEST_SEARCHED])
+
+
+def expression(text: str) -> Pattern:
+    """A user's regular expression. Raises InputError for one that cannot be used."""
     try:
-        pattern = re.compile(text)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise InputError(f"this is no regular expression: {error}", cause=error) from error
-    return lambda line: pattern.search(line[:_LONGEST_SEARCHED]) is not None
+        return compiled(text)
+    except PatternError as error:
+        raise InputError(str(error), hint=error.hint, cause=error) from error
 
 
 def _level_test(level: str) -> Callable[[str], bool] | None:

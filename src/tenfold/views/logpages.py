@@ -12,6 +12,7 @@ import hashlib
 import heapq
 import io
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -30,6 +31,9 @@ MOST_LINES = 5000
 SCAN_BYTES = 8 << 20
 """How much one page looks through for its lines, give or take one."""
 
+SCAN_S = 1.0
+"""How long one page looks, give or take a line: some filters are slow."""
+
 _PIECE_BYTES = 1 << 17
 _ALL_PIECES_BYTES = 1 << 24
 _LONGEST_LINE_BYTES = 1 << 20
@@ -38,6 +42,7 @@ _SHOWN_BYTES = 10_000
 _PLAIN = Terminal(io.StringIO(), "never")
 
 Passes = Callable[[str], bool]
+Spans = Callable[[str], list[tuple[int, int]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,7 @@ class Wanted:
     `tasks` are names (`worker/3`), labels (`worker-3`) or jobs; none means all. `cursor` is what an
     earlier page of the same tasks and streams gave; without one, the page begins at the time `at`,
     or at the end. A page may hold less than `lines` lines, or none, and still say `more`: it looks
-    through `SCAN_BYTES` at most.
+    through `SCAN_BYTES` at most, and for `SCAN_S`. `spans` tells where in a line a match is.
     """
 
     tasks: tuple[str, ...] = ()
@@ -57,6 +62,7 @@ class Wanted:
     lines: int = 500
     at: float | None = None
     passes: Passes | None = None
+    spans: Spans | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +166,7 @@ class _Log:
 def page(run: RunDirectory, wanted: Wanted) -> dict[str, Any]:
     """`{version, lines: [{time, task, stream, text}], start, end, more}`; lines in order.
 
+    With `spans`, each line has `marks`: `[begin, end]` of each match, in UTF-16 units.
     `more`: with `back`, there is something before `start`; with `on`, the page was full before the
     log's end. Tasks that have left nothing have no lines. Raises InputError for a cursor of other
     tasks or streams.
@@ -208,13 +215,14 @@ def _back(
     del ended
     reached = list(positions)
     sources = [log.back(place) for log, place in zip(logs, positions, strict=True)]
-    found, scanned = [], 0
-    for n, time, line in _by_time(logs, sources, -1):
+    found: list[dict[str, Any]] = []
+    budget = _Budget(wanted)
+    for n, moment, line in _by_time(logs, sources, -1):
         if (text := _shown(line, wanted.passes)) is not None:
-            found.append(_told(logs[n], time, text))
+            found.append(_told(logs[n], moment, text, wanted.spans))
         reached[n] = line.start
-        scanned += len(line.data)
-        if _is_full(found, scanned, wanted):
+        budget.scanned += len(line.data)
+        if budget.is_used_up(found):
             break
     more = any(place > log.begin for log, place in zip(logs, reached, strict=True))
     return found[::-1], reached, more
@@ -227,14 +235,14 @@ def _on(
     reached = list(positions)
     sources = [log.on(place, last=ended) for log, place in zip(logs, positions, strict=True)]
     found: list[dict[str, Any]] = []
-    scanned = 0
-    for n, time, line in _by_time(logs, sources, 1):
-        if _is_full(found, scanned, wanted):
+    budget = _Budget(wanted)
+    for n, moment, line in _by_time(logs, sources, 1):
+        if budget.is_used_up(found):
             return found, reached, True
         if (text := _shown(line, wanted.passes)) is not None:
-            found.append(_told(logs[n], time, text))
+            found.append(_told(logs[n], moment, text, wanted.spans))
         reached[n] = line.end
-        scanned += len(line.data)
+        budget.scanned += len(line.data)
     return found, reached, False
 
 
@@ -250,22 +258,33 @@ def _by_time(
         line = next(sources[n], None)
         if line is None:
             return None
-        time = logs[n].times.of(line.start)
-        return max(least, sign * time), sign * n, time, line
+        moment = logs[n].times.of(line.start)
+        return max(least, sign * moment), sign * n, moment, line
 
     heads = [entry for n in range(len(logs)) if (entry := head(n, -float("inf")))]
     heapq.heapify(heads)
     while heads:
-        key, place, time, line = heads[0]
-        yield abs(place), time, line
+        key, place, moment, line = heads[0]
+        yield abs(place), moment, line
         if after := head(abs(place), key):
             heapq.heapreplace(heads, after)
         else:
             heapq.heappop(heads)
 
 
-def _is_full(found: Sequence[object], scanned: int, wanted: Wanted) -> bool:
-    return scanned > SCAN_BYTES or len(found) >= min(MOST_LINES, max(1, wanted.lines))
+class _Budget:
+    """What one page may cost. At least one line is looked at, so that pages get on."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self._lines = min(MOST_LINES, max(1, wanted.lines))
+        self._end = time.monotonic() + SCAN_S
+        self.scanned = 0
+
+    def is_used_up(self, found: Sequence[object]) -> bool:
+        """Whether the page has to end here."""
+        if self.scanned > SCAN_BYTES or len(found) >= self._lines:
+            return True
+        return self.scanned > 0 and time.monotonic() > self._end
 
 
 def _shown(line: _Line, passes: Passes | None) -> str | None:
@@ -280,8 +299,16 @@ def _shown(line: _Line, passes: Passes | None) -> str | None:
     return text if len(left) <= _SHOWN_BYTES else f"{text}… ({len(left):,} bytes)"
 
 
-def _told(log: _Log, time: float, text: str) -> dict[str, Any]:
-    return {"time": time, "task": log.task, "stream": log.stream, "text": text}
+def _told(log: _Log, moment: float, text: str, spans: Spans | None) -> dict[str, Any]:
+    told = {"time": moment, "task": log.task, "stream": log.stream, "text": text}
+    return told if spans is None else told | {"marks": _utf16(text, spans(text))}
+
+
+def _utf16(text: str, spans: Sequence[tuple[int, int]]) -> list[list[int]]:
+    """Spans of characters as a browser counts them, which has two units for some characters."""
+    if text.isascii():
+        return [list(span) for span in spans]
+    return [[len(text[:place].encode("utf-16-le")) // 2 for place in span] for span in spans]
 
 
 def _cursor(logs: Sequence[_Log], positions: Sequence[int], wanted: Wanted) -> str:

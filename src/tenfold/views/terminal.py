@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from tenfold.escapes import plain
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -35,10 +37,6 @@ STATE_COLOURS = {
 
 _WIDEST = 100_000
 _ATTRIBUTES = ("bold", "dim", "underline")
-_ESCAPE = re.compile(
-    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~]?)"
-)
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f\x80-\x9f]")
 _COLOURING = re.compile(r"\x1b\[[\d;:]*m\Z")
 
 
@@ -80,11 +78,11 @@ class Terminal:
         """Text that a task wrote: its colours where there is colour, never what moves."""
         if text.isprintable():
             return text
-        text = _CONTROL.sub("", _ESCAPE.sub(self._keep_colour, text))
+        text = plain(text, self._is_kept)
         return f"{text}\x1b[0m" if "\x1b" in text else text
 
-    def _keep_colour(self, found: re.Match[str]) -> str:
-        return found[0] if self.colour and _COLOURING.match(found[0]) else ""
+    def _is_kept(self, sequence: str) -> bool:
+        return self.colour and _COLOURING.match(sequence) is not None
 
 
 def _takes_colour(color: str, moves: bool) -> bool:

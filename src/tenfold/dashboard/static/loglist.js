@@ -102,7 +102,7 @@ function makeRow(line, find) {
     " ",
     el("span", { class: "log-task", data: { colour: taskColour(line.task) } }, line.task),
     " ",
-    el("span", { class: "log-text" }, marked(text, find)),
+    el("span", { class: "log-text" }, line.marks ? cut(text, line.marks) : marked(text, find)),
     "\n", // so that lines which are copied stay lines
   );
 }
@@ -116,6 +116,18 @@ function marked(text, find) {
     if (!found[0] || parts.length > 40) break;
     parts.push(text.slice(at, found.index), el("mark", {}, found[0]));
     at = found.index + found[0].length;
+  }
+  parts.push(text.slice(at));
+  return parts;
+}
+
+/** The text, with what is between each two places set off. */
+function cut(text, marks) {
+  const parts = [];
+  let at = 0;
+  for (const [begin, end] of marks) {
+    parts.push(text.slice(at, begin), el("mark", {}, text.slice(begin, end)));
+    at = end;
   }
   parts.push(text.slice(at));
   return parts;

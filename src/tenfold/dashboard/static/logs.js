@@ -153,7 +153,7 @@ class LogsView {
     this.asking = null;
     this.held.clear();
     this.setFollowing(!at);
-    this.list.show([], { pattern: pattern(this.text.value, this.regex.checked) });
+    this.list.show([], { pattern: this.regex.checked ? null : pattern(this.text.value) });
     if (!at) return this.load("back", null);
     await this.load("on", at);
     this.list.toTop();
@@ -260,15 +260,10 @@ function choice(name, options, changed) {
   );
 }
 
-/** What to set off in the lines; the server decides what matches, so a wrong guess only shows less. */
-function pattern(text, regex) {
-  if (!text) return null;
-  try {
-    return new RegExp(
-      regex ? text : text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"),
-      regex ? "g" : "gi",
-    );
-  } catch {
-    return null;
-  }
+/**
+ * What to set off in the lines, of a plain text. Where a regular expression matches is said by the
+ * server: the browser's own engine can take for ever.
+ */
+function pattern(text) {
+  return text ? new RegExp(text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"), "gi") : null;
 }
