@@ -14,12 +14,14 @@ from dataclasses import replace
 
 from tenfold.frameworks import Addresses, framework
 from tenfold.late import bind
+from tenfold.launch import together
 from tenfold.plans import Bound, Plan, Task
 from tenfold.programs import search_path
 from tenfold.rundir import RunDirectory
 
 _OURS = "TENFOLD_"
-_DEFAULTS = {"PYTHONUNBUFFERED": "1"}
+_DEFAULTS = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
+"""Output appears when it is printed, and a crash in native code prints Python's stack."""
 
 
 def task_environment(
@@ -47,6 +49,7 @@ def task_environment(
     environment |= frame.environment(task.job, task.index, addresses)
     environment |= _own(plan, task, addresses, ports, run) | {f"{_OURS}BIND": listen}
     environment |= bound.env
+    environment = together.with_order(environment, bound.command, bound.workdir)
     return replace(bound, env=environment)
 
 

@@ -1,0 +1,75 @@
+"""TensorFlow and PyTorch in one process of a task: the order in which their libraries load.
+
+TensorFlow loads its libraries with RTLD_GLOBAL, and they export the symbols of LLVM. triton, which
+PyPI's torch for Linux brings and the first optimizer imports, is linked with another version of
+LLVM. If triton's library is loaded after TensorFlow's, the linker binds its calls to TensorFlow's
+LLVM, and the process ends by SIGSEGV in `libtriton.so` (seen with TensorFlow 2.21 and triton 3.7.1,
+with gdb). In the other order each library uses its own LLVM, since triton's is loaded RTLD_LOCAL.
+
+An ordinary script meets the first order: `torch.utils.tensorboard` imports TensorFlow where it is
+installed. So each Python process of a task loads `libtriton.so` before TensorFlow. The hook is
+`first/sitecustomize.py`, and PYTHONPATH brings it, because the environment alone reaches programs
+behind shells and launchers. Only tasks that find both packages get it.
+"""
+
+from __future__ import annotations
+
+import functools
+import glob
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+HOOK = str(Path(__file__).with_name("first"))
+"""The directory that goes into PYTHONPATH."""
+
+_PACKAGES = ("lib*/python3*/site-packages", "lib*/python3*/dist-packages", "local/lib/python3*/*")
+"""Where an interpreter's packages are, below the directory that holds its `bin`."""
+
+
+def with_order(
+    environment: Mapping[str, str], command: Sequence[str], workdir: str
+) -> dict[str, str]:
+    """`environment` with the hook, if the programs of `command` may find both packages.
+
+    Isolated interpreters (`python -I`, `python -E`) ignore PYTHONPATH and have no hook.
+    """
+    made = dict(environment)
+    before = made.get("PYTHONPATH", "")
+    if installed_together(_directories(made, command, workdir)):
+        made["PYTHONPATH"] = f"{HOOK}{os.pathsep}{before}" if before else HOOK
+    return made
+
+
+def installed_together(directories: Iterable[str]) -> bool:
+    """Whether `directories` hold TensorFlow and triton, as Python packages."""
+    places = set(directories)
+    return _holds("triton", places) and _holds("tensorflow", places)
+
+
+def _holds(package: str, directories: Iterable[str]) -> bool:
+    return any(os.path.isdir(os.path.join(place, package)) for place in directories)  # noqa: PTH112, PTH118
+
+
+def _directories(
+    environment: Mapping[str, str], command: Sequence[str], workdir: str
+) -> Iterator[str]:
+    """Directories in which Python programs of this command look for packages."""
+    path = environment.get("PATH", os.defpath)
+    programs = {command[0], "python", "python3"} if command else {"python", "python3"}
+    for program in programs:
+        found = str(Path(workdir, program)) if "/" in program else shutil.which(program, path=path)
+        if found:
+            yield from packages_of(found)
+    yield from (entry for entry in environment.get("PYTHONPATH", "").split(os.pathsep) if entry)
+    if home := environment.get("HOME"):
+        yield from glob.glob(os.path.join(glob.escape(home), ".local", _PACKAGES[0]))  # noqa: PTH118, PTH207
+
+
+@functools.cache
+def packages_of(program: str) -> tuple[str, ...]:
+    """The package directories of the installation or venv that `program` belongs to."""
+    prefixes = {os.path.dirname(os.path.dirname(p)) for p in (program, os.path.realpath(program))}  # noqa: PTH120
+    patterns = (os.path.join(glob.escape(p), pattern) for p in prefixes for pattern in _PACKAGES)  # noqa: PTH118
+    return tuple(sorted(place for pattern in patterns for place in glob.glob(pattern)))  # noqa: PTH207
