@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tenfold import secrets
 from tenfold.api import Run
 from tenfold.launch import namespace
 from tenfold.rundir import RunDirectory, every
@@ -28,6 +29,12 @@ ISOLATIONS = ("namespace", "none")
 
 os.environ["TENFOLD_DASHBOARD"] = "no"
 """The many `up`s of these tests start none."""
+
+
+@pytest.fixture(autouse=True)
+def no_secret_is_known() -> None:
+    """What one test calls a secret is a plain word for the next."""
+    secrets.forget()
 
 
 def pytest_configure() -> None:

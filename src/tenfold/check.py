@@ -369,7 +369,7 @@ def faults_here(loaded: Loaded, environment: Mapping[str, str] | None = None) ->
                 variant = job.model_copy(update=changed)
                 where = ("jobs", name, "overrides", key)
                 found += _lacks(where, variant, loaded.directory, inherited, env)
-    return [loaded.places.fault(remark) for remark in found]
+    return [loaded.fault(remark) for remark in found]
 
 
 def _lacks(

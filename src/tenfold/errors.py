@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
+
+from tenfold.secrets import veiled
 
 Severity = Literal["fault", "warning"]
 
@@ -53,6 +55,14 @@ class Fault:
     def __str__(self) -> str:
         return ": ".join(str(part) for part in (self.place, self.path, self.message) if part)
 
+    def veiled(self) -> Fault:
+        """The same without the secrets that this process knows of."""
+        place = self.place and replace(self.place, file=veiled(self.place.file))
+        line = self.source_line and veiled(self.source_line, columns=True)
+        hint = self.hint and veiled(self.hint)
+        message, path = veiled(self.message), veiled(self.path)
+        return Fault(place, path, message, hint, self.severity, line)
+
     def excerpt(self, width: int = 100) -> str | None:
         """The source line with a caret under the place, cut to `width` columns; None if unknown."""
         if self.source_line is None or self.place is None or not self.place.line:
@@ -89,9 +99,10 @@ class TenfoldError(Exception):
     def __init__(
         self, message: str, *, hint: str | None = None, cause: BaseException | None = None
     ) -> None:
+        message = veiled(message)
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint = None if hint is None else veiled(hint)
         self.cause = cause
 
     def __str__(self) -> str:
@@ -111,7 +122,7 @@ class InputError(TenfoldError):
         hint: str | None = None,
         cause: BaseException | None = None,
     ) -> None:
-        self.faults = tuple(faults)
+        self.faults = tuple(fault.veiled() for fault in faults)
         super().__init__(message or _summary(self.faults), hint=hint, cause=cause)
 
     def __str__(self) -> str:

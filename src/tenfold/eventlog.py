@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.appending import append, open_to_append
+from tenfold.secrets import veiled_all
 
 KEPT = 10_000
 """Events that are kept in memory; later ones are counted."""
@@ -37,7 +38,7 @@ class EventLog:
 
     def write(self, kind: str, task: str | None = None, **more: object) -> dict[str, Any]:
         """Append one event, stamped with the time; gives it back. Never raises OSError."""
-        event = {"time": round(self._clock(), 3), "kind": kind, "task": task, **more}
+        event = {"time": round(self._clock(), 3), "kind": kind, "task": task, **veiled_all(more)}
         line = json.dumps(event, ensure_ascii=False).encode(errors="replace") + b"\n"
         self.flush()
         if self._kept or not append(self._log, line):

@@ -21,7 +21,7 @@ from tenfold.frameworks import JobDefaults, framework
 from tenfold.late import Known, known_values
 from tenfold.nearest import did_you_mean
 from tenfold.plans import ALL_BUT_BAD_INPUT, Hang, Plan, Ready, Restart, Task
-from tenfold.secrets import is_secret, maskable
+from tenfold.secrets import is_secret, maskable, remember
 from tenfold.template import fill, fill_some
 from tenfold.words import split
 
@@ -56,7 +56,10 @@ def plan(
     for job, service in (("tensorboard", cluster.tensorboard), ("jupyter", cluster.jupyter)):
         if service is not None:
             tasks.append(_service_task(cluster, job, service, where, cell))
-    hidden = {task.env[name] for task in tasks for name in task.secrets if name in task.env}
+    hidden: set[str] = {
+        task.env[name] for task in tasks for name in task.secrets if name in task.env
+    }
+    remember(loaded.secrets | hidden)
     return Plan(
         cluster=cluster.cluster,
         framework=cluster.framework,
@@ -101,7 +104,7 @@ def _refuse_homes(loaded: Loaded, cell: str) -> None:
         if path[-1] == "workdir" and not f"{text}/".startswith(f"{loaded.directory}/")
     ]
     if remarks:
-        raise InputError(faults=[loaded.places.fault(remark) for remark in remarks])
+        raise InputError(faults=[loaded.fault(remark) for remark in remarks])
 
 
 def _settings(cluster: Cluster, cell: str) -> dict[str, Any]:

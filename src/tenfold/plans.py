@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from tenfold.errors import InputError
 from tenfold.frameworks import framework
-from tenfold.secrets import HIDDEN, hide, maskable
+from tenfold.secrets import HIDDEN, hide, maskable, remember
 
 Condition = Literal["started", "ready", "succeeded"]
 
@@ -178,6 +178,7 @@ class Plan:
         tasks = tuple(_restored(task, values) for task in self.tasks)
         secret = {name for task in tasks for name in task.secrets}
         found = maskable(values[name] for name in secret if name in values)
+        remember(found)
         return replace(self, tasks=tasks, masked=self.masked | found)
 
     def stages(self) -> list[list[str]]:
@@ -207,8 +208,8 @@ class Plan:
             "cell": self.cell,
             "file": self.file,
             "directory": self.directory,
-            "runs": self.runs,
-            "image": self.image,
+            "runs": _masked(self.runs, masked),
+            "image": _masked(self.image, masked),
             "build": self.build and _masked(self.build, masked),
             "settings": _masked(self.settings, masked),
             "success": list(self.success),
@@ -231,6 +232,7 @@ class Plan:
             known["tasks"] = tuple(_task(item) for item in data["tasks"])
             known["success"] = tuple(data["success"])
             known["masked"] = frozenset(data.get("masked", ()))
+            remember(known["masked"])
             if known.get("hang") is not None:
                 known["hang"] = Hang(**known["hang"])
             return cls(**known)
@@ -275,8 +277,8 @@ def _task_json(
         "service": task.service,
         "needed": task.needed,
         "member": task.member,
-        "preload": None if task.preload is None else list(task.preload),
-        "image": task.image,
+        "preload": None if task.preload is None else _masked(list(task.preload), masked),
+        "image": _masked(task.image, masked),
         "secrets": sorted({*task.secrets, *(n for n in task.env if env[n] != task.env[n])}),
     }
 

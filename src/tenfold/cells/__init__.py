@@ -263,10 +263,11 @@ def secrets_of(plan: Plan) -> dict[str, str]:
                     f"{name} is secret and has two values in {plan.cluster}",
                     hint=f"on {plan.cell}, give each value a variable of its own name",
                 )
-        texts = (*task.command, task.workdir, task.ready.target if task.ready else "")
+        ready = task.ready.target if task.ready else ""
+        texts = (*task.command, *(task.preload or ()), task.workdir, ready)
         if any(plan.shown(text) != text for text in texts):
             raise InputError(
-                f"{task.name}: a secret stands in its command, workdir or ready",
+                f"{task.name}: a secret stands in its command, preload, workdir or ready",
                 hint=f"on {plan.cell}, let the command read it from its environment",
             )
     return found

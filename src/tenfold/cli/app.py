@@ -12,6 +12,7 @@ import click
 
 from tenfold import __version__
 from tenfold.errors import TenfoldError
+from tenfold.secrets import veiled
 
 _COMMANDS = {
     "init": "A starter tenfold.yaml and train.py.",
@@ -146,7 +147,7 @@ def _read_no_more() -> int:
 
 def _show(error: TenfoldError, debug: bool) -> None:
     if debug:
-        traceback.print_exception(error)
+        _print_traceback(error)
     from tenfold.cli.common import console
     from tenfold.views import terminal
     from tenfold.views.faults import show_error
@@ -160,8 +161,12 @@ def _show(error: TenfoldError, debug: bool) -> None:
 
 def _show_bug(error: Exception, debug: bool) -> int:
     if debug:
-        traceback.print_exception(error)
+        _print_traceback(error)
         return 1
-    click.echo(f"tenfold: unexpected {type(error).__name__}: {error}", err=True)
+    click.echo(veiled(f"tenfold: unexpected {type(error).__name__}: {error}"), err=True)
     click.echo("    hint: this is a fault of tenfold's; tenfold --debug shows where", err=True)
     return 1
+
+
+def _print_traceback(error: BaseException) -> None:
+    click.echo(veiled("".join(traceback.format_exception(error))), err=True, nl=False)

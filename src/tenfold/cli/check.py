@@ -17,6 +17,7 @@ from tenfold.cli.common import (
     set_option,
 )
 from tenfold.errors import Fault, InputError
+from tenfold.secrets import veiled_all
 
 if TYPE_CHECKING:
     from tenfold.file import Loaded
@@ -67,7 +68,7 @@ def _answer(
     return {
         "version": 1,
         "file": None if file is None else str(file),
-        "cluster": cluster,
+        "cluster": veiled_all(cluster),
         "faults": [fault.to_json() for fault in faults],
         "warnings": [warning.to_json() for warning in warnings],
     }
@@ -81,7 +82,7 @@ def _show(loaded: Loaded, faults: tuple[Fault, ...]) -> None:
     counts = f"{_count(faults, 'fault')}, {_count(loaded.warnings, 'warning')}"
     jobs = _count(loaded.cluster.jobs, "job")
     size = f"{jobs}, {tasks} task{'' if tasks == 1 else 's'}"
-    name = loaded.cluster.cluster
+    name = veiled_all(loaded.cluster.cluster)
     console().print(
         f"{loaded.file}: cluster {name}, {size}: {counts}", markup=False, soft_wrap=True
     )

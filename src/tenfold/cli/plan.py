@@ -35,7 +35,7 @@ def command(file: Path | None, overrides: tuple[str, ...], cell: str | None, as_
     place = settings.resolve("cell", cell, {"cell": loaded.cluster.cell}).value
     made = kind(place).place(plan(loaded, cell=place))
     if as_json:
-        print_json(made.to_json())
+        print_json(made.to_json() | {"cluster": made.shown(made.cluster)})
         return 0
     from tenfold.views.faults import show_faults
     from tenfold.views.plan import show_plan

@@ -25,6 +25,7 @@ from tenfold.cli.common import (
     set_option,
 )
 from tenfold.errors import InputError, TenfoldError
+from tenfold.secrets import veiled
 
 if TYPE_CHECKING:
     from tenfold.api import Run
@@ -110,8 +111,8 @@ def command(
     _show_plan(made)
     run = up(made, runs=runs, keep=kept, isolation=isolation, attached=not detach, resume=before)
     for note in run.notes:
-        err().print(note)
-    err().print(err().paint(f"run {run.directory.path}", "dim"))
+        err().print(veiled(note))
+    err().print(err().paint(veiled(f"run {run.directory.path}"), "dim"))
     if seen:
         _show_dashboard(run)
     wishes = _Wishes(wait, timeout_s, exit_code_from, not no_log_prefix, not no_dedup, as_json)
@@ -160,7 +161,7 @@ def _show_plan(made: Plan) -> None:
         f"{len(tasks)} {job}" if len(tasks) > 1 else job for job, tasks in made.jobs().items()
     )
     place = kind(made.cell).words
-    name = err().paint(made.cluster, "bold")
+    name = err().paint(veiled(made.cluster), "bold")
     err().print(f"{name}: {count(len(made.tasks), 'task')} {place}: {jobs}")
 
 

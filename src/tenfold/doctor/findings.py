@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tenfold.secrets import veiled_all
+
 State = Literal["ok", "warning", "missing", "broken"]
 
 
@@ -28,6 +30,11 @@ class Finding:
     version: str | None
     message: str
     hint: str | None
+
+    def __post_init__(self) -> None:
+        """What is found of a file may hold its secrets."""
+        for name in ("name", "message", "hint"):
+            object.__setattr__(self, name, veiled_all(getattr(self, name)))
 
     @property
     def usable(self) -> bool:

@@ -19,14 +19,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from tenfold import check
-from tenfold.errors import MOST_FAULTS, Fault, InputError, Place, path_text, shown
+from tenfold.errors import MOST_FAULTS, Fault, InputError, Place, Severity, path_text, shown
 from tenfold.file.document import Entry, Items, Node, Scalar, Table, resolve
 from tenfold.file.extends import Merged, assign, display_name, is_nothing, merge_bases, read_merged
+from tenfold.file.hidden import Hidden
 from tenfold.file.homes import with_homes
 from tenfold.file.interpolate import interpolate
-from tenfold.file.places import Places, Where, hides
+from tenfold.file.places import Places, Remark, Where, hides
 from tenfold.file.wording import findings, meant
 from tenfold.paths import user_path
+from tenfold.secrets import remember
 from tenfold.spec import Cluster, dumped
 
 FILE = "tenfold.yaml"
@@ -42,7 +44,7 @@ class Loaded:
 
     `places` tells where each value and key was written. Relative paths in the cluster count from
     `directory`, which is absolute. `secrets` are values that no output may show. `homes` are the
-    paths that were written with a `~`, expanded.
+    paths that were written with a `~`, expanded; `hidden` knows which secrets are where.
     """
 
     cluster: Cluster
@@ -52,6 +54,11 @@ class Loaded:
     warnings: tuple[Fault, ...] = ()
     secrets: frozenset[str] = field(repr=False, default=frozenset())
     homes: Mapping[Where, str] = field(repr=False, default_factory=dict)
+    hidden: Hidden = field(repr=False, default_factory=Hidden)
+
+    def fault(self, remark: Remark, severity: Severity = "fault") -> Fault:
+        """`remark` with its place, as messages may show it: without secrets."""
+        return self.hidden.shown(self.places.fault(remark, severity)).veiled()
 
     def place(self, path: str) -> Place | None:
         """Where the value at `path` (`jobs.worker.tasks`) was written; None if it was not."""
@@ -175,6 +182,7 @@ def _judge(
     faults += wrong
     known = os.environ if environment is None else environment
     filled = interpolate(root, known)
+    remember(filled.hidden.values, filled.hidden.texts)
     homes = with_homes(filled.root, known)
     faults += filled.faults + homes.faults
     plain = _Plain()
@@ -186,17 +194,18 @@ def _judge(
         remarks = islice(check.remarks(cluster, frozenset(dropped)), MOST_FAULTS)
         faults += [places.fault(remark) for remark in remarks]
     if faults or cluster is None:
-        raise _failed(faults, shown_as, places)
+        raise _failed([filled.hidden.shown(fault) for fault in faults], shown_as, places)
     loaded = Loaded(
         cluster=cluster,
         file=file,
         directory=directory,
         places=places,
-        secrets=frozenset(filled.secrets),
+        secrets=frozenset(filled.hidden.values),
         homes=homes.written,
+        hidden=filled.hidden,
     )
     found = islice(chain(check.warnings(cluster, directory), filled.remarks), MOST_FAULTS)
-    warned = [places.fault(remark, "warning") for remark in found]
+    warned = [loaded.fault(remark, "warning") for remark in found]
     return replace(loaded, warnings=tuple(sorted(warned, key=_order(shown_as))))
 
 

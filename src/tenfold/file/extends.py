@@ -33,6 +33,7 @@ from tenfold.file.document import (
 )
 from tenfold.nearest import did_you_mean, nearest
 from tenfold.paths import PathError, expanded
+from tenfold.secrets import HIDDEN, is_secret
 
 OUTSIDE = "TENFOLD_EXTENDS"
 """The variable that, as `anywhere`, lets files build on files outside of their project."""
@@ -208,8 +209,9 @@ def assign(root: Table, settings: Iterable[str]) -> tuple[Table, list[Fault]]:
     """`root` with every `KEY=VALUE` set, the later ones winning, and what is wrong with them."""
     faults: list[Fault] = []
     for setting in settings:
-        place = Place(f"--set {setting}" if len(setting) < 200 else f"--set {setting[:200]}…")
         key, equals, text = setting.partition("=")
+        told = f"{key}={HIDDEN}" if equals and is_secret(key.rpartition(".")[2]) else setting
+        place = Place(f"--set {told}" if len(told) < 200 else f"--set {told[:200]}…")
         path = key.strip().split(".")
         if not equals or not all(path):
             hint = "as in --set jobs.worker.tasks=16 or --set vars.epochs=3"

@@ -16,10 +16,10 @@ from dataclasses import dataclass, field, replace
 
 from tenfold.errors import MOST_FAULTS, Fault, Place, path_text, shown
 from tenfold.file.document import Entry, Items, Node, Scalar, Table, resolve
+from tenfold.file.hidden import Hidden, listed
 from tenfold.file.places import Remark
 from tenfold.file.unexpanded import in_text, in_value, in_words
 from tenfold.nearest import nearest
-from tenfold.secrets import is_secret
 from tenfold.template import (
     LATE_NAMES,
     Part,
@@ -43,14 +43,14 @@ Path = tuple[str | int, ...]
 
 @dataclass(slots=True)
 class Interpolated:
-    """`root` without vars; `secrets` are the values of secret variables that were put in.
+    """`root` without vars; `hidden` are the secrets in it.
 
     `remarks` are warnings: text that a shell would have expanded.
     """
 
     root: Table
     faults: list[Fault] = field(default_factory=list)
-    secrets: set[str] = field(default_factory=set)
+    hidden: Hidden = field(default_factory=Hidden)
     remarks: list[Remark] = field(default_factory=list)
 
 
@@ -61,7 +61,7 @@ def interpolate(root: Table, environment: Mapping[str, str]) -> Interpolated:
     """
     run = _Run(root, environment)
     done = run.table(root, ())
-    return Interpolated(done, run.faults, run.secrets, run.remarks)
+    return Interpolated(done, run.faults, run.hidden, run.remarks)
 
 
 class _Unknown(Exception):
@@ -71,12 +71,12 @@ class _Unknown(Exception):
 class _Run:
     def __init__(self, root: Table, environment: Mapping[str, str]) -> None:
         self.faults: list[Fault] = []
-        self.secrets: set[str] = set()
         self.remarks: list[Remark] = []
         self._environment = environment
         self._characters = 0
         self._vars = _entries(root, "vars")
         self._jobs = _entries(root, "jobs")
+        self.hidden = Hidden(listed=listed({k: entry.node for k, entry in self._jobs.items()}))
         self._values: dict[str, Node | None] = {}
         self._open: list[str] = []
 
@@ -99,9 +99,11 @@ class _Run:
             return self._list_of_words(node, path) if _is_run(path) else self._items(node, path)
         if _is_run(path) and not node.broken and node.value is not None:
             return self._command(node, path)
-        if _is_env(path) and not is_secret(str(path[-1])):
+        if _is_env(path) and not self.hidden.is_secret(str(path[-1])):
             self._doubt_value(node, path)
-        return self._scalar(node, path)
+        made = self._scalar(node, path)
+        self.hidden.literal(path, made)
+        return made
 
     def _items(self, node: Items, path: Path) -> Node:
         items: list[Node] = []
@@ -170,9 +172,12 @@ class _Run:
         except TemplateError as error:
             return self._wrong(node, path, node.at(error.offset), str(error), error.hint)
         try:
-            return self._filled(node, parts, path)
+            with self.hidden.watched() as values:
+                made = self._filled(node, parts, path)
         except _Unknown:
             return replace(node, broken=True)
+        self.hidden.note(path, values, made)
+        return made
 
     def _filled(self, node: Scalar, parts: Parts, path: Path) -> Node:
         if len(parts) == 1 and isinstance(parts[0], Reference) and not parts[0].late:
@@ -230,6 +235,7 @@ class _Run:
     def _var(self, name: str) -> Node | None:
         """The var's own value, worked out once; None if it has a fault."""
         if name in self._values:
+            self.hidden.used_var(name)
             return self._values[name]
         entry = self._vars[name]
         path = ("vars", name)
@@ -244,18 +250,22 @@ class _Run:
             return None
         self._open.append(name)
         node = entry.node
-        value = self._scalar(node, path) if isinstance(node, Scalar) else self._var_list(node, path)
+        with self.hidden.watched() as values:
+            value = self._var_node(node, path)
         self._open.pop()
         broken = isinstance(value, Scalar) and value.broken
         self._values[name] = None if broken else value
-        if is_secret(name) and isinstance(value, Scalar) and not broken:
-            self.secrets.add(value.text)
+        own = value.items if isinstance(value, Items) else (value,)
+        if self.hidden.is_secret(name):
+            values |= {item.text for item in own if isinstance(item, Scalar) and not item.broken}
+        self.hidden.keep_var(name, values)
+        self.hidden.used_var(name)
         return self._values[name]
 
-    def _var_list(self, node: Items | Table, path: Path) -> Node:
+    def _var_node(self, node: Node, path: Path) -> Node:
         if isinstance(node, Table):
             return node  # the schema says what is wrong with it
-        return self._items(node, path)
+        return self._scalar(node, path) if isinstance(node, Scalar) else self._items(node, path)
 
     def _env_value(self, name: str, reference: Reference, node: Scalar, path: Path) -> Node:
         text = self._environment.get(name)
@@ -268,8 +278,8 @@ class _Run:
                 hint = f"did you mean ${{env.{near}}}? If not, set it or give a default"
             self._wrong(node, path, node.at(reference.offset), message, hint)
             raise _Unknown
-        if is_secret(name) and text:
-            self.secrets.add(text)
+        if self.hidden.is_secret(name):
+            self.hidden.used(text)
         value = resolve(text)
         literal = written((text,))
         return Scalar(literal if isinstance(value, str) else value, literal, node.place)

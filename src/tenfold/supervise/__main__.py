@@ -21,6 +21,7 @@ from typing import Any
 from tenfold.cells import Wishes, kind
 from tenfold.plans import Plan
 from tenfold.rundir import RunDirectory, hold_lock, read_json
+from tenfold.secrets import VeiledStream
 from tenfold.supervise import control
 from tenfold.supervise.loop import Supervisor
 
@@ -98,6 +99,7 @@ def _wait_for_the_end() -> None:
 
 def main() -> None:
     """Hold the run's lock, and supervise."""
+    sys.stderr = VeiledStream(sys.stderr)
     run = RunDirectory(Path(sys.argv[-1]))
     state = _batch(run) if sys.argv[1] == "--batch" else _ordered(run)
     sys.exit(0 if state == "succeeded" else 1)

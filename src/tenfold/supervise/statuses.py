@@ -16,6 +16,7 @@ from typing import Any
 from tenfold.cells import Cell, Protection
 from tenfold.logs import last_lines
 from tenfold.rundir import RunDirectory, write_json
+from tenfold.secrets import veiled_all
 from tenfold.supervise import failure
 from tenfold.supervise.state import OVER, ClusterState, Death, TaskState, signal_name
 
@@ -143,7 +144,7 @@ class Statuses:
             "restarts": state.restarts,
             "exit_code": state.exit_code,
             "signal": state.signal and signal_name(state.signal),
-            "reason": state.reason,
+            "reason": veiled_all(state.reason),
             "cause": state.cause,
             "retried": state.retried[-MOST_MARKS:],
             "url": next(iter(urls.values()), None),
@@ -164,7 +165,7 @@ class Statuses:
             "cell": self._state.plan.cell,
             "state": self._state.phase,
             "outcome": self._state.outcome,
-            "reason": self._state.reason,
+            "reason": veiled_all(self._state.reason),
             "started": self._began,
             "updated": time.time(),  # views hold it against the machine's own clock
             "ended": now if over else None,
@@ -192,7 +193,7 @@ def _told(death: Death) -> dict[str, Any]:
         "time": death.time,
         "exit_code": death.exit_code,
         "signal": death.signal and signal_name(death.signal),
-        "words": death.words,
-        "reason": death.reason,
+        "words": veiled_all(death.words),
+        "reason": veiled_all(death.reason),
         "cause": death.cause,
     }

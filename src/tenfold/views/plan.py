@@ -34,7 +34,7 @@ def show_plan(out: Console, plan: Plan) -> None:
     """Print `plan` for people."""
     count = len(plan.tasks)
     out.print(
-        Text(plan.cluster, "bold").append(
+        Text(plan.shown(plan.cluster), "bold").append(
             f": {count} task{'' if count == 1 else 's'} on {plan.cell}, framework {plan.framework}",
             "default",
         )
