@@ -80,9 +80,10 @@ def _ended(run: RunDirectory) -> bool:
 
 
 @pytest.fixture
-def runs(tmp_path: Path) -> Iterator[Path]:
-    """A place for runs. At the end none may be up, and no process may be left."""
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A place for runs, where commands look. At the end none may be up, and no process be left."""
     place = (tmp_path / "runs").resolve()
+    monkeypatch.setenv("TENFOLD_RUNS", str(place))
     yield place
     left = [run for run in every(place) if not _ended(run)]
     for run in left:

@@ -212,10 +212,11 @@ def planned(
     place = settings.resolve("cell", cell, {"cell": loaded.cluster.cell}).value
     made = plan(loaded, cell=place)
     kind = cells.kind(place)
+    made = kind.accepted(made)
     if kind.here and (faults := faults_here(loaded)):
         raise InputError(faults=faults)
     kind.require(made)
-    return kind.place(made)
+    return made
 
 
 def _start_supervisor(run: RunDirectory, orders: dict[str, Any]) -> SupervisorProcess:

@@ -8,6 +8,7 @@ framework knows (`frameworks`), and what this machine lacks for it (`programs`).
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -384,7 +385,7 @@ def _lacks(
         return
     if not workdir.is_dir():
         message = f"the working directory {workdir} does not exist"
-        yield Remark((*where, "workdir"), message, f"mkdir -p {workdir}")
+        yield Remark((*where, "workdir"), message, f"mkdir -p {shlex.quote(str(workdir))}")
         return
     command = words(job)
     if not command:

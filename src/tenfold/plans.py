@@ -129,9 +129,9 @@ class Plan:
     `runs` where runs are kept, None for the usual place. `hang` is None for a cluster that nobody
     watches; `expose` lets tasks run with ports that the machine's network reaches; `log_limit` is
     how many bytes of each stream of a task's output are kept at least. `settings` are the file's
-    for the cell; `build` says how the image is built: `context`, `dockerfile`, `args`. `masked` are
-    texts that no output shows (values of secrets); they are never written to JSON that hides
-    secrets.
+    for the cell; `options` are those of `tenfold up` that made this plan of the file. `build` says
+    how the image is built: `context`, `dockerfile`, `args`. `masked` are texts that no output shows
+    (values of secrets); they are never written to JSON that hides secrets.
     """
 
     cluster: str
@@ -149,6 +149,7 @@ class Plan:
     image: str | None = None
     build: dict[str, Any] | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
     masked: frozenset[str] = field(default=frozenset(), repr=False)
     version: int = VERSION
 
@@ -212,6 +213,7 @@ class Plan:
             "image": _masked(self.image, masked),
             "build": self.build and _masked(self.build, masked),
             "settings": _masked(self.settings, masked),
+            "options": _masked(list(self.options), masked),
             "success": list(self.success),
             "stop_grace_s": self.stop_grace_s,
             "hang": self.hang and _fields(self.hang),
@@ -231,6 +233,7 @@ class Plan:
             known = {name: data[name] for name in _PLAN_FIELDS if name in data}
             known["tasks"] = tuple(_task(item) for item in data["tasks"])
             known["success"] = tuple(data["success"])
+            known["options"] = tuple(data.get("options", ()))
             known["masked"] = frozenset(data.get("masked", ()))
             remember(known["masked"])
             if known.get("hang") is not None:

@@ -20,6 +20,7 @@ import errno
 import fcntl
 import json
 import os
+import shlex
 import stat
 import time
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ from typing import IO, Any
 
 from tenfold.errors import InputError, TenfoldError
 from tenfold.leftovers import set_aside, sweep
+from tenfold.nearest import did_you_mean
 from tenfold.paths import user_path
 
 SHARED = ("tensorboard", "checkpoints", "results")
@@ -257,16 +259,27 @@ def find(runs: Path, name: str | None = None) -> RunDirectory:
         named = user_path(name, "CLUSTER") if name.startswith("~") else Path(name)
         path = next((p for p in (runs / name, named) if _is_run(p)), None)
         if path is None:
-            raise InputError(f"no run {name} under {runs}", hint="tenfold ps --all lists them")
+            raise InputError(
+                f"no run {name} under {runs}", hint=_hint_for(runs, name.split("/")[0])
+            )
         return RunDirectory(path.resolve())
     found = list(every(runs, name))
     if not found:
         what = f"no run of cluster {name}" if name else "no run"
-        raise InputError(
-            f"{what} under {runs}",
-            hint="tenfold up starts one; --runs DIR looks elsewhere",
-        )
+        raise InputError(f"{what} under {runs}", hint=_hint_for(runs, name))
     return max(found, key=lambda run: run.run)
+
+
+def _hint_for(runs: Path, cluster: str | None) -> str:
+    """What to do about a run that is not there: `cluster` is whose it would be."""
+    known = sorted({run.cluster for run in every(runs)})
+    if cluster in known or (known and cluster is None):
+        return f"tenfold ps --all --runs {shlex.quote(str(runs))} lists those there are"
+    if not known:
+        start = "tenfold up starts one; " if cluster is None else ""
+        return f"{start}--runs DIR looks elsewhere"
+    clusters = ", ".join(known[:10])
+    return did_you_mean(cluster or "", known) or f"clusters here: {clusters}"
 
 
 def every(runs: Path, cluster: str | None = None) -> Iterator[RunDirectory]:

@@ -115,7 +115,8 @@ REAL = {
     "a port that is taken": Fault(
         (_python("chief", BIND),),
         'c failed: chief/0 exited with code 1: it says "OSError: [Errno 98] Address already in use"'
-        "; listen on the port that tenfold gives (TENFOLD_ADDRESS); ss -ltnp shows who has it",
+        "; listen on the port that tenfold gives (TENFOLD_ADDRESS); while the run is up, "
+        "tenfold exec TASK -- ss -ltnp shows who has it",
     ),
     "a program's own mistake": Fault(
         (_python("chief", RAISES),),

@@ -182,6 +182,17 @@ class Kind:
         """
         return plan
 
+    def accepted(self, plan: Plan) -> Plan:
+        """`plan` as this kind of cell places it, if `up` would not refuse it.
+
+        Says nothing of what this machine lacks. Raises InputError as `place` does, and where a
+        secret would have to be written down.
+        """
+        placed = self.place(plan)
+        if self.apart:
+            secrets_of(placed)
+        return placed
+
     def require(self, plan: Plan) -> None:
         """Raise UnavailableError, with the way out, where `plan` cannot run now."""
 

@@ -42,6 +42,11 @@ class KubernetesKind(Kind):
         """Every task has a name in the domain of the cluster's Service, and the same port."""
         return placed(inside(plan))
 
+    def accepted(self, plan: Plan) -> Plan:
+        """And every task has an image."""
+        require_images(plan)
+        return super().accepted(plan)
+
     def require(self, plan: Plan) -> None:
         """Images are named, the client is there, and the API server answers."""
         require_images(plan)

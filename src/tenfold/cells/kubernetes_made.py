@@ -130,9 +130,11 @@ def _taken(api: Api, made: Object, found: Object | None) -> TenfoldError:
     kind, name = made["kind"], made["metadata"]["name"]
     labels = ((found or {}).get("metadata", {}).get("labels")) or {}
     if run := labels.get(RUN_LABEL):
+        cluster = labels.get("app.kubernetes.io/name", "CLUSTER")
         return TenfoldError(
             f"a cluster of this name is up in namespace {api.where.namespace}: run {run}",
-            hint=f"tenfold down CLUSTER/{run} ends it; or give this one another name or namespace",
+            hint=f"tenfold down {cluster}/{run} ends it; "
+            "or give this one another name or namespace",
         )
     return TenfoldError(
         f"namespace {api.where.namespace} has a {kind} {name} that is not this run's",

@@ -38,6 +38,39 @@ _COMMANDS = {
 }
 
 
+_ELSEWHERE = {
+    "status": "ps",
+    "list": "ps",
+    "ls": "ps",
+    "top": "ps",
+    "start": "up",
+    "run": "up",
+    "launch": "up",
+    "stop": "down",
+    "kill": "down",
+    "destroy": "down",
+    "delete": "down",
+    "log": "logs",
+    "tail": "logs",
+    "shell": "exec",
+    "attach": "exec",
+    "dashboard": "open",
+    "validate": "check",
+    "lint": "check",
+    "describe": "why",
+    "explain": "why",
+    "history": "events",
+    "graph": "map",
+    "trace": "stacks",
+    "settings": "config",
+    "create": "init",
+    "new": "init",
+    "template": "render",
+    "export": "render",
+}
+"""What other tools call a command, and what it is called here."""
+
+
 class _NobodyReadsError(Exception):
     """Whoever read this command's output is gone."""
 
@@ -76,12 +109,13 @@ class _Commands(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            from difflib import get_close_matches
+            from tenfold.nearest import nearest
 
-            near = get_close_matches(args[0], _COMMANDS, 1)
-            if not near:
+            words = {name: name for name in _COMMANDS if name != "task"} | _ELSEWHERE
+            near = nearest(args[0].lower(), words, 0.7)
+            if near is None:
                 raise
-            raise click.UsageError(f"{error.message} Did you mean {near[0]}?", ctx) from error
+            raise click.UsageError(f"{error.message} Did you mean {words[near]}?", ctx) from error
 
 
 _ANYWHERE: tuple[tuple[str, click.Choice[str] | None, str], ...] = (

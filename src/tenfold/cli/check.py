@@ -36,15 +36,17 @@ def command(file: Path | None, overrides: tuple[str, ...], cell: str | None, as_
     """
     from tenfold.file import load
 
+    loaded = None
     try:
         loaded = load(file, settings=overrides)
+        faults = _faults_here(loaded, cell)
     except InputError as error:
         if not as_json:
             raise
         faults = error.faults or (Fault(None, "", error.message, error.hint),)
-        print_json(_answer(file, None, faults, ()))
+        name, warnings = (loaded.cluster.cluster, loaded.warnings) if loaded else (None, ())
+        print_json(_answer(file, name, faults, warnings))
         return InputError.exit_code
-    faults = _faults_here(loaded, cell)
     if as_json:
         print_json(_answer(loaded.file, loaded.cluster.cluster, faults, loaded.warnings))
     else:
@@ -54,11 +56,13 @@ def command(file: Path | None, overrides: tuple[str, ...], cell: str | None, as_
 
 def _faults_here(loaded: Loaded, cell: str | None) -> tuple[Fault, ...]:
     from tenfold import settings
+    from tenfold.cells import kind
     from tenfold.check import faults_here
     from tenfold.planner import plan
 
     place = settings.resolve("cell", cell, {"cell": loaded.cluster.cell}).value
-    plan(loaded, cell=place)
+    made = plan(loaded, cell=place)
+    kind(place).accepted(made)
     return tuple(faults_here(loaded)) if place == "local" else ()
 
 

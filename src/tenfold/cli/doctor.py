@@ -111,7 +111,7 @@ def _placed(loaded: Loaded, plan: Plan) -> tuple[Plan, list[Finding]]:
         for fault in (faults_here(loaded) if cell.here else ())
     ]
     try:
-        return cell.place(plan), found
+        return cell.accepted(plan), found
     except InputError as error:
         found.append(Finding("file", plan.cell, "broken", None, error.message, error.hint))
         return plan, found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from importlib import resources
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def command(directory: Path) -> None:
     except OSError as error:
         reason = f"cannot write {error.filename or directory}: {error.strerror}"
         raise InputError(reason, cause=error) from error
-    where = "" if directory == Path() else f"cd {directory} && "
+    where = "" if directory == Path() else f"cd {shlex.quote(str(directory))} && "
     click.echo(f"wrote {directory / 'tenfold.yaml'} and {directory / 'train.py'}", err=True)
     click.echo(f"next: {where}tenfold up", err=True)
 

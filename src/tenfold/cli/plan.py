@@ -33,7 +33,8 @@ def command(file: Path | None, overrides: tuple[str, ...], cell: str | None, as_
 
     loaded = load(file, settings=overrides)
     place = settings.resolve("cell", cell, {"cell": loaded.cluster.cell}).value
-    made = kind(place).place(plan(loaded, cell=place))
+    made = plan(loaded, cell=place)
+    made = kind(place).accepted(made)
     if as_json:
         print_json(made.to_json() | {"cluster": made.shown(made.cluster)})
         return 0

@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,14 +102,15 @@ def command(
     _refuse_nonsense(detach, timeout, exit_code_from)
     before = _resume_wish(fresh, resume)
     loaded = load(file, settings=overrides)
-    made = planned(loaded, cell=cell)
+    options = _options(overrides, cell, keep, isolation)
+    made = replace(planned(loaded, cell=cell), options=options)
     if exit_code_from is not None:
         exit_code_from = made.task(exit_code_from).name
     kept = settings.resolve("keep", _yes_or_no(keep)).value == "yes"
     file_says = {"dashboard": _yes_or_no(loaded.cluster.dashboard)}
     seen = settings.resolve("dashboard", _yes_or_no(dashboard), file_says).value == "yes"
-    _show_plan(made)
     run = up(made, runs=runs, keep=kept, isolation=isolation, attached=not detach, resume=before)
+    _show_plan(made)
     for note in run.notes:
         err().print(veiled(note))
     err().print(err().paint(veiled(f"run {run.directory.path}"), "dim"))
@@ -117,6 +118,18 @@ def command(
         _show_dashboard(run)
     wishes = _Wishes(wait, timeout_s, exit_code_from, not no_log_prefix, not no_dedup, as_json)
     return _detached(run, wishes) if detach else _attached(run, made, wishes)
+
+
+def _options(
+    overrides: tuple[str, ...], cell: str | None, keep: bool | None, isolation: str | None
+) -> tuple[str, ...]:
+    """What was typed that another `tenfold up` of the same cluster needs, too."""
+    from tenfold.file.extends import setting_shown
+
+    words = [word for setting in overrides for word in ("--set", setting_shown(setting))]
+    words += ["--on", cell] if cell else []
+    words += [] if keep is None else ["--keep" if keep else "--no-keep"]
+    return (*words, *(("--isolation", isolation) if isolation else ()))
 
 
 def _resume_wish(fresh: bool, resume: bool) -> Wish:
@@ -172,7 +185,7 @@ def _follower(run: Run, labels: list[str], wishes: _Wishes) -> Follower:
     from tenfold.views.screen import Screen
 
     style = Style(prefix=wishes.prefix, width=max(map(len, labels), default=0))
-    screen = Screen(out(), err())
+    screen = Screen(err() if wishes.as_json else out(), err())
     fold = wishes.fold and screen.out.is_terminal
     options = Options(labels, style, fold)
     return Follower(run.directory, screen, options, lambda: settle(run.directory))
@@ -203,8 +216,18 @@ def _detached(run: Run, wishes: _Wishes) -> int:
         )
     if now["state"] == "running":
         follower.announce(now)
-    err().print(err().paint("tenfold ps | logs -f | down", "dim"))
+    err().print(err().paint(_commands(run), "dim"))
     return _end(now, wishes, 0)
+
+
+def _commands(run: Run) -> str:
+    """How to go on with a run that was left running."""
+    from tenfold.views.commands import with_runs
+
+    runs = run.directory.path.parent.parent
+    if with_runs("tenfold ps", runs) == "tenfold ps":
+        return "tenfold ps | logs -f | down"
+    return with_runs("tenfold ps | tenfold logs | tenfold down", runs)
 
 
 def _is_up(now: dict[str, Any], wait: bool) -> bool:

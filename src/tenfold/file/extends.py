@@ -210,7 +210,7 @@ def assign(root: Table, settings: Iterable[str]) -> tuple[Table, list[Fault]]:
     faults: list[Fault] = []
     for setting in settings:
         key, equals, text = setting.partition("=")
-        told = f"{key}={HIDDEN}" if equals and is_secret(key.rpartition(".")[2]) else setting
+        told = setting_shown(setting)
         place = Place(f"--set {told}" if len(told) < 200 else f"--set {told[:200]}…")
         path = key.strip().split(".")
         if not equals or not all(path):
@@ -226,6 +226,12 @@ def assign(root: Table, settings: Iterable[str]) -> tuple[Table, list[Fault]]:
         else:
             root = merge(root, _nested(path, value, place))
     return root, faults
+
+
+def setting_shown(setting: str) -> str:
+    """`KEY=VALUE` as messages show it: without the value of a secret."""
+    key, equals, _ = setting.partition("=")
+    return f"{key}={HIDDEN}" if equals and is_secret(key.rpartition(".")[2]) else setting
 
 
 def _set_value(text: str, place: Place) -> Node | Fault:

@@ -13,6 +13,7 @@ from typing import Any
 from tenfold.doctor.machine import size
 from tenfold.errors import printable
 from tenfold.rundir import RunDirectory
+from tenfold.views.commands import with_runs
 from tenfold.views.tasks import duration
 from tenfold.views.terminal import STATE_COLOURS, Terminal
 from tenfold.views.troubles import names_of
@@ -26,7 +27,8 @@ _DAY = "%Y-%m-%d %H:%M:%S"
 
 def show_end(err: Terminal, status: Mapping[str, Any]) -> None:
     """Say how a run ended, where its files are, and, last, what failed first and what to do."""
-    told = account(RunDirectory(Path(status["directory"])))
+    run = RunDirectory(Path(status["directory"]))
+    told = account(run)
     err.print(_headline(err, told))
     err.print(err.paint(f"everything it left: {told['directory']}", "dim"))
     if told["state"] == "succeeded":
@@ -37,7 +39,8 @@ def show_end(err: Terminal, status: Mapping[str, Any]) -> None:
             err.print(err.paint(words, "dim"))
         _show_failure(err, told["first_failure"])
     if told["wrong"]:
-        err.print(f"next: tenfold why {told['cluster']}" + _or(told["next"]))
+        why = with_runs(f"tenfold why {told['cluster']}", run.path.parent.parent)
+        err.print(f"next: {why}" + _or(told["next"]))
 
 
 def _or(commands: Sequence[str]) -> str:

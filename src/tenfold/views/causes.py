@@ -87,7 +87,8 @@ TABLE: tuple[Known, ...] = (
            "free -h; raise its resources.memory, or make the batch smaller"),
     _known(r"Address already in use|Errno 98\b|EADDRINUSE",
            "another process has the port that it wants",
-           "listen on the port that tenfold gives (TENFOLD_ADDRESS); ss -ltnp shows who has it"),
+           "listen on the port that tenfold gives (TENFOLD_ADDRESS); while the run is up, "
+           "tenfold exec TASK -- ss -ltnp shows who has it"),
     _known(r"Name or service not known|Temporary failure in name resolution|getaddrinfo failed",
            "a host name could not be resolved",
            "in a run's own network there is no internet: fetch before the start, or network: host"),

@@ -7,7 +7,6 @@ are known (`causes`, `endings`), other troubles (`troubles`), and showing it (`a
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,6 +16,7 @@ from typing import Any
 from tenfold.errors import TenfoldError
 from tenfold.rundir import OVER, RunDirectory
 from tenfold.views import causes
+from tenfold.views.commands import up_again, with_runs
 from tenfold.views.endings import meaning
 from tenfold.views.facts import Facts, read_facts
 from tenfold.views.news import NO_CHECKPOINT
@@ -31,7 +31,16 @@ _SIGNALS_THAT_SPEAK = (None, "SIGABRT", "SIGSEGV", "SIGILL", "SIGBUS", "SIGFPE")
 def account(run: RunDirectory) -> dict[str, Any]:
     """The shape of `why --json`; see docs/json.md. Never fails for what is in the directory."""
     facts = read_facts(run)
-    return account_of(facts, _edges(facts), time.time())
+    return _findable(account_of(facts, _edges(facts), time.time()), _runs(run))
+
+
+def _findable(told: dict[str, Any], runs: Path) -> dict[str, Any]:
+    """An account whose commands find the run from here."""
+    hinted = [told, *told["troubles"]]
+    for one in hinted:
+        one["hint"] = one["hint"] and with_runs(one["hint"], runs)
+        one["next"] = [with_runs(command, runs) for command in one["next"]]
+    return told
 
 
 def _edges(facts: Facts) -> Sequence[Mapping[str, Any]]:
@@ -208,12 +217,11 @@ def _took(facts: Facts) -> str:
 
 def _up(facts: Facts) -> str:
     """The command that brings the cluster up again."""
-    file = facts.plan.get("file")
-    if not isinstance(file, str) or Path(file) == Path.cwd() / "tenfold.yaml":
-        return "tenfold up"
-    path = Path(file)
-    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-    return f"tenfold up {shlex.quote(str(shown))}"
+    return up_again(facts.plan, _runs(facts.run))
+
+
+def _runs(run: RunDirectory) -> Path:
+    return run.path.parent.parent
 
 
 def _next(facts: Facts, first: Mapping[str, Any] | None) -> list[str]:

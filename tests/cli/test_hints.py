@@ -1,0 +1,138 @@
+"""What the command line suggests exists and works as printed; stdout of --json is JSON alone."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tenfold import settings
+from tenfold.cli import app, run
+
+FAILS = 'cluster: x\njobs: {a: {run: [sh, -c, "echo a line; exit 3"], restart: never}}\n'
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(settings, "user_file", lambda: tmp_path / "config.yaml")
+    monkeypatch.delenv("TENFOLD_RUNS", raising=False)
+    settings._user_settings.cache_clear()
+    Path("my.yaml").write_text(FAILS)
+    yield tmp_path
+    settings._user_settings.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [("statu", "ps"), ("stop", "down"), ("Plna", "plan"), ("chekc", "check"), ("log", "logs")],
+)
+def test_a_wrong_command_leads_to_the_right_one(
+    word: str, meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([word]) == 2
+    assert f"Did you mean {meant}?" in capsys.readouterr().err
+
+
+def test_only_commands_that_exist_and_are_shown_are_suggested(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert set(app._ELSEWHERE.values()) <= set(app._COMMANDS) - {"task"}
+    assert not set(app._ELSEWHERE) & set(app._COMMANDS)
+    for word in ("tsk", "tas", "xyzzy"):
+        assert run([word]) == 2
+        assert "task?" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["down", "ps", "why", "logs", "map", "events"])
+def test_a_run_that_is_not_there_leads_to_those_that_are(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster = ["-c", "nosuch"] if command == "logs" else ["nosuch"]
+    assert run([command, *cluster]) == 2
+    assert "tenfold up" not in capsys.readouterr().err
+    assert run(["up", "my.yaml", "--runs=kept"]) == 1
+    capsys.readouterr()
+    assert run([command, *cluster, "--runs=kept"]) == 2
+    assert "hint: clusters here: x" in capsys.readouterr().err
+
+
+def test_what_is_suggested_after_a_failure_works(capfd: pytest.CaptureFixture[str]) -> None:
+    options = ["--set", "jobs.a.tasks=2", "--set", "env.A=b c", "--no-keep", "--isolation=none"]
+    assert run(["up", "my.yaml", "--runs=kept here", *options]) == 1
+    told = capfd.readouterr().err
+    commands = re.search(r"next: (.*)", told)
+    assert commands is not None
+    why, logs, up = (shlex.split(command)[1:] for command in commands[1].split(" | "))
+    assert run(why) == 0
+    assert "exited with code 3" in capfd.readouterr().out
+    assert run(logs) == 0
+    assert "a line" in capfd.readouterr().out
+    assert run(up) == 1
+    kept = sorted(Path("kept here/x").iterdir())
+    first, second = (json.loads((path / "plan.json").read_text()) for path in kept)
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--isolation=foo"], ["--resume"], ["--runs=/proc/x"], ["--on=nowhere"]]
+)
+def test_what_cannot_be_is_refused_before_the_plan_is_shown(
+    wrong: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["up", "my.yaml", *wrong]) == 2
+    told = capsys.readouterr().err
+    assert "x: 1 task" not in told
+    assert told.startswith("tenfold: ")
+
+
+@pytest.mark.parametrize("detached", [[], ["-d"], ["--wait", "--timeout=60"]])
+def test_stdout_of_up_json_is_json_alone(
+    detached: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["up", "my.yaml", "--json", *detached]) in (0, 1)
+    out = capfd.readouterr().out
+    assert json.loads(out)["cluster"] == "x"
+    assert run(["down", "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["state"] == "failed"
+
+
+@pytest.mark.parametrize("cell", ["docker", "kubernetes", "slurm"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cluster: x\njobs: {a: {run: x}}\n",
+        'cluster: x\nimage: i\njobs: {a: {run: "x ${env.A_TOKEN}"}}\n',
+        'cluster: x\nimage: i\njobs: {a: {run: x, preload: "${env.A_TOKEN}"}}\n',
+        "cluster: x\nimage: i\njobs: {a: {run: x, env: {T_KEY: hush-1}}, "
+        "b: {run: x, env: {T_KEY: hush-2}}}\n",
+        "cluster: x\nimage: i\njobs: {a: {run: x}}\n",
+    ],
+)
+def test_check_plan_and_up_agree_on_every_cell(
+    cell: str, text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("A_TOKEN", "hush-hush")
+    Path("y.yaml").write_text(text)
+    codes = [run([command, "y.yaml", "--on", cell]) for command in ("check", "plan", "doctor")]
+    told = capsys.readouterr()
+    assert codes[0] == codes[1]
+    for command in ("check", "plan", "render", "up"):
+        assert run([command, "y.yaml", "--on=nowhere"]) == 2
+    capsys.readouterr()
+    assert codes[2] == 3 if codes[0] == 2 else True
+    assert run(["check", "y.yaml", "--on", cell, "--json"]) == codes[0]
+    assert bool(json.loads(capsys.readouterr().out)["faults"]) == (codes[0] == 2)
+    assert run(["up", "y.yaml", "--on", cell, "--runs=/dev/null/x"]) == 2 if codes[0] else True
+    assert "hush-" not in told.err + told.out
+
+
+def test_init_names_a_directory_with_spaces_so_that_it_can_be_typed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["init", "a b"]) == 0
+    assert "next: cd 'a b' && tenfold up" in capsys.readouterr().err
