@@ -89,23 +89,6 @@ def test_keras_fit_with_parameter_servers_is_warned_of() -> None:
     assert advice_for("def (", "ps") == [NO_SAVE]
 
 
-@pytest.mark.parametrize(
-    ("line", "warned"),
-    [
-        ('os.environ["TF_USE_LEGACY_KERAS"] = "1"', True),
-        ("os.environ.setdefault('KERAS_BACKEND', 'tensorflow')", True),
-        ('os.environ["TF_NUM_INTRAOP_THREADS"] = "1"', False),
-        ('if os.environ["TF_USE_LEGACY_KERAS"] == "1": pass', False),
-        ('os.environ["MINE"] = "1"', False),
-    ],
-)
-def test_variables_that_a_script_sets_too_late_are_warned_of(line: str, warned: bool) -> None:
-    script = f"import os\n{line}\nimport tensorflow  # checkpoint"
-    assert any("after TensorFlow was imported" in m for m in advice_for(script)) is warned
-    alone = [JobFacts("chief", 1, ("python", "t.py"), script, preloaded=False)]
-    assert list(framework("tensorflow").advice(alone)) == []
-
-
 def test_an_evaluator_is_warned_of() -> None:
     assert any("evaluator" in message for message in advice_for("checkpoint", "evaluator"))
 

@@ -17,7 +17,7 @@ def chosen(plan: Plan, **late: str) -> list[Preload | None]:
     """What each task is forked from, its environment being BASE, its own, and `late`."""
     preloads = Preloads(plan)
     return [
-        preloads.of(task, Bound(task.command, BASE | late | task.env, task.workdir, None))
+        preloads.of(task, Bound(task.command, BASE | late | task.env, task.workdir, None)).preload
         for task in plan.tasks
     ]
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tenfold.cells import Ended, Handlers, Kind, Placed, Protection, Wishes
+from tenfold.cells.forking import Forking
 from tenfold.cells.ports import MAIN, Ports, choose
 from tenfold.cells.protection import protection, require_protection
 from tenfold.cells.relay import Relay, connect
@@ -28,11 +29,11 @@ from tenfold.frameworks import framework
 from tenfold.launch import isolation
 from tenfold.launch.awaited import AwaitedLine, awaited_line
 from tenfold.launch.capture import Capture, allow_many_files
-from tenfold.launch.client import LaunchClient, PreloadError, SpawnError, Started
+from tenfold.launch.client import LaunchClient, SpawnError, Started
 from tenfold.launch.diskwatch import DiskWatch
 from tenfold.launch.environment import task_environment
 from tenfold.launch.memory import Guard, MemoryWatch, sweep
-from tenfold.launch.preloads import Preload, Preloads
+from tenfold.launch.preloads import Preload
 from tenfold.launch.readiness import answers
 from tenfold.launch.survivors import end_survivors, lives
 from tenfold.plans import Bound, Plan, Ready, Task
@@ -78,8 +79,7 @@ class LocalCell:
         self._hear = hear
         self._isolation = wishes.isolation
         self._framework = framework(plan.framework)
-        self._preloads = Preloads(plan)
-        self._unloaded: set[Preload] = set()
+        self._forking = Forking(plan, hear.on_note)
         self._live: dict[str, _Live] = {}
         self._relays: list[Relay] = []
         self._ports = Ports()
@@ -159,7 +159,7 @@ class LocalCell:
         bound = self._bound(task)
         if not self._framework_holds(task, bound.env):
             self._ports.release(task)
-        preload = await self._preloaded(task, bound)
+        preload = await self._forking.preload(task, bound, self._client)
         async with self._starting:  # a few at a time, so that much else has its turn
             started = await self._spawn(task, bound, preload)
         return Placed(started.pid, socket.gethostname())
@@ -201,25 +201,6 @@ class LocalCell:
         if self._sampler is not None:
             self._sampler.begin(task.name, started.pid)
         return started
-
-    async def _preloaded(self, task: Task, bound: Bound) -> Preload | None:
-        """What to fork the task from, once it is ready; None to start it as any program."""
-        preload = self._preloads.of(task, bound)
-        if preload is None or preload in self._unloaded:
-            return None
-        try:
-            await self._client.preload(preload, room_for=bound.env)
-        except PreloadError as error:
-            if preload not in self._unloaded:
-                self._unloaded.add(preload)
-                self._hear.on_note(
-                    f"{task.job} starts slowly, each task by itself: "
-                    f"{' '.join(preload.modules)} could not be imported beforehand: "
-                    f"{error.message}",
-                    "supervisor.log has the whole story; `preload: none` is for jobs without it",
-                )
-            return None
-        return preload
 
     def _bound(self, task: Task) -> Bound:
         bound = task_environment(

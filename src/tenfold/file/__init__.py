@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tenfold import check
+from tenfold import check, check_scripts
 from tenfold.errors import MOST_FAULTS, Fault, InputError, Place, Severity, path_text, shown
 from tenfold.file.document import Entry, Items, Node, Scalar, Table, resolve
 from tenfold.file.extends import Merged, assign, display_name, is_nothing, merge_bases, read_merged
@@ -204,7 +204,12 @@ def _judge(
         homes=homes.written,
         hidden=filled.hidden,
     )
-    found = islice(chain(check.warnings(cluster, directory), filled.remarks), MOST_FAULTS)
+    every = (
+        check.warnings(cluster, directory),
+        check_scripts.warnings(cluster, directory),
+        filled.remarks,
+    )
+    found = islice(chain.from_iterable(every), MOST_FAULTS)
     warned = [loaded.fault(remark, "warning") for remark in found]
     return replace(loaded, warnings=tuple(sorted(warned, key=_order(shown_as))))
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import ast
 import json
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -25,9 +24,6 @@ SERVERS = (*CHIEFS, "worker", "ps")
 
 _READ_LATER = frozenset({"TF_CONFIG", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"})
 """Read when the first device or server is made, not at the import."""
-
-_SETS = re.compile(r"""environ(?:\[|\.setdefault\()["'](\w+)["'](?:\] *=(?!=)|,)""")
-"""`os.environ["NAME"] = …` and `os.environ.setdefault("NAME", …)` in a script."""
 
 _CHIEF = JobDefaults(standard_server=True, restart="on-failure", crashes_only=True, scope="cluster")
 _WORKER = JobDefaults(standard_server=True, restart="on-failure")
@@ -142,13 +138,6 @@ class TensorFlow:
                 )
             if facts.source is None:
                 continue
-            late = [name for name in _SETS.findall(facts.source) if self.reads_at_import(name)]
-            if facts.preloaded and late:
-                yield Advice(
-                    f"jobs.{facts.job}.run",
-                    f"the script sets {late[0]} after TensorFlow was imported for it",
-                    "set it under `env:` in the file, or say `preload: none`",
-                )
             if "ps" in names and _calls_fit(facts.source):
                 yield Advice(
                     f"jobs.{facts.job}.run",

@@ -61,6 +61,8 @@ class _Channel:
     """
 
     lost = False
+    modules: frozenset[str] = frozenset()
+    """Of a preloaded one: what it has imported (see `preload`)."""
 
     def __init__(self, connection: socket.socket, on_lost: Callable[[], None]) -> None:
         self._connection = connection
@@ -186,16 +188,17 @@ class LaunchClient:
         if "error" in hello:
             raise TenfoldError("the launch server could not start", hint="see supervisor.log")
 
-    async def preload(self, wanted: Preload, room_for: Mapping[str, str]) -> None:
+    async def preload(self, wanted: Preload, room_for: Mapping[str, str]) -> frozenset[str]:
         """Have the process `wanted` ready to fork tasks from; it is begun by the first who asks.
 
-        `room_for` is a task's whole environment. Raises PreloadError if there is none to be had,
-        now and at every later call.
+        Gives the top-level modules that it has imported and a script could replace. `room_for` is a
+        task's whole environment. Raises PreloadError if there is none to be had, now and at every
+        later call.
         """
         if wanted not in self._preloaded:
             begun = self._begin_preload(wanted, room_for)
             self._preloaded[wanted] = asyncio.create_task(begun)
-        await asyncio.shield(self._preloaded[wanted])
+        return (await asyncio.shield(self._preloaded[wanted])).modules
 
     async def _begin_preload(self, wanted: Preload, room_for: Mapping[str, str]) -> _Channel:
         ours, theirs = socket.socketpair()
@@ -216,6 +219,7 @@ class LaunchClient:
             hello = await self._hello_of(channel, started)
             if "error" in hello or channel.lost:
                 raise PreloadError(await self._why(hello, status))
+            channel.modules = frozenset(map(str, hello.get("modules", ())))
         except SpawnError as error:
             channel.close()
             raise PreloadError(error.message) from error

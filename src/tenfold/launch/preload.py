@@ -8,8 +8,8 @@ It is started by the run's launch server as `INTERPRETER OPTIONS -c BOOT HOME MO
 HOST_PROC FILES`, in the network that its tasks will be in (executed, it has no right to enter
 another): the directory that holds the package tenfold (the interpreter may be another one, without
 it), the modules by comma, the descriptors to serve on, and a limit (`Places`). Its first notice is
-`hello` {pid}, or `hello` {error} before it gives up. Owns the import and the fork; what a forked
-process does to be a fresh one is `script`'s.
+`hello` {pid, modules}, or `hello` {error} before it gives up. Owns the import and the fork; what a
+forked process does to be a fresh one is `script`'s.
 
 A fork has only the thread that forked. Modules whose import starts threads that something waits
 for later are therefore refused; TensorFlow starts none until it is first used.
@@ -17,6 +17,7 @@ for later are therefore refused; TensorFlow starts none until it is first used.
 
 from __future__ import annotations
 
+import _imp
 import contextlib
 import ctypes
 import gc
@@ -35,8 +36,8 @@ from tenfold.launch.server import LaunchServer, Places, enter_task
 from tenfold.programs import python_command
 
 BOOT = (
-    "import sys; sys.path[: sys.path[:1] == ['']] = [sys.argv[1]]; "
-    "from tenfold.launch.preload import main; main()()"
+    "import sys; begun = [*sys.modules]; sys.path[: sys.path[:1] == ['']] = [sys.argv[1]]; "
+    "from tenfold.launch.preload import main; main(begun)()"
 )
 """What the interpreter is started with: `main` returns in each forked process, to run its task
 with nothing of this module below it on the stack. The working directory, which `-c` puts first on
@@ -86,8 +87,11 @@ def changed(environment: Mapping[str, str], changes: Changes) -> dict[str, str]:
     return made
 
 
-def main() -> Script:
-    """Import, then serve; returns in a forked process only. See the module's own words."""
+def main(begun: Sequence[str]) -> Script:
+    """Import, then serve; returns in a forked process only. See the module's own words.
+
+    `begun` are the modules that the interpreter itself has imported.
+    """
     home, modules, *numbers = sys.argv[1:]
     requests, host_proc, files = (None if n == "None" else int(n) for n in numbers)
     for descriptor in (requests, host_proc):
@@ -113,7 +117,8 @@ def main() -> Script:
     namespace.adopt_orphans()
     show_as([sys.executable, "(tenfold: has imported", *names, "and forks)"])
     _flush()
-    wire.send(connection, {"op": "hello", "pid": os.getpid()})
+    modules_here = _replaceable(begun)
+    wire.send(connection, {"op": "hello", "pid": os.getpid(), "modules": modules_here})
     server = PreloadServer(connection, places, changes)
     try:
         server.serve()
@@ -137,6 +142,18 @@ def _import(names: Sequence[str], home: str) -> None:
     if threads := _lost_by_a_fork():
         raise RuntimeError(f"threads were started that a fork would not have: {threads}")
     gc.freeze()
+
+
+def _replaceable(begun: Sequence[str]) -> list[str]:
+    """Top-level modules that are imported here, and that a script of the same name would replace.
+
+    Not those that every interpreter has when its program begins, nor what is built in or frozen:
+    Python looks for these elsewhere, and first.
+    """
+    started = {name.partition(".")[0] for name in begun}
+    found = {name.partition(".")[0] for name in sys.modules} - started
+    own = {*sys.builtin_module_names, "__main__", "__mp_main__"}
+    return sorted(name for name in found - own if not _imp.is_frozen(name))
 
 
 def _flush() -> None:

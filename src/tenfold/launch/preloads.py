@@ -7,6 +7,10 @@ the system's libraries or the framework are known to read when they are loaded. 
 is, where its peers are, what else differs between tasks) is set after the fork, before the task's
 program begins.
 
+What the task's own script does before its imports counts too (`scripts`): variables that it surely
+sets are there when the preload imports; where it is not sure what an import would see, there is no
+preload for the task.
+
 Owns: that choice. Leaves to others: starting such a process (`client`), and being one (`preload`).
 """
 
@@ -25,6 +29,9 @@ from tenfold.frameworks import Framework, framework
 from tenfold.launch.preload import BOOT
 from tenfold.plans import Bound, Plan, Task
 from tenfold.programs import python_command
+from tenfold.scripts.early import Action, actions
+from tenfold.scripts.sources import home_of
+from tenfold.scripts.verdict import Verdict, matters, verdict
 
 _READ_AT_START = ("PYTHON", "LD_", "LC_", "LANG", "MALLOC_", "GLIBC_", "OMP_", "OPENBLAS_", "MKL_")
 """What interpreters and libraries read before a program's first line; beginnings of names."""
@@ -74,6 +81,18 @@ class Preload:
         return dict(self.variables) | {f"{_SPARE}{begin}": "-" * _WORD_BYTES for begin in words}
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a task is forked from, None for nothing, and why then; None if that needs no words.
+
+    Modules in `directories` are found before those that the preload has imported.
+    """
+
+    preload: Preload | None
+    obstacle: Action | None = None
+    directories: tuple[Path, ...] = ()
+
+
 class Preloads:
     """The choice for the tasks of one plan."""
 
@@ -81,19 +100,23 @@ class Preloads:
         self._framework = framework(plan.framework)
         self._differing = _differing([task for task in plan.tasks if task.preload != ()])
 
-    def of(self, task: Task, bound: Bound) -> Preload | None:
-        """What `task` is forked from; None if it is started as a program of its own.
+    def of(self, task: Task, bound: Bound) -> Choice:
+        """What `task` is forked from; nothing if it is started as a program of its own.
 
-        That is what does not run Python, what wants nothing imported, and, where there is no
-        Linux, everything: elsewhere the system's own libraries do not survive a fork.
+        That is what does not run Python, what wants nothing imported, what does something before
+        its imports that they may look at, and, where there is no Linux, everything: elsewhere the
+        system's own libraries do not survive a fork. Reads the files that the task runs.
         """
         modules = self._framework.preload() if task.preload is None else task.preload
         command = python_command(bound.command)
         if not modules or command is None or sys.platform != "linux":
-            return None
+            return Choice(None)
         interpreter = _interpreter(command.interpreter, bound)
         if interpreter is None:
-            return None
+            return Choice(None)
+        found = self._verdict(task, bound, modules)
+        if found.obstacle is not None:
+            return Choice(None, found.obstacle)
         late = frozenset(self._framework.variables(task.job))
         variables = {
             name: value
@@ -102,14 +125,21 @@ class Preloads:
             and (name == _RUN or not name.startswith(_LATE))
             and (name not in self._differing or _is_read_at_start(name, self._framework))
         }
-        return Preload(
+        made = Preload(
             interpreter,
             command.options,
             modules,
-            tuple(variables.items()),
+            tuple(sorted((variables | dict(found.values)).items())),
             _directory(bound),
             task.network,
         )
+        home = home_of(command, Path(bound.workdir), bound.env)
+        first = (*found.directories, *([home] if home is not None else []))
+        return Choice(made, directories=first)
+
+    def _verdict(self, task: Task, bound: Bound, modules: tuple[str, ...]) -> Verdict:
+        done = actions(bound.command, Path(bound.workdir), bound.env)
+        return verdict(done, matters(self._framework, task.job, modules), bound.env)
 
 
 def _interpreter(name: str, bound: Bound) -> str | None:

@@ -7,7 +7,9 @@ reads. Leaves to others: the plan itself; what is secret is hidden by its JSON f
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from rich.console import Console
@@ -15,7 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 from tenfold.errors import printable
+from tenfold.frameworks import framework
 from tenfold.plans import Plan
+from tenfold.scripts.wording import report
 
 MOST_ROWS = 20
 """Most rows of one job."""
@@ -50,6 +54,22 @@ def show_plan(out: Console, plan: Plan) -> None:
     for job in plan.jobs():
         _add_job(table, [task for task in plan.to_json()["tasks"] if task["job"] == job])
     out.print(table)
+    for name, words in _preloads(plan):
+        out.print(_line(name, printable(plan.shown(words))))
+
+
+def _preloads(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Of each job whose preload is not the usual one because of its script: why."""
+    if plan.cell != "local" or sys.platform != "linux":
+        return
+    frame = framework(plan.framework)
+    for job, (task, *_) in plan.jobs().items():
+        modules = frame.preload() if task.preload is None else task.preload
+        if "${" not in task.workdir:
+            home = Path(task.workdir)
+            found = report(task.command, home, task.env, frame, job, modules)
+            if found is not None:
+                yield job, ("" if found.forked else "starts without a preload: ") + found.words
 
 
 def _line(word: str, text: str) -> Text:

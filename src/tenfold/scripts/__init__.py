@@ -1,0 +1,11 @@
+"""What a Python command would do before its imports, read from its files and not run.
+
+sources.py   which files a command runs: the script, and the local modules that it imports
+trees.py     what of a syntax tree is known without running it: names, texts, paths
+early.py     what those files do that an import may look at: variables, sys.path, and the like
+verdict.py   what follows for a task
+hiding.py    local modules that have the name of an installed one
+
+A task that is forked from a process with its framework imported does all this too late (see
+`launch.preloads`). Nothing here starts a process, and nothing is imported or executed.
+"""
