@@ -65,6 +65,11 @@ class LogReader:
         """The label of the task."""
         return self._label
 
+    @property
+    def stream(self) -> str:
+        """`stdout` or `stderr`."""
+        return self._stream
+
     def seek_time(self, moment: float) -> None:
         """Skip the lines that came before `moment`."""
         self._look()
@@ -264,8 +269,8 @@ def readers(directories: Iterable[TaskDirectory]) -> list[LogReader]:
     return [LogReader(directory, stream, piece) for directory, stream in places]
 
 
-def last_lines(directory: TaskDirectory, count: int) -> list[str]:
-    """The last `count` lines a task wrote to either stream, in order."""
-    both = readers([directory])
+def last_lines(directory: TaskDirectory, count: int, streams: Sequence[str] = STREAMS) -> list[str]:
+    """The last `count` lines a task wrote to either stream, or to one of them, in order."""
+    both = [reader for reader in readers([directory]) if reader.stream in streams]
     skip_to_tail(both, count)
     return [line.text for line in merged(both, last=True)]

@@ -26,6 +26,7 @@ from tenfold.cli.common import find_run, find_run_and_tasks, seconds, settle_run
 from tenfold.errors import InputError, TenfoldError, shown
 from tenfold.logs import merged, readers, skip_to_tail
 from tenfold.rundir import RunDirectory
+from tenfold.views.headline import HeadlineReader
 from tenfold.views.inline import logs_html, tasks_html, without_pages
 from tenfold.views.lines import Style, render
 from tenfold.views.map import show_map
@@ -98,10 +99,11 @@ class TenfoldMagics(Magics):  # type: ignore[misc]
         """The tasks of a run, and how they are."""
         options = parse_argstring(self.tasks, line)
         run = _run(options.cluster)
-        reader = StatusReader(run)
+        reader, headlines = StatusReader(run), HeadlineReader(run)
 
         def look() -> _Bundle:
             now = without_pages(reader.read())
+            now["headline"] = headlines.read(now)
             return {"text/html": tasks_html(now), "text/plain": _printed(show_run, now)}
 
         _show(run, look, options.follow)

@@ -200,6 +200,10 @@ class TaskDirectory:
         """The bytes before those, once the log has reached its limit (see `logfiles`)."""
         return self.path / f"{stream}.log.1"
 
+    def broken(self, stream: str) -> Path:
+        """`stderr.broken.json`: the last exceptions in what the task's last life wrote there."""
+        return self.path / f"{stream}.broken.json"
+
     def times(self, stream: str) -> Path:
         """When they came: lines of `OFFSET UNIX_TIME`; offsets count all bytes there ever were."""
         return self.path / f"{stream}.times"

@@ -7,12 +7,14 @@ content security policy refused, and for a request to anywhere else: `tests.engi
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tenfold.views.why import account
 from tests.engines.browser import Faults, NewPage
 
 from .conftest import MakeRun
@@ -243,9 +245,47 @@ def test_a_run_that_dies_is_shown_as_dead(demo_run: FakeRun, look: Look) -> None
     node(page, "worker/3", "running")
     demo_run.kill()
     node(page, "worker/3", "lost")
-    page.get_by_text("the supervisor is gone").first.wait_for()
+    page.get_by_text("its supervisor ended without a last word").first.wait_for()
     page.reload()
-    page.get_by_text("the supervisor is gone").first.wait_for()
+    page.get_by_text("its supervisor ended without a last word").first.wait_for()
+
+
+def test_the_headline_of_a_failure_is_that_of_why_in_every_view(
+    demo_run: FakeRun, look: Look, tmp_path: Path
+) -> None:
+    demo_run.fail("worker/3", None, 1)
+    demo_run.fail("worker/7", None, 1)
+    frame = {"file": "/w/train.py", "line": 7, "function": "step", "source": "loss = f(x)"}
+    exception = {"line": "ValueError: bad batch", "message": ["ValueError: bad batch", "of 3"],
+                 "frame": frame, "root": None}  # fmt: skip
+    words = "exited with code 1"
+    first = {"task": "worker/3", "time": time.time(), "exit_code": 1, "signal": None,
+             "words": words, "reason": None, "cause": None, "lines": ["closing 1", "closing 2"],
+             "exception": exception}  # fmt: skip
+    demo_run.update(first_failure=first, outcome="failed")
+    demo_run.end("failed", f"worker/3 {words}")
+    headline = account(demo_run.directory)["headline"]
+    assert headline.startswith(
+        'word2vec failed: worker/3 exited with code 1: it says "ValueError: bad batch" '
+        "(/w/train.py:7 in step)"
+    )
+    page = look(demo_run, "tasks")
+    page.locator(".strip-words", has_text=headline).wait_for()
+    row = page.locator('tr[data-first="true"]')
+    row.wait_for()
+    assert row.get_attribute("data-task") == "worker/3"
+    assert page.locator(".first-mark").all_inner_texts() == ["first failure"]
+    page.screenshot(path=tmp_path / "tasks.png")
+    page.keyboard.press("6")
+    page.locator(".failure .headline", has_text=headline).wait_for()
+    shown_exception = page.get_by_label("Its exception").inner_text()
+    assert shown_exception.splitlines()[0] == "/w/train.py:7"
+    assert "of 3" in shown_exception
+    page.screenshot(path=tmp_path / "events.png")
+    page.keyboard.press("7")
+    page.locator("td", has_text='it says "ValueError: bad batch"').first.wait_for()
+    page.keyboard.press("1")
+    page.get_by_text("worker/3, first").wait_for()
 
 
 def test_an_old_word_is_not_shown_as_fresh(demo_run: FakeRun, look: Look) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tenfold.debug.broken import ended_by
 from tenfold.launch.logwriter import HELD_BYTES, LogWriter, room
 from tenfold.logfiles import look
 from tenfold.logs import LogReader
@@ -183,3 +184,18 @@ def test_a_cut_line_of_times_is_ended_first(task: TaskDirectory) -> None:
     writer.write(b"b\n", 5.0)
     writer.close()
     assert task.times("stdout").read_bytes() == b"0 1.0\n2 17\n2 5.000\n"
+
+
+def test_the_exception_of_a_life_is_kept_when_it_ends_and_until_the_next_begins(
+    task: TaskDirectory,
+) -> None:
+    first = LogWriter(task, "stderr", 1000)
+    first.write(b'Traceback (most recent call last):\n  File "x.py", line 3, in f\n    g()\n')
+    first.write(b"ValueError: bad\n" + b"later\n" * 10_000)
+    assert ended_by(task) is None
+    first.close()
+    found = ended_by(task)
+    assert found is not None
+    assert (found.line, found.frame and found.frame.line) == ("ValueError: bad", 3)
+    LogWriter(task, "stderr", 1000).close()
+    assert ended_by(task) is None

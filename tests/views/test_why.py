@@ -81,6 +81,16 @@ AGAIN = Restart("on-failure", 3, 0.0)
 UNTIL_GO = "while ! test -e ${run.directory}/go; do sleep 0.05; done"
 BIND = "import socket; a = [socket.socket() for _ in '12']; [s.bind(('', 5555)) for s in a]"
 RAISES = "def f(): raise ValueError('shapes (3,) and (4,)')\nf()"
+NOISY = (
+    "import atexit, sys\n"
+    "atexit.register(lambda: [print('closing', n, file=sys.stderr) for n in range(100_000)])\n"
+    "raise ValueError('first\\n\\nsecond\\nthird')"
+)
+CAUGHT = (
+    "import sys, time, traceback\ntry: 1 / 0\nexcept Exception: traceback.print_exc()\n"
+    "time.sleep(0.3)\n"  # times in logs are that exact
+    "for n in range(100): print('step', n)\nsys.exit(9)"
+)
 
 REAL = {
     "workers killed and recovered": Fault(
@@ -122,10 +132,26 @@ REAL = {
         (_python("chief", RAISES),),
         'c failed: chief/0 exited with code 1: it says "ValueError: shapes (3,) and (4,)"',
     ),
+    "an exception before much output": Fault(
+        (_python("chief", NOISY),),
+        'c failed: chief/0 exited with code 1: it says "ValueError: first"',
+    ),
+    "an exception in a log that has turned since": Fault(
+        (_python("chief", NOISY),),
+        'c failed: chief/0 exited with code 1: it says "ValueError: first"',
+        more={"log_limit": 1 << 16},
+    ),
+    "an exit with words": Fault(
+        (_python("chief", "raise SystemExit('config error')"),),
+        'c failed: chief/0 exited with code 1: it says "config error"',
+    ),
+    "an exception that was caught long before": Fault(
+        (_python("chief", CAUGHT),), "c failed: chief/0 exited with code 9",
+    ),
     "a command that is not there": Fault(
         (shell("chief", "nosuchprogram"),),
-        "c failed: chief/0 exited with code 127 (its command was not found); is it installed there,"
-        " and on PATH?",
+        "c failed: chief/0 exited with code 127 (its command was not found): it says "
+        '"sh: 1: nosuchprogram: not found"; is it installed there, and on PATH?',
     ),
     "a command that cannot be started": Fault(
         (Task("chief", 0, ("./nosuchprogram",), workdir="/tmp"),),

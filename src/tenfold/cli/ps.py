@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +17,9 @@ from tenfold.cli.common import (
     runs_option,
     settle_run,
 )
+
+if TYPE_CHECKING:
+    from tenfold.rundir import RunDirectory
 
 
 @click.command("ps")
@@ -36,12 +40,22 @@ def command(cluster: str | None, every_run: bool, runs: str | None, as_json: boo
     run = find_run(cluster, runs)
     settle_run(run)
     shown = status(run)
+    shown["headline"] = _headline(run, shown)
     if as_json:
         print_json(shown)
         return
     from tenfold.views.tasks import show_run
 
     show_run(out(), shown)
+
+
+def _headline(run: RunDirectory, shown: dict[str, Any]) -> str | None:
+    """The first line of `why`, of a run that failed."""
+    if shown["state"] != "failed":
+        return None
+    from tenfold.views.headline import headline  # it reads far more than the rest of this
+
+    return headline(run, shown)
 
 
 def _list(runs: Path, cluster: str | None, as_json: bool) -> None:

@@ -10,6 +10,9 @@ are renamed, then the log; then new times are begun, whose first line has the of
 new log begins. So a reader sees by missing times that it looked in between, and a writer that
 finds it so was killed in between, and goes on (`_finish_turn`).
 
+**Exceptions.** What a program says when it breaks is kept in `stdout.broken.json` when its life
+has ended, however much it wrote after that (`tenfold.debug.tracebacks`).
+
 **A full disk.** What cannot be written is held back, its last `HELD_BYTES` at least, and written
 when there is room again; before it a line says how many bytes are missing there.
 """
@@ -23,8 +26,9 @@ import time
 from collections.abc import Callable
 
 from tenfold.appending import append, open_to_append
+from tenfold.debug.tracebacks import Watch
 from tenfold.logfiles import look
-from tenfold.rundir import TaskDirectory
+from tenfold.rundir import TaskDirectory, write_json
 
 HELD_BYTES = 1 << 16
 _STAMP_S = 0.05
@@ -70,6 +74,9 @@ class LogWriter:
         self._size = os.fstat(self._log).st_size
         self._headed = self._base == 0 or os.fstat(self._times).st_size > 0
         self._stamped = self._least = 0.0
+        self._watch = Watch()
+        with contextlib.suppress(OSError):
+            directory.broken(stream).unlink()  # an earlier life's
         self._ended = True
         self._missing = 0
         self._held = bytearray()
@@ -89,6 +96,7 @@ class LogWriter:
 
     def write(self, data: bytes, moment: float | None = None) -> None:
         """Append `data`, which came at `moment` (seconds since 1970), or now."""
+        self._watch.feed(data)
         if self.waits and not self._said_again():
             self._hold(data)
             return
@@ -117,6 +125,10 @@ class LogWriter:
             self._on_disk(self._missing)
         os.close(self._log)
         os.close(self._times)
+        self._watch.end()
+        if (found := self._watch.to_json()) is not None:
+            with contextlib.suppress(OSError):  # a full disk: the last lines are looked at then
+                write_json(self._directory.broken(self._stream), found)
 
     # writing
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tenfold.cells import Cell, Protection
+from tenfold.debug.broken import ended_by, masked
 from tenfold.logs import last_lines
 from tenfold.rundir import RunDirectory, write_json
 from tenfold.secrets import veiled_all
@@ -22,6 +23,7 @@ from tenfold.supervise.state import OVER, ClusterState, Death, TaskState, signal
 
 HEARTBEAT_S = 1.0
 LAST_LINES = 20
+LAST_STDERR = 5
 
 MOST_MARKS = 100
 """Of so many restarts a task's status tells the times; no budget that ends a run is larger."""
@@ -183,8 +185,13 @@ class Statuses:
 
     def _account(self, death: Death) -> dict[str, Any]:
         label = self._state.tasks[death.task].task.label
-        lines = last_lines(self._run.task(label), LAST_LINES)
-        return _told(death) | {"lines": [self._state.plan.shown(line) for line in lines]}
+        directory, shown = self._run.task(label), self._state.plan.shown
+        found = ended_by(directory)
+        return _told(death) | {
+            "lines": [shown(line) for line in last_lines(directory, LAST_LINES)],
+            "stderr": [shown(line) for line in last_lines(directory, LAST_STDERR, ("stderr",))],
+            "exception": found and masked(found.to_json(), shown),
+        }
 
 
 def _told(death: Death) -> dict[str, Any]:

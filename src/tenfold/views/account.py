@@ -59,9 +59,21 @@ def _headline(out: Terminal, told: Mapping[str, Any]) -> str:
 
 
 def _show_failure(out: Terminal, first: Mapping[str, Any]) -> None:
+    _show_exception(out, first)
     head = out.paint("first failure: ", "bold red") + out.paint(printable(first["task"]), "bold")
     out.print(f"{head} {printable(first['words'])}{_at(first['time'])}; {_lines_words(first)}")
     _show_lines(out, first["lines"])
+
+
+def _show_exception(out: Terminal, first: Mapping[str, Any]) -> None:
+    """Where it was raised and all of its message, unless that is among the last lines."""
+    error = first["error"]
+    if not error or not error["message"] or error["message"][0] in first["lines"]:
+        return
+    where = f" at {error['where']}" if error["where"] else ""
+    out.print(out.paint(printable(f"its exception{where}:"), "bold"))
+    shown = [f"    {error['source']}"] if error["source"] else []
+    _show_lines(out, [*shown, *error["message"]])
 
 
 def _lines_words(first: Mapping[str, Any]) -> str:
@@ -129,6 +141,11 @@ def _failure_rows(first: Mapping[str, Any]) -> Iterator[Row]:
     if first["error"]:
         cause = first["error"]["cause"]
         yield "it says", first["error"]["line"] + (f": {cause}" if cause else ""), None
+        if root := first["error"]["root"]:
+            yield "because of", root, None
+        if where := first["error"]["where"]:
+            source = first["error"]["source"]
+            yield "where", where + (f": {source}" if source else ""), None
     if first["meaning"] and first["cause"] is None:
         code = first["signal"] or f"code {first['exit_code']}"
         yield "exit", f"{code}: {first['meaning']}", None

@@ -10,16 +10,26 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tenfold.debug.tracebacks import Broken, broken_in
+
 _LONGEST = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A line that says why, what it means, and what to do; the latter None if it is not known."""
+    """A line that says why, what it means, and what to do; the latter None if it is not known.
+
+    Of an exception also `where` it was raised, as far as the user's own code goes, the `source`
+    line there, its whole `message`, and the line of the exception from which it followed (`root`).
+    """
 
     line: str
     cause: str | None = None
     hint: str | None = None
+    where: str | None = None
+    source: str | None = None
+    message: tuple[str, ...] = ()
+    root: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,28 +127,51 @@ TABLE: tuple[Known, ...] = (
 )  # fmt: skip
 """The first that matches counts, so what is special stands before what is general."""
 
-_TRACEBACK = "Traceback (most recent call last)"
-_KINDS = "Error|Exception|Interrupt|Exit|Warning|Timeout|Empty|Full|Iteration|Failure|Group"
-_EXCEPTION = re.compile(rf"[A-Za-z_][\w.]*(?:{_KINDS})\b.*|[A-Za-z_][\w.]*: .+")
 
+def said(lines: Sequence[str], told: Broken | None = None) -> Finding | None:
+    """The line that says why a task ended; None if none does.
 
-def said(lines: Sequence[str]) -> Finding | None:
-    """The line of `lines`, a task's last ones, that says why it ended; None if none does."""
-    message = exception(lines)
-    if message:
-        return known(*message) or Finding(_cut(message[0]))
+    Args:
+        lines: the task's last ones.
+        told: the exception that ended it, where that is known; else it is looked for in `lines`.
+    """
+    if (found := told or broken_in(lines)) is not None:
+        return _of(found)
     for place in reversed(range(len(lines))):
-        if found := known(*lines[place:]):
-            return found
+        if finding := known(*lines[place:]):
+            return finding
     return None
+
+
+def _of(found: Broken) -> Finding:
+    line = Finding(cut(found.line))
+    if finding := known(found.line, *found.message):
+        return finding
+    root = found.root and known(found.root)
+    return Finding(line.line, root.cause, root.hint) if root else line
+
+
+_TALK = re.compile(
+    r"\d+%\|.*\||\bit/s\b|\b(?:DEBUG|INFO|WARN(?:ING)?)\b|Warning:|^[ \t]|^\[?[IW]\d{4}|^\[W|^\W*$"
+    r"|^\[tenfold: "
+)
+
+
+def last_words(stderr: Sequence[str]) -> Finding | None:
+    """The last line on stderr, where `sys.exit("…")`, shells and most programs say why they end.
+
+    None if that is a warning, a bar of progress or an indented line: those say nothing of an end.
+    """
+    line = next((text for text in reversed(stderr) if text.strip()), "")
+    return None if _TALK.search(line) else Finding(cut(line.strip()))
 
 
 def known(line: str, *after: str) -> Finding | None:
     """What `line` means, if the table knows it; in the lines `after` it may be said closer."""
-    text = _cut(line.strip())
+    text = cut(line.strip())
     for one in TABLE:
         if found := one.found_in(text):
-            rest = (_cut(other.strip()) for other in after)
+            rest = (cut(other.strip()) for other in after)
             closer = (more.found_in(other) for other in rest for more in one.closer)
             return next((more for more in closer if more), found)
     return None
@@ -149,15 +182,10 @@ def exception(lines: Sequence[str]) -> list[str]:
 
     Empty if there is none.
     """
-    begins = [place for place, line in enumerate(lines) if _TRACEBACK in line]
-    if not begins:
-        return []
-    before, _, _ = lines[begins[-1]].partition(_TRACEBACK)  # `[rank0]: `, as torchrun writes
-    rest = [line.removeprefix(before) for line in lines[begins[-1] + 1 :]]
-    found = (place for place, text in enumerate(rest) if _EXCEPTION.fullmatch(text))
-    first = next(found, None)
-    return [] if first is None else [text.strip() for text in rest[first:]]
+    found = broken_in(lines)
+    return [text.strip() for text in found.message] if found is not None else []
 
 
-def _cut(text: str) -> str:
+def cut(text: str) -> str:
+    """The text, or its beginning where it is too long for a headline."""
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

@@ -15,6 +15,7 @@ from typing import Any
 
 from tenfold.errors import printable
 from tenfold.logs import LogLine
+from tenfold.views.because import because, first_failed
 from tenfold.views.tasks import STALE_S, duration, exit_words, since
 from tenfold.views.terminal import Terminal, task_colour
 
@@ -50,7 +51,8 @@ def without_pages(status: Mapping[str, Any]) -> dict[str, Any]:
 def tasks_html(status: Mapping[str, Any]) -> str:
     """The run in a line, and its tasks as a table."""
     head = "".join(f'<th style="{_CELL}">{title}</th>' for title in _TITLES)
-    rows = "".join(_row(task, status["seen"]) for task in status["tasks"])
+    first = first_failed(status)
+    rows = "".join(_row(task, status["seen"], first) for task in status["tasks"])
     damaged = "".join(
         f"<div>damaged: {_text(path)} {_text(what)}</div>"
         for path, what in status["damaged"].items()
@@ -64,17 +66,18 @@ def tasks_html(status: Mapping[str, Any]) -> str:
 def _headline(status: Mapping[str, Any]) -> str:
     words = f"<b>{_text(status['cluster'])}</b> {_text(status['run'])} "
     words += _state(status["state"] or "unknown")
-    if status["reason"]:
-        words += f": {_text(status['reason'])}"
+    if why := because(status):
+        words += f": {_text(why)}"
     if status["age_s"] is not None and status["age_s"] > STALE_S:
         words += f" (seen {duration(status['age_s'])} ago)"
     return f"{words} <small>at {time.strftime('%H:%M:%S')}</small>"
 
 
-def _row(task: Mapping[str, Any], seen: float | None) -> str:
+def _row(task: Mapping[str, Any], seen: float | None, first: str | None) -> str:
+    mark = " (first)" if task["task"] == first else ""
     cells = (
         _text(task["task"]),
-        _state(str(task["state"])),
+        _state(str(task["state"])) + mark,
         _text(since(task, seen)),
         _text(task["address"] or ""),
         _text("" if task["pid"] is None else task["pid"]),

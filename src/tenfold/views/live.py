@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.rundir import OVER, Problems, RunDirectory, read_json
+from tenfold.views.headline import HeadlineReader
 from tenfold.views.progress import makes_sense
 from tenfold.views.status import StatusReader
 from tenfold.views.usage import UsageReader
@@ -24,7 +25,8 @@ _MOST_DAMAGED = 100
 _MOST_FIGURES = 50
 
 _BRIEF = (
-    "cluster", "run", "cell", "state", "reason", "started", "ended", "seen", "alive", "framework"
+    "cluster", "run", "cell", "state", "reason", "started", "ended", "seen", "alive", "framework",
+    "headline",
 )  # fmt: skip
 
 
@@ -55,6 +57,7 @@ class LiveReader:
         self._run = run
         self._status = StatusReader(run)
         self._usage = UsageReader(run)
+        self._headline = HeadlineReader(run)
         self._said = JsonFiles()
         self._told: dict[str, Path] = {}
         self.last: tuple[float, dict[str, Any] | None] = (0.0, None)
@@ -67,6 +70,7 @@ class LiveReader:
         now = self._read_status(problems)
         now["alive"] = now["age_s"] is not None or self._run.alive()
         now["framework"] = self._framework(problems)
+        now["headline"] = self._headline.read(now)
         now["tasks"] = [task for task in now["tasks"] if isinstance(task["task"], str)]
         used = self._read_usage([task["task"] for task in now["tasks"]], problems)
         for task in now["tasks"]:

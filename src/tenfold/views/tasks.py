@@ -9,6 +9,7 @@ from typing import Any
 
 from tenfold.appending import has_room
 from tenfold.errors import printable
+from tenfold.views.because import because, first_failed
 from tenfold.views.table import Cell, show_table
 from tenfold.views.terminal import STATE_COLOURS, Terminal, task_colour
 
@@ -20,7 +21,9 @@ _TITLES = ("TASK", "STATE", "SINCE", "ADDRESS", "PID", "RESTARTS", "EXIT")
 def show_run(out: Terminal, status: Mapping[str, Any]) -> None:
     """The run in a line or two, its tasks, and the pages that can be opened."""
     out.print(_headline(out, status))
-    show_table(out, _TITLES, [_row(task, status["seen"]) for task in status["tasks"]])
+    first = first_failed(status)
+    rows = [_row(task, status["seen"], first) for task in status["tasks"]]
+    show_table(out, _TITLES, rows)
     for task in status["tasks"]:
         if task["url"] and task["state"] == "running":
             out.print(f"{task['job']}: {out.paint(task['url'], 'underline')}")
@@ -36,8 +39,8 @@ def _headline(out: Terminal, status: Mapping[str, Any]) -> str:
     state = status["state"] or "unknown"
     line = out.paint(status["cluster"], "bold") + " " + out.paint(status["run"], "dim")
     line += f"  {out.paint(state, STATE_COLOURS.get(state, ''))}"
-    if status["reason"]:
-        line += f": {printable(status['reason'])}"
+    if words := because(status):
+        line += f": {printable(words)}"
     age = status["age_s"]
     if age is not None:
         style = "bold yellow" if age > STALE_S else "dim"
@@ -61,10 +64,11 @@ def full_words(directory: Path) -> str | None:
     return printable(f"the disk is full: {directory} cannot be written")
 
 
-def _row(task: Mapping[str, Any], seen: float | None) -> list[Cell]:
+def _row(task: Mapping[str, Any], seen: float | None, first: str | None) -> list[Cell]:
+    state = f"{task['state']} (first)" if task["task"] == first else task["state"]
     return [
         (task["task"], task_colour(task["task"])),
-        (task["state"], STATE_COLOURS.get(task["state"], "")),
+        (state, STATE_COLOURS.get(task["state"], "")),
         since(task, seen),
         task["address"] or "",
         "" if task["pid"] is None else str(task["pid"]),
@@ -115,5 +119,5 @@ def _run_row(run: Mapping[str, Any]) -> list[Cell]:
         run["run"],
         (state, STATE_COLOURS.get(state, "")),
         duration(end - run["started"]) if run["started"] else "",
-        printable(run["reason"] or ""),
+        printable(because(run)),
     ]

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tenfold.edges import cut_off
-from tenfold.launch.memory import size_words
 from tenfold.supervise.lingering import Rank, lingering
 from tenfold.supervise.state import ending
 from tenfold.views.endings import signal_number
@@ -118,7 +117,7 @@ def _disk(facts: Facts) -> Iterator[Trouble]:
     place = str(facts.run.path)
     disk = facts.disk
     if disk is not None and (disk.free < min(LITTLE_DISK, disk.total // 20) or not disk.files_left):
-        left = size_words(disk.free) if disk.files_left else "no room for new files"
+        left = _size(disk.free) if disk.files_left else "no room for new files"
         words = f"the disk of {place} is full ({left} free)"
         yield Trouble("disk", words, f"make room there: du -xsh {facts.run.path.parent.parent}/*/*")
     elif full:
@@ -129,9 +128,15 @@ def _disk(facts: Facts) -> Iterator[Trouble]:
     elif events:
         lost = int(sum(moment(event.get("lost_bytes")) or 0 for event in events))
         words = "a disk was full for a while; " + (
-            f"{size_words(lost)} of output were lost" if lost else "no output was lost"
+            f"{_size(lost)} of output were lost" if lost else "no output was lost"
         )
         yield Trouble("disk", words, time=moment(events[-1].get("time")), now=False)
+
+
+def _size(count: float) -> str:
+    from tenfold.launch.memory import size_words  # it imports asyncio, too much for `ps`
+
+    return size_words(int(count))
 
 
 def _unsaved(facts: Facts) -> Iterator[Trouble]:

@@ -16,6 +16,7 @@ from typing import Any
 from tenfold.errors import TenfoldError
 from tenfold.rundir import OVER, RunDirectory
 from tenfold.views import causes
+from tenfold.views.broken import find_error, it_says
 from tenfold.views.commands import up_again, with_runs
 from tenfold.views.endings import meaning
 from tenfold.views.facts import Facts, read_facts
@@ -26,6 +27,9 @@ from tenfold.views.troubles import Trouble, budget, how_it_ended, names_of, trou
 
 _SIGNALS_THAT_SPEAK = (None, "SIGABRT", "SIGSEGV", "SIGILL", "SIGBUS", "SIGFPE")
 """Ends after which a task's own last lines say why."""
+
+_SHELLS = (126, 127)
+"""Exit codes of a shell that could not start a command; its words name the command."""
 
 
 def account(run: RunDirectory) -> dict[str, Any]:
@@ -139,8 +143,11 @@ def _of_failure(facts: Facts, first: Mapping[str, Any]) -> _Verdict:
     spent, limit = budget(facts, task, first["time"] or 0.0)
     if limit and spent >= limit:
         words += f", and {limit} restarts did not help" if limit > 1 else " after its one restart"
-    if (error := first["error"]) is not None and error["line"] not in words:
-        words += f': it says "{error["line"]}"'
+    error = first["error"]
+    if error and error["cause"] is None and first["exit_code"] in _SHELLS and first["meaning"]:
+        words += f" ({first['meaning']})"
+    if error is not None and error["line"] not in words:
+        words += f": {it_says(error)}"
     elif first["meaning"] and first["cause"] is None:
         words += f" ({first['meaning']})"
     return _Verdict("failed", f"{task} {words}", first["hint"])
@@ -244,7 +251,8 @@ def _first_failure(facts: Facts) -> dict[str, Any] | None:
     lines = [str(line) for line in told.get("lines") or facts.lines_of(task)]
     code, name, cause = told.get("exit_code"), told.get("signal"), told.get("cause")
     means = meaning(code if isinstance(code, int) else None, name)
-    error = causes.said(lines) if cause is None and name in _SIGNALS_THAT_SPEAK else None
+    speaks = cause is None and name in _SIGNALS_THAT_SPEAK
+    error = find_error(facts, told, lines) if speaks else None
     return {
         "task": task,
         "time": told.get("time"),
@@ -254,10 +262,14 @@ def _first_failure(facts: Facts) -> dict[str, Any] | None:
         "reason": told.get("reason"),
         "cause": cause,
         "meaning": means.words if means else None,
-        "error": error and {"line": error.line, "cause": error.cause},
+        "error": error and asdict(error, dict_factory=_without_hint),
         "hint": _hint(facts, task, cause, error, means.hint if means else None),
         "lines": lines,
     }
+
+
+def _without_hint(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: value for name, value in pairs if name != "hint"}
 
 
 def _failure_by_events(facts: Facts) -> dict[str, Any] | None:

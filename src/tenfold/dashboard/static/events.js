@@ -105,7 +105,7 @@ export function events() {
   function account() {
     const first = store.head?.first_failure || null;
     const later = store.head?.consequences || [];
-    const state = JSON.stringify([first, later]);
+    const state = JSON.stringify([first, later, store.head?.headline]);
     if (state === told) return;
     told = state;
     failure.hidden = !first;
@@ -139,6 +139,8 @@ function firstFailure(first) {
       ` ${first.words} at ${clock(first.time, 0)}. `,
       el("a", { href: link }, "See the logs of that moment"),
     ),
+    store.head?.headline && el("p", { class: "headline" }, plain(store.head.headline)),
+    exceptionOf(first),
     first.lines?.length
       ? el(
           "pre",
@@ -147,6 +149,18 @@ function firstFailure(first) {
         )
       : el("p", { class: "note" }, "It wrote nothing."),
   ];
+}
+
+/** The exception and where it was raised, if it is not among the last lines. */
+function exceptionOf(first) {
+  const { line, message, frame } = first.exception || {};
+  if (!line || !Array.isArray(message) || first.lines?.includes(message[0])) return null;
+  const where = frame ? [`${frame.file}:${frame.line}`, `    ${frame.source || ""}`] : [];
+  return el(
+    "pre",
+    { tabindex: 0, "aria-label": "Its exception" },
+    [...where, ...message.slice(0, 12)].map((text) => plain(String(text))).join("\n"),
+  );
 }
 
 function consequences(later) {

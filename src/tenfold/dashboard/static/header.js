@@ -168,9 +168,12 @@ function stripWords() {
   }
   if (!head) return ["", "", 0];
   if (!head.alive && !head.ended && head.state) {
-    return ["bad", `This run is dead: ${head.reason || "its supervisor is gone"}.`, 0];
+    const words = `This run is dead: ${head.reason || "its supervisor is gone"}.`;
+    return ["bad", head.headline || words, 0];
   }
-  if (head.state === "failed") return ["bad", `Failed: ${head.reason || "no reason was given"}`, 0];
+  if (head.state === "failed") {
+    return ["bad", head.headline || `Failed: ${head.reason || "no reason was given"}`, 0];
+  }
   const old = age();
   if (old !== null && old > STALE_S) {
     return [

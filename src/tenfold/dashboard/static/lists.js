@@ -70,7 +70,10 @@ export function failedList(to) {
     return el("li", {}, el("button", choose, el("span", {}, task.task), pill(task.state)));
   };
   const update = () => {
-    const bad = [...store.tasks.values()].filter((task) => BAD.includes(task.state));
+    const first = store.head?.first_failure?.task;
+    const bad = [...store.tasks.values()]
+      .filter((task) => BAD.includes(task.state))
+      .sort((a, b) => Number(b.task === first) - Number(a.task === first));
     element.hidden = !bad.length;
     say(heading, `Failed (${count(bad.length)})`);
     more.hidden = bad.length <= MOST_LISTED;
@@ -80,7 +83,10 @@ export function failedList(to) {
       bad.slice(0, MOST_LISTED),
       (task) => task.task,
       make,
-      (row, task) => setPill(row.firstChild.lastChild, task.state),
+      (row, task) => {
+        setPill(row.firstChild.lastChild, task.state);
+        say(row.firstChild.firstChild, task.task === first ? `${task.task}, first` : task.task);
+      },
     );
   };
   return { element, update };

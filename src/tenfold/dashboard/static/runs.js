@@ -113,10 +113,17 @@ function columns(pick, picked) {
     {
       name: "reason",
       title: "Why",
-      value: (run) => run.reason,
-      show: (run) => plain(run.reason || ""),
+      value: because,
+      show: (run) => plain(because(run)),
     },
   ];
+}
+
+/** The words after `CLUSTER STATE: ` of the headline that all views share. */
+function because(run) {
+  const start = `${run.cluster} ${run.state}: `;
+  const told = run.headline || "";
+  return told.startsWith(start) ? told.slice(start.length) : run.reason || "";
 }
 
 function mark(row, run) {

@@ -94,6 +94,12 @@ export function tasks() {
 function mark(row, task) {
   set(row, "data-task", task.task);
   set(row, "data-state", task.state);
+  set(row, "data-first", isFirst(task) ? "true" : null);
+}
+
+/** Whether this task's failure was the first. */
+function isFirst(task) {
+  return store.head?.first_failure?.task === task.task;
 }
 
 function name(cell, task) {
@@ -107,4 +113,8 @@ function name(cell, task) {
 function state(cell, task) {
   if (!cell.firstChild) cell.append(pill(task.state));
   setPill(cell.firstChild, task.state);
+  if (isFirst(task) && !cell.lastChild.matches(".first-mark"))
+    cell.append(el("span", { class: "first-mark" }, "first failure"));
+  else if (!isFirst(task) && cell.lastChild.matches(".first-mark")) cell.lastChild.remove();
+  set(cell, "title", isFirst(task) ? store.head.headline || null : null);
 }

@@ -1,0 +1,95 @@
+"""What a failed task said of its end, for a sentence: the exception, and where it was raised.
+
+Owns what counts: an exception before texts that are known, those before the last line on stderr.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tenfold.debug.tracebacks import Broken, Frame, broken_in
+from tenfold.views import causes
+from tenfold.views.causes import Finding
+from tenfold.views.facts import Facts
+
+_UNCAUGHT = (None, 1)
+"""Exit codes with which Python ends for an exception; with others, one long ago was caught."""
+
+_MOST_MESSAGE = 12
+
+
+def find_error(facts: Facts, told: Mapping[str, Any], lines: Sequence[str]) -> Finding | None:
+    """What the first failing task said, `told` being status.json's words of it."""
+    kept = _told(told.get("exception"))
+    uncaught = told.get("exit_code") in _UNCAUGHT or kept is None or kept.frame is None
+    found = (kept if uncaught else None) or broken_in(lines)
+    finding = causes.said(lines, found)
+    if finding is None:
+        stderr, caught = told.get("stderr"), kept.message if kept else ()
+        texts = [str(line) for line in stderr] if isinstance(stderr, list) else []
+        return causes.last_words([text for text in texts if text not in caught])
+    return finding if found is None else _placed(facts, str(told["task"]), finding, found)
+
+
+def _placed(facts: Facts, task: str, finding: Finding, found: Broken) -> Finding:
+    frame = found.frame
+    message = tuple(causes.cut(line) for line in found.message[:_MOST_MESSAGE])
+    root = causes.cut(found.root) if found.root else None
+    if frame is None or frame.file.startswith("<"):  # python -c: there is nothing to look into
+        return Finding(finding.line, finding.cause, finding.hint, message=message, root=root)
+    shown = _shown(frame.file, facts.planned(task).get("workdir"))
+    where = f"{shown}:{frame.line}"
+    if frame.function and frame.function != "<module>":
+        where += f" in {frame.function}"
+    return Finding(finding.line, finding.cause, finding.hint, where, frame.source, message, root)
+
+
+def _shown(file: str, workdir: object) -> str:
+    """The file as its user knows it: below the task's directory, from there."""
+    if isinstance(workdir, str) and file.startswith(workdir.rstrip("/") + "/"):
+        return posixpath.relpath(file, workdir)
+    return file
+
+
+def it_says(error: Mapping[str, Any]) -> str:
+    """`it says "ValueError: bad" (train.py:12 in step)`, of `error` as `why --json` has it."""
+    words = f'it says "{error["line"]}"'
+    if error.get("root") and error["root"] != error["line"]:
+        words += f' because of "{error["root"]}"'
+    where, source = error.get("where"), error.get("source")
+    if not where:
+        return words
+    if source and ": " not in error["line"]:  # a failed assertion: its line says more
+        return f"{words} ({where}: {causes.cut(str(source))})"
+    return f"{words} ({where})"
+
+
+def _told(value: object) -> Broken | None:
+    """The exception of status.json, whoever wrote it."""
+    if not isinstance(value, dict) or not isinstance(value.get("line"), str):
+        return None
+    message = value.get("message")
+    root = value.get("root")
+    return Broken(
+        value["line"],
+        tuple(str(line) for line in message) if isinstance(message, list) else (),
+        _frame(value.get("frame")),
+        root if isinstance(root, str) else None,
+    )
+
+
+def _frame(value: object) -> Frame | None:
+    if not isinstance(value, dict):
+        return None
+    file, line = value.get("file"), value.get("line")
+    function, source = value.get("function"), value.get("source")
+    if not isinstance(file, str) or not isinstance(line, int):
+        return None
+    return Frame(
+        file,
+        line,
+        function if isinstance(function, str) else None,
+        source if isinstance(source, str) else None,
+    )

@@ -1,0 +1,39 @@
+"""The first line of `tenfold why`, for other views of a run that failed. Read once a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tenfold.rundir import RunDirectory
+from tenfold.views.why import account
+
+
+class HeadlineReader:
+    """The headline of one run, again and again; `account` is made when status.json has changed."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        self._run = run
+        self._known: tuple[object, str | None] = (None, None)
+
+    def read(self, status: Mapping[str, Any]) -> str | None:
+        """The headline of a run that failed, or else None. `status` is the shape of `ps --json`."""
+        if status["state"] != "failed" or status["age_s"] is not None:
+            return None
+        mark = _mark(self._run)
+        if mark != self._known[0] or mark is None:
+            self._known = (mark, str(account(self._run)["headline"]))
+        return self._known[1]
+
+
+def headline(run: RunDirectory, status: Mapping[str, Any]) -> str | None:
+    """The same, once."""
+    return HeadlineReader(run).read(status)
+
+
+def _mark(run: RunDirectory) -> object:
+    try:
+        found = run.status.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
