@@ -11,9 +11,10 @@ import fcntl
 import math
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from tenfold import rendezvous
 from tenfold.debug import answers
@@ -141,7 +142,44 @@ class _Pace:
         return (done - from_) / (now - since) if now > since else None
 
 
+class _OddFigures:
+    """Which of this process's figures are not finite, and since which step."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, dict[str, Any]] = {}
+
+    def note(self, done: float, figures: Mapping[str, object], *, cheaply: bool) -> bool:
+        """Note what holds after step `done`; whether that is news.
+
+        `cheaply`: look at plain numbers and texts only, as the value of a device's array costs a
+        wait for the device.
+        """
+        news = False
+        for name, value in figures.items():
+            if cheaply and not isinstance(value, (str, int, float)):
+                continue
+            word = _odd_word(value)
+            known = self.found.get(name)
+            if word is not None and (known is None or known["until"] is not None):
+                self.found[name] = {"value": word, "since": _plain(done), "until": None}
+                news = True
+            elif word is None and known is not None and known["until"] is None:
+                known["until"] = _plain(done)
+                news = True
+        return news
+
+
+_ODD_WORDS = frozenset({"nan", "inf", "infinity"})
+
+
+def _odd_word(value: object) -> str | None:
+    """`nan`, `inf` or `-inf` of what is no finite number; None for all else."""
+    word = str(_plain(value)).strip().lower()
+    return word if word.lstrip("+-") in _ODD_WORDS else None
+
+
 _pace = _Pace()
+_odd = _OddFigures()
 
 
 def progress(done: float, total: float, *, unit: str = "steps", **figures: str | float) -> None:
@@ -152,11 +190,15 @@ def progress(done: float, total: float, *, unit: str = "steps", **figures: str |
 
     Args:
         done, total: in `unit`s; `done` may go back, after a resume.
-        figures: whatever is worth seeing beside the bar, `loss=2.31` or `epoch="1/3"`.
+        figures: whatever is worth seeing beside the bar, `loss=2.31` or `epoch="1/3"`. Of one
+            that is NaN or infinite, `up` and `why` say since which step.
     """
     home, name = os.environ.get("TENFOLD_RUN_DIRECTORY"), os.environ.get("TENFOLD_TASK")
     now = time.monotonic()
-    if not home or not name or (now - _pace.written < _PROGRESS_S and done < total):
+    if not home or not name:
+        return
+    soon = now - _pace.written < _PROGRESS_S and done < total
+    if not _odd.note(done, figures, cheaply=soon) and soon:
         return
     answers.answer()
     _pace.written = now
@@ -167,7 +209,7 @@ def progress(done: float, total: float, *, unit: str = "steps", **figures: str |
         "rate": _pace.rate(now, float(done)),
         "figures": {key: _plain(value) for key, value in figures.items()},
         "time": time.time(),
-    }
+    } | ({"not_finite": _odd.found} if _odd.found else {})
     label = name.replace("/", "-")
     with contextlib.suppress(OSError):  # a full disk must not end a training
         write_json(RunDirectory(Path(home)).task(label).progress, said)

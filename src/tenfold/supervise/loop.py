@@ -21,6 +21,7 @@ from tenfold.plans import Plan
 from tenfold.rundir import RunDirectory, set_aside_damaged
 from tenfold.supervise import failure, past
 from tenfold.supervise.clock import steady_clock
+from tenfold.supervise.figures import FigureWatch, Odd
 from tenfold.supervise.lingering import Lingerers
 from tenfold.supervise.reconcile import Actions, Retry, step
 from tenfold.supervise.restart import spent_restarts
@@ -73,6 +74,7 @@ class Supervisor:
         """Why the run was left, to be gone on with by a supervisor that its place will start."""
         self._noted = "starting"
         self._lingerers = Lingerers()
+        self._figures = FigureWatch(run)
         self._standstill = Standstill(
             run, self._state, self._events, self._clock, self._hosts, self._wake.set
         )
@@ -84,6 +86,7 @@ class Supervisor:
             self._hosts,
             lambda: self._standstill.told,
             self._resumed,
+            self._figures,
         )
 
     async def run(self) -> str:
@@ -165,6 +168,7 @@ class Supervisor:
             self._wake.clear()
             actions = step(self._state, self._clock())
             self._note(actions)
+            self._note_figures()
             for signal in actions.signals:
                 self._send(signal)
             for state in actions.unkillable:
@@ -195,6 +199,17 @@ class Supervisor:
             self._events.write(f"cluster-{self._noted}", reason=self._state.reason)
         for message, hint in self._lingerers.news(self._state, self._clock()):
             self._on_note(message, hint)
+
+    def _note_figures(self) -> None:
+        """Tell of figures that are not finite, once each."""
+        if self._figures.due(self._clock()):
+            live = (name for name, state in self._state.tasks.items() if state.live)
+            self._tell_odd(self._figures.look(live))
+
+    def _tell_odd(self, news: list[Odd]) -> None:
+        for odd in news:
+            rest = {key: value for key, value in odd.items() if key != "task"}
+            self._events.write("not-finite", odd["task"], **rest)
 
     def _note_retry(self, retry: Retry) -> None:
         state, now = retry.task, self._clock()
@@ -294,6 +309,7 @@ class Supervisor:
     def _on_exit(self, name: str, ended: Ended) -> None:
         if probe := self._probes.pop(name, None):
             probe.cancel()
+        self._tell_odd(self._figures.look([name]))
         self._state.observe_exit(name, ended, self._clock())
         self._events.write(
             "task-exited",

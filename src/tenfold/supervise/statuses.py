@@ -19,6 +19,7 @@ from tenfold.logs import last_lines
 from tenfold.rundir import RunDirectory, write_json
 from tenfold.secrets import veiled_all
 from tenfold.supervise import failure
+from tenfold.supervise.figures import FigureWatch
 from tenfold.supervise.state import OVER, ClusterState, Death, TaskState, signal_name
 
 HEARTBEAT_S = 1.0
@@ -37,6 +38,7 @@ class Statuses:
         resumed: which run this one goes on from, or None.
         hang: tells what hangs now, as status.json shows it.
         hosts: where each task was started.
+        figures: knows which figures are not finite.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Statuses:
         hosts: Mapping[str, str],
         hang: Callable[[], dict[str, Any] | None],
         resumed: dict[str, Any] | None,
+        figures: FigureWatch,
     ) -> None:
         self.protection: Protection | None = None
         self._run = run
@@ -57,6 +60,7 @@ class Statuses:
         self._hosts = hosts
         self._hang = hang
         self._resumed = resumed
+        self._figures = figures
         self._began = clock()
         self._host = socket.gethostname()
         self._written: dict[str, tuple[object, ...]] = {}
@@ -177,6 +181,7 @@ class Statuses:
             "protection_words": self.protection and self.protection.words,
             "resumed_from": self._resumed,
             "hang": self._hang(),
+            "not_finite": self._figures.found,
             "first_failure": self._account(first) if failed and first else None,
             "consequences": [
                 _told(death) for death in failure.consequences(self._state.deaths) if failed

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.rundir import OVER, Problems, RunDirectory, read_json
+from tenfold.views import notfinite
 from tenfold.views.headline import HeadlineReader
 from tenfold.views.progress import makes_sense
 from tenfold.views.status import StatusReader
@@ -70,6 +71,7 @@ class LiveReader:
         now = self._read_status(problems)
         now["alive"] = now["age_s"] is not None or self._run.alive()
         now["framework"] = self._framework(problems)
+        now["warning"] = notfinite.words(now.get("not_finite") or ())
         now["headline"] = self._headline.read(now)
         now["tasks"] = [task for task in now["tasks"] if isinstance(task["task"], str)]
         used = self._read_usage([task["task"] for task in now["tasks"]], problems)
@@ -126,7 +128,11 @@ def progress_of(said: Mapping[str, Any]) -> dict[str, Any]:
     rate, figures = said.get("rate"), said.get("figures")
     if not isinstance(figures, dict):
         figures = {}
-    plain = [(k, v) for k, v in figures.items() if isinstance(v, (str, int, float))]
+    plain = [
+        (name, value if isinstance(value, (str, int)) or math.isfinite(value) else str(value))
+        for name, value in figures.items()
+        if isinstance(value, (str, int, float))
+    ]
     return {
         "done": said["done"],
         "total": said["total"],

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tenfold.errors import printable
+from tenfold.views.notfinite import event_words
 from tenfold.views.tasks import duration
 
 CTRL_C = "stopped by Ctrl-C"
@@ -44,6 +45,7 @@ _NEWS: Mapping[str, str | Callable[[Event], str]] = {
     "restart-asked": "{task}: restart asked for",
     "hang": _hung,
     "progress-resumed": "it goes on",
+    "not-finite": event_words,
     "set-aside": "{file} is damaged, and was set aside as {as}",
     "disk-full": "the disk is full: {path} cannot be written",
     "disk-back": "the disk has room again: {lost_bytes:,} bytes of {path} were lost",

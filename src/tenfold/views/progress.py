@@ -43,7 +43,8 @@ def bar(err: Terminal, said: Mapping[str, Any]) -> str:
 def makes_sense(said: dict[str, Any] | None) -> TypeGuard[dict[str, Any]]:
     """Whether there is a word to show: a whole file, its numbers numbers."""
     return said is not None and all(
-        isinstance(said.get(name), (int, float)) for name in ("done", "total", "time")
+        isinstance(value := said.get(name), (int, float)) and math.isfinite(value)
+        for name in ("done", "total", "time")
     )
 
 

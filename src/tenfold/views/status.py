@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.rundir import OVER, Problems, RunDirectory, TaskDirectory, open_regular, read_json
+from tenfold.views.notfinite import odd_figures
 
 _LIVE = ("starting", "running", "stopping", "restarting")
 
@@ -59,6 +60,7 @@ class StatusReader:
             "protection_words": said.get("protection_words"),
             "resumed_from": said.get("resumed_from"),
             "hang": said.get("hang"),
+            "not_finite": odd_figures(said.get("not_finite")),
             "first_failure": said.get("first_failure"),
             "consequences": said.get("consequences") or [],
             "tasks": [

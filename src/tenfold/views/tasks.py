@@ -9,7 +9,9 @@ from typing import Any
 
 from tenfold.appending import has_room
 from tenfold.errors import printable
+from tenfold.views import notfinite
 from tenfold.views.because import because, first_failed
+from tenfold.views.notfinite import odd_figures
 from tenfold.views.table import Cell, show_table
 from tenfold.views.terminal import STATE_COLOURS, Terminal, task_colour
 
@@ -29,6 +31,8 @@ def show_run(out: Terminal, status: Mapping[str, Any]) -> None:
             out.print(f"{task['job']}: {out.paint(task['url'], 'underline')}")
     if hang := hang_words(status):
         out.print(out.paint(hang, "bold red"))
+    if odd := notfinite.words(odd_figures(status.get("not_finite"))):
+        out.print(out.paint(printable(odd), "bold yellow"))
     if status["age_s"] is not None and (full := full_words(Path(status["directory"]))):
         out.print(out.paint(full, "bold red"))
     for path, what in status["damaged"].items():

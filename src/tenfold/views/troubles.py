@@ -13,8 +13,10 @@ from typing import Any, Literal
 from tenfold.edges import cut_off
 from tenfold.supervise.lingering import Rank, lingering
 from tenfold.supervise.state import ending
+from tenfold.views import notfinite
 from tenfold.views.endings import signal_number
 from tenfold.views.facts import Facts, moment
+from tenfold.views.notfinite import odd_figures
 from tenfold.views.tasks import duration
 from tenfold.views.traffic import CUT
 
@@ -28,6 +30,7 @@ Kind = Literal[
     "silent",
     "lingering",
     "waiting",
+    "not-finite",
     "stale",
     "damaged",
 ]
@@ -68,7 +71,15 @@ def troubles(facts: Facts, edges: Sequence[Mapping[str, Any]], now: float) -> li
         found += _cut(facts, edges, now)
         found += [*_stale(facts), *_crash_loops(facts, now), *_not_ready(facts, now)]
         found += [*_silent(facts, edges, now), *_lingering(facts, now), *_waiting(facts, now)]
-    return [*found, *_damaged(facts)]
+    return [*found, *_not_finite(facts), *_damaged(facts)]
+
+
+def _not_finite(facts: Facts) -> Iterator[Trouble]:
+    odd = odd_figures(facts.status.get("not_finite"))
+    if (said := notfinite.words(odd)) is not None:
+        lasts = any(one.get("until") is None for one in odd)
+        hint = "a smaller learning rate; go on from an earlier checkpoint" if lasts else None
+        yield Trouble("not-finite", said, hint, str(odd[0]["task"]), now=lasts)
 
 
 def _hang(facts: Facts, up: bool) -> Iterator[Trouble]:

@@ -15,12 +15,13 @@ from typing import Any
 
 from tenfold.errors import TenfoldError
 from tenfold.rundir import OVER, RunDirectory
-from tenfold.views import causes
+from tenfold.views import causes, notfinite
 from tenfold.views.broken import find_error, it_says
 from tenfold.views.commands import up_again, with_runs
 from tenfold.views.endings import meaning
 from tenfold.views.facts import Facts, read_facts
 from tenfold.views.news import NO_CHECKPOINT
+from tenfold.views.notfinite import odd_figures
 from tenfold.views.tasks import duration
 from tenfold.views.traffic import MapReader
 from tenfold.views.troubles import Trouble, budget, how_it_ended, names_of, troubles
@@ -124,7 +125,11 @@ def _judge(
         return _of_reason(facts, found) if told else _of_lost_supervisor(facts)
     if state == "succeeded":
         words = str(facts.status["reason"] or "every task ended well") + _took(facts)
-        return _with_restarts(facts, _Verdict("succeeded", words, wrong=False))
+        told = _Verdict("succeeded", words, wrong=False)
+        odd = odd_figures(facts.status.get("not_finite"))
+        if any(one.get("until") is None for one in odd):
+            told = _Verdict("succeeded, but", f"{notfinite.words(odd)}; {words}")
+        return _with_restarts(facts, told)
     if state == "stopped":
         return _Verdict("stopped", str(facts.status["reason"] or "by request"), wrong=False)
     return _of_living(facts, found, now)

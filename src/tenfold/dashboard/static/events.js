@@ -28,6 +28,10 @@ const WORDS = {
       : `counts on the restarts of run ${event.run}`,
   "set-aside": (event) => `${event.file} is damaged, and was set aside as ${event.as}`,
   "disk-full": (event) => `the disk is full: ${event.path} cannot be written`,
+  "not-finite": (event) =>
+    event.until === null || event.until === undefined
+      ? `${event.figure} is not finite (${event.value}) since step ${event.since}`
+      : `${event.figure} is finite again since step ${event.until}; it was not (${event.value}) since step ${event.since}`,
   "disk-back": (event) => `the disk has room again: ${event.lost_bytes} bytes of ${event.path} were lost`,
   "task-unready": (event) => `could not be used after ${event.timeout_s} s`,
   "task-refused": (event) => `could not be started: ${event.reason}`,
@@ -38,6 +42,7 @@ const WORDS = {
 };
 const BAD = new Set(["cluster-failed", "task-refused", "task-unready", "task-unkillable", "hang", "disk-full", "error"]);
 const CARE = new Set([
+  "not-finite",
   "task-retried",
   "restarted-with",
   "restart-asked",

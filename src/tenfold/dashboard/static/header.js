@@ -182,6 +182,10 @@ function stripWords() {
       0,
     ];
   }
+  if (head.warning) {
+    const verb = over() ? `${head.state}, but: ` : "";
+    return ["warn", `${verb}${head.warning}`, 0];
+  }
   if (head.reason) return ["", head.reason, 0];
   const said = mainProgress();
   if (said && !over()) return ["", progressWords(said, now()), share(said)];

@@ -1,0 +1,97 @@
+"""Figures that tasks told with `tenfold.progress` and that are no finite numbers.
+
+Owns reading them out of the tasks' progress, and which of them are news. A task notes by itself
+since which step a figure is not finite (`tenfold.member`), so that no step is missed here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tenfold.rundir import RunDirectory, read_json
+
+EVERY_S = 1.0
+_MOST = 20
+_LONGEST = 80
+
+Odd = dict[str, Any]
+"""`{task, figure, value, since, until, unit}`: steps; `until` is None while it lasts."""
+
+
+class FigureWatch:
+    """Looks at the progress of a run's tasks, again and again."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        self._run = run
+        self._marks: dict[str, Hashable] = {}
+        self._found: dict[tuple[str, str], Odd] = {}
+        self._next = 0.0
+
+    @property
+    def found(self) -> list[Odd]:
+        """All that were seen, in the order in which they were."""
+        return list(self._found.values())
+
+    def due(self, now: float) -> bool:
+        """Whether it is time to look at all tasks; at most once a second."""
+        due = now >= self._next
+        self._next = now + EVERY_S if due else self._next
+        return due
+
+    def look(self, tasks: Iterable[str]) -> list[Odd]:
+        """Those that are new, or are finite again, since the last look."""
+        return [odd for task in tasks for odd in self._look_at(task)]
+
+    def _look_at(self, task: str) -> list[Odd]:
+        path = self._run.task(task.replace("/", "-")).progress
+        mark = _mark(path)
+        if mark is None or mark == self._marks.get(task):
+            return []
+        self._marks[task] = mark
+        news, told = [], list(not_finite(task, read_json(path)))
+        for key in [key for key in self._found if key[0] == task]:
+            if all(odd["figure"] != key[1] for odd in told):
+                del self._found[key]  # of a former life
+        for odd in told:
+            key = task, odd["figure"]
+            before = self._found.get(key)
+            if before is None and len(self._found) >= _MOST * _MOST:
+                continue
+            if before is None or before["until"] != odd["until"]:
+                news.append(odd)
+            self._found[key] = odd
+        return news
+
+
+def not_finite(task: str, said: Mapping[str, Any] | None) -> Iterator[Odd]:
+    """What a task's progress says of figures that are or were not finite, whoever wrote it."""
+    told = said.get("not_finite") if said else None
+    if said is None or not isinstance(told, dict):
+        return
+    for figure, one in list(told.items())[:_MOST]:
+        if isinstance(one, dict) and _is_step(one.get("since")):
+            until = one.get("until")
+            yield {
+                "task": task,
+                "figure": figure[:_LONGEST],
+                "value": str(one.get("value"))[:_LONGEST],
+                "since": one["since"],
+                "until": until if _is_step(until) else None,
+                "unit": str(said.get("unit") or "steps")[:_LONGEST],
+            }
+
+
+def _is_step(value: object) -> bool:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and math.isfinite(value)  # type: ignore[arg-type]
+
+
+def _mark(path: Path) -> Hashable:
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
