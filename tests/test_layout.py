@@ -17,7 +17,7 @@ ORDER = (
     ("frameworks",),
     ("spec", "cell_settings", "cell_table", "programs"),
     ("scripts",),
-    ("check", "check_scripts", "file", "schema", "starter"),
+    ("check", "check_scripts", "file", "schema", "starter", "task_references"),
     ("plans", "late", "planner", "edges"),
     ("leftovers", "appending"),
     ("rundir", "eventlog", "logfiles", "logs", "rendezvous"),

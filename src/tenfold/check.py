@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tenfold import task_references
 from tenfold.errors import Fault, shown
 from tenfold.file.places import Remark, Where
 from tenfold.file.unexpanded import in_text
@@ -38,6 +39,7 @@ def remarks(cluster: Cluster, dropped: frozenset[Where] = frozenset()) -> Iterat
     rules = (_size, _reserved, _labels, _commands, _after, _circles, _success, _services, _cells)
     for rule in rules:
         yield from _undropped(rule(cluster, dropped), dropped)
+    yield from _undropped(task_references.remarks(cluster, dropped), dropped)
     for name, job in cluster.jobs.items():
         where = ("jobs", name)
         yield from _undropped(_ready(where, job), dropped)

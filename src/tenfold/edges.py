@@ -18,7 +18,7 @@ from tenfold.plans import Plan, Task
 Edge = tuple[str, str]
 """Two tasks, in the order in which the plan has them."""
 
-_ADDRESSES = re.compile(r"\$\{ *jobs\.([^.}]+)\.addresses *\}")
+_ADDRESSES = re.compile(r"\$\{ *jobs\.([^.}]+)\.(?:addresses|hosts|ports)(?:\.([0-9]+))? *\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +119,13 @@ def _tasks(names: Iterable[str], jobs: Mapping[str, int]) -> Iterator[str]:
 
 
 def _asked_for(plan: Plan) -> Iterator[Talk]:
-    """Each task with the jobs whose addresses it is handed."""
+    """Each task with the jobs and tasks whose addresses it is handed."""
     for task in plan.tasks:
-        for job in sorted(_addressed(task)):
-            yield Talk((task.name,), (job,))
+        for asked in sorted(_addressed(task)):
+            yield Talk((task.name,), (asked,))
 
 
 def _addressed(task: Task) -> set[str]:
     texts = (*task.command, *task.env.values())
-    return {job for text in texts if "${" in text for job in _ADDRESSES.findall(text)}
+    found = {pair for text in texts if "${" in text for pair in _ADDRESSES.findall(text)}
+    return {f"{job}/{index}" if index else job for job, index in found}

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from tenfold.errors import InputError
 from tenfold.plans import Bound, Ready, Task
-from tenfold.template import fill
+from tenfold.template import INDEX, fill
 
 Known = Callable[[str], str | None]
 
@@ -94,9 +94,20 @@ def _late_value(
             return str(ports[port])
         case ["jobs", job, "addresses"] if job in addresses:
             return ",".join(addresses[job])
+        case ["jobs", job, ("addresses" | "hosts" | "ports") as kind, index] if job in addresses:
+            return _of_one(kind, index, addresses[job])
         case ["run", "directory"]:
             return run_directory
         case ["run", ("tensorboard" | "checkpoints" | "results") as kind]:
             return f"{run_directory}/{kind}"
     sizes = {job: len(each) for job, each in addresses.items()}
     return known_values(task, task.index, sizes)(name)
+
+
+def _of_one(kind: str, index: str, addresses: Sequence[str]) -> str | None:
+    """The address of a job's task, or the host or port in it; None if there is no such task."""
+    if not INDEX.fullmatch(index) or int(index) >= len(addresses):
+        return None
+    address = addresses[int(index)]
+    host, _, port = address.rpartition(":")
+    return {"addresses": address, "hosts": host.strip("[]"), "ports": port}[kind]

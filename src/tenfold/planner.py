@@ -130,7 +130,8 @@ def _success(cluster: Cluster) -> tuple[str, ...]:
     if cluster.success is not None:
         return cluster.success
     jobs = sorted(cluster.jobs, key=_display_order)
-    return framework(cluster.framework).success_jobs(jobs)
+    usual = framework(cluster.framework).success_jobs(jobs)
+    return tuple(job for job in usual if cluster.jobs[job].needed is not False) or usual
 
 
 def _job_tasks(cluster: Cluster, name: str, directory: Path, cell: str) -> Iterator[Task]:
@@ -172,11 +173,17 @@ def _task_of_job(
         ready=_ready(job, defaults),
         restart=_restart(job.restart, defaults),
         service=defaults.service or job.run is None,
-        needed=defaults.needed,
+        needed=_needed(cluster, name, defaults),
         member=defaults.member and not _prepares(cluster, name),
         preload=job.preload,
         image=job.image or cluster.image,
     )
+
+
+def _needed(cluster: Cluster, name: str, defaults: JobDefaults) -> bool:
+    """What the file says; where it says nothing, a job that success depends on is needed."""
+    said = cluster.jobs[name].needed
+    return defaults.needed or name in _success(cluster) if said is None else said
 
 
 def _prepares(cluster: Cluster, name: str) -> bool:
@@ -271,6 +278,8 @@ def _overridden(task: Task, override: Override, directory: Path, defaults: JobDe
         changes["secrets"] = tuple(sorted(secrets))
     if override.workdir is not None:
         changes["workdir"] = _workdir(override.workdir, directory)
+    if override.needed is not None:
+        changes["needed"] = override.needed
     if override.restart is not None:
         changes["restart"] = _restart(override.restart, defaults)
     if override.resources is not None:

@@ -170,6 +170,7 @@ directory only, and a plain `~` in `mounts` and `build` is the home where Docker
 | `${task.job}`, `${task.index}`, `${task.name}`, `${task.label}` | `worker`, `3`, `worker/3`, `worker-3` |
 | `${task.address}`, `${task.ports.NAME}` | the task's `host:port`, and the number of one of its ports |
 | `${jobs.JOB.addresses}`, `${jobs.JOB.tasks}` | all addresses of a job, separated by commas; how many tasks it has |
+| `${jobs.JOB.addresses.0}`, `${jobs.JOB.hosts.0}`, `${jobs.JOB.ports.0}` | the `host:port` of one task of a job, by its index; the host and the port alone |
 | `${run.directory}`, `${run.tensorboard}`, `${run.checkpoints}`, `${run.results}` | directories of the run |
 
 Those of `task`, `jobs` and `run` can stand in `run`, `env`, `workdir` and `ready`. `$${` is a literal

@@ -252,6 +252,9 @@ class Override(Part):
     restart: RestartValue | None = None
     """Another restart rule."""
 
+    needed: StrictBool | None = None
+    """Whether the run fails when these tasks have failed for good."""
+
     workdir: Text | None = None
     """Another working directory."""
 
@@ -279,6 +282,10 @@ class Job(Part):
 
     restart: RestartValue | None = None
     """When a task that has ended is started again; the framework knows what each job survives."""
+
+    needed: StrictBool | None = None
+    """Whether the run fails when a task of this job has failed for good. `false`: the run goes on
+    without that task, and fails only if no task of the job ends well."""
 
     after: Annotated[
         dict[JobName, Condition],

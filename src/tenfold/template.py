@@ -27,13 +27,19 @@ LATE_NAMES = (
     "task.address",
     "task.ports.NAME",
     "jobs.JOB.addresses",
+    "jobs.JOB.addresses.0",
+    "jobs.JOB.hosts.0",
+    "jobs.JOB.ports.0",
     "jobs.JOB.tasks",
     "run.directory",
     "run.tensorboard",
     "run.checkpoints",
     "run.results",
 )
-"""Every late name; capitals stand for a job's or a port's name."""
+"""Every late name; capitals stand for a job's or a port's name, 0 for a task's index."""
+
+INDEX = re.compile(r"0|[1-9][0-9]{0,6}")
+"""A task's index in a late name."""
 
 _OPENING = re.compile(r"(?<!\$)(\$++)\{")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")

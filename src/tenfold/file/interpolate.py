@@ -21,6 +21,7 @@ from tenfold.file.places import Remark
 from tenfold.file.unexpanded import in_text, in_value, in_words
 from tenfold.nearest import nearest
 from tenfold.template import (
+    INDEX,
     LATE_NAMES,
     Part,
     Parts,
@@ -306,6 +307,8 @@ class _Run:
                 return port == "main" or all(port in self._ports(str(job)) for job in jobs)
             case ["jobs", job, ("addresses" | "tasks")]:
                 return job in self._jobs
+            case ["jobs", job, ("addresses" | "hosts" | "ports"), index]:
+                return job in self._jobs and INDEX.fullmatch(index) is not None
         return name in LATE_NAMES
 
     def _ports(self, job: str) -> Mapping[str, Entry]:

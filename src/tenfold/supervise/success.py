@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from tenfold.naming import ranges
 from tenfold.supervise.failure import may_follow
 from tenfold.supervise.start import awaited
 from tenfold.supervise.state import OVER, ClusterState, TaskState
@@ -22,14 +23,16 @@ def is_reached(cluster: ClusterState) -> bool:
 def outcome(cluster: ClusterState, now: float) -> Outcome | None:
     """How the cluster ended, and why, or None while it goes on.
 
-    It succeeds when every task of its success jobs did, whatever else has died. It fails with the
-    first needed task that ended for good in any other way, and when a task is over that another one
+    It succeeds when every task of its success jobs did, whatever else has died; of tasks that are
+    not needed, one of each job has to. It fails with the first needed task that ended for good in
+    any other way, when no task of a success job is left, and when a task is over that another one
     still waits for.
     """
-    decisive = _decisive(cluster)
-    if decisive and all(state.phase == "succeeded" for state in decisive):
-        return "succeeded", f"{' and '.join(cluster.plan.success)} ended well"
-    failed = [s for s in cluster.tasks.values() if s.phase == "failed" and _is_needed(cluster, s)]
+    jobs = [cluster.job(job) for job in cluster.plan.success]
+    if jobs and all(map(_ended_well, jobs)):
+        return "succeeded", _words_of_success(cluster)
+    failed = [s for s in cluster.tasks.values() if s.phase == "failed" and s.task.needed]
+    failed += [s for job in jobs if _is_lost(job) for s in job if s.phase == "failed"]
     if failed:
         return _failure(cluster, min(failed, key=lambda state: state.ended or now), now)
     for state in cluster.tasks.values():
@@ -60,5 +63,20 @@ def _waits_in_vain(cluster: ClusterState, state: TaskState) -> str | None:
     return None
 
 
-def _is_needed(cluster: ClusterState, state: TaskState) -> bool:
-    return state.task.needed or state.task.job in cluster.plan.success
+def _ended_well(job: list[TaskState]) -> bool:
+    """Whether every task of a job has, but for those that are not needed; one has to have."""
+    return any(state.phase == "succeeded" for state in job) and all(
+        state.phase == "succeeded" or (state.phase in OVER and not state.task.needed)
+        for state in job
+    )
+
+
+def _is_lost(job: list[TaskState]) -> bool:
+    """Whether no task of a job is left, and none has ended well."""
+    return all(state.phase in OVER and state.phase != "succeeded" for state in job)
+
+
+def _words_of_success(cluster: ClusterState) -> str:
+    words = f"{' and '.join(cluster.plan.success)} ended well"
+    lost = [s.task.name for s in _decisive(cluster) if s.phase != "succeeded"]
+    return f"{words}, without {ranges(lost)}" if lost else words
