@@ -13,7 +13,18 @@ SOURCE = Path(__file__).parents[1] / "src" / "tenfold"
 
 ORDER = (
     ("interpreter",),
-    ("errors", "words", "units", "template", "secrets", "nearest", "naming", "paths", "escapes", "patterns"),
+    (
+        "errors",
+        "words",
+        "units",
+        "template",
+        "secrets",
+        "nearest",
+        "naming",
+        "paths",
+        "escapes",
+        "patterns",
+    ),
     ("frameworks",),
     ("spec", "cell_settings", "cell_table", "programs"),
     ("scripts",),

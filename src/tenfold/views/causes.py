@@ -158,7 +158,7 @@ _TALK = re.compile(
 
 
 def last_words(stderr: Sequence[str]) -> Finding | None:
-    """The last line on stderr, where `sys.exit("…")`, shells and most programs say why they end.
+    """The last line on stderr, where `SystemExit("…")`, shells and most programs say why they end.
 
     None if that is a warning, a bar of progress or an indented line: those say nothing of an end.
     """
