@@ -173,6 +173,11 @@ class TaskDirectory:
         return self.path / "life.json"
 
     @property
+    def unready(self) -> Path:
+        """`unready.json`: why the task, which runs, cannot be used yet."""
+        return self.path / "unready.json"
+
+    @property
     def ready(self) -> Path:
         """`ready`: there while the task can be used, on cells with a task runner."""
         return self.path / "ready"

@@ -23,6 +23,7 @@ from tenfold.cells import Ended, Handlers, Kind, Placed, Protection, Wishes
 from tenfold.cells.forking import Forking
 from tenfold.cells.ports import MAIN, Ports, choose
 from tenfold.cells.protection import protection, require_protection
+from tenfold.cells.ready_command import try_command
 from tenfold.cells.relay import Relay, connect
 from tenfold.errors import TenfoldError
 from tenfold.frameworks import framework
@@ -34,8 +35,9 @@ from tenfold.launch.diskwatch import DiskWatch
 from tenfold.launch.environment import task_environment
 from tenfold.launch.memory import Guard, MemoryWatch, sweep
 from tenfold.launch.preloads import Preload
-from tenfold.launch.readiness import answers
+from tenfold.launch.readiness import answer
 from tenfold.launch.survivors import end_survivors, lives
+from tenfold.launch.unready import Unready
 from tenfold.plans import Bound, Plan, Ready, Task
 from tenfold.rendezvous import announce
 from tenfold.requirements import require_packages, require_ports
@@ -43,7 +45,6 @@ from tenfold.rundir import RunDirectory
 from tenfold.traffic.book import AddressBook, Entry
 from tenfold.traffic.sampler import Network, Sampler, own_network
 from tenfold.traffic.sockets import open_sockets
-from tenfold.words import split
 
 _AT_ONCE = 32
 """Starts that are under way together."""
@@ -57,10 +58,13 @@ class _Live:
     guard: Guard
     awaited: AwaitedLine | None = None
     seen: bool = False
+    unready: Unready | None = None
 
     def look(self, stream: str, data: bytes) -> None:
         """Whether the awaited line came with `data`."""
         if self.awaited is not None and not self.seen:
+            if self.unready is not None:
+                self.unready.heard(data)
             self.seen = self.awaited.is_in(stream, data)
 
 
@@ -197,6 +201,7 @@ class LocalCell:
             raise
         guard.began()
         live = self._live[task.name] = _Live(started, capture, bound, guard, awaited)
+        live.unready = Unready(directory) if bound.ready is not None else None
         capture.start()
         if self._sampler is not None:
             self._sampler.begin(task.name, started.pid)
@@ -232,6 +237,8 @@ class LocalCell:
             return  # its start was given up before it was told
         if self._sampler is not None:
             self._sampler.end(name)
+        if live.unready is not None:
+            live.unready.clear()
         live.capture.close()
         code = os.waitstatus_to_exitcode(status)
         ended = Ended(code) if code >= 0 else Ended(None, -code)
@@ -249,17 +256,32 @@ class LocalCell:
         """Try the task's port, page or command once, or look whether its line came."""
         live = self._live.get(task.name)
         ready = live.bound.ready if live else None
-        if live is None or ready is None:
+        if live is None or ready is None or live.unready is None:
             return False
-        if ready.kind == "log":
-            return live.seen
+        port = self._ports.of[task.name].get(ready.port or MAIN)
+        if live.seen or (ready.kind != "log" and await self._try(task, live, ready, port)):
+            live.unready.clear()
+            return True
+        if live.unready.due():
+            await asyncio.to_thread(live.unready.tell, ready, live.started.pid, port)
+        return False
+
+    async def _try(self, task: Task, live: _Live, ready: Ready, port: int | None) -> bool:
+        said = live.unready
         try:
+            if said is None:
+                return False
             if ready.kind == "command":
-                return await self._run_probe(task, live.bound, ready)
-            port = self._ports.of[task.name][ready.port or MAIN]
+                tried = await try_command(self._client, task, live.bound, ready, self._devnull)
+                code, said.answer = tried
+                return code == 0
+            said.answer = None
+            if port is None:
+                return False
             made = await connect(self._socket(task, port), port)
             with made:
-                return ready.kind == "tcp" or await answers(made, ready.target)
+                said.answer = await answer(made, ready.target) if ready.kind == "http" else None
+                return said.answer is None
         except (OSError, TimeoutError, TenfoldError):
             return False
 
@@ -275,23 +297,6 @@ class LocalCell:
         if self._sampler is not None:
             self._sampler.mark(made, port)
         return made
-
-    async def _run_probe(self, task: Task, bound: Bound, ready: Ready) -> bool:
-        ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        started = await self._client.spawn(
-            split(ready.target),
-            bound.env,
-            Path(bound.workdir),
-            (self._devnull, self._devnull, self._devnull),
-            lambda status: None if ended.done() else ended.set_result(status),
-            task.network,
-        )
-        try:
-            async with asyncio.timeout(ready.timeout_s):
-                return await ended == 0
-        except (TimeoutError, asyncio.CancelledError):
-            self._client.signal(started, signal.SIGKILL)
-            raise
 
     async def close(self) -> None:
         """End every process of the run, then the relays and ports.

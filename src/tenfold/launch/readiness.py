@@ -13,12 +13,20 @@ PROBE_S = 2.0
 """How long one try waits at most."""
 
 
-async def answers(made: socket.socket, path: str) -> bool:
-    """Whether a GET of `path` is answered with a status below 400."""
+async def answer(made: socket.socket, path: str) -> str | None:
+    """None if a GET of `path` is answered with a status below 400; else what is said instead.
+
+    The words follow `it`: `answers 404 at /health`.
+    """
     loop = asyncio.get_running_loop()
     request = f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode()
-    async with asyncio.timeout(2 * PROBE_S):
-        await loop.sock_sendall(made, request)
-        answer = await loop.sock_recv(made, 64)
-    status = answer.split(b" ", 2)[1:2]
-    return bool(status) and status[0].isdigit() and int(status[0]) < 400
+    try:
+        async with asyncio.timeout(2 * PROBE_S):
+            await loop.sock_sendall(made, request)
+            said = await loop.sock_recv(made, 64)
+    except TimeoutError:
+        return f"takes a connection and answers nothing at {path}"
+    status = said.split(b" ", 2)[1:2]
+    if not said.startswith(b"HTTP/") or not status or not status[0].isdigit():
+        return f"does not answer in HTTP at {path}"
+    return None if int(status[0]) < 400 else f"answers {int(status[0])} at {path}"

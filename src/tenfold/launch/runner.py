@@ -27,8 +27,9 @@ from tenfold.launch.capture import Capture, DataHandler
 from tenfold.launch.children import Children
 from tenfold.launch.environment import task_environment
 from tenfold.launch.memory import own_kills
-from tenfold.launch.readiness import PROBE_S, answers
+from tenfold.launch.readiness import PROBE_S, answer
 from tenfold.launch.signals import signal_group
+from tenfold.launch.unready import Unready, recorder, spoken
 from tenfold.plans import Bound, Plan, Ready, Task
 from tenfold.rundir import RunDirectory
 from tenfold.traffic.book import resolve
@@ -118,6 +119,7 @@ class Runner:
         self._pid: int | None = None
         self._line: AwaitedLine | None = None
         self._line_came = asyncio.Event()
+        self._unready = Unready(run.task(task.label))
 
     def signal(self, number: int) -> None:
         """Signal the command and what it started; nothing if none runs."""
@@ -185,6 +187,7 @@ class Runner:
 
     def _heard(self, stream: str, data: bytes) -> None:
         self._on_data(stream, data)
+        self._unready.heard(data)
         if self._line is not None and self._line.is_in(stream, data):
             self._line_came.set()
 
@@ -195,6 +198,7 @@ class Runner:
         probe = asyncio.create_task(self._probe(bound, place))
         both: tuple[asyncio.Future[Any], ...] = (probe, end)
         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        self._unready.clear()
         if not end.done():
             life = replace(life, ready=time.time())
             self.tell(life)
@@ -224,13 +228,16 @@ class Runner:
         ready = bound.ready
         if ready is None:
             return
-        if ready.kind == "log":
-            await self._line_came.wait()
-            return
+        port = place.ports.get(ready.port or "main")
+        self._unready = Unready(self._run.task(self._task.label))
         while not await self._is_ready(ready, bound, place):
+            if self._unready.due() and self._pid is not None:
+                await asyncio.to_thread(self._unready.tell, ready, self._pid, port)
             await asyncio.sleep(_PROBE_EVERY_S)
 
     async def _is_ready(self, ready: Ready, bound: Bound, place: Place) -> bool:
+        if ready.kind == "log":
+            return self._line_came.is_set()
         if ready.kind == "command":
             return await self._command_ends_well(ready, bound)
         port = place.ports[ready.port or "main"]
@@ -248,26 +255,32 @@ class Runner:
                     self._sampler.mark(made, port)
                 async with asyncio.timeout(PROBE_S):
                     await asyncio.get_running_loop().sock_connect(made, (host, port))
-                return ready.kind == "tcp" or await answers(made, ready.target)
+                said = await answer(made, ready.target) if ready.kind == "http" else None
+                self._unready.answer = said
+                return said is None
             except (OSError, TimeoutError):
+                self._unready.answer = None
                 return False
 
     async def _command_ends_well(self, ready: Ready, bound: Bound) -> bool:
-        nothing = os.open(os.devnull, os.O_RDWR)
+        output = recorder(lambda: os.open(os.devnull, os.O_RDWR))
+        end: asyncio.Future[int] | None = None
         try:
             argv = split(ready.target)
-            pid, end = self._children.spawn(argv, bound.env, bound.workdir, (nothing, nothing))
-        except OSError:
-            return False
-        finally:
-            os.close(nothing)
-        try:
+            pid, end = self._children.spawn(argv, bound.env, bound.workdir, (output, output))
             async with asyncio.timeout(ready.timeout_s):
-                return await asyncio.shield(end) == 0
+                code = await asyncio.shield(end)
+            self._unready.answer = f"exits with code {code}{spoken(output)}"
+            return code == 0
         except TimeoutError:
+            self._unready.answer = f"has not ended within {ready.timeout_s:g} s"
+            return False
+        except OSError as error:
+            self._unready.answer = f"cannot be started: {error.strerror or error}"
             return False
         finally:
-            if not end.done():
+            os.close(output)
+            if end is not None and not end.done():
                 signal_group(pid, signal.SIGKILL)
 
 

@@ -35,6 +35,7 @@ from tenfold.supervise.state import (
 )
 from tenfold.supervise.statuses import Statuses
 from tenfold.supervise.stop import Signal
+from tenfold.supervise.waits import WaitWords
 
 MakeCell = Callable[[Handlers], Cell]
 
@@ -288,14 +289,18 @@ class Supervisor:
             self._probes[name] = asyncio.create_task(self._probe(state, state.task.ready.timeout_s))
 
     async def _probe(self, state: TaskState, timeout_s: float) -> None:
-        started = state.started
+        started, said = state.started, WaitWords(self._run.task(state.task.label))
         try:
             async with asyncio.timeout(timeout_s):
                 while not await self._cell.is_ready(state.task):
+                    if words := said.news():
+                        self._events.write("task-waits", state.task.name, words=words)
                     await asyncio.sleep(_PROBE_S)
         except TimeoutError:
-            self._state.observe_unready(state.task.name, self._clock())
-            self._events.write("task-unready", state.task.name, timeout_s=timeout_s)
+            self._state.observe_unready(state.task.name, self._clock(), said.words)
+            self._events.write(
+                "task-unready", state.task.name, timeout_s=timeout_s, words=said.words
+            )
             self._wake.set()
             return
         if state.started == started:

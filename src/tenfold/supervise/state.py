@@ -206,12 +206,12 @@ class ClusterState:
         state.reason = reason
         self.deaths.append(Death(name, now, None, None, reason, state.task.needed))
 
-    def observe_unready(self, name: str, now: float) -> None:
+    def observe_unready(self, name: str, now: float, because: str | None = None) -> None:
         """The task ran for the whole of its readiness time and could still not be used."""
         state = self.tasks[name]
         ready = state.task.ready
         waited = f"{ready.timeout_s:g} s" if ready else "its time"
-        reason = f"was not ready after {waited}"
+        reason = f"was not ready after {waited}" + (f": {because}" if because else "")
         self.deaths.append(Death(name, now, None, None, reason, state.task.needed))
         state.unready = True
 

@@ -71,7 +71,7 @@ class LiveReader:
         now = self._read_status(problems)
         now["alive"] = now["age_s"] is not None or self._run.alive()
         now["framework"] = self._framework(problems)
-        now["warning"] = notfinite.words(now.get("not_finite") or ())
+        now["warning"] = _warning(now)
         now["headline"] = self._headline.read(now)
         now["tasks"] = [task for task in now["tasks"] if isinstance(task["task"], str)]
         used = self._read_usage([task["task"] for task in now["tasks"]], problems)
@@ -141,6 +141,14 @@ def progress_of(said: Mapping[str, Any]) -> dict[str, Any]:
         "figures": dict(plain[:_MOST_FIGURES]),
         "time": said["time"],
     }
+
+
+def _warning(now: Mapping[str, Any]) -> str | None:
+    """What should be seen above every view, of a run that has not failed."""
+    for task in now["tasks"]:
+        if task.get("waits"):
+            return f"waiting for {task['task']}: {task['waits']}"
+    return notfinite.words(now.get("not_finite") or ())
 
 
 def _number(found: Any, name: str) -> Any:

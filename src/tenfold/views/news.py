@@ -32,6 +32,11 @@ def _retried(event: Event) -> str:
     return f"{words}; {NO_CHECKPOINT}" if event.get("anew") else words
 
 
+def _unready(event: Event) -> str:
+    words = f"{event['task']} could not be used after {event['timeout_s']:g} s"
+    return f"{words}: {event['words']}" if event.get("words") else words
+
+
 def _hung(event: Event) -> str:
     report = event.get("report")  # none, if the disk was full
     return f"{event['words']}; report: {report}" if report else str(event["words"])
@@ -39,7 +44,8 @@ def _hung(event: Event) -> str:
 
 _NEWS: Mapping[str, str | Callable[[Event], str]] = {
     "task-retried": _retried,
-    "task-unready": "{task} could not be used after {timeout_s:g} s",
+    "task-waits": "waiting for {task}: {words}",
+    "task-unready": _unready,
     "task-refused": "{task} could not be started: {reason}",
     "task-unkillable": "{task} was killed and does not end (pid {pid}): it is not waited for",
     "restart-asked": "{task}: restart asked for",

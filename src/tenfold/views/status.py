@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.rundir import OVER, Problems, RunDirectory, TaskDirectory, open_regular, read_json
+from tenfold.supervise.waits import wait_words
 from tenfold.views.notfinite import odd_figures
 
 _LIVE = ("starting", "running", "stopping", "restarting")
@@ -64,11 +65,20 @@ class StatusReader:
             "first_failure": said.get("first_failure"),
             "consequences": said.get("consequences") or [],
             "tasks": [
-                _task(directory, planned, self._file(directory.status, problems) or {}, lost)
+                self._waits(
+                    directory,
+                    _task(directory, planned, self._file(directory.status, problems) or {}, lost),
+                )
                 for directory, planned in self._tasks(plan, problems)
             ],
             "damaged": {str(path): what for path, what in problems.found.items()},
         }
+
+    def _waits(self, directory: TaskDirectory, task: dict[str, Any]) -> dict[str, Any]:
+        """`task`, and why it is not ready, if it is starting."""
+        if task["state"] == "starting":
+            task["waits"] = wait_words(self._file(directory.unready, Problems()))
+        return task
 
     def _file(self, path: Path, problems: Problems) -> dict[str, Any] | None:
         """The object in a file that is renamed into place: a new one is another file."""
@@ -126,6 +136,7 @@ def _task(
     if shown["url"]:
         shown["url"] = _with_token(shown["url"], directory)
     shown["urls"] = {name: _with_token(url, directory) for name, url in urls.items()}
+    shown["waits"] = None
     head = {"task": planned.get("task"), "job": planned.get("job"), "index": planned.get("index")}
     return head | shown
 

@@ -29,6 +29,10 @@ def show_run(out: Terminal, status: Mapping[str, Any]) -> None:
     for task in status["tasks"]:
         if task["url"] and task["state"] == "running":
             out.print(f"{task['job']}: {out.paint(task['url'], 'underline')}")
+    for task in status["tasks"]:
+        if task.get("waits"):
+            words = printable(f"waiting for {task['task']}: {task['waits']}")
+            out.print(out.paint(words, "yellow"))
     if hang := hang_words(status):
         out.print(out.paint(hang, "bold red"))
     if odd := notfinite.words(odd_figures(status.get("not_finite"))):

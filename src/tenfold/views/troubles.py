@@ -228,14 +228,18 @@ def _not_ready(facts: Facts, now: float) -> Iterator[Trouble]:
     """Tasks that run for long and cannot be used yet."""
     for task in facts.status["tasks"]:
         began = moment(task["started"])
-        if task["state"] != "starting" or began is None or now - began < _LONG_WAIT_S:
+        said = task.get("waits")
+        if task["state"] != "starting" or began is None:
+            continue
+        if now - began < _LONG_WAIT_S and not said:
             continue
         ready = facts.planned(task["task"]).get("ready")
         ready = ready if isinstance(ready, dict) else {}
         limit_s = moment(ready.get("timeout_s"))
         limit = f" of at most {duration(limit_s)}" if limit_s else ""
         waits = _READY.get(str(ready.get("kind")), "is not ready")
-        words = f"{task['task']} {waits} ({duration(now - began)}{limit})"
+        words = f"waiting for {task['task']}: {said}" if said else f"{task['task']} {waits}"
+        words += f" ({duration(now - began)}{limit})"
         hint = f"tenfold logs {facts.cluster} {task['task']}"
         yield Trouble("not-ready", words, hint, task["task"], began)
 

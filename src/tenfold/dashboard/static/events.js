@@ -28,6 +28,7 @@ const WORDS = {
       : `counts on the restarts of run ${event.run}`,
   "set-aside": (event) => `${event.file} is damaged, and was set aside as ${event.as}`,
   "disk-full": (event) => `the disk is full: ${event.path} cannot be written`,
+  "task-waits": (event) => `is not ready: ${event.words}`,
   "not-finite": (event) =>
     event.until === null || event.until === undefined
       ? `${event.figure} is not finite (${event.value}) since step ${event.since}`
@@ -43,6 +44,7 @@ const WORDS = {
 const BAD = new Set(["cluster-failed", "task-refused", "task-unready", "task-unkillable", "hang", "disk-full", "error"]);
 const CARE = new Set([
   "not-finite",
+  "task-waits",
   "task-retried",
   "restarted-with",
   "restart-asked",

@@ -116,5 +116,6 @@ function state(cell, task) {
   if (isFirst(task) && !cell.lastChild.matches(".first-mark"))
     cell.append(el("span", { class: "first-mark" }, "first failure"));
   else if (!isFirst(task) && cell.lastChild.matches(".first-mark")) cell.lastChild.remove();
-  set(cell, "title", isFirst(task) ? store.head.headline || null : null);
+  const words = isFirst(task) ? store.head.headline : task.waits;
+  set(cell, "title", words || null);
 }

@@ -1,0 +1,48 @@
+"""A readiness command on the local cell: run once, where the task runs, with its last line."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+from tenfold.launch.client import LaunchClient
+from tenfold.launch.unready import recorder, spoken
+from tenfold.plans import Bound, Ready, Task
+from tenfold.words import split
+
+
+async def try_command(
+    client: LaunchClient, task: Task, bound: Bound, ready: Ready, devnull: int
+) -> tuple[int, str]:
+    """The command's exit code, negative for a signal, and words for it: `exits with code 3 (…)`.
+
+    Raises TimeoutError if it takes longer than the readiness may; it is killed then.
+    """
+    output = recorder(lambda: os.dup(devnull))
+    try:
+        code = await _run(client, task, bound, ready, (devnull, output, output))
+        return code, f"exits with code {code}{spoken(output)}"
+    finally:
+        os.close(output)
+
+
+async def _run(
+    client: LaunchClient, task: Task, bound: Bound, ready: Ready, streams: tuple[int, int, int]
+) -> int:
+    ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def told(status: int) -> None:
+        if not ended.done():
+            ended.set_result(status)
+
+    started = await client.spawn(
+        split(ready.target), bound.env, Path(bound.workdir), streams, told, task.network
+    )
+    try:
+        async with asyncio.timeout(ready.timeout_s):
+            return os.waitstatus_to_exitcode(await ended)
+    except (TimeoutError, asyncio.CancelledError):
+        client.signal(started, signal.SIGKILL)
+        raise

@@ -1,0 +1,84 @@
+"""Why a task is not ready yet, in its directory: `unready.json`, for views and the supervisor.
+
+Written by whoever probes: the local cell, and the task runner on other cells. It is there while a
+task runs and cannot be used; the words follow the task's name and a colon.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+
+from tenfold.launch.listening import listening
+from tenfold.plans import Ready
+from tenfold.rundir import TaskDirectory, write_json
+
+FIRST_S = 2.0
+"""So long a task may start before anything is said of it, in seconds."""
+_EVERY_S = 1.0
+_LONGEST = 200
+
+
+class Unready:
+    """Says of one life of a task why it is not ready. Every method is cheap but `tell`."""
+
+    def __init__(self, directory: TaskDirectory) -> None:
+        self._path = directory.unready
+        self._next = time.monotonic() + FIRST_S
+        self._said: str | None = None
+        self._lines = 0
+        self.answer: str | None = None
+        """What the last try heard: `answers 404 at /health`."""
+        self.clear()
+
+    def due(self) -> bool:
+        """Whether it is time to look."""
+        return time.monotonic() >= self._next
+
+    def heard(self, data: bytes) -> None:
+        """The task wrote this."""
+        self._lines += data.count(b"\n")
+
+    def tell(self, ready: Ready, pid: int, port: int | None) -> None:
+        """Find out and write down why the task, whose first process is `pid`, is not ready."""
+        self._next = time.monotonic() + _EVERY_S
+        words = self._words(ready, pid, port)[:_LONGEST]
+        if words != self._said:
+            with contextlib.suppress(OSError):
+                write_json(self._path, {"version": 1, "words": words, "time": time.time()})
+                self._said = words
+
+    def _words(self, ready: Ready, pid: int, port: int | None) -> str:
+        if ready.kind == "log":
+            count = f"{self._lines} line{'' if self._lines == 1 else 's'}"
+            return f"no line of its output matches {ready.target!r} ({count} so far)"
+        if ready.kind == "command":
+            return f"its readiness command {self.answer or 'has not ended yet'}"
+        if self.answer is not None or port is None:
+            return f"it {self.answer or 'has no such port'}"
+        return listening(pid).words(port, ready.port or "main")
+
+    def clear(self) -> None:
+        """The task is ready, or has ended."""
+        self._said = None
+        with contextlib.suppress(OSError):
+            self._path.unlink()
+
+
+def spoken(file: int) -> str:
+    """The last line in an open file that a command has written to, ` (line)`, or nothing."""
+    with contextlib.suppress(OSError):
+        size = os.fstat(file).st_size
+        text = os.pread(file, 4096, max(0, size - 4096)).decode(errors="replace")
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        return f" ({lines[-1][:_LONGEST]})" if lines else ""
+    return ""
+
+
+def recorder(otherwise: Callable[[], int]) -> int:
+    """A file in memory for a command's output; `otherwise` where there is none. Close it."""
+    with contextlib.suppress(OSError, AttributeError):
+        return os.memfd_create("tenfold-ready", os.MFD_CLOEXEC)
+    return otherwise()

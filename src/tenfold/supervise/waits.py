@@ -1,0 +1,43 @@
+"""Why a task is not ready, as whoever probes it has written into its directory."""
+
+from __future__ import annotations
+
+import time
+
+from tenfold.rundir import TaskDirectory, read_json
+
+_EVERY_S = 1.0
+_MOST = 5
+_LONGEST = 300
+
+
+class WaitWords:
+    """The words of one life of a task, again and again. Read once a second at most."""
+
+    def __init__(self, directory: TaskDirectory) -> None:
+        self.words: str | None = None
+        """What was said last, or None."""
+        self._path = directory.unready
+        self._next = time.monotonic() + _EVERY_S
+        self._kinds: set[str] = set()
+
+    def news(self) -> str | None:
+        """The words, if they are new; those that differ in numbers only are not."""
+        if time.monotonic() < self._next:
+            return None
+        self._next = time.monotonic() + _EVERY_S
+        words = wait_words(read_json(self._path))
+        if words is None:
+            return None
+        self.words = words
+        kind = "".join(letter for letter in words if not letter.isdigit())
+        if kind in self._kinds or len(self._kinds) >= _MOST:
+            return None
+        self._kinds.add(kind)
+        return words
+
+
+def wait_words(said: object) -> str | None:
+    """The words of an `unready.json`, whoever wrote it."""
+    words = said.get("words") if isinstance(said, dict) else None
+    return words[:_LONGEST] if isinstance(words, str) and words else None
