@@ -12,12 +12,18 @@ from pydantic import BeforeValidator, Field, StrictInt
 
 from tenfold.units import EnvName, EnvValue, JobName, Memory, Names, Part, Port, Text
 
+
+def _lines(value: object) -> object:
+    """Several lines in one text are several lines."""
+    if isinstance(value, str):
+        return value.strip("\n").splitlines()
+    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+        return [line for item in value for line in item.strip("\n").splitlines()]
+    return value
+
+
 Lines = Annotated[
-    tuple[Text, ...],
-    BeforeValidator(
-        lambda value: [value] if isinstance(value, str) else value,
-        json_schema_input_type=Text | list[Text],
-    ),
+    tuple[Text, ...], BeforeValidator(_lines, json_schema_input_type=Text | list[Text])
 ]
 
 

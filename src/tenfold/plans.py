@@ -200,7 +200,9 @@ class Plan:
         In `env`, what the framework sets once addresses are known is null.
         """
         masked = self.masked if hide_secrets else frozenset()
-        told = {} if hide_secrets else {"masked": sorted(self.masked)}
+        told: dict[str, Any] = {} if hide_secrets else {"masked": sorted(self.masked)}
+        if self.options:
+            told["options"] = _masked(list(self.options), masked)
         late = framework(self.framework).variables
         return told | {
             "version": self.version,
@@ -213,7 +215,6 @@ class Plan:
             "image": _masked(self.image, masked),
             "build": self.build and _masked(self.build, masked),
             "settings": _masked(self.settings, masked),
-            "options": _masked(list(self.options), masked),
             "success": list(self.success),
             "stop_grace_s": self.stop_grace_s,
             "hang": self.hang and _fields(self.hang),

@@ -110,6 +110,7 @@ def test_stdout_of_up_json_is_json_alone(
         'cluster: x\nimage: i\njobs: {a: {run: x, preload: "${env.A_TOKEN}"}}\n',
         "cluster: x\nimage: i\njobs: {a: {run: x, env: {T_KEY: hush-1}}, "
         "b: {run: x, env: {T_KEY: hush-2}}}\n",
+        'cluster: x\nimage: "i:${env.A_TOKEN}"\njobs: {a: {run: x}}\n',
         "cluster: x\nimage: i\njobs: {a: {run: x}}\n",
     ],
 )
@@ -118,9 +119,10 @@ def test_check_plan_and_up_agree_on_every_cell(
 ) -> None:
     monkeypatch.setenv("A_TOKEN", "hush-hush")
     Path("y.yaml").write_text(text)
-    codes = [run([command, "y.yaml", "--on", cell]) for command in ("check", "plan", "doctor")]
+    commands = ("check", "plan", "doctor", "render")
+    codes = [run([command, "y.yaml", "--on", cell]) for command in commands]
     told = capsys.readouterr()
-    assert codes[0] == codes[1]
+    assert codes[0] == codes[1] == codes[3]
     for command in ("check", "plan", "render", "up"):
         assert run([command, "y.yaml", "--on=nowhere"]) == 2
     capsys.readouterr()

@@ -111,3 +111,19 @@ def test_a_command_that_only_a_shell_has_is_a_fault() -> None:
         warnings({"run": ["cd", "x"]})
     with pytest.raises(InputError, match="export is a command of a shell itself"):
         warnings({"overrides": {"0": {"run": "export A"}}})
+
+
+def test_lines_of_slurm_settings_are_lines_however_they_are_written() -> None:
+    text = """
+cluster: x
+jobs: {a: {run: x}}
+cells:
+  slurm:
+    options: |
+      --exclusive
+      --mem=4G
+    setup: ["module load a\\nexport A=1", module load b]
+"""
+    slurm = loads(text).cluster.cells.slurm
+    assert slurm.options == ("--exclusive", "--mem=4G")
+    assert slurm.setup == ("module load a", "export A=1", "module load b")

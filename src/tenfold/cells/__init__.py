@@ -275,10 +275,10 @@ def secrets_of(plan: Plan) -> dict[str, str]:
                     hint=f"on {plan.cell}, give each value a variable of its own name",
                 )
         ready = task.ready.target if task.ready else ""
-        texts = (*task.command, *(task.preload or ()), task.workdir, ready)
+        texts = (*task.command, *(task.preload or ()), task.workdir, ready, task.image or "")
         if any(plan.shown(text) != text for text in texts):
             raise InputError(
-                f"{task.name}: a secret stands in its command, preload, workdir or ready",
+                f"{task.name}: a secret stands in its command, preload, workdir, image or ready",
                 hint=f"on {plan.cell}, let the command read it from its environment",
             )
     return found

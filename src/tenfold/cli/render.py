@@ -46,7 +46,7 @@ def command(
     loaded = load(file, settings=overrides)
     place = settings.resolve("cell", cell, {"cell": loaded.cluster.cell}).value
     made = plan(loaded, cell=place)
-    made = kind(place).place(made)
+    made = kind(place).accepted(made)
     target = user_path(output, "-o") if output else None
     places = _places(made.directory, target, frozenset(extra), relative=place != "slurm")
     files = kind(place).render(made, places)
