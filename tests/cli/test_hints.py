@@ -38,6 +38,13 @@ def test_a_wrong_command_leads_to_the_right_one(
     assert f"Did you mean {meant}?" in capsys.readouterr().err
 
 
+def test_an_option_for_the_file_leads_to_the_argument(capsys: pytest.CaptureFixture[str]) -> None:
+    for option in ("-f", "--file"):
+        assert run(["up", option, "my.yaml"]) == 2
+        assert "The file stands alone: tenfold up my.yaml" in capsys.readouterr().err
+    assert run(["up", "my.yaml"]) == 1
+
+
 def test_only_commands_that_exist_and_are_shown_are_suggested(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -159,6 +159,8 @@ def run(arguments: list[str]) -> int:
         code = tenfold.main(arguments, prog_name="tenfold", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
+        if isinstance(error, click.NoSuchOption) and error.option_name in ("-f", "--file"):
+            error.message += " The file stands alone: tenfold up my.yaml"
         error.show()
         return error.exit_code
     except click.exceptions.Abort:
