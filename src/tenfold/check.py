@@ -13,21 +13,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tenfold import task_references
+from tenfold import check_scripts, task_references
 from tenfold.errors import Fault, shown
 from tenfold.file.places import Remark, Where
 from tenfold.file.unexpanded import in_text
-from tenfold.frameworks import JobFacts, framework
+from tenfold.frameworks import framework
 from tenfold.nearest import did_you_mean
 from tenfold.patterns import PatternError, compiled
-from tenfold.programs import is_python, missing, script_of, search_path
+from tenfold.programs import is_python, missing, search_path
 from tenfold.spec import MAIN_PORT, MAX_TASKS, Cluster, Job
 from tenfold.words import WordsError, builtin, split
 
 if TYPE_CHECKING:
     from tenfold.file import Loaded
 
-_MOST_SCRIPT_BYTES = 1_000_000
 _SERVICES = ("tensorboard", "jupyter")
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 
@@ -264,10 +263,7 @@ def warnings(cluster: Cluster, directory: Path) -> Iterator[Remark]:
 
 
 def _advice(cluster: Cluster, directory: Path) -> Iterator[Remark]:
-    facts = [
-        JobFacts(name, job.tasks, words(job), _source(job, directory), job.preload != ())
-        for name, job in cluster.jobs.items()
-    ]
+    facts = check_scripts.facts(cluster, directory)
     for advice in framework(cluster.framework).advice(facts):
         yield Remark(tuple(advice.path.split(".")), advice.message, advice.hint)
 
@@ -275,19 +271,6 @@ def _advice(cluster: Cluster, directory: Path) -> Iterator[Remark]:
 def words(job: Job) -> tuple[str, ...] | None:
     """The words of the job's command, as the file has them; None if it has none."""
     return split(job.run) if isinstance(job.run, str) else job.run
-
-
-def _source(job: Job, directory: Path) -> str | None:
-    script = script_of(words(job) or ())
-    if script is None or "${" in (job.workdir or ""):
-        return None
-    path = directory / (job.workdir or ".") / script
-    try:
-        if not path.is_file() or path.stat().st_size > _MOST_SCRIPT_BYTES:
-            return None
-        return path.read_text(encoding="utf-8", errors="replace")
-    except (OSError, ValueError):
-        return None
 
 
 def _threads(cluster: Cluster) -> Iterator[Remark]:

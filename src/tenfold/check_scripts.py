@@ -1,16 +1,20 @@
-"""Warnings about scripts whose imports a preloaded process would do too early.
+"""What is known of the scripts that jobs run, and warnings about what they do before their imports.
 
-Owns which jobs are looked at. Leaves to others: what scripts do (`scripts`), and what becomes of
-it when they start (`launch.preloads`).
+Owns which jobs are looked at, and what is known of their environment. Leaves to others: what
+scripts do (`scripts`), and what becomes of it when they start (`launch.preloads`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tenfold.file.places import Remark
-from tenfold.frameworks import framework
+from tenfold.frameworks import JobFacts, framework
+from tenfold.programs import script_of
+from tenfold.scripts.early import actions
+from tenfold.scripts.sources import MOST_BYTES
 from tenfold.scripts.wording import report
 from tenfold.spec import Cluster, Job
 from tenfold.words import WordsError, split
@@ -34,6 +38,52 @@ def warnings(cluster: Cluster, directory: Path) -> Iterator[Remark]:
         if found is not None:
             start = "" if found.forked else f"{name} starts without a preload: "
             yield Remark(("jobs", name, "run"), f"{start}{found.words}", found.hint)
+
+
+def facts(cluster: Cluster, directory: Path) -> list[JobFacts]:
+    """What a framework may look at when it gives advice, a job each."""
+    return [
+        JobFacts(
+            name,
+            job.tasks,
+            None if job.run is None else _words(job),
+            _source(job, directory),
+            job.preload != (),
+            _variables(job, cluster.env, directory),
+        )
+        for name, job in cluster.jobs.items()
+    ]
+
+
+def _source(job: Job, directory: Path) -> str | None:
+    script = script_of(_words(job))
+    if script is None or "${" in (job.workdir or ""):
+        return None
+    path = directory / (job.workdir or ".") / script
+    try:
+        if not path.is_file() or path.stat().st_size > MOST_BYTES:
+            return None
+        return path.read_text(encoding="utf-8", errors="replace")
+    except (OSError, ValueError):
+        return None
+
+
+def _variables(job: Job, env: Mapping[str, str], directory: Path) -> dict[str, str]:
+    """What is known of the environment of a job's tasks when they import something.
+
+    The shell's, the file's, and what the script and its local modules set to a known text.
+    """
+    known: dict[str, str] = {**os.environ, **env, **job.env}
+    if "${" in (job.workdir or ""):
+        return known
+    for action in actions(_words(job), directory / (job.workdir or "."), known):
+        if action.variable is None or (action.default and action.variable in known):
+            continue
+        if action.value is None:
+            known.pop(action.variable, None)
+        else:
+            known[action.variable] = action.value
+    return known
 
 
 def _words(job: Job) -> tuple[str, ...]:

@@ -89,6 +89,37 @@ def test_keras_fit_with_parameter_servers_is_warned_of() -> None:
     assert advice_for("def (", "ps") == [NO_SAVE]
 
 
+LEGACY = {"TF_USE_LEGACY_KERAS": "1"}
+MIRRORED = "s = tf.distribute.MultiWorkerMirroredStrategy()\nmodel.compile()\nmodel.fit(x)"
+
+
+def fits(source: str, tasks: int, ps: int = 0, **variables: str) -> bool:
+    """Whether Keras' `fit` in this script is warned of, for so many workers and ps."""
+    facts = [JobFacts("worker", tasks, ("python", "t.py"), source, variables=variables)]
+    facts += [JobFacts("ps", ps, None, None)] if ps else []
+    return any("`fit`" in advice.message for advice in framework("tensorflow").advice(facts))
+
+
+def test_keras_3_fit_with_mirrored_workers_is_warned_of() -> None:
+    assert fits(MIRRORED, 2)
+    assert fits("s = tenfold.tensorflow.strategy()\nkeras.Model().fit(x)", 2)
+    assert not fits(MIRRORED, 1)
+    assert not fits(MIRRORED.replace(".fit", ".predict"), 2)
+    assert not fits("s = tf.distribute.MirroredStrategy()\nmodel.compile()\nmodel.fit(x)", 2)
+    assert not fits("s = tf.distribute.MultiWorkerMirroredStrategy()\nscaler.fit(x)", 2)
+
+
+def test_keras_2_fit_is_not_warned_of() -> None:
+    for script, ps in ((MIRRORED, 0), ("model.fit(x)", 1)):
+        assert fits(script, 2, ps, TF_USE_LEGACY_KERAS="0")
+        for value in ("1", "true", "True"):
+            assert not fits(script, 2, ps, TF_USE_LEGACY_KERAS=value)
+        assert not fits(f"import tf_keras\n{script}", 2, ps)
+        assert fits(f"import keras\n{script}", 2, ps, **LEGACY)
+        assert fits(f"from keras import layers\n{script}", 2, ps, **LEGACY)
+        assert not fits(f"from tensorflow import keras\n{script}", 2, ps, **LEGACY)
+
+
 def test_an_evaluator_is_warned_of() -> None:
     assert any("evaluator" in message for message in advice_for("checkpoint", "evaluator"))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 Addresses = Mapping[str, Sequence[str]]
@@ -54,6 +54,8 @@ class JobFacts:
     """Text of the Python script that the job runs, where there is one and it can be read."""
     preloaded: bool = True
     """Whether the framework is imported before the script begins."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """What is known of the task's environment: from the file, and what the script sets."""
 
 
 @dataclass(frozen=True, slots=True)

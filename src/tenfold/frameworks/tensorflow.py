@@ -127,8 +127,7 @@ class TensorFlow:
         return ("tensorflow", "tenfold[tensorflow]")
 
     def advice(self, jobs: Sequence[JobFacts]) -> Iterable[Advice]:
-        """Keras `fit` with parameter servers, evaluators, and scripts that save nothing."""
-        names = {facts.job for facts in jobs}
+        """Keras `fit` over several tasks, evaluators, and scripts that save nothing."""
         for facts in jobs:
             if facts.job == "evaluator":
                 yield Advice(
@@ -138,11 +137,12 @@ class TensorFlow:
                 )
             if facts.source is None:
                 continue
-            if "ps" in names and _calls_fit(facts.source):
+            if (strategy := _unfit(facts, jobs)) is not None:
                 yield Advice(
                     f"jobs.{facts.job}.run",
-                    "Keras 3 `fit` does not work with parameter servers",
-                    "use a custom training loop (tenfold init shows one), or tf_keras",
+                    f"Keras 3 `fit` does not work with {strategy}",
+                    "use a custom training loop (tenfold init shows one), or Keras 2: "
+                    'pip install tf-keras, and env: {TF_USE_LEGACY_KERAS: "1"}',
                 )
             if facts.job in CHIEFS and "checkpoint" not in facts.source.lower():
                 yield Advice(
@@ -160,13 +160,47 @@ def _nodes(source: str) -> Iterable[ast.AST]:
         return ()
 
 
-def _calls_fit(source: str) -> bool:
-    return "tf_keras" not in source and any(
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr == "fit"
+def _unfit(facts: JobFacts, jobs: Sequence[JobFacts]) -> str | None:
+    """The strategy that a job's script uses with Keras 3's `fit`, which fails with it.
+
+    Seen on TensorFlow 2.21 with Keras 3.15 and tf-keras 2.21: with either strategy `fit` fails in
+    Keras 3 and works in Keras 2.
+    """
+    source = facts.source or ""
+    called = _called(source)
+    if "fit" not in called or _uses_keras_2(facts):
+        return None
+    if any(other.job == "ps" for other in jobs):
+        return "parameter servers"
+    tasks = sum(other.tasks for other in jobs if other.job in SERVERS)
+    mirrored = "MultiWorkerMirroredStrategy" in source or "tenfold.tensorflow.strategy" in source
+    of_keras = "compile" in called or "keras" in source
+    mirrors = facts.job in SERVERS and tasks > 1 and mirrored and of_keras
+    return "MultiWorkerMirroredStrategy" if mirrors else None
+
+
+def _uses_keras_2(facts: JobFacts) -> bool:
+    """`tf_keras`, or `tf.keras` with the variable; `import keras` is Keras 3 all the same."""
+    source = facts.source or ""
+    if "tf_keras" in source:
+        return True
+    modules = [
+        alias.name if isinstance(node, ast.Import) else node.module or ""
         for node in _nodes(source)
-    )
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for alias in node.names
+    ]
+    legacy = facts.variables.get("TF_USE_LEGACY_KERAS") in ("1", "true", "True")  # as TensorFlow
+    return legacy and not any(name.partition(".")[0] == "keras" for name in modules)
+
+
+def _called(source: str) -> set[str]:
+    """Names of the methods that a script calls."""
+    return {
+        node.func.attr
+        for node in _nodes(source)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    }
 
 
 FRAMEWORK = TensorFlow()
