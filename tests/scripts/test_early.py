@@ -99,6 +99,7 @@ def test_what_is_not_sure_keeps_the_task_from_being_forked(tmp_path: Path, line:
         "os.environ['MASTER_PORT'] = str(port)",
         "os.environ['CUDA_VISIBLE_DEVICES'] = os.environ['LOCAL_RANK']",
         "os.environ['PYTHONHASHSEED'] = str(seed)",
+        "os.environ['JAX_LOCAL_DEVICE_IDS'] = os.environ['LOCAL_RANK']",
         "settings = {}; settings['JAX_ENABLE_X64'] = '1'",
         "assert os.environ['JAX_ENABLE_X64'] == '1'",
         "sys.path.append('lib')",
@@ -193,6 +194,16 @@ def test_a_path_that_the_script_adds_is_looked_into(tmp_path: Path) -> None:
     )
     made = script(tmp_path, text)
     assert (made.values, made.directories) == ({"JAX_ENABLE_X64": "1"}, (tmp_path / "lib",))
+
+
+@pytest.mark.parametrize(
+    "name", ["JAX_ENABLE_X64", "KERAS_BACKEND", "MPLCONFIGDIR", "OMP_NUM_THREADS"]
+)
+def test_what_a_framework_imports_reads_variables_too(tmp_path: Path, name: str) -> None:
+    (tmp_path / "train.py").write_text(f"import os\nos.environ[{name!r}] = '1'\n")
+    done = actions(("python", "train.py"), tmp_path, {})
+    frame = framework("tensorflow")
+    assert verdict(done, matters(frame, "worker", frame.preload()), {}).values == {name: "1"}
 
 
 def test_of_other_modules_any_variable_may_be_read(tmp_path: Path) -> None:

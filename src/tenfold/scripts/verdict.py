@@ -16,11 +16,23 @@ from tenfold.scripts.early import Action
 
 _NATIVE = (
     "OMP_", "OPENBLAS_", "MKL_", "GOTO_", "BLIS_", "KMP_", "GOMP_", "VECLIB_", "NUMEXPR_", "NPY_",
-    "NUMBA_", "PROTOCOL_BUFFERS_", "XDG_",
+    "NUMPY_", "NUMBA_", "SCIPY_", "SKLEARN_", "JOBLIB_", "LOKY_", "SYMPY_", "MPMATH_", "MPL",
+    "MATPLOTLIB", "PILLOW_", "HDF5_", "ABSL_", "PROTOCOL_BUFFERS_", "WRAPT_", "OPENSSL_", "XDG_",
+    "JAX_", "JAX2TF_", "TPU_", "LIBTPU_", "GCS_", "KERAS_", "TRITON_", "LLVM_", "NVRTC_",
+    "LIBNVVM_", "CUBLAS_LOG", "CUBLASLT_", "CUTLASS_", "CUTEDSL_", "CUDA_ROOT", "PTXAS_", "PT2_",
+    "FX_", "PARTITIONER_", "COMPILE_STROBELIGHT_", "I_MPI_", "OMPI_", "MPITRAMPOLINE_", "ACC_",
+    "GFORTRAN_",
 )  # fmt: skip
-"""Beginnings of what numeric libraries and others below frameworks read when they are loaded."""
+"""Beginnings of what libraries below the frameworks were seen to read when they are imported
+(getenv and os.environ, traced). TensorFlow brings Keras, which imports JAX and scikit-learn."""
 
-_ALSO = frozenset({"HOME", "PATH", "TMPDIR", "MPLBACKEND", "MPLCONFIGDIR"})
+_ALSO = frozenset(
+    """
+    HOME PATH TMPDIR TMP TEMP TZ TERM CI USER LOGNAME CXX CHECK_VMA EAGER_CONSTANT_FOLDING
+    UNSAFE_SKIP_FSDP_MODULE_GUARDS FAKE_ALLOW_META DUMP_AOTI_MINIFIER LOG_AUTOTUNE_RESULTS
+    LOG_TLPARSE ENABLE_RUNTIME_UPTIME_TELEMETRY TEMPORARILY_DISABLE_PROTOBUF_VERSION_CHECK
+    """.split()  # noqa: SIM905
+)
 
 _STARTED_WITH = ("PYTHON", "LD_", "MALLOC_", "GLIBC_")
 """Read when a process starts: a script that sets them changes the processes that it starts only."""
@@ -60,6 +72,8 @@ def matters(frame: Framework, job: str, modules: Collection[str]) -> Matters:
             return False
         if not known:
             return True
+        if name.startswith(f"{frame.name.upper()}_"):
+            return frame.reads_at_import(name)
         return frame.reads_at_import(name) or name.startswith(_NATIVE) or name in _ALSO
 
     return matters_to_them
