@@ -185,6 +185,12 @@ def test_modules_of_pythonpath_count_and_installed_ones_do_not(tmp_path: Path) -
     assert script(tmp_path, text, PYTHONPATH=str(tmp_path / "site")).values == {}
 
 
+def test_tenfold_is_no_local_module(tmp_path: Path) -> None:
+    (tmp_path / "tenfold").mkdir()
+    (tmp_path / "tenfold" / "__init__.py").write_text(SETS)
+    assert script(tmp_path, "import tenfold\nfrom tenfold import jax\n").values == {}
+
+
 def test_a_path_that_the_script_adds_is_looked_into(tmp_path: Path) -> None:
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib" / "settings.py").write_text(SETS)

@@ -21,9 +21,9 @@ from tenfold.programs import python_command
 from tenfold.scripts.sources import Source, mains_of, module_files, roots_of, source, stamp
 from tenfold.scripts.trees import Names, path_of, text_of
 
-_MOST_FILES = 500
+_MOST_FILES = 200
 
-_HARMLESS = frozenset(sys.stdlib_module_names) | {"__future__", "tenfold"}
+_HARMLESS = frozenset(sys.stdlib_module_names) | {"__future__"}
 """What imports no framework."""
 
 _SETS_ANY = re.compile(r"(?:^|\.)(?:load_dotenv|read_env|load_env)$")
@@ -133,6 +133,8 @@ class _Reader:
 
     def _imports(self, node: ast.AST, main: Source, *, sure: bool) -> None:
         for name, optional in _imported(node, main, self.roots):
+            if name.partition(".")[0] == "tenfold":  # even where PYTHONPATH has its source
+                continue
             files = module_files(name, self.roots)
             for file in files:
                 self._file(file, sure=sure)

@@ -56,7 +56,7 @@ def report(
 
 def obstacle_words(action: Action) -> tuple[str, str]:
     """Of something that a script does before its imports, or may do."""
-    words = f"{action.place} {action.words}, which imports may look at"
+    words = f"{action.place} {action.words}, which its imports may depend on"
     if action.variable is not None:
         return words, f"{_env(action)} in the file instead starts it fast"
     return words, "`preload: none` in the file says that this is meant"
@@ -64,7 +64,7 @@ def obstacle_words(action: Action) -> tuple[str, str]:
 
 def value_words(action: Action) -> tuple[str, str]:
     """Of a variable that a preloaded process of their own gives to the imports of a job."""
-    words = f"{action.place} {action.words}, which is set before the import for it"
+    words = f"{action.place} {action.words}: tenfold sets it before it imports the modules for it"
     return words, f"{_env(action)} in the file says so in one place"
 
 
