@@ -12,6 +12,7 @@ from tenfold.cli.common import (
     console,
     file_argument,
     json_option,
+    not_inherited,
     on_option,
     print_json,
     set_option,
@@ -48,9 +49,13 @@ def command(file: Path | None, overrides: tuple[str, ...], cell: str | None, as_
         print_json(_answer(file, name, faults, warnings))
         return InputError.exit_code
     if as_json:
-        print_json(_answer(loaded.file, loaded.cluster.cluster, faults, loaded.warnings))
+        told = _answer(loaded.file, loaded.cluster.cluster, faults, loaded.warnings)
+        print_json(told | {"not_inherited": _not_inherited(loaded, cell)})
     else:
         _show(loaded, faults)
+        if names := _not_inherited(loaded, cell):
+            words = f"not inherited from this shell: {', '.join(names)} (set them in `env`)"
+            console().print(words, markup=False, soft_wrap=True)
     return InputError.exit_code if faults else 0
 
 
@@ -64,6 +69,13 @@ def _faults_here(loaded: Loaded, cell: str | None) -> tuple[Fault, ...]:
     made = plan(loaded, cell=place)
     kind(place).accepted(made)
     return tuple(faults_here(loaded)) if place == "local" else ()
+
+
+def _not_inherited(loaded: Loaded, cell: str | None) -> list[str]:
+    from tenfold import settings
+
+    place = settings.resolve("cell", cell, {"cell": loaded.cluster.cell}).value
+    return not_inherited(place, loaded.cluster.framework)
 
 
 def _answer(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -231,3 +232,11 @@ def print_json(value: object) -> None:
     """One JSON value on stdout: laid out for people on a terminal, in one line for programs."""
     indent = 2 if sys.stdout.isatty() else None
     click.echo(json.dumps(value, ensure_ascii=False, indent=indent))
+
+
+def not_inherited(cell: str, framework: str) -> list[str]:
+    """Names of variables of this shell that tasks on `cell` would not inherit."""
+    from tenfold.launch.inherited import dropped
+
+    inherits = cell in ("local", "slurm")  # containers get the image's environment
+    return dropped(os.environ, cell, framework) if inherits else []

@@ -10,6 +10,7 @@ from tenfold.cli.common import (
     console,
     file_argument,
     json_option,
+    not_inherited,
     on_option,
     print_json,
     set_option,
@@ -36,11 +37,13 @@ def command(file: Path | None, overrides: tuple[str, ...], cell: str | None, as_
     made = plan(loaded, cell=place)
     made = kind(place).accepted(made)
     if as_json:
-        print_json(made.to_json() | {"cluster": made.shown(made.cluster)})
+        dropped = not_inherited(made.cell, made.framework)
+        shown = {"cluster": made.shown(made.cluster), "not_inherited": dropped}
+        print_json(made.to_json() | shown)
         return 0
     from tenfold.views.faults import show_faults
     from tenfold.views.plan import show_plan
 
     show_faults(console(stderr=True), list(loaded.warnings))
-    show_plan(console(), made)
+    show_plan(console(), made, not_inherited(made.cell, made.framework))
     return 0

@@ -1,8 +1,9 @@
 """The whole environment of a task: whose variables it gets, and who wins.
 
-From weakest to strongest: the environment `tenfold up` was typed in, what makes a good process
-(thread limits, unbuffered output), the framework's view of the cluster, tenfold's own names, the
-file. One that the user set where they typed `up` also beats a good process's.
+From weakest to strongest: what is inherited from where `tenfold up` was typed (`inherited`), what
+makes a good process (thread limits, unbuffered output), the framework's view of the cluster,
+tenfold's own names, the file. One that the user set where they typed `up` also beats a good
+process's.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import replace
 from tenfold.frameworks import Addresses, framework
 from tenfold.late import bind
 from tenfold.launch import together
+from tenfold.launch.inherited import inheritable, past_proxies
 from tenfold.plans import Bound, Plan, Task
 from tenfold.programs import search_path
 from tenfold.rundir import RunDirectory
@@ -39,7 +41,7 @@ def task_environment(
     """
     bound = bind(task, addresses=addresses, run_directory=str(run.path), ports=ports)
     frame = framework(plan.framework)
-    base = {name: value for name, value in inherited.items() if not name.startswith(_OURS)}
+    base = inheritable(inherited, plan.cell, plan.framework, addresses)
     good = frame.process_environment(task.job, len(plan.tasks), _cores(plan, task))
     environment = _DEFAULTS | good | base
     environment |= {
@@ -49,6 +51,11 @@ def task_environment(
     environment |= frame.environment(task.job, task.index, addresses)
     environment |= _own(plan, task, addresses, ports, run) | {f"{_OURS}BIND": listen}
     environment |= bound.env
+    environment |= {
+        name: value
+        for name, value in past_proxies(environment, addresses).items()
+        if name not in bound.env
+    }
     environment = together.with_order(environment, bound.command, bound.workdir)
     return replace(bound, env=environment)
 

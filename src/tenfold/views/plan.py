@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,8 +34,8 @@ class _Group(NamedTuple):
     last: Row
 
 
-def show_plan(out: Console, plan: Plan) -> None:
-    """Print `plan` for people."""
+def show_plan(out: Console, plan: Plan, not_inherited: Sequence[str] = ()) -> None:
+    """Print `plan` for people, and which variables of this shell its tasks do not inherit."""
     count = len(plan.tasks)
     out.print(
         Text(plan.shown(plan.cluster), "bold").append(
@@ -56,6 +56,9 @@ def show_plan(out: Console, plan: Plan) -> None:
     out.print(table)
     for name, words in _preloads(plan):
         out.print(_line(name, printable(plan.shown(words))))
+    if not_inherited:
+        words = f"{', '.join(not_inherited)}: tasks have places of their own (set them in `env`)"
+        out.print(_line("not inherited from this shell", words))
 
 
 def _preloads(plan: Plan) -> Iterator[tuple[str, str]]:
