@@ -159,8 +159,8 @@ REAL = {
     ),
     "a crash in native code": Fault(
         (_python("chief", "import ctypes; ctypes.string_at(0)"),),
-        "c failed: chief/0 was killed by SIGSEGV (a crash in native code); PYTHONFAULTHANDLER=1 in "
-        "its env shows where it was",
+        "c failed: chief/0 was killed by SIGSEGV (a crash in native code called by ctypes: "
+        "ctypes/__init__.py, line *, in string_at)",
     ),
     "a task that is never ready": Fault(
         (shell("chief", SLEEP, ready=Ready("tcp", timeout_s=0.3)),),

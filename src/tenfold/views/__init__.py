@@ -22,6 +22,7 @@ follow.py     a run as it happens (`up`, `logs -f`)
 facts.py      everything a run directory tells about how a run did
 why.py        the account of a failure, out of it: the shape of `why --json`
 troubles.py   what is wrong beside a task's end: hangs, disks, silence, damage
+crashes.py    where Python was at a crash in native code
 causes.py     what last lines say: known texts, the end of a traceback
 endings.py    exit codes and signals in words
 account.py    the account on a terminal: `why`, and the end of `up`

@@ -34,9 +34,7 @@ _SIGNALS = {
     signal.SIGTERM: Meaning("something asked it to end, and it was not tenfold"),
     signal.SIGINT: Meaning("it was interrupted, and not by tenfold"),
     signal.SIGHUP: Meaning("its terminal or session went away"),
-    signal.SIGSEGV: Meaning(
-        "a crash in native code", "PYTHONFAULTHANDLER=1 in its env shows where it was"
-    ),
+    signal.SIGSEGV: Meaning("a crash in native code", "dmesg | grep segfault names the library"),
     signal.SIGABRT: Meaning("native code gave up: a failed check or assertion says so above"),
     signal.SIGBUS: Meaning(
         "memory behind a file could not be had: a full /dev/shm or disk", "df -h /dev/shm ."

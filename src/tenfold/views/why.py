@@ -18,6 +18,7 @@ from tenfold.rundir import OVER, RunDirectory
 from tenfold.views import causes, notfinite
 from tenfold.views.broken import find_error, it_says
 from tenfold.views.commands import up_again, with_runs
+from tenfold.views.crashes import crash
 from tenfold.views.endings import meaning
 from tenfold.views.facts import Facts, read_facts
 from tenfold.views.news import NO_CHECKPOINT
@@ -255,9 +256,13 @@ def _first_failure(facts: Facts) -> dict[str, Any] | None:
     task = str(told["task"])
     lines = [str(line) for line in told.get("lines") or facts.lines_of(task)]
     code, name, cause = told.get("exit_code"), told.get("signal"), told.get("cause")
-    means = meaning(code if isinstance(code, int) else None, name)
-    speaks = cause is None and name in _SIGNALS_THAT_SPEAK
-    error = find_error(facts, told, lines) if speaks else None
+    code = code if isinstance(code, int) else None
+    crashed = crash(facts.run, task, code, name)
+    means = meaning(code, name)
+    means = crashed.meaning(means) if crashed else means
+    speaks = name in _SIGNALS_THAT_SPEAK and (crashed is None or name == "SIGABRT")
+    last = crashed.before if crashed else lines
+    error = find_error(facts, told, last) if cause is None and speaks else None
     return {
         "task": task,
         "time": told.get("time"),
@@ -267,6 +272,7 @@ def _first_failure(facts: Facts) -> dict[str, Any] | None:
         "reason": told.get("reason"),
         "cause": cause,
         "meaning": means.words if means else None,
+        "crash": crashed and crashed.shown(),
         "error": error and asdict(error, dict_factory=_without_hint),
         "hint": _hint(facts, task, cause, error, means.hint if means else None),
         "lines": lines,
