@@ -29,7 +29,7 @@ def finding(area: str, state: State, name: str = "x") -> Finding:
 def test_everything(tmp_path: Path) -> None:
     found = everything(tmp_path)
     assert set(names(found, "cell")) - {"compose"} == set(CELLS)
-    assert names(found, "framework") == list(PACKAGES)
+    assert names(found, "framework")[: len(PACKAGES)] == list(PACKAGES)
     assert names(found, "gpu")
     assert names(found, "file") == []
     for each in found:

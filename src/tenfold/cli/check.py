@@ -40,7 +40,7 @@ def command(file: Path | None, overrides: tuple[str, ...], cell: str | None, as_
     loaded = None
     try:
         loaded = load(file, settings=overrides)
-        faults = _faults_here(loaded, cell)
+        faults, more = _here(loaded, cell)
     except InputError as error:
         if not as_json:
             raise
@@ -48,27 +48,31 @@ def command(file: Path | None, overrides: tuple[str, ...], cell: str | None, as_
         name, warnings = (loaded.cluster.cluster, loaded.warnings) if loaded else (None, ())
         print_json(_answer(file, name, faults, warnings))
         return InputError.exit_code
+    warnings = (*loaded.warnings, *more)
     if as_json:
-        told = _answer(loaded.file, loaded.cluster.cluster, faults, loaded.warnings)
+        told = _answer(loaded.file, loaded.cluster.cluster, faults, warnings)
         print_json(told | {"not_inherited": _not_inherited(loaded, cell)})
     else:
-        _show(loaded, faults)
+        _show(loaded, faults, warnings)
         if names := _not_inherited(loaded, cell):
             words = f"not inherited from this shell: {', '.join(names)} (set them in `env`)"
             console().print(words, markup=False, soft_wrap=True)
     return InputError.exit_code if faults else 0
 
 
-def _faults_here(loaded: Loaded, cell: str | None) -> tuple[Fault, ...]:
+def _here(loaded: Loaded, cell: str | None) -> tuple[tuple[Fault, ...], tuple[Fault, ...]]:
+    """Faults and warnings that depend on what this machine has."""
     from tenfold import settings
     from tenfold.cells import kind
     from tenfold.check import faults_here
+    from tenfold.doctor.scripts import warnings_here
     from tenfold.planner import plan
 
     place = settings.resolve("cell", cell, {"cell": loaded.cluster.cell}).value
-    made = plan(loaded, cell=place)
-    kind(place).accepted(made)
-    return tuple(faults_here(loaded)) if place == "local" else ()
+    kind(place).accepted(plan(loaded, cell=place))
+    if place != "local":
+        return (), ()
+    return tuple(faults_here(loaded)), tuple(warnings_here(loaded))
 
 
 def _not_inherited(loaded: Loaded, cell: str | None) -> list[str]:
@@ -90,12 +94,12 @@ def _answer(
     }
 
 
-def _show(loaded: Loaded, faults: tuple[Fault, ...]) -> None:
+def _show(loaded: Loaded, faults: tuple[Fault, ...], warnings: tuple[Fault, ...]) -> None:
     from tenfold.views.faults import show_faults
 
-    show_faults(console(stderr=True), [*faults, *loaded.warnings])
+    show_faults(console(stderr=True), [*faults, *warnings])
     tasks = sum(job.tasks for job in loaded.cluster.jobs.values())
-    counts = f"{_count(faults, 'fault')}, {_count(loaded.warnings, 'warning')}"
+    counts = f"{_count(faults, 'fault')}, {_count(warnings, 'warning')}"
     jobs = _count(loaded.cluster.jobs, "job")
     size = f"{jobs}, {tasks} task{'' if tasks == 1 else 's'}"
     name = veiled_all(loaded.cluster.cluster)

@@ -14,6 +14,8 @@ docker.py       the engine, compose, images
 slurm.py        the commands, the controller, the nodes
 kubernetes.py   the client, the configuration, the API server
 packages.py     frameworks and pages, as they are installed
+together.py     TensorFlow and triton, which do not survive every order in one process
+scripts.py      scripts of a file that import both, for `check`
 gpus.py         GPUs and their driver
 visible.py      which of them a framework sees
 fit.py          what a plan asks for, beside what is here

@@ -18,6 +18,7 @@ from tenfold.doctor.machine import Machine, machine, measure
 from tenfold.doctor.memory import memory_limits
 from tenfold.doctor.packages import PACKAGES, package
 from tenfold.doctor.slurm import slurm
+from tenfold.doctor.together import combination
 from tenfold.doctor.visible import NAMES, visible
 from tenfold.plans import Plan
 
@@ -34,7 +35,7 @@ def everything(runs: Path, *, deep: bool = False) -> list[Finding]:
     cells: list[Probe] = [_docker, lambda: [slurm()], lambda: [kubernetes.cluster()]]
     facts = measure()
     first: list[Probe] = [lambda: machine(runs, facts), lambda: [memory_limits()], lambda: here]
-    count, found = _look([*first, *cells, lambda: _packages(PACKAGES)])
+    count, found = _look([*first, *cells, lambda: _packages(PACKAGES), combination])
     return _with_sight(found, NAMES, count, deep)
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import functools
 import glob
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +27,11 @@ HOOK = str(Path(__file__).with_name("first"))
 
 _PACKAGES = ("lib*/python3*/site-packages", "lib*/python3*/dist-packages", "local/lib/python3*/*")
 """Where an interpreter's packages are, below the directory that holds its `bin`."""
+
+_METADATA = re.compile(
+    r"(triton|tensorflow|tensorflow_cpu|tensorflow_rocm|tensorflow_cpu_aws|tf_nightly|tf_nightly_cpu)"
+    r"-([^-]+)\.dist-info"
+)
 
 
 def with_order(
@@ -37,15 +43,31 @@ def with_order(
     """
     made = dict(environment)
     before = made.get("PYTHONPATH", "")
-    if installed_together(_directories(made, command, workdir)):
+    if found_by(made, command, workdir) is not None:
         made["PYTHONPATH"] = f"{HOOK}{os.pathsep}{before}" if before else HOOK
     return made
 
 
-def installed_together(directories: Iterable[str]) -> bool:
-    """Whether `directories` hold TensorFlow and triton, as Python packages."""
-    places = set(directories)
-    return _holds("triton", places) and _holds("tensorflow", places)
+def found_by(
+    environment: Mapping[str, str], command: Sequence[str], workdir: str
+) -> tuple[str, ...] | None:
+    """Package directories of the programs of `command` that hold TensorFlow and triton.
+
+    None if one of the two is not installed there.
+    """
+    places = tuple(dict.fromkeys(_directories(environment, command, workdir)))
+    return places if _holds("triton", places) and _holds("tensorflow", places) else None
+
+
+def versions(directories: Iterable[str]) -> str:
+    """`TensorFlow 2.21.0 and triton 3.7.1`, as far as the metadata tells."""
+    found = {"TensorFlow": "", "triton": ""}
+    for place in directories:
+        for name in os.listdir(place) if os.path.isdir(place) else ():  # noqa: PTH112
+            if match := _METADATA.fullmatch(name):
+                package = "triton" if match[1] == "triton" else "TensorFlow"
+                found[package] = found[package] or f" {match[2]}"
+    return " and ".join(f"{name}{version}" for name, version in found.items())
 
 
 def _holds(package: str, directories: Iterable[str]) -> bool:
