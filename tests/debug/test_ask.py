@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import threading
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -221,3 +222,11 @@ def test_where_looking_is_refused_the_command_that_grants_it_is_named(
         (process,) = asked(tmp_path, pid)
         assert process.trouble == "py-spy may not look into it"
         assert command in (process.hint or "")
+
+
+@pytest.mark.parametrize("framework", ["tensorflow", "torch", "jax"])
+def test_the_extra_of_each_framework_brings_py_spy(framework: str) -> None:
+    """A task that computes in many threads has stacks by py-spy only."""
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    extras = project["project"]["optional-dependencies"]
+    assert set(extras["profile"]) <= set(extras[framework])
