@@ -90,6 +90,15 @@ def test_packages_in_pythonpath_count(tmp_path: Path) -> None:
     assert made["PYTHONPATH"] == f"{together.HOOK}:{entry}"
 
 
+def test_packages_that_a_pth_file_adds_count(tmp_path: Path) -> None:
+    site = tmp_path / "venv/lib/python3.11/site-packages"
+    site.mkdir(parents=True)
+    (site / "more.pth").write_text(f"import sys\n# no\n{_both(tmp_path / 'more')}\n")
+    found = together.found_by({"PATH": ""}, [str(tmp_path / "venv/bin/python")], "/")
+    assert found is not None
+    assert str(tmp_path / "more") in found
+
+
 def python(path: str, code: str) -> str:
     done = subprocess.run(
         [sys.executable, "-c", code],

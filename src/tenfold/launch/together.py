@@ -14,6 +14,7 @@ behind shells and launchers. Only tasks that find both packages get it.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import glob
 import os
@@ -94,4 +95,14 @@ def packages_of(program: str) -> tuple[str, ...]:
     """The package directories of the installation or venv that `program` belongs to."""
     prefixes = {os.path.dirname(os.path.dirname(p)) for p in (program, os.path.realpath(program))}  # noqa: PTH120
     patterns = (os.path.join(glob.escape(p), pattern) for p in prefixes for pattern in _PACKAGES)  # noqa: PTH118
-    return tuple(sorted(place for pattern in patterns for place in glob.glob(pattern)))  # noqa: PTH207
+    found = sorted(place for pattern in patterns for place in glob.glob(pattern))  # noqa: PTH207
+    return (*found, *(more for place in found for more in _added(place)))
+
+
+def _added(place: str) -> Iterator[str]:
+    """Directories that `.pth` files of a package directory add to Python's path (site)."""
+    for file in Path(place).glob("*.pth"):
+        with contextlib.suppress(OSError):
+            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+            names = (line.rstrip() for line in lines if line.strip() and line[0] != "#")
+            yield from (str(Path(place, name)) for name in names if not name.startswith("import"))
