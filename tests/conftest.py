@@ -21,6 +21,7 @@ pytest_plugins = [
     "tests.engines.docker",
     "tests.engines.image",
     "tests.engines.slurm",
+    "tests.engines.torch_image",
     "tests.lanes",
     "tests.own_process",
 ]

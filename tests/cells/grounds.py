@@ -28,6 +28,9 @@ class Ground:
     pages = True
     """Whether published ports are reached from here."""
 
+    settings: tuple[str, ...] = ()
+    """What `--set` has to say of this cell for files that know nothing of it."""
+
     def __init__(self, name: str, runs: Path, home: Path) -> None:
         self.name = name
         self.runs = runs
@@ -70,9 +73,10 @@ class Docker(Ground):
 
     python = "python"
 
-    def __init__(self, image: str, runs: Path, home: Path) -> None:
+    def __init__(self, image: str, runs: Path, home: Path, settings: tuple[str, ...] = ()) -> None:
         super().__init__("docker", runs, home)
         self.image = image
+        self.settings = settings
 
     def _fitted(self, plan: Plan) -> Plan:
         return replace(plan, image=self.image)

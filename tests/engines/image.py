@@ -20,7 +20,6 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 
@@ -35,13 +34,7 @@ LEFT_OUT = ("./var/cache/apt/*", "./var/lib/apt/lists/*", "./usr/share/doc/*", "
 BASE_TAG = f"tenfold-test-base:{SUITE}"
 LIGHT_TAG = "tenfold-test:light"
 FULL_TAG = "tenfold-test:tensorflow"
-TORCH_BASE_TAG = "tenfold-test-base:torch"
-TORCH_TAG = "tenfold-test:torch"
 JAX_TAG = "tenfold-test:jax"
-
-TORCH = "torch-2.13.0*-cp311-cp311-*.whl"
-"""PyTorch for CPUs, as Debian's Python takes it: a file in a directory that pip finds links in."""
-TORCH_INDEX = "/opt/wheels"
 
 DEBOOTSTRAP_LIMIT_S = 400.0
 BUILD_LIMIT_S = 560.0
@@ -85,26 +78,14 @@ def tenfold_image(base_image: str) -> str:
 
 @dataclass(frozen=True)
 class Built:
-    """An image of `docker/Dockerfile`: its tag, and the build arguments that made it."""
+    """An image of `docker/Dockerfile`: its tag, and the build arguments that made it.
+
+    `mounts`, as `cells: {docker: {mounts: …}}` takes them, hold what the image lacks.
+    """
 
     tag: str
     arguments: Mapping[str, str]
-
-
-@pytest.fixture(scope="session")
-def torch_image(base_image: str) -> Built:
-    """What examples/digits-torch asks for. Its base has an index of PyTorch's wheel for CPUs.
-
-    No wheel on this machine: no image, for the build must not fetch PyPI's, which brings CUDA.
-    """
-    wheel = _torch_wheel()
-    if wheel is None:
-        packages.missing(f"no {TORCH} in pip's find-links: no image with PyTorch", False)
-    _make_torch_base(base_image, wheel)
-    arguments = {"BASE_IMAGE": TORCH_BASE_TAG, "PIP_EXTRA_INDEX_URL": f"file://{TORCH_INDEX}"}
-    extras = "torch,tensorboard,examples"
-    build(TORCH_BASE_TAG, TORCH_TAG, extras, arguments)
-    return Built(TORCH_TAG, arguments)
+    mounts: tuple[str, ...] = ()
 
 
 @pytest.fixture(scope="session")
@@ -136,38 +117,6 @@ def build(
     )
     docker("image", "prune", "--force", "--filter", f"label={LABEL}={tag}")
     return tag
-
-
-def _torch_wheel() -> Path | None:
-    """PyTorch's wheel where pip of this machine finds it, if it does."""
-    places = _pip_config().get("find-links", "").split()
-    wheels = [wheel for place in places for wheel in sorted(Path(place).glob(TORCH))]
-    return wheels[-1] if wheels else None
-
-
-def _make_torch_base(base: str, wheel: Path) -> None:
-    """The base, and in it what https://download.pytorch.org/whl/cpu is for users.
-
-    The constraint has a build fail rather than fetch another PyTorch.
-    """
-    version = wheel.name.split("-")[1]
-    place = new_directory("torch")
-    try:
-        try:
-            (place / wheel.name).hardlink_to(wheel)
-        except OSError:
-            shutil.copy(wheel, place)
-        (place / "index.html").write_text(f'<a href="{quote(wheel.name)}">{wheel.name}</a>\n')
-        (place / "constraint").write_text(f"torch=={version}\n")
-        (place / "Dockerfile").write_text(
-            f"FROM {base}\nCOPY index.html *.whl {TORCH_INDEX}/torch/\n"
-            f"COPY constraint {TORCH_INDEX}/\nENV PIP_CONSTRAINT={TORCH_INDEX}/constraint\n"
-        )
-        label = f"{LABEL}={TORCH_BASE_TAG}"
-        docker("build", "--force-rm", "--label", label, "--tag", TORCH_BASE_TAG, str(place))
-        docker("image", "prune", "--force", "--filter", f"label={label}")
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
 
 
 def host_files() -> dict[str, bytes]:

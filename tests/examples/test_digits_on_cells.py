@@ -27,7 +27,7 @@ from tests.cells.grounds import ROOT, Docker, Ground, Slurm
 from tests.conftest import wait_for
 from tests.engines.docker import docker
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(1200)  # the first on a machine makes its image: 960 s at most
 
 RANKS = 4
 
@@ -113,7 +113,8 @@ def _reading(ground: Ground, example: Example) -> Reading:
 
 def _end_well(ground: Ground, example: Example) -> Reading:
     """Run the example there, unchanged, and read the run."""
-    done = ground.tenfold("up", str(example.file), "--on", ground.name, timeout_s=200)
+    settings = [word for one in ground.settings for word in ("--set", one)]
+    done = ground.tenfold("up", str(example.file), "--on", ground.name, *settings, timeout_s=200)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     run = Run(find(ground.runs))
     results = run.directory.shared("results")
@@ -154,7 +155,9 @@ def _ground(
         environment = request.getfixturevalue("monkeypatch")
         for name, value in image.arguments.items():
             environment.setenv(name, value)
-        return Docker(image.tag, runs, home)
+        mounts = json.dumps(image.mounts)
+        settings = (f"cells.docker.mounts={mounts}",) if image.mounts else ()
+        return Docker(image.tag, runs, home, settings)
     request.getfixturevalue("slurm")
     return Slurm(runs, home)
 
@@ -188,7 +191,7 @@ def computing(
     """A run of the example that has no end, all ranks of which compute together."""
     example = _installed(framework)
     ground = _ground(cell, example, runs, tmp_path, request)
-    endless = ("vars.epochs=100000", "tensorboard=false")
+    endless = ("vars.epochs=100000", "tensorboard=false", *ground.settings)
     run = ground.begin(planned(example.file, cell=cell, overrides=endless))
     try:
         wait_for(lambda: "epoch 2:" in _said(run) or not run.directory.alive(), 90)
