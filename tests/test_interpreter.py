@@ -6,7 +6,7 @@ import importlib.util
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -31,13 +31,13 @@ def poisoned(tmp_path: Path) -> Path:
 
 
 def tenfold(
-    directory: Path, runs: Path, *words: str, code: int = 0, **env: str
+    directory: Path, runs: Path, *words: str, code: int = 0, env: Mapping[str, str] = os.environ
 ) -> subprocess.CompletedProcess[str]:
     """A command typed in `directory`; it has to end with `code`."""
     done = subprocess.run(
         [TENFOLD, *words],
         cwd=directory,
-        env=os.environ | {"TENFOLD_RUNS": str(runs)} | env,
+        env={**os.environ, **env, "TENFOLD_RUNS": str(runs)},
         capture_output=True,
         text=True,
         timeout=120,
@@ -86,9 +86,9 @@ def test_a_module_path_with_such_modules_is_searched_last(tmp_path: Path, runs: 
     poison(there, [*known, "yaml", "click", "pydantic", "rich"])
     write(here, CLUSTER)
     path = {"PYTHONPATH": str(there)}
-    tenfold(here, runs, "up", "-d", "--wait", "--timeout", "60s", **path)
+    tenfold(here, runs, "up", "-d", "--wait", "--timeout", "60s", env=path)
     for words in ("ps", "logs", "why", "events", "stacks", "down"):
-        tenfold(here, runs, *words.split(), **path)
+        tenfold(here, runs, *words.split(), env=path)
     assert imported(there) == []
 
 
@@ -120,7 +120,7 @@ def test_variables_for_python_change_no_exit_code(
     for code in (0, 1):
         run = f'[sh, -c, "env | grep -x {variable} && exit {code}"]'
         write(tmp_path, f"cluster: own\njobs:\n  chief: {{run: {run}, restart: never}}\n")
-        tenfold(tmp_path, runs, "up", code=code, **{name: value})
+        tenfold(tmp_path, runs, "up", code=code, env={name: value})
     for run_directory in every(runs):
         assert run_directory.supervisor_log.read_text() == ""
 

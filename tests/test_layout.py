@@ -12,7 +12,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "tenfold"
 
 ORDER = (
-    ("interpreter",),
+    ("interpreter", "streams", "json_text"),
     (
         "errors",
         "words",
@@ -30,7 +30,7 @@ ORDER = (
     ("scripts",),
     ("check", "check_scripts", "file", "schema", "starter", "task_references"),
     ("plans", "late", "planner", "edges"),
-    ("leftovers", "appending"),
+    ("leftovers", "appending", "filesystem"),
     ("rundir", "eventlog", "logfiles", "logs", "rendezvous"),
     ("traffic",),
     ("debug",),

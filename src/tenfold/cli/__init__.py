@@ -15,6 +15,9 @@ from tenfold.interpreter import settle
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code. For a process that does nothing else."""
     settle()
+    from tenfold import streams
+
+    streams.install()
     code = run(list(sys.argv[1:] if arguments is None else arguments))
     if sys.flags.inspect:  # PYTHONINSPECT makes Python's own exit code 1, whatever it should be
         sys.stdout.flush()

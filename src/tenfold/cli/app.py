@@ -10,8 +10,8 @@ import traceback
 
 import click
 
-from tenfold import __version__
-from tenfold.errors import TenfoldError
+from tenfold import __version__, streams
+from tenfold.errors import InputError, TenfoldError
 from tenfold.secrets import veiled
 
 _COMMANDS = {
@@ -70,6 +70,9 @@ _ELSEWHERE = {
 }
 """What other tools call a command, and what it is called here."""
 
+_ACTING = ("up", "down", "restart", "exec", "open", "init", "task")
+"""Commands that do something, and do it whatever becomes of their output."""
+
 
 class _NobodyReadsError(Exception):
     """Whoever read this command's output is gone."""
@@ -107,7 +110,10 @@ class _Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         try:
-            return super().resolve_command(ctx, args)
+            found = super().resolve_command(ctx, args)
+            if found[0] in _ACTING:
+                streams.tolerate()
+            return found
         except click.UsageError as error:
             from tenfold.nearest import nearest
 
@@ -158,6 +164,8 @@ def run(arguments: list[str]) -> int:
     try:
         code = tenfold.main(arguments, prog_name="tenfold", standalone_mode=False)
         sys.stdout.flush()
+        if (failure := streams.take_failure()) is not None:
+            _tell_unwritten(failure)
     except click.ClickException as error:
         if isinstance(error, click.NoSuchOption) and error.option_name in ("-f", "--file"):
             error.message += " The file stands alone: tenfold up my.yaml"
@@ -168,9 +176,16 @@ def run(arguments: list[str]) -> int:
     except TenfoldError as error:
         _show(error, debug)
         return error.exit_code
+    except streams.OutputError as error:
+        _tell_unwritten(error)
+        return 0 if error.nobody_reads else 1
     except (BrokenPipeError, _NobodyReadsError):
         return _read_no_more()
     except Exception as error:
+        if isinstance(error, FileNotFoundError) and _directory_is_gone():
+            gone = InputError("the working directory does not exist any more", cause=error)
+            _show(gone, debug)
+            return gone.exit_code
         return _show_bug(error, debug)
     return code if isinstance(code, int) else 0
 
@@ -181,9 +196,25 @@ def _read_no_more() -> int:
     return 0
 
 
+def _directory_is_gone() -> bool:
+    """Whether somebody has deleted the directory in which the command was typed."""
+    try:
+        os.getcwd()  # noqa: PTH109 - it raises where Path.cwd() does, and says no more
+    except FileNotFoundError:
+        return True
+    return False
+
+
+def _tell_unwritten(error: streams.OutputError) -> None:
+    if not error.nobody_reads:
+        click.echo(f"tenfold: {error}", err=True)
+
+
 def _show(error: TenfoldError, debug: bool) -> None:
     if debug:
         _print_traceback(error)
+    if isinstance(error, InputError) and _directory_is_gone():
+        error.hint = "the working directory has been deleted: cd to a directory that exists"
     from tenfold.cli.common import console
     from tenfold.views import terminal
     from tenfold.views.faults import show_error

@@ -20,6 +20,7 @@ from tenfold.cli.common import (
     tasks_argument,
 )
 from tenfold.errors import InputError, shown
+from tenfold.streams import nobody_reads
 
 
 @click.command("logs")
@@ -70,7 +71,7 @@ def command(
     if lines is not None:
         skip_to_tail(follower.readers, lines)
     try:
-        follower.follow(until=lambda _: not follow)
+        follower.follow(until=lambda _: not follow, interrupted=nobody_reads)
     except KeyboardInterrupt:
         return
 

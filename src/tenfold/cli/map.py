@@ -20,6 +20,7 @@ from tenfold.cli.common import (
     settle_run,
 )
 from tenfold.errors import InputError
+from tenfold.streams import nobody_reads
 
 if TYPE_CHECKING:
     from tenfold.rundir import RunDirectory
@@ -94,7 +95,7 @@ def _follow(run: RunDirectory, reader: MapReader, every: bool, as_json: bool) ->
                     most = min(most, shutil.get_terminal_size().lines - _OTHER_LINES)
                     click.clear()
                 show_map(terminal, shown, most=math.inf if every else most)
-            if not alive:
+            if not alive or nobody_reads():
                 return
             time.sleep(_EVERY_S)
     except KeyboardInterrupt:

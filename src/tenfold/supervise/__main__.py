@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tenfold import streams
 from tenfold.cells import Wishes, kind
 from tenfold.plans import Plan
 from tenfold.rundir import RunDirectory, hold_lock, read_json
@@ -99,6 +100,8 @@ def _wait_for_the_end() -> None:
 
 def main() -> None:
     """Hold the run's lock, and supervise."""
+    streams.install()
+    streams.tolerate()  # its log may be on a disk that is full
     sys.stderr = VeiledStream(sys.stderr)
     run = RunDirectory(Path(sys.argv[-1]))
     state = _batch(run) if sys.argv[1] == "--batch" else _ordered(run)

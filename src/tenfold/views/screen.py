@@ -10,6 +10,7 @@ import contextlib
 import os
 from collections.abc import Iterable
 
+from tenfold.streams import take_failure
 from tenfold.views.terminal import Terminal
 
 _WIPE = "\r\x1b[2K"
@@ -42,6 +43,8 @@ class Screen:
             if not self._goes_on:
                 raise
             self._stop_writing(error)
+        if self._goes_on and (failure := take_failure()) is not None:
+            self._stop_writing(failure.cause)
 
     def _stop_writing(self, error: OSError) -> None:
         self._deaf = True
