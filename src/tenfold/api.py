@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tenfold import cells, rundir, settings
+from tenfold import cells, filesystem, rundir, settings
 from tenfold.cell_table import CELLS
 from tenfold.cells.settling import Settler
 from tenfold.errors import InputError, TenfoldError
@@ -165,6 +165,7 @@ def up(
         _keep_files(kind, made, run)
         if kind.submit(made, run, wishes):
             return Run(run, before.notes)
+        filesystem.require(run.path)
     except TenfoldError:
         shutil.rmtree(run.path, ignore_errors=True)  # it was never a run
         raise
@@ -185,7 +186,7 @@ def _keep_files(kind: cells.Kind, plan: Plan, run: RunDirectory) -> None:
         path = run.path / file.path
         path.parent.mkdir(mode=0o700, exist_ok=True, parents=True)
         path.touch(mode=0o600)
-        path.write_text(file.text, encoding="utf-8")
+        path.write_bytes(file.encoded())
 
 
 def planned(

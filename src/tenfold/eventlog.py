@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.appending import append, open_to_append
+from tenfold.json_text import json_text
 from tenfold.secrets import veiled_all
 
 KEPT = 10_000
@@ -39,7 +40,7 @@ class EventLog:
     def write(self, kind: str, task: str | None = None, **more: object) -> dict[str, Any]:
         """Append one event, stamped with the time; gives it back. Never raises OSError."""
         event = {"time": round(self._clock(), 3), "kind": kind, "task": task, **veiled_all(more)}
-        line = json.dumps(event, ensure_ascii=False).encode(errors="replace") + b"\n"
+        line = json_text(event).encode() + b"\n"
         self.flush()
         if self._kept or not append(self._log, line):
             self._keep(line)

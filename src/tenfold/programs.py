@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -97,6 +98,8 @@ def search_path(environment: Mapping[str, str]) -> str:
 def missing(command: Sequence[str], workdir: Path, search: str) -> Missing | None:
     """What `command`, started in `workdir`, lacks here; None if nothing, as far as can be told."""
     program = command[0]
+    if "${" not in program and (lack := _unusable(program, workdir, search)):
+        return lack
     if "${" not in program and not _is_program(program, workdir, search):
         what = f"there is no program {shown(program)}" + ("" if "/" in program else " on PATH")
         return Missing(0, what, _nearest_program(program, workdir, search))
@@ -107,6 +110,53 @@ def missing(command: Sequence[str], workdir: Path, search: str) -> Missing | Non
     near = did_you_mean(Path(script).name, _listing(directory))
     hint = near or f"it is looked for in {directory}"
     return Missing(list(command).index(script), f"there is no script {shown(script)}", hint)
+
+
+def _unusable(program: str, workdir: Path, search: str) -> Missing | None:
+    """Why a program that is there cannot be started; None if it can, or is not there."""
+    found = workdir / program if "/" in program else shutil.which(program, path=search)
+    if found is None or not _exists(path := Path(found)):
+        return None
+    if path.is_dir():
+        return Missing(0, f"{shown(program)} is a directory", "name a program in it")
+    if not os.access(path, os.X_OK):
+        hint = f"chmod +x {shlex.quote(program)}, or name its interpreter: {_by(program)}"
+        return Missing(0, f"{shown(program)} is not executable", hint)
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+            begin = stream.read(_BEGIN_BYTES)
+    except OSError:
+        return None  # a program need not be readable
+    return _unusable_script(program, begin)
+
+
+_BEGIN_BYTES = 256
+
+
+def _unusable_script(program: str, begin: bytes) -> Missing | None:
+    """What the kernel does not start: text without `#!`, or with an interpreter that is not there.
+
+    A shell would run the former itself; no shell runs here (execve(2), ENOEXEC).
+    """
+    if not begin.startswith(b"#!"):
+        if b"\0" in begin or begin.startswith(b"\x7fELF"):
+            return None  # a binary, of whichever kind
+        message = f"{shown(program)} has no #! line, so only a shell could start it"
+        return Missing(0, message, f"run it with its interpreter: {_by(program)}")
+    words = begin[2:].partition(b"\n")[0].strip(b" \t").split()
+    line = os.fsdecode(words[0]) if words else ""
+    ending = begin.partition(b"\n")[0].endswith(b"\r")
+    if ending:
+        message = f"the #! line of {shown(program)} ends with a carriage return"
+        return Missing(0, message, f"it has Windows line ends: sed -i 's/\\r$//' {program}")
+    if line.startswith("/") and not _exists(Path(line)):
+        message = f"the #! line of {shown(program)} names {shown(line)}, which does not exist"
+        return Missing(0, message, f"correct it, or run it with its interpreter: {_by(program)}")
+    return None
+
+
+def _by(program: str) -> str:
+    return f"{'python' if program.endswith('.py') else 'sh'} {shlex.quote(program)}"
 
 
 def _exists(path: Path) -> bool:
@@ -128,8 +178,6 @@ def _is_program(program: str, workdir: Path, search: str) -> bool:
 def _nearest_program(program: str, workdir: Path, search: str) -> str | None:
     if "/" in program:
         path = workdir / program
-        if _exists(path):
-            return f"make it executable: chmod +x {program}"
         near = nearest(path.name, _listing(path.parent))
         return f"did you mean {program.rpartition('/')[0]}/{near}?" if near else None
     if program.endswith(".py"):

@@ -1,4 +1,4 @@
-"""What must be here before a local run is worth starting: packages, and ports that were asked for.
+"""What must be here before a local run is worth starting: packages, ports, and open files.
 
 Owns the checks and their words; commands and scripts that do not exist are `check`'s, since they
 have a place in the file.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import resource
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -45,6 +46,31 @@ def require_ports(plan: Plan) -> None:
             wanted = task.ports.get(name)
             if wanted is not None:
                 _require_port(task, wanted)
+
+
+def require_files(plan: Plan) -> None:
+    """Raise UnavailableError if the supervisor may not open the files that `plan` needs.
+
+    It raises its own limit as far as it may: to the hard limit, which counts here.
+    """
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    need = files_needed(plan)
+    if hard != resource.RLIM_INFINITY and need > hard:
+        count = f"{len(plan.tasks)} tasks" if len(plan.tasks) > 1 else "1 task"
+        raise UnavailableError(
+            f"{count} need {need} open files, and at most {hard} are allowed here (ulimit -Hn)",
+            hint=f"ulimit -n {need} in a new shell, or as root: prlimit --nofile={need} --pid $$",
+        )
+
+
+def files_needed(plan: Plan) -> int:
+    """How many files the supervisor of `plan` has open at once, at most."""
+    return _FILES_A_TASK * len(plan.tasks) + _OWN_FILES
+
+
+_FILES_A_TASK = 8
+_OWN_FILES = 40
+"""What a supervisor without tasks has open, and some for questions of commands."""
 
 
 def _require_port(task: Task, wanted: int) -> None:

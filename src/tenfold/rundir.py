@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tenfold.errors import InputError, TenfoldError
+from tenfold.json_text import json_text
 from tenfold.leftovers import set_aside, sweep
 from tenfold.nearest import did_you_mean
 from tenfold.paths import user_path
@@ -324,10 +325,10 @@ def write_json(path: Path, value: object) -> None:
     like any other.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))  # faster than json.dump
+    text = json_text(value, separators=(",", ":"))  # faster than json.dump
     try:
         with open(beside, "wb", buffering=0, opener=_private) as stream:
-            data = memoryview(text.encode(errors="replace"))
+            data = memoryview(text.encode())
             while data:
                 data = data[stream.write(data) :]
         beside.replace(path)

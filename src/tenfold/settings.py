@@ -87,19 +87,24 @@ def _checked(name: str, value: str, origin: str) -> str:
     return value
 
 
-def user_file() -> Path:
-    """The user's own settings file, whether or not it is there."""
+def user_file() -> Path | None:
+    """The user's own settings file, whether or not it is there; None for a user without a home."""
     import platformdirs
 
-    return Path(platformdirs.user_config_dir("tenfold")) / "config.yaml"
+    try:
+        return Path(platformdirs.user_config_dir("tenfold")) / "config.yaml"
+    except RuntimeError:  # no entry in /etc/passwd and no HOME
+        return None
 
 
 @functools.cache
 def _user_settings() -> dict[str, str]:
     path = user_file()
+    if path is None or _is_out_of_reach(path):
+        return {}
     try:
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}", cause=error) from error
@@ -118,6 +123,17 @@ def _user_settings() -> dict[str, str]:
             hint="settings: " + ", ".join(SETTINGS),
         )
     return {name: _text(path, name, value) for name, value in values.items()}
+
+
+def _is_out_of_reach(path: Path) -> bool:
+    """Whether this user may not even look for it: HOME is another user's, after `su` say."""
+    try:
+        path.stat()
+    except PermissionError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def _text(path: Path, name: str, value: object) -> str:

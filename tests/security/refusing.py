@@ -1,6 +1,7 @@
 """Run a program on a machine that refuses some system calls: `refusing.py NAMES -- COMMAND …`.
 
-NAMES, by commas, are `unshare` (no namespaces) and `seccomp` (no filters of one's own). What
+NAMES, by commas, are `unshare` (no namespaces), `seccomp` (no filters of one's own), `flock` (no
+locks, as on some network file systems) and `bind` (no sockets, as on FAT). What
 hardened machines and containers do, by the same means: the kernel refuses, and nothing is faked.
 """
 
@@ -14,8 +15,8 @@ import sys
 from tenfold.launch import binding
 
 NUMBERS = {
-    "x86_64": {"unshare": 272, "seccomp": 317},
-    "aarch64": {"unshare": 97, "seccomp": 277},
+    "x86_64": {"unshare": 272, "seccomp": 317, "flock": 73, "bind": 49},
+    "aarch64": {"unshare": 97, "seccomp": 277, "flock": 32, "bind": 200},
 }
 """By `platform.machine()`: asm/unistd_64.h, asm-generic/unistd.h."""
 

@@ -336,7 +336,7 @@ def _handle(run: RunDirectory) -> Any:
 
 def project_of(run: RunDirectory) -> str:
     """The compose project of a run: no other run has it, wherever it is kept."""
-    mark = hashlib.sha256(str(run.path).encode()).hexdigest()[:6]
+    mark = hashlib.sha256(os.fsencode(run.path)).hexdigest()[:6]
     return f"tenfold-{run.cluster}-{run.run}-{mark}"
 
 

@@ -40,7 +40,7 @@ from tenfold.launch.survivors import end_survivors, lives
 from tenfold.launch.unready import Unready
 from tenfold.plans import Bound, Plan, Ready, Task
 from tenfold.rendezvous import announce
-from tenfold.requirements import require_packages, require_ports
+from tenfold.requirements import require_files, require_packages, require_ports
 from tenfold.rundir import RunDirectory
 from tenfold.traffic.book import AddressBook, Entry
 from tenfold.traffic.sampler import Network, Sampler, own_network
@@ -340,8 +340,9 @@ class LocalKind(Kind):
     apart = False
 
     def require(self, plan: Plan) -> None:
-        """Packages are installed, and ports that were asked for are free."""
+        """Packages are installed, ports that were asked for are free, files may be opened."""
         require_packages(plan)
+        require_files(plan)
         require_ports(plan)
 
     def submit(self, plan: Plan, run: RunDirectory, wishes: Wishes) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import sys
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from tenfold import settings
+from tenfold.json_text import json_text
 from tenfold.rundir import RunDirectory, every, find, read_json
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ def console(*, stderr: bool = False) -> Console:
 def print_json(value: object) -> None:
     """One JSON value on stdout: laid out for people on a terminal, in one line for programs."""
     indent = 2 if sys.stdout.isatty() else None
-    click.echo(json.dumps(value, ensure_ascii=False, indent=indent))
+    click.echo(json_text(value, indent=indent))
 
 
 def not_inherited(cell: str, framework: str) -> list[str]:

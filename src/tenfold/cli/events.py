@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,8 @@ import click
 
 from tenfold.cli.common import cluster_argument, err, find_run, json_option, out, runs_option
 from tenfold.errors import printable
+from tenfold.json_text import json_text
+from tenfold.streams import nobody_reads
 
 if TYPE_CHECKING:
     from tenfold.views.terminal import Terminal
@@ -37,7 +38,7 @@ def command(cluster: str | None, follow: bool, runs: str | None, as_json: bool) 
             events, position = read_events(run.events, problems, position)
             for event in events:
                 _show(terminal, event, as_json)
-            if not follow or not alive:
+            if not follow or not alive or nobody_reads():
                 break
             time.sleep(_POLL_S)
     except KeyboardInterrupt:
@@ -48,7 +49,7 @@ def command(cluster: str | None, follow: bool, runs: str | None, as_json: bool) 
 
 def _show(terminal: Terminal, event: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        terminal.print(json.dumps(event, ensure_ascii=False))
+        terminal.print(json_text(event))
         return
     paint = terminal.paint
     more = {k: v for k, v in event.items() if k not in ("time", "kind", "task") and v is not None}

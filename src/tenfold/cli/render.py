@@ -57,7 +57,7 @@ def command(
             click.echo("\n".join(one.text for one in files), nl=False)
         return
     for one in [*files, *run_files(made)]:
-        _write(target / one.path, one.text)
+        _write(target / one.path, one.encoded())
     err().print(f"wrote {target}/: {', '.join(one.path for one in files)}, run/")
 
 
@@ -73,12 +73,12 @@ def _places(project: str, target: Path | None, extra: frozenset[str], relative: 
     return Places(os.path.relpath(project, where), f"./{RUN}", extra=extra)
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, data: bytes) -> None:
     """Write a file; one that is there already and says something else is not replaced."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and path.read_text(encoding="utf-8") != text:
+        if path.exists() and path.read_bytes() != data:
             raise InputError(f"{path} is there already", hint="name another directory: -o DIR")
-        path.write_text(text, encoding="utf-8")
+        path.write_bytes(data)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}", cause=error) from error

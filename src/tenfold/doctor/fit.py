@@ -18,13 +18,10 @@ from tenfold.errors import InputError, UnavailableError
 from tenfold.frameworks import framework
 from tenfold.plans import Plan, Task
 from tenfold.programs import python_command
-from tenfold.requirements import require_packages, require_ports
+from tenfold.requirements import files_needed, require_packages, require_ports
 from tenfold.services import REQUIREMENTS
 
 MIB = 1 << 20
-
-FILES_A_TASK = 6
-"""Descriptors that a task costs the local cell's supervisor (see `cells.local`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +202,7 @@ def _gpus(plan: Plan, room: Room) -> Finding | None:
 
 
 def _files(plan: Plan, facts: Machine) -> Iterator[Finding]:
-    need = FILES_A_TASK * len(plan.tasks) + 100
+    need = files_needed(plan)
     if need > facts.files:
         message = f"{len(plan.tasks)} tasks need {need:,} open files, {facts.files:,} are allowed"
         yield _said("open files", "broken", message, f"sudo prlimit --nofile={need * 2} --pid $$")

@@ -24,7 +24,8 @@ def _client(config: Any, client: Any, context: str | None) -> tuple[Any, str]:
     """A client that tries once, and the words for where it looks."""
     made = client.Configuration()
     named = os.environ.get("KUBECONFIG") or "~/.kube/config"
-    if any(Path(p).expanduser().is_file() for p in named.split(os.pathsep) if p):
+    paths = [os.path.expanduser(p) for p in named.split(os.pathsep) if p]  # noqa: PTH111 - it never raises
+    if any(Path(path).is_file() for path in paths):
         config.load_kube_config(context=context, client_configuration=made)
         context = context or config.list_kube_config_contexts()[1]["name"]
     else:

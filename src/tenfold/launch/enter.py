@@ -132,10 +132,10 @@ def _enter_and_run(
         ended = os.waitstatus_to_exitcode(terminal.wait(inner))
         code = ended if ended >= 0 else 128 - ended
     except FileNotFoundError:
-        os.write(2, f"tenfold: {argv[0]}: not found\n".encode())
+        os.write(2, os.fsencode(f"tenfold: {argv[0]}: not found\n"))
         code = 127
     except OSError as error:
-        os.write(2, f"tenfold: {argv[0]}: {error}\n".encode())
+        os.write(2, os.fsencode(f"tenfold: {argv[0]}: {error}\n"))
     finally:
         os._exit(code)
 

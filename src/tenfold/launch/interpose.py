@@ -55,7 +55,9 @@ def library() -> Path:
 def _private_directory() -> Path:
     """Where nobody else can put a library of his own. Raises OSError."""
     base = os.environ.get("XDG_CACHE_HOME", "")
-    home = Path(base) if base.startswith("/") else Path("~/.cache").expanduser()
+    home = Path(base) if base.startswith("/") else Path(os.path.expanduser("~/.cache"))  # noqa: PTH111
+    if not home.is_absolute():
+        raise OSError("this user has no home directory; name a directory in XDG_CACHE_HOME")
     directory = home / "tenfold" / "interpose"
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = directory.lstat()

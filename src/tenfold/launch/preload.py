@@ -62,7 +62,7 @@ class PreloadServer(LaunchServer):
         try:
             enter_task(message, descriptors, self._places, report)
         except OSError as error:
-            os.write(report, str(error).encode())
+            os.write(report, os.fsencode(str(error)))
             os._exit(127)
         for descriptor in descriptors:
             os.close(descriptor)

@@ -198,7 +198,7 @@ class LaunchServer:
                 signal.signal(number, signal.SIG_DFL)
             os.execvpe(argv[0], argv, message["env"])
         except OSError as error:
-            os.write(report, f"{argv[0]}: {error.strerror}".encode())
+            os.write(report, os.fsencode(f"{argv[0]}: {error.strerror}"))
         finally:
             os._exit(127)
 
@@ -314,7 +314,7 @@ def enter_task(message: wire.Message, descriptors: list[int], places: Places, re
     try:
         os.chdir(message["cwd"])
     except OSError as error:
-        os.write(report, f"cannot enter {message['cwd']}: {error.strerror}".encode())
+        os.write(report, os.fsencode(f"cannot enter {message['cwd']}: {error.strerror}"))
         os._exit(127)
 
 

@@ -23,7 +23,7 @@ _ROUND_S = 0.02
 
 def survivors(run: RunDirectory) -> list[int]:
     """Pids of this user's processes that belong to `run`; this process and those above it not."""
-    wanted = f"TENFOLD_RUN_DIRECTORY={run.path}".encode()
+    wanted = os.fsencode(f"TENFOLD_RUN_DIRECTORY={run.path}")
     above = _ancestors()
     return [
         pid

@@ -12,6 +12,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tenfold.errors import InputError, shown
+from tenfold.json_text import is_utf8
+
 
 @dataclass(frozen=True, slots=True)
 class File:
@@ -19,6 +22,23 @@ class File:
 
     path: str
     text: str
+
+    def encoded(self) -> bytes:
+        """The bytes of the file.
+
+        Raises InputError if the text has the name of a file that is not UTF-8: a batch script
+        can hold it, YAML and JSON cannot.
+        """
+        script = self.path.endswith(".sbatch")
+        try:
+            return self.text.encode(errors="surrogateescape" if script else "strict")
+        except UnicodeEncodeError as error:
+            line = next(line for line in self.text.splitlines() if not is_utf8(line))
+            raise InputError(
+                f"{self.path} cannot hold a path that is not UTF-8: {shown(line.strip())}",
+                hint="rename the directory, or run it on the cell local or slurm",
+                cause=error,
+            ) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-import json
-
+from tenfold.json_text import json_text
 from tenfold.plans import Plan
 from tenfold.render import File
 from tenfold.rundir import SHARED
@@ -17,6 +16,6 @@ RUN = "run"
 
 def run_files(plan: Plan) -> list[File]:
     """The run directory's plan, and the directories that tasks write to."""
-    text = json.dumps(plan.to_json(), ensure_ascii=False, indent=1) + "\n"
+    text = json_text(plan.to_json(), indent=1) + "\n"
     kept = [File(f"{RUN}/{name}/.keep", "") for name in (*SHARED, "tasks", "cell")]
     return [File(f"{RUN}/plan.json", text), *kept]

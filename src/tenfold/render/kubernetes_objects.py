@@ -11,11 +11,11 @@ Keys that begin with `#` are comments (`yaml_text`).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from tenfold.errors import InputError
+from tenfold.json_text import json_text
 from tenfold.plans import Plan, Task
 from tenfold.render.kubernetes_names import (
     LIFE_LABEL,
@@ -109,7 +109,7 @@ def plan_text(plan: Plan) -> str:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return json_text(value)
 
 
 def secret(form: Form, values: Mapping[str, str]) -> Document:

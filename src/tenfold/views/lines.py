@@ -7,12 +7,12 @@ a line do not make it another one; any other number does.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from tenfold.json_text import json_text
 from tenfold.logs import LogLine
 from tenfold.views.terminal import Terminal, task_colour
 
@@ -39,7 +39,7 @@ def render(out: Terminal, line: LogLine, style: Style) -> str:
     """One line as `docker compose logs` shows it: `worker-3  | text`."""
     if style.as_json:
         said = {"time": round(line.time, 3), "task": name_of(line.task)}
-        return json.dumps(said | {"stream": line.stream, "text": line.text}, ensure_ascii=False)
+        return json_text(said | {"stream": line.stream, "text": line.text})
     text = out.foreign(line.text)
     if style.timestamps:
         moment = datetime.fromtimestamp(line.time).astimezone()

@@ -1,0 +1,60 @@
+"""Whether a file system can hold a run: it needs locks of files, and sockets.
+
+Some network file systems have no locks, FAT and some FUSE file systems have no sockets. It is tried
+before the supervisor starts, in the run directory itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tenfold.errors import InputError
+
+
+def require(directory: Path) -> None:
+    """Raise InputError if files in `directory` cannot be locked, or if it can hold no socket."""
+    probe = directory / f".probe.{os.getpid()}"
+    try:
+        _try("file locks (flock)", directory, lambda: _lock(probe))
+        _try("Unix sockets", directory, lambda: _bind(directory, probe.name))
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink()
+
+
+def _try(what: str, directory: Path, attempt: Callable[[], None]) -> None:
+    try:
+        attempt()
+    except OSError as error:
+        raise InputError(
+            f"the file system of {directory} has no {what}: {error.strerror or error}",
+            hint="keep runs on a local disk: --runs DIR or TENFOLD_RUNS",
+            cause=error,
+        ) from error
+
+
+def _lock(probe: Path) -> None:
+    descriptor = os.open(probe, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(descriptor)
+    probe.unlink()
+
+
+def _bind(directory: Path, name: str) -> None:
+    """By a short path: a socket's address has 108 bytes (unix(7))."""
+    if sys.platform != "linux":
+        return
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(f"/proc/self/fd/{descriptor}/{name}")
+    finally:
+        os.close(descriptor)
