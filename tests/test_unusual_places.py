@@ -162,6 +162,16 @@ def test_a_file_system_that_cannot_hold_a_run_is_named(
     assert list(every(tmp_path / "runs")) == []
 
 
+@pytest.mark.skipif(not _may_be_nobody(), reason="no user namespaces here")
+def test_a_umask_that_keeps_its_own_user_out_is_named(tmp_path: Path) -> None:
+    write(tmp_path, HELLO)
+    umask = ("sh", "-c", 'umask 777; exec "$@"', "sh")
+    done = typed(["up"], tmp_path, before=[*NOBODY, *umask])
+    assert done.returncode == 2
+    assert b"the umask 0777" in done.stderr
+    assert not (tmp_path / ".tenfold").exists()
+
+
 def test_a_long_path_is_no_trouble(tmp_path: Path) -> None:
     write(tmp_path, HELLO)
     long = tmp_path / ("d" * 200) / ("e" * 200)

@@ -158,6 +158,7 @@ def up(
     given = str(runs) if runs is not None else None
     home = Path(settings.resolve("runs", given, {"runs": made.runs}).value)
     before = decide(home, made, resume)
+    filesystem.require_umask()
     run = rundir.create(home, made.cluster)
     rundir.write_json(run.plan, made.to_json())
     try:

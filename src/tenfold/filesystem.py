@@ -16,6 +16,19 @@ from pathlib import Path
 
 from tenfold.errors import InputError
 
+_LONGEST_PATH_BYTES = 100
+
+
+def require_umask() -> None:
+    """Raise InputError if this process's umask keeps its own user out of what it makes."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    if umask & 0o700 and os.geteuid() != 0:
+        raise InputError(
+            f"the umask {umask:04o} takes from you the rights to files that you make",
+            hint="umask 077, or the usual umask 022",
+        )
+
 
 def require(directory: Path) -> None:
     """Raise InputError if files in `directory` cannot be locked, or if it can hold no socket."""
@@ -49,8 +62,11 @@ def _lock(probe: Path) -> None:
 
 
 def _bind(directory: Path, name: str) -> None:
-    """By a short path: a socket's address has 108 bytes (unix(7))."""
-    if sys.platform != "linux":
+    """By a short path if need be: a socket's address has 108 bytes (unix(7))."""
+    path = directory / name
+    if len(os.fsencode(path)) <= _LONGEST_PATH_BYTES or sys.platform != "linux":
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(str(path))
         return
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -436,3 +437,16 @@ def test_secrets_are_not_in_faults() -> None:
 def test_values_of_secret_variables_are_known() -> None:
     text = "cluster: x\njobs: {a: {run: 'x ${env.MY_TOKEN}'}}"
     assert loads(text, environment={"MY_TOKEN": "geheim"}).secrets == {"geheim"}
+
+
+@pytest.mark.parametrize("kind", ["directory", "pipe", "link"])
+def test_a_tenfold_yaml_that_is_no_file_is_named(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "tenfold.yaml"
+    make = {
+        "directory": path.mkdir,
+        "pipe": lambda: os.mkfifo(path),
+        "link": lambda: path.symlink_to("nowhere"),
+    }
+    make[kind]()
+    with pytest.raises(InputError, match=r"tenfold\.yaml"):
+        load(find(tmp_path))

@@ -73,7 +73,7 @@ def find(directory: Path | None = None) -> Path:
     several and no saying which.
     """
     where = directory or Path()
-    if (where / FILE).is_file():
+    if os.path.lexists(where / FILE):  # one that is a directory, or leads nowhere, is named, too
         return where / FILE
     try:
         found = sorted(path.name for path in where.iterdir() if path.name.endswith(SUFFIX))
