@@ -142,6 +142,22 @@ def test_a_path_that_holds_tenfold_itself_is_kept(tmp_path: Path, runs: Path) ->
     assert done.returncode == 0, done.stderr
 
 
+def test_a_checkout_runs_where_it_lies(tmp_path: Path, runs: Path) -> None:
+    """`cd src; python -m tenfold`, by an interpreter in which tenfold is not installed."""
+    site = next(p for p in sys.path if p.endswith("site-packages"))
+    write(tmp_path, "cluster: own\njobs:\n  chief: {run: sleep 0.1}\n")
+    done = subprocess.run(
+        [sys._base_executable, "-m", "tenfold", "up", str(tmp_path / "tenfold.yaml")],  # type: ignore[attr-defined]
+        cwd=Path(__file__).parents[1] / "src",
+        env=os.environ | {"TENFOLD_RUNS": str(runs), "PYTHONPATH": site},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_process_of_its_own_ignores_what_is_meant_for_programs() -> None:
     assert own("tenfold.supervise", "RUN")[-3:] == ["-m", "tenfold.supervise", "RUN"]
     done = subprocess.run(

@@ -19,20 +19,32 @@ def own(module: str, *words: str) -> list[str]:
     """The command line of a process of tenfold's own: `module`, run by this interpreter.
 
     It ignores the PYTHON* variables (`-E`), such as PYTHONINSPECT and PYTHONWARNINGS, unless
-    tenfold or this interpreter are found only through them.
+    tenfold or this interpreter are found only through them. Where tenfold was found in the
+    working directory (`cd src; python -m tenfold`), the new process is told where.
     """
-    isolated = [] if _needs_environment() else ["-E"]
-    return [sys.executable, *isolated, "-P", "-m", module, *words]
+    if _installed or (_installed is None and _root() in sys.path[_library() :]):
+        isolated = [] if _needs_environment() else ["-E"]
+        return [sys.executable, *isolated, "-P", "-m", module, *words]
+    if _root() in _python_path():
+        return [sys.executable, "-P", "-m", module, *words]
+    return [sys.executable, "-P", "-c", _BOOT, _root(), module, *words]
+
+
+_BOOT = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); "
+    "from tenfold.interpreter import settle; settle(); "
+    "import runpy; runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
+)
+
+_installed: bool | None = None
+"""Whether tenfold lies where this interpreter looks without being told; None: not looked yet."""
 
 
 def _needs_environment() -> bool:
     if os.environ.get("PYTHONHOME"):
         return True
-    named = _python_path()
-    customs = getattr(sys.modules.get("sitecustomize"), "__file__", None)
-    if customs and os.path.dirname(customs) in named:  # noqa: PTH120 - see the module's docstring
-        return True
-    return _root() in named or _root() not in sys.path
+    customs = getattr(sys.modules.get("sitecustomize"), "__file__", None) or ""
+    return os.path.dirname(customs) in _python_path()  # noqa: PTH120
 
 
 def _python_path() -> list[str]:
@@ -52,12 +64,16 @@ def settle() -> None:
     The working directory and the directory of the script are left out, unless tenfold itself was
     found there. For a process of tenfold's own only.
     """
+    global _installed
+    if _installed is not None:
+        return
     begin = _library()
     before, rest = sys.path[:begin], sys.path[begin:]
     if before and not sys.flags.safe_path:
         del before[0]  # the directory of the script or, with -m, the working directory
     kept = [entry for entry in [*before, *_python_path()] if entry.startswith("/")]
-    kept += [] if _root() in rest else [_root()]
+    _installed = _root() in rest
+    kept += [] if _installed else [_root()]
     sys.path[:] = rest + [entry for entry in dict.fromkeys(kept) if entry not in rest]
 
 

@@ -442,11 +442,11 @@ def test_values_of_secret_variables_are_known() -> None:
 @pytest.mark.parametrize("kind", ["directory", "pipe", "link"])
 def test_a_tenfold_yaml_that_is_no_file_is_named(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "tenfold.yaml"
-    make = {
-        "directory": path.mkdir,
-        "pipe": lambda: os.mkfifo(path),
-        "link": lambda: path.symlink_to("nowhere"),
-    }
-    make[kind]()
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("nowhere")
     with pytest.raises(InputError, match=r"tenfold\.yaml"):
         load(find(tmp_path))
