@@ -7,6 +7,7 @@ others off them.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -105,7 +106,9 @@ class OwnCell:
             runner.signal(signal.SIGKILL)
         if self._living:
             await asyncio.wait(self._living, timeout=10)
-        await self._children.kill_orphans()
+        for pid in self._children.orphans():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 class OwnKind(Kind):

@@ -1,4 +1,4 @@
-"""Tasks forked from a preloaded process: whose children they are, restarts, and what goes wrong."""
+"""Tasks forked from a preloaded process: who shares one, restarts, and what goes wrong."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from tenfold.api import Run, up
 from tenfold.logs import last_lines
 from tenfold.plans import Plan, Restart, Task
-from tenfold.rundir import read_events
+from tenfold.rundir import read_events, read_json
 from tests.conftest import survivors, wait_for
 from tests.plans import plan_of
 
@@ -34,7 +34,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A module `this_is_slow`, found by every task; what it holds is the test's to change."""
     path = tmp_path / "modules" / "this_is_slow.py"
     path.parent.mkdir()
-    path.write_text("import os\nSEEN = dict(os.environ)\n")
+    path.write_text("import os\nSEEN, IMPORTER = dict(os.environ), os.getpid()\n")
     monkeypatch.setenv("PYTHONPATH", str(path.parent))
     return path
 
@@ -47,6 +47,17 @@ def _pid(run: Run, name: str) -> int | None:
 def _notes(run: Run) -> list[str]:
     events, _ = read_events(run.directory.events)
     return [str(event["message"]) for event in events if event["kind"] == "note"]
+
+
+def _preload_of(run: Run) -> psutil.Process:
+    """The one process that tasks are forked from."""
+    said = read_json(run.directory.status) or {}
+    (found,) = [
+        one
+        for one in psutil.Process(said["supervisor_pid"]).children(recursive=True)
+        if one.status() != psutil.STATUS_ZOMBIE and "(tenfold: has imported" in one.cmdline()
+    ]
+    return found
 
 
 def _finished(plan: Plan, runs: Path, isolation: str, state: str = "succeeded") -> Run:
@@ -62,9 +73,9 @@ def test_tasks_share_one_import(runs: Path, isolation: str) -> None:
     alone = python("alone", f"{TELL}; {SLEEP}", preload=())
     run = up(plan_of(*tasks, alone, success=("worker",)), runs=runs, isolation=isolation)
     run.wait(30, for_state=("running",))
-    parents = [psutil.Process(_pid(run, task.name) or 0).ppid() for task in (*tasks, alone)]
-    assert len(set(parents[:3])) == 1
-    assert parents[3] not in parents[:3]
+    parents = {psutil.Process(_pid(run, task.name) or 0).ppid() for task in (*tasks, alone)}
+    assert len(parents) == 1  # the launch server, whoever has forked them
+    _preload_of(run)
     wait_for(lambda: last_lines(run.directory.task("alone-0"), 1) == ["not yet"])
     wait_for(lambda: last_lines(run.directory.task("worker-2"), 1) == ["before"])
     assert run.stop(timeout_s=20)["state"] == "stopped"
@@ -73,7 +84,7 @@ def test_tasks_share_one_import(runs: Path, isolation: str) -> None:
 
 @pytest.mark.usefixtures("module")
 def test_what_an_import_may_read_decides_who_shares(runs: Path, isolation: str) -> None:
-    show = "import this_is_slow as m, os; print(os.getppid(), m.SEEN.get('{0}'), os.environ['{0}'])"
+    show = "import this_is_slow as m, os; print(m.IMPORTER, m.SEEN.get('{0}'), os.environ['{0}'])"
     tasks = [
         *(python(f"late/{n}", show.format("SHARD"), env={"SHARD": str(n)}) for n in range(2)),
         *(python(f"soon/{n}", show.format("LANG"), env={"LANG": f"C{n}"}) for n in range(2)),
@@ -86,10 +97,9 @@ def test_what_an_import_may_read_decides_who_shares(runs: Path, isolation: str) 
     assert [words[1:] for words in said.values()] == [
         ["None", "0"], ["None", "1"], ["C0", "C0"], ["C1", "C1"], ["same", "same"]
     ]  # fmt: skip
-    if isolation == "none":  # inside a PID namespace of one's own, too, but seen from outside not
-        parents = {name: words[0] for name, words in said.items()}
-        assert parents["late/0"] == parents["late/1"] == parents["all/0"]
-        assert len({parents["late/0"], parents["soon/0"], parents["soon/1"]}) == 3
+    importers = {name: words[0] for name, words in said.items()}
+    assert importers["late/0"] == importers["late/1"] == importers["all/0"]
+    assert len({importers["late/0"], importers["soon/0"], importers["soon/1"]}) == 3
 
 
 @pytest.mark.parametrize(
@@ -199,20 +209,24 @@ def test_a_restart_is_forked_too(runs: Path, isolation: str) -> None:
 
 
 @pytest.mark.usefixtures("module")
-def test_tasks_end_with_what_they_were_forked_from(runs: Path, isolation: str) -> None:
+def test_tasks_outlive_what_they_were_forked_from(runs: Path, isolation: str) -> None:
+    """And those that start later are forked from another one."""
     tasks = [
         python("chief", f"{TELL}; {SLEEP}", restart=Restart("on-failure", 1, 0.1)),
-        python("worker", SLEEP, needed=False),
+        python("worker", SLEEP),
     ]
     run = up(plan_of(*tasks), runs=runs, isolation=isolation)
     run.wait(30, for_state=("running",))
     wait_for(lambda: last_lines(run.directory.task("chief-0"), 1) == ["before"])
-    pids = [_pid(run, task.name) for task in tasks]
-    os.kill(psutil.Process(pids[0] or 0).ppid(), signal.SIGKILL)
-    wait_for(lambda: _pid(run, "chief/0") not in (*pids, None))
+    chief, worker = (_pid(run, task.name) for task in tasks)
+    first = _preload_of(run)
+    first.kill()
+    wait_for(lambda: not first.is_running())
+    os.kill(chief or 0, signal.SIGKILL)
+    wait_for(lambda: _pid(run, "chief/0") not in (chief, None))
     wait_for(lambda: last_lines(run.directory.task("chief-0"), 2) == ["before", "before"])
-    status = next(t for t in run.status()["tasks"] if t["task"] == "worker/0")
-    assert (status["state"], status["signal"]) == ("failed", "SIGKILL")
+    assert _preload_of(run).pid != first.pid
+    assert _pid(run, "worker/0") == worker
     run.stop(timeout_s=20)
     assert survivors(run.directory.path) == []
 

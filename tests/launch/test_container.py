@@ -168,3 +168,59 @@ def test_secrets_come_from_the_environment(tmp_path: Path) -> None:
     assert "hidden value" not in run.plan.read_text()
     _, plan = read_plan({"TENFOLD_RUN_DIRECTORY": str(run.path), "A_TOKEN": "given"})
     assert plan.task("chief/0").env["A_TOKEN"] == "given"
+
+
+_SAVES = """
+import pathlib, signal, sys, time
+
+def save(*_):
+    print("saving", flush=True)
+    time.sleep(0.5)
+    pathlib.Path(sys.argv[1]).touch()
+    sys.exit(0)
+
+signal.signal(signal.SIGTERM, save)
+print("begun", flush=True)
+while True:
+    time.sleep(0.05)
+"""
+
+
+@pytest.mark.parametrize(
+    "script", ["{} && echo done", "{} | cat >&2", "setsid {} & wait", "(setsid {} &); sleep 600"]
+)
+def test_a_training_below_a_wrapper_saves_when_the_runner_is_told_to_end(
+    tmp_path: Path, script: str
+) -> None:
+    program, saved = tmp_path / "saves.py", tmp_path / "saved"
+    program.write_text(_SAVES)
+    command = f"{sys.executable} {program} {saved}"
+    run = _laid_out(tmp_path, shell("chief", script.format(command)), stop_grace_s=30.0)
+    with _task(run, "chief/0") as runner:
+        logs = [run.task("chief-0").log(stream) for stream in ("stdout", "stderr")]
+        wait_for(lambda: any(log.exists() and "begun" in log.read_text() for log in logs))
+        runner.send_signal(signal.SIGTERM)
+        assert runner.wait(60) == 128 + signal.SIGTERM
+    assert saved.exists()
+
+
+def test_what_a_task_leaves_behind_in_a_container_gets_its_grace(tmp_path: Path) -> None:
+    program, saved = tmp_path / "saves.py", tmp_path / "saved"
+    program.write_text(_SAVES)
+    log = tmp_path / "tasks" / "chief-0" / "stdout.log"
+    begins = f"until grep -q begun {log}; do sleep 0.05; done"
+    script = f"{sys.executable} {program} {saved} & {begins}; exit 7"
+    run = _laid_out(tmp_path, shell("chief", script), stop_grace_s=30.0)
+    with _task(run, "chief/0") as runner:
+        assert runner.wait(60) == 7
+    assert saved.exists()
+
+
+def test_a_deaf_child_is_killed_when_the_grace_in_a_container_is_over(tmp_path: Path) -> None:
+    deaf = "trap '' TERM; echo $$; while :; do sleep 0.1; done"
+    script = f'sh -c "{deaf.replace("$", chr(92) + "$")}" & sleep 1; exit 3'
+    run = _laid_out(tmp_path, shell("chief", script), stop_grace_s=0.5)
+    with _task(run, "chief/0") as runner:
+        assert runner.wait(60) == 3
+    pid = int(run.task("chief-0").log("stdout").read_text())
+    wait_for(lambda: not Path(f"/proc/{pid}").exists())

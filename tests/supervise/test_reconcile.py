@@ -241,11 +241,12 @@ def test_restart_on_request_ends_a_pause_and_needs_a_task_that_has_begun() -> No
     assert not history.state.ask_restart("nobody/7")
 
 
-def test_a_lost_cell_is_the_first_failure_of_its_tasks() -> None:
+def test_a_lost_cell_fails_the_run_and_blames_no_task() -> None:
     history = History(task("chief"))
     history.step()
-    history.state.observe_cell_lost("the launch server ended", 1.0)
+    history.state.observe_cell_lost("the launch server was killed by SIGKILL", 1.0)
     assert history.step(1.0).over
-    first = first_failure(history.state.deaths)
-    assert first is not None
-    assert first.words == "ended: the launch server ended"
+    assert history.state.phase == "failed"
+    assert history.state.reason == "the launch server was killed by SIGKILL"
+    assert first_failure(history.state.deaths) is None
+    assert history.phases() == {"chief/0": "stopped"}

@@ -96,6 +96,8 @@ class Handlers:
     on_note: NoteHandler
     on_stop: StopHandler
     on_disk: FullHandler = lambda *_: None
+    on_left: ExitHandler = lambda *_: None
+    """A task's own process has ended, and others of it have not; `on_exit` follows."""
 
 
 @dataclass(frozen=True, slots=True)

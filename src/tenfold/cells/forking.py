@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from tenfold.launch.client import LaunchClient, PreloadError
+from tenfold.launch.channel import PreloadError
+from tenfold.launch.client import LaunchClient
 from tenfold.launch.preloads import Preload, Preloads
 from tenfold.plans import Bound, Plan, Task
 from tenfold.scripts.hiding import first_hidden

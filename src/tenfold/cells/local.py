@@ -30,7 +30,8 @@ from tenfold.frameworks import framework
 from tenfold.launch import isolation
 from tenfold.launch.awaited import AwaitedLine, awaited_line
 from tenfold.launch.capture import Capture, allow_many_files
-from tenfold.launch.client import LaunchClient, SpawnError, Started
+from tenfold.launch.channel import SpawnError, Started
+from tenfold.launch.client import LaunchClient
 from tenfold.launch.diskwatch import DiskWatch
 from tenfold.launch.environment import task_environment
 from tenfold.launch.memory import Guard, MemoryWatch, sweep
@@ -102,7 +103,7 @@ class LocalCell:
         self._addresses = self._by_job()
         announce(self._run, {task.label: self.address(task) for task in self._plan.tasks})
         self._client = LaunchClient(isolated, filtered=self._way.level == "seccomp")
-        await self._client.open(lambda: on_lost("the launch server ended"))
+        await self._client.open(lambda: on_lost(self._client.how_it_ended()))
         allow_many_files()
         self._memory.open([task.memory for task in self._plan.tasks])
         self._sampler = Sampler(self._run, self._networks())
@@ -193,6 +194,7 @@ class LocalCell:
                 task.network,
                 preload,
                 guard.entry,
+                lambda status: self._hear.on_left(task.name, _ended(status)),
             )
         except BaseException:
             capture.close()
@@ -240,8 +242,7 @@ class LocalCell:
         if live.unready is not None:
             live.unready.clear()
         live.capture.close()
-        code = os.waitstatus_to_exitcode(status)
-        ended = Ended(code) if code >= 0 else Ended(None, -code)
+        ended = _ended(status)
         if words := live.guard.end(ended.exit_code, ended.signal):
             ended = replace(ended, reason=words, cause="oom")
         self._hear.on_exit(name, ended)
@@ -330,6 +331,11 @@ class LocalCell:
                 f"killed, but not ended when the run did: {words}",
                 "ps -o pid,stat,wchan: D waits in the kernel, for a dead disk say",
             )
+
+
+def _ended(status: int) -> Ended:
+    code = os.waitstatus_to_exitcode(status)
+    return Ended(code) if code >= 0 else Ended(None, -code)
 
 
 class LocalKind(Kind):

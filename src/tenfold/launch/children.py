@@ -16,9 +16,6 @@ from pathlib import Path
 
 from tenfold.launch import namespace
 
-_TRIES = 100
-_TRY_S = 0.02
-
 
 class Children:
     """Must be made, and used, inside a running event loop of the main thread.
@@ -55,16 +52,9 @@ class Children:
         end = self._ends[process.pid] = self._loop.create_future()
         return process.pid, end
 
-    async def kill_orphans(self) -> None:
-        """Kill what ended children left behind, whatever session it went to."""
-        for _ in range(_TRIES):
-            orphans = [pid for pid in _own_children() if pid not in self._ends]
-            if not orphans:
-                return
-            for pid in orphans:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            await asyncio.sleep(_TRY_S)
+    def orphans(self) -> list[int]:
+        """Pids of what ended children left behind, whatever session it went to."""
+        return [pid for pid in _own_children() if pid not in self._ends]
 
     def _reap(self) -> None:
         with contextlib.suppress(ChildProcessError):

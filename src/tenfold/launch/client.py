@@ -12,148 +12,33 @@ import itertools
 import os
 import signal
 import socket
+import struct
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from tenfold.errors import TenfoldError
 from tenfold.interpreter import own
 from tenfold.launch import wire
+from tenfold.launch.channel import (
+    Channel,
+    Ends,
+    ExitCallback,
+    LostError,
+    PreloadError,
+    SpawnError,
+    Started,
+)
 from tenfold.launch.preloads import Preload
-from tenfold.launch.server import MARK
+from tenfold.launch.tasks import MARK
 from tenfold.traffic.sockets import diagnosis_socket
 
-_HELLO = "hello"
 _HELLO_S = 30.0
 _PRELOAD_S = 120.0
+_MIND_S = 0.5
+_LAST_WORD_S = 1.0
 END_S = 5.0
-
-ExitCallback = Callable[[int], None]
-"""Called once with the status as waitpid gives it."""
-
-
-class SpawnError(TenfoldError):
-    """A command could not be started: not found, not executable, no such directory."""
-
-
-class LostError(SpawnError):
-    """The launch server that was asked is gone; nothing of the start is left."""
-
-
-class PreloadError(TenfoldError):
-    """A process to fork from could not be prepared: a module is missing, or does not import."""
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A process that runs. `pid` is the host's; `id` names this start to its launch server."""
-
-    id: str
-    pid: int
-    server: _Channel = field(repr=False)
-
-
-class _Channel:
-    """One launch server's socket: requests go out, notices come in.
-
-    `on_lost` is called once when the server is gone; `lost` then holds.
-    """
-
-    lost = False
-    modules: frozenset[str] = frozenset()
-    """Of a preloaded one: what it has imported (see `preload`)."""
-
-    def __init__(self, connection: socket.socket, on_lost: Callable[[], None]) -> None:
-        self._connection = connection
-        self._on_lost = on_lost
-        self._exits: dict[str, ExitCallback] = {}
-        self._answers: dict[str, asyncio.Future[wire.Message]] = {}
-        self._inbox = wire.Inbox()
-        self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(connection, self._hear)
-        self._hello = self._awaited(_HELLO)
-
-    def _awaited(self, name: str) -> asyncio.Future[wire.Message]:
-        answer = self._answers[name] = self._loop.create_future()
-        return answer
-
-    async def hello(self) -> wire.Message:
-        """The server's first notice, or one with an `error` if it ended before."""
-        return await self._hello
-
-    def _hear(self) -> None:
-        try:
-            data = self._connection.recv(1 << 16)
-        except OSError:
-            data = b""
-        if not data:
-            self._lose()
-            return
-        for message in self._inbox.feed(data):
-            if message["op"] == "exited":
-                self._tell_exit(message["id"], message["status"])
-            else:
-                self._answer(message.get("id", _HELLO), message)
-
-    def _tell_exit(self, name: str, status: int) -> None:
-        # Not called at once: whoever waits for `spawn` hears of the start first, even when both
-        # notices came in one piece.
-        if callback := self._exits.pop(name, None):
-            self._loop.call_soon(callback, status)
-
-    def _lose(self) -> None:
-        self.lost = True
-        self._loop.remove_reader(self._connection)
-        self._connection.close()
-        for name in list(self._answers):
-            self._exits.pop(name, None)
-            self._answer(name, {"op": "lost", "error": "the launch server is gone"})
-        self._on_lost()
-
-    def tell_killed(self) -> None:
-        """Tell of every task that it was killed: so it is when a preloaded server goes."""
-        for name in list(self._exits):
-            self._tell_exit(name, signal.SIGKILL)
-
-    def _answer(self, name: str, message: wire.Message) -> None:
-        """Hand an answer to whoever waits for it; what nobody waits for any more is ended."""
-        future = self._answers.pop(name)
-        if not future.done():
-            future.set_result(message)
-        elif message["op"] == "started":
-            self.signal(name, signal.SIGKILL)
-
-    async def start(
-        self, message: wire.Message, descriptors: Sequence[int], on_exit: ExitCallback
-    ) -> Started:
-        """Send `message` and wait for its answer; see `LaunchClient.spawn`."""
-        name = message["id"]
-        answered = self._awaited(name)
-        self._exits[name] = on_exit
-        try:
-            wire.send(self._connection, message, descriptors)
-        except OSError as error:
-            self._answer(name, {"op": "lost", "error": f"the launch server is gone: {error}"})
-        answer = await answered
-        if answer["op"] != "started":
-            self._exits.pop(name, None)
-            raise (LostError if answer["op"] == "lost" else SpawnError)(answer["error"])
-        return Started(name, answer["pid"], self)
-
-    def signal(self, name: str, number: int) -> None:
-        """Signal the process group of the start called `name`, if it still runs."""
-        with contextlib.suppress(OSError):
-            wire.send(self._connection, {"op": "signal", "id": name, "signal": number})
-
-    def close(self) -> None:
-        """Hang up. What waits for an answer is told that there will be none; no exit is told."""
-        if not self.lost:
-            self._loop.remove_reader(self._connection)
-            self._connection.close()
-        self._exits.clear()
-        for name in list(self._answers):
-            self._answer(name, {"op": "lost", "error": "the launch server was closed"})
+_CREDENTIALS = struct.Struct("3i")  # struct ucred of unix(7)
 
 
 class LaunchClient:
@@ -167,26 +52,48 @@ class LaunchClient:
         self.isolated = isolated
         self._filtered = filtered
         self._ids = itertools.count(1)
-        self._preloaded: dict[Preload, asyncio.Task[_Channel]] = {}
+        self._preloaded: dict[Preload, asyncio.Task[Channel]] = {}
         self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
 
     async def open(self, on_lost: Callable[[], None]) -> None:
         """Start the server and wait for its first word; `on_lost` if it ends unasked."""
         connection, requests = socket.socketpair()
-        self._gate, gate = socket.socketpair()
+        self._sockets, sockets = socket.socketpair()
+        gate, outside = socket.socketpair()
         mode = "namespace" if self.isolated else "seccomp" if self._filtered else "none"
-        with requests, gate:
-            inherited = (requests.fileno(), gate.fileno())
+        with requests, sockets, outside:
+            inherited = (requests.fileno(), sockets.fileno(), outside.fileno())
             self._process = subprocess.Popen(
                 own("tenfold.launch.server", *map(str, inherited), mode),
                 pass_fds=inherited,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
+                env={name: value for name, value in os.environ.items() if name != MARK},
             )
-        self._server = _Channel(connection, on_lost)
+        self._server = Channel(connection, on_lost)
+        self._gate = Channel(gate, lambda: None)
+        self._minding = asyncio.create_task(self._mind())
         hello = await asyncio.wait_for(self._server.hello(), _HELLO_S)
         if "error" in hello:
             raise TenfoldError("the launch server could not start", hint="see supervisor.log")
+
+    async def _mind(self) -> None:
+        """Have the server go on if it was stopped: without a namespace, a task can do that."""
+        while True:
+            await asyncio.sleep(_MIND_S)
+            with contextlib.suppress(ChildProcessError):
+                if os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOHANG):
+                    self._process.send_signal(signal.SIGCONT)
+
+    def how_it_ended(self) -> str:
+        """Why the launch server is gone, that nobody has closed: for a sentence of its own."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = self._process.wait(_LAST_WORD_S)
+            if code < 0:
+                name = signal.Signals(-code).name
+                who = "a program of this user, a task perhaps, or the kernel for want of memory"
+                return f"the launch server was killed by {name} ({who}), and all tasks with it"
+        return "the launch server ended"
 
     async def preload(self, wanted: Preload, room_for: Mapping[str, str]) -> frozenset[str]:
         """Have the process `wanted` ready to fork tasks from; it is begun by the first who asks.
@@ -200,9 +107,18 @@ class LaunchClient:
             self._preloaded[wanted] = asyncio.create_task(begun)
         return (await asyncio.shield(self._preloaded[wanted])).modules
 
-    async def _begin_preload(self, wanted: Preload, room_for: Mapping[str, str]) -> _Channel:
+    async def _begin_preload(self, wanted: Preload, room_for: Mapping[str, str]) -> Channel:
         ours, theirs = socket.socketpair()
         status: list[int] = []
+
+        def ended(code: int) -> None:
+            status.append(code)
+            self._server.lose_starts(list(channel.asked))
+
+        def left(code: int) -> None:
+            ended(code)
+            self.signal(started, signal.SIGKILL)  # what the import started, and nobody's task
+
         message = self._message(
             "preload",
             wanted.argv(),
@@ -210,12 +126,13 @@ class LaunchClient:
             wanted.directory,
             wanted.network,
         )
-        channel = _Channel(ours, lambda: self._forget(wanted, channel))
+        channel = Channel(ours, lambda: self._forget(wanted))
         try:
             with theirs:
                 stdio = (self._null, 1, 2)  # what an import says goes to the supervisor's log
-                descriptors = (*stdio, theirs.fileno())
-                started = await self._server.start(message, descriptors, status.append)
+                more = {"serves": theirs.fileno()}
+                ends = Ends(ended, left)
+                started = await self._start(message, stdio, more, ends, self._forker(wanted))
             hello = await self._hello_of(channel, started)
             if "error" in hello or channel.lost:
                 raise PreloadError(await self._why(hello, status))
@@ -228,7 +145,35 @@ class LaunchClient:
             raise
         return channel
 
-    async def _hello_of(self, channel: _Channel, started: Started) -> wire.Message:
+    def _forker(self, wanted: Preload | str) -> Channel:
+        """Who forks what is to be in this network: the launch server is in the run's."""
+        network = wanted if isinstance(wanted, str) else wanted.network
+        return self._gate if self.isolated and network == "host" else self._server
+
+    async def _start(
+        self,
+        message: wire.Message,
+        stdio: tuple[int, int, int],
+        more: Mapping[str, int],
+        ends: Ends,
+        forker: Channel,
+    ) -> Started:
+        """Start what `message` says, with further descriptors by name (`birth.named`)."""
+        if not self.isolated:
+            message["with"] = [*more]
+            answer = await self._server.start(message, (*stdio, *more.values()), ends, forker)
+            return Started(message["id"], answer["pid"], self._server)
+        ours, theirs = socket.socketpair()
+        with ours:
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+            with theirs:
+                named = {"birth": theirs.fileno(), **more}
+                message["with"] = [*named]
+                sent = (*stdio, *named.values())
+                await self._server.start(message, sent, ends, forker)
+            return Started(message["id"], _sender(ours), self._server)
+
+    async def _hello_of(self, channel: Channel, started: Started) -> wire.Message:
         try:
             return await asyncio.wait_for(channel.hello(), _PRELOAD_S)
         except TimeoutError:
@@ -246,9 +191,8 @@ class LaunchClient:
             await asyncio.sleep(0.01)
         return "it ended"
 
-    def _forget(self, wanted: Preload, channel: _Channel) -> None:
+    def _forget(self, wanted: Preload) -> None:
         """A preload that served is gone; the next task to want it begins it anew."""
-        channel.tell_killed()
         begun = self._preloaded.get(wanted)
         if begun is not None and begun.done() and not begun.cancelled() and not begun.exception():
             del self._preloaded[wanted]
@@ -276,25 +220,29 @@ class LaunchClient:
         network: str = "cluster",
         preload: Preload | None = None,
         group: int | None = None,
+        on_left: ExitCallback | None = None,
     ) -> Started:
         """Start a command; `on_exit` is called once, later. Raises SpawnError if it can't be.
 
         With a `preload` it is forked from that, if it is ready and does not end meanwhile. `group`
         is the `cgroup.procs` of a control group that it enters first. The descriptors of `stdio`,
-        and `group`, stay open here and belong to the caller.
+        and `group`, stay open here and belong to the caller. `on_left` is called at most once,
+        before `on_exit`, when the command's own process has ended and others of it have not: it
+        ends them, or they are killed at once where there is none.
         """
-        message = self._message("spawn", argv, env, str(cwd), network)
-        descriptors: tuple[int, ...] = stdio
-        if group is not None:
-            message["joins"], descriptors = True, (*stdio, group)
-        if server := self._ready(preload):
+        more = {} if group is None else {"joins": group}
+        ends = Ends(on_exit, on_left)
+        forkers = [self._ready(preload), self._forker(network)]
+        for forker in [one for one in forkers if one is not None]:
+            message = self._message("spawn", argv, env, str(cwd), network)
             try:
-                return await server.start(message, descriptors, on_exit)
+                return await self._start(message, stdio, more, ends, forker)
             except LostError:
-                pass  # what it had begun has ended with it
-        return await self._server.start(message, descriptors, on_exit)
+                if forker is forkers[-1]:
+                    raise
+        raise AssertionError("somebody forks")
 
-    def _ready(self, preload: Preload | None) -> _Channel | None:
+    def _ready(self, preload: Preload | None) -> Channel | None:
         begun = self._preloaded.get(preload) if preload else None
         if begun is None or not begun.done() or begun.cancelled() or begun.exception():
             return None
@@ -306,15 +254,15 @@ class LaunchClient:
 
     def tcp_socket(self) -> socket.socket:
         """A new TCP socket in the network of the run's tasks, not connected."""
-        return self._from_gate("socket") if self.isolated else socket.socket()
+        return self._from_server("socket") if self.isolated else socket.socket()
 
     def diagnosis_socket(self) -> socket.socket:
         """A new sock_diag socket of the same network. Raises OSError if it is refused."""
-        return self._from_gate("diagnosis") if self.isolated else diagnosis_socket()
+        return self._from_server("diagnosis") if self.isolated else diagnosis_socket()
 
-    def _from_gate(self, op: str) -> socket.socket:
-        wire.send(self._gate, {"op": op})
-        received = wire.receive(self._gate)
+    def _from_server(self, op: str) -> socket.socket:
+        wire.send(self._sockets, {"op": op})
+        received = wire.receive(self._sockets)
         if received is None:
             raise ConnectionError("the run's network is gone")
         if received[0]["op"] == "failed":
@@ -326,13 +274,15 @@ class LaunchClient:
 
         What the kernel does not let end is waited for `2 * END_S` at most, and is left.
         """
+        self._minding.cancel()
         for begun in self._preloaded.values():
             begun.cancel()
         done = await asyncio.gather(*self._preloaded.values(), return_exceptions=True)
-        for channel in [one for one in done if isinstance(one, _Channel)]:
+        for channel in [one for one in done if isinstance(one, Channel)]:
             channel.close()
         self._server.close()
         self._gate.close()
+        self._sockets.close()
         os.close(self._null)
         await asyncio.to_thread(self._end_process)
 
@@ -343,3 +293,9 @@ class LaunchClient:
             self._process.kill()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(END_S)
+
+
+def _sender(connection: socket.socket) -> int:
+    """The pid of whoever has sent a byte, as this process counts (SCM_CREDENTIALS of unix(7))."""
+    _, credentials, _, _ = connection.recvmsg(1, socket.CMSG_SPACE(_CREDENTIALS.size))
+    return int(_CREDENTIALS.unpack(credentials[0][2][: _CREDENTIALS.size])[0])

@@ -1,15 +1,16 @@
-"""A launch server that has imported the framework, and forks Python tasks instead of starting them.
+"""A process that has imported the framework, and forks Python tasks instead of starting them.
 
 Importing TensorFlow takes seconds and hundreds of megabytes; a fork of a process that has done it
 takes milliseconds, and shares the memory. There is one such process for each set of interpreter,
 options, modules and environment that an import may depend on (`preloads`).
 
-It is started by the run's launch server as `INTERPRETER OPTIONS -c BOOT HOME MODULES REQUESTS
-HOST_PROC FILES`, in the network that its tasks will be in (executed, it has no right to enter
-another): the directory that holds the package tenfold (the interpreter may be another one, without
-it), the modules by comma, the descriptors to serve on, and a limit (`Places`). Its first notice is
-`hello` {pid, modules}, or `hello` {error} before it gives up. Owns the import and the fork; what a
-forked process does to be a fresh one is `script`'s.
+It is started by the run's launch server, or the gate, as `INTERPRETER OPTIONS -c BOOT HOME MODULES
+REQUESTS REGISTRY NAMESPACE FILES`, in the network that its tasks will be in: the directory that
+holds the package tenfold (the interpreter may be another one, without it), the modules by comma,
+the descriptors to serve on and to hand its forks over to the launch server (`birth`), and what
+`Confinement` says. Its first notice is `hello` {pid, modules}, or `hello` {error} before it gives
+up. Owns the import and the fork; what a forked process does to be a fresh one is `script`'s. Its
+tasks are the launch server's: they outlive it. All signals are blocked in it.
 
 A fork has only the thread that forked. Modules whose import starts threads that something waits
 for later are therefore refused; TensorFlow starts none until it is first used.
@@ -30,9 +31,9 @@ import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tenfold.launch import namespace, wire
+from tenfold.launch import signals, wire
+from tenfold.launch.birth import Confinement, Forker, enter_task
 from tenfold.launch.script import Script, show_as
-from tenfold.launch.server import LaunchServer, Places, enter_task
 from tenfold.programs import python_command
 
 BOOT = (
@@ -51,23 +52,35 @@ class Forked(BaseException):
         self.script = script
 
 
-class PreloadServer(LaunchServer):
+class PreloadServer(Forker):
     """Starts Python tasks by fork alone. `changes` are what the import did to the environment."""
 
-    def __init__(self, requests: socket.socket, places: Places, changes: Changes) -> None:
-        super().__init__(requests, places)
+    def __init__(
+        self,
+        requests: socket.socket,
+        registry: socket.socket,
+        confinement: Confinement,
+        changes: Changes,
+    ) -> None:
+        super().__init__(requests, registry, confinement)
         self._changes = changes
 
-    def _become(self, message: wire.Message, descriptors: list[int], report: int) -> None:
+    def _become(
+        self,
+        message: wire.Message,
+        descriptors: list[int],
+        report: socket.socket,
+        registry: list[socket.socket],
+    ) -> None:
+        del registry
         try:
-            enter_task(message, descriptors, self._places, report)
+            enter_task(message, descriptors, self._confinement, report)
         except OSError as error:
-            os.write(report, os.fsencode(str(error)))
+            report.sendall(os.fsencode(str(error)))
             os._exit(127)
         for descriptor in descriptors:
             os.close(descriptor)
-        os.close(report)
-        self.leave()
+        report.close()
         argv = tuple(message["argv"])
         command = python_command(argv)
         assert command is not None
@@ -92,12 +105,11 @@ def main(begun: Sequence[str]) -> Script:
 
     `begun` are the modules that the interpreter itself has imported.
     """
-    home, modules, *numbers = sys.argv[1:]
-    requests, host_proc, files = (None if n == "None" else int(n) for n in numbers)
-    for descriptor in (requests, host_proc):
-        if descriptor is not None:
-            os.set_inheritable(descriptor, False)
-    places = Places(host_proc, network=None, files=files)
+    home, modules, *numbers, files = sys.argv[1:]
+    requests, registry, in_namespace = map(int, numbers)
+    for descriptor in (requests, registry):
+        os.set_inheritable(descriptor, False)
+    confinement = Confinement(bool(in_namespace), None if files == "None" else int(files))
     connection = socket.socket(fileno=requests)
     names = modules.split(",")
     before = dict(os.environ)
@@ -114,17 +126,16 @@ def main(begun: Sequence[str]) -> Script:
         for name, after in os.environ.items()
         if before.get(name) != after
     }
-    namespace.adopt_orphans()
     show_as([sys.executable, "(tenfold: has imported", *names, "and forks)"])
     _flush()
     modules_here = _replaceable(begun)
+    signals.block_all()  # whom it forks could send it those of faults
     wire.send(connection, {"op": "hello", "pid": os.getpid(), "modules": modules_here})
-    server = PreloadServer(connection, places, changes)
+    server = PreloadServer(connection, socket.socket(fileno=registry), confinement, changes)
     try:
         server.serve()
     except Forked as forked:
         return forked.script
-    server.end_everything()
     os._exit(0)
 
 

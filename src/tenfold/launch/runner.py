@@ -28,6 +28,7 @@ from tenfold.launch.children import Children
 from tenfold.launch.environment import task_environment
 from tenfold.launch.memory import own_kills
 from tenfold.launch.readiness import PROBE_S, answer
+from tenfold.launch.remainder import Remainder
 from tenfold.launch.signals import signal_group
 from tenfold.launch.unready import Unready, recorder, spoken
 from tenfold.plans import Bound, Plan, Ready, Task
@@ -116,15 +117,15 @@ class Runner:
         self._on_data = on_data
         self._alone = alone
         self._children = children
-        self._pid: int | None = None
+        self._remainder: Remainder | None = None
         self._line: AwaitedLine | None = None
         self._line_came = asyncio.Event()
         self._unready = Unready(run.task(task.label))
 
     def signal(self, number: int) -> None:
         """Signal the command and what it started; nothing if none runs."""
-        if self._pid is not None:
-            signal_group(self._pid, number)
+        if self._remainder is not None:
+            self._remainder.signal(number)
 
     async def live(self, number: int, place: Place) -> Life:
         """Run the command to its end, as the task's life `number`; gives how that was.
@@ -142,13 +143,14 @@ class Runner:
             life = replace(life, ended=time.time(), refused=_words(self._task, error))
             self.tell(life)
             return life
-        self._pid = pid
+        orphans = self._children.orphans if self._alone else list[int]
+        self._remainder = Remainder(pid, self._plan.stop_grace_s, orphans)
         life = replace(life, pid=pid, started=time.time())
         self.tell(life)
         capture.start()
         if self._sampler is not None:
             self._sampler.begin(self._task.name, pid)
-        return await self._watch(life, bound, place, capture, end)
+        return await self._watch(life, bound, place, capture, end, self._remainder)
 
     def _capture(self) -> Capture:
         directory, limit = self._run.task(self._task.label), self._plan.log_limit
@@ -192,7 +194,13 @@ class Runner:
             self._line_came.set()
 
     async def _watch(
-        self, life: Life, bound: Bound, place: Place, capture: Capture, end: asyncio.Future[int]
+        self,
+        life: Life,
+        bound: Bound,
+        place: Place,
+        capture: Capture,
+        end: asyncio.Future[int],
+        remainder: Remainder,
     ) -> Life:
         kills = own_kills()
         probe = asyncio.create_task(self._probe(bound, place))
@@ -206,10 +214,8 @@ class Runner:
         probe.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await probe
-        self.signal(signal.SIGKILL)  # what it started ends with it
-        if self._alone:
-            await self._children.kill_orphans()
-        self._pid = None
+        await remainder.end()
+        self._remainder = None
         if self._sampler is not None:
             self._sampler.end(self._task.name)
         capture.close()

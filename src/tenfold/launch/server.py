@@ -1,25 +1,31 @@
 """The launch server: the process that every task of a local run is a child of.
 
-It forks tasks, reaps them and their orphans, and tells the supervisor every true exit over a
-socket. Where the machine allows, it is the first process of the run's PID namespace, so that the
-kernel ends whatever a task left behind when this process ends; where not, it adopts orphans and
-ends them itself. It outlives its supervisor by no more than it takes to notice.
+It forks tasks, adopts those that others have forked for it, reaps them and their orphans, and tells
+the supervisor every true exit over a socket. Where the machine allows, it is the first process of
+the run's PID namespace, so that the kernel ends whatever a task left behind when this process ends;
+where not, it adopts orphans and ends them itself. It outlives its supervisor by no more than it
+takes to notice.
 
-    supervisor ─── gate (owns the run's network, hands out sockets in it)
-         └──────── launch server (first of the PID namespace) ── tasks
-                        └── preload (has imported the framework) ── Python tasks
+    supervisor ─── gate (in the machine's network; forks the tasks that want it)
+         └──────── launch server (first of the PID namespace, in the run's network) ── all tasks
+                        └── preload (has imported the framework; forks Python tasks)
 
-`python -m tenfold.launch.server REQUESTS GATE ISOLATION`: two inherited socket descriptors, and
-`namespace`, `seccomp` or `none`. With `seccomp` each server answers the binds of the tasks that it
-forked (`binds`), those for the machine's network excepted. It imports little, since every run
-waits for it.
+What a task of the superuser could do with the launch server (enter its namespaces, copy its
+descriptors with pidfd_getfd(2)) does not lead out: it is in the run's own network, and holds
+nothing of the machine's. All three block every signal; only SIGCHLD reaches the launch server.
 
-Requests: `spawn` {id, argv, env, cwd, network} with descriptors for stdin, stdout and stderr, and,
-where `joins` is true, a last one for the control group that the task is to be in;
-`preload`, the same with a fourth: the socket of a launch server that `argv` will be (`preload`);
-`signal` {id, signal}. Notices: `hello` {pid}; `started` {id, pid}; `failed` {id, error};
-`exited` {id, status}, with the status as waitpid gives it. Pids are those of the supervisor's
-own namespace.
+`python -m tenfold.launch.server REQUESTS SOCKETS OUTSIDE ISOLATION`: three inherited socket
+descriptors, and `namespace`, `seccomp` or `none`. REQUESTS and SOCKETS are the launch server's,
+OUTSIDE is the gate's. With `seccomp` the launch server answers the binds of the tasks (`binds`),
+those for the machine's network excepted. It imports little, since every run waits for it.
+
+Requests: `spawn` {id, argv, env, cwd, network, with} with descriptors for stdin, stdout, stderr and
+those that `with` names (`birth.named`); `preload`, the same for a forker that `argv` will be
+(`preload`); `signal` {id, signal}. Both of the first may be asked of any forker; the launch server
+answers. Notices: `hello` {pid}; `started` {id, pid}; `failed` {id, error}; `left` {id, status}: the
+task's own process has ended, others of it have not; `exited` {id, status}: all have. The status is
+as waitpid gives it; pids are those that the launch server sees. SOCKETS gives new sockets of the
+run's network: `socket` is TCP, `diagnosis` sock_diag.
 """
 
 from __future__ import annotations
@@ -27,56 +33,36 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import select
 import selectors
 import signal
 import socket
 import sys
 import time
-from dataclasses import dataclass
 
-from tenfold.launch import binding, binds, hosts, namespace, wire
-from tenfold.launch.signals import signal_group
-
-MARK = "TENFOLD_SPAWN"
-"""Variable that tells which start of which task a process descends from."""
+from tenfold.launch import binds, hosts, namespace, signals, wire
+from tenfold.launch.birth import Confinement, Forker, become, limit_files, registry_for
+from tenfold.launch.tasks import Tasks
 
 _LAST_SWEEPS = 50
+_SWEEP_S = 0.02
+_LOOK_S = 0.1
+"""How often those are looked for that a task's own process left behind: not all are children."""
 
-_OTHER_IN_PYTHON = (signal.SIGCHLD, signal.SIGPIPE, signal.SIGINT, signal.SIGXFSZ)
-"""Signals that this process, or Python itself, has set another way than programs expect."""
-
-
-@dataclass(slots=True)
-class Places:
-    """What a task's child process needs to find its way: descriptors kept open here.
-
-    Attributes:
-        host_proc: the /proc in which the supervisor counts pids.
-        network: the run's network namespace, for the server to enter for a task; None where
-            tasks are to stay in the server's, and to end with it.
-        files: where this server answers its tasks' binds, the number of files that a task may
-            open: a server has a listener for each and needs more. None where it does not.
-    """
-
-    host_proc: int | None
-    network: int | None
-    files: int | None = None
-
-    def handed_on(self, requests: int) -> list[str]:
-        """Arguments for a launch server that serves on the socket `requests`, and stays here."""
-        for descriptor in (requests, self.host_proc):
-            if descriptor is not None:
-                os.set_inheritable(descriptor, True)
-        return [str(requests), str(self.host_proc), str(self.files)]
+_HELD_UP_S = 1.0
 
 
 class LaunchServer:
-    """Serves one supervisor until its socket closes. Starts every task by fork and exec."""
+    """Serves one supervisor until its socket closes. Parent of every task."""
 
-    def __init__(self, requests: socket.socket, places: Places) -> None:
+    def __init__(
+        self, requests: socket.socket, confinement: Confinement, sockets: socket.socket | None
+    ) -> None:
         self._requests = requests
-        self._places = places
-        self._tasks: dict[int, str] = {}
+        self._confinement = confinement
+        self._sockets = sockets
+        self._tasks = Tasks(self._tell, self._drain)
+        self._registries: dict[socket.socket, str] = {}
         self._listeners: set[int] = set()
         self._outbox = bytearray()
         self._selector = selectors.DefaultSelector()
@@ -85,23 +71,40 @@ class LaunchServer:
         wakeup_write.setblocking(False)
         self._wakeup_write = wakeup_write
 
+    def adopt_from(self, registry: socket.socket, forker: str) -> None:
+        """Take over what the forker at the other end of `registry` forks."""
+        self._registries[registry] = forker
+        self._selector.register(registry, selectors.EVENT_READ)
+
     def serve(self) -> None:
         """Work until the supervisor is gone."""
         signal.set_wakeup_fd(self._wakeup_write.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        self._selector.register(self._requests, selectors.EVENT_READ)
-        self._selector.register(self._wakeup_read, selectors.EVENT_READ)
+        for read in (self._requests, self._wakeup_read, self._sockets):
+            if read is not None:
+                self._selector.register(read, selectors.EVENT_READ)
+        wire.send(self._requests, {"op": "hello", "pid": os.getpid()})
         while True:
-            for key, events in self._selector.select():
-                if key.fileobj is self._wakeup_read:
-                    with contextlib.suppress(BlockingIOError):
-                        self._wakeup_read.recv(4096)
-                elif isinstance(key.fileobj, int):
-                    self._answer(key.fileobj)
-                elif events & selectors.EVENT_READ and not self._handle_request():
+            for key, events in self._selector.select(_LOOK_S if self._tasks.lingering else None):
+                if events & selectors.EVENT_READ and not self._handle(key.fileobj):
                     return
             self._flush()
-            self._reap()
+            self._tasks.reap()
+
+    def _handle(self, source: object) -> bool:
+        """Take what came; False if the supervisor is gone."""
+        if source is self._requests:
+            return self._handle_request()
+        if source is self._sockets:
+            self._hand_out_socket()
+        elif isinstance(source, int):
+            self._answer(source)
+        elif source is self._wakeup_read:
+            with contextlib.suppress(BlockingIOError):
+                self._wakeup_read.recv(4096)
+        elif isinstance(source, socket.socket) and source in self._registries:
+            self._adopt(source)
+        return True
 
     def _answer(self, listener: int) -> None:
         if not binds.answer(listener):
@@ -109,24 +112,13 @@ class LaunchServer:
             self._listeners.remove(listener)
             os.close(listener)
 
-    def leave(self) -> None:
-        """In a forked process that will be something else: give up what the server holds."""
-        self._selector.close()
-        for listener in self._listeners:
-            os.close(listener)
-        for ours in (self._requests, self._wakeup_read, self._wakeup_write):
-            ours.close()
-        for descriptor in (self._places.host_proc, self._places.network):
-            if descriptor is not None:
-                os.close(descriptor)
-
     def _handle_request(self) -> bool:
         received = wire.receive(self._requests)
         if received is None:
             return False
         message, descriptors = received
         if message["op"] == "signal":
-            self._signal(message["id"], message["signal"])
+            self._tasks.signal(message["id"], message["signal"])
         else:
             self._spawn(message, descriptors)
         return True
@@ -150,222 +142,113 @@ class LaunchServer:
 
     def _spawn(self, message: wire.Message, descriptors: list[int]) -> None:
         try:
-            pid, reports = self._fork(message, descriptors)
+            reports, theirs = socket.socketpair()
+            with theirs:
+                registries = registry_for(message)
+                if os.fork() == 0:
+                    become(message, descriptors, self._confinement, theirs, registries[1:])
         except OSError as caught:  # no more processes or descriptors: that is this start's trouble
-            for descriptor in descriptors:
-                os.close(descriptor)
             self._tell(op="failed", id=message["id"], error=caught.strerror)
             return
-        for descriptor in descriptors:
-            os.close(descriptor)
-        text, listeners = _heard(reports)
-        host_pid, _, error = text.partition(b"\n")
-        if error or not host_pid.isdigit():  # without a number it failed before it had one
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        for one in registries[1:]:
+            one.close()
+        self._begin(message["id"], reports, registries[:1])
+
+    def _begin(self, name: str, reports: socket.socket, registries: list[socket.socket]) -> None:
+        """Wait until a process is the task, or says why it cannot be."""
+        with reports:
+            text, listeners = _heard(reports)
+        number, _, error = text.partition(b"\n")
+        if error or not number.isdigit():  # without a number it failed before it had one
             for listener in listeners:
                 os.close(listener)
-            os.waitpid(pid, 0)
+            for registry in registries:
+                registry.close()
             words = (error or text).decode(errors="replace")
-            self._tell(op="failed", id=message["id"], error=words)
+            self._tell(op="failed", id=name, error=words or "it was killed before it began")
             return
         for listener in listeners:
             self._listeners.add(listener)
             self._selector.register(listener, selectors.EVENT_READ)
-        self._tasks[pid] = message["id"]
-        self._tell(op="started", id=message["id"], pid=int(host_pid))
+        for registry in registries:
+            self.adopt_from(registry, name)
+        self._tasks.add(int(number), name, serves=bool(registries))
+        self._tell(op="started", id=name, pid=int(number))
 
-    def _fork(self, message: wire.Message, descriptors: list[int]) -> tuple[int, socket.socket]:
-        """A child that becomes the task: its pid, and where it reports. Raises OSError."""
-        ours, theirs = socket.socketpair()
-        with theirs:
+    def _adopt(self, registry: socket.socket) -> bool:
+        """Take over a process that a forker has forked; False if the forker is gone."""
+        received = wire.receive(registry)
+        if received is None:
+            self._selector.unregister(registry)
+            del self._registries[registry]
+            registry.close()
+            return False
+        message, descriptors = received
+        reports, *registries = [socket.socket(fileno=one) for one in descriptors]
+        self._begin(message["id"], reports, registries)
+        return True
+
+    def _drain(self, forker: str) -> None:
+        """Take over all that a forker has forked before it ended."""
+        for registry in [one for one, name in self._registries.items() if name == forker]:
+            while select.select([registry], [], [], 0)[0] and self._adopt(registry):
+                pass
+
+    def _hand_out_socket(self) -> None:
+        """A socket of the run's network, TCP or sock_diag, for the supervisor."""
+        assert self._sockets is not None
+        received = wire.receive(self._sockets)
+        if received is None:
+            self._selector.unregister(self._sockets)
+            return
+        op = received[0]["op"]
+        with contextlib.suppress(ConnectionError):
             try:
-                pid = os.fork()
-            except OSError:
-                ours.close()
+                with _diagnosis_socket() if op == "diagnosis" else socket.socket() as made:
+                    wire.send(self._sockets, {"op": op}, [made.fileno()])
+            except ConnectionError:
                 raise
-            if pid == 0:
-                ours.close()
-                self._become(message, descriptors, theirs.detach())
-        return pid, ours
-
-    def _become(self, message: wire.Message, descriptors: list[int], report: int) -> None:
-        """In the child: be the task. What is written to `report` says why it can't be."""
-        argv = [*message["argv"]]
-        try:
-            enter_task(message, descriptors, self._places, report)
-            if message["op"] == "preload":
-                argv += self._places.handed_on(descriptors[3])
-            for number in _OTHER_IN_PYTHON:
-                signal.signal(number, signal.SIG_DFL)
-            os.execvpe(argv[0], argv, message["env"])
-        except OSError as error:
-            os.write(report, os.fsencode(f"{argv[0]}: {error.strerror}"))
-        finally:
-            os._exit(127)
-
-    def _signal(self, name: str, number: int) -> None:
-        for pid, known in self._tasks.items():
-            if known == name:
-                signal_group(pid, number)
-
-    def _reap(self) -> None:
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            name = self._tasks.pop(pid, None)
-            if name is not None:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(pid, signal.SIGKILL)
-                self._tell(op="exited", id=name, status=status)
-            self._end_orphans()
-
-    def _end_orphans(self) -> None:
-        """Kill adopted processes whose task is over; those of a living task may stay."""
-        living = set(self._tasks.values())
-        for pid in _children():
-            if pid not in self._tasks:
-                mark = _mark(pid)
-                if mark is not None and mark not in living:
-                    with contextlib.suppress(ProcessLookupError, PermissionError):
-                        os.kill(pid, signal.SIGKILL)
+            except OSError as error:  # no netlink here, or too many files
+                wire.send(self._sockets, {"op": "failed", "error": str(error)})
 
     def end_everything(self) -> None:
         """Kill all children, and what is adopted from them, until none is left."""
         for _ in range(_LAST_SWEEPS):
-            children = set(_children()) | set(self._tasks)
-            for pid in children:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(pid, signal.SIGKILL)
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
-            self._reap()
-            if not _children() and not self._tasks:
+            if not self._tasks.kill_all():
                 return
-            time.sleep(0.02)
+            time.sleep(_SWEEP_S)
 
 
 def _heard(reports: socket.socket) -> tuple[bytes, list[int]]:
-    """All that a child reports until it is the task, and the listener it may have sent."""
-    text, listeners = bytearray(), []
-    with reports:
-        while True:
-            piece, sent, _, _ = socket.recv_fds(reports, 4096, 1)
-            for listener in sent:
-                os.set_inheritable(listener, False)
-            listeners += sent
-            if not piece:
-                return bytes(text), listeners
-            text += piece
+    """All that a process reports until it is the task, and the listener it may have sent.
 
-
-def _children() -> list[int]:
-    """This process's children, adopted ones too; empty where the kernel does not say."""
-    try:
-        with open(f"/proc/self/task/{os.getpid()}/children", "rb") as stream:
-            return [int(pid) for pid in stream.read().split()]
-    except OSError:
-        return []
-
-
-def _mark(pid: int) -> str | None:
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as stream:
-            environment = stream.read()
-    except OSError:
-        return None
-    wanted = f"{MARK}=".encode()
-    marks = [entry for entry in environment.split(b"\0") if entry.startswith(wanted)]
-    return marks[0][len(wanted) :].decode(errors="replace") if marks else None
-
-
-def enter_task(message: wire.Message, descriptors: list[int], places: Places, report: int) -> None:
-    """In the child: a session, a network or filter, stdio and a directory of the task's own.
-
-    The supervisor's number of this process is written to `report`, a socket, and with it goes the
-    filter's listener. A server that is to fork tasks gets none: its tasks do. Ends the process if
-    the directory cannot be entered, which `report` is told.
+    It goes on after its first report only when it is answered. If it was stopped meanwhile, it is
+    told to go on: all other tasks wait for it here.
     """
-    os.setsid()
-    if message.get("joins"):  # the `cgroup.procs` of a group of its own, see `memory`
-        os.write(descriptors[-1], b"0")
-    if places.host_proc is None:
-        own = str(os.getpid())
-    else:
-        own = os.readlink("self", dir_fd=places.host_proc)
-    listeners = []
-    if places.files is not None and message["op"] == "spawn":
-        _limit_files(places.files)
-        if message["network"] == "cluster":
-            listeners.append(binding.install())
-    with socket.socket(fileno=os.dup(report)) as reports:
-        socket.send_fds(reports, [own.encode() + b"\n"], listeners)
-    for listener in listeners:
-        os.close(listener)
-    if places.network is None:
-        namespace.die_with_parent(signal.SIGKILL)
-    elif message["network"] == "cluster":
-        namespace.join(places.network, namespace.CLONE_NEWNET)
-    for target, descriptor in enumerate(descriptors[:3]):
-        os.dup2(descriptor, target, inheritable=True)
-    signal.set_wakeup_fd(-1)
-    try:
-        os.chdir(message["cwd"])
-    except OSError as error:
-        os.write(report, os.fsencode(f"cannot enter {message['cwd']}: {error.strerror}"))
-        os._exit(127)
-
-
-def _limit_files(soft: int) -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-def _serve_namespace(requests: socket.socket, gate: socket.socket) -> None:
-    """Split into the launch server, first of its PID namespace, and this process, the gate."""
-    host_proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY)
-    namespace.enter_new_pid_namespace()
-    ours, theirs = socket.socketpair()
-    first = os.fork()
-    if first == 0:
-        namespace.die_with_parent(signal.SIGKILL)
-        ours.close()
-        gate.close()
-        _serve_as_first(requests, theirs, host_proc)
-        os._exit(0)
-    requests.close()
-    theirs.close()
-    namespace.enter_new_network()
-    network = os.open("/proc/self/ns/net", os.O_RDONLY)
-    wire.send(ours, {"op": "network"}, [network])
-    os.close(network)
-    _serve_gate(gate)
-    os.waitpid(first, 0)  # not before everything in its PID namespace is gone
-
-
-def _serve_as_first(requests: socket.socket, gate: socket.socket, host_proc: int) -> None:
-    received = wire.receive(gate)
-    if received is None:
-        return
-    own = int(os.readlink("self", dir_fd=host_proc))
-    namespace.mount_own_proc()
-    hosts.complete()
-    places = Places(host_proc, received[1][0])
-    wire.send(requests, {"op": "hello", "pid": own})
-    LaunchServer(requests, places).serve()
-
-
-def _serve_gate(gate: socket.socket) -> None:
-    """Hand out sockets of the run's network, TCP or sock_diag, until the supervisor is gone."""
-    while (received := wire.receive(gate)) is not None:
-        op = received[0]["op"]
+    text, listeners = bytearray(), []
+    reports.settimeout(_HELD_UP_S)
+    while True:
         try:
-            with _diagnosis_socket() if op == "diagnosis" else socket.socket() as made:
-                wire.send(gate, {"op": op}, [made.fileno()])
-        except OSError as error:  # no netlink here, or too many files
-            wire.send(gate, {"op": "failed", "error": str(error)})
+            piece, sent, _, _ = socket.recv_fds(reports, 4096, 1)
+        except TimeoutError:
+            if (number := bytes(text).partition(b"\n")[0]).isdigit():
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(int(number), signal.SIGCONT)
+            continue
+        except ConnectionError:
+            piece, sent = b"", []
+        for listener in sent:
+            os.set_inheritable(listener, False)
+        listeners += sent
+        if not piece:
+            return bytes(text), listeners
+        if not text:
+            with contextlib.suppress(OSError):
+                reports.sendall(b".")
+        text += piece
 
 
 def _diagnosis_socket() -> socket.socket:
@@ -374,29 +257,62 @@ def _diagnosis_socket() -> socket.socket:
     return diagnosis_socket()
 
 
+def _serve_namespace(
+    requests: socket.socket, sockets: socket.socket, outside: socket.socket
+) -> None:
+    """Split into the launch server, first of its PID namespace, and this process, the gate."""
+    namespace.enter_new_pid_namespace()
+    registry, theirs = socket.socketpair()
+    first = os.fork()
+    if first == 0:
+        namespace.die_with_parent(signal.SIGKILL)
+        outside.close()
+        theirs.close()
+        _serve_as_first(requests, sockets, registry)
+        os._exit(0)
+    for others in (requests, sockets, registry):
+        others.close()
+    Forker(outside, theirs, Confinement(namespace=True)).serve()
+    os.waitpid(first, 0)  # not before everything in its PID namespace is gone
+
+
+def _serve_as_first(
+    requests: socket.socket, sockets: socket.socket, registry: socket.socket
+) -> None:
+    namespace.enter_new_network()
+    namespace.mount_own_proc()
+    hosts.complete()
+    server = LaunchServer(requests, Confinement(namespace=True), sockets)
+    server.adopt_from(registry, "gate")
+    server.serve()
+
+
 def _serve_plainly(requests: socket.socket, filtered: bool) -> None:
     namespace.adopt_orphans()
-    wire.send(requests, {"op": "hello", "pid": os.getpid()})
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if filtered:
-        _limit_files(hard)
-    server = LaunchServer(requests, Places(None, None, soft if filtered else None))
+        limit_files(hard)
+    confinement = Confinement(namespace=False, files=soft if filtered else None)
+    server = LaunchServer(requests, confinement, None)
     server.serve()
     server.end_everything()
 
 
 def main(arguments: list[str]) -> None:
     """Run the launch server; see the module's own words for the arguments."""
-    requests = socket.socket(fileno=int(arguments[0]))
-    gate = socket.socket(fileno=int(arguments[1]))
-    for inherited in (requests, gate):
-        inherited.set_inheritable(False)
-    if arguments[2] == "namespace":
+    signals.start_afresh()
+    signals.block_all(but=frozenset({signal.SIGCHLD}))
+    inherited = [socket.socket(fileno=int(number)) for number in arguments[:3]]
+    for one in inherited:
+        one.set_inheritable(False)
+    requests, sockets, outside = inherited
+    if arguments[3] == "namespace":
         namespace.die_with_parent(signal.SIGKILL)
-        _serve_namespace(requests, gate)
+        _serve_namespace(requests, sockets, outside)
     else:
-        gate.close()
-        _serve_plainly(requests, filtered=arguments[2] == "seccomp")
+        sockets.close()
+        outside.close()
+        _serve_plainly(requests, filtered=arguments[3] == "seccomp")
 
 
 if __name__ == "__main__":

@@ -46,13 +46,32 @@ def may_follow(cluster: ClusterState, failed: TaskState, now: float) -> bool:
     parameter server was killed, on another host. So it is not judged yet: the other death may start
     both again.
     """
-    settled = failed.ended is None or now >= failed.ended + cluster.patience.settle_s
-    if settled or failed.given_up:
+    if failed.ended is None or failed.given_up:
+        return False
+    if follows(cluster, failed):
+        return True
+    if now >= failed.ended + cluster.patience.settle_s:
         return False
     return any(
         _covers(other, failed)
         for other in cluster.tasks.values()
         if other is not failed and other.phase not in OVER and other.task.restart.policy != "never"
+    )
+
+
+def follows(cluster: ClusterState, failed: TaskState) -> bool:
+    """Whether a task failed before `failed` did, and has not ended: processes of it are left.
+
+    What becomes of both is decided when it has ended, by the end that was the first.
+    """
+    ended = failed.ended
+    return ended is not None and any(
+        other.has_failed
+        and other.left is not None
+        and other.left <= ended
+        and (other.task.needed or _covers(other, failed))
+        for other in cluster.tasks.values()
+        if other is not failed
     )
 
 

@@ -62,7 +62,8 @@ class Supervisor:
         self._clock = clock or steady_clock()
         self._state = ClusterState.of(plan, keep, past.retried(run), patience)
         self._resumed = past.resumed(run)
-        self._cell = make_cell(Handlers(self._on_exit, self._on_note, self._on_stop, self._on_disk))
+        handlers = (self._on_exit, self._on_note, self._on_stop, self._on_disk, self._on_left)
+        self._cell = make_cell(Handlers(*handlers))
         self._events = EventLog(run.events, self._clock)
         self._reserve = Reserve(run.path, _RESERVE_BYTES + _TASK_RESERVE_BYTES * len(plan.tasks))
         """For the last words, should the disk be full by then."""
@@ -237,8 +238,7 @@ class Supervisor:
 
     def _give_up(self, state: TaskState) -> None:
         name, pid = state.task.name, state.pid
-        if probe := self._probes.pop(name, None):
-            probe.cancel()
+        self._end_probe(name)
         self._state.give_up(name, self._clock())
         self._events.write("task-unkillable", name, pid=pid)
 
@@ -311,10 +311,20 @@ class Supervisor:
             self._events.write("task-ready", name)
             self._wake.set()
 
-    def _on_exit(self, name: str, ended: Ended) -> None:
+    def _on_left(self, name: str, ended: Ended) -> None:
+        self._end_probe(name)
+        self._state.observe_left(name, ended, self._clock())
+        code, number = ended.exit_code, ended.signal
+        self._events.write("task-left", name, exit_code=code, signal=number and signal_name(number))
+        self._wake.set()
+
+    def _end_probe(self, name: str) -> None:
         if probe := self._probes.pop(name, None):
             probe.cancel()
         self._tell_odd(self._figures.look([name]))
+
+    def _on_exit(self, name: str, ended: Ended) -> None:
+        self._end_probe(name)
         self._state.observe_exit(name, ended, self._clock())
         self._events.write(
             "task-exited",

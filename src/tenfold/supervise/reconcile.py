@@ -73,6 +73,8 @@ def _retry(cluster: ClusterState, now: float) -> list[Retry]:
     for state in sorted(ended, key=lambda state: state.ended or now):
         if state.phase not in {"failed", "succeeded"} or state.given_up:
             continue
+        if failure.follows(cluster, state):
+            continue
         at = restart_at(cluster, state)
         if at is not None:
             others = failure.together(cluster, state)

@@ -81,6 +81,7 @@ class TaskState:
         beginning: its cell has been asked to start it, and has not answered yet.
         told: when it was first told to end, in its present life; `killed` when it was told for
             the last time.
+        left: when its own process ended, of which others have not; they are told to end.
         given_up: it was killed and has not ended, and is not waited for any more.
     """
 
@@ -101,6 +102,8 @@ class TaskState:
     beginning: bool = False
     told: float | None = None
     killed: float | None = None
+    left: float | None = None
+    left_as: Ended | None = None
     given_up: bool = False
     restart_asked: bool = False
     unready: bool = False
@@ -113,7 +116,15 @@ class TaskState:
     @property
     def to_end(self) -> bool:
         """It has to end though the run goes on."""
-        return self.live and (self.restart_asked or self.unready)
+        return self.live and (self.restart_asked or self.unready or self.left is not None)
+
+    @property
+    def has_failed(self) -> bool:
+        """Its own process has ended badly, unasked, and others of it have not ended."""
+        if self.left is None or self.left_as is None:
+            return False
+        asked = self.told is not None and self.told < self.left
+        return not asked and (self.left_as.exit_code != 0 or self.task.service)
 
     @property
     def used(self) -> bool:
@@ -182,6 +193,7 @@ class ClusterState:
         state.phase, state.pid, state.started = "starting", pid, now
         state.ready = state.ended = state.exit_code = state.signal = None
         state.reason = state.cause = state.told = state.killed = None
+        state.left = state.left_as = None
         state.unready = state.beginning = False
         state.in_order = state.restart_asked
 
@@ -221,18 +233,32 @@ class ClusterState:
         state.phase, state.killed = "stopping", now if kill else None
         state.told = now if state.told is None else state.told
 
+    def observe_left(self, name: str, ended: Ended, now: float) -> None:
+        """The task's own process ended, and processes that it has started did not."""
+        state = self.tasks[name]
+        if not state.given_up:
+            state.left, state.left_as = now, ended
+            state.phase = "stopping"
+
     def observe_exit(self, name: str, ended: Ended, now: float) -> None:
-        """The task's process ended; `reconcile` decides what becomes of the task."""
+        """The task ended, with all its processes; `reconcile` decides what becomes of it.
+
+        It ended when its own process did, whenever the others followed.
+        """
         state = self.tasks[name]
         if state.given_up:
             return
+        if state.left is not None:
+            now = state.left
+        asked = state.told is not None and (state.left is None or state.told < state.left)
+        state.left = state.left_as = None
         state.ended, state.exit_code, state.signal = now, ended.exit_code, ended.signal
         state.reason, state.cause, state.pid = ended.reason, ended.cause, None
         good = ended.exit_code == 0 and not state.task.service
         if state.restart_asked:
             state.restart_asked, state.phase = False, "restarting"
             state.start_at = max(now, state.start_at)
-        elif state.told is not None or self._swept_away(ended.signal):
+        elif asked or self._swept_away(ended.signal):
             state.phase = "failed" if state.unready else "stopped"
         elif good:
             state.phase = "succeeded"
@@ -284,11 +310,11 @@ class ClusterState:
         return True
 
     def observe_cell_lost(self, reason: str, now: float) -> None:
-        """What started the tasks is gone, and they with it."""
+        """What started the tasks is gone, and they with it. None of them has failed."""
         for state in self.tasks.values():
             if state.live:
-                state.phase, state.pid, state.ended = "failed", None, now
-                self.deaths.append(Death(state.task.name, now, None, None, f"ended: {reason}"))
+                state.phase, state.pid, state.ended = "stopped", None, now
+                state.reason = f"ended: {reason}"
         self.begin_stop("failed", reason, now)
 
     def ask_stop(self, reason: str, now: float) -> None:

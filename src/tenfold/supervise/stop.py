@@ -21,7 +21,10 @@ class Signal:
 
 
 def signals(cluster: ClusterState, now: float) -> list[Signal]:
-    """What to send now: SIGTERM once, SIGKILL once when the grace is over."""
+    """What to send now: SIGTERM once, SIGKILL once when the grace is over.
+
+    Also to what a task's own process has left behind when it ended by itself.
+    """
     stopping = cluster.stop_since is not None
     ending = [s for s in cluster.tasks.values() if s.to_end or (stopping and s.live)]
     found = (_next(cluster, state, now) for state in ending)

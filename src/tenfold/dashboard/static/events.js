@@ -16,6 +16,8 @@ const WORDS = {
   "task-ready": () => "ready",
   "task-exited": (event) =>
     `${event.reason ?? (event.signal ? `killed by ${event.signal}` : `ended with exit code ${event.exit_code ?? "unknown"}`)}${event.state ? `: ${event.state}` : ""}`,
+  "task-left": (event) =>
+    `its own process ${event.signal ? `was killed by ${event.signal}` : `ended with exit code ${event.exit_code ?? "unknown"}`}; what it started is still running, and is told to end`,
   "task-retried": (event) =>
     `${event.because ?? "ended"}; ${AGAIN[event.scope] ?? "it starts again"} in ${duration(event.in_s)}${event.limit ? ` (${event.attempt} of ${event.limit})` : ""}`,
   "restarted-with": (event) => `starts again together with ${event.because}`,

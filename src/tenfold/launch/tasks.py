@@ -1,0 +1,185 @@
+"""The tasks of a launch server, from their start to their end, and the orphans they leave behind.
+
+A task has ended when nothing of it runs any more: neither a process of the group that its own
+process led, nor one that was adopted and carries its mark. Its exit status is that of its own
+process. If that one ends first, the supervisor is told (`left`), which gives the others their
+grace; a signal that ended the task reaches whoever is adopted later, too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tenfold.launch.filters import Filters
+from tenfold.launch.signals import group_exists, runs_in_group, signal_group
+
+MARK = "TENFOLD_SPAWN"
+"""Variable that tells which start of which task a process descends from."""
+
+_ENDING = (signal.SIGTERM, signal.SIGKILL)
+
+
+@dataclass(slots=True)
+class _Task:
+    """One start. `status` is that of its own process, which leads the group `pid`, once it has
+    ended; `left`: that was told; `told` is the last signal that was to end the task, and `reached`
+    who of the adopted got it."""
+
+    name: str
+    pid: int
+    serves: bool
+    status: int | None = None
+    left: bool = False
+    told: int | None = None
+    filters: Filters | None = None
+    reached: set[int] = field(default_factory=set)
+
+
+class Tasks:
+    """Those of one launch server: its children, and what the kernel gives it to adopt."""
+
+    def __init__(self, tell: Callable[..., None], drain: Callable[[str], None]) -> None:
+        """`tell` gets the notices `left` and `exited`; `drain` the name of a preload server that
+        has ended, before its end is told."""
+        self._tell = tell
+        self._drain = drain
+        self._tasks: dict[int, _Task] = {}
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    @property
+    def lingering(self) -> bool:
+        """Whether there are tasks whose own process has ended, and which have not."""
+        return any(task.status is not None for task in self._tasks.values())
+
+    def add(self, pid: int, name: str, *, serves: bool) -> None:
+        """A task runs as the process `pid`; `serves`: it is a preload server."""
+        self._tasks[pid] = _Task(name, pid, serves)
+
+    def signal(self, name: str, number: int) -> None:
+        """Signal what is there of a task."""
+        for task in [task for task in self._tasks.values() if task.name == name]:
+            if number == signal.SIGTERM:
+                task.filters = Filters(task.pid)
+                task.filters.end_group()
+            else:
+                signal_group(task.pid, number)
+            if number in _ENDING:
+                task.told, task.reached = number, set()
+                if number == signal.SIGKILL or task.status is not None:
+                    _pass_on(task, _adopted(self._tasks).get(name, []))
+
+    def reap(self) -> None:
+        """Take note of every process that has ended."""
+        ended = False
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
+            except ChildProcessError:
+                break
+            if pid == 0:
+                break
+            task = self._tasks.get(pid)
+            if os.WIFSTOPPED(status):
+                if task is not None and task.serves:
+                    os.kill(pid, signal.SIGCONT)  # no task may keep others from being started
+                continue
+            ended = True
+            if task is not None and task.status is None:
+                task.status = status
+                if task.serves:
+                    self._drain(task.name)
+        if ended or self.lingering:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Tell of the tasks that have ended, or only their own process; end others' orphans."""
+        adopted = _adopted(self._tasks)
+        for task in [task for task in self._tasks.values() if task.status is not None]:
+            others = adopted.get(task.name, [])
+            _pass_on(task, others)
+            if task.filters is not None:
+                task.filters.look()
+            if not _rest(task, others):
+                del self._tasks[task.pid]
+                self._tell(op="exited", id=task.name, status=task.status)
+            elif not task.left and task.told != signal.SIGKILL:
+                task.left = True
+                self._tell(op="left", id=task.name, status=task.status)
+        known = {task.name for task in self._tasks.values()}
+        for name, pids in adopted.items():
+            for pid in pids if name not in known else ():
+                _kill(pid, signal.SIGKILL)
+
+    def kill_all(self) -> bool:
+        """Kill all children, and what is adopted from them; whether any was left."""
+        children = {*_children(), *self._tasks}
+        for pid in children:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)
+            _kill(pid, signal.SIGKILL)
+        self.reap()
+        return bool(_children() or self._tasks)
+
+
+def _pass_on(task: _Task, adopted: list[int]) -> None:
+    """Have the signal that is to end a task reach those that its group's did not."""
+    if task.told is None:
+        return
+    for pid in adopted:
+        if pid not in task.reached and _group_of(pid) != task.pid:
+            _kill(pid, task.told)
+            if task.told == signal.SIGTERM:
+                _kill(pid, signal.SIGCONT)
+        task.reached.add(pid)
+
+
+def _rest(task: _Task, adopted: list[int]) -> bool:
+    """Whether anything runs of a task whose own process has ended."""
+    return bool(adopted) or (group_exists(task.pid) and runs_in_group(task.pid))
+
+
+def _adopted(tasks: dict[int, _Task]) -> dict[str, list[int]]:
+    """Children that are no tasks, by the mark they carry; those without one are not there."""
+    found: dict[str, list[int]] = {}
+    for pid in _children():
+        if pid not in tasks and (mark := _mark(pid)) is not None:
+            found.setdefault(mark, []).append(pid)
+    return found
+
+
+def _children() -> list[int]:
+    """This process's children, adopted ones too; empty where the kernel does not say."""
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children", "rb") as stream:
+            return [int(pid) for pid in stream.read().split()]
+    except OSError:
+        return []
+
+
+def _mark(pid: int) -> str | None:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as stream:
+            environment = stream.read()
+    except OSError:
+        return None
+    wanted = f"{MARK}=".encode()
+    marks = [entry for entry in environment.split(b"\0") if entry.startswith(wanted)]
+    return marks[0][len(wanted) :].decode(errors="replace") if marks else None
+
+
+def _group_of(pid: int) -> int:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return 0
+
+
+def _kill(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
