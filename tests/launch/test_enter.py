@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -24,4 +25,26 @@ def test_ending_exec_ends_its_command(runs: Path, isolation: str, number: signal
         wait_for(lambda: len(survivors(run.directory.path)) == 2)
         beside.send_signal(number)
     wait_for(lambda: len(survivors(run.directory.path)) == 1, 5)
+    run.stop(timeout_s=20)
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGINT, signal.SIGQUIT]
+)
+def test_a_signal_to_the_process_group_of_exec_gives_the_commands_exit_code(
+    runs: Path, isolation: str, number: signal.Signals, tmp_path: Path
+) -> None:
+    run = up(plan_of(shell("chief", "exec sleep 600")), runs=runs, isolation=isolation)
+    run.wait(20, for_state=("running",))
+    up_yet = tmp_path / "up"
+    script = f"trap 'exit 42' {int(number)}; touch {up_yet}; while :; do sleep 0.05; done"
+    argv = [sys.executable, "-m", "tenfold", "exec", "--runs", str(runs), "chief", "--"]
+    with subprocess.Popen(
+        [*argv, "bash", "-c", script], start_new_session=True, stderr=subprocess.PIPE, text=True
+    ) as beside:
+        wait_for(up_yet.exists)
+        os.killpg(beside.pid, number)
+        _, said = beside.communicate(timeout=30)
+    assert beside.returncode == 42
+    assert "tenfold" not in said
     run.stop(timeout_s=20)

@@ -12,6 +12,7 @@ import click
 
 from tenfold import __version__, streams
 from tenfold.errors import InputError, TenfoldError
+from tenfold.launch.signals import hear_of_children
 from tenfold.secrets import veiled
 
 _COMMANDS = {
@@ -158,6 +159,7 @@ tenfold.params += [_option(*made) for made in _ANYWHERE]
 def run(arguments: list[str]) -> int:
     """See `tenfold.cli.run`."""
     debug = "--debug" in arguments
+    hear_of_children()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # no encoding of a terminal is worth a traceback

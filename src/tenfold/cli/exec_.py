@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ def command(task: str, words: tuple[str, ...], cluster: str | None, runs: str | 
     words = words[1:] if words[0] == "--" else words
     if not words:
         raise InputError("no command is named", hint=f"write tenfold exec {task} -- COMMAND")
+    from tenfold.launch import signals
     from tenfold.launch.enter import require_pid, run_beside
 
     run = find_run(cluster, runs, up=True)
@@ -45,6 +47,7 @@ def command(task: str, words: tuple[str, ...], cluster: str | None, runs: str | 
     if len(names) > 1:
         raise InputError(f"{task} has {len(names)} tasks", hint=f"name one: {names[0]}")
     if remote := _elsewhere(run, names[0], words):
+        signals.before_exec(keep=frozenset({signal.SIGHUP}))  # nohup's
         os.execvp(remote[0], remote)
     label = names[0].replace("/", "-")
     pid = require_pid(names[0], (read_json(run.task(label).status) or {}).get("pid"))

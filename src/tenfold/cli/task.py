@@ -16,6 +16,10 @@ def command(name: str, wait: bool, held: bool) -> int:
 
     For compose files, batch scripts and manifests that tenfold made; people type `tenfold up`.
     """
+    from tenfold.launch import signals
+
+    signals.start_afresh()
+    signals.outlast()
     if held:
         from tenfold.launch.agent import serve
 

@@ -13,12 +13,15 @@ import sys
 from pathlib import Path
 
 from tenfold.dashboard.launch import Claim, Place, Running, claim
+from tenfold.launch import signals
 
 _NICE = 10
 
 
 def main(words: list[str]) -> None:
     """Serve, as the command line says."""
+    signals.start_afresh()
+    signals.outlast()
     runs = Path(words[0]).resolve()
     if len(words) == 3:
         made = _handed(runs, int(words[1]), int(words[2]))

@@ -10,6 +10,7 @@ import os
 import sys
 from pathlib import Path
 
+from tenfold.launch import signals
 from tenfold.launch.container import RUN_DIRECTORY
 from tenfold.rundir import RunDirectory, read_json
 
@@ -30,6 +31,7 @@ def main() -> None:
     environment = dict(
         os.fsdecode(item).split("=", 1) for item in data.split(b"\0") if b"=" in item
     )
+    signals.before_exec()
     try:
         os.execvpe(words[0], words, environment)
     except OSError as error:

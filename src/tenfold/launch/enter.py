@@ -16,13 +16,24 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from tenfold.errors import TenfoldError
-from tenfold.launch import binding, binds, namespace
+from tenfold.launch import binding, binds, namespace, signals
 
-_PASSED_ON = (signal.SIGTERM, signal.SIGHUP)
+_PASSED_ON = (
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGALRM,
+)
 """Signals for this process that are meant for the command."""
+
+_OF_THE_TERMINAL = (signal.SIGINT, signal.SIGQUIT)
+"""Signals that the command gets itself, from the terminal."""
+
+_HELD_BACK = frozenset(_PASSED_ON + _OF_THE_TERMINAL)
 
 _ORDER = (
     ("user", namespace.CLONE_NEWUSER),
@@ -41,18 +52,20 @@ def run_beside(pid: int, argv: Sequence[str], environment: dict[str, str], cwd: 
     descriptors = _namespaces_of(pid)
     filtered = _filters_of(pid) > _filters_of(os.getpid())
     ours, theirs = socket.socketpair()
+    ignored = frozenset({n for n in _PASSED_ON if signal.getsignal(n) == signal.SIG_IGN})
+    signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_BACK)
     child = os.fork()
     if child == 0:
-        _enter_and_run(descriptors, argv, environment, cwd, theirs if filtered else None)
+        answers = theirs if filtered else None
+        _enter_and_run(descriptors, argv, environment, cwd, answers, ignored)
     for descriptor, _ in descriptors:
         os.close(descriptor)
     theirs.close()
     if filtered:
         _answer_binds(ours)
     ours.close()
-    previous = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT,)}
-    for number in _PASSED_ON:
-        previous[number] = signal.signal(number, lambda number, _: os.kill(child, number))
+    previous = _pass_on_to(child)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD_BACK)
     try:
         _, status = os.waitpid(child, 0)
     finally:
@@ -60,6 +73,21 @@ def run_beside(pid: int, argv: Sequence[str], environment: dict[str, str], cwd: 
             signal.signal(number, handler)
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
+
+
+def _pass_on_to(child: int) -> dict[int, Any]:
+    """Have the command's signals reach it, also if it has ended meanwhile; the handlers before.
+
+    Whoever signals the whole process group reaches it, too. It then gets the signal again, or has
+    ended: how it did is what counts.
+    """
+
+    def pass_on(number: int, _frame: object) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, number)
+
+    previous: dict[int, Any] = {n: signal.signal(n, pass_on) for n in _PASSED_ON}
+    return previous | {n: signal.signal(n, signal.SIG_IGN) for n in _OF_THE_TERMINAL}
 
 
 def _environment_of(pid: int) -> dict[str, str]:
@@ -106,6 +134,7 @@ def _enter_and_run(
     environment: dict[str, str],
     cwd: Path,
     answers: socket.socket | None,
+    ignored: frozenset[int],
 ) -> NoReturn:
     code = 126
     try:
@@ -121,14 +150,12 @@ def _enter_and_run(
         inner = os.fork()  # only a child is in the PID namespace that was joined
         if inner == 0:
             namespace.die_with_parent(signal.SIGKILL)
-            for number in _PASSED_ON:
-                signal.signal(number, signal.SIG_DFL)
             terminal.take()
             os.chdir(cwd)
+            signals.before_exec(keep=ignored)
             os.execvpe(argv[0], list(argv), environment)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        for number in _PASSED_ON:
-            signal.signal(number, lambda number, _: os.kill(inner, number))
+        _pass_on_to(inner)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD_BACK)
         ended = os.waitstatus_to_exitcode(terminal.wait(inner))
         code = ended if ended >= 0 else 128 - ended
     except FileNotFoundError:

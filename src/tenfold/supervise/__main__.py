@@ -20,6 +20,7 @@ from typing import Any
 
 from tenfold import streams
 from tenfold.cells import Wishes, kind
+from tenfold.launch import signals
 from tenfold.plans import Plan
 from tenfold.rundir import RunDirectory, hold_lock, read_json
 from tenfold.secrets import VeiledStream
@@ -45,6 +46,7 @@ async def supervise(run: RunDirectory, plan: Plan, wishes: Wishes, attached: boo
     def end(words: str) -> None:
         told.add(asyncio.create_task(supervisor.told_to_end(place.why_told, words)))
 
+    signals.outlast()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end, f"stopped by {number.name}")
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
@@ -100,6 +102,7 @@ def _wait_for_the_end() -> None:
 
 def main() -> None:
     """Hold the run's lock, and supervise."""
+    signals.start_afresh()
     streams.install()
     streams.tolerate()  # its log may be on a disk that is full
     sys.stderr = VeiledStream(sys.stderr)
