@@ -13,6 +13,7 @@ from chaos import (
     memory,
     modules,
     ports,
+    signals,
     stops,
     tasks,
 )
@@ -56,6 +57,26 @@ CASES = (
     ),
     Case("damaged-state", "state files cut, garbled, a bit flipped", damage.damaged_state, 300),
     Case("ignores-term", "a task that ignores SIGTERM", tasks.ignores_term, 60),
+    Case(
+        "wrapped-stops",
+        "a stop of trainings below shells, pipes and daemons",
+        signals.wrapped_stops,
+        180,
+    ),
+    Case(
+        "stray-signals",
+        "tasks that send every signal to their parent",
+        signals.stray_signals,
+        240,
+        120,
+    ),
+    Case(
+        "inherited-signals",
+        "signals that whoever starts tenfold blocks or ignores",
+        signals.inherited_signals,
+        300,
+        120,
+    ),
     Case("crash-loop", "a crash loop, the supervisor killed in the middle", tasks.crash_loop, 180),
     Case(
         "clock",
