@@ -52,8 +52,10 @@ class SupervisorProcess:
     def ended(self) -> bool:
         """Whether the process has ended; it is reaped then."""
         if not self._ended:
-            with contextlib.suppress(ChildProcessError):
+            try:
                 self._ended = os.waitpid(self.pid, os.WNOHANG)[0] != 0
+            except ChildProcessError:  # this program ignores SIGCHLD: the kernel has reaped it
+                self._ended = True
         return self._ended
 
     def reap(self) -> None:

@@ -158,3 +158,27 @@ def test_what_tenfold_inherits_of_signals_reaches_no_task(
     for label in ("plain-0", "forked-0"):
         assert run.task(label).log("stdout").read_text().split() == ["0", str(pipe)]
     assert int(run.task("shell-0").log("stdout").read_text().split()[1], 16) == 0
+
+
+FROM_PYTHON = """
+import signal, sys
+from pathlib import Path
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+from tenfold.api import up
+print(up(Path(sys.argv[1]), runs=sys.argv[2], isolation=sys.argv[3]).wait(40)["state"])
+"""
+
+
+def test_a_program_that_ignores_its_children_may_bring_up_a_cluster(
+    runs: Path, isolation: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "tenfold.yaml"
+    file.write_text("cluster: c\njobs:\n  chief: {run: 'true'}\n")
+    done = subprocess.run(
+        [sys.executable, "-c", FROM_PYTHON, str(file), str(runs), isolation],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout.split() == ["succeeded"], done.stderr

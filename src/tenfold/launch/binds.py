@@ -78,7 +78,8 @@ def refusal() -> str | None:
         with ours:
             return _answered(ours)
     finally:
-        os.waitpid(child, 0)
+        with contextlib.suppress(ChildProcessError):  # reaped already where SIGCHLD is ignored
+            os.waitpid(child, 0)
 
 
 def _answered(child: socket.socket) -> str | None:

@@ -148,7 +148,8 @@ def refusal() -> str | None:
     os.close(write)
     with os.fdopen(read, encoding="utf-8") as stream:
         said = stream.read()
-    os.waitpid(child, 0)
+    with contextlib.suppress(ChildProcessError):  # reaped already where SIGCHLD is ignored
+        os.waitpid(child, 0)
     return said or None
 
 
