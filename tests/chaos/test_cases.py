@@ -16,6 +16,7 @@ pytestmark = pytest.mark.alone
 SHORT = (
     *("ignores-term", "damaged-state", "damaged-checkpoints", "supervisor-calls", "flood"),
     *("disk-full-logs", "out-of-memory", "own-modules"),
+    *("wrapped-stops", "stray-signals", "inherited-signals"),
 )
 
 
@@ -25,7 +26,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Row]:
     told = tmp_path_factory.mktemp("chaos") / "rows.json"
     options = ("--quick", "--json", str(told), "--keep", str(told.with_name("failed")))
     argv = [sys.executable, "-m", "chaos.run", *options, *SHORT]
-    subprocess.run(argv, cwd=ROOT, stdout=subprocess.DEVNULL, timeout=300, check=False)
+    subprocess.run(argv, cwd=ROOT, stdout=subprocess.DEVNULL, timeout=480, check=False)
     return {row["case"]: row for row in json.loads(told.read_text())}
 
 
