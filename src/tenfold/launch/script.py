@@ -98,9 +98,9 @@ def prepare(argv: Sequence[str], environment: Mapping[str, str]) -> None:
     for number, handler in _AS_PYTHON_STARTS.items():
         signal.signal(number, handler)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # whoever forked it has blocked all
     threading.current_thread()._set_native_id()  # type: ignore[attr-defined]
     answers.answer(environment)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # whoever forked it has blocked all
     tempfile.tempdir = None
     _scatter_random_states()
     gc.enable()
