@@ -7,6 +7,7 @@ either) and finding places (`document`, `places`).
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -153,6 +154,28 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(_visible(character) for character in text)
+
+
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u202a-\u202e\u2066-\u2069\u2028\u2029\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+"""Controls (C0, C1), what reorders a line or ends it unseen, tags, and what is no character."""
+
+_COLOURING = re.compile(r"\x1b\[[\d;:]*m")
+
+
+def visible(text: str, *, colours: bool = False) -> str:
+    """Text of several lines that does nothing to a terminal but show itself, and in `colours`."""
+    if text.isprintable():
+        return text
+    if not colours or "\x1b" not in text:
+        return _UNSEEN.sub(lambda found: _visible(found[0]), text)
+    plain = iter(_COLOURING.split(text))
+    made = visible(next(plain))
+    return made + "".join(
+        c + visible(p) for c, p in zip(_COLOURING.findall(text), plain, strict=True)
+    )
 
 
 def _visible(character: str) -> str:

@@ -11,7 +11,10 @@ from collections.abc import Callable
 _ESCAPE = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~]?)"
 )
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f\x80-\x9f]")
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f\x80-\x9f\u061c\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Controls, what reorders a line or ends it unseen, and what is no character."""
 
 
 def plain(text: str, kept: Callable[[str], bool] = lambda _: False) -> str:

@@ -1,20 +1,24 @@
-"""JSON as text that can always be written: names of files that are not UTF-8 stay what they are.
+"""JSON as text that can always be written, and does nothing to a terminal but show itself.
 
-Python holds the byte 0xE9 of such a name as the character U+DCE9. UTF-8 has no form for it, JSON
-has one: `\\udce9`. A reader in Python gets the name back.
+Python holds the byte 0xE9 of a file name that is not UTF-8 as the character U+DCE9. UTF-8 has no
+form for it, JSON has one: `\\udce9`. A reader in Python gets the name back. Controls, marks that
+reorder a line, and tags are escaped in the same way.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
+
+_ESCAPED = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff"
+                      "\ud800-\udfff\U000e0000-\U000e0fff]")  # fmt: skip
 
 
 def json_text(value: object, **form: Any) -> str:
-    """`value` as JSON. `form` is as for json.dumps. All characters stand for themselves, unless
-    one of them cannot be encoded."""
+    """`value` as JSON. `form` is as for json.dumps. Printable characters stand for themselves."""
     text = json.dumps(value, ensure_ascii=False, **form)
-    return text if is_utf8(text) else json.dumps(value, **form)
+    return _ESCAPED.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def is_utf8(text: str) -> bool:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 from io import StringIO
 
 import pytest
+from rich.text import Text
 
 from tenfold.logs import LogLine
 from tenfold.views import progress
 from tenfold.views.lines import FOLD_S, Folder, Style, render
 from tenfold.views.screen import Screen
 from tenfold.views.table import Cell, show_table
+from tenfold.json_text import json_text
 from tenfold.views.terminal import Terminal, console, task_colour
 
 
@@ -170,3 +174,54 @@ def test_progress_in_words() -> None:
 @pytest.mark.parametrize("said", [None, {}, {"done": 1}, {"done": "1", "total": 2, "time": 3}])
 def test_damaged_progress_is_none(said: dict[str, object] | None) -> None:
     assert not progress.makes_sense(said)
+
+
+ESCAPES = (
+    "\x1b[2J", "\x1b]0;title\x07", "\x1b]52;c;aGk=\x07", "\x1b]8;;http://x\x1b\\", "\x1bPq\x1b\\",
+    "\x1bc", "\x9b2J", "\x9d0;t\x9c", "\x85", "\r", "\b", "\x07", "\x7f", "\x00", "\u202e",
+    "\u2066", "\u2028", "\ud800", "\U000e0041", "\x1b[8m",
+)  # fmt: skip
+"""What would do something to a terminal, or hide or reorder what stands there."""
+
+
+@pytest.mark.parametrize("text", ESCAPES, ids=map(ascii, ESCAPES))
+@pytest.mark.parametrize("color", ["always", "never"])
+def test_nothing_but_text_and_colours_leaves_for_the_terminal(text: str, color: str) -> None:
+    out = Terminal(StringIO(), color)
+    out.print(f"a{text}b")
+    out.print(out.paint(f"a{text}b", "bold"))
+    show_table(out, ("N", "M"), [[f"a{text}b", (f"a{text}b", "red")]])
+    Screen(out, out).lines([f"a{text}b"])
+    Screen(out, out).say(f"a{text}b")
+    shown = re.sub("\x1b\\[[0-9;]*m", "", _text(out))
+    assert not set(shown) & set("\x1b\r\b\x07\x7f\x00\x85\x9b\x9d\x9c\u202e\u2066\u2028\ud800")
+    assert "\U000e0041" not in shown
+    if color == "never":
+        assert "\x1b" not in _text(out)
+    assert "a" in shown
+    assert "b" in shown
+
+
+def test_colours_that_are_none_of_ours_are_shown_where_we_paint() -> None:
+    out = Terminal(StringIO(), "always")
+    out.print(out.paint("a\x1b[31mb", "bold"))
+    assert _text(out) == "\x1b[1ma␛[31mb\x1b[0m\n"
+
+
+@pytest.mark.parametrize("text", ESCAPES, ids=map(ascii, ESCAPES))
+def test_what_rich_lays_out_goes_the_same_way(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = StringIO()
+    monkeypatch.setattr("sys.stdout", stream)
+    console("never").print(Text(f"a{text}b"))
+    unseen = {character for character in text if not character.isprintable()}
+    assert not set(stream.getvalue()) & unseen
+
+
+@pytest.mark.parametrize("text", ESCAPES, ids=map(ascii, ESCAPES))
+def test_json_says_the_same_and_does_nothing(text: str) -> None:
+    said = json_text({"a": f"a{text}ü"})
+    assert json.loads(said) == {"a": f"a{text}ü"}
+    assert "ü" in said
+    assert not set(said) & set(
+        "\x1b\r\b\x07\x7f\x00\x85\x9b\x9d\x9c\u202e\u2066\u2028\ud800\U000e0041"
+    )

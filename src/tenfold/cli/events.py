@@ -44,7 +44,7 @@ def command(cluster: str | None, follow: bool, runs: str | None, as_json: bool) 
     except KeyboardInterrupt:
         return
     for path, what in problems.found.items():
-        err().print(f"damaged: {path} {what}")
+        err().print(printable(f"damaged: {path} {what}"))
 
 
 def _show(terminal: Terminal, event: dict[str, Any], as_json: bool) -> None:
@@ -53,7 +53,7 @@ def _show(terminal: Terminal, event: dict[str, Any], as_json: bool) -> None:
         return
     paint = terminal.paint
     more = {k: v for k, v in event.items() if k not in ("time", "kind", "task") and v is not None}
-    kind, task = str(event.get("kind", "?")), str(event.get("task") or "")
+    kind, task = printable(str(event.get("kind", "?"))), printable(str(event.get("task") or ""))
     words = printable("  ".join(f"{key}={value}" for key, value in more.items()))
     line = f"{_clock(event.get('time'))}  {paint(f'{kind:<18}', 'bold')} {task:<14}{words}"
     terminal.print(line.rstrip())

@@ -10,6 +10,7 @@ import contextlib
 import os
 from collections.abc import Iterable
 
+from tenfold.errors import printable
 from tenfold.streams import take_failure
 from tenfold.views.terminal import Terminal
 
@@ -37,8 +38,7 @@ class Screen:
             return
         self.wipe()
         try:
-            self.out.stream.write(text)
-            self.out.stream.flush()
+            self.out.write(text)
         except OSError as error:
             if not self._goes_on:
                 raise
@@ -56,14 +56,14 @@ class Screen:
         """A line of tenfold's own."""
         self.wipe()
         with contextlib.suppress(OSError):
-            self.err.print(self.err.paint(text, style))
+            self.err.print(self.err.paint(printable(text), style))
 
     def draw(self, line: str) -> None:
         """Show `line`, not wider than the terminal, until the next word or line."""
         if self.err.moves and line != self._drawn:
             with contextlib.suppress(OSError):
-                self.err.stream.write(_WIPE + line)
-                self.err.stream.flush()
+                self.err.stream.write(_WIPE)
+                self.err.write(line)
             self._drawn = line
 
     def wipe(self) -> None:

@@ -31,8 +31,8 @@ def show_raw(out: Terminal, tasks: Iterable[TaskStacks]) -> None:
     for one in tasks:
         for process in one.processes:
             head = f"{one.task}: {process.command}, process {process.pid}, {process.state}"
-            out.print(out.paint(head, task_colour(one.task)))
+            out.print(out.paint(printable(head), task_colour(one.task)))
             for line in (process.raw or process.trouble or "").splitlines():
                 out.print(f"    {printable(line)}")
         if one.trouble:
-            out.print(out.paint(f"{one.task}: {one.trouble}", "yellow"))
+            out.print(out.paint(printable(f"{one.task}: {one.trouble}"), "yellow"))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tenfold.errors import columns
+from tenfold.errors import columns, printable
 from tenfold.views.terminal import Terminal
 
 Cell = str | tuple[str, str]
@@ -18,12 +18,12 @@ _GAP = "  "
 
 def show_table(out: Terminal, titles: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
     """Print `rows` under `titles`. On a terminal the last column is cut to what is left of it."""
+    rows = [[_clean(cell) for cell in row] for row in rows]
     heading = [(title, "dim") for title in titles]
     widths = [
         max(_width(_text(row[place])) for row in (heading, *rows)) for place in range(len(titles))
     ]
-    out.stream.writelines(f"{line}\n" for line in _lines(out, [heading, *rows], widths))
-    out.stream.flush()
+    out.write("".join(f"{line}\n" for line in _lines(out, [heading, *rows], widths)))
 
 
 def _lines(out: Terminal, rows: Sequence[Sequence[Cell]], widths: Sequence[int]) -> Iterator[str]:
@@ -37,6 +37,10 @@ def _lines(out: Terminal, rows: Sequence[Sequence[Cell]], widths: Sequence[int])
 def _padded(out: Terminal, cell: Cell, width: int) -> str:
     text = _text(cell)
     return out.paint(text, _style(cell)) + " " * (width - _width(text))
+
+
+def _clean(cell: Cell) -> Cell:
+    return printable(cell) if isinstance(cell, str) else (printable(cell[0]), cell[1])
 
 
 def _text(cell: Cell) -> str:

@@ -11,10 +11,11 @@ import re
 import shutil
 import sys
 import zlib
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import click
 
+from tenfold.errors import visible
 from tenfold.escapes import plain
 
 if TYPE_CHECKING:
@@ -61,7 +62,11 @@ class Terminal:
         return shutil.get_terminal_size().columns if self.is_terminal else _WIDEST
 
     def paint(self, text: str, style: str) -> str:
-        """`text` in a style such as `bold red`, or as it is where there is no colour."""
+        """`text` in a style such as `bold red`, or as it is where there is no colour.
+
+        Colours that are in it already are none of ours, and are shown for what they are.
+        """
+        text = visible(text)
         if not self.colour or not style or not text:
             return text
         words = style.split()
@@ -71,7 +76,14 @@ class Terminal:
 
     def print(self, text: str = "") -> None:
         """Write a line, now."""
-        self.stream.write(text + "\n")
+        self.write(text + "\n")
+
+    def write(self, text: str) -> None:
+        """Write `text`, now: all that goes to the stream, but for what moves the cursor, is here.
+
+        Whatever file it was read from, it does nothing but show itself, in colours.
+        """
+        self.stream.write(visible(text, colours=self.colour))
         self.stream.flush()
 
     def foreign(self, text: str) -> str:
@@ -99,7 +111,7 @@ def console(color: str, *, stderr: bool = False) -> Console:
 
     terminal = Terminal(sys.stderr if stderr else sys.stdout, color)
     return Console(
-        stderr=stderr,
+        file=cast("TextIO", _Filtered(terminal)),
         color_system="256" if terminal.colour else None,
         force_terminal=terminal.is_terminal or terminal.colour,
         no_color=not terminal.colour,
@@ -107,6 +119,17 @@ def console(color: str, *, stderr: bool = False) -> Console:
         highlight=False,
         soft_wrap=True,
     )
+
+
+class _Filtered:
+    """The stream of a terminal, for rich: what is written to it goes through `Terminal.write`."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self.write = terminal.write
+        self._stream = terminal.stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def task_colour(label: str) -> str:
