@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tenfold import rundir
 from tenfold.eventlog import EventLog
+from tenfold.files import set_aside
 from tenfold.launch.logwriter import LogWriter
-from tenfold.leftovers import set_aside
 from tenfold.logfiles import look
 from tenfold.rundir import (
     Problems,
@@ -71,7 +71,7 @@ def test_old_or_new_wherever_the_writer_was_killed(tmp_path: Path) -> None:
         assert not problems.found, place
         _go_on(run, place)
     assert len(places) > 25
-    assert {"openat", "write", "rename", "close"} <= {place.split()[0] for place in places}
+    assert {"openat", "write", "renameat", "close"} <= {place.split()[0] for place in places}
 
 
 def _go_on(run: RunDirectory, place: str) -> None:

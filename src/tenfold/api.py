@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import sys
 import time
 from collections.abc import Iterable
@@ -18,11 +17,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tenfold import cells, filesystem, rundir, settings
+from tenfold import cells, files, filesystem, rundir, settings
 from tenfold.cell_table import CELLS
 from tenfold.cells.settling import Settler
 from tenfold.errors import InputError, TenfoldError
 from tenfold.interpreter import own
+from tenfold.locks import signal_holders
 from tenfold.plans import Plan
 from tenfold.render import Places
 from tenfold.resume import Wish, decide
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from tenfold.spec import Cluster
 
 _POLL_S = 0.05
+_PUT_BACK_S = 5.0
+"""How long a supervisor has to put back a run directory that was removed."""
 
 
 @dataclass(slots=True)
@@ -84,8 +86,21 @@ class Run:
 
     def status(self) -> dict[str, Any]:
         """The shape of `ps --json`."""
-        settle(self.directory)
+        self.settle()
         return status(self.directory)
+
+    def settle(self) -> None:
+        """Bring the run directory up to date, where its supervisor is elsewhere.
+
+        If a task has removed it, wait until the supervisor has put it back, or has ended.
+        """
+        settle(self.directory)
+        if self._supervisor is not None:
+            deadline = time.monotonic() + _PUT_BACK_S
+            while not self.directory.locked() and not self._supervisor.ended():
+                if time.monotonic() > deadline:
+                    return
+                time.sleep(_POLL_S)
 
     def wait(
         self, timeout_s: float | None = None, *, for_state: tuple[str, ...] = OVER
@@ -97,6 +112,8 @@ class Run:
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
             now = self.status()
+            if now["state"] in OVER:  # or its directory was removed as it was read
+                now = self.status()
             over = now["state"] in OVER and not self.directory.alive()
             if over or (now["state"] in for_state and now["state"] not in OVER):
                 self._reap()
@@ -225,7 +242,7 @@ def planned(
 
 def _start_supervisor(run: RunDirectory, orders: dict[str, Any]) -> SupervisorProcess:
     read, write = os.pipe()
-    with open(run.supervisor_log, "ab", opener=_for_owner) as log:
+    with os.fdopen(files.open_own(run.supervisor_log, os.O_WRONLY | os.O_APPEND)[0], "ab") as log:
         pid = os.posix_spawn(
             sys.executable,
             own("tenfold.supervise", str(run.path)),
@@ -246,29 +263,26 @@ def _start_supervisor(run: RunDirectory, orders: dict[str, Any]) -> SupervisorPr
         supervisor.lifeline = write
     else:
         os.close(write)
-    if supervisor.ended() and not run.status.exists():
+    if supervisor.ended() and not files.exists(run.status):
         _refuse(run)
     return supervisor
 
 
-def _for_owner(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
 def _refuse(run: RunDirectory) -> None:
-    said = run.supervisor_log.read_text(errors="replace").strip().splitlines()
+    said = files.read_end(run.supervisor_log, 1 << 16).decode(errors="replace").strip().splitlines()
     raise TenfoldError(
         f"the supervisor could not start: {said[-1] if said else 'it said nothing'}",
         hint=f"all it said is in {run.supervisor_log}",
     )
 
 
-def interrupt(run: RunDirectory) -> None:
-    """End a run whose supervisor does not answer: by its pid, from status.json, if it is here."""
-    pid = (rundir.read_json(run.status) or {}).get("supervisor_pid")
-    if isinstance(pid, int) and run.locked() and not run.elsewhere.exists():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+def interrupt(run: RunDirectory) -> list[int]:
+    """End a run whose supervisor does not answer: the process of this host that holds its lock.
+
+    Gives its pid; nothing if the kernel does not say who holds the lock. What status.json says
+    of a pid does not count: anybody can have written it.
+    """
+    return [] if run.is_elsewhere() else signal_holders(run.lock)
 
 
 _settler = Settler(2.0)
@@ -289,7 +303,7 @@ def sweep(run: RunDirectory) -> list[str]:
     cell cannot be asked.
     """
     cell = (rundir.read_json(run.plan) or {}).get("cell")
-    supervised = run.alive() and not run.elsewhere.exists()
+    supervised = run.alive() and not run.is_elsewhere()
     if supervised or not isinstance(cell, str) or cell not in CELLS:
         return []
     return cells.kind(cell).sweep(run)

@@ -6,15 +6,18 @@ import contextlib
 import os
 from pathlib import Path
 
+from tenfold import files
+
 _LITTLE_BYTES = 1 << 16
 
 
 def open_to_append(path: Path) -> int:
     """A descriptor to append to `path`, mode 0600 if it is new. Raises OSError.
 
-    What is there ends with a whole line then: a line that a killed writer has cut is ended.
+    What is there ends with a whole line then: a line that a killed writer has cut is ended. What
+    is no file of ours there (a link, a pipe) is set aside.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    descriptor, _ = files.open_own(path, os.O_RDWR | os.O_APPEND)
     with contextlib.suppress(OSError):
         size = os.fstat(descriptor).st_size
         if size and os.pread(descriptor, 1, size - 1) != b"\n":

@@ -8,7 +8,6 @@ aside. Which of them a new run goes on with is `tenfold.resume`'s.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import socket
 import time
@@ -17,12 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tenfold import cells
+from tenfold import cells, files, records
 from tenfold.cells.settling import Settler
 from tenfold.checkpoint import Checkpoint, manifest
 from tenfold.errors import InputError, TenfoldError
 from tenfold.plans import Plan
-from tenfold.rundir import OVER, RunDirectory, every, open_regular, read_events, read_json
+from tenfold.rundir import OVER, RunDirectory, every, read_events, read_json
 
 FRESH = "fresh"
 """A file in the directory of a run that was to begin anew: nothing before it is gone on with."""
@@ -74,10 +73,7 @@ class Earlier:
 
     def saves(self) -> bool:
         """Whether it has anything in `checkpoints`, whole or not."""
-        try:
-            return bool(os.listdir(self.run.shared("checkpoints")))
-        except OSError:
-            return False
+        return bool(files.names(self.run.shared("checkpoints")))
 
     def end_remains(self, cell: str, notes: Notes) -> None:
         """End what a supervisor that was killed has left on its cell, and would train on."""
@@ -113,7 +109,7 @@ def newest_first(runs: Path, cluster: str, notes: Notes) -> Iterator[Earlier]:
             state=state if isinstance(state, str) else None,
             ended=float(ended) if isinstance(ended, (int, float)) else None,
             plan=_plan(run, notes),
-            fresh=(run.path / FRESH).exists(),
+            fresh=files.exists(run.path / FRESH),
         )
 
 
@@ -155,21 +151,17 @@ def _told_by_events(run: RunDirectory) -> str | None:
 def _read(path: Path, notes: Notes) -> dict[str, Any] | None:
     """The object in a file of a run that is over; None without one, a damaged one is set aside."""
     try:
-        with open_regular(path) as stream:
-            value = json.loads(stream.read())
-        if isinstance(value, dict):
-            return value
-        damage = "it does not hold an object"
+        return records.typed(records.parse(files.read_whole(path)), records.shape_of(path))[0]
     except FileNotFoundError:
         return None
     except OSError as error:  # a link, say: not ours to move
         notes.said.append(f"{path} cannot be read: {error.strerror or error}")
         return None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         damage = str(error)
     there = path.with_name(path.name + manifest.DAMAGED)
     with contextlib.suppress(OSError):
-        path.replace(there)
+        files.rename(path, there.name)
         notes.damaged(path, there, damage)
     return None
 

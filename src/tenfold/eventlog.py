@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tenfold import files
 from tenfold.appending import append, open_to_append
 from tenfold.json_text import json_text
 from tenfold.secrets import veiled_all
@@ -70,6 +71,22 @@ class EventLog:
             if not append(self._log, self._kept[0]):
                 return
             self._kept.popleft()
+
+    def keep(self) -> None:
+        """If somebody has removed or replaced the file: go on in a new one, with all there was."""
+        if files.is_open(self._path, self._log):
+            return
+        files.set_aside(self._path)
+        try:
+            log = open_to_append(self._path)
+        except OSError:
+            return
+        start = 0
+        while piece := os.pread(self._log, 1 << 20, start):
+            start += len(piece)
+            append(log, piece)
+        os.close(self._log)
+        self._log = log
 
     def close(self) -> None:
         """Nothing is written after this; what the disk does not take even now is lost."""

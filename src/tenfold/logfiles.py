@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tenfold.rundir import TaskDirectory, open_regular
+from tenfold import files
+from tenfold.files import open_regular
+from tenfold.rundir import TaskDirectory
 
 Identity = tuple[int, int]
 """Device and inode: the same file under whatever name, for as long as it is not removed."""
@@ -138,10 +139,10 @@ def _look(directory: TaskDirectory, stream: str) -> tuple[LogFiles, bool]:
 def _measured(path: Path) -> tuple[Identity, int] | None:
     """Which file it is, and its bytes; None for anything but a regular file."""
     try:
-        found = os.lstat(path)
+        found = files.look(path)
     except (OSError, ValueError):
         return None
-    return ((found.st_dev, found.st_ino), found.st_size) if stat.S_ISREG(found.st_mode) else None
+    return (found.st_dev, found.st_ino), found.st_size
 
 
 def first_offset(times: Path) -> int:

@@ -15,13 +15,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tenfold.files import open_regular
 from tenfold.logfiles import LogFiles, dropped_words, look
-from tenfold.rundir import TaskDirectory, open_regular
+from tenfold.rundir import TaskDirectory
 
 STREAMS = ("stdout", "stderr")
 _PIECE_BYTES = 1 << 18
 _ALL_PIECES_BYTES = 1 << 26
 _LONGEST_LINE_BYTES = 1 << 20
+_MOST_TIMES_BYTES = 1 << 28
+"""Of a file of times at once: days of lines, one every twentieth of a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +176,7 @@ class LogReader:
         try:
             with open_regular(path) as stream:
                 stream.seek(start)
-                data = stream.read()
+                data = stream.read(_MOST_TIMES_BYTES)
         except OSError:
             return 0
         whole = data[: data.rfind(b"\n") + 1]
@@ -191,8 +194,9 @@ class LogReader:
 def _tail_offset(files: LogFiles, lines: int) -> int:
     """Where the last `lines` lines begin."""
     position, found = files.end, 0
-    while position > files.dropped:
-        size = min(_PIECE_BYTES, position - files.dropped)
+    first = max(files.dropped, files.end - lines * _LONGEST_LINE_BYTES)
+    while position > first:
+        size = min(_PIECE_BYTES, position - first)
         position -= size
         piece = files.read(position, size)
         if position + size == files.end and piece.endswith(b"\n"):
@@ -202,7 +206,7 @@ def _tail_offset(files: LogFiles, lines: int) -> int:
             found += 1
             if found == lines:
                 return position + at + 1
-    return files.dropped
+    return first
 
 
 def _line_offsets(files: LogFiles, begin: int) -> Iterator[int]:

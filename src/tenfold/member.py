@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from tenfold import rendezvous
+from tenfold import files, rendezvous
 from tenfold.debug import answers
 from tenfold.errors import TenfoldError
 from tenfold.frameworks import framework
@@ -282,17 +282,19 @@ def _own_address() -> str:
     return os.environ.get("TENFOLD_ADDRESS", "127.0.0.1:0")
 
 
-_places: list[IO[bytes]] = []
+_places: dict[Path, IO[bytes]] = {}
 """Locks of the places this process has taken, held for its life."""
 
 
 def _hold_place(run: RunDirectory, job: str) -> None:
     """Be the only process that attached as `job`; a second one is refused."""
-    if any(Path(place.name).is_relative_to(run.path) for place in _places):
+    if any(place.is_relative_to(run.path) for place in _places):
         return
     directory = run.task(f"{job}-0").path
-    directory.mkdir(mode=0o700, exist_ok=True)
-    stream = open(directory / "attached.lock", "wb")  # noqa: SIM115 - kept
+    files.make_directory(directory)
+    place = directory / "attached.lock"
+    descriptor, _ = files.open_own(place, os.O_RDWR)
+    stream = os.fdopen(descriptor, "r+b")
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -300,7 +302,7 @@ def _hold_place(run: RunDirectory, job: str) -> None:
         raise TenfoldError(
             f"another process is {job}/0 already", hint="end it first: restart its kernel"
         ) from error
-    _places.append(stream)
+    _places[place] = stream
 
 
 def _become(run: RunDirectory, plan: Plan, job: str, addresses: dict[str, tuple[str, ...]]) -> None:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO
 
+from tenfold import files
 from tenfold.errors import InputError, TenfoldError
 from tenfold.rundir import RunDirectory, read_json, write_json
 
@@ -39,7 +40,7 @@ def announce(run: RunDirectory, addresses: Mapping[str, str]) -> None:
 
 def publish(run: RunDirectory, label: str, address: str) -> None:
     """Make one task's address known to whoever waits for it."""
-    run.task(label).path.mkdir(mode=0o700, exist_ok=True)
+    files.make_directory(run.task(label).path)
     write_json(_published(run, label), {"address": address})
 
 

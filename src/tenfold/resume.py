@@ -21,8 +21,9 @@ from typing import Any, Literal
 from tenfold.checkpoint import Checkpoint, manifest
 from tenfold.earlier import FRESH, Earlier, Notes, newest_first
 from tenfold.errors import InputError, TenfoldError
+from tenfold.files import open_regular
 from tenfold.plans import Plan
-from tenfold.rundir import RunDirectory, open_regular, write_json
+from tenfold.rundir import RunDirectory, write_json
 from tenfold.supervise import past
 from tenfold.views.tasks import duration
 

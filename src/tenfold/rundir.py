@@ -1,6 +1,7 @@
 """The run directory: the cluster's memory, as plain files.
 
-Owns the paths, atomic writes, tolerant reads, the lock that tells whether a run's supervisor is
+Owns the paths, atomic writes, tolerant reads (files are opened by `files`, their values checked by
+`records`), the lock that tells whether a run's supervisor is
 alive, and finding runs. What the files say is decided by those who write them.
 
     <runs>/<cluster>/<run-id>/
@@ -16,12 +17,9 @@ writer each. A damaged file is reported by name and never stops a reader.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
-import json
 import os
 import shlex
-import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -29,9 +27,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from tenfold import files, records
 from tenfold.errors import InputError, TenfoldError
+from tenfold.files import set_aside
 from tenfold.json_text import json_text
-from tenfold.leftovers import set_aside, sweep
+from tenfold.leftovers import sweep
+from tenfold.locks import is_held
 from tenfold.nearest import did_you_mean
 from tenfold.paths import user_path
 
@@ -40,6 +41,9 @@ SHARED = ("tensorboard", "checkpoints", "results")
 
 OVER = ("succeeded", "failed", "stopped")
 """States of a run that has ended."""
+
+LONGEST_EVENT = 4 << 20
+"""Bytes of a line of `events.jsonl`; a longer one is damage."""
 
 _LOCK_S = 5.0
 
@@ -110,10 +114,8 @@ class RunDirectory:
 
     def tasks(self) -> list[TaskDirectory]:
         """The tasks that have a directory, in the order of their names."""
-        with contextlib.suppress(OSError):
-            names = sorted(os.listdir(self.path / "tasks"))
-            return [self.task(name) for name in names]
-        return []
+        found = files.directories(self.path / "tasks")
+        return [self.task(name) for name in found if records.label(name)]
 
     def alive(self) -> bool:
         """Whether the run is up: its supervisor lives, or is to begin elsewhere.
@@ -122,19 +124,16 @@ class RunDirectory:
         cell writes it when nobody else does (`tenfold.cells.Kind.settle`).
         """
         return self.locked() or (
-            self.elsewhere.exists() and (read_json(self.status) or {}).get("state") not in OVER
+            self.is_elsewhere() and (read_json(self.status) or {}).get("state") not in OVER
         )
+
+    def is_elsewhere(self) -> bool:
+        """Whether the supervisor is not a process of this host."""
+        return files.exists(self.elsewhere)
 
     def locked(self) -> bool:
         """Whether a process of this host, or of one that shares locks with it, supervises."""
-        try:
-            with self.lock.open("rb") as stream:
-                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
+        return is_held(self.lock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,9 +303,14 @@ def every(runs: Path, cluster: str | None = None) -> Iterator[RunDirectory]:
 
 def _is_run(path: Path) -> bool:
     try:
-        return (path / "plan.json").exists() or (path / "status.json").exists()
-    except OSError:  # a name that no file can have
+        return _is_there(path / "plan.json") or _is_there(path / "status.json")
+    except (OSError, ValueError):  # a name that no file can have
         return False
+
+
+def _is_there(path: Path) -> bool:
+    """Whether anything is there, damaged or not."""
+    return os.path.lexists(path)
 
 
 def _directories(path: Path) -> list[str]:
@@ -324,18 +328,8 @@ def write_json(path: Path, value: object) -> None:
     write a renamed file's data first (ext4 and btrfs do) may have an empty one, which is damage
     like any other.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     text = json_text(value, separators=(",", ":"))  # faster than json.dump
-    try:
-        with open(beside, "wb", buffering=0, opener=_private) as stream:
-            data = memoryview(text.encode())
-            while data:
-                data = data[stream.write(data) :]
-        beside.replace(path)
-    except Exception:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise
+    files.write_whole(path, text.encode())
     if path not in _written:
         _written.add(path)
         sweep(path)
@@ -356,38 +350,22 @@ def set_aside_damaged(run: RunDirectory) -> list[tuple[Path, Path]]:
     return [(path, aside) for path in problems.found if (aside := set_aside(path))]
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
-def open_regular(path: Path) -> IO[bytes]:
-    """The file at `path`, to read. Raises OSError, and for a link, a pipe or the like, too.
-
-    Tasks write in the run directory: a link there could lead its readers to what they may see and
-    the task may not, and a pipe could hold them up for ever.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "is no regular file", str(path))
-    return os.fdopen(descriptor, "rb")
-
-
 def read_json(path: Path, problems: Problems | None = None) -> dict[str, Any] | None:
-    """The object in `path`; None when the file is missing or damaged (then noted)."""
+    """The object in `path`; None when the file is missing or damaged (then noted).
+
+    Its values have the types that `records` states for a file of that name; others are left out
+    and noted.
+    """
     try:
-        with open_regular(path) as stream:
-            value = json.load(stream)
+        value, wrong = records.typed(records.parse(files.read_whole(path)), records.shape_of(path))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError) as error:
-        if problems is not None:
-            problems.add(path, f"cannot be read: {error}")
-        return None
-    if not isinstance(value, dict):
-        if problems is not None:
-            problems.add(path, "does not hold an object")
-        return None
+    except records.NotAnObjectError as error:
+        wrong, value = str(error), None
+    except (OSError, ValueError) as error:
+        wrong, value = f"cannot be read: {getattr(error, 'strerror', None) or error}", None
+    if wrong is not None and problems is not None:
+        problems.add(path, wrong)
     return value
 
 
@@ -397,33 +375,43 @@ def read_events(
     """The events in `path` from byte `start` on, and the byte after the last whole line.
 
     A line that is no JSON object is left out and noted; a last line without its newline is
-    still being written and is left for the next call.
+    still being written and is left for the next call. Of a file that is larger than any run's,
+    the end is read.
     """
     try:
-        with open_regular(path) as stream:
+        with files.open_regular(path) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size - start > files.MOST_BYTES:
+                start = size - files.MOST_BYTES
+                if problems is not None:
+                    problems.add(path, f"has {size:,} bytes: only its end is read")
+                stream.seek(start)
+                start += len(stream.readline(files.MOST_BYTES))  # begun before there
             stream.seek(start)
-            data = stream.read()
+            data = stream.read(files.MOST_BYTES)
     except FileNotFoundError:
         return [], start
-    except OSError as error:
+    except (OSError, ValueError) as error:
         if problems is not None:
-            problems.add(path, f"cannot be read: {error}")
+            problems.add(path, f"cannot be read: {getattr(error, 'strerror', None) or error}")
         return [], start
-    whole = data[: data.rfind(b"\n") + 1]
-    events = [event for line in whole.splitlines() if (event := _event(line, path, problems))]
-    return events, start + len(whole)
+    end = data.rfind(b"\n") + 1 or (len(data) if len(data) > LONGEST_EVENT else 0)
+    lines = data[:end].split(b"\n")
+    events = [event for line in lines if line and (event := read_event(line, path, problems))]
+    return events, start + end
 
 
-def _event(line: bytes, path: Path, problems: Problems | None) -> dict[str, Any] | None:
+def read_event(line: bytes, path: Path, problems: Problems | None = None) -> dict[str, Any] | None:
+    """The event in a line of `path`; None if it is damaged (then noted)."""
     try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
-        value = None
-    if isinstance(value, dict):
-        return value
-    if problems is not None:
-        problems.add(path, "has a damaged line")
-    return None
+        if len(line) > LONGEST_EVENT:
+            raise ValueError("is too long")
+        value, wrong = records.typed(records.parse(line), records.EVENT)
+    except ValueError:
+        value, wrong = None, "has a damaged line"
+    if wrong is not None and problems is not None:
+        problems.add(path, wrong)
+    return value
 
 
 def hold_lock(run: RunDirectory) -> IO[bytes]:
@@ -432,7 +420,8 @@ def hold_lock(run: RunDirectory) -> IO[bytes]:
     A view that looks whether the run is alive shares the lock for an instant, so this tries for
     a while. Raises TenfoldError if another supervisor has it.
     """
-    stream = open(run.lock, "wb", opener=_private)  # noqa: SIM115 - held for the run's life
+    descriptor, _ = files.open_own(run.lock, os.O_RDWR)
+    stream = os.fdopen(descriptor, "r+b")
     deadline = time.monotonic() + _LOCK_S
     while True:
         try:

@@ -9,12 +9,12 @@ from io import StringIO
 import pytest
 from rich.text import Text
 
+from tenfold.json_text import json_text
 from tenfold.logs import LogLine
 from tenfold.views import progress
 from tenfold.views.lines import FOLD_S, Folder, Style, render
 from tenfold.views.screen import Screen
 from tenfold.views.table import Cell, show_table
-from tenfold.json_text import json_text
 from tenfold.views.terminal import Terminal, console, task_colour
 
 

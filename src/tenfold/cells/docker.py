@@ -20,6 +20,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from tenfold import files
 from tenfold.cells import Ended, Handlers, Kind, Patience, Placed, Protection, Wishes
 from tenfold.cells.docker_ends import memory_words, state_of, with_reason
 from tenfold.cells.docker_engine import (
@@ -265,7 +266,7 @@ class DockerCell:
         directory = self._run.task(made.task.label)
         if life.number == made.life:
             with contextlib.suppress(OSError):
-                directory.ready.unlink(missing_ok=True)
+                files.remove(directory.ready)
         oom = made.out_of_memory or bool(state.get("OOMKilled"))
         if life.number == made.life:
             oom = oom or life.memory_kills > 0
@@ -293,7 +294,7 @@ class DockerCell:
 
     async def is_ready(self, task: Task) -> bool:
         """Whether the task runner says so."""
-        return self._run.task(task.label).ready.exists()
+        return files.exists(self._run.task(task.label).ready)
 
     def address(self, task: Task) -> str | None:
         """The service's name on the run's network."""
@@ -314,7 +315,7 @@ class DockerCell:
         if self._aside:
             await asyncio.wait(self._aside, timeout=5)
         try:
-            if _handle(self._run).exists():
+            if files.exists(_handle(self._run)):
                 await remove(self._project, wait_s=_CLOSE_S)
         except TenfoldError as error:
             self._hear.on_note(
@@ -377,8 +378,12 @@ class DockerKind(Kind):
 
     def sweep(self, run: RunDirectory) -> list[str]:
         """Remove containers and networks of the run."""
-        project = (read_json(_handle(run)) or {}).get("project")
-        return asyncio.run(remove(project)) if isinstance(project, str) else []
+        if not files.exists(_handle(run)):
+            return []
+        own = project_of(run)
+        kept = (read_json(_handle(run)) or {}).get("project") or own
+        moved = kept.rpartition("-")[0] == own.rpartition("-")[0]  # the run's, before a `mv`
+        return asyncio.run(remove(kept if moved else own))
 
     def beside(self, run: RunDirectory, task: str, words: Sequence[str]) -> list[str] | None:
         """Through `docker exec`."""

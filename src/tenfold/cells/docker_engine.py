@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from tenfold import files
 from tenfold.doctor.docker import compose
 from tenfold.errors import TenfoldError, UnavailableError
 from tenfold.paths import expanded
@@ -310,11 +311,12 @@ async def build_image(plan: Plan, log: Path, note: Note) -> None:
     """
     note(f"building the image {plan.image}", f"all of it: {log}")
     try:
-        with log.open("wb") as sink:
+        files.remove(log)
+        with os.fdopen(files.open_own(log, os.O_WRONLY | os.O_TRUNC)[0], "wb") as sink:
             env = dict(os.environ) | ((plan.build or {}).get("args") or {})
             await docker(*build_words(plan), timeout_s=None, log=sink, env=env)
     except EngineError as error:
-        said = log.read_text(errors="replace").strip().splitlines()
+        said = files.read_end(log, 1 << 16).decode(errors="replace").strip().splitlines()
         raise EngineError(
             f"the image {plan.image} could not be built: {said[-1] if said else error.message}",
             hint=f"all that docker build said is in {log}",

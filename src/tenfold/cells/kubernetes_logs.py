@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from tenfold import files
 from tenfold.errors import TenfoldError
 from tenfold.launch.logwriter import LogWriter
 from tenfold.rundir import TaskDirectory
@@ -109,7 +110,7 @@ class LogFollower:
 
     def _run(self) -> None:
         try:
-            self._directory.path.mkdir(mode=0o700, exist_ok=True, parents=True)
+            files.make_directory(self._directory.path)
             out = LogWriter(self._directory, "stdout", self._limit)
             try:
                 self._follow(out)

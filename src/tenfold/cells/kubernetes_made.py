@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from tenfold import files
 from tenfold.cells.kubernetes_api import Api, ApiError, Object, Where
 from tenfold.errors import TenfoldError
 from tenfold.render.kubernetes_names import RUN_LABEL
@@ -25,7 +26,7 @@ _SHARED = ("Secret", "ConfigMap", "Service", "NetworkPolicy")
 def remember(run: RunDirectory, where: Where, pods: Mapping[str, str]) -> None:
     """Write down where the run's objects are, and the pod of each task by label."""
     path = run.path / "cell" / "kubernetes.json"
-    path.parent.mkdir(mode=0o700, exist_ok=True)
+    files.make_directory(path.parent)
     write_json(path, {"context": where.context, "namespace": where.namespace, "pods": dict(pods)})
 
 
@@ -36,7 +37,7 @@ def remembered(run: RunDirectory) -> dict[str, Any] | None:
 
 def forget(run: RunDirectory) -> None:
     """Nothing of the run is left in a cluster."""
-    (run.path / "cell" / "kubernetes.json").unlink(missing_ok=True)
+    files.remove(run.path / "cell" / "kubernetes.json")
 
 
 def selector(run: RunDirectory) -> str:

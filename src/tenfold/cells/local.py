@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tenfold import files
 from tenfold.cells import Ended, Handlers, Kind, Placed, Protection, Wishes
 from tenfold.cells.forking import Forking
 from tenfold.cells.ports import MAIN, Ports, choose
@@ -173,7 +174,7 @@ class LocalCell:
         directory = self._run.task(task.label)
         awaited = awaited_line(bound)
         try:
-            directory.path.mkdir(mode=0o700, exist_ok=True)
+            files.make_directory(directory.path)
             capture = Capture(
                 directory,
                 lambda *piece: live.look(*piece),

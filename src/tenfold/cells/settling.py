@@ -29,7 +29,7 @@ class Settler:
         Nothing is asked about a run that is supervised from here, or is over.
         """
         moment = time.monotonic()
-        if moment < self._asked.get(run, moment) or not run.elsewhere.exists():
+        if moment < self._asked.get(run, moment) or not run.is_elsewhere():
             return
         self._asked[run] = moment + self._ask_s
         if (read_json(run.status) or {}).get("state") in OVER:

@@ -21,6 +21,7 @@ from tenfold.cells.slurm_commands import (
     batch_host,
     cancel,
     command,
+    is_job_of,
     job_state,
     own_job,
     submit,
@@ -148,7 +149,7 @@ class SlurmKind(Kind):
             self._last_word(run, job, state)
             return None
         if state.pending or request["op"] == "kill":
-            cancel(job)
+            _cancel_own(run, job)
             return {"ok": True} if request["op"] in ("stop", "kill") else None
         words = own("tenfold.supervise.control", str(run.path))
         srun = ["srun", f"--jobid={job}", "--overlap", "--nodes=1", "--ntasks=1", "--mpi=none"]
@@ -164,7 +165,7 @@ class SlurmKind(Kind):
         state = job_state(job)
         if state is None or state.gone:
             return []
-        cancel(job)
+        _cancel_own(run, job)
         return [f"Slurm job {job}"]
 
     def beside(self, run: RunDirectory, task: str, words: Sequence[str]) -> list[str] | None:
@@ -179,6 +180,16 @@ class SlurmKind(Kind):
         group = _group(run, _component_of(run, task))
         there = [f"--nodelist={host}", *terminal, *inside]
         return [*srun, *group, *there, task, *words]
+
+
+def _cancel_own(run: RunDirectory, job: str) -> None:
+    """Cancel the run's job. Raises TenfoldError if that is another's, whatever the file holds."""
+    if not is_job_of(job, str(run.path / "cell" / "job.sbatch")):
+        raise TenfoldError(
+            f"Slurm job {job} is not this run's, though {run.elsewhere} names it",
+            hint="squeue --me shows your jobs; scancel JOB cancels one",
+        )
+    cancel(job)
 
 
 def _components(run: RunDirectory) -> list[Component]:
@@ -197,7 +208,7 @@ def _group(run: RunDirectory, number: int) -> list[str]:
 
 def _job(run: RunDirectory) -> str | None:
     job = (read_json(run.elsewhere) or {}).get("job")
-    return job if isinstance(job, str) else None
+    return job if isinstance(job, str) and job.isdecimal() else None
 
 
 def _began(kept: dict[str, Any]) -> dict[str, Any]:

@@ -220,6 +220,22 @@ def batch_host(job: str) -> str:
     return found[1]
 
 
+def is_job_of(job: str, script: str) -> bool:
+    """Whether a job was submitted with this script. Raises TenfoldError if Slurm is silent."""
+    if not re.fullmatch(r"[0-9]{1,10}", job):
+        return False
+    try:
+        shown = command("scontrol", "--oneliner", "show", "job", job)
+    except UnavailableError:
+        raise
+    except TenfoldError as error:
+        if "invalid job id" in error.message.lower():
+            return False
+        raise
+    found = re.search(r" Command=(.*?) [A-Z]\w*=", shown)
+    return found is not None and os.path.realpath(found[1]) == os.path.realpath(script)
+
+
 def cancel(job: str) -> None:
     """End a job, whatever it does. One that is gone is no error."""
     try:

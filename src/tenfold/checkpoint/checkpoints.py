@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tenfold import files
 from tenfold.checkpoint import manifest
 from tenfold.checkpoint.manifest import Checkpoint
 from tenfold.errors import InputError, TenfoldError
@@ -176,7 +177,7 @@ def _leave_word(unsaved: Mapping[str, Any] | None) -> None:
     path = RunDirectory(Path(home)).task(name.replace("/", "-")).unsaved
     with contextlib.suppress(OSError):
         if unsaved is None:
-            path.unlink(missing_ok=True)
+            files.remove(path)
         else:
             write_json(path, {"version": 1, "time": time.time(), **unsaved})
 

@@ -36,6 +36,7 @@ REMOVING = ".removing-"
 
 _VERSION = 1
 _NAME = re.compile(r"(\d{6,})-step-\d+(\.damaged(?:-again)*)?")
+_MOST_MANIFEST_BYTES = 32 << 20
 _CHUNK = 1 << 20
 _NO_LINK = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -118,7 +119,8 @@ def examine(directory: int, path: Path, name: str, *, thoroughly: bool = True) -
     own = open_directory(name, directory)
     try:
         body = _manifest(own)
-        found = dict(_contents(own, thoroughly))
+        sizes = {file: told[0] for file, told in body["files"].items()} if thoroughly else {}
+        found = dict(_contents(own, sizes))
         for file, (size, checksum) in body["files"].items():
             _compare(file, found.get(file), size, checksum if thoroughly else None)
         return Checkpoint(
@@ -142,6 +144,14 @@ def open_directory(name: str, within: int | None = None) -> int:
     return os.open(name, _NO_LINK | os.O_DIRECTORY, dir_fd=within)
 
 
+def _all_of(stream: Any) -> bytes:
+    """What a manifest holds. Raises ValueError for a file that is larger than any."""
+    data: bytes = stream.read(_MOST_MANIFEST_BYTES)
+    if len(data) == _MOST_MANIFEST_BYTES:
+        raise ValueError("too large")
+    return data
+
+
 def _compare(
     file: str, found: tuple[int, int | None] | None, size: int, checksum: int | None
 ) -> None:
@@ -157,7 +167,7 @@ def _manifest(own: int) -> dict[str, Any]:
     """What the manifest says, which is what was written into it."""
     try:
         with open_file(MANIFEST, own) as stream:
-            told = json.loads(stream.read())
+            told = json.loads(_all_of(stream))
         body: dict[str, Any] = told["checkpoint"]
         whole = told["version"] == _VERSION and told["crc32"] == _checksum(body)
     except FileNotFoundError:
@@ -186,11 +196,14 @@ def open_file(name: str, within: int) -> Any:
     return os.fdopen(descriptor, "rb", buffering=0)
 
 
-def _contents(own: int, thoroughly: bool, flush: bool = False) -> Iterator[tuple[str, Any]]:
+def _contents(
+    own: int, sizes: Mapping[str, int] | None, flush: bool = False
+) -> Iterator[tuple[str, Any]]:
     """Every file below an open directory but the manifest: its relative name, size and CRC-32.
 
-    Without `thoroughly` the CRC-32 is None. With `flush` files and directories are on the disk
-    when the iterator has ended. Raises OSError for links, pipes and the like.
+    With `sizes` only files of the size that stands there are read; the CRC-32 of others is None.
+    With `flush` files and directories are on the disk when the iterator has ended. Raises OSError
+    for links, pipes and the like.
     """
     for place, directories, files, within in os.fwalk(".", dir_fd=own, onerror=_raise):
         links = [name for name in directories if _is_link(name, within)]
@@ -202,7 +215,8 @@ def _contents(own: int, thoroughly: bool, flush: bool = False) -> Iterator[tuple
                 if flush:
                     os.fsync(stream.fileno())
                 size = os.fstat(stream.fileno()).st_size
-                yield name, (size, _read(stream) if thoroughly else None)
+                wanted = sizes is None or sizes.get(name) == size
+                yield name, (size, _read(stream) if wanted else None)
         if flush:
             os.fsync(within)
 
@@ -229,7 +243,7 @@ def seal(directory: Path, step: int, position: Mapping[str, Any], time: float) -
     """
     own = open_directory(str(directory))
     try:
-        files = {name: list(told) for name, told in _contents(own, True, flush=True)}
+        files = {name: list(told) for name, told in _contents(own, None, flush=True)}
         body = {"step": step, "position": dict(position), "time": time, "files": files}
         told = {"version": _VERSION, "checkpoint": body, "crc32": _checksum(body)}
         with open(directory / MANIFEST, "xb", opener=_private) as stream:

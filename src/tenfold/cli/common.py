@@ -116,7 +116,7 @@ def find_run(cluster: str | None, flag: str | None = None, *, up: bool = False) 
 
 def settle_run(run: RunDirectory) -> None:
     """Bring the run directory up to date, where a run's supervisor is elsewhere."""
-    if run.elsewhere.exists():
+    if run.is_elsewhere():
         from tenfold.api import settle
 
         settle(run)

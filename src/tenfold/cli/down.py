@@ -48,10 +48,11 @@ def command(
 
 def _may_be_left(run: RunDirectory) -> bool:
     """A run that did not end by its supervisor's word, on a cell that keeps what it started."""
+    from tenfold import files
     from tenfold.rundir import OVER, read_json
 
     over = (read_json(run.status) or {}).get("state") in OVER
-    return not over and (run.path / "cell").exists()
+    return not over and "cell" in files.directories(run.path)
 
 
 def _stop(run: RunDirectory, kill: bool) -> dict[str, Any]:
@@ -69,8 +70,12 @@ def _stop(run: RunDirectory, kill: bool) -> dict[str, Any]:
     try:
         status = Run(run).stop(kill=kill, timeout_s=grace_s + _SLACK_S)
     except (TimeoutError, TenfoldError):
-        say("its supervisor does not answer: killing it")
-        interrupt(run)
+        killed = interrupt(run)
+        say(
+            f"its supervisor does not answer: killed process {killed[0]}, which held its lock"
+            if killed
+            else "its supervisor does not answer, and no process of this machine holds its lock"
+        )
         sweep(run)
         status = _ended(run)
     say(f"{run.cluster} is {status['state']}")

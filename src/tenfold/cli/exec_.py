@@ -64,6 +64,6 @@ def _elsewhere(run: RunDirectory, name: str, words: tuple[str, ...]) -> list[str
 
 def _workdir(run: RunDirectory, name: str) -> Path:
     tasks = (read_json(run.plan) or {}).get("tasks") or []
-    planned: dict[str, Any] = next((task for task in tasks if task.get("task") == name), {})
+    planned: dict[str, Any] = next((task for task in tasks if task["task"] == name), {})
     workdir = Path(planned.get("workdir") or ".")
     return workdir if workdir.is_dir() else Path.cwd()

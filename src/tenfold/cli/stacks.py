@@ -74,7 +74,12 @@ def _find(run: RunDirectory, tasks: Sequence[dict[str, Any]], native: bool) -> F
     from tenfold.plans import Plan
     from tenfold.rundir import read_json
 
-    plan = Plan.from_json(read_json(run.plan) or {})
+    known = read_json(run.plan)
+    if known is None:
+        raise TenfoldError(
+            f"the plan of the run cannot be read: {run.plan}", hint="tenfold ps says what is wrong"
+        )
+    plan = Plan.from_json(known)
     place = kind(plan.cell)
     here = socket.gethostname()
     wanted = [

@@ -24,7 +24,7 @@ from tenfold.cli.common import (
     seconds,
     set_option,
 )
-from tenfold.errors import InputError, TenfoldError
+from tenfold.errors import InputError, TenfoldError, printable
 from tenfold.secrets import veiled
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def command(
     run = up(made, runs=runs, keep=kept, isolation=isolation, attached=not detach, resume=before)
     _show_plan(made)
     for note in run.notes:
-        err().print(veiled(note))
+        err().print(printable(veiled(note)))
     err().print(err().paint(veiled(f"run {run.directory.path}"), "dim"))
     if seen:
         _show_dashboard(run)
@@ -179,7 +179,6 @@ def _show_plan(made: Plan) -> None:
 
 
 def _follower(run: Run, labels: list[str], wishes: _Wishes) -> Follower:
-    from tenfold.api import settle
     from tenfold.views.follow import Follower, Options
     from tenfold.views.lines import Style
     from tenfold.views.screen import Screen
@@ -188,13 +187,13 @@ def _follower(run: Run, labels: list[str], wishes: _Wishes) -> Follower:
     screen = Screen(err() if wishes.as_json else out(), err())
     fold = wishes.fold and screen.out.is_terminal
     options = Options(labels, style, fold)
-    return Follower(run.directory, screen, options, lambda: settle(run.directory))
+    return Follower(run.directory, screen, options, run.settle)
 
 
 def _detached(run: Run, wishes: _Wishes) -> int:
     deadline = None if wishes.timeout_s is None else time.monotonic() + wishes.timeout_s
 
-    submitted = run.directory.elsewhere.exists() and not (wishes.wait or deadline)
+    submitted = run.directory.is_elsewhere() and not (wishes.wait or deadline)
 
     def enough(now: dict[str, Any]) -> bool:
         return submitted or _is_up(now, wishes.wait) or _over(deadline)

@@ -12,6 +12,7 @@ import socket
 import sys
 from pathlib import Path
 
+from tenfold import files
 from tenfold.dashboard.launch import Claim, Place, Running, claim
 from tenfold.launch import signals
 
@@ -45,7 +46,7 @@ def _handed(runs: Path, lock: int, listener: int) -> Claim:
     os.chdir("/")
     for descriptor in (lock, listener):
         os.set_inheritable(descriptor, False)
-    token = Place(runs).token.read_text(encoding="ascii").strip()
+    token = files.read_whole(Place(runs).token, 1000).decode("ascii").strip()
     return Claim(Place(runs), lock, socket.socket(fileno=listener), token)
 
 

@@ -25,9 +25,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from tenfold import __version__
+from tenfold import __version__, files
 from tenfold.errors import InputError, TenfoldError
 from tenfold.interpreter import own
+from tenfold.locks import signal_holders
 from tenfold.rundir import RunDirectory, read_json, write_json
 
 USUAL_PORTS = range(10110, 10120)
@@ -187,8 +188,7 @@ def _lock_or_running(place: Place) -> int | Running:
             return found
         if found is not None and not told:
             told = True
-            with contextlib.suppress(OSError):
-                os.kill(found.pid, signal.SIGTERM)
+            signal_holders(place.lock, signal.SIGTERM)
         if time.monotonic() > deadline:
             raise TenfoldError(
                 f"another dashboard of {place.runs} neither serves nor ends",
@@ -221,7 +221,7 @@ def _lives(pid: int) -> bool:
 def _try_lock(place: Place) -> int | None:
     """The lock, if it is free. OSError if there can be none but for want of the directory."""
     try:
-        descriptor = os.open(place.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor, _ = files.open_own(place.lock, os.O_RDWR)
     except FileNotFoundError:
         if place.directory.exists():
             raise
@@ -257,22 +257,17 @@ def _token(place: Place) -> str:
     found = _read_token(place)
     if found is not None:
         return found
-    with contextlib.suppress(FileNotFoundError):
-        place.token.unlink()
     made = secrets.token_urlsafe(24)
-    descriptor = os.open(place.token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as stream:
-        stream.write(made)
+    files.write_whole(place.token, made.encode())
     return made
 
 
 def _read_token(place: Place) -> str | None:
     """A token that nobody else can read, and that is one."""
     try:
-        descriptor = os.open(place.token, os.O_RDONLY | os.O_NOFOLLOW)
-        with os.fdopen(descriptor, encoding="ascii") as stream:
-            mode = os.fstat(descriptor).st_mode
-            text = stream.read(1000).strip()
+        with files.open_regular(place.token) as stream:
+            mode = os.fstat(stream.fileno()).st_mode
+            text = stream.read(1000).decode("ascii").strip()
     except (OSError, UnicodeDecodeError):
         return None
     good = len(text) >= _TOKEN_LENGTH and text.replace("-", "").replace("_", "").isalnum()

@@ -6,6 +6,7 @@ or a task whose place is a symbolic link is not there.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from tenfold.rundir import RunDirectory, TaskDirectory
@@ -37,4 +38,7 @@ def find_task(run: RunDirectory, label: str) -> TaskDirectory | None:
 
 
 def _is_run(path: Path) -> bool:
-    return (path / "plan.json").exists() or (path / "status.json").exists()
+    try:
+        return any(os.path.lexists(path / name) for name in ("plan.json", "status.json"))
+    except (OSError, ValueError):
+        return False

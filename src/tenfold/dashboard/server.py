@@ -15,6 +15,7 @@ from pathlib import Path
 
 import uvicorn
 
+from tenfold import files
 from tenfold.cells.settling import Settler
 from tenfold.dashboard.app import Dashboard
 from tenfold.dashboard.launch import Claim, tunnel
@@ -121,6 +122,6 @@ class Life:
                 self._settler.settle(run)
                 if run.alive():
                     return True
-                if run.status.exists():  # its supervisor has begun, and ended
+                if files.exists(run.status):  # its supervisor has begun, and ended
                     self._down.add(run)
         return False

@@ -49,5 +49,5 @@ def _open(home: str, task: str) -> int:
     with contextlib.suppress(FileExistsError):
         os.mkdir(directory, 0o700)  # noqa: PTH102 - pathlib is slow to import
     path = os.path.join(directory, FILE)  # noqa: PTH118
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     return os.open(path, flags, 0o600)

@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tenfold import files
 from tenfold.debug import parse, processes
 from tenfold.debug.answers import DIRECTORY, FILE, SIGNAL
 from tenfold.debug.stacks import Process
@@ -89,8 +90,8 @@ def _answers(directory: TaskDirectory, question: Question) -> Iterator[int | Non
     """The file that the task's processes answer into, for one asker at a time; None: they don't."""
     path = directory.path / DIRECTORY / FILE
     try:
-        stream = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
+        stream = files.open_descriptor(path, os.O_RDWR)
+    except (OSError, ValueError):
         yield None
         return
     try:

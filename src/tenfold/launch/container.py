@@ -19,11 +19,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tenfold import files
 from tenfold.errors import InputError, TenfoldError, UnavailableError
+from tenfold.files import set_aside
 from tenfold.launch.children import Children
 from tenfold.launch.runner import Life, Place, Runner
 from tenfold.launch.sampling import sampler_of
-from tenfold.leftovers import set_aside
 from tenfold.plans import Plan, Task
 from tenfold.rendezvous import announce
 from tenfold.rundir import SHARED, Problems, RunDirectory, TaskDirectory, read_json, write_json
@@ -64,7 +65,7 @@ def read_plan(environment: Mapping[str, str]) -> tuple[RunDirectory, Plan]:
             hint="a cell's engine has to see this machine's files, or share a file system with it",
         )
     plan = Plan.from_json(data)
-    if path != run.plan and not run.plan.exists():
+    if path != run.plan and not files.exists(run.plan):
         _furnish(run, plan, data)
     return run, plan.restored(environment)
 
@@ -105,7 +106,9 @@ def ports_of(task: Task) -> dict[str, int]:
 
 async def _live(plan: Plan, task: Task, run: RunDirectory, environment: Mapping[str, str]) -> int:
     directory = run.task(task.label)
-    directory.path.mkdir(mode=0o700, exist_ok=True, parents=True)
+    run.path.mkdir(mode=0o700, exist_ok=True, parents=True)
+    files.make_directory(directory.path.parent)
+    files.make_directory(directory.path)
     told = _Teller(directory.life, directory.ready, environment.get("TENFOLD_TERMINATION_LOG"))
     sampler = sampler_of(plan, task, run)
     runner = Runner(plan, task, run, Children(), told.tell, _pass_on, sampler=sampler)
@@ -147,9 +150,9 @@ class _Teller:
             write_json(self._path, life.to_json())
         with contextlib.suppress(OSError):
             if life.ready is not None and life.ended is None:
-                self._ready.touch()
+                files.touch(self._ready)
             else:
-                self._ready.unlink(missing_ok=True)
+                files.remove(self._ready)
         if life.ended is not None and self._termination_log:
             said = {key: getattr(life, key) for key in ("exit_code", "signal", "refused")}
             said |= {"memory_kills": life.memory_kills} if life.memory_kills else {}
@@ -190,7 +193,7 @@ def _is_so(run: RunDirectory, other: Task, condition: str) -> bool:
         return life.get("exit_code") == 0
     if condition == "started":
         return life.get("started") is not None or _accepts(other)
-    return directory.ready.exists() or (other.ready is not None and _accepts(other))
+    return files.exists(directory.ready) or (other.ready is not None and _accepts(other))
 
 
 def _accepts(other: Task) -> bool:

@@ -25,6 +25,7 @@ import os
 import time
 from collections.abc import Callable
 
+from tenfold import files
 from tenfold.appending import append, open_to_append
 from tenfold.debug.tracebacks import Watch
 from tenfold.logfiles import look
@@ -34,7 +35,7 @@ HELD_BYTES = 1 << 16
 _STAMP_S = 0.05
 _SLACK_BYTES = 1 << 20
 _TRY_S = 0.1
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+_FLAGS = os.O_WRONLY | os.O_APPEND
 
 _OFFSET_S = time.time() - time.monotonic()
 
@@ -66,7 +67,7 @@ class LogWriter:
         self._directory, self._stream = directory, stream
         self._limit = self._bound = limit
         self._on_disk = on_disk
-        turned = directory.older_times(stream).exists()
+        turned = files.exists(directory.older_times(stream))
         if turned:
             self._finish_turn()
         self._times, self._log = self._open()
@@ -136,10 +137,12 @@ class LogWriter:
         """The newest times, which end with a whole line, and the newest log."""
         times = open_to_append(self._directory.times(self._stream))
         try:
-            log = os.open(self._directory.log(self._stream), _FLAGS, 0o600)
+            log, aside = files.open_own(self._directory.log(self._stream), _FLAGS)
         except OSError:
             os.close(times)
             raise
+        if aside is not None:
+            append(log, _aside_line(aside.name))
         return times, log
 
     def _put(self, data: bytes) -> int:
@@ -159,19 +162,44 @@ class LogWriter:
         moment = max(moment, self._least)
         if moment - self._stamped < _STAMP_S:
             return
+        self._keep()
         line = b"%d %.3f\n" % (self._base + self._size, moment)
         if not self._headed:
             line = b"%d %.3f\n" % (self._base, moment) + (line if self._size else b"")
         if append(self._times, line):
             self._headed, self._stamped, self._least = True, moment, moment
 
+    def _keep(self) -> None:
+        """If somebody has removed the log, or put another file in its place, begin a new one."""
+        directory, stream = self._directory, self._stream
+        if files.is_open(directory.log(stream), self._log):
+            return
+        files.set_aside(directory.log(stream))
+        files.set_aside(directory.times(stream))
+        try:
+            begun = self._open()
+        except OSError:  # its directory is gone, too
+            return
+        self._take(begun, self._base if files.exists(directory.older_log(stream)) else 0)
+        gone = f"[tenfold: this log was removed, and {self._size:,} bytes with it]\n".encode()
+        self._size = len(gone) if append(self._log, gone) else 0
+
+    def _take(self, begun: tuple[int, int], base: int) -> None:
+        """Write to these times and this log from now on; the log's first byte is number `base`."""
+        os.close(self._times)
+        os.close(self._log)
+        self._times, self._log = begun
+        self._base = base
+        self._bound, self._headed, self._stamped = self._limit, False, 0.0
+
     # the limit
 
     def _finish_turn(self) -> None:
         """Go on with a turn in which a writer was killed: the times were renamed, not the log."""
-        if not self._directory.times(self._stream).exists():
+        if not files.exists(self._directory.times(self._stream)):
             with contextlib.suppress(OSError):
-                self._directory.log(self._stream).replace(self._directory.older_log(self._stream))
+                older = self._directory.older_log(self._stream)
+                files.rename(self._directory.log(self._stream), older.name)
 
     def _turn(self) -> None:
         """Begin a new log. If that fails, the old one grows by its limit before the next try."""
@@ -182,17 +210,14 @@ class LogWriter:
         )
         try:
             for newest, older in renames:
-                if newest.exists():  # not if an earlier try came no further than this
-                    newest.replace(older)
+                if files.exists(newest):  # not if an earlier try came no further than this
+                    files.rename(newest, older.name)
             begun = self._open()
         except OSError:
             self._bound = self._size + self._limit
             return
-        os.close(self._times)
-        os.close(self._log)
-        self._times, self._log = begun
-        self._base, self._size = self._base + self._size, 0
-        self._bound, self._headed, self._stamped = self._limit, False, 0.0
+        self._take(begun, self._base + self._size)
+        self._size = 0
         self._stamp(self._least)
 
     # the full disk
@@ -242,6 +267,10 @@ def room(size: int, limit: int, data: bytes) -> int:
 def _lost_line(count: int, trouble: str, ended: bool) -> bytes:
     line = f"[tenfold: {count:,} bytes lost: {trouble}]\n".encode()
     return line if ended else b"\n" + line
+
+
+def _aside_line(name: str) -> bytes:
+    return f"[tenfold: another file was in this log's place: set aside as {name}]\n".encode()
 
 
 def _words(error: OSError) -> str:

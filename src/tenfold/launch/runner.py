@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from tenfold import files
 from tenfold.errors import TenfoldError
 from tenfold.frameworks import Addresses
 from tenfold.frameworks.ranks import is_loopback
@@ -134,7 +135,7 @@ class Runner:
         """
         host = socket.gethostname()
         life = Life(number, host, await _addresses(host))
-        self._run.task(self._task.label).path.mkdir(mode=0o700, exist_ok=True, parents=True)
+        files.make_directory(self._run.task(self._task.label).path)
         try:
             bound = self._bound(place)
             capture = self._capture()

@@ -16,9 +16,9 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from tenfold import streams
+from tenfold import files, streams
 from tenfold.cells import Wishes, kind
 from tenfold.launch import signals
 from tenfold.plans import Plan
@@ -26,12 +26,15 @@ from tenfold.rundir import RunDirectory, hold_lock, read_json
 from tenfold.secrets import VeiledStream
 from tenfold.supervise import control
 from tenfold.supervise.loop import Supervisor
+from tenfold.supervise.presence import Presence
 
 _KILL_WAIT_S = 120.0
 
 
-async def supervise(run: RunDirectory, plan: Plan, wishes: Wishes, attached: bool) -> str:
-    """Run the plan to its end."""
+async def supervise(
+    run: RunDirectory, plan: Plan, wishes: Wishes, attached: bool, lock: IO[bytes]
+) -> str:
+    """Run the plan to its end; `lock` is the run's, held."""
     place = kind(plan.cell)
     supervisor = Supervisor(
         plan,
@@ -39,6 +42,7 @@ async def supervise(run: RunDirectory, plan: Plan, wishes: Wishes, attached: boo
         lambda hear: place.make(plan, run, hear, wishes),
         keep=wishes.keep,
         patience=place.patience,
+        presence=Presence(run, plan, lock),
     )
     loop = asyncio.get_running_loop()
     told: set[asyncio.Task[None]] = set()
@@ -53,12 +57,14 @@ async def supervise(run: RunDirectory, plan: Plan, wishes: Wishes, attached: boo
     if attached:
         _watch_standard_input(loop, supervisor)
     server = await control.serve(run, supervisor)
+    serving = asyncio.create_task(control.keep_serving(run, supervisor, server))
     try:
         return await supervisor.run()
     finally:
-        server.close()
-        with contextlib.suppress(OSError):
-            run.control.unlink()
+        serving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+        files.remove(run.control)
 
 
 def _watch_standard_input(loop: asyncio.AbstractEventLoop, supervisor: Supervisor) -> None:
@@ -73,18 +79,18 @@ def _watch_standard_input(loop: asyncio.AbstractEventLoop, supervisor: Superviso
 def _ordered(run: RunDirectory) -> str:
     """As `tenfold up` ordered, in a session of our own: its terminal's signals are for it."""
     os.setsid()
-    with hold_lock(run):
+    with hold_lock(run) as lock:
         orders: dict[str, Any] = json.loads(sys.stdin.readline())
         plan, wishes = Plan.from_json(orders["plan"]), Wishes(**orders["wishes"])
-        return asyncio.run(supervise(run, plan, wishes, orders["attached"]))
+        return asyncio.run(supervise(run, plan, wishes, orders["attached"], lock))
 
 
 def _batch(run: RunDirectory) -> str:
     """In a batch job: the plan is the run directory's, secrets are in the environment."""
-    with hold_lock(run):
+    with hold_lock(run) as lock:
         plan = Plan.from_json(read_json(run.plan) or {}).restored(os.environ)
         wishes = Wishes(keep=os.environ.get("TENFOLD_KEEP") == "yes")
-        state = asyncio.run(supervise(run, plan, wishes, attached=False))
+        state = asyncio.run(supervise(run, plan, wishes, attached=False, lock=lock))
     if state == "starting":
         _wait_for_the_end()
     return state

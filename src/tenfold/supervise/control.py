@@ -20,12 +20,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+from tenfold import files
 from tenfold.cells import kind
 from tenfold.errors import TenfoldError
 from tenfold.rundir import RunDirectory, read_json
 
 _LONGEST_PATH_BYTES = 100
 _TIMEOUT_S = 10.0
+_LOOK_S = 0.5
 
 
 class Controlled(Protocol):
@@ -51,10 +53,43 @@ async def serve(run: RunDirectory, supervisor: Controlled) -> asyncio.Server:
             await writer.drain()
         writer.close()
 
-    with _short(run.control) as path:
-        server = await asyncio.start_unix_server(answer, path)
-    run.control.chmod(0o600)
-    return server
+    files.remove(run.control)
+    if os.path.lexists(run.control):  # a directory
+        files.set_aside(run.control)
+    listener = socket.socket(socket.AF_UNIX)
+    before = os.umask(0o177)
+    try:
+        with _short(run.control) as path:
+            listener.bind(path)
+    except OSError:
+        listener.close()
+        raise
+    finally:
+        os.umask(before)
+    return await asyncio.start_unix_server(answer, sock=listener)
+
+
+async def keep_serving(run: RunDirectory, supervisor: Controlled, server: asyncio.Server) -> None:
+    """Take requests until this is cancelled; a socket that somebody removes is made again."""
+    own = _identity(run)
+    try:
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            if _identity(run) != own:
+                with contextlib.suppress(OSError):
+                    made = await serve(run, supervisor)
+                    server.close()
+                    server, own = made, _identity(run)
+    finally:
+        server.close()
+
+
+def _identity(run: RunDirectory) -> object:
+    try:
+        found = files.look(run.control, links=True)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _answer(supervisor: Controlled, request: dict[str, Any]) -> dict[str, Any]:
@@ -77,7 +112,7 @@ def ask(run: RunDirectory, op: str, **more: object) -> dict[str, Any]:
     One that has only just begun is waited for. One that is elsewhere is asked through its cell.
     """
     request = {"op": op, **more}
-    if run.elsewhere.exists() and not (run.locked() and _is_here(run)):
+    if run.is_elsewhere() and not (run.locked() and _is_here(run)):
         return _ask_elsewhere(run, request)
     try:
         return _ask(run, request)

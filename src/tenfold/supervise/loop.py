@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from tenfold import files
 from tenfold.appending import Reserve
 from tenfold.cells import Cell, Ended, Handlers, Outcome, Patience, Protection
 from tenfold.errors import TenfoldError
@@ -23,6 +24,7 @@ from tenfold.supervise import failure, past
 from tenfold.supervise.clock import steady_clock
 from tenfold.supervise.figures import FigureWatch, Odd
 from tenfold.supervise.lingering import Lingerers
+from tenfold.supervise.presence import Presence
 from tenfold.supervise.reconcile import Actions, Retry, step
 from tenfold.supervise.restart import spent_restarts
 from tenfold.supervise.standstill import Standstill
@@ -56,9 +58,11 @@ class Supervisor:
         *,
         keep: bool = False,
         patience: Patience = Patience(),  # noqa: B008 - frozen
+        presence: Presence | None = None,
         clock: Callable[[], float] | None = None,
     ) -> None:
         self._run = run
+        self._presence = presence
         self._clock = clock or steady_clock()
         self._state = ClusterState.of(plan, keep, past.retried(run), patience)
         self._resumed = past.resumed(run)
@@ -231,10 +235,7 @@ class Supervisor:
 
     def _has_checkpoint(self) -> bool:
         """Whether anything is in the run's `checkpoints/`. Scripts may save elsewhere, unseen."""
-        try:
-            return any(self._run.shared("checkpoints").iterdir())
-        except OSError:
-            return False
+        return bool(files.names(self._run.shared("checkpoints")))
 
     def _give_up(self, state: TaskState) -> None:
         name, pid = state.task.name, state.pid
@@ -387,12 +388,25 @@ class Supervisor:
         return refused
 
     def _write_status(self, at_most_s: float = _WRITE_S) -> None:
+        self._put_back()
         self._events.flush()
         if self._statuses.write(at_most_s):
             self._wake.set()
 
+    def _put_back(self, *, at_once: bool = False) -> None:
+        """Put back what tasks have removed of the run directory, and say so."""
+        back = self._presence.look(at_once=at_once) if self._presence else []
+        if back:
+            self._events.keep()
+            self._statuses.look_again()
+            message = f"removed while the run went on: {' and '.join(back)}; put back"
+            self._events.write("note", message=message, hint="find out which task removes it")
+
     def _finish(self) -> None:
         self._reserve.give_back()
+        self._put_back(at_once=True)
+        self._events.keep()
+        self._statuses.look_again()
         self._write_status(math.inf)
         self._events.write(f"cluster-{self._state.phase}", reason=self._state.reason)
         self._events.close()

@@ -6,13 +6,12 @@ task; a file is read when it has changed.
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tenfold import edges
+from tenfold import edges, files
 from tenfold.debug import processes
 from tenfold.plans import Plan
 from tenfold.rundir import RunDirectory, read_json
@@ -108,7 +107,7 @@ class SignReader:
     def _steps(self, members: Sequence[TaskFacts]) -> Iterator[tuple[str, Step]]:
         for task in members:
             path = self._run.task(task.label).progress
-            mark = _mark(path)
+            mark = files.mark(path)
             told = self._told.get(task.name)
             if told is None or told.life != task.starts:
                 former = mark if told is not None else None
@@ -131,15 +130,16 @@ class SignReader:
         home = self._run.shared("tensorboard")
         size = count = 0
         entries = 0
-        for directory, names, files in os.walk(home):
+        if home.name not in files.directories(self._run.path):
+            return None
+        for directory, names, found in os.walk(home):
             if Path(directory) == home:
                 names[:] = [name for name in names if name != OUR_EVENTS]
-            entries += len(files)
-            for name in files:
+            entries += len(found)
+            for name in found:
                 if "tfevents" in name:
-                    with contextlib.suppress(OSError):
-                        size += Path(directory, name).lstat().st_size
-                        count += 1
+                    size += files.size_of(Path(directory, name))
+                    count += 1
             if entries > _MOST_ENTRIES:
                 break
         return (size, count) if count else None
@@ -147,7 +147,7 @@ class SignReader:
     def _is_measured(self, members: Sequence[TaskFacts]) -> bool:
         """Whether what tasks exchange can be seen from here; where it can't, silence is no sign."""
         self._measured = self._measured or any(
-            self._run.task(task.label).usage.exists() for task in members
+            files.exists(self._run.task(task.label).usage) for task in members
         )
         return self._measured
 
@@ -160,7 +160,7 @@ class SignReader:
     def _output(self, members: Sequence[TaskFacts]) -> Hashable:
         """How much members have written so far: a bar that moves is as good as an event file."""
         logs = (self._run.task(task.label).log(s) for task in members for s in ("stdout", "stderr"))
-        return tuple(_size(path) for path in logs)
+        return tuple(files.size_of(path) for path in logs)
 
     def _talks_more(self, task: TaskFacts, now: float) -> bool:
         """Whether the task has exchanged more than heartbeats since this was last so."""
@@ -189,22 +189,6 @@ class SignReader:
         for root, pids in self._families.items():
             if any(processes.state(pid) == "T" for pid in pids):
                 yield roots[root]
-
-
-def _mark(path: Path) -> Hashable:
-    """Changes whenever the file is replaced; None if there is none."""
-    try:
-        found = path.lstat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.lstat().st_size
-    except OSError:
-        return 0
 
 
 def _bytes(peers: object, peer: str) -> float:

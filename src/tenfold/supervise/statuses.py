@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tenfold import files
 from tenfold.cells import Cell, Protection
 from tenfold.debug.broken import ended_by, masked
 from tenfold.logs import last_lines
@@ -81,9 +82,16 @@ class Statuses:
         changed, self._told = changed or told != self._told, told
         if changed or now - self._beat >= HEARTBEAT_S or self._state.phase in OVER:
             self._beat = now
+            self.look_again()
             with contextlib.suppress(OSError):  # a full disk: told again at the next beat
                 write_json(self._run.status, self._cluster_status(now))
         return left
+
+    def look_again(self) -> None:
+        """Write anew, at the next time, what somebody has removed."""
+        for name in list(self._written):
+            if not files.exists(self._run.task(self._state.tasks[name].task.label).status):
+                del self._written[name]
 
     def _write_tasks(self, until: float) -> tuple[bool, bool]:
         """Write those that have changed, `until` then (monotonic); whether some were, and are left.
@@ -126,7 +134,8 @@ class Statuses:
         name, status = state.task.name, self._task_status(state)
         try:
             if name not in self._written:
-                directory.path.mkdir(mode=0o700, exist_ok=True)
+                files.make_directory(directory.path.parent)
+                files.make_directory(directory.path)
             write_json(directory.status, status)
         except OSError:
             self._written.pop(name, None)

@@ -8,7 +8,6 @@ about it, and whether it is a hang at all, `hang` says.
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import threading
 import time
@@ -17,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tenfold import files
 from tenfold.cells import kind
 from tenfold.debug import words
 from tenfold.debug.collect import UP, Wanted
@@ -165,12 +165,12 @@ class Watch:
             "lines": lines,
         }
         try:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            files.make_directory(directory.parent)
+            files.make_directory(directory)
             write_json(directory / "report.json", report)
             text = "".join(f"{line}\n" for line in _text(report, findings))
             path = directory / "report.txt"
-            with open(path, "w", encoding="utf-8", opener=_private) as stream:
-                stream.write(text)
+            files.write_whole(path, text.encode(errors="replace"))
         except OSError:
             return None
         return str(path)
@@ -199,10 +199,6 @@ def conclude(verdict: Verdict, findings: Findings, plan: Plan) -> tuple[str | No
             name = "it" if suspect.task == verdict.task else suspect.task
             return suspect.task, f"{verdict.words}: {name} {suspect.because}"
     return verdict.task, verdict.words
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def _text(report: dict[str, Any], findings: Findings) -> list[str]:

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, TypeGuard
 
-from tenfold.rundir import open_regular
+from tenfold import files, records
+from tenfold.files import open_regular
 
 MOST_BYTES = 4 << 20
 _BEGIN_BYTES = 32
@@ -34,7 +35,7 @@ class SampleLog:
         """Append one sample; a disk that does not take it now loses it, and nothing else."""
         line = json.dumps(sample, separators=(",", ":")).encode() + b"\n"
         with contextlib.suppress(OSError):
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            descriptor, _ = files.open_own(self._path, os.O_WRONLY | os.O_APPEND)
             try:
                 os.write(descriptor, line)
                 size = os.fstat(descriptor).st_size
@@ -44,12 +45,8 @@ class SampleLog:
                 self._thin()
 
     def _thin(self) -> None:
-        kept = _thinned(self._path.read_bytes().splitlines(keepends=True))
-        beside = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.writelines(kept)
-        beside.replace(self._path)
+        newest = files.read_end(self._path, 2 * self._most_bytes)  # more only if others write, too
+        files.write_whole(self._path, b"".join(_thinned(newest.splitlines(keepends=True))))
 
 
 def _thinned(lines: list[bytes]) -> list[bytes]:
@@ -98,7 +95,7 @@ class SampleReader:
         if found.st_size - self._position > _TAIL_BYTES:
             self._position = _tail_start(stream, found.st_size)
         stream.seek(self._position)
-        data = stream.read()
+        data = stream.read(_LONGEST_TAIL_BYTES)
         whole = data[: data.rfind(b"\n") + 1]
         self._position += len(whole)
         fresh = [sample for line in whole.splitlines() if (sample := self._sample(line))]
@@ -134,12 +131,10 @@ def _tail_start(stream: IO[bytes], size: int) -> int:
 def sample_of(line: bytes) -> dict[str, Any] | None:
     """The sample in one line; None if it is damaged."""
     try:
-        sample = json.loads(line, parse_constant=lambda _: None)
-    except (ValueError, RecursionError):
+        sample = records.parse(line)
+    except ValueError:
         return None
-    if isinstance(sample, dict) and is_number(sample.get("time")):
-        return sample
-    return None
+    return sample if records.moment(sample.get("time")) else None
 
 
 def cut_peers(sample: Mapping[str, Any]) -> frozenset[str]:
@@ -161,7 +156,7 @@ def all_samples(path: Path) -> list[dict[str, Any]]:
     """Every sample in a file, oldest first; none if it is not there."""
     try:
         with open_regular(path) as stream:
-            lines = stream.read().splitlines()
+            lines = stream.read(files.MOST_BYTES).splitlines()
     except OSError:
         return []
     return [sample for line in lines if (sample := sample_of(line))]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from tenfold.rundir import RunDirectory
+from tenfold.rundir import LONGEST_EVENT, Problems, RunDirectory, read_event
 from tenfold.views.inside import read_piece, size_of
 
-MOST_BYTES = 4 << 20
+MOST_BYTES = LONGEST_EVENT
 """Of one piece, and the longest event that is shown."""
 
 
@@ -22,9 +21,11 @@ def events_from(run: RunDirectory, start: int = 0) -> dict[str, Any]:
     start = min(max(0, start), size)
     data = read_piece(run.events, start, MOST_BYTES)
     whole = data[: data.rfind(b"\n") + 1] if len(data) < MOST_BYTES or b"\n" in data else data
-    found = [_event(line) for line in whole.splitlines()]
+    problems = Problems()
+    lines = [line for line in whole.split(b"\n") if line]
+    found = (read_event(line, run.events, problems) for line in lines)
     events = [event for event in found if event is not None]
-    damaged = {str(run.events): "has a damaged line"} if len(events) < len(found) else {}
+    damaged = {str(path): what for path, what in problems.found.items()}
     after = start + len(whole)
     return {
         "version": 1,
@@ -41,11 +42,3 @@ def end_of_events(run: RunDirectory) -> int:
     size = size_of(run.events)
     begin = max(0, size - MOST_BYTES)
     return begin + read_piece(run.events, begin, MOST_BYTES).rfind(b"\n") + 1
-
-
-def _event(line: bytes) -> dict[str, Any] | None:
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from tenfold import files
 from tenfold.checkpoint import manifest
 from tenfold.logs import last_lines
 from tenfold.rundir import Problems, RunDirectory, read_events, read_json
@@ -189,9 +190,7 @@ def _aside(directory: int) -> list[str]:
 
 
 def _names(path: Path) -> list[str]:
-    with contextlib.suppress(OSError):
-        return sorted(entry.name for entry in os.scandir(path) if entry.is_dir())
-    return []
+    return files.directories(path) if path.name in files.directories(path.parent) else []
 
 
 def _disk(path: Path) -> Disk | None:
@@ -212,8 +211,7 @@ def _hangs(run: RunDirectory) -> tuple[Mapping[str, Any], ...]:
 
 
 def _log(path: Path) -> tuple[str, ...]:
-    with contextlib.suppress(OSError), path.open("rb") as stream:
-        stream.seek(max(0, os.fstat(stream.fileno()).st_size - 16_384))
-        text = stream.read().decode(errors="replace")
+    with contextlib.suppress(OSError):
+        text = files.read_end(path, 16_384).decode(errors="replace")
         return tuple(text.splitlines()[-LAST_LINES:])
     return ()

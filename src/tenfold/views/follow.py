@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tenfold import files
 from tenfold.errors import printable
 from tenfold.logs import LogLine, LogReader, merged, readers
 from tenfold.rundir import OVER, RunDirectory, read_events, read_json
@@ -86,6 +87,9 @@ class Follower:
             while True:
                 self._settle()
                 now = self._status()
+                if now["state"] in OVER:  # or its directory was removed as it was read
+                    self._settle()
+                    now = self._status()
                 done = now["state"] in OVER or until(now)
                 self._show_lines(interrupted, last=done)
                 if now["state"] not in OVER:
@@ -112,7 +116,7 @@ class Follower:
 
     def _status(self) -> dict[str, Any]:
         """The status; read anew if the supervisor has written since, or is gone."""
-        mark = _mark(self._run)
+        mark = files.mark(self._run.status)
         if mark is None or mark != self._mark or not self._run.alive():
             self._now, self._mark = self._reader.read(), mark
         return self._now
@@ -197,15 +201,6 @@ class Follower:
         words = f"{now['state'] or 'starting'}: {number}"
         err = self._screen.err
         return err.paint(f"{words}  {took}"[: err.width - 1], "dim")
-
-
-def _mark(run: RunDirectory) -> object:
-    """Changes whenever status.json is replaced."""
-    try:
-        found = run.status.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ino
 
 
 def count(number: int, word: str) -> str:

@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
 from pathlib import Path
 
-from tenfold.rundir import RunDirectory, open_regular
+from tenfold import files
+from tenfold.files import open_regular
+from tenfold.rundir import RunDirectory
 
 
 def directories(path: Path) -> set[str]:
     """Names of the directories in `path`; hidden ones and links are left out."""
-    try:
-        with os.scandir(path) as entries:
-            return {e.name for e in entries if e.name[0] != "." and e.is_dir(follow_symlinks=False)}
-    except (OSError, ValueError):
-        return set()
+    return set(files.directories(path))
 
 
 def task_labels(run: RunDirectory) -> set[str]:
@@ -52,8 +49,4 @@ def read_piece(path: Path, start: int, size: int) -> bytes:
 
 def size_of(path: Path) -> int:
     """Bytes of a regular file; 0 for anything else."""
-    try:
-        found = os.lstat(path)
-    except (OSError, ValueError):
-        return 0
-    return found.st_size if stat.S_ISREG(found.st_mode) else 0
+    return files.size_of(path)

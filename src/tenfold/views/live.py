@@ -7,13 +7,13 @@ not change is not read again.
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tenfold import files
 from tenfold.rundir import OVER, Problems, RunDirectory, read_json
 from tenfold.views import notfinite
 from tenfold.views.headline import HeadlineReader
@@ -39,12 +39,7 @@ class JsonFiles:
 
     def read(self, path: Path, problems: Problems) -> dict[str, Any] | None:
         """The object in `path`; None when the file is missing or damaged (then noted)."""
-        try:
-            found = path.stat()
-        except (OSError, ValueError):
-            self._known.pop(path, None)
-            return None
-        mark = (found.st_ino, found.st_mtime_ns, found.st_size)
+        mark = files.mark(path)
         known = self._known.get(path)
         if known is None or known[0] != mark or known[1] is None:
             known = self._known[path] = (mark, read_json(path, problems))
@@ -102,12 +97,10 @@ class LiveReader:
 
     def _framework(self, problems: Problems) -> str | None:
         """From the plan, which never changes and can be large: only its word is kept."""
-        with contextlib.suppress(OSError):
-            found = self._run.plan.stat()
-            mark = (found.st_ino, found.st_mtime_ns, found.st_size)
-            if mark != self._plan[0]:
-                said = (read_json(self._run.plan, problems) or {}).get("framework")
-                self._plan = (mark, said if isinstance(said, str) else None)
+        mark = files.mark(self._run.plan)
+        if mark != self._plan[0]:
+            said = (read_json(self._run.plan, problems) or {}).get("framework")
+            self._plan = (mark, said if isinstance(said, str) else None)
         return self._plan[1]
 
     def _progress(self, task: Mapping[str, Any], problems: Problems) -> dict[str, Any] | None:
@@ -182,7 +175,7 @@ class BriefReader:
 
     def read(self, run: RunDirectory) -> dict[str, Any]:
         """`brief` of a run now, `damaged` added."""
-        mark = _mark(run)
+        mark = files.mark(run.status)
         known = self._over.get(run.path)
         if known is not None and known[0] == mark:
             return known[1]
@@ -196,11 +189,3 @@ class BriefReader:
         """Keep nothing of runs that are not there any more."""
         there = {run.path for run in runs}
         self._over = {path: known for path, known in self._over.items() if path in there}
-
-
-def _mark(run: RunDirectory) -> object:
-    try:
-        found = run.status.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size

@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeGuard
 
+from tenfold import files
 from tenfold.frameworks.ranks import TOGETHER, is_member
 from tenfold.frameworks.tensorflow import CHIEFS, SERVERS
 from tenfold.rundir import Problems, RunDirectory, read_json
@@ -59,7 +60,7 @@ def _tasks(plan: Mapping[str, Any], run: RunDirectory) -> list[str]:
 
 def _attached_first(names: list[str], run: RunDirectory) -> list[str]:
     """With the chief that a notebook is, which no plan has."""
-    chiefs = (f"{job}/0" for job in CHIEFS if run.task(f"{job}-0").placement.exists())
+    chiefs = (f"{job}/0" for job in CHIEFS if files.exists(run.task(f"{job}-0").placement))
     return [*(name for name in chiefs if name not in names), *names]
 
 

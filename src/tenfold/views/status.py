@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from tenfold.rundir import OVER, Problems, RunDirectory, TaskDirectory, open_regular, read_json
+from tenfold import files
+from tenfold.rundir import OVER, Problems, RunDirectory, TaskDirectory, read_json
 from tenfold.supervise.waits import wait_words
 from tenfold.views.notfinite import odd_figures
 
 _LIVE = ("starting", "running", "stopping", "restarting")
+
+_LONGEST_TOKEN = 1000
 
 _TASK_KEYS = ("state", "address", "host", "pid", "restarts", "exit_code", "signal", "reason",
               "cause", "url", "urls", "started", "ready", "ended")  # fmt: skip
@@ -30,12 +35,21 @@ def status(run: RunDirectory, problems: Problems | None = None) -> dict[str, Any
     return StatusReader(run).read(problems)
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a file held when it was as `mark` says, and what was wrong with it."""
+
+    mark: object
+    value: dict[str, Any] | None
+    problems: Problems
+
+
 class StatusReader:
     """The state of one run, again and again: a file that did not change is not read again."""
 
     def __init__(self, run: RunDirectory) -> None:
         self._run = run
-        self._known: dict[Path, tuple[object, dict[str, Any] | None]] = {}
+        self._known: dict[Path, _Known] = {}
 
     def read(self, problems: Problems | None = None) -> dict[str, Any]:
         """What `status` gives, now."""
@@ -82,15 +96,13 @@ class StatusReader:
 
     def _file(self, path: Path, problems: Problems) -> dict[str, Any] | None:
         """The object in a file that is renamed into place: a new one is another file."""
-        try:
-            found = path.stat()
-        except (OSError, ValueError):  # not there, or a name that no file can have
-            return None
-        mark = (found.st_ino, found.st_mtime_ns, found.st_size)
+        mark = files.mark(path)
         known = self._known.get(path)
-        if known is None or known[0] != mark or known[1] is None:
-            known = self._known[path] = (mark, read_json(path, problems))
-        return known[1]
+        if known is None or known.mark != mark or known.problems.found:
+            found = Problems()
+            known = self._known[path] = _Known(mark, read_json(path, found), found)
+        problems.found.update(known.problems.found)
+        return known.value
 
     def _tasks(
         self, plan: Mapping[str, Any], problems: Problems
@@ -143,7 +155,7 @@ def _task(
 
 def _with_token(url: str, directory: TaskDirectory) -> str:
     try:
-        with open_regular(directory.token) as stream:
-            return f"{url}?token={stream.read().decode('ascii').strip()}"
+        token = files.read_whole(directory.token, _LONGEST_TOKEN).decode("ascii").strip()
+        return f"{url}?token={quote(token)}"
     except (OSError, ValueError):
         return url

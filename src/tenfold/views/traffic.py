@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tenfold import edges
+from tenfold import edges, files
 from tenfold.errors import TenfoldError
 from tenfold.plans import Plan
 from tenfold.rundir import OVER, Problems, RunDirectory, read_json
@@ -129,9 +129,8 @@ class MapReader:
 
     def _read_plan(self, problems: Problems) -> tuple[object, edges.Planned, frozenset[str]]:
         """Which plan it is, what it implies, and the tasks it puts on the host's network."""
+        mark = files.mark(self._run.plan)
         try:
-            found = self._run.plan.stat()
-            mark = (found.st_ino, found.st_mtime_ns)
             if self._plan[0] != mark:
                 plan = Plan.from_json(read_json(self._run.plan, problems) or {})
                 on_host = frozenset(task.name for task in plan.tasks if task.network == "host")

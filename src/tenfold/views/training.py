@@ -10,16 +10,16 @@ TensorBoard is imported when there is a first event file to read, and TensorFlow
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import os
-import stat
 import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from tenfold.rundir import RunDirectory, open_regular, read_events
+from tenfold import files
+from tenfold.files import open_regular
+from tenfold.rundir import RunDirectory, read_events
 from tenfold.views.curve import Point, Writers
 
 READ_BYTES = 32 << 20
@@ -128,13 +128,14 @@ class _Starts:
 
 def _event_files(home: Path) -> Iterator[Path]:
     """Files TensorBoard would read; no links, which may lead out of the run, and no pipes."""
+    if home.name not in files.directories(home.parent):
+        return
     for directory, _, names in os.walk(home):
         for name in names:
             if _EVENTS in name:
                 path = Path(directory, name)
-                with contextlib.suppress(OSError):
-                    if stat.S_ISREG(path.lstat().st_mode):
-                        yield path
+                if files.exists(path):
+                    yield path
 
 
 def _name(path: Path, home: Path) -> str:

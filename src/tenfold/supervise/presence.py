@@ -1,0 +1,66 @@
+"""What shows others that a supervisor lives: its run directory, the lock and the plan in it.
+
+A task can remove them, or put something else in its place. The supervisor then puts it back, so
+that commands still find the run, and what became of it is told.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from typing import IO
+
+from tenfold import files
+from tenfold.plans import Plan
+from tenfold.rundir import SHARED, RunDirectory, write_json
+
+EVERY_S = 0.5
+
+
+class Presence:
+    """Keeps one run's directory and lock where they are looked for."""
+
+    def __init__(self, run: RunDirectory, plan: Plan, lock: IO[bytes]) -> None:
+        """`lock` is the run's, held."""
+        self._run = run
+        self._plan = plan
+        self._locks = [lock]
+        self._next = 0.0
+
+    def look(self, *, at_once: bool = False) -> list[str]:
+        """Put back what is gone, at most every `EVERY_S`; gives what that was."""
+        moment = time.monotonic()
+        if moment < self._next and not at_once:
+            return []
+        self._next = moment + EVERY_S
+        back = []
+        with contextlib.suppress(OSError):  # nobody can write there now: tried again
+            if not self._has_directory():
+                self._make_directory()
+                back.append("its run directory")
+            if not files.is_open(self._run.lock, self._locks[-1].fileno()):
+                self._make_lock()
+                back.append(self._run.lock.name)
+            if not files.exists(self._run.plan):
+                write_json(self._run.plan, self._plan.to_json())
+                back.append(self._run.plan.name)
+        return back
+
+    def _has_directory(self) -> bool:
+        return self._run.path.is_dir() and not self._run.path.is_symlink()
+
+    def _make_directory(self) -> None:
+        self._run.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.make_directory(self._run.path)
+        for name in ("tasks", *SHARED):
+            files.make_directory(self._run.path / name)
+
+    def _make_lock(self) -> None:
+        files.set_aside(self._run.lock)
+        descriptor, _ = files.open_own(self._run.lock, os.O_RDWR)
+        self._locks.append(os.fdopen(descriptor, "r+b"))
+        fcntl.flock(self._locks[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if len(self._locks) > 2:
+            self._locks.pop(1).close()
