@@ -24,7 +24,8 @@ from tenfold import api, cells, rundir
 from tenfold.rundir import RunDirectory
 
 CALLS = (
-    *("openat", "mkdir", "rename", "unlink", "write", "ftruncate", "fsync", "flock", "chmod"),
+    *("openat", "mkdir", "mkdirat", "rename", "renameat", "unlink", "unlinkat"),
+    *("write", "ftruncate", "fsync", "flock", "chmod"),
     *("symlink", "link", "bind", "listen", "sendto", "sendmsg", "kill", "setsid"),
     *("clone", "clone3", "vfork"),
 )
@@ -130,7 +131,7 @@ def _moments(traced: Path) -> list[Moment]:
         reads = call == "openat" and not re.search(r"O_CREAT|O_TRUNC|O_WRONLY|O_RDWR", rest)
         inner = call == "write" and re.match(r"\d+<(anon_inode|pipe|UNIX)", rest)
         if not reads and not inner:
-            state = call in ("write", "rename") and "status.json" in rest
+            state = call in ("write", "renameat") and "status.json" in rest
             found.append(Moment(call, numbers[call], state))
     return found
 

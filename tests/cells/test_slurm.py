@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tenfold import api
 from tenfold.api import Run
 from tenfold.cells.slurm_commands import JobState, why_told
 from tenfold.errors import TenfoldError
@@ -19,7 +20,7 @@ from tenfold.plans import Plan, Ready, Task
 from tenfold.render import Places
 from tenfold.render.export import run_files
 from tenfold.render.sbatch import components, sbatch
-from tenfold.rundir import RunDirectory, read_events, read_json
+from tenfold.rundir import RunDirectory, read_events, read_json, write_json
 from tests.cells import grounds
 from tests.conftest import wait_for
 from tests.engines.slurm import Slurm
@@ -221,3 +222,19 @@ def test_blanks_and_patterns_in_paths_survive() -> None:
     text = sbatch(plan, Places("/x", "/a b/%j $X")).text
     assert "#SBATCH --output='/a b/%%j $X'/cell/slurm-%j.log\n" in text
     assert "\nRUN='/a b/%j $X'\n" in text
+
+
+def test_down_cancels_no_job_but_the_runs_own(ground: grounds.Slurm, slurm: Slurm) -> None:
+    """`elsewhere.json` may name any job: a task can write there."""
+    later = "--begin=now+1hour"
+    innocent = slurm.run("sbatch", "--parsable", later, "--wrap=sleep 600").strip()
+    run = ground.begin(_with(ground.plan(shell("chief", "exit 0")), options=[later]))
+    own = read_json(run.directory.elsewhere) or {}
+    write_json(run.directory.elsewhere, own | {"job": innocent})
+    with pytest.raises(TenfoldError, match="is not this run's"):
+        api.sweep(run.directory)
+    assert innocent in slurm.jobs()
+    write_json(run.directory.elsewhere, own)
+    assert ground.tenfold("down").returncode == 0
+    assert run.wait(30)["state"] == "stopped"
+    slurm.run("scancel", innocent)
