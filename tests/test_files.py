@@ -14,7 +14,7 @@ from tenfold import files
 from tenfold.appending import append, open_to_append
 from tenfold.eventlog import EventLog
 from tenfold.launch.logwriter import LogWriter
-from tenfold.logs import last_lines
+from tenfold.logs import last_lines, merged, readers
 from tenfold.rundir import (
     Problems,
     RunDirectory,
@@ -218,3 +218,16 @@ def test_a_cut_line_is_ended_before_the_next(run: RunDirectory) -> None:
     append(descriptor, b"next\n")
     os.close(descriptor)
     assert run.events.read_text() == '{"cut\nnext\n'
+
+
+def test_a_log_with_a_terabyte_of_holes_is_read_at_once(run: RunDirectory) -> None:
+    task = run.task("worker-0")
+    task.log("stdout").write_bytes(b"first\n")
+    os.truncate(task.log("stdout"), TERABYTE)
+    with task.log("stdout").open("ab") as stream:
+        stream.write(b"\nlast\n")
+    lines = [line.text for line in merged(readers([task]), last=True)]
+    assert lines[0] == "first"
+    assert lines[-1] == "last"
+    assert any("bytes here were never written" in line for line in lines)
+    assert len(lines) < 9

@@ -9,6 +9,7 @@ writing is `tenfold.launch.logwriter`'s, lines are `tenfold.logs`'.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 from dataclasses import dataclass
@@ -92,6 +93,23 @@ class LogFiles:
         # A file that was removed meanwhile may have left its inode to a new one.
         return data if part.start >= first_offset(self.older_times) else b""
 
+    def after_hole(self, start: int) -> int:
+        """The offset of the first byte from `start` on that was written; `start` if it was.
+
+        Of a file that was made longer without writing, nothing is there to read: it can be a
+        terabyte.
+        """
+        part = next((part for part in self.parts if part.start <= start < part.end), None)
+        descriptor = self._open_part(part) if part is not None else None
+        if part is None or descriptor is None:
+            return start
+        try:
+            return part.start + os.lseek(descriptor, start - part.start, os.SEEK_DATA)
+        except OSError as error:
+            return part.end if error.errno == errno.ENXIO else start
+        finally:
+            os.close(descriptor)
+
     def _open_part(self, part: Part) -> int | None:
         for path in (self.log, self.older):
             with contextlib.suppress(OSError, ValueError), open_regular(path) as stream:
@@ -151,6 +169,11 @@ def first_offset(times: Path) -> int:
         offset = int(stream.read(_LINE_BYTES).partition(b"\n")[0].split()[0])
         return offset if 0 <= offset < _FARTHEST else 0
     return 0
+
+
+def hole_words(count: int) -> str:
+    """What stands in the place of `count` bytes that nobody has written."""
+    return f"[tenfold: {count:,} bytes here were never written]"
 
 
 def dropped_words(count: int) -> str:

@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tenfold.files import open_regular
-from tenfold.logfiles import LogFiles, dropped_words, look
+from tenfold.logfiles import LogFiles, dropped_words, hole_words, look
 from tenfold.rundir import TaskDirectory
 
 STREAMS = ("stdout", "stderr")
 _PIECE_BYTES = 1 << 18
 _ALL_PIECES_BYTES = 1 << 26
 _LONGEST_LINE_BYTES = 1 << 20
+_HOLE_BYTES = 1 << 13
 _MOST_TIMES_BYTES = 1 << 28
 """Of a file of times at once: days of lines, one every twentieth of a second."""
 
@@ -115,8 +116,13 @@ class LogReader:
             if files.end < self._position:  # somebody emptied it
                 self._position, self._rest = files.dropped, b""
             if self._position < files.dropped:
-                return self._overtaken(files.dropped)
+                words = dropped_words(files.dropped - self._position)
+                return self._skip(files.dropped, words)
             data = self._next_piece(files, end_at)
+            if len(data) >= _HOLE_BYTES and not data.strip(b"\0"):
+                beyond = min(files.after_hole(self._position), end_at or files.end)
+                if beyond - self._position >= _HOLE_BYTES:
+                    return self._skip(beyond, hole_words(beyond - self._position))
             if self._position < self._files.dropped:
                 continue
             start = self._position - len(self._rest)
@@ -142,14 +148,13 @@ class LogReader:
             self._files = look(self._directory, self._stream)
         return data
 
-    def _overtaken(self, dropped: int) -> list[LogLine]:
-        """A word about what was dropped before it was read, after what is left of the line."""
+    def _skip(self, to: int, words: str) -> list[LogLine]:
+        """Go on from byte `to`; a line says why, after what is left of the one before."""
         self._load_times()
         start = self._position - len(self._rest)
         lines = list(self._lines(self._rest, start)) if self._rest else []
-        words = dropped_words(dropped - self._position)
-        lines.append(LogLine(self._time_of(dropped), self._label, self._stream, words))
-        self._position, self._rest = dropped, b""
+        lines.append(LogLine(self._time_of(to), self._label, self._stream, words))
+        self._position, self._rest = to, b""
         return lines
 
     def _lines(self, text: bytes, start: int) -> Iterator[LogLine]:
