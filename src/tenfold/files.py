@@ -238,11 +238,11 @@ def touch(path: Path) -> None:
 
 
 def is_open(path: Path, descriptor: int) -> bool:
-    """Whether the open file `descriptor` is the one at `path` now."""
+    """Whether the open file `descriptor` is the one at `path` now; True if that cannot be told."""
     try:
         there = look(path, links=True)
-    except (OSError, ValueError):
-        return False
+    except OSError as error:
+        return error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
     return os.path.samestat(there, os.fstat(descriptor))
 
 

@@ -15,7 +15,7 @@ from tests.cli.desk import Desk
 from tests.damages import DAMAGES, READING, Damage, contents, files_of, full_run, run_command
 
 SEED = 18
-FEW = 3
+FEW = 2
 """So many of the other contents of each file are tried with all commands, from a fixed seed."""
 
 

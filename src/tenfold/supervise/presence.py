@@ -17,6 +17,7 @@ from tenfold.plans import Plan
 from tenfold.rundir import SHARED, RunDirectory, write_json
 
 EVERY_S = 0.5
+_TRIES, _TRY_S = 50, 0.001
 
 
 class Presence:
@@ -60,7 +61,16 @@ class Presence:
     def _make_lock(self) -> None:
         files.set_aside(self._run.lock)
         descriptor, _ = files.open_own(self._run.lock, os.O_RDWR)
-        self._locks.append(os.fdopen(descriptor, "r+b"))
-        fcntl.flock(self._locks[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock = os.fdopen(descriptor, "r+b")
+        for left in reversed(range(_TRIES)):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:  # a view looks at it, for an instant
+                if not left:
+                    lock.close()
+                    raise
+                time.sleep(_TRY_S)
+        self._locks.append(lock)
         if len(self._locks) > 2:
             self._locks.pop(1).close()
