@@ -17,7 +17,8 @@ from tests.views.written import NOW, Written, save, shown
 
 
 @pytest.fixture
-def written(tmp_path: Path) -> Written:
+def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Written:
+    monkeypatch.setenv("TENFOLD_RUNS", str(tmp_path))  # where commands look
     return Written(tmp_path)
 
 
