@@ -169,9 +169,9 @@ def run(arguments: list[str]) -> int:
         if (failure := streams.take_failure()) is not None:
             _tell_unwritten(failure)
     except click.ClickException as error:
-        if isinstance(error, click.NoSuchOption) and error.option_name in ("-f", "--file"):
-            error.message += " The file stands alone: tenfold up my.yaml"
         error.show()
+        if isinstance(error, click.NoSuchOption) and error.option_name in ("-f", "--file"):
+            click.echo("The file stands alone: tenfold up my.yaml", err=True)
         return error.exit_code
     except click.exceptions.Abort:
         return 130
