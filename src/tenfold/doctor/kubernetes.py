@@ -10,17 +10,17 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+import sys
 from pathlib import Path
 
 from tenfold.doctor.ask import Answer, ask
 from tenfold.doctor.findings import Finding, State
 from tenfold.doctor.hints import pip_install
-from tenfold.interpreter import own
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 """What a pod is given, so that it can talk to its cluster."""
 
-_QUESTION = "tenfold.doctor.kubernetes_question"
+_QUESTION = Path(__file__).with_name("kubernetes_question.py")
 _HINTS = {
     "config": "mend it, or name another file in KUBECONFIG",
     "401": "log in again as your cluster wants it; its administrator knows how",
@@ -58,7 +58,8 @@ def cluster(timeout_s: float = 10.0, context: str | None = None) -> Finding:
         message = f"there is {absent}, so no cluster is known"
         hint = "put your cluster's file there, or name it in KUBECONFIG"
         return _found("missing", None, message, hint)
-    question = own(_QUESTION, f"{timeout_s:g}", *filter(None, [context]))
+    # -P: the modules beside the question are not its own; one is called kubernetes
+    question = [sys.executable, "-P", str(_QUESTION), f"{timeout_s:g}", *filter(None, [context])]
     answer = ask(question, timeout_s + 1)
     if answer is None:
         return _found("broken", None, f"no answer within {timeout_s:g} s", _HINTS["silent"])
