@@ -74,6 +74,8 @@ def mains_of(
     found: list[tuple[Source | None, bool]] = []
     if command.kind == "code":
         found.append((_parsed(workdir / "-c", command.target.encode(errors="replace")), True))
+    elif command.kind == "module" and command.target.partition(".")[0] == "tenfold":
+        pass  # a standard server
     elif command.kind == "module":
         package = module_files(f"{command.target}.__main__", roots)
         for file in package or module_files(command.target, roots):
