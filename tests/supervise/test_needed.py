@@ -77,7 +77,8 @@ def test_a_needed_task_fails_the_run_whatever_else_was_lost_before() -> None:
     assert history.state.outcome is None
     history.ends("chief/0", 1)
     history.step(2)
-    assert (history.state.outcome, history.state.reason) == ("failed", "chief/0 exited with code 1")
+    assert history.state.outcome == "failed"
+    assert history.state.reason == "chief/0 exited with code 1"
 
 
 def test_a_real_run_survives_a_task_that_is_not_needed(tmp_path: Path, runs: Path) -> None:
