@@ -192,7 +192,24 @@ def _make_base(files: dict[str, bytes], recipe: str) -> None:
             (place / "root" / path).write_bytes(content)
         _import(place / "root", recipe)
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        if _unmounted(place):
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def _unmounted(place: Path) -> bool:
+    """Unmount what an interrupted debootstrap left mounted below `place`; whether nothing is.
+
+    Removing the tree would otherwise go through this machine's own /proc.
+    """
+    for target in reversed(_mounts_below(place)):
+        subprocess.run(["umount", target], check=False, capture_output=True, timeout=60)
+    return not _mounts_below(place)
+
+
+def _mounts_below(place: Path) -> list[str]:
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    targets = [line.split()[4] for line in lines]
+    return [target for target in targets if target.startswith(f"{place}/")]
 
 
 def _debootstrap(root: Path) -> None:
