@@ -60,17 +60,17 @@ class Dashboard:
         body: object = None,
         *,
         method: str | None = None,
-        cookie: bool = True,
+        known: bool = True,
         headers: Mapping[str, str] | None = None,
         most: int | None = None,
     ) -> Answer:
         """One request, its path as it stands; POST if there is a `body`, which goes as JSON.
 
-        At most `most` bytes of the answer are read. `cookie` tells whether to show who we are.
+        At most `most` bytes of the answer are read. `known` tells whether to show the token.
         """
         given = {"Host": f"127.0.0.1:{self.port}", "Connection": "close"} | dict(headers or {})
-        if cookie:
-            given.setdefault("Cookie", self.cookie)
+        if known:
+            given.setdefault("Authorization", f"Bearer {self.token}")
         data = None if body is None else json.dumps(body).encode()
         if data is not None:
             given |= {"Content-Type": "application/json", "Content-Length": str(len(data))}
@@ -141,6 +141,6 @@ def _welcomed(process: subprocess.Popen[str]) -> Dashboard:
 
 
 def _cookie(board: Dashboard) -> str:
-    answer = board.ask(f"?token={board.token}", cookie=False)
-    assert answer.status == 303, answer
+    answer = board.ask(f"?token={board.token}", known=False)
+    assert answer.status == 200, answer
     return answer.headers["set-cookie"].partition(";")[0]

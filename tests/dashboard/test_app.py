@@ -114,7 +114,11 @@ def test_slow_expressions_keep_nobody_waiting(board: Dashboard, run: FakeRun) ->
 
 def test_a_page_that_is_closed_while_it_asks_is_no_fault(board: Dashboard, run: FakeRun) -> None:
     """`served` fails when the dashboard writes a traceback."""
-    words = {"Host": f"127.0.0.1:{board.port}", "Cookie": board.cookie, "Content-Length": "100"}
+    words = {
+        "Host": f"127.0.0.1:{board.port}",
+        "Authorization": f"Bearer {board.token}",
+        "Content-Length": "100",
+    }
     head = "".join(f"{name}: {value}\r\n" for name, value in words.items())
     for body in (b"", b'{"text": "x'):
         with socket.create_connection(("127.0.0.1", board.port)) as made:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from tenfold.dashboard.guard import HEADERS, POLICY, Guard
+from tenfold.dashboard.guard import HEADERS, PASS_S, POLICY, Guard
 
 TOKEN = "a-token_of_twenty-characters"
 
@@ -20,7 +21,7 @@ async def _behind(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 GUARD = Guard(_behind, TOKEN)
-COOKIE = {"cookie": f"other=1; {GUARD.cookie}={TOKEN}"}
+KNOWN = {"authorization": f"Bearer {TOKEN}"}
 
 
 def ask(
@@ -51,9 +52,11 @@ def ask(
     return sent[0]["status"], found, b"".join(m.get("body", b"") for m in sent[1:]).decode()
 
 
-def test_the_cookie_or_the_token_as_bearer_opens() -> None:
-    assert ask(headers=COOKIE)[::2] == (200, "behind")
-    assert ask(headers={"authorization": f"Bearer {TOKEN}"})[0] == 200
+PAGE_COOKIE = {"cookie": "other=1; " + ask("/", f"token={TOKEN}")[1]["set-cookie"].split(";")[0]}
+
+
+def test_the_token_as_bearer_opens() -> None:
+    assert ask(headers=KNOWN)[::2] == (200, "behind")
     assert ask(headers={"authorization": f"bearer  {TOKEN} "})[0] == 200
 
 
@@ -78,34 +81,50 @@ def test_nothing_else_opens(headers: dict[str, str]) -> None:
     assert found["content-type"].startswith("text/html")
 
 
-def test_the_token_is_exchanged_for_a_cookie() -> None:
+def test_the_page_gets_a_cookie_that_is_not_the_token() -> None:
     status, headers, body = ask("/", f"token={TOKEN}&x=1")
-    assert (status, headers["location"], body) == (303, "./?x=1", "")
+    assert (status, body) == (200, "behind")
     cookie = headers["set-cookie"]
-    assert cookie.startswith(f"{GUARD.cookie}={TOKEN};")
+    assert cookie.startswith(f"{GUARD.cookie}=")
+    assert TOKEN not in cookie
     assert "HttpOnly" in cookie
     assert "SameSite=strict" in cookie
-    assert TOKEN not in headers["location"]
 
 
-@pytest.mark.parametrize(
-    ("path", "location"),
-    [
-        ("/metrics", "./metrics"),
-        ("/static/app.js", "./app.js"),
-        ("//evil.example", "./evil.example"),
-        ("/\\evil.example", "./"),
-        ("/a\r\nSet-Cookie: x", "./"),
-        ("/..", "./"),
-        ("/é", "./"),
-    ],
-)
-def test_the_exchange_leads_nowhere_else(path: str, location: str) -> None:
-    assert ask(path, f"token={TOKEN}")[1]["location"] == location
+@pytest.mark.parametrize("path", ["/metrics", "/api/runs", "//evil.example", "/..", "/x"])
+def test_nothing_but_the_page_gives_a_cookie(path: str) -> None:
+    assert "set-cookie" not in ask(path, f"token={TOKEN}")[1]
+    assert "set-cookie" not in ask("/", "token=wrong")[1]
 
 
-def test_a_wrong_token_is_refused_even_beside_a_right_cookie() -> None:
-    assert ask("/", "token=wrong", COOKIE)[0] == 401
+@pytest.mark.parametrize("path", ["/", "/static/app.js", "/charts.js"])
+def test_the_cookie_opens_the_page_s_files(path: str) -> None:
+    assert ask(path, headers=PAGE_COOKIE)[::2] == (200, "behind")
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/api/runs", "/static", "/api/static/x", "/x"])
+@pytest.mark.parametrize("value", ["its own", TOKEN])
+def test_no_cookie_opens_more(path: str, value: str) -> None:
+    headers = PAGE_COOKIE if value == "its own" else {"cookie": f"{GUARD.cookie}={TOKEN}"}
+    assert ask(path, headers=headers)[0] == 401
+    assert ask("/", headers=PAGE_COOKIE, method="POST")[0] == 401
+
+
+def test_a_pass_opens_its_path_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = GUARD.pass_for("/api/x")
+    assert ask("/api/x", f"pass={given}")[0] == 200
+    assert ask("/api/y", f"pass={given}")[0] == 401
+    assert ask("/api/x", f"pass={given}", method="POST")[0] == 401
+    assert ask("/api/x", f"pass={given[:-1]}")[0] == 401
+    for bad in ("", ".", "x.y", "9" * 30, "%ff.%ff"):
+        assert ask("/api/x", f"pass={bad}")[0] == 401
+    late = time.time() + PASS_S + 1
+    monkeypatch.setattr(time, "time", lambda: late)
+    assert ask("/api/x", f"pass={given}")[0] == 401
+
+
+def test_a_wrong_token_is_refused_even_beside_a_right_one() -> None:
+    assert ask("/", "token=wrong", KNOWN)[0] == 401
     assert ask("/", f"token={TOKEN}&token=wrong")[0] == 401
     assert ask("/", "token=%ff%00")[0] == 401
 
@@ -118,7 +137,7 @@ def test_a_token_in_the_address_of_a_post_is_nothing() -> None:
     "host", ["localhost", "localhost:80", "127.0.0.1:65535", "[::1]:8080", "[::1]", "LOCALHOST:1"]
 )
 def test_hosts_of_this_machine(host: str) -> None:
-    assert ask(headers=COOKIE | {"host": host})[0] == 200
+    assert ask(headers=KNOWN | {"host": host})[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -128,11 +147,11 @@ def test_hosts_of_this_machine(host: str) -> None:
      "127.1", "[::2]"],
 )  # fmt: skip
 def test_other_hosts(host: str) -> None:
-    assert ask(headers=COOKIE | {"host": host})[0] == 403
+    assert ask(headers=KNOWN | {"host": host})[0] == 403
 
 
 def test_two_hosts_are_none() -> None:
-    assert ask(headers=COOKIE, more=(("host", "127.0.0.1:1234"),))[0] == 403
+    assert ask(headers=KNOWN, more=(("host", "127.0.0.1:1234"),))[0] == 403
 
 
 @pytest.mark.parametrize(
@@ -147,10 +166,10 @@ def test_two_hosts_are_none() -> None:
     ],
 )
 def test_origins(origin: str, status: int) -> None:
-    assert ask(headers=COOKIE | {"origin": origin})[0] == status
+    assert ask(headers=KNOWN | {"origin": origin})[0] == status
 
 
-@pytest.mark.parametrize("headers", [COOKIE, {}, {"host": "evil.example"}])
+@pytest.mark.parametrize("headers", [KNOWN, {}, {"host": "evil.example"}])
 def test_every_answer_is_guarded(headers: dict[str, str]) -> None:
     found = ask(headers=headers)[1]
     assert {name: found[name.lower()] for name in HEADERS} == HEADERS

@@ -139,12 +139,37 @@ def test_every_route_refuses(stranger: str, board: Dashboard, run: FakeRun, plac
     status, headers = STRANGERS[stranger]
     shown = {name: board.cookie if value == "OURS" else value for name, value in headers.items()}
     for method, path in every_route(place):
-        answer = board.ask(filled(path, run), body_of(method), cookie=False, headers=shown)
+        answer = board.ask(filled(path, run), body_of(method), known=False, headers=shown)
         assert answer.status == status, (method, path)
         assert run.directory.cluster.encode() not in answer.body
         assert board.token.encode() not in answer.body + str(answer.headers).encode()
         assert "default-src 'none'" in answer.headers["content-security-policy"]
         assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+PAGE = ("", "static/app.js", "charts.js")
+
+
+def test_a_cookie_alone_opens_the_page_s_own_files_only(
+    board: Dashboard, run: FakeRun, place: Path
+) -> None:
+    """Browsers send it to every port of this machine, so that others may have it."""
+    for method, path in every_route(place):
+        there = filled(path, run)
+        answer = board.ask(there, body_of(method), known=False, headers={"Cookie": board.cookie})
+        assert answer.status == (200 if there in PAGE else 401), (method, path)
+        assert board.token not in board.cookie
+        assert run.directory.run.encode() not in answer.body
+
+
+def test_a_pass_opens_one_log_and_no_more(board: Dashboard, run: FakeRun) -> None:
+    path = f"api/runs/{run.key}/logs/worker-0/stdout"
+    given = board.get(f"api/pass?path=/{path}")["pass"]
+    assert board.ask(f"{path}?pass={given}", known=False).status == 200
+    other = path.replace("stdout", "stderr")
+    for there in (f"{other}?pass={given}", f"api/runs?pass={given}", f"{path}?pass=9{given}"):
+        assert board.ask(there, known=False).status == 401
+    assert board.ask(f"{path}?pass={given}", {}, known=False).status == 401
 
 
 def test_every_route_answers_whom_it_knows(board: Dashboard, run: FakeRun, place: Path) -> None:

@@ -63,7 +63,8 @@ class Dashboard:
         self._static = {path.name: path for path in STATIC.iterdir() if path.is_file()}
         self.watches = Watches()
         """Who looks at what now."""
-        self.application: ASGIApp = Guard(self._starlette(), token)
+        self._guard = Guard(self._starlette(), token)
+        self.application: ASGIApp = self._guard
 
     def _starlette(self) -> Starlette:
         run = "/api/runs/{cluster}/{run}"
@@ -74,6 +75,7 @@ class Dashboard:
             Route("/metrics", self._metrics),
             Route("/api/runs", self._list),
             Route("/api/compare", self._compare),
+            Route("/api/pass", self._pass),
             Route(run, self._run),
             Route(f"{run}/map", self._map),
             Route(f"{run}/stream", self._stream),
@@ -103,6 +105,10 @@ class Dashboard:
         if found is None:
             raise HTTPException(404, _CHARTS)
         return _asset(request, found)
+
+    async def _pass(self, request: Request) -> Response:
+        path = request.query_params.get("path", "")
+        return answer({"version": 1, "pass": self._guard.pass_for(path)})
 
     # all runs
 

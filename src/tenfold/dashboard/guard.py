@@ -1,8 +1,12 @@
 """Who may use the dashboard: this machine's users who hold the token, and their pages alone.
 
-Owns: the check of Host (DNS rebinding), Origin and token, the exchange of the token for a cookie,
+Owns: the check of Host (DNS rebinding), Origin and token, the page's cookie, passes for downloads,
 and the security headers of every answer, static files included. Nothing behind it is reached by a
 request that fails one of these.
+
+Browsers send cookies to every port of a host, so that another user's server learns them. The
+cookie therefore opens the page's own files only; all that is about runs needs the token in a
+header, which only the page sends.
 """
 
 from __future__ import annotations
@@ -10,16 +14,22 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+import time
 from collections.abc import MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_PAGE = ("/", "/charts.js")
+"""The page's own files, with those below /static/: they reveal nothing of any run."""
+
+PASS_S = 60
+"""How long a pass opens its path."""
+
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 POLICY = "; ".join((
@@ -63,11 +73,14 @@ class Guard:
         self._token = token.encode()
         self.cookie = f"tenfold_{hashlib.sha256(self._token).hexdigest()[:8]}"
         """The cookie's name: browsers send cookies to every port of a host."""
+        self._page_cookie = self._signed("page")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or say why not."""
         if scope["type"] != "http":
             return
+
+        answer = self._answer(scope) or self._application
 
         async def guarded(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
@@ -75,9 +88,11 @@ class Guard:
                 for name, value in HEADERS.items():
                     headers[name] = value
                 headers.setdefault("Cache-Control", "no-store")
+                if answer is self._application and self._welcomes(scope):
+                    cookie = f"{self.cookie}={self._page_cookie}; Path=/; HttpOnly; SameSite=strict"
+                    headers["Set-Cookie"] = cookie
             await send(message)
 
-        answer = self._answer(scope) or self._application
         await answer(scope, receive, guarded)
 
     def _answer(self, scope: Scope) -> Response | None:
@@ -85,16 +100,31 @@ class Guard:
         headers = Headers(scope=scope)
         if not _is_local(headers) or not _same_origin(headers):
             return PlainTextResponse("this page is for this machine only\n", 403)
-        query = _query(scope)
-        given = [value for name, value in query if name == "token"]
-        if given and scope["method"] in ("GET", "HEAD"):
-            return self._welcome(scope, query) if self._is_right(given[-1]) else _locked()
-        if self._is_right(self._from_cookie(headers)) or self._is_right(_bearer(headers)):
+        reads = scope["method"] in ("GET", "HEAD")
+        given = [value for name, value in _query(scope) if name == "token"]
+        if given and reads:
+            return None if self._is_right(given[-1]) else _locked()
+        if self._is_right(_bearer(headers)):
+            return None
+        if reads and (self._opens_page(scope, headers) or self._is_passed(scope)):
             return None
         return _locked()
 
     def _is_right(self, given: str) -> bool:
         return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self._token)
+
+    def _welcomes(self, scope: Scope) -> bool:
+        """Whether a request is for the page itself, with the token in its address."""
+        given = [value for name, value in _query(scope) if name == "token"]
+        return scope["path"] == "/" and bool(given) and self._is_right(given[-1])
+
+    def _opens_page(self, scope: Scope, headers: Headers) -> bool:
+        """Whether this is for a file of the page, by a browser that the page was opened in."""
+        path = scope["path"]
+        if path not in _PAGE and not path.startswith("/static/"):
+            return False
+        given = self._from_cookie(headers).encode("utf-8", "surrogateescape")
+        return hmac.compare_digest(given, self._page_cookie.encode())
 
     def _from_cookie(self, headers: Headers) -> str:
         for cookie in headers.getlist("cookie"):
@@ -106,18 +136,23 @@ class Guard:
                 return morsel.value
         return ""
 
-    def _welcome(self, scope: Scope, query: list[tuple[str, str]]) -> Response:
-        """The same page without the token, which the browser now has in a cookie.
+    def pass_for(self, path: str) -> str:
+        """What opens this one path, as `?pass=…`, for a minute: for a browser's own downloads."""
+        return self._pass(path, int(time.time()) + PASS_S)
 
-        The place is relative, so that it holds behind a proxy too.
-        """
-        last = scope["path"].rpartition("/")[2]
-        place = last if _PLAIN_NAME.fullmatch(last) else ""
-        rest = urlencode([(name, value) for name, value in query if name != "token"])
-        there = f"./{place}" + (f"?{rest}" if rest else "")
-        answer = Response(status_code=303, headers={"Location": there})
-        answer.set_cookie(self.cookie, self._token.decode(), httponly=True, samesite="strict")
-        return answer
+    def _pass(self, path: str, until: int) -> str:
+        return f"{until}.{self._signed(f'pass {until} {path}')}"
+
+    def _is_passed(self, scope: Scope) -> bool:
+        given = next((value for name, value in _query(scope) if name == "pass"), "")
+        until = given.partition(".")[0]
+        if not re.fullmatch("[0-9]{1,12}", until) or int(until) < time.time():
+            return False
+        wanted = self._pass(scope["path"], int(until))
+        return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), wanted.encode())
+
+    def _signed(self, text: str) -> str:
+        return hmac.new(self._token, text.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
 
 
 def _locked() -> Response:

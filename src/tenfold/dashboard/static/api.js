@@ -3,6 +3,7 @@
  */
 
 import { setConnection, store } from "./store.js";
+import { credentials } from "./token.js";
 
 /** The server said no; `message` is for people, `status` is HTTP's. */
 export class Refused extends Error {
@@ -29,8 +30,21 @@ export function post(path, body, signal) {
   return ask(path, { method: "POST", headers, body: JSON.stringify(body), signal });
 }
 
+/** Have the browser itself save what is at `path`, however large: it shows a pass, not the token. */
+export async function save(path, name) {
+  const there = new URL(path, document.baseURI).pathname;
+  const own = new URL(".", document.baseURI).pathname; // what a proxy has put before it
+  const plain = decodeURIComponent(`/${there.slice(own.length)}`);
+  const { pass } = await get(`api/pass?path=${encodeURIComponent(plain)}`);
+  const link = document.createElement("a");
+  link.href = `${path}?pass=${pass}`;
+  link.download = name;
+  link.click();
+}
+
 async function ask(path, how) {
-  const answer = await fetch(path, { cache: "no-store", ...how });
+  const headers = { ...how.headers, ...(await credentials()) };
+  const answer = await fetch(path, { cache: "no-store", ...how, headers });
   if (answer.status === 401) setConnection("refused");
   if (!answer.ok) throw new Refused(answer.status, await words(answer));
   return answer.json();

@@ -4,7 +4,7 @@
 
 import { el, fill, say } from "./dom.js";
 import { label, taskColour } from "./format.js";
-import { runPath } from "./api.js";
+import { runPath, save } from "./api.js";
 import { jobs } from "./store.js";
 
 /** @param {() => void} changed */
@@ -120,6 +120,12 @@ function downloads(task) {
         href: runPath(`/logs/${label(task)}/${stream}`),
         download: `${label(task)}.${stream}.log`,
         title: `Download ${task}’s ${stream}`,
+        on: {
+          click: (event) => {
+            event.preventDefault();
+            save(runPath(`/logs/${label(task)}/${stream}`), `${label(task)}.${stream}.log`);
+          },
+        },
       },
       words,
     );

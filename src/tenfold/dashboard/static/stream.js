@@ -4,6 +4,7 @@
  */
 
 import { get, runPath } from "./api.js";
+import { EventStream } from "./eventstream.js";
 import * as news from "./store.js";
 
 const SILENT_MS = 6000;
@@ -32,36 +33,34 @@ export function leave() {
 }
 
 function open(started) {
-  const own = (source = new EventSource(runPath("/stream")));
+  const apply = {
+    status: (status) => {
+      tries = 0;
+      news.setStatus(status);
+      started();
+    },
+    tasks: news.changeTasks,
+    map: news.changeMap,
+    events: (said) => news.addEvents(said.events),
+    beat: (said) => news.beat(said.time),
+  };
+  const own = (source = new EventStream(
+    runPath("/stream"),
+    (kind, data) => own === source && apply[kind] && take(data, apply[kind]),
+    () => again(own, started),
+  ));
   own.restart = () => again(own, started);
   heard = performance.now();
-  const on = (kind, apply) =>
-    own.addEventListener(kind, (event) => {
-      if (own === source) take(event, apply);
-    });
-  on("status", (status) => {
-    tries = 0;
-    news.setStatus(status);
-    started();
-  });
-  on("tasks", news.changeTasks);
-  on("map", news.changeMap);
-  on("events", (said) => news.addEvents(said.events));
-  on("beat", (said) => news.beat(said.time));
-  own.onerror = () => {
-    if (own === source) again(own, started);
-  };
 }
 
-function take(event, apply) {
+function take(data, apply) {
   const start = performance.now();
   heard = start;
   news.setConnection("live");
-  apply(JSON.parse(event.data));
+  apply(JSON.parse(data));
   news.store.timing.apply += performance.now() - start;
 }
 
-/** The browser would try again by itself, but not after an answer that was a refusal. */
 function again(own, started) {
   own.close();
   if (own !== source) return;
