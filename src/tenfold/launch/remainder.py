@@ -26,11 +26,12 @@ _KILLED_S = 2.0
 class Remainder:
     """The processes of one life of a task, by the group that its own process leads.
 
-    `orphans` gives the others that fell to this process, if all of them are the task's.
+    `group` is the pid of that process. `orphans` gives the others that fell to this process, if all
+    of them are the task's.
     """
 
     def __init__(self, group: int, grace_s: float, orphans: Callable[[], list[int]]) -> None:
-        self._group = group
+        self.group = group
         self._grace_s = grace_s
         self._orphans = orphans
         self._filters = Filters(group)
@@ -46,7 +47,7 @@ class Remainder:
             self._told = self._told or time.monotonic()
             self._filters.end_group()
         else:
-            signal_group(self._group, number)
+            signal_group(self.group, number)
 
     async def end(self) -> None:
         """Return when nothing of it runs, or what was killed does not end."""
@@ -63,12 +64,12 @@ class Remainder:
             await asyncio.sleep(_LOOK_S)
 
     def _is_left(self) -> bool:
-        group = group_exists(self._group) and runs_in_group(self._group)
+        group = group_exists(self.group) and runs_in_group(self.group)
         return group or bool(self._orphans())
 
     def _kill(self) -> None:
         self._killed, self._reached = time.monotonic(), set()
-        signal_group(self._group, signal.SIGKILL)
+        signal_group(self.group, signal.SIGKILL)
         self._reach(signal.SIGKILL)
 
     def _reach(self, number: int) -> None:
@@ -78,6 +79,6 @@ class Remainder:
                 continue
             self._reached.add(pid)
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                if os.getpgid(pid) != self._group:
+                if os.getpgid(pid) != self.group:
                     os.kill(pid, number)
                     os.kill(pid, signal.SIGCONT)

@@ -238,8 +238,8 @@ class Runner:
         port = place.ports.get(ready.port or "main")
         self._unready = Unready(self._run.task(self._task.label))
         while not await self._is_ready(ready, bound, place):
-            if self._unready.due() and self._pid is not None:
-                await asyncio.to_thread(self._unready.tell, ready, self._pid, port)
+            if self._unready.due() and self._remainder is not None:
+                await asyncio.to_thread(self._unready.tell, ready, self._remainder.group, port)
             await asyncio.sleep(_PROBE_EVERY_S)
 
     async def _is_ready(self, ready: Ready, bound: Bound, place: Place) -> bool:
