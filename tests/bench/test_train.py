@@ -12,13 +12,13 @@ import pytest
 
 import quality
 import train
-from graph2016 import graph
 from measure import Bench
 from pace import Mark, Pace
-from tests.own_process import require
+from tests.own_process import lazily, require
 from word2vec_example import Settings
 
 require("tensorflow")
+graph = lazily("graph2016.graph")
 
 SMALL = ("jobs.ps.tasks=1", "jobs.worker.tasks=2", "vars.dim=16")
 
@@ -53,6 +53,7 @@ def test_too_few_marks_are_no_pace() -> None:
         Pace.of([Mark(0, 10, 0), Mark(1, 0, 1)])
 
 
+@pytest.mark.imports("tensorflow")
 @pytest.mark.parametrize("window", [1, 2, 5])
 def test_the_2016_batches_are_neighbours(window: int) -> None:
     ids = np.random.default_rng(1).permutation(500).astype(np.int32)
@@ -65,12 +66,13 @@ def test_the_2016_batches_are_neighbours(window: int) -> None:
         assert set(np.abs(apart).tolist()) <= set(range(1, window + 1))
         seen.update(apart.tolist())
     assert seen == {d for d in range(-window, window + 1) if d}
+    assert graph.BATCH == train.BATCH2016
 
 
 def test_the_2016_graph_trains_on_a_small_cluster(text: train.Text, tmp_path: Path) -> None:
     settings = Settings(negatives=8)
     done = train.by_graph2016(text, settings, tmp_path, steps=200, chosen=SMALL)
-    assert done.pairs == 200 * graph.BATCH == 200 * train.BATCH2016
+    assert done.pairs == 200 * train.BATCH2016
     assert done.vectors.shape == (len(text.words), 16)
     assert np.isfinite(done.vectors).all()
     assert np.abs(done.vectors[0]).max() > 1.0  # it began within -1 … 1, and was moved
