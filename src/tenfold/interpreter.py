@@ -43,8 +43,7 @@ _installed: bool | None = None
 def _needs_environment() -> bool:
     if os.environ.get("PYTHONHOME"):
         return True
-    customs = getattr(sys.modules.get("sitecustomize"), "__file__", None) or ""
-    return os.path.dirname(customs) in _python_path()  # noqa: PTH120
+    return any(os.path.isfile(f"{entry}/sitecustomize.py") for entry in _python_path())  # noqa: PTH113
 
 
 def _python_path() -> list[str]:
