@@ -98,7 +98,7 @@ def _reading(ground: Ground, example: Example) -> Reading:
         tasks=[(t["task"], t["state"], t["exit_code"], t["restarts"]) for t in shown["tasks"]],
         task_keys=set(shown["tasks"][0]),
         events={
-            task: [(event["kind"], frozenset(event)) for event in told]
+            task: [(e["kind"], frozenset(e)) for e in told if e["kind"] != "task-waits"]
             for task, told in events.items()
             if task is not None
         },

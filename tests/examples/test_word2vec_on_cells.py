@@ -79,7 +79,8 @@ def test_it_ends_well_and_reads_the_same(cell: str, runs: Path) -> None:
     kinds: dict[str | None, list[str]] = {}
     for line in tenfold("events", "--json", runs=runs).stdout.splitlines():
         event = json.loads(line)
-        kinds.setdefault(event["task"], []).append(event["kind"])
+        if event["kind"] != "task-waits":  # a slow machine's
+            kinds.setdefault(event["task"], []).append(event["kind"])
     for task in TASKS:
         assert kinds[task][:2] == ["task-started", "task-ready"], task
         assert kinds[task][-1] == "task-exited", task

@@ -69,7 +69,8 @@ def _here(loaded: Loaded, cell: str | None) -> tuple[tuple[Fault, ...], tuple[Fa
     from tenfold.planner import plan
 
     place = settings.resolve("cell", cell, {"cell": loaded.cluster.cell}).value
-    kind(place).accepted(plan(loaded, cell=place))
+    made = plan(loaded, cell=place)  # refuses a cell that does not exist
+    kind(place).accepted(made)
     if place != "local":
         return (), ()
     return tuple(faults_here(loaded)), tuple(warnings_here(loaded))

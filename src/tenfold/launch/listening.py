@@ -36,6 +36,11 @@ class Listening:
         """TCP ports, each once."""
         return sorted({port for _, port in self.tcp})
 
+    @property
+    def anywhere(self) -> bool:
+        """Whether the task accepts anything anywhere."""
+        return bool(self.tcp or self.udp or self.unix)
+
     def words(self, wanted: int, name: str) -> str:
         """Why nothing answers on the port `wanted`, a task's port called `name`."""
         hosts = [host for host, port in self.tcp if port == wanted]

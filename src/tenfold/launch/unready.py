@@ -44,21 +44,25 @@ class Unready:
     def tell(self, ready: Ready, pid: int, port: int | None) -> None:
         """Find out and write down why the task, whose first process is `pid`, is not ready."""
         self._next = time.monotonic() + _EVERY_S
-        words = self._words(ready, pid, port)[:_LONGEST]
+        found, sure = self._words(ready, pid, port)
+        words = found[:_LONGEST]
         if words != self._said:
+            said = {"version": 1, "words": words, "sure": sure, "time": time.time()}
             with contextlib.suppress(OSError):
-                write_json(self._path, {"version": 1, "words": words, "time": time.time()})
+                write_json(self._path, said)
                 self._said = words
 
-    def _words(self, ready: Ready, pid: int, port: int | None) -> str:
+    def _words(self, ready: Ready, pid: int, port: int | None) -> tuple[str, bool]:
+        """Why, and whether that is more than what every start looks like for a while."""
         if ready.kind == "log":
             count = f"{self._lines} line{'' if self._lines == 1 else 's'}"
-            return f"no line of its output matches {ready.target!r} ({count} so far)"
+            return f"no line of its output matches {ready.target!r} ({count} so far)", False
         if ready.kind == "command":
-            return f"its readiness command {self.answer or 'has not ended yet'}"
+            return f"its readiness command {self.answer or 'has not ended yet'}", False
         if self.answer is not None or port is None:
-            return f"it {self.answer or 'has no such port'}"
-        return listening(pid).words(port, ready.port or "main")
+            return f"it {self.answer or 'has no such port'}", True
+        found = listening(pid)
+        return found.words(port, ready.port or "main"), found.anywhere
 
     def clear(self) -> None:
         """The task is ready, or has ended."""

@@ -7,6 +7,9 @@ import time
 from tenfold.rundir import TaskDirectory, read_json
 
 _EVERY_S = 1.0
+_USUAL_S = 10.0
+"""A start that merely takes its time is no news before: imports take seconds."""
+
 _MOST = 5
 _LONGEST = 300
 
@@ -18,7 +21,8 @@ class WaitWords:
         self.words: str | None = None
         """What was said last, or None."""
         self._path = directory.unready
-        self._next = time.monotonic() + _EVERY_S
+        self._begun = time.monotonic()
+        self._next = self._begun + _EVERY_S
         self._kinds: set[str] = set()
 
     def news(self) -> str | None:
@@ -26,10 +30,13 @@ class WaitWords:
         if time.monotonic() < self._next:
             return None
         self._next = time.monotonic() + _EVERY_S
-        words = wait_words(read_json(self._path))
+        said = read_json(self._path)
+        words = wait_words(said)
         if words is None:
             return None
         self.words = words
+        if not (said or {}).get("sure") and self._next < self._begun + _USUAL_S:
+            return None
         kind = "".join(letter for letter in words if not letter.isdigit())
         if kind in self._kinds or len(self._kinds) >= _MOST:
             return None
