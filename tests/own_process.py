@@ -98,7 +98,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
 
 
 def _held() -> frozenset[str]:
-    return _GUARDED & sys.modules.keys()
+    return frozenset(name for name in _GUARDED if sys.modules.get(name) is not None)
 
 
 def _framework(item: pytest.Item) -> str | None:

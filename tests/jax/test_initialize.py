@@ -17,6 +17,7 @@ MEMBER = {
 }
 
 
+@pytest.mark.imports("jax")
 @pytest.mark.parametrize("missing", sorted(MEMBER))
 def test_outside_a_cluster_it_does_nothing(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in MEMBER.items():

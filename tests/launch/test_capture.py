@@ -10,6 +10,7 @@ from pathlib import Path
 from tenfold.launch.capture import Capture
 from tenfold.logs import LogReader
 from tenfold.rundir import TaskDirectory
+from tests.disks import fill, small_disk
 
 
 def captured(tmp_path: Path, code: str) -> TaskDirectory:
@@ -57,12 +58,9 @@ def test_a_second_life_goes_on_in_the_same_file(tmp_path: Path) -> None:
 
 
 def test_output_that_cannot_be_written_is_counted_and_slows_nobody(tmp_path: Path) -> None:
-    """On a full disk (/dev/full stands in for one) the task goes on."""
-    directory = TaskDirectory(tmp_path / "worker-0")
-    directory.path.mkdir()
-    directory.log("stdout").symlink_to("/dev/full")
+    """On a full disk the task goes on."""
 
-    async def run() -> int:
+    async def run(directory: TaskDirectory) -> int:
         capture = Capture(directory, lambda *_: None, 1 << 30)
         out, err = capture.write_ends
         child = await asyncio.create_subprocess_exec(
@@ -73,7 +71,11 @@ def test_output_that_cannot_be_written_is_counted_and_slows_nobody(tmp_path: Pat
         capture.close()
         return capture.lost_bytes
 
-    assert asyncio.run(run()) == 500_001
+    with small_disk(tmp_path / "disk", "64k") as disk:
+        directory = TaskDirectory(disk / "worker-0")
+        directory.path.mkdir()
+        fill(disk)
+        assert asyncio.run(run(directory)) == 500_001
 
 
 def test_descriptors_are_given_back(tmp_path: Path) -> None:

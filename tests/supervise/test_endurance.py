@@ -123,6 +123,8 @@ def test_nothing_leaks_over_many_restarts(runs: Path, way: str, tmp_path: Path) 
         now - then for then, now in zip(before.pop("memory"), after.pop("memory"), strict=True)
     ]
     print(f"{way}: {many} restarts in {took:.1f} s; memory grew by {grown} bytes; {after}")
+    threads = zip(before.pop("threads"), after.pop("threads"), strict=True)
+    assert all(now <= then + POOL for then, now in threads)
     assert after == before
     assert after["zombies"] == after["strangers"] == []
     assert max(grown) < 2_000_000 + 10_000 * many
