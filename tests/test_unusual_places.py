@@ -183,10 +183,10 @@ def test_too_few_open_files_are_named_before_anything_starts(tmp_path: Path) -> 
     write(tmp_path, "cluster: odd\njobs:\n  chief: {run: sleep 1, tasks: 20}\n")
     done = typed(["up"], tmp_path, before=["prlimit", "--nofile=128:128"])
     assert done.returncode == 3
-    assert b"20 tasks need 200 open files, and at most 128 are allowed" in done.stderr
-    assert b"ulimit -n 200" in done.stderr
+    assert b"20 tasks need 260 open files, and at most 128 are allowed" in done.stderr
+    assert b"ulimit -n 260" in done.stderr
     assert list(every(tmp_path / ".tenfold/runs")) == []
-    enough = typed(["up"], tmp_path, before=["prlimit", "--nofile=200:200"])
+    enough = typed(["up"], tmp_path, before=["prlimit", "--nofile=260:260"])
     assert enough.returncode == 0, enough.stderr
 
 

@@ -68,7 +68,7 @@ def files_needed(plan: Plan) -> int:
     return _FILES_A_TASK * len(plan.tasks) + _OWN_FILES
 
 
-_FILES_A_TASK = 8
+_FILES_A_TASK = 11
 _OWN_FILES = 40
 """What a supervisor without tasks has open, and some for questions of commands."""
 

@@ -106,7 +106,7 @@ def test_too_few_open_files() -> None:
     plan = plan_of(*(shell(f"a/{n}", "") for n in range(1000)))
     found = by_name(starts(plan, HERE))["open files"]
     assert found.state == "broken"
-    assert found.message == "1000 tasks need 8,040 open files, 4,096 are allowed"
+    assert found.message == "1000 tasks need 11,040 open files, 4,096 are allowed"
 
 
 def test_images(monkeypatch: pytest.MonkeyPatch) -> None:
