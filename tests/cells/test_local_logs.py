@@ -45,7 +45,7 @@ import os
 for n in range(1000):
     os.write(1, b'line %d\\n' % n)
 os.write(1, b'last words')
-os.kill(os.getpid(), 11)
+os.kill(os.getpid(), 12)  # of SIGSEGV faulthandler would have the last word
 """,
 }
 
