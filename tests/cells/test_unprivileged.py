@@ -103,12 +103,12 @@ def up_as_nobody(
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    *shown, last = done.stdout.splitlines()
     lines: dict[str, list[str]] = {}
-    for line in shown:
-        task, _, text = line.partition("| ")
-        lines.setdefault(task.strip(), []).append(text)
-    return lines, json.loads(last)
+    for line in done.stderr.splitlines():
+        task, bar, text = line.partition("| ")
+        if bar:
+            lines.setdefault(task.strip(), []).append(text)
+    return lines, json.loads(done.stdout)
 
 
 @ROOT

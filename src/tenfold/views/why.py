@@ -261,8 +261,9 @@ def _first_failure(facts: Facts) -> dict[str, Any] | None:
     means = meaning(code, name)
     means = crashed.meaning(means) if crashed else means
     speaks = name in _SIGNALS_THAT_SPEAK and (crashed is None or name == "SIGABRT")
-    last = crashed.before if crashed else lines
-    error = find_error(facts, told, last) if cause is None and speaks else None
+    error = None
+    if cause is None and speaks:
+        error = causes.said(crashed.before) if crashed else find_error(facts, told, lines)
     return {
         "task": task,
         "time": told.get("time"),
