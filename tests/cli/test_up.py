@@ -234,7 +234,7 @@ def test_killed_supervisor_is_never_shown_as_running(desk: Desk) -> None:
     wait_for(lambda: json.loads(desk.tenfold("ps", "--json").out)["state"] == "failed")
     said = desk.tenfold("ps")
     assert "demo" in said.out
-    assert "failed: the supervisor is gone" in said.out
+    assert "failed: its supervisor ended without a last word" in said.out
     assert "running" not in said.out
     assert desk.tenfold("exec", "worker/0", "true").code == 1
     assert "is not running" in desk.tenfold("restart", "worker/0").err
