@@ -194,7 +194,7 @@ def test_commands_that_can_start(here: Path, job: str) -> None:
         ("{run: traner}", '3:12: jobs.a.run[0]: there is no program "traner" on PATH', "trainer?"),
         ("{run: ./tol}", 'jobs.a.run[0]: there is no program "./tol"', "did you mean ./tool?"),
         ("{run: train.py}", 'there is no program "train.py" on PATH', "write python train.py"),
-        ("{run: ./train.py}", 'there is no program "./train.py"', "chmod +x ./train.py"),
+        ("{run: ./train.py}", '"./train.py" is not executable', "chmod +x ./train.py"),
         (
             "{run: trainer, workdir: nowhere}",
             "3:30: jobs.a.workdir: the working directory",

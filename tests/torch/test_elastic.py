@@ -7,12 +7,11 @@ import signal
 import sys
 from pathlib import Path
 
-import pytest
-
 from tenfold.api import Run, up
 from tenfold.file import load
 from tenfold.logs import last_lines
 from tests.conftest import wait_for
+from tests.own_process import require
 
 TRAIN = """
 import os, time, torch, torch.distributed as dist
@@ -55,7 +54,7 @@ jobs:
 def test_elastic_torchrun_goes_on_without_an_agent_that_was_killed(
     tmp_path: Path, runs: Path
 ) -> None:
-    pytest.importorskip("torch")
+    require("torch")
     (tmp_path / "train.py").write_text(TRAIN)
     file = tmp_path / "tenfold.yaml"
     file.write_text(FILE.replace("PYTHON", sys.executable))
