@@ -128,19 +128,26 @@ _LONGEST_GRACE_S = 3600.0
 _SHOWN = re.compile(r"\b(JobState|Reason|ExitCode|Restarts|EndTime)=(\S+)")
 
 
-def job_state(job: str) -> JobState | None:
-    """What Slurm says of a job; None if it knows it no more. Raises TenfoldError if it is silent.
-
-    Of a heterogeneous job the state of its first component, or of the first that is gone.
-    """
+def _shown(job: str) -> str | None:
+    """All that Slurm says of a job; None if it does not know the job."""
     try:
-        shown = command("scontrol", "--oneliner", "show", "job", job)
+        return command("scontrol", "--oneliner", "show", "job", job)
     except UnavailableError:
         raise
     except TenfoldError as error:
         if "invalid job id" in error.message.lower():
             return None
         raise
+
+
+def job_state(job: str) -> JobState | None:
+    """What Slurm says of a job; None if it knows it no more. Raises TenfoldError if it is silent.
+
+    Of a heterogeneous job the state of its first component, or of the first that is gone.
+    """
+    shown = _shown(job)
+    if shown is None:
+        return None
     states = [_parsed(line) for line in shown.splitlines() if "JobState=" in line]
     if not states:
         return None
@@ -224,15 +231,8 @@ def is_job_of(job: str, script: str) -> bool:
     """Whether a job was submitted with this script. Raises TenfoldError if Slurm is silent."""
     if not re.fullmatch(r"[0-9]{1,10}", job):
         return False
-    try:
-        shown = command("scontrol", "--oneliner", "show", "job", job)
-    except UnavailableError:
-        raise
-    except TenfoldError as error:
-        if "invalid job id" in error.message.lower():
-            return False
-        raise
-    found = re.search(r" Command=(.*?) [A-Z]\w*=", shown)
+    shown = _shown(job)
+    found = re.search(r" Command=(.*?) [A-Z]\w*=", shown or "")
     return found is not None and os.path.realpath(found[1]) == os.path.realpath(script)
 
 
