@@ -126,10 +126,12 @@ def test_lines_that_come_again_are_told_once(tmp_path: Path) -> None:
 
     done = threading.Event()
     directory = RunDirectory(tmp_path).task("chief-0")
+    directory.path.parent.mkdir()
     follower = LogFollower(open_log, directory, 1 << 30, done.set)
     follower.container_ended()
     follower.start()
     assert done.wait(30)
+    assert follower.lost is None
     assert last_lines(directory, 99) == ["a", "b", "same", "same", "same", "c", "d"]
     assert asked == [None, "2026-11-25T01:00:02Z", "2026-11-25T01:00:02Z"]
 
