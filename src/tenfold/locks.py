@@ -36,13 +36,34 @@ def signal_holders(path: Path, number: int = signal.SIGKILL) -> list[int]:
     None where the kernel does not say who that is (not on Linux, or a process of another
     container's). Never to this process or the machine's first.
     """
+    lock = _identity(path)
+    if lock is None:
+        return []
+    return [pid for pid in _processes() if _signal_if_holder(pid, lock, number)]
+
+
+def holders(path: Path) -> list[int]:
+    """Pids of the processes that have locked the file at `path`, as far as the kernel tells them.
+
+    Never this process or the machine's first. A pid may be another process's a moment later.
+    """
+    found: list[int] = []
+    if (lock := _identity(path)) is not None:
+        for pid in _processes():
+            with contextlib.suppress(OSError):
+                if _holds(pid, lock):
+                    found.append(pid)
+    return found
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Device and inode of the regular file at `path`."""
     try:
         with files.open_regular(path) as stream:
             found = os.fstat(stream.fileno())
     except (OSError, ValueError):
-        return []
-    lock = (found.st_dev, found.st_ino)
-    return [pid for pid in _processes() if _signal_if_holder(pid, lock, number)]
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _processes() -> Iterator[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tenfold.api import up
+from tenfold.cli.app import run as tenfold
 from tests.conftest import survivors, wait_for
 from tests.plans import plan_of, shell
 
@@ -47,4 +49,22 @@ def test_a_signal_to_the_process_group_of_exec_gives_the_commands_exit_code(
         _, said = beside.communicate(timeout=30)
     assert beside.returncode == 42
     assert "tenfold" not in said
+    run.stop(timeout_s=20)
+
+
+def test_exec_enters_no_process_that_is_not_of_the_run(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A task can write to the status file that names its pid."""
+    run = up(plan_of(shell("chief", "exec sleep 600")), runs=runs, isolation="none")
+    run.wait(20, for_state=("running",))
+    status = run.directory.task("chief-0").status
+    argv = ["exec", "--runs", str(runs), "chief", "--", "true"]
+    assert tenfold(argv) == 0
+    written = json.loads(status.read_text())
+    with subprocess.Popen(["sleep", "600"]) as innocent:
+        status.write_text(json.dumps({**written, "pid": innocent.pid}))
+        assert tenfold(argv) == 1
+        innocent.kill()
+    assert "does not belong to this run" in capsys.readouterr().err
     run.stop(timeout_s=20)

@@ -50,7 +50,7 @@ def command(task: str, words: tuple[str, ...], cluster: str | None, runs: str | 
         signals.before_exec(keep=frozenset({signal.SIGHUP}))  # nohup's
         os.execvp(remote[0], remote)
     label = names[0].replace("/", "-")
-    pid = require_pid(names[0], (read_json(run.task(label).status) or {}).get("pid"))
+    pid = require_pid(names[0], (read_json(run.task(label).status) or {}).get("pid"), run.lock)
     return run_beside(pid, words, dict(os.environ), _workdir(run, names[0]))
 
 

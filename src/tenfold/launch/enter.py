@@ -14,12 +14,13 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from tenfold.errors import TenfoldError
 from tenfold.launch import binding, binds, namespace, signals
+from tenfold.locks import holders
 
 _PASSED_ON = (
     signal.SIGTERM,
@@ -206,8 +207,29 @@ class _Foreground:
         signal.signal(signal.SIGTTOU, before)
 
 
-def require_pid(name: str, pid: object) -> int:
-    """The pid of a task that runs. Raises TenfoldError if it does not."""
+def require_pid(name: str, pid: object, supervisor_lock: Path) -> int:
+    """The pid of a running task, which is a descendant of the process that holds the lock.
+
+    Raises TenfoldError if the task does not run, or if `pid`, which a file of the run directory
+    says, names a process that is not of the run.
+    """
     if not isinstance(pid, int):
         raise TenfoldError(f"{name} is not running", hint="tenfold ps shows what is")
+    supervisors = holders(supervisor_lock)
+    if supervisors and not any(parent in supervisors for parent in _ancestors(pid)):
+        raise TenfoldError(
+            f"process {pid} does not belong to this run, although the status of {name} names it",
+            hint="the status file was changed, or the task has just ended; see tenfold ps",
+        )
     return pid
+
+
+def _ancestors(pid: int) -> Iterator[int]:
+    """The parent of `pid`, the parent's parent and so on, as far as /proc shows them."""
+    while pid > 1:
+        try:
+            lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
+        except OSError:
+            return
+        pid = next((int(line.split()[1]) for line in lines if line.startswith("PPid:")), 0)
+        yield pid
