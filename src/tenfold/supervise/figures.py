@@ -1,7 +1,8 @@
-"""Figures that tasks told with `tenfold.progress` and that are no finite numbers.
+"""Figures that are no finite numbers, as the tasks' progress and event files have them.
 
 Owns reading them out of the tasks' progress, and which of them are news. A task notes by itself
-since which step a figure is not finite (`tenfold.member`), so that no step is missed here.
+since which step a figure of `tenfold.progress` is not finite (`tenfold.member`), so that no step is
+missed here. What tasks write for TensorBoard is read by `scalars`.
 """
 
 from __future__ import annotations
@@ -12,13 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.rundir import RunDirectory, read_json
+from tenfold.supervise.scalars import ScalarWatch
 
 EVERY_S = 1.0
 _MOST = 20
 _LONGEST = 80
 
 Odd = dict[str, Any]
-"""`{task, figure, value, since, until, unit}`: steps; `until` is None while it lasts."""
+"""`{task, figure, value, since, until, unit}`: steps; `until` is None while it lasts.
+
+Of a scalar in an event file, `task` is None, and `directory` says where the file lies, relative to
+the run directory: `tensorboard/train` for example.
+"""
 
 
 class FigureWatch:
@@ -26,8 +32,9 @@ class FigureWatch:
 
     def __init__(self, run: RunDirectory) -> None:
         self._run = run
+        self._scalars = ScalarWatch(run.path, run.shared("tensorboard"))
         self._marks: dict[str, Hashable] = {}
-        self._found: dict[tuple[str, str], Odd] = {}
+        self._found: dict[tuple[str, str], Odd] = {}  # by task or directory, and figure
         self._next = 0.0
 
     @property
@@ -43,7 +50,31 @@ class FigureWatch:
 
     def look(self, tasks: Iterable[str]) -> list[Odd]:
         """Those that are new, or are finite again, since the last look."""
-        return [odd for task in tasks for odd in self._look_at(task)]
+        news = [odd for task in tasks for odd in self._look_at(task)]
+        return news + self._look_at_event_files()
+
+    def _look_at_event_files(self) -> list[Odd]:
+        """News of scalars, but of those that a task's progress says, too."""
+        told = {odd["figure"] for odd in self._found.values() if odd["task"] is not None}
+        by_directory: dict[str, list[Odd]] = {}
+        for scalar in self._scalars.look():
+            if scalar.tag not in told:
+                odd: Odd = {
+                    "task": None,
+                    "directory": scalar.directory[:_LONGEST],
+                    "figure": scalar.tag[:_LONGEST],
+                    "value": scalar.value,
+                    "since": scalar.since,
+                    "until": scalar.until,
+                    "unit": "steps",
+                }
+                by_directory.setdefault(odd["directory"], []).append(odd)
+        known = {odd["directory"] for odd in self._found.values() if odd["task"] is None}
+        return [
+            odd
+            for directory in sorted(known | by_directory.keys())
+            for odd in self._news(directory, by_directory.get(directory, [])[:_MOST])
+        ]
 
     def _look_at(self, task: str) -> list[Odd]:
         path = self._run.task(task.replace("/", "-")).progress
@@ -51,12 +82,16 @@ class FigureWatch:
         if mark is None or mark == self._marks.get(task):
             return []
         self._marks[task] = mark
-        news, told = [], list(not_finite(task, read_json(path)))
-        for key in [key for key in self._found if key[0] == task]:
+        return self._news(task, list(not_finite(task, read_json(path))))
+
+    def _news(self, source: str, told: list[Odd]) -> list[Odd]:
+        """Keep all that is known of a task or a directory now; what of it is new."""
+        news = []
+        for key in [key for key in self._found if key[0] == source]:
             if all(odd["figure"] != key[1] for odd in told):
                 del self._found[key]  # of a former life
         for odd in told:
-            key = task, odd["figure"]
+            key = source, odd["figure"]
             before = self._found.get(key)
             if before is None and len(self._found) >= _MOST * _MOST:
                 continue

@@ -14,7 +14,8 @@ def odd_figures(value: object) -> list[dict[str, Any]]:
         one
         for one in (value if isinstance(value, list) else ())
         if isinstance(one, dict)
-        and all(isinstance(one.get(name), str) for name in ("task", "figure", "value"))
+        and all(isinstance(one.get(name), str) for name in ("figure", "value"))
+        and isinstance(one.get("task") or one.get("directory"), str)
         and isinstance(one.get("since"), (int, float))
     ]
 
@@ -37,13 +38,18 @@ def words(odd: Sequence[Mapping[str, Any]]) -> str | None:
 def _figure(name: str, ones: Sequence[Mapping[str, Any]]) -> str:
     first = min(ones, key=lambda one: float(one["since"]))
     unit = str(first.get("unit") or "steps").removesuffix("s")
-    whom = str(first["task"])
-    others = len({one["task"] for one in ones}) - 1
-    whom += f" (and of {others} more)" if others else ""
+    sources = {_source(one) for one in ones}
+    whom = _source(first)
+    whom += f" (and of {len(sources) - 1} more)" if len(sources) > 1 else ""
     if first.get("until") is not None:
         steps = f"{unit} {_step(first['since'])} to {_step(first['until'])}"
         return f"{name} was not finite ({first['value']}) from {steps} of {whom}"
     return f"{name} is not finite ({first['value']}) since {unit} {_step(first['since'])} of {whom}"
+
+
+def _source(one: Mapping[str, Any]) -> str:
+    """The task whose progress says so, or the directory of the event file that does."""
+    return str(one.get("task") or one["directory"])
 
 
 def _step(value: object) -> str:

@@ -79,7 +79,7 @@ def _not_finite(facts: Facts) -> Iterator[Trouble]:
     if (said := notfinite.words(odd)) is not None:
         lasts = any(one.get("until") is None for one in odd)
         hint = "a smaller learning rate; go on from an earlier checkpoint" if lasts else None
-        yield Trouble("not-finite", said, hint, str(odd[0]["task"]), now=lasts)
+        yield Trouble("not-finite", said, hint, odd[0].get("task"), now=lasts)
 
 
 def _hang(facts: Facts, up: bool) -> Iterator[Trouble]:
