@@ -110,6 +110,19 @@ def test_a_cluster_comes_up_in_order_and_ends(ground: Ground) -> None:
     wait_for(lambda: ground.left(run) == [], 20)  # a Slurm job ends just after its supervisor
 
 
+def test_one_address_of_a_job_is_filled_in_and_a_run_survives_a_job_that_is_not_needed(
+    ground: Ground,
+) -> None:
+    reach = _reach(ground, "${jobs.ps.addresses.1}")
+    chief = shell("chief", f"sleep 1; {reach} && echo reached", after={"ps": "ready"})
+    servers = [_listener(ground, f"ps/{n}", ready=Ready("tcp"), service=True) for n in (0, 1)]
+    run = ground.up(chief, *servers, shell("extra", "exit 3", needed=False))
+    status = run.wait(120)
+    assert status["state"] == "succeeded", (status["reason"], _lines(run, "chief-0"))
+    assert _lines(run, "chief-0") == ["reached"]
+    assert (_task(run, "extra/0")["state"], _task(run, "extra/0")["exit_code"]) == ("failed", 3)
+
+
 @pytest.mark.parametrize(
     ("script", "code", "number"),
     [("exit 7", 7, None), ("kill -9 $$", None, "SIGKILL"), ("kill $$", None, "SIGTERM")],
