@@ -13,7 +13,6 @@ from typing import Any
 
 from tenfold.cells.settling import Settler
 from tenfold.rundir import Problems, RunDirectory
-from tenfold.services import curves
 from tenfold.views.layout import layout
 from tenfold.views.live import LiveReader
 from tenfold.views.status import StatusReader
@@ -74,7 +73,7 @@ class Board:
             if self._training is None:
                 self._training = TrainingReader(self.run)
             found: dict[str, Any] = self._training.read()
-            return found | {"runs": [run for run in found["runs"] if run["name"] != curves.NAME]}
+            return found
 
 
 class _Lately(StatusReader):

@@ -1,7 +1,6 @@
 """Pages that come with a cluster: TensorBoard and Jupyter, as tasks like any other.
 
 tensorboard.py   TensorBoard behind a token; reads files, so it stays on the host's network
-curves.py        the cluster's own curves for it: traffic, CPU, memory
 jupyter.py       Jupyter in the run's network, where a notebook can be the chief
 guard.py         token, cookie, host and origin checks around a WSGI page
 token.py         the secret of a page, in a file of the task's directory

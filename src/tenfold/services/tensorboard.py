@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.rundir import RunDirectory
-from tenfold.services.curves import keep_writing
 from tenfold.services.guard import Guard
 from tenfold.services.token import own_token
 
@@ -40,8 +39,7 @@ def main() -> None:
         def __init__(self, wsgi_app: Any, flags: Any) -> None:
             super().__init__(Guard(wsgi_app, token, f"tensorboard_{port}"), flags)
 
-    run = RunDirectory(Path(os.environ["TENFOLD_RUN_DIRECTORY"]))
-    directory = run.shared("tensorboard")
+    directory = RunDirectory(Path(os.environ["TENFOLD_RUN_DIRECTORY"])).shared("tensorboard")
     main_lib.global_init()
     board = program.TensorBoard(default.get_plugins(), server_class=GuardedServer)
     board.configure([
@@ -50,7 +48,6 @@ def main() -> None:
         "--reload_multifile", "true",  # several ranks may write to one directory
         "--reload_multifile_inactive_secs", str(_IDLE_S),
     ])  # fmt: skip
-    keep_writing(run)
     print(f"serving {directory} on {bind}:{port}", flush=True)
     sys.exit(board.main())
 

@@ -15,7 +15,6 @@ from tenfold import edges, files
 from tenfold.debug import processes
 from tenfold.plans import Plan
 from tenfold.rundir import RunDirectory, read_json
-from tenfold.services.curves import NAME as OUR_EVENTS
 from tenfold.supervise.hang import Signs, Step
 from tenfold.traffic.samples import SampleReader, is_number
 
@@ -126,15 +125,13 @@ class SignReader:
             told.finished = is_number(total) and done >= total
 
     def _files(self) -> Hashable:
-        """How much is in event files; None if there are none. Those of ours say nothing."""
+        """How much is in event files; None if there are none."""
         home = self._run.shared("tensorboard")
         size = count = 0
         entries = 0
         if home.name not in files.directories(self._run.path):
             return None
-        for directory, names, found in os.walk(home):
-            if Path(directory) == home:
-                names[:] = [name for name in names if name != OUR_EVENTS]
+        for directory, _, found in os.walk(home):
             entries += len(found)
             for name in found:
                 if "tfevents" in name:
