@@ -1,4 +1,4 @@
-"""Which addresses a task's sockets get where it has no network of its own: both ways alike."""
+"""Which addresses a task's sockets get where it has no network of its own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import errno
 import json
 import os
 import socket
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -16,9 +15,7 @@ from typing import IO
 
 import pytest
 
-from tenfold.launch import binding, binds, interpose
-
-WAYS = {"seccomp": binds.refusal, "preload": interpose.refusal}
+from tenfold.launch import binding, binds
 
 BIND = """
 import json, socket, sys
@@ -57,15 +54,13 @@ CASES = {
 """Family, kind, address (None: listen at once), IPV6_V6ONLY, port → what it gets, or an errno."""
 
 
-@pytest.fixture(params=WAYS)
-def way(request: pytest.FixtureRequest) -> str:
-    """Both ways; what this machine refuses fails in CI and is skipped elsewhere."""
-    name = str(request.param)
-    if refusal := WAYS[name]():
+@pytest.fixture
+def seccomp() -> None:
+    """The filter. Where this machine refuses it, the test fails in CI and is skipped elsewhere."""
+    if refusal := binds.refusal():
         if os.environ.get("CI"):
-            pytest.fail(f"{name} is refused on this CI machine: {refusal}")
-        pytest.skip(f"{name} is refused here: {refusal}")
-    return name
+            pytest.fail(f"seccomp is refused on this CI machine: {refusal}")
+        pytest.skip(f"seccomp is refused here: {refusal}")
 
 
 @contextmanager
@@ -99,20 +94,15 @@ def filtered(*command: str, serve: bool = True) -> Iterator[IO[str]]:
         os.close(listener)
 
 
-def output(way: str, script: str, *words: str) -> str:
+def output(script: str, *words: str) -> str:
     """What a Python script prints that has no network of its own."""
-    command = (sys.executable, "-c", script, *words)
-    if way == "preload":
-        environment = os.environ | interpose.environment({})
-        return subprocess.run(
-            command, env=environment, capture_output=True, text=True, check=True, timeout=60
-        ).stdout
-    with filtered(*command) as stream:
+    with filtered(sys.executable, "-c", script, *words) as stream:
         return stream.read()
 
 
-def test_every_interface_becomes_loopback(way: str) -> None:
-    got = json.loads(output(way, BIND, json.dumps(list(CASES))))
+@pytest.mark.usefixtures("seccomp")
+def test_every_interface_becomes_loopback() -> None:
+    got = json.loads(output(BIND, json.dumps(list(CASES))))
     assert dict(zip(CASES, got, strict=True)) == CASES
 
 
@@ -131,8 +121,9 @@ bind("itself")
 """
 
 
-def test_threads_and_children_are_covered(way: str) -> None:
-    lines = output(way, INHERIT).split("\n")[:-1]
+@pytest.mark.usefixtures("seccomp")
+def test_threads_and_children_are_covered() -> None:
+    lines = output(INHERIT).split("\n")[:-1]
     assert sorted(lines) == ["child 127.0.0.1", "itself 127.0.0.1", "thread 127.0.0.1"]
 
 
@@ -150,9 +141,10 @@ print("dry")
 """
 
 
-def test_signals_do_not_disturb_an_answer(way: str) -> None:
+@pytest.mark.usefixtures("seccomp")
+def test_signals_do_not_disturb_an_answer() -> None:
     """The kernel begins the call anew (SA_RESTART), and what was done meanwhile stays done."""
-    assert output(way, RAIN) == "dry\n"
+    assert output(RAIN) == "dry\n"
 
 
 BY_NUMBER = """
@@ -169,7 +161,7 @@ print(ctypes.CDLL(None, use_errno=True).syscall(int(sys.argv[1]), made.fileno(),
 def test_system_calls_past_the_c_library_are_covered() -> None:
     """As static programs and Go's make them; io_uring, which binds too, is not there."""
     machine = binding.MACHINES[os.uname().machine]
-    said = output("seccomp", BY_NUMBER, str(machine.bind)).split()
+    said = output(BY_NUMBER, str(machine.bind)).split()
     assert said == ["0", "127.0.0.1", "-1", str(errno.ENOSYS)]
 
 
@@ -215,17 +207,6 @@ def test_the_filter_knows_this_machines_numbers() -> None:
     machine = binding.MACHINES["x86_64"]
     for name in ("bind", "listen", "seccomp", "io_uring_setup", "pidfd_open", "pidfd_getfd"):
         assert getattr(machine, name) == numbers[name]
-
-
-def test_a_library_cache_that_others_may_write_is_not_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert interpose.refusal() is None or "compiler" in str(interpose.refusal())
-    directory = tmp_path / "tenfold" / "interpose"
-    assert directory.stat().st_mode & 0o777 == 0o700
-    directory.chmod(0o777)
-    assert "open to others" in str(interpose.refusal())
 
 
 NATIVE = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}

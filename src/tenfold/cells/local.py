@@ -211,7 +211,7 @@ class LocalCell:
         return started
 
     def _bound(self, task: Task) -> Bound:
-        bound = task_environment(
+        return task_environment(
             self._plan,
             task,
             self._addresses,
@@ -219,11 +219,6 @@ class LocalCell:
             self._run,
             os.environ,
         )
-        if self._way.level == "preload" and task.network == "cluster":
-            from tenfold.launch import interpose
-
-            bound.env.update(interpose.environment(bound.env))
-        return bound
 
     def _framework_holds(self, task: Task, environment: dict[str, str]) -> bool:
         """Whether the task joins a port that is still held; its environment then says so."""

@@ -24,8 +24,7 @@ _SWITCHES = {
 def local(proc: Path = Path("/proc")) -> Finding:
     """What keeps others from the runs of this machine, why nothing better does, and what mends it.
 
-    It forks: call it before any thread is started. Where nothing else is left it compiles what is
-    to be loaded before tasks (`launch.interpose`), once.
+    It forks: call it before any thread is started.
     """
     way = isolation.find("auto")
     if way.level == "namespace":

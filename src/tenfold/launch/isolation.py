@@ -1,9 +1,9 @@
 """How a local run is kept from others, as far as this machine lets it.
 
 From best to worst: a network of its own (`namespace`); binds to every interface turned to
-loopback, by seccomp (`binds`) or by a library before all others (`interpose`); nothing. Each is
-tried, in a process that ends at once. Owns the choice and its words. Leaves to others: which
-tasks need it, and what to do where there is nothing (`cells.local`).
+loopback by a seccomp filter (`binds`); nothing. Each is tried, in a process that ends at once.
+Owns the choice and its words. Leaves to others: which tasks need it, and what to do where there is
+nothing (`cells.local`).
 """
 
 from __future__ import annotations
@@ -14,45 +14,29 @@ from typing import Literal
 
 from tenfold.launch import binds, namespace
 
-Level = Literal["namespace", "seccomp", "preload", "none"]
-
-
-def _interpose_refusal() -> str | None:
-    from tenfold.launch import interpose  # not where it is not needed: every run waits for imports
-
-    return interpose.refusal()
+Level = Literal["namespace", "seccomp", "none"]
 
 
 _REFUSALS: dict[Level, Callable[[], str | None]] = {
     "namespace": lambda: namespace.refusal(),
     "seccomp": lambda: binds.refusal(),
-    "preload": _interpose_refusal,
 }
 """From best to worst: why this machine does not allow it, None if it does."""
 
 _WAYS: dict[str, tuple[Level, ...]] = {
-    "auto": ("namespace", "seccomp", "preload"),
+    "auto": ("namespace", "seccomp"),
     "namespace": ("namespace",),
-    "loopback": ("seccomp", "preload"),
+    "loopback": ("seccomp",),
     "none": (),
 }
 """By what was asked for: what is tried, in this order."""
 
-_NAMES: dict[Level, str] = {
-    "namespace": "no namespace",
-    "seccomp": "no seccomp",
-    "preload": "no LD_PRELOAD",
-}
+_NAMES: dict[Level, str] = {"namespace": "no namespace", "seccomp": "no seccomp"}
 
-_LOOPBACK = (
-    "what a task binds to every interface is bound to 127.0.0.1 instead, {by}: other machines "
-    "reach no port, but other users and programs of this machine do"
-)
 _WORDS: dict[Level, str] = {
     "namespace": "the run has a network and processes of its own; nobody outside reaches it",
-    "seccomp": _LOOPBACK.format(by="by a seccomp filter"),
-    "preload": _LOOPBACK.format(by="by LD_PRELOAD")
-    + "; static programs and those that make system calls themselves (Go's) are not covered",
+    "seccomp": "what a task binds to every interface is bound to 127.0.0.1 instead, by a seccomp "
+    "filter: other machines reach no port, but other users and programs of this machine do",
     "none": "whoever reaches this machine can reach the tasks' ports, and other users' programs "
     "on it can",
 }
