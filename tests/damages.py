@@ -16,7 +16,7 @@ from typing import Any
 
 from tenfold import cli
 from tenfold.checkpoint import manifest
-from tenfold.plans import Plan, Ready, Task
+from tenfold.plans import Plan, ReadinessCheck, Task
 from tenfold.rundir import RunDirectory, create, write_json
 
 NOW = 1_764_000_000.0
@@ -44,7 +44,7 @@ def full_run(runs: Path) -> RunDirectory:
     """A run that failed, with every file that a run can have."""
     run = create(runs, "demo")
     tasks = (
-        Task("ps", 0, ("sleep", "9"), address="127.0.0.1:2222", ready=Ready("tcp", "x")),
+        Task("ps", 0, ("sleep", "9"), address="127.0.0.1:2222", ready=ReadinessCheck("tcp", "x")),
         Task("worker", 0, ("python", "train.py"), address="127.0.0.1:2223", after={"ps": "ready"}),
     )
     plan = Plan("demo", "tensorflow", "local", str(runs), tasks, ("worker",))

@@ -7,7 +7,7 @@ import pytest
 from tenfold.errors import (
     Fault,
     InputError,
-    Place,
+    SourcePosition,
     TenfoldError,
     UnavailableError,
     path_text,
@@ -17,9 +17,11 @@ from tenfold.errors import (
 
 
 def test_a_fault_as_text() -> None:
-    fault = Fault(Place("tenfold.yaml", 7, 12), "jobs.worker.tasks", 'expected 1, got "two"')
+    fault = Fault(
+        SourcePosition("tenfold.yaml", 7, 12), "jobs.worker.tasks", 'expected 1, got "two"'
+    )
     assert str(fault) == 'tenfold.yaml:7:12: jobs.worker.tasks: expected 1, got "two"'
-    assert str(Fault(Place("--set a=b"), "a", "no")) == "--set a=b: a: no"
+    assert str(Fault(SourcePosition("--set a=b"), "a", "no")) == "--set a=b: a: no"
     assert str(Fault(None, "", "no")) == "no"
 
 
@@ -34,11 +36,11 @@ def test_a_fault_as_text() -> None:
     ],
 )
 def test_excerpts_point_at_the_column(line: str, column: int, excerpt: str) -> None:
-    assert Fault(Place("f", 1, column), "", "", source_line=line).excerpt() == excerpt
+    assert Fault(SourcePosition("f", 1, column), "", "", source_line=line).excerpt() == excerpt
 
 
 def test_excerpts_of_long_lines_are_cut() -> None:
-    fault = Fault(Place("f", 1, 501), "", "", source_line="x" * 500 + "HERE" + "y" * 500)
+    fault = Fault(SourcePosition("f", 1, 501), "", "", source_line="x" * 500 + "HERE" + "y" * 500)
     line, caret = (fault.excerpt() or "").split("\n")
     assert len(line) == 100
     assert line[len(caret) - 1 :].startswith("HERE")
@@ -46,12 +48,12 @@ def test_excerpts_of_long_lines_are_cut() -> None:
 
 def test_no_excerpt_without_a_place_or_line() -> None:
     assert Fault(None, "", "", source_line="x").excerpt() is None
-    assert Fault(Place("f", 1, 1), "", "").excerpt() is None
-    assert Fault(Place("--set"), "", "", source_line="x").excerpt() is None
+    assert Fault(SourcePosition("f", 1, 1), "", "").excerpt() is None
+    assert Fault(SourcePosition("--set"), "", "", source_line="x").excerpt() is None
 
 
 def test_json() -> None:
-    data = Fault(Place("--set a=b"), "a", "no", "yes").to_json()
+    data = Fault(SourcePosition("--set a=b"), "a", "no", "yes").to_json()
     assert data["file"] == "--set a=b"
     assert data["line"] is None
     assert data["severity"] == "fault"
@@ -62,7 +64,10 @@ def test_exit_codes() -> None:
 
 
 def test_an_input_error_tells_all_its_faults() -> None:
-    faults = [Fault(Place("f", 1, 1), "a", "one", "do"), Fault(Place("f", 2, 1), "b", "two")]
+    faults = [
+        Fault(SourcePosition("f", 1, 1), "a", "one", "do"),
+        Fault(SourcePosition("f", 2, 1), "b", "two"),
+    ]
     error = InputError(faults=faults)
     assert error.message == "2 faults in f"
     assert str(error) == "f:1:1: a: one\n    hint: do\nf:2:1: b: two"

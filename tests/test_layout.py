@@ -129,6 +129,16 @@ def test_no_module_below_the_command_line_exits() -> None:
             assert "sys.exit" not in path.read_text(), f"{path} exits"
 
 
+def test_class_names_are_unique() -> None:
+    """`Place` in a traceback or a search has to mean one thing. `spec` names what the file says."""
+    found: dict[str, list[str]] = {}
+    for path in modules():
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(node.name, []).append(str(path.relative_to(SOURCE)))
+    assert {name: paths for name, paths in found.items() if len(paths) > 1} == {}
+
+
 def test_tests_mirror_the_source() -> None:
     tests = Path(__file__).parent
     for directory in (path for path in SOURCE.iterdir() if path.is_dir()):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tenfold.api import interrupt
-from tenfold.dashboard.launch import Place, claim
+from tenfold.dashboard.launch import DashboardDirectory, claim
 from tenfold.dashboard.launch import Running as RunningDashboard
 from tenfold.locks import is_held, signal_holders
 from tenfold.rundir import RunDirectory, create, hold_lock, write_json
@@ -116,12 +116,12 @@ def test_nobody_is_ended_while_a_view_holds_the_lock(run: RunDirectory, tmp_path
 def test_an_older_dashboard_is_ended_by_its_lock_and_not_by_the_pid_in_its_file(
     tmp_path: Path,
 ) -> None:
-    place = Place(tmp_path)
+    place = DashboardDirectory(tmp_path)
     place.directory.mkdir()
     with holder(tmp_path / "other") as innocent, holder(place.lock) as older:
         first = claim(tmp_path / "elsewhere")
         assert not isinstance(first, RunningDashboard)
-        place.token.write_bytes(Place(tmp_path / "elsewhere").token.read_bytes())
+        place.token.write_bytes(DashboardDirectory(tmp_path / "elsewhere").token.read_bytes())
         place.token.chmod(0o600)
         first.close()
         state = {"version": 1, "tenfold": "0.0", "pid": innocent.pid, "port": 1}

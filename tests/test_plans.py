@@ -14,7 +14,7 @@ from tenfold.errors import InputError
 from tenfold.file import loads
 from tenfold.late import bind
 from tenfold.planner import plan
-from tenfold.plans import Plan, Ready, Restart, Task
+from tenfold.plans import Plan, ReadinessCheck, RestartPolicy, Task
 from tenfold.spec import Cluster, Job
 
 DEMO = """\
@@ -56,8 +56,8 @@ def test_what_the_framework_knows() -> None:
     ps, worker = made.task("ps/0"), made.task("worker/0")
     assert ps.command == (sys.executable, "-P", "-m", "tenfold.tensorflow")
     assert ps.service
-    assert ps.ready == Ready("tcp")
-    assert worker.restart == Restart("on-failure")
+    assert ps.ready == ReadinessCheck("tcp")
+    assert worker.restart == RestartPolicy("on-failure")
     assert plan(loads(DEMO), cell="docker").task("ps/0").command[0] == "python"
 
 

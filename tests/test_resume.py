@@ -21,7 +21,7 @@ from tenfold.checkpoint import Checkpoints
 from tenfold.cli import run as typed
 from tenfold.earlier import FRESH
 from tenfold.errors import InputError, TenfoldError
-from tenfold.plans import Plan, Restart, Task
+from tenfold.plans import Plan, RestartPolicy, Task
 from tenfold.resume import Resumption, decide, difference
 from tenfold.rundir import RunDirectory, create, hold_lock, read_events, read_json, write_json
 from tests.conftest import survivors, wait_for
@@ -442,7 +442,7 @@ def test_a_crash_loop_has_its_budgeted_starts_across_supervisors(
     runs: Path, tmp_path: Path
 ) -> None:
     marks = tmp_path / "starts"
-    restart = Restart("on-failure", limit=3, backoff_s=0.2)
+    restart = RestartPolicy("on-failure", limit=3, backoff_s=0.2)
     task = shell("chief", f"echo >> {marks}; exit 7", restart=restart)
     first = up(plan_of(task), runs=runs)
 

@@ -16,7 +16,7 @@ from tenfold.file import load
 from tenfold.json_text import json_text
 from tenfold.planner import plan
 from tenfold.plans import Plan
-from tenfold.render import Places
+from tenfold.render import RenderLocations
 from tenfold.render.sbatch import sbatch
 from tenfold.rundir import every, read_json
 
@@ -110,7 +110,9 @@ def test_yaml_says_that_it_cannot(latin: Path) -> None:
     """The project's path is relative in a rendered file; `up` names it in full."""
     done = typed(["render", "--on", "docker", "--set", "image=x", "-o", "out"], latin)
     assert done.returncode == 0, done.stderr
-    made = sbatch(plan(load(latin / "tenfold.yaml"), cell="slurm"), Places(str(latin), str(latin)))
+    made = sbatch(
+        plan(load(latin / "tenfold.yaml"), cell="slurm"), RenderLocations(str(latin), str(latin))
+    )
     with pytest.raises(Exception, match="cannot hold a path that is not UTF-8"):
         type(made)("compose.yaml", made.text).encoded()
 

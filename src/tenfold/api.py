@@ -24,7 +24,7 @@ from tenfold.errors import InputError, TenfoldError
 from tenfold.interpreter import own
 from tenfold.locks import signal_holders
 from tenfold.plans import Plan
-from tenfold.render import Places
+from tenfold.render import RenderLocations
 from tenfold.resume import Wish, decide
 from tenfold.rundir import OVER, RunDirectory
 from tenfold.supervise import control
@@ -201,7 +201,7 @@ def _keep_files(kind: cells.Kind, plan: Plan, run: RunDirectory) -> None:
     """Put the cell's own files into the run directory, for the cell to use and people to read."""
     if not kind.apart:
         return
-    places = Places(plan.directory, str(run.path), True, sys.executable)
+    places = RenderLocations(plan.directory, str(run.path), True, sys.executable)
     for file in kind.render(plan, places):
         path = run.path / file.path
         path.parent.mkdir(mode=0o700, exist_ok=True, parents=True)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StrictInt
 
-from tenfold.units import EnvName, EnvValue, JobName, Memory, Names, Part, Port, Text
+from tenfold.units import EnvName, EnvValue, FileModel, JobName, Memory, Names, Port, Text
 
 
 def _lines(value: object) -> object:
@@ -31,7 +31,7 @@ def _build(value: object) -> object:
     return {"context": value} if isinstance(value, str) else value
 
 
-class Build(Part):
+class Build(FileModel):
     """How the image is built."""
 
     context: Text = "."
@@ -47,7 +47,7 @@ class Build(Part):
 BuildValue = Annotated[Build, BeforeValidator(_build, json_schema_input_type=Text | Build)]
 
 
-class DockerSettings(Part):
+class DockerSettings(FileModel):
     """`cells.docker`: containers of this machine's engine."""
 
     code: Literal["mount", "image"] = "mount"
@@ -62,7 +62,7 @@ class DockerSettings(Part):
     """Size of /dev/shm, which PyTorch's data loaders use; Docker's own 64 MiB if not said."""
 
 
-class SlurmJob(Part):
+class SlurmJob(FileModel):
     """What Slurm is asked for the tasks of one job."""
 
     partition: Text | None = None
@@ -75,7 +75,7 @@ class SlurmJob(Part):
     """More options of sbatch, `--exclusive` for example."""
 
 
-class SlurmSettings(Part):
+class SlurmSettings(FileModel):
     """`cells.slurm`: one heterogeneous batch job, a step a task."""
 
     partition: Text | None = None
@@ -107,7 +107,7 @@ class SlurmSettings(Part):
     """What is different for single jobs of the cluster."""
 
 
-class Storage(Part):
+class Storage(FileModel):
     """A volume that outlives the pods: the run directory goes there."""
 
     claim: Text | None = None
@@ -120,7 +120,7 @@ class Storage(Part):
     """The class of the claim that is made; the cluster's default if not said."""
 
 
-class KubernetesSettings(Part):
+class KubernetesSettings(FileModel):
     """`cells.kubernetes`: Jobs, a Service and a NetworkPolicy in one namespace."""
 
     namespace: Text | None = None
@@ -158,7 +158,7 @@ class KubernetesSettings(Part):
     """Size of /dev/shm, which PyTorch's data loaders use; 64 MiB if not said."""
 
 
-class Cells(Part):
+class Cells(FileModel):
     """Settings of single cells."""
 
     docker: DockerSettings = DockerSettings()

@@ -24,7 +24,7 @@ _SHOWN_CHARACTERS = 80
 
 
 @dataclass(frozen=True, order=True, slots=True)
-class Place:
+class SourcePosition:
     """A position in something a user wrote. `line` and `column` count from 1, in characters.
 
     `line` 0 means the whole of `file`; `file` is then often no file (`--set jobs.worker.tasks=x`).
@@ -46,7 +46,7 @@ class Fault:
     be shown (no secret in it); the command line prints it with a caret under `place.column`.
     """
 
-    place: Place | None
+    place: SourcePosition | None
     path: str
     message: str
     hint: str | None = None

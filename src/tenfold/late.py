@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from tenfold.errors import InputError
-from tenfold.plans import Bound, Ready, Task
+from tenfold.plans import Bound, ReadinessCheck, Task
 from tenfold.template import INDEX, fill
 
 Known = Callable[[str], str | None]
@@ -70,7 +70,7 @@ def bind(
     )
 
 
-def _filled(ready: Ready, value: Callable[[str], str]) -> Ready:
+def _filled(ready: ReadinessCheck, value: Callable[[str], str]) -> ReadinessCheck:
     """`ready` with its names filled in; in a pattern a value stands for itself."""
     if "${" not in ready.target:
         return ready

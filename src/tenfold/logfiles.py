@@ -29,7 +29,7 @@ _FARTHEST = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class LogPart:
     """A file of the log: which offsets it holds."""
 
     start: int
@@ -44,7 +44,7 @@ class LogFiles:
     log: Path
     older: Path
     older_times: Path
-    parts: tuple[Part, ...] = ()
+    parts: tuple[LogPart, ...] = ()
 
     @property
     def dropped(self) -> int:
@@ -80,7 +80,7 @@ class LogFiles:
                     break
         return b"".join(found)
 
-    def _read_part(self, part: Part, begin: int, size: int) -> bytes:
+    def _read_part(self, part: LogPart, begin: int, size: int) -> bytes:
         descriptor = self._open_part(part)
         if descriptor is None:
             return b""
@@ -110,7 +110,7 @@ class LogFiles:
         finally:
             os.close(descriptor)
 
-    def _open_part(self, part: Part) -> int | None:
+    def _open_part(self, part: LogPart) -> int | None:
         for path in (self.log, self.older):
             with contextlib.suppress(OSError, ValueError), open_regular(path) as stream:
                 found = os.fstat(stream.fileno())
@@ -147,10 +147,10 @@ def _look(directory: TaskDirectory, stream: str) -> tuple[LogFiles, bool]:
     )
     parts = []
     if older is not None and not (turning and newest):  # else the times are the newest's already
-        parts.append(Part(dropped, dropped + older[1], older[0]))
+        parts.append(LogPart(dropped, dropped + older[1], older[0]))
     if newest is not None:
         begin = parts[0].end if parts else dropped
-        parts.append(Part(begin, begin + newest[1], newest[0]))
+        parts.append(LogPart(begin, begin + newest[1], newest[0]))
     return LogFiles(path, older_path, older_times, tuple(parts)), same and not turning
 
 

@@ -20,7 +20,7 @@ from tenfold.file.places import Remark
 from tenfold.frameworks import JobDefaults, framework
 from tenfold.late import Known, known_values
 from tenfold.nearest import did_you_mean
-from tenfold.plans import ALL_BUT_BAD_INPUT, Hang, Plan, Ready, Restart, Task
+from tenfold.plans import ALL_BUT_BAD_INPUT, HangPolicy, Plan, ReadinessCheck, RestartPolicy, Task
 from tenfold.secrets import is_secret, maskable, remember
 from tenfold.template import fill, fill_some
 from tenfold.words import split
@@ -113,9 +113,9 @@ def _settings(cluster: Cluster, cell: str) -> dict[str, Any]:
     return {} if said is None else dict(said.model_dump(mode="json", exclude_defaults=True))
 
 
-def _hang(cluster: Cluster) -> Hang | None:
+def _hang(cluster: Cluster) -> HangPolicy | None:
     after = cluster.hang.after
-    return None if after == "never" else Hang(after, cluster.hang.action)
+    return None if after == "never" else HangPolicy(after, cluster.hang.action)
 
 
 def _nothing(name: str) -> None:
@@ -216,29 +216,31 @@ def _workdir(workdir: str | None, directory: Path) -> str:
     return f"{str(directory).replace('${', '$${')}/{workdir}"
 
 
-def _ready(job: Job, defaults: JobDefaults) -> Ready | None:
+def _ready(job: Job, defaults: JobDefaults) -> ReadinessCheck | None:
     ready = job.ready
     if ready is None:
-        return Ready("tcp") if defaults.ready or job.run is None else None
+        return ReadinessCheck("tcp") if defaults.ready or job.run is None else None
     if ready.http is not None:
-        return Ready("http", ready.http, _named(ready.port), ready.timeout)
+        return ReadinessCheck("http", ready.http, _named(ready.port), ready.timeout)
     if ready.command is not None:
-        return Ready("command", ready.command, None, ready.timeout)
+        return ReadinessCheck("command", ready.command, None, ready.timeout)
     if ready.log is not None:
-        return Ready("log", ready.log, None, ready.timeout)
-    return Ready("tcp", "", _named(ready.tcp), ready.timeout)
+        return ReadinessCheck("log", ready.log, None, ready.timeout)
+    return ReadinessCheck("tcp", "", _named(ready.tcp), ready.timeout)
 
 
 def _named(port: str | None) -> str | None:
     return None if port == "main" else port
 
 
-def _restart(said: RestartRule | None, defaults: JobDefaults) -> Restart:
+def _restart(said: RestartRule | None, defaults: JobDefaults) -> RestartPolicy:
     """What the file says, or the framework where it says nothing."""
     if said is None:
         codes = CRASHES if defaults.crashes_only else ALL_BUT_BAD_INPUT
-        return Restart(defaults.restart, defaults.restart_limit, scope=defaults.scope, codes=codes)
-    return Restart(
+        return RestartPolicy(
+            defaults.restart, defaults.restart_limit, scope=defaults.scope, codes=codes
+        )
+    return RestartPolicy(
         said.policy,
         said.limit,
         said.backoff,
@@ -328,7 +330,7 @@ def _fill_values(values: dict[str, str], known: Known) -> dict[str, str]:
     return {name: fill_some(value, known) for name, value in values.items()}
 
 
-def _fill_ready(ready: Ready, known: Known) -> Ready:
+def _fill_ready(ready: ReadinessCheck, known: Known) -> ReadinessCheck:
     if "${" not in ready.target:
         return ready
     return replace(ready, target=fill_some(ready.target, known))
@@ -341,14 +343,18 @@ def _fill_ready(ready: Ready, known: Known) -> Ready:
 class _ServiceJob:
     module: str
     network: Literal["cluster", "host"]
-    ready: Ready
+    ready: ReadinessCheck
 
 
 _SERVICE_JOBS = {
     # TensorBoard reads files only, so it stays outside the run's network.
-    "tensorboard": _ServiceJob("tenfold.services.tensorboard", "host", Ready("tcp", port="http")),
+    "tensorboard": _ServiceJob(
+        "tenfold.services.tensorboard", "host", ReadinessCheck("tcp", port="http")
+    ),
     # Notebooks talk to the tasks.
-    "jupyter": _ServiceJob("tenfold.services.jupyter", "cluster", Ready("tcp", port="http")),
+    "jupyter": _ServiceJob(
+        "tenfold.services.jupyter", "cluster", ReadinessCheck("tcp", port="http")
+    ),
 }
 
 
@@ -366,7 +372,7 @@ def _service_task(cluster: Cluster, name: str, service: Service, where: Path, ce
         ports={"http": service.port},
         publish=("http",),
         ready=job.ready,
-        restart=Restart("on-failure"),
+        restart=RestartPolicy("on-failure"),
         service=True,
         needed=False,
         member=False,

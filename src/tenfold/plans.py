@@ -27,7 +27,7 @@ ALL_BUT_BAD_INPUT = ((1, 1), (3, 255))
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class ReadinessCheck:
     """How to tell that a task can be used.
 
     `target` is nothing for tcp, the path for http, the command line for command, the pattern for
@@ -41,7 +41,7 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class Restart:
+class RestartPolicy:
     """When a task is started again, and what with it.
 
     At most `limit` times within any `window_s`, `backoff_s` after its end or longer. `codes` are
@@ -58,7 +58,7 @@ class Restart:
 
 
 @dataclass(frozen=True, slots=True)
-class Hang:
+class HangPolicy:
     """After how long without progress a cluster counts as hung, and what is done then."""
 
     after_s: float = 300.0
@@ -91,8 +91,8 @@ class Task:
     memory: int | None = None
     gpu: int = 0
     after: dict[str, Condition] = field(default_factory=dict)
-    ready: Ready | None = None
-    restart: Restart = Restart()
+    ready: ReadinessCheck | None = None
+    restart: RestartPolicy = RestartPolicy()
     service: bool = False
     needed: bool = True
     member: bool = True
@@ -118,7 +118,7 @@ class Bound:
     command: tuple[str, ...]
     env: dict[str, str]
     workdir: str
-    ready: Ready | None
+    ready: ReadinessCheck | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class Plan:
     tasks: tuple[Task, ...]
     success: tuple[str, ...]
     stop_grace_s: float = 10.0
-    hang: Hang | None = Hang()
+    hang: HangPolicy | None = HangPolicy()
     expose: bool = False
     log_limit: int = 1 << 30
     file: str | None = None
@@ -238,7 +238,7 @@ class Plan:
             known["masked"] = frozenset(data.get("masked", ()))
             remember(known["masked"])
             if known.get("hang") is not None:
-                known["hang"] = Hang(**known["hang"])
+                known["hang"] = HangPolicy(**known["hang"])
             return cls(**known)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError("this is not a plan of tenfold's", cause=error) from error
@@ -307,7 +307,7 @@ def _masked(value: Any, masked: frozenset[str]) -> Any:
     return hide(value, masked) if isinstance(value, str) else value
 
 
-def _fields(made: Ready | Restart | Hang) -> dict[str, Any]:
+def _fields(made: ReadinessCheck | RestartPolicy | HangPolicy) -> dict[str, Any]:
     """What `dataclasses.asdict` gives, without its deep copies: these hold plain values only."""
     return {name: getattr(made, name) for name in made.__slots__}
 
@@ -320,11 +320,11 @@ def _task(data: Mapping[str, Any]) -> Task:
     for name in ("env", "after", "ports"):
         known[name] = dict(known.get(name, {}))
     known["env"] = {name: value for name, value in known["env"].items() if value is not None}
-    known["ready"] = Ready(**known["ready"]) if known.get("ready") else None
+    known["ready"] = ReadinessCheck(**known["ready"]) if known.get("ready") else None
     known["restart"] = _restart(known.get("restart", {}))
     return Task(**known)
 
 
-def _restart(data: Mapping[str, Any]) -> Restart:
-    made = Restart(**data)
+def _restart(data: Mapping[str, Any]) -> RestartPolicy:
+    made = RestartPolicy(**data)
     return replace(made, codes=tuple((first, last) for first, last in made.codes))

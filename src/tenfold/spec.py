@@ -32,11 +32,11 @@ from tenfold.units import (
     Duration,
     EnvName,
     EnvValue,
+    FileModel,
     JobName,
     JobNames,
     Memory,
     Names,
-    Part,
     Port,
     PortName,
     Text,
@@ -134,7 +134,7 @@ def _preload(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-class Resources(Part):
+class Resources(FileModel):
     """What one task needs."""
 
     cpu: Annotated[float, Field(gt=0, le=10_000, strict=True, allow_inf_nan=False)] | None = None
@@ -147,7 +147,7 @@ class Resources(Part):
     """Whole GPUs."""
 
 
-class Restart(Part):
+class Restart(FileModel):
     """When a task that has ended is started again in its place."""
 
     policy: Policy
@@ -182,7 +182,7 @@ class Restart(Part):
     signal n counts as 128 + n: `128-255` is for crashes alone."""
 
 
-class Ready(Part):
+class Ready(FileModel):
     """How to tell that a task can be used: exactly one of tcp, http, command and log."""
 
     tcp: PortName | None = None
@@ -222,7 +222,7 @@ Preload = Annotated[
 ]
 
 
-class Hang(Part):
+class Hang(FileModel):
     """When a cluster counts as hung, and what is done then."""
 
     after: Duration | Literal["never"] = 300.0
@@ -237,7 +237,7 @@ HangValue = Annotated[
 ]
 
 
-class Override(Part):
+class Override(FileModel):
     """What is different for some tasks of a job."""
 
     run: Command | None = None
@@ -259,7 +259,7 @@ class Override(Part):
     """Another working directory."""
 
 
-class Job(Part):
+class Job(FileModel):
     """A role in the cluster, and how many tasks play it."""
 
     run: Command | None = None
@@ -328,7 +328,7 @@ class Job(Part):
     """What is different for single tasks, by index (`0`) or range (`2-5`)."""
 
 
-class Service(Part):
+class Service(FileModel):
     """A page that tenfold runs beside the cluster."""
 
     port: Port | None = None
@@ -340,7 +340,7 @@ ServiceValue = Annotated[
 ]
 
 
-class Cluster(Part):
+class Cluster(FileModel):
     """One application: the jobs that run together."""
 
     cluster: ClusterName

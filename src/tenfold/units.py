@@ -43,7 +43,7 @@ _DNS_PATTERN = "[a-z]([a-z0-9-]*[a-z0-9])?"
 _ENV_PATTERN = "[A-Za-z_][A-Za-z0-9_]*"
 
 
-class Part(BaseModel):
+class FileModel(BaseModel):
     """What all parts of a cluster file share: unknown keys are errors, values never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)

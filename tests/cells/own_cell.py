@@ -18,7 +18,7 @@ from tenfold.cells import Ended, Handlers, Kind, Placed, Protection, Wishes
 from tenfold.errors import TenfoldError
 from tenfold.launch.children import Children
 from tenfold.launch.container import addresses_of, ports_of
-from tenfold.launch.runner import Life, Place, Runner
+from tenfold.launch.runner import HostSettings, Runner, TaskLife
 from tenfold.launch.signals import signal_group
 from tenfold.plans import Plan, Task
 from tenfold.rendezvous import hold_port
@@ -33,7 +33,7 @@ class OwnCell:
         self._run = run
         self._hear = hear
         self._runners: dict[str, Runner] = {}
-        self._lives: dict[str, Life] = {}
+        self._lives: dict[str, TaskLife] = {}
         self._living: set[asyncio.Task[None]] = set()
 
     async def open(self, on_lost: Callable[[str], None]) -> Protection:
@@ -55,7 +55,7 @@ class OwnCell:
         task = self._plan.task(task.name)
         begun = asyncio.Event()
 
-        def tell(life: Life) -> None:
+        def tell(life: TaskLife) -> None:
             self._lives[task.name] = life
             pid = None if life.ended else life.pid
             write_json(self._run.task(task.label).path / "pid.json", {"pid": pid})
@@ -77,7 +77,7 @@ class OwnCell:
         return Placed(life.pid, socket.gethostname())
 
     async def _live(self, task: Task, runner: Runner, number: int) -> None:
-        place = Place(ports_of(task), addresses_of(self._plan), dict(os.environ))
+        place = HostSettings(ports_of(task), addresses_of(self._plan), dict(os.environ))
         life = await runner.live(number, place)
         if life.refused is None:
             self._hear.on_exit(task.name, Ended(life.exit_code, life.signal))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tenfold.plans import Ready, Task
+from tenfold.plans import ReadinessCheck, Task
 
 SERVE = """
 import os, socket, threading
@@ -42,7 +42,7 @@ exec(after)
 def server(python: str, index: int = 0) -> Task:
     """A parameter server of sorts."""
     return Task(job="ps", index=index, command=(python, "-c", SERVE), workdir="/tmp",
-                ready=Ready("tcp"), service=True)  # fmt: skip
+                ready=ReadinessCheck("tcp"), service=True)  # fmt: skip
 
 
 def talker(

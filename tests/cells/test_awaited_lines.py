@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tenfold.api import Run, up
-from tenfold.plans import Ready, Task
+from tenfold.plans import ReadinessCheck, Task
 from tests.conftest import wait_for
 from tests.plans import plan_of
 
@@ -19,7 +19,7 @@ def _task(code: str, pattern: str) -> Task:
         index=0,
         command=(sys.executable, "-c", code),
         workdir="/tmp",
-        ready=Ready("log", pattern, timeout_s=20),
+        ready=ReadinessCheck("log", pattern, timeout_s=20),
     )
 
 

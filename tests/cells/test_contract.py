@@ -25,7 +25,7 @@ from tenfold.api import Run
 from tenfold.cell_table import CELLS
 from tenfold.cells import kind, secrets_of
 from tenfold.logs import last_lines
-from tenfold.plans import Hang, Ready, Restart, Task
+from tenfold.plans import HangPolicy, ReadinessCheck, RestartPolicy, Task
 from tenfold.rundir import read_events, read_json
 from tenfold.traffic.samples import all_samples
 from tests.cells.grounds import ROOT, Docker, Ground, Own, Slurm, own_table
@@ -92,7 +92,7 @@ def test_a_cluster_comes_up_in_order_and_ends(ground: Ground) -> None:
     reach = _reach(ground, "${jobs.ps.addresses}")
     chief = shell("chief", f"{reach} && echo reached; echo oops >&2; printf 'no newline'",
                   after={"ps": "ready"})  # fmt: skip
-    run = ground.up(chief, _listener(ground, "ps", ready=Ready("tcp"), service=True))
+    run = ground.up(chief, _listener(ground, "ps", ready=ReadinessCheck("tcp"), service=True))
     status = run.wait(120)
     assert status["state"] == "succeeded", (status["reason"], _lines(run, "chief-0"))
     assert [task["state"] for task in status["tasks"]] == ["succeeded", "stopped"]
@@ -115,7 +115,9 @@ def test_one_address_of_a_job_is_filled_in_and_a_run_survives_a_job_that_is_not_
 ) -> None:
     reach = _reach(ground, "${jobs.ps.addresses.1}")
     chief = shell("chief", f"sleep 1; {reach} && echo reached", after={"ps": "ready"})
-    servers = [_listener(ground, f"ps/{n}", ready=Ready("tcp"), service=True) for n in (0, 1)]
+    servers = [
+        _listener(ground, f"ps/{n}", ready=ReadinessCheck("tcp"), service=True) for n in (0, 1)
+    ]
     run = ground.up(chief, *servers, shell("extra", "exit 3", needed=False))
     status = run.wait(120)
     assert status["state"] == "succeeded", (status["reason"], _lines(run, "chief-0"))
@@ -159,7 +161,7 @@ def test_who_talks_to_whom_is_measured(ground: Ground) -> None:
 
 def test_a_command_that_is_not_there_is_named(ground: Ground) -> None:
     nothing = Task(job="chief", index=0, command=("no-such-program",), workdir="/tmp",
-                   restart=Restart("on-failure", 3, 0.1))  # fmt: skip
+                   restart=RestartPolicy("on-failure", 3, 0.1))  # fmt: skip
     run = ground.up(nothing, shell("worker", "exec sleep 600"))
     status = run.wait(120)
     assert status["state"] == "failed"
@@ -171,8 +173,8 @@ def test_a_command_that_is_not_there_is_named(ground: Ground) -> None:
 def test_a_task_is_restarted_in_its_place(ground: Ground) -> None:
     dies = 'test -e "${run.directory}/died" || { touch "${run.directory}/died"; kill -9 $$; }; '
     listen = f"exec {ground.python} -c '{LISTEN}' 600"
-    worker = shell("worker", dies + listen, ready=Ready("tcp"),
-                   restart=Restart("on-failure", 3, 0.1))  # fmt: skip
+    worker = shell("worker", dies + listen, ready=ReadinessCheck("tcp"),
+                   restart=RestartPolicy("on-failure", 3, 0.1))  # fmt: skip
     reach = _reach(ground, "${jobs.worker.addresses}")
     chief = shell("chief", f"{reach} && echo reached", after={"worker": "ready"})
     run = ground.up(chief, worker)
@@ -202,7 +204,7 @@ def test_readiness(ground: Ground, way: str) -> None:
         f"exec {ground.python} -m http.server $${{TENFOLD_ADDRESS##*:}}"
     )
     target = {"http": "/", "command": "test -e ${run.directory}/ready", "log": "ready: y.s"}
-    ready = Ready(way, target[way])  # type: ignore[arg-type]
+    ready = ReadinessCheck(way, target[way])  # type: ignore[arg-type]
     web = shell("web", served, ready=ready, service=True)
     run = ground.up(shell("chief", "exit 0", after={"web": "ready"}), web)
     status = run.wait(120)
@@ -239,7 +241,7 @@ def test_two_clusters_side_by_side(ground: Ground) -> None:
 
     def begin() -> Run:
         chief = shell("chief", f"{reach} && sleep 1", after={"ps": "ready"})
-        return ground.up(chief, _listener(ground, "ps", ready=Ready("tcp"), service=True))
+        return ground.up(chief, _listener(ground, "ps", ready=ReadinessCheck("tcp"), service=True))
 
     one, other = begin(), begin()
     for run in (one, other):
@@ -346,7 +348,7 @@ def test_a_published_port_is_reached_from_this_machine(ground: Ground) -> None:
         pytest.skip("this cell publishes nothing")
     served = f"exec {ground.python} -m http.server --bind $TENFOLD_BIND $TENFOLD_PORT_HTTP"
     web = shell("web", served, ports={"http": None}, publish=("http",),
-                ready=Ready("tcp", port="http"))  # fmt: skip
+                ready=ReadinessCheck("tcp", port="http"))  # fmt: skip
     run = ground.up(web, success=("web",))
     run.wait(120, for_state=("running",))
     with urllib.request.urlopen(_task(run, "web/0")["url"], timeout=10) as page:
@@ -393,7 +395,7 @@ def test_where_every_task_is_and_that_it_hangs(ground: Ground) -> None:
     if ground.name == "own":
         pytest.skip("this cell's tasks are processes of this machine, as local's are")
     stuck = Task(job="chief", index=0, command=(ground.python, "-c", STUCK), workdir="/tmp")
-    run = ground.up(stuck, shell("worker", "echo up; exec sleep 600"), hang=Hang(2.0))
+    run = ground.up(stuck, shell("worker", "echo up; exec sleep 600"), hang=HangPolicy(2.0))
     for label in ("chief-0", "worker-0"):
         wait_for(lambda label=label: _lines(run, label) == ["up"], 60)  # type: ignore[misc]
     wait_for(lambda: run.status()["state"] == "running", 30)

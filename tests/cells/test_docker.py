@@ -28,8 +28,8 @@ from tenfold.cells import docker_engine as engine
 from tenfold.cells.docker import DockerKind, project_of
 from tenfold.doctor.docker import compose
 from tenfold.logs import last_lines
-from tenfold.plans import Plan, Ready, Restart
-from tenfold.render import File, Places
+from tenfold.plans import Plan, ReadinessCheck, RestartPolicy
+from tenfold.render import File, RenderLocations
 from tenfold.rundir import RunDirectory, every, read_events, read_json
 from tests.cells.grounds import ROOT, Docker
 from tests.conftest import wait_for
@@ -263,7 +263,7 @@ def own_daemon(light_image: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ow
 
 
 def test_an_engine_that_restarts_is_waited_for(own_daemon: OwnDaemon, ground: Docker) -> None:
-    once = Restart("on-failure", 1, 0.1)
+    once = RestartPolicy("on-failure", 1, 0.1)
     run = ground.up(shell("chief", SLEEP, restart=once), shell("worker", SLEEP, restart=once))
     _up(run, "chief-0", "worker-0")
     own_daemon.stop()
@@ -286,7 +286,7 @@ def test_an_engine_that_restarts_is_waited_for(own_daemon: OwnDaemon, ground: Do
 
 
 def test_docker_restart_of_a_task_is_one_restart_of_it(ground: Docker) -> None:
-    again = Restart("on-failure", 3, 0.1)
+    again = RestartPolicy("on-failure", 3, 0.1)
     run = ground.up(shell("chief", SLEEP), shell("worker", SLEEP, restart=again))
     _up(run, "chief-0", "worker-0")
     docker("restart", "-t", "3", _container(run, "worker-0"))
@@ -299,8 +299,8 @@ def test_docker_restart_of_a_task_is_one_restart_of_it(ground: Docker) -> None:
 
 
 def test_a_killed_worker_comes_back_under_its_name(ground: Docker) -> None:
-    worker = shell("worker", f"exec {_python(ANSWER)}", ready=Ready("tcp"),
-                   restart=Restart("on-failure", 3, 0.1))  # fmt: skip
+    worker = shell("worker", f"exec {_python(ANSWER)}", ready=ReadinessCheck("tcp"),
+                   restart=RestartPolicy("on-failure", 3, 0.1))  # fmt: skip
     ask = _python(ASK, "worker-0", "8080")
     asks = f"{ask}; while ! test -e ${{run.directory}}/again; do sleep 0.1; done; {ask}"
     run = ground.up(shell("chief", asks, after={"worker": "ready"}), worker)
@@ -328,7 +328,7 @@ def test_a_chief_that_others_end_ends_the_run(ground: Docker, how: str, number: 
 
 
 def test_a_removed_container_is_told(ground: Docker) -> None:
-    again = Restart("on-failure", 3, 0.1)
+    again = RestartPolicy("on-failure", 3, 0.1)
     run = ground.up(shell("chief", SLEEP), shell("worker", SLEEP, restart=again))
     _up(run, "chief-0", "worker-0")
     docker("rm", "-f", _container(run, "worker-0"))
@@ -365,7 +365,7 @@ def test_a_run_directory_that_the_engine_does_not_see_is_told(
 ) -> None:
     rendered: Callable[..., list[File]] = DockerKind.render
 
-    def elsewhere(self: DockerKind, plan: Plan, places: Places) -> list[File]:
+    def elsewhere(self: DockerKind, plan: Plan, places: RenderLocations) -> list[File]:
         (file,) = rendered(self, plan, places)
         return [File(file.path, file.text.replace(f"{places.run}:", f"{tmp_path}/empty:"))]
 

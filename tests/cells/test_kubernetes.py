@@ -18,7 +18,7 @@ from tenfold.api import Run, sweep, up
 from tenfold.cells.kubernetes import KIND
 from tenfold.errors import InputError, TenfoldError, UnavailableError
 from tenfold.logs import LogReader, last_lines
-from tenfold.plans import Plan, Ready, Restart, Task
+from tenfold.plans import Plan, ReadinessCheck, RestartPolicy, Task
 from tenfold.rundir import RunDirectory, read_events, read_json
 from tests.cells.fake_container import Container
 from tests.cells.fake_kubernetes import FakeKubernetes
@@ -70,7 +70,9 @@ def lines(run: Run, label: str) -> list[str]:
 
 def test_a_cluster_runs_to_its_end_and_leaves_nothing(runs: Path, cluster: FakeKubernetes) -> None:
     ready = "touch $HOME/up; exec sleep 600"
-    ps = job("ps", ready, service=True, ready=Ready("command", "test -e ${run.directory}/../up"))
+    ps = job(
+        "ps", ready, service=True, ready=ReadinessCheck("command", "test -e ${run.directory}/../up")
+    )
     chief = job("chief", "echo hello; echo oops >&2; sleep 0.2; printf end", after={"ps": "ready"})
     run = up(planned(chief, ps), runs=runs)
     status = run.wait(60)
@@ -124,7 +126,7 @@ def test_restart_in_place_is_another_job_on_the_same_address(
     runs: Path, cluster: FakeKubernetes
 ) -> None:
     once = "test -e /tmp/nothing-here; echo life; exit 3"
-    worker = job("worker", once, restart=Restart("on-failure", 1, 0.1), needed=False)
+    worker = job("worker", once, restart=RestartPolicy("on-failure", 1, 0.1), needed=False)
     run = up(planned(job("chief", SLEEP), worker), runs=runs)
     wait_for(lambda: task(run, "worker/0")["state"] == "failed", 60)
     assert task(run, "worker/0")["restarts"] == 1
@@ -238,7 +240,7 @@ def test_a_node_that_is_drained_is_told(runs: Path, cluster: FakeKubernetes) -> 
         container.ends(143, conditions=[condition])
         container.is_gone()
 
-    worker = job("worker", SLEEP, restart=Restart("on-failure", 3, 0.0))
+    worker = job("worker", SLEEP, restart=RestartPolicy("on-failure", 3, 0.0))
     cluster.histories["worker-0"] = [history, Container.really]
     run = up(planned(job("chief", SLEEP), worker), runs=runs)
     wait_for(lambda: task(run, "worker/0")["restarts"] == 1, 60)

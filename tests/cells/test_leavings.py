@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tenfold.api import Run, up
-from tenfold.plans import Restart
+from tenfold.plans import RestartPolicy
 from tenfold.rundir import read_events
 from tests.conftest import wait_for
 from tests.plans import plan_of, shell
@@ -126,7 +126,7 @@ def test_a_new_life_begins_when_nothing_of_the_old_one_is_left(
         f"{hold}; trap '' TERM; echo x >> {tmp_path}/lives; n=$(wc -l < {tmp_path}/lives); "
         f"sh -c 'trap \"\" TERM; sleep 1' & test $n -gt 2 && exit 0; exit 3"
     )
-    again = Restart("on-failure", limit=5, backoff_s=0.0)
+    again = RestartPolicy("on-failure", limit=5, backoff_s=0.0)
     plan = plan_of(shell("chief", script, restart=again))
     status = up(plan, runs=runs, isolation=isolation).wait(60)
     assert status["state"] == "succeeded"
@@ -149,7 +149,7 @@ def test_a_stop_at_once_does_not_wait_for_leavings(
     runs: Path, isolation: str, tmp_path: Path
 ) -> None:
     script = f'sh -c "{DEAF}" & exit 3'.replace("$HERE", str(tmp_path / "word"))
-    again = Restart("on-failure", limit=5)
+    again = RestartPolicy("on-failure", limit=5)
     plan = plan_of(shell("chief", script, restart=again), stop_grace_s=600.0)
     run = up(plan, runs=runs, isolation=isolation)
     wait_for(lambda: _events(run, "task-left") and _word(tmp_path / "word", "begun"))

@@ -16,7 +16,7 @@ from tenfold.api import Run, up
 from tenfold.errors import UnavailableError
 from tenfold.launch import namespace
 from tenfold.logs import last_lines
-from tenfold.plans import Plan, Ready, Restart
+from tenfold.plans import Plan, ReadinessCheck, RestartPolicy
 from tenfold.rundir import read_events
 from tests.conftest import survivors, wait_for
 from tests.plans import listener, plan_of, shell
@@ -37,7 +37,7 @@ def _lines(run: Run, label: str) -> list[str]:
 def test_a_cluster_runs_to_its_end(runs: Path, isolation: str) -> None:
     chief = shell("chief", "echo hello; echo oops >&2; printf 'no newline'", after={"ps": "ready"})
     run = up(
-        plan_of(chief, listener("ps", ready=Ready("tcp"), service=True)),
+        plan_of(chief, listener("ps", ready=ReadinessCheck("tcp"), service=True)),
         runs=runs,
         isolation=isolation,
     )
@@ -87,7 +87,7 @@ def test_what_a_task_leaves_behind_ends_with_it(runs: Path, isolation: str) -> N
     leaves = (
         "setsid sleep 600 & setsid sh -c 'setsid sleep 601 & sleep 602' & sleep 0.3; kill -9 $$"
     )
-    worker = shell("worker", leaves, restart=Restart("on-failure", 1, 600.0))
+    worker = shell("worker", leaves, restart=RestartPolicy("on-failure", 1, 600.0))
     run = up(plan_of(shell("chief", "exec sleep 600"), worker), runs=runs, isolation=isolation)
     wait_for(lambda: _state(run, "worker/0") == "restarting", 20)
     wait_for(lambda: len(survivors(run.directory.path)) == 1, 5)  # the chief's sleep
@@ -137,7 +137,9 @@ def test_attached_run_ends_with_whoever_started_it(runs: Path, isolation: str) -
 
 
 def test_worker_is_restarted_on_its_address(runs: Path, isolation: str) -> None:
-    worker = listener("worker", restart=Restart("on-failure", 3, 0.1), ready=Ready("tcp"))
+    worker = listener(
+        "worker", restart=RestartPolicy("on-failure", 3, 0.1), ready=ReadinessCheck("tcp")
+    )
     run = up(plan_of(shell("chief", "exec sleep 600"), worker), runs=runs, isolation=isolation)
     run.wait(20, for_state=("running",))
     before = _task(run, "worker/0")
@@ -151,14 +153,14 @@ def test_worker_is_restarted_on_its_address(runs: Path, isolation: str) -> None:
 
 
 def test_a_killed_server_starts_the_training_again_in_its_order(runs: Path, isolation: str) -> None:
-    together = Restart("on-failure", 3, 0.1, scope="cluster")
+    together = RestartPolicy("on-failure", 3, 0.1, scope="cluster")
     chief = shell("chief", "echo begun; exec sleep 600", after={"ps": "ready"}, restart=together)
     run = up(
         plan_of(
             shell("fetch", "true", member=False),
             chief,
-            listener("ps/0", ready=Ready("tcp"), service=True, restart=together),
-            listener("ps/1", ready=Ready("tcp"), service=True, restart=together),
+            listener("ps/0", ready=ReadinessCheck("tcp"), service=True, restart=together),
+            listener("ps/1", ready=ReadinessCheck("tcp"), service=True, restart=together),
         ),
         runs=runs,
         isolation=isolation,
@@ -215,7 +217,7 @@ def test_readiness(runs: Path, isolation: str, kind: str) -> None:
         "command": "test -e ${run.directory}/ready",
         "log": "ready: y.s",
     }
-    ready = Ready(kind, target[kind])  # type: ignore[arg-type]
+    ready = ReadinessCheck(kind, target[kind])  # type: ignore[arg-type]
     run = up(
         plan_of(
             shell("chief", "exit 0", after={"web": "ready"}),
@@ -234,7 +236,11 @@ def test_readiness(runs: Path, isolation: str, kind: str) -> None:
 def test_published_port_is_reached_from_this_machine(runs: Path, isolation: str) -> None:
     served = f"exec {sys.executable} -m http.server --bind 127.0.0.1 $TENFOLD_PORT_HTTP"
     web = shell(
-        "web", served, ports={"http": None}, publish=("http",), ready=Ready("tcp", port="http")
+        "web",
+        served,
+        ports={"http": None},
+        publish=("http",),
+        ready=ReadinessCheck("tcp", port="http"),
     )
     run = up(plan_of(web, success=("web",)), runs=runs, isolation=isolation)
     run.wait(20, for_state=("running",))
@@ -264,7 +270,10 @@ def test_no_port_of_a_run_answers_from_outside(runs: Path) -> None:
     """From the host's network, and from a second namespace, on every address they have."""
     _need_namespace()
     run = up(
-        plan_of(shell("chief", "exec sleep 600"), listener("ps", ready=Ready("tcp"), service=True)),
+        plan_of(
+            shell("chief", "exec sleep 600"),
+            listener("ps", ready=ReadinessCheck("tcp"), service=True),
+        ),
         runs=runs,
         isolation="namespace",
     )

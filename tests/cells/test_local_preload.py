@@ -12,7 +12,7 @@ import pytest
 
 from tenfold.api import Run, up
 from tenfold.logs import last_lines
-from tenfold.plans import Plan, Restart, Task
+from tenfold.plans import Plan, RestartPolicy, Task
 from tenfold.rundir import read_events, read_json
 from tests.conftest import survivors, wait_for
 from tests.plans import plan_of
@@ -202,7 +202,9 @@ def test_what_an_import_does_to_the_process_is_as_if_each_had_imported(
 @pytest.mark.usefixtures("module")
 def test_a_restart_is_forked_too(runs: Path, isolation: str) -> None:
     code = f"{TELL}; import os; os.path.exists('again') or open('again', 'w') and sys.exit(5)"
-    task = python("chief", code, restart=Restart("on-failure", 1, 0.1), workdir="${run.directory}")
+    task = python(
+        "chief", code, restart=RestartPolicy("on-failure", 1, 0.1), workdir="${run.directory}"
+    )
     run = _finished(plan_of(task), runs, isolation)
     assert last_lines(run.directory.task("chief-0"), 2) == ["before", "before"]
     assert _notes(run) == []
@@ -212,7 +214,7 @@ def test_a_restart_is_forked_too(runs: Path, isolation: str) -> None:
 def test_tasks_outlive_what_they_were_forked_from(runs: Path, isolation: str) -> None:
     """And those that start later are forked from another one."""
     tasks = [
-        python("chief", f"{TELL}; {SLEEP}", restart=Restart("on-failure", 1, 0.1)),
+        python("chief", f"{TELL}; {SLEEP}", restart=RestartPolicy("on-failure", 1, 0.1)),
         python("worker", SLEEP),
     ]
     run = up(plan_of(*tasks), runs=runs, isolation=isolation)

@@ -16,8 +16,8 @@ from tenfold.api import Run
 from tenfold.cells.slurm_commands import JobState, why_told
 from tenfold.errors import TenfoldError
 from tenfold.logs import last_lines
-from tenfold.plans import Plan, Ready, Task
-from tenfold.render import Places
+from tenfold.plans import Plan, ReadinessCheck, Task
+from tenfold.render import RenderLocations
 from tenfold.render.export import run_files
 from tenfold.render.sbatch import components, sbatch
 from tenfold.rundir import RunDirectory, read_events, read_json, write_json
@@ -117,7 +117,10 @@ def test_jobs_that_need_different_nodes_get_components_of_their_own(
         f"{sys.executable} -c \"import socket, sys; [socket.create_connection(a.rsplit(':', 1), 5)"
         " for a in sys.argv[1].split(',')]\" ${jobs.ps.addresses} && echo reached"
     )
-    ps = [listener(f"ps/{n}", ready=Ready("tcp"), service=True, memory=300 << 20) for n in range(2)]
+    ps = [
+        listener(f"ps/{n}", ready=ReadinessCheck("tcp"), service=True, memory=300 << 20)
+        for n in range(2)
+    ]
     chief = shell("chief", f"{reach}; echo $SLURM_JOB_PARTITION", cpu=2.0, after={"ps": "ready"})
     plan = _with(ground.plan(chief, *ps), jobs={"chief": {"partition": "debug"}})
     assert len(components(plan)) == 2
@@ -183,9 +186,11 @@ def test_requests_from_another_host_go_through_slurm(
 
 def test_a_rendered_directory_runs_with_sbatch_alone(tmp_path: Path, slurm: Slurm) -> None:
     chief = shell("chief", "echo from $TENFOLD_ADDRESS", after={"ps": "ready"})
-    plan = plan_of(chief, listener("ps", ready=Ready("tcp"), service=True), cell="slurm")
+    plan = plan_of(chief, listener("ps", ready=ReadinessCheck("tcp"), service=True), cell="slurm")
     there = tmp_path / "rendered"
-    files = [sbatch(plan, Places(plan.directory, str(there / "run"), python=sys.executable))]
+    files = [
+        sbatch(plan, RenderLocations(plan.directory, str(there / "run"), python=sys.executable))
+    ]
     for file in [*files, *run_files(plan)]:
         path = there / file.path
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -219,7 +224,7 @@ def test_a_job_that_slurm_does_not_know_is_told(slurm: Slurm) -> None:
 
 def test_blanks_and_patterns_in_paths_survive() -> None:
     plan = plan_of(Task("chief", 0, ("true",)), cell="slurm")
-    text = sbatch(plan, Places("/x", "/a b/%j $X")).text
+    text = sbatch(plan, RenderLocations("/x", "/a b/%j $X")).text
     assert "#SBATCH --output='/a b/%%j $X'/cell/slurm-%j.log\n" in text
     assert "\nRUN='/a b/%j $X'\n" in text
 

@@ -8,7 +8,7 @@ import pytest
 
 from tenfold.cells import Ended
 from tenfold.cells.slurm_ends import lost, told
-from tenfold.launch.runner import Life
+from tenfold.launch.runner import TaskLife
 from tests.plans import shell
 
 TASK = replace(shell("ps/1", "true"), memory=512 << 20)
@@ -50,5 +50,5 @@ def test_a_step_that_is_gone(said: list[str], words: str, cause: str | None) -> 
 def test_a_task_that_its_agent_outlived(
     kills: int, code: int | None, number: int | None, words: str | None, cause: str | None
 ) -> None:
-    ended = told(Ended(code, number), Life(1, "n1", memory_kills=kills), TASK)
+    ended = told(Ended(code, number), TaskLife(1, "n1", memory_kills=kills), TASK)
     assert (ended.reason, ended.cause) == (words, cause)

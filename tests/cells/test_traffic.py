@@ -18,7 +18,7 @@ import pytest
 from tenfold.api import Run, up
 from tenfold.launch import namespace
 from tenfold.logs import last_lines
-from tenfold.plans import Ready, Restart, Task
+from tenfold.plans import ReadinessCheck, RestartPolicy, Task
 from tenfold.rundir import RunDirectory
 from tenfold.views.traffic import MapReader
 from tenfold.views.usage import UsageReader, history
@@ -154,7 +154,7 @@ def test_totals_go_on_when_a_task_is_restarted(runs: Path) -> None:
     dies += "open(os.environ['TENFOLD_RUN_DIRECTORY'] + '/died', 'w').close()\n"
     dies += "time.sleep(1.5); os.kill(os.getpid(), 9) if first else None"
     worker = talker(sys.executable, 0, size=100_000, pieces=3, after=dies,
-                    restart=Restart("on-failure", 3, 0.1))  # fmt: skip
+                    restart=RestartPolicy("on-failure", 3, 0.1))  # fmt: skip
     made = up(plan_of(server(sys.executable), worker, success=("worker",)), runs=runs)
     status = made.wait(60)
     assert status["state"] == "succeeded"
@@ -190,7 +190,7 @@ def test_probes_and_pages_are_tenfolds_own(runs: Path) -> None:
     page = Task(
         job="page", index=0, workdir="/tmp", ports={"http": None}, publish=("http",), service=True,
         command=(sys.executable, "-m", "http.server", "-b", "127.0.0.1", "${task.ports.http}"),
-        ready=Ready("http", "/", "http"),
+        ready=ReadinessCheck("http", "/", "http"),
     )  # fmt: skip
     chief = Task(job="chief", index=0, command=("sleep", "3"), workdir="/tmp",
                  after={"page": "ready"})  # fmt: skip

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from tenfold.plans import Plan, Restart, Task
+from tenfold.plans import Plan, RestartPolicy, Task
 from tenfold.rundir import RunDirectory
 
 SERVICES = ("tensorboard", "jupyter")
@@ -25,7 +25,7 @@ def plan_of(cluster: str, framework: str, jobs: Mapping[str, int], env: Mapping[
             env={"TENFOLD_RUN_DIRECTORY": "${run.directory}", **env},
             workdir="/tmp",
             ports={"main": next(ports)},
-            restart=Restart("on-failure"),
+            restart=RestartPolicy("on-failure"),
             service=job in ("ps", *SERVICES),
             needed=job not in SERVICES,
         )

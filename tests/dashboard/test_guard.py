@@ -11,7 +11,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from tenfold.dashboard.guard import HEADERS, PASS_S, POLICY, Guard
+from tenfold.dashboard.guard import HEADERS, PASS_S, POLICY, AsgiGuard
 
 TOKEN = "a-token_of_twenty-characters"
 
@@ -20,7 +20,7 @@ async def _behind(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse("behind")(scope, receive, send)
 
 
-GUARD = Guard(_behind, TOKEN)
+GUARD = AsgiGuard(_behind, TOKEN)
 KNOWN = {"authorization": f"Bearer {TOKEN}"}
 
 

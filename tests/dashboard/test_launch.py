@@ -17,7 +17,7 @@ import pytest
 
 from tenfold.dashboard import launch, server
 from tenfold.dashboard.app import Dashboard
-from tenfold.dashboard.launch import Claim, Place, Running, claim, running, start
+from tenfold.dashboard.launch import Claim, DashboardDirectory, Running, claim, running, start
 from tenfold.errors import InputError
 from tenfold.rundir import every, read_json, write_json
 from tests.conftest import wait_for
@@ -63,7 +63,7 @@ def test_it_answers_at_the_address_that_is_known_at_once(runs: Path) -> None:
     assert running(runs) == found
     assert start(runs) == found
     assert claim(runs) == found
-    place = Place(runs)
+    place = DashboardDirectory(runs)
     assert stat.S_IMODE(place.token.stat().st_mode) == 0o600
     assert stat.S_IMODE(place.directory.stat().st_mode) == 0o700
     assert found.token not in place.state.read_text()
@@ -81,7 +81,7 @@ def test_it_holds_nothing_of_who_started_it(runs: Path) -> None:
     assert found is not None
     assert answer(found) == 200
     targets = {os.readlink(f"/proc/{pid}/fd/{n}") for n in (0, 1, 2)}
-    assert targets == {os.devnull, str(Place(runs).log)}
+    assert targets == {os.devnull, str(DashboardDirectory(runs).log)}
     assert os.readlink(f"/proc/{pid}/cwd") == "/"
 
 
@@ -112,7 +112,7 @@ def test_after_a_crash_the_next_has_the_same_address(runs: Path) -> None:
 def test_one_of_another_version_is_replaced(runs: Path) -> None:
     first = start(runs)
     assert answer(first) == 200
-    state = Place(runs).state
+    state = DashboardDirectory(runs).state
     write_json(state, (read_json(state) or {}) | {"tenfold": "0.0.1"})
     assert running(runs) is None
     second = start(runs)
@@ -124,8 +124,8 @@ def test_one_of_another_version_is_replaced(runs: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "[", '{"pid": "x", "port": 0}', '{"pid": 1e99, "port": {}}'])
 def test_a_damaged_state_is_no_state(runs: Path, text: str) -> None:
-    Place(runs).directory.mkdir(parents=True)
-    Place(runs).state.write_text(text)
+    DashboardDirectory(runs).directory.mkdir(parents=True)
+    DashboardDirectory(runs).state.write_text(text)
     assert running(runs) is None
     assert answer(start(runs)) == 200
 
@@ -135,7 +135,7 @@ def test_a_damaged_state_is_no_state(runs: Path, text: str) -> None:
 def test_a_token_that_is_none_or_that_others_can_read_is_made_anew(
     runs: Path, text: str, mode: int
 ) -> None:
-    place = Place(runs)
+    place = DashboardDirectory(runs)
     place.directory.mkdir(parents=True)
     place.token.write_text(text)
     place.token.chmod(mode)
@@ -158,7 +158,7 @@ def test_a_port_that_is_taken(runs: Path) -> None:
         port = other.getsockname()[1]
         with pytest.raises(InputError, match=f"port {port}"):
             claim(runs, port)
-        Place(runs).tell(None, port)
+        DashboardDirectory(runs).tell(None, port)
         made = taken(runs)
         assert made.port != port
         made.close()
@@ -188,7 +188,7 @@ def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_ends_when_nobody_needs_it(runs: Path) -> None:
     made = taken(runs)
     server.serve(made, ends_alone=True)
-    assert (read_json(Place(runs).state) or {})["pid"] is None
+    assert (read_json(DashboardDirectory(runs).state) or {})["pid"] is None
     assert running(runs) is None
 
 
@@ -214,7 +214,7 @@ def test_a_run_that_has_not_quite_begun_is_asked_again(make_run: MakeRun, place:
     run = make_run({"worker": 1})
     run.kill()
     run.damage("status.json", "missing")
-    life = server.Life(place)
+    life = server.RunsWatch(place)
     assert not life.any_alive()
     run.revive()
     assert life.any_alive()
@@ -230,9 +230,9 @@ def test_who_begins_a_run_while_it_gives_up_is_not_left_alone(
 ) -> None:
     make_run({"worker": 1}).end()
     made = taken(place)
-    life = server.Life(place)
+    life = server.RunsWatch(place)
     assert not life.any_alive()
     make_run({"worker": 1})
     assert not asyncio.run(server._gives_up(life, made, made.port))
-    assert (read_json(Place(place).state) or {})["pid"] == os.getpid()
+    assert (read_json(DashboardDirectory(place).state) or {})["pid"] == os.getpid()
     made.close()

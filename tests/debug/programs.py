@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tenfold.debug import processes
 from tenfold.debug.ask import Question, stacks_of
-from tenfold.debug.stacks import Process
+from tenfold.debug.stacks import ProcessStacks
 from tenfold.rundir import TaskDirectory
 from tests.conftest import wait_for
 
@@ -65,14 +65,14 @@ def _waits(pid: int) -> bool:
     return found is not None and found.state == "S" and (where or "futex").startswith(_WAITING)
 
 
-def asked(run: Path, pid: int, *, native: bool = False, bound_s: float = 20) -> list[Process]:
+def asked(run: Path, pid: int, *, native: bool = False, bound_s: float = 20) -> list[ProcessStacks]:
     """What is found out about the processes of worker/0, whose first one is `pid`."""
     directory = TaskDirectory(run / "tasks" / "worker-0")
     question = Question(time.monotonic() + bound_s, native)
     return list(stacks_of(directory, pid, processes.family(), question))
 
 
-def functions(process: Process, thread: int = 0) -> list[str]:
+def functions(process: ProcessStacks, thread: int = 0) -> list[str]:
     """The functions a thread is in, the newest first."""
     return [frame.function for frame in process.stacks[thread].frames]
 

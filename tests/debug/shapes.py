@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tenfold.debug.stacks import Frame, Process, TaskStacks, Thread
+from tenfold.debug.stacks import ProcessStacks, StackFrame, TaskStacks, Thread
 
 
 def thread(*calls: str) -> Thread:
@@ -12,14 +12,14 @@ def thread(*calls: str) -> Thread:
     return Thread(tuple(_frame(call) for call in calls))
 
 
-def _frame(call: str) -> Frame:
+def _frame(call: str) -> StackFrame:
     function, _, line = call.partition(":")
-    return Frame(function, "/w/train.py", int(line) if line else None)
+    return StackFrame(function, "/w/train.py", int(line) if line else None)
 
 
 def task(
     name: str, *stacks: Thread, state: str = "S", phase: str = "running", **more: Any
 ) -> TaskStacks:
     """A task with one Python process."""
-    process = Process(7, state, "python", source="faulthandler", stacks=stacks, **more)
+    process = ProcessStacks(7, state, "python", source="faulthandler", stacks=stacks, **more)
     return TaskStacks(name, phase, (process,))

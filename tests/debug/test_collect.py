@@ -7,11 +7,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tenfold.debug.collect import Wanted, collect
+from tenfold.debug.collect import StackTarget, collect
 from tenfold.rundir import RunDirectory
 from tests.debug.programs import ANSWERS, HOLD, functions, program, stop
 
-HERE = Wanted("worker/0", "running", None)
+HERE = StackTarget("worker/0", "running", None)
 
 
 def nowhere(task: str, words: Sequence[str]) -> list[str] | None:
@@ -25,9 +25,10 @@ def test_a_stopped_task_and_one_that_is_gone_hold_up_nobody(tmp_path: Path) -> N
     with program(tmp_path, code) as well, program(tmp_path, code, "worker/1") as stopped:
         stop(stopped)
         wanted = [
-            Wanted("worker/0", "running", well), Wanted("worker/1", "running", stopped),
-            Wanted("worker/2", "running", 2**22 + 1), Wanted("worker/3", "restarting", None),
-            Wanted("worker/4", "running", None),
+            StackTarget("worker/0", "running", well), StackTarget("worker/1", "running", stopped),
+            StackTarget("worker/2", "running", 2**22 + 1),
+            StackTarget("worker/3", "restarting", None),
+            StackTarget("worker/4", "running", None),
         ]  # fmt: skip
         found = collect(RunDirectory(tmp_path), wanted, nowhere, bound_s=20)
     assert [one.task for one in found] == [f"worker/{n}" for n in range(5)]
@@ -48,7 +49,7 @@ def test_what_takes_too_long_is_not_waited_for(tmp_path: Path) -> None:
         return [sys.executable, "-c", f"import json; print(json.dumps({answer}))"]
 
     began = time.monotonic()
-    wanted = [Wanted(f"worker/{n}", "running", None) for n in range(3)]
+    wanted = [StackTarget(f"worker/{n}", "running", None) for n in range(3)]
     found = collect(RunDirectory(tmp_path), wanted, beside, bound_s=1.0)
     assert time.monotonic() - began < 20
     assert [one.trouble for one in found[::2]] == ["an answer"] * 2
@@ -63,7 +64,7 @@ def test_an_engine_that_refuses_is_told_of_in_its_own_words(tmp_path: Path) -> N
             raise RuntimeError("no engine")
         return ["sh", "-c", "echo no such container >&2; exit 1"]
 
-    wanted = [Wanted(f"worker/{n}", "running", None) for n in range(2)]
+    wanted = [StackTarget(f"worker/{n}", "running", None) for n in range(2)]
     first, second = collect(RunDirectory(tmp_path), wanted, beside)
     assert first.trouble == "cannot be asked: no such container"
     assert second.trouble == "cannot be asked: RuntimeError: no engine"

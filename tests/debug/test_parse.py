@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tenfold.debug.parse import from_faulthandler, from_py_spy
-from tenfold.debug.stacks import Frame, Thread
+from tenfold.debug.stacks import StackFrame, Thread
 
 FORKED = """\
 Thread 0x00007f0a (most recent call first):
@@ -29,11 +29,14 @@ Current thread 0x00007f0b (most recent call first):
 def test_the_main_thread_comes_first_and_ours_below_it_are_left_out() -> None:
     main, other = from_faulthandler(FORKED)
     assert main == Thread(
-        (Frame("step", "/home/me/with, line 3 in it.py"), Frame("<module>", "<string>", 1)),
+        (
+            StackFrame("step", "/home/me/with, line 3 in it.py"),
+            StackFrame("<module>", "<string>", 1),
+        ),
         main=True,
     )
     assert [frame.function for frame in other.frames] == ["wait", "pull"]
-    assert other.frames[1] == Frame("pull", "/home/me/train.py", 7)
+    assert other.frames[1] == StackFrame("pull", "/home/me/train.py", 7)
     assert not other.main
 
 
@@ -67,7 +70,9 @@ def test_py_spy() -> None:
         thread(7, None, ("outer.<locals>.step", "t.py", 3), ("read", "libc.so.6", 0)),
     ]
     main, other = from_py_spy(json.dumps(said))
-    assert main == Thread((Frame("step", "t.py", 3), Frame("read", "libc.so.6")), main=True)
+    assert main == Thread(
+        (StackFrame("step", "t.py", 3), StackFrame("read", "libc.so.6")), main=True
+    )
     assert (other.name, other.frames[0].function) == ("pool-0", "get")
 
 

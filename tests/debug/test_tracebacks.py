@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.debug.tracebacks import Broken, Watch, broken, broken_in, from_json
+from tenfold.debug.tracebacks import Broken, ExceptionWatch, broken, broken_in, from_json
 
 PROGRAMS = {
     "no message, and a name of no usual kind": (
@@ -72,7 +72,7 @@ PROGRAMS = {
 
 
 def _watched(data: bytes, size: int = 1 << 20) -> Broken | None:
-    watch = Watch()
+    watch = ExceptionWatch()
     for start in range(0, len(data), size):
         watch.feed(data[start : start + size])
     watch.end()
@@ -226,7 +226,7 @@ def test_ordinary_lines_are_no_exception(line: str) -> None:
 
 
 def test_a_traceback_that_never_ends_costs_little_memory() -> None:
-    watch = Watch()
+    watch = ExceptionWatch()
     watch.feed(b"Traceback (most recent call last):\n")
     for _ in range(200):
         watch.feed(b'  File "/w/x.py", line 1, in f\n    f()\n' * 1000)

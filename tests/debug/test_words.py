@@ -5,13 +5,13 @@ from __future__ import annotations
 from tenfold.debug.accounts import Silence
 from tenfold.debug.findings import Findings
 from tenfold.debug.groups import grouped
-from tenfold.debug.stacks import Frame, Process, TaskStacks, Thread
+from tenfold.debug.stacks import ProcessStacks, StackFrame, TaskStacks, Thread
 from tenfold.debug.suspect import Evidence, suspects
 from tenfold.debug.words import said
 from tenfold.naming import ranges
 from tests.debug.shapes import task, thread
 
-LIBRARY = Frame("recv", "/x/lib/python3.11/site-packages/grpc/_channel.py", 12)
+LIBRARY = StackFrame("recv", "/x/lib/python3.11/site-packages/grpc/_channel.py", 12)
 
 
 def text_of(*tasks: TaskStacks, silent: tuple[Silence, ...] = ()) -> list[str]:
@@ -45,8 +45,8 @@ def test_a_stopped_one_among_others() -> None:
 
 
 def test_why_there_is_no_stack_and_what_helps() -> None:
-    shell = Process(7, "S", "sh", wchan="do_wait", trouble="is no Python program")
-    python = Process(8, "S", "python", trouble="does not answer", hint="do this")
+    shell = ProcessStacks(7, "S", "sh", wchan="do_wait", trouble="is no Python program")
+    python = ProcessStacks(8, "S", "python", trouble="does not answer", hint="do this")
     down = TaskStacks("worker/1", "restarting", trouble="is not up: restarting")
     shown = text_of(TaskStacks("worker/0", processes=(shell, python)), down)
     assert shown[2:] == [

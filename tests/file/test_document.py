@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tenfold.errors import Place
-from tenfold.file.document import Items, Scalar, Table, compose, resolve
+from tenfold.errors import SourcePosition
+from tenfold.file.document import MappingNode, Scalar, SequenceNode, compose, resolve
 
 
-def table(text: str) -> Table:
+def table(text: str) -> MappingNode:
     document = compose(text, "f")
-    assert isinstance(document.root, Table), document.faults
+    assert isinstance(document.root, MappingNode), document.faults
     return document.root
 
 
@@ -64,16 +64,16 @@ def test_tags() -> None:
 def test_places_of_keys_and_values() -> None:
     root = table("a:\n  b: [1, {c: 'two'}]\r\nd: 3")
     a = root.entries["a"].node
-    assert isinstance(a, Table)
-    assert a.entries["b"].key == Place("f", 2, 3)
+    assert isinstance(a, MappingNode)
+    assert a.entries["b"].key == SourcePosition("f", 2, 3)
     b = a.entries["b"].node
-    assert isinstance(b, Items)
-    assert isinstance(b.items[1], Table)
+    assert isinstance(b, SequenceNode)
+    assert isinstance(b.items[1], MappingNode)
     c = b.items[1].entries["c"].node
     assert isinstance(c, Scalar)
-    assert c.place == Place("f", 2, 14)
-    assert c.at(1) == Place("f", 2, 16)  # after the quote
-    assert root.entries["d"].key == Place("f", 3, 1)
+    assert c.place == SourcePosition("f", 2, 14)
+    assert c.at(1) == SourcePosition("f", 2, 16)  # after the quote
+    assert root.entries["d"].key == SourcePosition("f", 3, 1)
 
 
 def test_a_place_inside_a_text_of_several_lines_is_its_beginning() -> None:
@@ -84,7 +84,7 @@ def test_a_place_inside_a_text_of_several_lines_is_its_beginning() -> None:
 def test_merge_keys_do_not_win() -> None:
     root = table("x: &x {a: 1, b: 2}\ny: &y {b: 3, c: 4}\nz: {a: 0, <<: [*x, *y]}\n")
     merged = root.entries["z"].node
-    assert isinstance(merged, Table)
+    assert isinstance(merged, MappingNode)
     texts = {key: entry.node.text for key, entry in merged.entries.items()}  # type: ignore[union-attr]
     assert texts == {"a": "0", "b": "2", "c": "4"}
 

@@ -13,7 +13,7 @@ import pytest
 from tenfold import secrets
 from tenfold.api import planned
 from tenfold.cli import run
-from tenfold.errors import Fault, InputError, Place, TenfoldError
+from tenfold.errors import Fault, InputError, SourcePosition, TenfoldError
 from tenfold.eventlog import EventLog
 from tenfold.file import loads
 from tenfold.planner import plan
@@ -148,7 +148,7 @@ def test_secrets_are_found_however_they_are_written(secret: str) -> None:
         assert "***" in f"{error}"
         assert secret[:20] not in f"{error} {error.hint}"
     fault = Fault(
-        Place(f"--set a={secret}"), "a", secret, secret, source_line=f"a: {secret}"
+        SourcePosition(f"--set a={secret}"), "a", secret, secret, source_line=f"a: {secret}"
     ).veiled()
     assert secret[:20] not in f"{fault} {fault.hint} {fault.source_line}"
     assert fault.source_line is not None

@@ -15,7 +15,7 @@ import pytest
 
 from tenfold.errors import InputError, UnavailableError
 from tenfold.launch.container import read_plan
-from tenfold.plans import Plan, Ready, Task
+from tenfold.plans import Plan, ReadinessCheck, Task
 from tenfold.rundir import RunDirectory, read_json, write_json
 from tests.conftest import wait_for
 from tests.plans import plan_of, shell
@@ -83,7 +83,9 @@ def test_a_command_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_a_port_that_its_place_did_not_give_is_told(tmp_path: Path) -> None:
-    run = _laid_out(tmp_path, shell("chief", "exec sleep 600", ready=Ready("tcp", port="http")))
+    run = _laid_out(
+        tmp_path, shell("chief", "exec sleep 600", ready=ReadinessCheck("tcp", port="http"))
+    )
     with _task(run, "chief/0") as process:
         _, err = process.communicate(timeout=30)
     assert process.returncode == 127
@@ -104,7 +106,9 @@ def test_signals_are_passed_on_and_nothing_is_left(tmp_path: Path) -> None:
 
 
 def test_ready_is_a_file_that_a_health_check_looks_at(tmp_path: Path) -> None:
-    task = shell("chief", "sleep 0.3; echo open; exec sleep 600", ready=Ready("log", "^open"))
+    task = shell(
+        "chief", "sleep 0.3; echo open; exec sleep 600", ready=ReadinessCheck("log", "^open")
+    )
     run = _laid_out(tmp_path, task)
     with _task(run, "chief/0") as process:
         wait_for(lambda: run.task("chief-0").ready.exists(), 30)
@@ -133,7 +137,7 @@ def test_kubernetes_tells_the_index(tmp_path: Path) -> None:
 
 def test_waiting_for_the_jobs_it_comes_after(tmp_path: Path) -> None:
     after = {"ps": "ready", "corpus": "succeeded"}
-    ps, corpus = shell("ps", "true", ready=Ready("tcp")), shell("corpus", "true")
+    ps, corpus = shell("ps", "true", ready=ReadinessCheck("tcp")), shell("corpus", "true")
     run = _laid_out(tmp_path, shell("chief", "true", after=after), ps, corpus)
     for name in ("ps-0", "corpus-0"):
         run.task(name).path.mkdir(parents=True)

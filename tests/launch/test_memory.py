@@ -14,8 +14,8 @@ import pytest
 
 from tenfold.api import Run, sweep, up
 from tenfold.launch import memory
-from tenfold.launch.memory import MemoryGroup, MemoryWatch, Place
-from tenfold.plans import Restart, Task
+from tenfold.launch.memory import ControlGroupDirectory, MemoryGroup, MemoryWatch
+from tenfold.plans import RestartPolicy, Task
 from tenfold.rundir import read_json
 from tests.conftest import wait_for
 from tests.plans import plan_of, shell
@@ -42,7 +42,7 @@ def _task(run: Run, name: str) -> dict[str, object]:
 
 @needs_groups
 def test_only_the_task_over_its_limit_is_hit_and_it_is_named(runs: Path, isolation: str) -> None:
-    again = Restart("on-failure", 1, 0.0)
+    again = RestartPolicy("on-failure", 1, 0.0)
     hungry = replace(shell("worker/1", EAT), memory=LIMIT, restart=again)
     others = [
         replace(shell("chief", "exec sleep 600"), memory=LIMIT),
@@ -137,7 +137,7 @@ def test_with_version_2_a_group_goes_beside_ones_own_in_a_delegated_subtree(tmp_
         tmp_path / "cg/user/app.slice", cgroup__subtree_control="memory pids\n", cgroup__procs=""
     )
     _group(app / "term.scope", cgroup__subtree_control="", memory__max="max\n")
-    assert memory.find_place(process) == Place(app, 2)
+    assert memory.find_place(process) == ControlGroupDirectory(app, 2)
 
 
 def test_with_version_2_nobody_goes_beside_a_limit_of_his_own(tmp_path: Path) -> None:
@@ -178,9 +178,9 @@ def test_a_runner_counts_kills_with_version_1_too(tmp_path: Path) -> None:
 
 def test_version_2_takes_the_limit_counts_kills_and_kills_all_of_a_task(tmp_path: Path) -> None:
     directory = _group(tmp_path / "g", memory__events="low 0\noom 3\noom_kill 2\n")
-    files = {name: form.format(LIMIT) for name, form in Place(tmp_path, 2).limits}
+    files = {name: form.format(LIMIT) for name, form in ControlGroupDirectory(tmp_path, 2).limits}
     assert files == {"memory.max": str(LIMIT), "memory.swap.max": "0", "memory.oom.group": "1"}
-    assert MemoryGroup(directory, Place(tmp_path, 2), LIMIT, -1).kills() == 2
+    assert MemoryGroup(directory, ControlGroupDirectory(tmp_path, 2), LIMIT, -1).kills() == 2
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 
 from tenfold.api import up
 from tenfold.launch.listening import Listening, listening
-from tenfold.plans import Ready, Task
+from tenfold.plans import ReadinessCheck, Task
 from tenfold.rundir import read_events, read_json
 from tenfold.supervise.waits import wait_words
 from tenfold.views.live import LiveReader
@@ -92,21 +92,24 @@ NO_HTTP = (
 )
 
 
-def _python(code: str, ready: Ready) -> Task:
+def _python(code: str, ready: ReadinessCheck) -> Task:
     return Task("ps", 0, (sys.executable, "-c", code), workdir="/tmp", ready=ready)
 
 
 WAITING = {
     "another port": (
-        _python(SERVE + "time.sleep(600)", Ready("tcp")),
+        _python(SERVE + "time.sleep(600)", ReadinessCheck("tcp")),
         "nothing listens on its main port *; it listens on 6379"),
-    "a missing page": (_python(PAGE, Ready("http", "/health")), "it answers 404 at /health"),
-    "no HTTP": (_python(NO_HTTP, Ready("http", "/")), "it does not answer in HTTP at /"),
+    "a missing page": (
+        _python(PAGE, ReadinessCheck("http", "/health")), "it answers 404 at /health"),
+    "no HTTP": (_python(NO_HTTP, ReadinessCheck("http", "/")), "it does not answer in HTTP at /"),
     "a failing command": (
-        shell("ps", "sleep 600", ready=Ready("command", "sh -c 'echo no database >&2; exit 3'")),
+        shell("ps", "sleep 600",
+              ready=ReadinessCheck("command", "sh -c 'echo no database >&2; exit 3'")),
         "its readiness command exits with code 3 (no database)"),
     "a line that does not come": (
-        shell("ps", "echo Ready; echo to go; sleep 600", ready=Ready("log", "ready to go")),
+        shell("ps", "echo Ready; echo to go; sleep 600",
+              ready=ReadinessCheck("log", "ready to go")),
         "no line of its output matches 'ready to go' (2 lines so far)"),
 }  # fmt: skip
 
@@ -133,7 +136,7 @@ def test_a_run_says_at_once_why_a_task_is_not_ready(runs: Path, name: str) -> No
 
 
 def test_the_last_word_of_a_task_that_never_was_ready_says_why(runs: Path) -> None:
-    task = _python(SERVE + "time.sleep(600)", Ready("tcp", timeout_s=5.0))
+    task = _python(SERVE + "time.sleep(600)", ReadinessCheck("tcp", timeout_s=5.0))
     run = up(plan_of(shell("chief", "true", after={"ps": "ready"}), task), runs=runs)
     assert run.wait(40)["state"] == "failed"
     headline = account(run.directory)["headline"]
@@ -146,8 +149,8 @@ def test_the_last_word_of_a_task_that_never_was_ready_says_why(runs: Path) -> No
 
 def test_nothing_is_left_to_say_when_a_task_is_ready(runs: Path) -> None:
     late = f"import time; time.sleep(3); {PAGE}"
-    run = up(plan_of(shell("chief", "true", after={"ps": "ready"}), _python(late, Ready("tcp"))),
-             runs=runs)  # fmt: skip
+    ps = _python(late, ReadinessCheck("tcp"))
+    run = up(plan_of(shell("chief", "true", after={"ps": "ready"}), ps), runs=runs)
     assert run.wait(40)["state"] == "succeeded"
     assert not run.directory.task("ps-0").unready.exists()
     assert all(task["waits"] is None for task in status(run.directory)["tasks"])

@@ -15,7 +15,7 @@ from tenfold.cells import kind
 from tenfold.file import load
 from tenfold.planner import plan
 from tenfold.plans import Plan, Task
-from tenfold.render import File, Places
+from tenfold.render import File, RenderLocations
 from tenfold.render.compose import compose
 from tenfold.render.sbatch import sbatch
 from tests.engines.docker import DockerEngine
@@ -26,7 +26,7 @@ EXAMPLES = ROOT / "docs/cells/examples"
 WORD2VEC = ROOT / "examples/word2vec/tenfold.yaml"
 
 
-def rendered(cell: str, places: Places) -> File:
+def rendered(cell: str, places: RenderLocations) -> File:
     """The file of the 2016 cluster."""
     loaded = load(WORD2VEC)
     made = kind(cell).place(plan(loaded, cell=cell))
@@ -36,12 +36,16 @@ def rendered(cell: str, places: Places) -> File:
 @pytest.mark.parametrize(
     ("cell", "name", "places"),
     [
-        ("docker", "word2vec.compose.yaml", Places("examples/word2vec", "./run")),
-        ("slurm", "word2vec.sbatch", Places("examples/word2vec", "/shared/me/word2vec/run")),
+        ("docker", "word2vec.compose.yaml", RenderLocations("examples/word2vec", "./run")),
+        (
+            "slurm",
+            "word2vec.sbatch",
+            RenderLocations("examples/word2vec", "/shared/me/word2vec/run"),
+        ),
     ],
 )
 def test_the_2016_cluster_is_as_in_the_documentation(
-    cell: str, name: str, places: Places, monkeypatch: pytest.MonkeyPatch
+    cell: str, name: str, places: RenderLocations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`TENFOLD_TEST_WRITE=1` writes the files anew."""
     monkeypatch.setenv("PWD", "/home/me")
@@ -60,7 +64,7 @@ def placed(*tasks: Task, **more: Any) -> Plan:
 
 def services(made: Plan, **more: Any) -> dict[str, Any]:
     """The services of its compose file, as YAML reads them."""
-    text = compose(made, Places("/project", "./run", **more)).text
+    text = compose(made, RenderLocations("/project", "./run", **more)).text
     found: dict[str, Any] = yaml.safe_load(text)["services"]
     return found
 
@@ -93,7 +97,7 @@ def test_resources_in_compose_terms() -> None:
 def test_a_secret_has_no_value_in_the_file() -> None:
     task = Task("worker", 0, ("true",), env={"HUB_TOKEN": "canary"}, secrets=("HUB_TOKEN",))
     made = placed(task, success=())
-    text = compose(made, Places("/project", "./run")).text
+    text = compose(made, RenderLocations("/project", "./run")).text
     assert "canary" not in text
     assert yaml.safe_load(text)["services"]["worker-0"]["environment"]["HUB_TOKEN"] is None
 
@@ -111,9 +115,11 @@ def test_compose_itself_takes_the_file(docker_engine: DockerEngine, tmp_path: Pa
         placed(Task("worker", 0, ("echo", "$HOME ${{x}} 'a' \"b\"\n#c"), gpu=1, cpu=0.5)),
         success=("worker",),
     )
-    (tmp_path / "compose.yaml").write_text(compose(hostile, Places("/a: b/$c", "/tmp/x:y")).text)
+    (tmp_path / "compose.yaml").write_text(
+        compose(hostile, RenderLocations("/a: b/$c", "/tmp/x:y")).text
+    )
     (tmp_path / "word2vec.yaml").write_text(
-        rendered("docker", Places("examples/word2vec", "./run")).text
+        rendered("docker", RenderLocations("examples/word2vec", "./run")).text
     )
     for name in ("compose.yaml", "word2vec.yaml"):
         argv = ["docker-compose", "-f", str(tmp_path / name), "config", "--quiet"]
@@ -123,13 +129,13 @@ def test_compose_itself_takes_the_file(docker_engine: DockerEngine, tmp_path: Pa
 
 def test_the_batch_script_is_shell(tmp_path: Path) -> None:
     path = tmp_path / "job.sbatch"
-    path.write_text(rendered("slurm", Places("/x", "/a 'b' $c/run")).text)
+    path.write_text(rendered("slurm", RenderLocations("/x", "/a 'b' $c/run")).text)
     done = subprocess.run(["bash", "-n", str(path)], capture_output=True, timeout=30, check=False)
     assert done.returncode == 0, done.stderr
 
 
 def test_memory_is_asked_for_by_processor() -> None:
     made = plan_of(Task("worker", 0, ("true",), cpu=2.0, memory=3 << 30), cell="slurm")
-    text = sbatch(made, Places("/x", "/run")).text
+    text = sbatch(made, RenderLocations("/x", "/run")).text
     assert "#SBATCH --cpus-per-task=2" in text
     assert "#SBATCH --mem-per-cpu=1536M" in text

@@ -17,8 +17,8 @@ from tenfold.cells.kubernetes import KIND
 from tenfold.errors import InputError
 from tenfold.file import load
 from tenfold.planner import plan
-from tenfold.plans import Plan, Ready, Restart, Task
-from tenfold.render import Places, kubernetes_names
+from tenfold.plans import Plan, ReadinessCheck, RestartPolicy, Task
+from tenfold.render import RenderLocations, kubernetes_names
 from tenfold.render.kubernetes_names import placed_in_jobs, placed_in_set, short
 from tenfold.render.kubernetes_objects import runner_words
 from tests.plans import plan_of
@@ -35,7 +35,9 @@ def rendered(made: Plan, *extra: str, supervised: bool = False) -> str:
     """The manifests of a plan."""
     run = "/runs/c/20261125-101112-013" if supervised else "./run"
     placed = KIND.place(made)
-    places = Places(placed.directory, run, supervised, extra=frozenset(filter(None, extra)))
+    places = RenderLocations(
+        placed.directory, run, supervised, extra=frozenset(filter(None, extra))
+    )
     return KIND.render(placed, places)[0].text
 
 
@@ -88,7 +90,7 @@ def all_kinds(word2vec: Plan) -> Iterator[dict[str, Any]]:
         "shm_size": 1 << 30,
         "storage": {"size": 1 << 40, "storage_class": "nfs"},
     }
-    full = planned(gpu, job("ps", ready=Ready("tcp"), service=True), settings=settings)
+    full = planned(gpu, job("ps", ready=ReadinessCheck("tcp"), service=True), settings=settings)
     for made in (word2vec, full):
         for extra, supervised in (("", False), ("jobset", False), ("", True)):
             yield from objects(rendered(made, extra, supervised=supervised))
@@ -159,7 +161,7 @@ def test_secrets_are_in_no_file() -> None:
 
 
 def test_restarts_are_kubernetes_own() -> None:
-    worker = [job(f"worker/{n}", restart=Restart("on-failure", 4)) for n in range(2)]
+    worker = [job(f"worker/{n}", restart=RestartPolicy("on-failure", 4)) for n in range(2)]
     spec = objects(rendered(planned(*worker)))[2]["spec"]
     assert (spec["backoffLimitPerIndex"], spec["maxFailedIndexes"]) == (4, 0)
     ignore, fail = spec["podFailurePolicy"]["rules"]

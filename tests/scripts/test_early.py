@@ -8,17 +8,17 @@ import pytest
 
 from tenfold.frameworks import framework
 from tenfold.scripts.early import Action, actions
-from tenfold.scripts.verdict import Verdict, matters, verdict
+from tenfold.scripts.verdict import PreloadVerdict, matters, verdict
 
 
-def found(home: Path, *command: str, **environment: str) -> Verdict:
+def found(home: Path, *command: str, **environment: str) -> PreloadVerdict:
     """The verdict for a job of JAX with this command, in `home`."""
     frame = framework("jax")
     done = actions(("python", *command), home, environment)
     return verdict(done, matters(frame, "worker", frame.preload()), environment)
 
 
-def script(home: Path, text: str, **environment: str) -> Verdict:
+def script(home: Path, text: str, **environment: str) -> PreloadVerdict:
     """The same for a script with this text."""
     (home / "train.py").write_text(text)
     return found(home, "train.py", **environment)

@@ -18,7 +18,7 @@ from tenfold.api import Run
 from tenfold.cells.protection import require_protection
 from tenfold.errors import UnavailableError
 from tenfold.launch import binds, isolation
-from tenfold.plans import Ready, Task
+from tenfold.plans import ReadinessCheck, Task
 from tenfold.rundir import every
 from tests.conftest import wait_for
 from tests.plans import plan_of, shell
@@ -162,9 +162,9 @@ def test_loopback_can_be_asked_for_and_is_refused_where_it_is_not_to_be_had(
     ("framework", "task", "listens"),
     [
         ("none", shell("chief", "true"), False),
-        ("none", shell("chief", "true", ready=Ready("log", "up")), False),
-        ("none", shell("chief", "true", ready=Ready("tcp")), True),
-        ("none", shell("chief", "true", ready=Ready("http", "/")), True),
+        ("none", shell("chief", "true", ready=ReadinessCheck("log", "up")), False),
+        ("none", shell("chief", "true", ready=ReadinessCheck("tcp")), True),
+        ("none", shell("chief", "true", ready=ReadinessCheck("http", "/")), True),
         ("none", shell("chief", "true", ports={"api": None}), True),
         ("none", shell("chief", "true", ports={"api": None}, network="host"), False),
         ("none", shell("jupyter", "true", ports={"http": None}), False),

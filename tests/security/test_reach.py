@@ -11,7 +11,7 @@ import pytest
 
 from tenfold.api import Run, up
 from tenfold.launch import isolation
-from tenfold.plans import Plan, Ready, Task
+from tenfold.plans import Plan, ReadinessCheck, Task
 from tests.conftest import wait_for
 from tests.plans import plan_of, shell
 
@@ -44,7 +44,7 @@ time.sleep(600)
 def everywhere(job: str, **more: object) -> Task:
     """A task of that program, ready when its peers can reach it."""
     command = (sys.executable, "-c", EVERYWHERE)
-    values = {"ready": Ready("tcp"), "service": True} | more
+    values = {"ready": ReadinessCheck("tcp"), "service": True} | more
     return Task(job=job, index=0, command=command, workdir="/tmp", **values)  # type: ignore[arg-type]
 
 

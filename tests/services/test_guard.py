@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tenfold.services.guard import Guard
+from tenfold.services.guard import WsgiGuard
 
 TOKEN = "a-long-secret"
 
@@ -23,7 +23,7 @@ def ask(query: str = "", **headers: str) -> tuple[int, dict[str, str], bytes]:
     seen: list[Any] = []
     environ = {"PATH_INFO": "/x", "QUERY_STRING": query, "HTTP_HOST": "localhost:6006"}
     environ |= {f"HTTP_{name.upper()}": value for name, value in headers.items()}
-    answer = Guard(page, TOKEN, "t")(environ, lambda *given: seen.extend(given))
+    answer = WsgiGuard(page, TOKEN, "t")(environ, lambda *given: seen.extend(given))
     return int(seen[0].split()[0]), dict(seen[1]), b"".join(answer)
 
 
@@ -80,5 +80,5 @@ def test_no_redirect_leaves_this_host() -> None:
     seen: list[Any] = []
     environ = {"PATH_INFO": "//evil.example/", "QUERY_STRING": f"token={TOKEN}",
                "HTTP_HOST": "localhost"}  # fmt: skip
-    Guard(page, TOKEN, "t")(environ, lambda *given: seen.extend(given))
+    WsgiGuard(page, TOKEN, "t")(environ, lambda *given: seen.extend(given))
     assert dict(seen[1])["Location"] == "/evil.example/"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from tenfold.cells import Ended
-from tenfold.plans import Plan, Restart, Task
+from tenfold.plans import Plan, RestartPolicy, Task
 from tenfold.supervise.reconcile import Actions, step
 from tenfold.supervise.state import ClusterState
 
-RETRY = Restart("on-failure", limit=2, backoff_s=1.0)
+RETRY = RestartPolicy("on-failure", limit=2, backoff_s=1.0)
 
 
 def plan(*tasks: Task, success: tuple[str, ...] = ("chief",), grace_s: float = 10.0) -> Plan:

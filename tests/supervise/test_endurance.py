@@ -18,7 +18,7 @@ import pytest
 
 from tenfold.api import Run, up
 from tenfold.logs import last_lines
-from tenfold.plans import Restart, Task
+from tenfold.plans import RestartPolicy, Task
 from tests.conftest import wait_for
 from tests.plans import plan_of, shell
 
@@ -101,7 +101,7 @@ def _worker(way: str, hold: Path, n: int) -> Task:
 def test_nothing_leaks_over_many_restarts(runs: Path, way: str, tmp_path: Path) -> None:
     isolation = "none" if way == "preload" else way
     hold = tmp_path / "hold"
-    rule = Restart("always", 1_000_000, 0.01, window_s=0.01)
+    rule = RestartPolicy("always", 1_000_000, 0.01, window_s=0.01)
     workers = [replace(_worker(way, hold, n), restart=rule) for n in range(WORKERS)]
     plan = plan_of(shell("chief", "exec sleep 600"), *workers)
     run = up(plan, runs=runs, isolation=isolation)

@@ -7,14 +7,14 @@ import signal
 import pytest
 
 from tenfold.cells import Patience
-from tenfold.plans import Ready, Restart, Task
+from tenfold.plans import ReadinessCheck, RestartPolicy, Task
 from tenfold.supervise.failure import first_failure, together
 from tests.supervise.histories import History, signalled, started, task
 
 TERM, KILL = signal.SIGTERM, signal.SIGKILL
 CRASH = ((128, 255),)
 SETTLE_S = Patience().settle_s
-ALL = Restart("on-failure", limit=1, scope="cluster", codes=CRASH)
+ALL = RestartPolicy("on-failure", limit=1, scope="cluster", codes=CRASH)
 
 
 def training(**chief: object) -> tuple[Task, ...]:
@@ -22,9 +22,9 @@ def training(**chief: object) -> tuple[Task, ...]:
     return (
         task("fetch", member=False),
         task("chief", after={"fetch": "succeeded", "ps": "ready"}, restart=ALL, **chief),
-        task("ps/0", ready=Ready("tcp"), service=True, restart=ALL),
-        task("ps/1", ready=Ready("tcp"), service=True, restart=ALL),
-        task("worker/0", restart=Restart("on-failure")),
+        task("ps/0", ready=ReadinessCheck("tcp"), service=True, restart=ALL),
+        task("ps/1", ready=ReadinessCheck("tcp"), service=True, restart=ALL),
+        task("worker/0", restart=RestartPolicy("on-failure")),
         task("tensorboard", service=True, needed=False, member=False),
     )
 
@@ -51,7 +51,7 @@ def in_training() -> History:
 def test_what_starts_again_with_a_task(scope: str, taken_along: set[str]) -> None:
     history = in_training()
     culprit = history.state.tasks["ps/0"]
-    culprit.task = task("ps/0", restart=Restart("on-failure", scope=scope))  # type: ignore[arg-type]
+    culprit.task = task("ps/0", restart=RestartPolicy("on-failure", scope=scope))  # type: ignore[arg-type]
     assert {s.task.name for s in together(history.state, culprit)} == taken_along
 
 
@@ -107,7 +107,7 @@ def test_a_failure_without_a_cause_is_judged_after_a_while() -> None:
 
 
 def test_nothing_is_waited_for_where_nothing_would_start_it_again() -> None:
-    history = History(task("chief"), task("worker/0", restart=Restart("on-failure")))
+    history = History(task("chief"), task("worker/0", restart=RestartPolicy("on-failure")))
     history.step()
     history.ends("chief/0", 1)
     history.step()
@@ -160,7 +160,7 @@ def test_a_task_that_cannot_be_killed_is_named_and_no_longer_waited_for() -> Non
 
 
 def test_restarts_of_a_supervisor_that_died_are_used_up() -> None:
-    history = History(task("chief", restart=Restart("on-failure", limit=2)))
+    history = History(task("chief", restart=RestartPolicy("on-failure", limit=2)))
     history.state.tasks["chief/0"].retried = [0.0, 0.0]
     history.step(1.0)
     history.ends("chief/0", 1)
@@ -192,7 +192,7 @@ def test_a_start_that_is_under_way_belongs_to_the_old_life() -> None:
 
 
 def test_many_ranks_that_die_in_every_life_share_one_budget() -> None:
-    rule = Restart("on-failure", limit=3, scope="cluster", codes=CRASH)
+    rule = RestartPolicy("on-failure", limit=3, scope="cluster", codes=CRASH)
     ranks = [task(f"w/{n}", restart=rule) for n in range(4)]
     history = History(*ranks, success=("w",))
     lives, moment = 0, 0.0
@@ -294,7 +294,7 @@ def test_a_task_that_was_given_up_stays_so() -> None:
 
 
 def test_a_task_that_was_to_start_again_is_not_the_first_failure() -> None:
-    history = History(task("chief"), task("worker/0", restart=Restart("always")))
+    history = History(task("chief"), task("worker/0", restart=RestartPolicy("always")))
     history.step(0.0)
     history.now = 1.0
     history.ends("worker/0", 3)

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from tenfold.plans import Restart
-from tenfold.supervise.hang import Resumed, Signs, Step, Stillness, Verdict, in_vain, to_restart
+from tenfold.plans import RestartPolicy
+from tenfold.supervise.hang import HangVerdict, Resumed, Signs, Step, Stillness, in_vain, to_restart
 from tests.supervise.histories import History, task
 
 AFTER_S = 10.0
@@ -32,7 +32,7 @@ def going(seconds: int, **still: float) -> list[Signs]:
     return [steps(chief_0=n, **still) for n in range(seconds)]
 
 
-def told(looks: Iterable[Signs], every_s: float = 1.0) -> list[tuple[int, Verdict | Resumed]]:
+def told(looks: Iterable[Signs], every_s: float = 1.0) -> list[tuple[int, HangVerdict | Resumed]]:
     """What is said, and at which look."""
     stillness = Stillness(AFTER_S)
     answers = ((n, stillness.look(signs, n * every_s)) for n, signs in enumerate(looks))
@@ -41,7 +41,7 @@ def told(looks: Iterable[Signs], every_s: float = 1.0) -> list[tuple[int, Verdic
 
 def hung(looks: Iterable[Signs]) -> list[tuple[int, str, str | None]]:
     """Only what hangs: at which look, by which sign, which task."""
-    return [(n, v.sign, v.task) for n, v in told(looks) if isinstance(v, Verdict)]
+    return [(n, v.sign, v.task) for n, v in told(looks) if isinstance(v, HangVerdict)]
 
 
 @pytest.mark.parametrize(
@@ -107,12 +107,12 @@ def test_it_goes_on_and_may_hang_again() -> None:
     once = [*lasting(steps(chief_0=4), 15), steps(chief_0=5)]
     again = lasting(steps(chief_0=5), 15)
     kinds = [(n, type(answer)) for n, answer in told(once + again)]
-    assert kinds == [(10, Verdict), (15, Resumed), (25, Verdict)]
+    assert kinds == [(10, HangVerdict), (15, Resumed), (25, HangVerdict)]
 
 
 def test_one_that_goes_on_is_told_of() -> None:
     looks = lasting(replace(UP, stopped=frozenset({"worker/1"})), 15) + lasting(UP, 15)
-    assert [(n, type(answer)) for n, answer in told(looks)] == [(10, Verdict), (15, Resumed)]
+    assert [(n, type(answer)) for n, answer in told(looks)] == [(10, HangVerdict), (15, Resumed)]
 
 
 def _restarted(done: float | None, life: int = 1) -> Signs:
@@ -123,12 +123,15 @@ def test_a_start_begins_the_time_anew_but_is_no_progress() -> None:
     looks = lasting(steps(chief_0=4), 12)
     looks += lasting(replace(UP, lives={"worker/0": 0, "worker/1": 0}), 3)  # its process has ended
     looks += lasting(_restarted(None), 5) + [_restarted(1.0)] * 3
-    assert [(n, type(answer)) for n, answer in told(looks)] == [(10, Verdict), (20, Resumed)]
+    assert [(n, type(answer)) for n, answer in told(looks)] == [(10, HangVerdict), (20, Resumed)]
 
 
 def test_one_that_hangs_after_its_restart_is_told_of_again() -> None:
     looks = lasting(steps(chief_0=4), 12) + lasting(_restarted(None), 30)
-    assert [(n, type(answer)) for n, answer in told(looks)] == [(10, Verdict), (22, Verdict)]
+    assert [(n, type(answer)) for n, answer in told(looks)] == [
+        (10, HangVerdict),
+        (22, HangVerdict),
+    ]
 
 
 def test_a_crash_of_one_begins_the_time_of_all_anew() -> None:
@@ -160,20 +163,20 @@ def test_a_clock_that_jumps_makes_no_hang_and_hides_none(jumps: list[tuple[int, 
     clock = _clock(*jumps)
     assert all(stillness.look(signs, next(clock)) is None for signs in slow)
     said = [stillness.look(slow[-1], next(clock)) for _ in range(15)]
-    assert [type(verdict) for verdict in said if verdict] == [Verdict]
+    assert [type(verdict) for verdict in said if verdict] == [HangVerdict]
 
 
 def test_the_words_say_what_is_wrong() -> None:
-    assert Verdict("progress", None, 12.3).words == "no progress for 12 s"
-    assert Verdict("progress", "w/1", 12.3).words == (
+    assert HangVerdict("progress", None, 12.3).words == "no progress for 12 s"
+    assert HangVerdict("progress", "w/1", 12.3).words == (
         "w/1 has made no progress for 12 s, while others have"
     )
-    assert Verdict("stopped", "w/1", 12.3).words == "w/1 has been stopped for 12 s"
-    assert "no event file" in Verdict("files", None, 1.0).words
-    assert "no traffic" in Verdict("talk", None, 1.0).words
+    assert HangVerdict("stopped", "w/1", 12.3).words == "w/1 has been stopped for 12 s"
+    assert "no event file" in HangVerdict("files", None, 1.0).words
+    assert "no traffic" in HangVerdict("talk", None, 1.0).words
 
 
-RULE = Restart("on-failure", limit=2, window_s=100.0)
+RULE = RestartPolicy("on-failure", limit=2, window_s=100.0)
 
 
 def _names(history: History, culprit: str | None) -> list[str]:

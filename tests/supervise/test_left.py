@@ -7,11 +7,11 @@ from signal import SIGKILL, SIGTERM
 import pytest
 
 from tenfold.cells import Ended
-from tenfold.plans import Restart
+from tenfold.plans import RestartPolicy
 from tenfold.supervise.failure import first_failure
 from tests.supervise.histories import History, signalled, started, task
 
-TOGETHER = Restart("on-failure", limit=3, backoff_s=0.0, scope="cluster")
+TOGETHER = RestartPolicy("on-failure", limit=3, backoff_s=0.0, scope="cluster")
 
 
 def _left(history: History, name: str, code: int | None = 0, signal: int | None = None) -> None:
@@ -54,7 +54,9 @@ def test_its_own_process_says_how_a_task_ended_and_when(code: int, phase: str) -
 
 
 def test_a_new_life_waits_for_the_end_of_all_of_the_old_one() -> None:
-    history = History(task("worker", restart=Restart("on-failure", backoff_s=0.0)), task("chief"))
+    history = History(
+        task("worker", restart=RestartPolicy("on-failure", backoff_s=0.0)), task("chief")
+    )
     history.step(0.0)
     _left(history, "worker/0", None, SIGKILL)
     assert started(history.step(5.0)) == []

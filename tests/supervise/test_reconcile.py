@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tenfold.plans import Ready
+from tenfold.plans import ReadinessCheck
 from tenfold.supervise.failure import consequences, first_failure
 from tests.supervise.histories import RETRY, History, signalled, started, task
 
@@ -14,7 +14,7 @@ TERM, KILL = signal.SIGTERM, signal.SIGKILL
 
 
 def test_tasks_start_when_what_they_come_after_is_ready() -> None:
-    history = History(task("chief", after={"ps": "ready"}), task("ps", ready=Ready("tcp")))
+    history = History(task("chief", after={"ps": "ready"}), task("ps", ready=ReadinessCheck("tcp")))
     assert started(history.step()) == ["ps/0"]
     assert started(history.step()) == []
     history.state.observe_ready("ps/0", 1.0)
@@ -32,7 +32,9 @@ def test_after_succeeded_waits_for_the_end() -> None:
 
 
 def test_after_started_does_not_wait_for_ready() -> None:
-    history = History(task("chief", after={"ps": "started"}), task("ps", ready=Ready("tcp")))
+    history = History(
+        task("chief", after={"ps": "started"}), task("ps", ready=ReadinessCheck("tcp"))
+    )
     history.step()
     assert started(history.step()) == ["chief/0"]
 
@@ -175,7 +177,9 @@ def test_restart_is_refused_once_the_run_is_ending() -> None:
 
 
 def test_task_that_is_never_ready_is_ended_and_named() -> None:
-    history = History(task("chief"), task("ps", ready=Ready("tcp", timeout_s=5), service=True))
+    history = History(
+        task("chief"), task("ps", ready=ReadinessCheck("tcp", timeout_s=5), service=True)
+    )
     history.step()
     history.state.observe_unready("ps/0", 5.0)
     assert signalled(history.step(5.0)) == [("ps/0", TERM)]

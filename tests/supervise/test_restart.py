@@ -7,14 +7,14 @@ import signal
 import pytest
 
 from tenfold.planner import CRASHES
-from tenfold.plans import Restart
+from tenfold.plans import RestartPolicy
 from tenfold.supervise.restart import JITTER, MAX_BACKOFF_S, restart_at, spent_restarts
 from tenfold.supervise.state import ClusterState, TaskState
 from tests.supervise.histories import plan, task
 
 
 def ended(
-    rule: Restart,
+    rule: RestartPolicy,
     code: int | None = None,
     signal_number: int | None = None,
     *,
@@ -39,36 +39,36 @@ def again_at(state: TaskState, *others: TaskState) -> float | None:
 @pytest.mark.parametrize(
     ("rule", "code", "number", "again"),
     [
-        (Restart("never"), 1, None, False),
-        (Restart("on-failure"), 1, None, True),
-        (Restart("on-failure"), 0, None, False),
-        (Restart("on-failure"), 2, None, False),  # bad input stays bad
-        (Restart("on-failure"), None, signal.SIGKILL, True),
-        (Restart("on-failure", codes=CRASHES), 1, None, False),
-        (Restart("on-failure", codes=CRASHES), 127, None, False),
-        (Restart("on-failure", codes=CRASHES), 128, None, True),
-        (Restart("on-failure", codes=CRASHES), 255, None, True),
-        (Restart("on-failure", codes=CRASHES), None, signal.SIGSEGV, True),
-        (Restart("on-failure", codes=CRASHES), None, signal.SIGABRT, False),
-        (Restart("on-failure", codes=((75, 75),)), 75, None, True),
-        (Restart("on-failure", codes=((75, 75),)), None, signal.SIGKILL, False),
-        (Restart("on-failure", codes=((137, 137),)), None, signal.SIGKILL, True),
-        (Restart("always"), 0, None, True),
-        (Restart("always"), 2, None, True),
-        (Restart("always"), None, None, False),  # it could not even be started
-        (Restart("on-failure"), None, None, False),
+        (RestartPolicy("never"), 1, None, False),
+        (RestartPolicy("on-failure"), 1, None, True),
+        (RestartPolicy("on-failure"), 0, None, False),
+        (RestartPolicy("on-failure"), 2, None, False),  # bad input stays bad
+        (RestartPolicy("on-failure"), None, signal.SIGKILL, True),
+        (RestartPolicy("on-failure", codes=CRASHES), 1, None, False),
+        (RestartPolicy("on-failure", codes=CRASHES), 127, None, False),
+        (RestartPolicy("on-failure", codes=CRASHES), 128, None, True),
+        (RestartPolicy("on-failure", codes=CRASHES), 255, None, True),
+        (RestartPolicy("on-failure", codes=CRASHES), None, signal.SIGSEGV, True),
+        (RestartPolicy("on-failure", codes=CRASHES), None, signal.SIGABRT, False),
+        (RestartPolicy("on-failure", codes=((75, 75),)), 75, None, True),
+        (RestartPolicy("on-failure", codes=((75, 75),)), None, signal.SIGKILL, False),
+        (RestartPolicy("on-failure", codes=((137, 137),)), None, signal.SIGKILL, True),
+        (RestartPolicy("always"), 0, None, True),
+        (RestartPolicy("always"), 2, None, True),
+        (RestartPolicy("always"), None, None, False),  # it could not even be started
+        (RestartPolicy("on-failure"), None, None, False),
     ],
 )
 def test_which_ends_are_worth_a_restart(
-    rule: Restart, code: int | None, number: int | None, again: bool
+    rule: RestartPolicy, code: int | None, number: int | None, again: bool
 ) -> None:
     assert (again_at(ended(rule, code, number)) is not None) is again
 
 
 def test_a_service_that_ends_well_has_failed_all_the_same() -> None:
-    assert again_at(ended(Restart("on-failure"), 0, service=True)) is not None
-    assert again_at(ended(Restart("on-failure", codes=CRASHES), 0, service=True)) is None
-    shared = Restart("on-failure", scope="cluster")
+    assert again_at(ended(RestartPolicy("on-failure"), 0, service=True)) is not None
+    assert again_at(ended(RestartPolicy("on-failure", codes=CRASHES), 0, service=True)) is None
+    shared = RestartPolicy("on-failure", scope="cluster")
     assert again_at(ended(shared, 0, service=True)) is None, "it may end with the training"
     assert again_at(ended(shared, None, signal.SIGKILL, service=True)) is not None
 
@@ -85,12 +85,12 @@ def test_a_service_that_ends_well_has_failed_all_the_same() -> None:
     ],
 )
 def test_the_budget_counts_within_its_window(retried: tuple[float, ...], again: bool) -> None:
-    rule = Restart("on-failure", limit=3, window_s=60.0)
+    rule = RestartPolicy("on-failure", limit=3, window_s=60.0)
     assert (again_at(ended(rule, 1, retried=retried)) is not None) is again
 
 
 def test_pauses_double_up_to_a_minute_and_start_small_again_when_failures_are_forgiven() -> None:
-    rule = Restart("on-failure", limit=100, backoff_s=1.0, window_s=60.0)
+    rule = RestartPolicy("on-failure", limit=100, backoff_s=1.0, window_s=60.0)
     for spent, pause_s in ((0, 1.0), (1, 2.0), (2, 4.0), (5, 32.0), (6, 60.0), (20, 60.0)):
         at = again_at(ended(rule, 1, retried=(999.0,) * spent)) or 0.0
         assert pause_s <= at - 1000.0 <= pause_s * (1 + JITTER)
@@ -100,7 +100,7 @@ def test_pauses_double_up_to_a_minute_and_start_small_again_when_failures_are_fo
 
 
 def test_tasks_that_died_together_start_apart_and_a_history_replays_the_same() -> None:
-    rule = Restart("on-failure")
+    rule = RestartPolicy("on-failure")
 
     def moments() -> list[float | None]:
         found = []
@@ -115,24 +115,24 @@ def test_tasks_that_died_together_start_apart_and_a_history_replays_the_same() -
 
 
 def test_spent_restarts_are_those_within_the_window() -> None:
-    state = ended(Restart("on-failure", window_s=10.0), 1, retried=(985.0, 992.0, 999.0))
+    state = ended(RestartPolicy("on-failure", window_s=10.0), 1, retried=(985.0, 992.0, 999.0))
     assert spent_restarts([state], 1000.0) == 2
     assert spent_restarts([state, state], 1000.0) == 4
     assert spent_restarts([state], 2000.0) == 0
 
 
 def test_tasks_that_start_again_together_share_one_budget() -> None:
-    rule = Restart("on-failure", limit=3, scope="cluster")
+    rule = RestartPolicy("on-failure", limit=3, scope="cluster")
     state, other = ended(rule, 1, retried=(990.0,)), ended(rule, 1, retried=(980.0, 985.0))
     other.task = task("worker/1", restart=rule)
     assert again_at(state, other) is None
-    alone = Restart("on-failure", limit=3)
+    alone = RestartPolicy("on-failure", limit=3)
     other.task = task("worker/1", restart=alone)
     assert again_at(state, other) is not None, "its own restarts were its own"
 
 
 def test_a_task_that_was_never_ready_is_worth_a_restart_however_it_ended() -> None:
-    state = ended(Restart("on-failure", codes=CRASHES), 1)
+    state = ended(RestartPolicy("on-failure", codes=CRASHES), 1)
     assert again_at(state) is None
     state.unready = True
     assert again_at(state) is not None

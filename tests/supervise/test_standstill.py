@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.api import Run, up
-from tenfold.plans import Hang, Ready, Restart, Task
+from tenfold.plans import HangPolicy, ReadinessCheck, RestartPolicy, Task
 from tenfold.rundir import read_events, read_json
 from tests.conftest import wait_for
 from tests.plans import plan_of, shell
@@ -44,7 +44,7 @@ def trainer(name: str, stick: int, steps: int = 10_000, **more: Any) -> Task:
 
 
 def cluster(
-    runs: Path, hang: Hang, *, stick: int = 10_000, steps: int = 10_000, **more: Any
+    runs: Path, hang: HangPolicy, *, stick: int = 10_000, steps: int = 10_000, **more: Any
 ) -> Run:
     """A run of theirs that is up."""
     tasks = [trainer("chief", stick, steps, **more)]
@@ -71,7 +71,7 @@ def the_hang(run: Run) -> dict[str, Any]:
 
 
 def test_the_one_that_holds_up_the_others_is_named(runs: Path) -> None:
-    run = cluster(runs, Hang(1.0), stick=10)
+    run = cluster(runs, HangPolicy(1.0), stick=10)
     hang = the_hang(run)
     assert hang["task"] == "worker/1"
     assert "worker/1 is at hold (<string>:" in hang["words"]
@@ -96,7 +96,7 @@ def test_the_one_that_holds_up_the_others_is_named(runs: Path) -> None:
 
 
 def test_a_stopped_task_is_named_and_goes_on(runs: Path) -> None:
-    run = cluster(runs, Hang(1.0))
+    run = cluster(runs, HangPolicy(1.0))
     pid = pid_of(run, "worker/2")
     os.kill(pid, signal.SIGSTOP)
     stopped = time.time()
@@ -112,7 +112,7 @@ def test_a_stopped_task_is_named_and_goes_on(runs: Path) -> None:
 
 
 def test_restart_starts_the_culprit_again_and_nobody_else(runs: Path) -> None:
-    run = cluster(runs, Hang(1.0, "restart"))
+    run = cluster(runs, HangPolicy(1.0, "restart"))
     os.kill(pid_of(run, "worker/0"), signal.SIGSTOP)
     wait_for(lambda: run.status()["tasks"][1]["restarts"] == 1, 30)
     assert [task["restarts"] for task in run.status()["tasks"]] == [0, 1, 0, 0]
@@ -123,8 +123,8 @@ def test_restart_starts_the_culprit_again_and_nobody_else(runs: Path) -> None:
 
 
 def test_restart_has_a_budget(runs: Path) -> None:
-    rule = Restart("on-failure", limit=1, scope="cluster")
-    run = cluster(runs, Hang(1.0, "restart"), stick=10, restart=rule)
+    rule = RestartPolicy("on-failure", limit=1, scope="cluster")
+    run = cluster(runs, HangPolicy(1.0, "restart"), stick=10, restart=rule)
     status = run.wait(60)
     assert status["state"] == "failed"
     assert status["reason"].startswith("hung, and was started again too often: no progress for ")
@@ -133,14 +133,14 @@ def test_restart_has_a_budget(runs: Path) -> None:
 
 
 def test_stop_fails_the_run_and_says_why(runs: Path) -> None:
-    run = cluster(runs, Hang(1.0, "stop"), stick=10)
+    run = cluster(runs, HangPolicy(1.0, "stop"), stick=10)
     status = run.wait(60)
     assert status["state"] == "failed"
     assert re.match(r"hung: no progress for \d+ s: worker/1 is at hold", status["reason"])
 
 
 def test_what_goes_on_is_no_hang(runs: Path) -> None:
-    run = cluster(runs, Hang(2.0, "stop"), steps=60)
+    run = cluster(runs, HangPolicy(2.0, "stop"), steps=60)
     assert run.wait(60)["state"] == "succeeded"
     assert not events(run, "hang")
     assert not (run.directory.path / "hangs").exists()
@@ -170,10 +170,10 @@ stuck()
 def test_traffic_that_stops_is_a_hang(runs: Path) -> None:
     """No progress, no event files: what is planned to talk, and does not any more."""
     ps = Task(job="ps", index=0, command=("python", "-c", SERVE), workdir="/tmp", service=True,
-              ready=Ready("log", "listens"))  # fmt: skip
+              ready=ReadinessCheck("log", "listens"))  # fmt: skip
     chief = Task(job="chief", index=0, command=("python", "-c", TALK, "${jobs.ps.addresses}"),
                  workdir="/tmp", after={"ps": "ready"})  # fmt: skip
-    run = up(plan_of(chief, ps, hang=Hang(1.5)), runs=runs)
+    run = up(plan_of(chief, ps, hang=HangPolicy(1.5)), runs=runs)
     hang = the_hang(run)
     assert hang["words"].startswith("no traffic between tasks that have to talk, and no output")
     assert hang["time"] - run.status()["started"] > 2
@@ -183,6 +183,6 @@ def test_traffic_that_stops_is_a_hang(runs: Path) -> None:
 
 
 def test_a_quiet_cluster_is_not_watched(runs: Path) -> None:
-    run = up(plan_of(shell("chief", "sleep 1.5"), hang=Hang(0.3, "stop")), runs=runs)
+    run = up(plan_of(shell("chief", "sleep 1.5"), hang=HangPolicy(0.3, "stop")), runs=runs)
     assert run.wait(30)["state"] == "succeeded"
     assert not events(run, "hang")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from tenfold.traffic.book import AddressBook, Entry, entries_of, resolve
+from tenfold.traffic.book import AddressBook, AddressEntry, entries_of, resolve
 
 
 def test_loopback_goes_by_the_port() -> None:
-    book = AddressBook([Entry("ps/0", "127.0.0.1", 2222), Entry("ps/1", "localhost", 2223)])
+    book = AddressBook(
+        [AddressEntry("ps/0", "127.0.0.1", 2222), AddressEntry("ps/1", "localhost", 2223)]
+    )
     assert book.task_at(("127.0.0.1", 2222)) == "ps/0"
     assert book.task_at(("::1", 2223)) == "ps/1"
     assert book.task_at(("127.0.0.1", 40_000)) is None
@@ -17,7 +19,7 @@ def test_loopback_goes_by_the_port() -> None:
 def test_hosts_are_looked_up_when_they_are_needed_and_again() -> None:
     now, known = [0.0], {"n1": ["10.0.0.1"]}
     book = AddressBook(
-        [Entry("ps/0", "n1", 2222), Entry("worker/0", "n2", 2222)],
+        [AddressEntry("ps/0", "n1", 2222), AddressEntry("worker/0", "n2", 2222)],
         resolve=lambda host: known.get(host, []),
         clock=lambda: now[0],
     )
@@ -33,7 +35,11 @@ def test_hosts_are_looked_up_when_they_are_needed_and_again() -> None:
 def test_any_port_of_a_host_with_one_task_is_the_tasks() -> None:
     hosts = {"worker-0": ["172.18.0.5"], "n1": ["10.0.0.1"]}
     book = AddressBook(
-        [Entry("worker/0", "worker-0", 8080), Entry("a/0", "n1", 1), Entry("a/1", "n1", 2)],
+        [
+            AddressEntry("worker/0", "worker-0", 8080),
+            AddressEntry("a/0", "n1", 1),
+            AddressEntry("a/1", "n1", 2),
+        ],
         resolve=lambda host: hosts[host],
     )
     assert book.task_at(("172.18.0.5", 51_234)) == "worker/0"
@@ -47,7 +53,7 @@ def test_any_port_of_a_host_with_one_task_is_the_tasks() -> None:
 def test_tasks_that_change_places_are_found_at_their_new_ones() -> None:
     now, known = [0.0], {"worker-0": ["172.18.0.5"], "worker-1": ["172.18.0.6"]}
     book = AddressBook(
-        [Entry(f"worker/{n}", f"worker-{n}", 8080) for n in range(2)],
+        [AddressEntry(f"worker/{n}", f"worker-{n}", 8080) for n in range(2)],
         resolve=lambda host: known[host],
         clock=lambda: now[0],
     )
@@ -66,7 +72,7 @@ def test_names_that_take_long_are_not_asked_for_all_the_time() -> None:
         now[0] += 5.0
         return []
 
-    book = AddressBook([Entry("a/0", "n1", 1)], resolve=slow, clock=lambda: now[0])
+    book = AddressBook([AddressEntry("a/0", "n1", 1)], resolve=slow, clock=lambda: now[0])
     for _ in range(50):
         now[0] += 1.0
         book.task_at(("10.0.0.9", 1))
@@ -81,7 +87,7 @@ def test_a_name_that_is_none_means_nothing() -> None:
 def test_entries_of_addresses() -> None:
     found = list(entries_of({"ps": ["n1:2222", "[fe80::1]:2223"], "chief": ["n1:2224"]}))
     assert found == [
-        Entry("ps/0", "n1", 2222),
-        Entry("ps/1", "fe80::1", 2223),
-        Entry("chief/0", "n1", 2224),
+        AddressEntry("ps/0", "n1", 2222),
+        AddressEntry("ps/1", "fe80::1", 2223),
+        AddressEntry("chief/0", "n1", 2224),
     ]

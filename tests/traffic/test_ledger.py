@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenfold.traffic.book import AddressBook, Entry
+from tenfold.traffic.book import AddressBook, AddressEntry
 from tenfold.traffic.ledger import MOST_OUTSIDE, MOST_OVER, Ledger, View
-from tenfold.traffic.sockets import Address, Seen
+from tenfold.traffic.sockets import Address, ConnectionEnd
 
 PS = ("127.0.0.1", 2222)
 OWNERS = {1: "worker/0", 2: "ps/0", 3: "worker/1"}
@@ -22,11 +22,11 @@ def near(port: int) -> Address:
 
 
 def seen(local: Address, remote: Address, inode: int, sent: int | None, received: int | None,
-         *, key: object = None, closed: bool = False) -> Seen:  # fmt: skip
-    return Seen(key or (local, remote), local, remote, inode, sent, received, closed)
+         *, key: object = None, closed: bool = False) -> ConnectionEnd:  # fmt: skip
+    return ConnectionEnd(key or (local, remote), local, remote, inode, sent, received, closed)
 
 
-def both(port: int, sent: int, received: int, inode: int = 1, **more: Any) -> list[Seen]:
+def both(port: int, sent: int, received: int, inode: int = 1, **more: Any) -> list[ConnectionEnd]:
     """A worker's connection to the ps, and the ps's end of it."""
     return [
         seen(near(port), PS, 0 if more.get("closed") else inode, sent, received, **more),
@@ -35,7 +35,7 @@ def both(port: int, sent: int, received: int, inode: int = 1, **more: Any) -> li
 
 
 def view(owners: Mapping[int, str] = OWNERS, **more: Any) -> View:
-    book = AddressBook([Entry("ps/0", "127.0.0.1", 2222)])
+    book = AddressBook([AddressEntry("ps/0", "127.0.0.1", 2222)])
     values: dict[str, Any] = {"owner": owners.get, "book": book}
     return View(**(values | more))
 
@@ -154,8 +154,11 @@ def test_what_was_reset_tells_its_last_bytes_when_its_process_closes_it() -> Non
 def test_a_peer_that_gets_its_name_late_takes_its_bytes_along() -> None:
     known: dict[str, list[str]] = {}
     now = [0.0]
-    book = AddressBook([Entry("ps/0", "ps-0", 2222)], resolve=lambda host: known.get(host, []),
-                       clock=lambda: now[0])  # fmt: skip
+    book = AddressBook(
+        [AddressEntry("ps/0", "ps-0", 2222)],
+        resolve=lambda host: known.get(host, []),
+        clock=lambda: now[0],
+    )
     far = ("172.18.0.7", 2222)
     ledger = Ledger()
     ledger.look("net", [seen(near(40_000), far, 1, 100, 10)], view(book=book))
@@ -257,9 +260,11 @@ def test_every_byte_counts_once(steps: list[tuple[int, int, bool, bool]]) -> Non
     assert sum(now_open or 0 for _, _, now_open, _ in told) == len(living)
 
 
-def _keyed(ends: list[Seen], key: object) -> list[Seen]:
+def _keyed(ends: list[ConnectionEnd], key: object) -> list[ConnectionEnd]:
     return [
-        Seen((key, n), end.local, end.remote, end.inode, end.sent, end.received, end.closed)
+        ConnectionEnd(
+            (key, n), end.local, end.remote, end.inode, end.sent, end.received, end.closed
+        )
         for n, end in enumerate(ends)
     ]
 

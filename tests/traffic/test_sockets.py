@@ -10,8 +10,8 @@ import pytest
 
 from tenfold.traffic.sockets import (
     Address,
+    ConnectionEnd,
     ProcSockets,
-    Seen,
     Sockets,
     _seen,
     diagnosis_socket,
@@ -47,7 +47,9 @@ def pair(request: pytest.FixtureRequest) -> Iterator[tuple[socket.socket, socket
     far.close()
 
 
-def _ends(seen: list[Seen], local: Address, remote: Address) -> tuple[Seen, Seen]:
+def _ends(
+    seen: list[ConnectionEnd], local: Address, remote: Address
+) -> tuple[ConnectionEnd, ConnectionEnd]:
     """Each end, as it was seen."""
     by_ends = {(one.local, one.remote): one for one in seen}
     return by_ends[local, remote], by_ends[remote, local]
@@ -77,7 +79,7 @@ def test_what_was_closed_tells_its_last_bytes(
     before = _ends(kernel.look(), local, remote)
     near.close()
     far.close()
-    heard: list[Seen] = []
+    heard: list[ConnectionEnd] = []
 
     def both() -> bool:
         heard.extend(kernel.closed())

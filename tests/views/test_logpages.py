@@ -15,7 +15,7 @@ from tenfold.launch.logwriter import LogWriter
 from tenfold.rundir import RunDirectory, create, hold_lock
 from tenfold.views import logpages
 from tenfold.views.logfilter import line_filter
-from tenfold.views.logpages import Wanted, page
+from tenfold.views.logpages import LogPageQuery, page
 from tenfold.views.logtimes import LogTimes
 
 TASKS = ("worker-0", "worker-1")
@@ -53,7 +53,7 @@ def _turns(run: RunDirectory, count: int) -> list[str]:
 
 def test_the_newest_page_is_the_end_in_order(run: RunDirectory) -> None:
     said = _turns(run, 30)
-    answer = page(run, Wanted(TASKS, lines=10))
+    answer = page(run, LogPageQuery(TASKS, lines=10))
     assert _texts(answer) == said[-10:]
     assert answer["more"]
     assert answer["lines"][-1] == {
@@ -64,10 +64,10 @@ def test_the_newest_page_is_the_end_in_order(run: RunDirectory) -> None:
 @pytest.mark.parametrize("lines", [1, 7, 30, 1000])
 def test_going_back_gives_every_line_once(run: RunDirectory, lines: int) -> None:
     said = _turns(run, 30)
-    answer = page(run, Wanted(TASKS, lines=lines))
+    answer = page(run, LogPageQuery(TASKS, lines=lines))
     found = _texts(answer)
     while answer["more"]:
-        answer = page(run, Wanted(TASKS, cursor=answer["start"], lines=lines))
+        answer = page(run, LogPageQuery(TASKS, cursor=answer["start"], lines=lines))
         found = _texts(answer) + found
     assert found == said
 
@@ -75,54 +75,54 @@ def test_going_back_gives_every_line_once(run: RunDirectory, lines: int) -> None
 @pytest.mark.parametrize("lines", [1, 7, 1000])
 def test_going_on_gives_every_line_once(run: RunDirectory, lines: int) -> None:
     said = _turns(run, 30)
-    answer = page(run, Wanted(TASKS, at=0.0, direction="on", lines=lines))
+    answer = page(run, LogPageQuery(TASKS, at=0.0, direction="on", lines=lines))
     found = _texts(answer)
     while answer["more"]:
-        answer = page(run, Wanted(TASKS, cursor=answer["end"], direction="on", lines=lines))
+        answer = page(run, LogPageQuery(TASKS, cursor=answer["end"], direction="on", lines=lines))
         found += _texts(answer)
     assert found == said
 
 
 def test_the_end_is_where_following_begins(run: RunDirectory) -> None:
     _turns(run, 4)
-    answer = page(run, Wanted(TASKS))
+    answer = page(run, LogPageQuery(TASKS))
     _write(run, "worker-0", b"new\n", 200.0)
-    on = page(run, Wanted(TASKS, cursor=answer["end"], direction="on"))
+    on = page(run, LogPageQuery(TASKS, cursor=answer["end"], direction="on"))
     assert _texts(on) == ["new"]
     assert not on["more"]
 
 
 def test_a_moment_and_what_came_before_it(run: RunDirectory) -> None:
     said = _turns(run, 30)
-    answer = page(run, Wanted(TASKS, at=110.0, direction="on", lines=5))
+    answer = page(run, LogPageQuery(TASKS, at=110.0, direction="on", lines=5))
     assert _texts(answer) == said[10:15]
-    before = page(run, Wanted(TASKS, cursor=answer["start"], lines=5))
+    before = page(run, LogPageQuery(TASKS, cursor=answer["start"], lines=5))
     assert _texts(before) == said[5:10]
 
 
 def test_a_moment_within_a_line_begins_with_the_next(run: RunDirectory) -> None:
     _write(run, "worker-0", b"half ", 10.0)
     _write(run, "worker-0", b"of it\nwhole\n", 20.0)
-    assert _texts(page(run, Wanted(TASKS, at=15.0, direction="on"))) == ["whole"]
-    assert _texts(page(run, Wanted(TASKS, at=99.0, direction="on"))) == []
+    assert _texts(page(run, LogPageQuery(TASKS, at=15.0, direction="on"))) == ["whole"]
+    assert _texts(page(run, LogPageQuery(TASKS, at=99.0, direction="on"))) == []
 
 
 def test_a_line_being_written_is_left_until_it_ends_or_the_run_does(run: RunDirectory) -> None:
     _write(run, "worker-0", b"whole\npart", 10.0)
     with hold_lock(run):
-        answer = page(run, Wanted(TASKS))
+        answer = page(run, LogPageQuery(TASKS))
         assert _texts(answer) == ["whole"]
-        following = Wanted(TASKS, cursor=answer["end"], direction="on")
+        following = LogPageQuery(TASKS, cursor=answer["end"], direction="on")
         assert _texts(page(run, following)) == []
     assert _texts(page(run, following)) == ["part"]
-    assert _texts(page(run, Wanted(TASKS))) == ["whole", "part"]
+    assert _texts(page(run, LogPageQuery(TASKS))) == ["whole", "part"]
 
 
 def test_a_log_without_an_end_of_line(run: RunDirectory) -> None:
     _write(run, "worker-0", b"x" * (3 << 20), 10.0)
     found, cursor = 0, None
     for _ in range(10):
-        answer = page(run, Wanted(TASKS, cursor=cursor, lines=1))
+        answer = page(run, LogPageQuery(TASKS, cursor=cursor, lines=1))
         found, cursor = found + len(answer["lines"]), answer["start"]
         if not answer["more"]:
             break
@@ -132,21 +132,26 @@ def test_a_log_without_an_end_of_line(run: RunDirectory) -> None:
 
 def test_empty_lines_colours_and_carriage_returns(run: RunDirectory) -> None:
     _write(run, "worker-0", b"\n\x1b[31mred\x1b[0m\x07\n 10%\r 20%\r\n\xff\n", 10.0)
-    assert _texts(page(run, Wanted(TASKS))) == ["", "red", " 20%", "\ufffd"]
+    assert _texts(page(run, LogPageQuery(TASKS))) == ["", "red", " 20%", "\ufffd"]
 
 
 def test_a_long_line_is_cut_and_says_so(run: RunDirectory) -> None:
     _write(run, "worker-0", b"y" * 20_000 + b"\n", 10.0)
-    (text,) = _texts(page(run, Wanted(TASKS)))
+    (text,) = _texts(page(run, LogPageQuery(TASKS)))
     assert len(text) < 11_000
     assert text.endswith("… (20,000 bytes)")
 
 
 def test_streams_and_tasks_that_are_not_wanted(run: RunDirectory) -> None:
     _turns(run, 12)
-    assert len(_texts(page(run, Wanted(("worker-0",))))) == 6
-    assert _texts(page(run, Wanted(TASKS, ("stderr",)))) == ["line 0", "line 3", "line 6", "line 9"]
-    assert _texts(page(run, Wanted(("nobody-0", "../x", "a\0b")))) == []
+    assert len(_texts(page(run, LogPageQuery(("worker-0",))))) == 6
+    assert _texts(page(run, LogPageQuery(TASKS, ("stderr",)))) == [
+        "line 0",
+        "line 3",
+        "line 6",
+        "line 9",
+    ]
+    assert _texts(page(run, LogPageQuery(("nobody-0", "../x", "a\0b")))) == []
 
 
 @pytest.mark.parametrize(("limit", "value"), [("SCAN_BYTES", 100), ("SCAN_S", -1.0)])
@@ -155,11 +160,11 @@ def test_a_filter_scans_so_much_and_goes_on_from_there(
 ) -> None:
     monkeypatch.setattr(logpages, limit, value)
     _turns(run, 60)
-    wanted = Wanted(TASKS, passes=line_filter("LINE 3"))
+    wanted = LogPageQuery(TASKS, passes=line_filter("LINE 3"))
     answer = page(run, wanted)
     found, pages = _texts(answer), 1
     while answer["more"]:
-        answer = page(run, Wanted(TASKS, cursor=answer["start"], passes=wanted.passes))
+        answer = page(run, LogPageQuery(TASKS, cursor=answer["start"], passes=wanted.passes))
         found, pages = _texts(answer) + found, pages + 1
     assert found == ["line 3", *(f"line {n}" for n in range(30, 40))]
     assert pages > 3
@@ -171,26 +176,26 @@ def test_a_filter_scans_so_much_and_goes_on_from_there(
 def test_a_cursor_of_something_else_is_refused(run: RunDirectory, cursor: str) -> None:
     _turns(run, 4)
     with pytest.raises(InputError, match="cursor"):
-        page(run, Wanted(TASKS, cursor=cursor))
+        page(run, LogPageQuery(TASKS, cursor=cursor))
 
 
 def test_a_cursor_is_of_these_tasks_and_streams(run: RunDirectory) -> None:
     _turns(run, 4)
-    cursor = page(run, Wanted(TASKS))["start"]
-    assert page(run, Wanted(TASKS[::-1], cursor=cursor))["lines"] == []
-    for other in (Wanted((), cursor=cursor), Wanted(TASKS, ("stderr",), cursor=cursor)):
+    cursor = page(run, LogPageQuery(TASKS))["start"]
+    assert page(run, LogPageQuery(TASKS[::-1], cursor=cursor))["lines"] == []
+    for other in (LogPageQuery((), cursor=cursor), LogPageQuery(TASKS, ("stderr",), cursor=cursor)):
         with pytest.raises(InputError, match="cursor"):
             page(run, other)
     with pytest.raises(InputError, match="cursor"):
-        page(run, Wanted(TASKS, cursor=cursor.replace("{}", '{"worker-0 o": -5}')))
+        page(run, LogPageQuery(TASKS, cursor=cursor.replace("{}", '{"worker-0 o": -5}')))
 
 
 def test_a_task_that_began_later_is_followed_from_its_start(run: RunDirectory) -> None:
     _turns(run, 4)
-    end = page(run, Wanted())["end"]
+    end = page(run, LogPageQuery())["end"]
     run.task("late-0").path.mkdir()
     _write(run, "late-0", b"first\n", 300.0)
-    assert _texts(page(run, Wanted(cursor=end, direction="on"))) == ["first"]
+    assert _texts(page(run, LogPageQuery(cursor=end, direction="on"))) == ["first"]
 
 
 def test_names_labels_and_jobs(run: RunDirectory) -> None:
@@ -202,18 +207,18 @@ def test_names_labels_and_jobs(run: RunDirectory) -> None:
 
 def test_a_log_that_was_emptied(run: RunDirectory) -> None:
     _turns(run, 30)
-    answer = page(run, Wanted(TASKS, lines=5))
+    answer = page(run, LogPageQuery(TASKS, lines=5))
     for label in TASKS:
         run.task(label).log("stdout").write_bytes(b"")
-    assert page(run, Wanted(TASKS, cursor=answer["start"]))["lines"]
-    assert page(run, Wanted(TASKS, cursor=answer["end"], direction="on"))["lines"] == []
+    assert page(run, LogPageQuery(TASKS, cursor=answer["start"]))["lines"]
+    assert page(run, LogPageQuery(TASKS, cursor=answer["end"], direction="on"))["lines"] == []
 
 
 def test_times_that_are_damaged_or_missing(run: RunDirectory) -> None:
     said = _turns(run, 10)
     run.task("worker-0").times("stdout").unlink()
     run.task("worker-1").times("stdout").write_bytes(b"\x00 nan\n1 inf\n\n5")
-    assert sorted(_texts(page(run, Wanted(TASKS)))) == said
+    assert sorted(_texts(page(run, LogPageQuery(TASKS)))) == said
 
 
 def test_links_are_not_followed(run: RunDirectory, tmp_path: Path) -> None:
@@ -222,7 +227,7 @@ def test_links_are_not_followed(run: RunDirectory, tmp_path: Path) -> None:
     (secret / "stdout.log").write_text("secret\n")
     run.task("worker-0").log("stdout").symlink_to(secret / "stdout.log")
     (run.path / "tasks" / "worker-2").symlink_to(secret)
-    assert page(run, Wanted(("worker-0", "worker-2")))["lines"] == []
+    assert page(run, LogPageQuery(("worker-0", "worker-2")))["lines"] == []
     assert logpages.log_of(run, "worker-2", "stdout") is None
     assert logpages.log_of(run, "worker-0", "token") is None
 
@@ -236,7 +241,7 @@ def test_the_end_of_a_huge_log_costs_little(run: RunDirectory) -> None:
         log.seek(1 << 30)
         log.write(b"\nthe end\n")
     tracemalloc.start()
-    answer = page(run, Wanted(TASKS, lines=1))
+    answer = page(run, LogPageQuery(TASKS, lines=1))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert _texts(answer) == ["the end"]
@@ -308,11 +313,11 @@ def test_back_over_a_turn_to_where_older_lines_were_dropped(
     run: RunDirectory, turned: LogWriter, lines: int
 ) -> None:
     del turned
-    answer = page(run, Wanted(TASKS, lines=lines))
+    answer = page(run, LogPageQuery(TASKS, lines=lines))
     found = _texts(answer)
     times = [line["time"] for line in answer["lines"]]
     while answer["more"]:
-        answer = page(run, Wanted(TASKS, cursor=answer["start"], lines=lines))
+        answer = page(run, LogPageQuery(TASKS, cursor=answer["start"], lines=lines))
         found = _texts(answer) + found
         times = [line["time"] for line in answer["lines"]] + times
     assert found == [_MARK, *_LEFT]
@@ -323,7 +328,7 @@ def test_back_over_a_turn_to_where_older_lines_were_dropped(
 def test_on_over_a_turn_from_a_place_that_is_gone(
     run: RunDirectory, turned: LogWriter, lines: int
 ) -> None:
-    answer = page(run, Wanted(TASKS, direction="on", lines=1, at=104.5))
+    answer = page(run, LogPageQuery(TASKS, direction="on", lines=1, at=104.5))
     cursor = answer["end"]
     assert _texts(answer) == [_LEFT[0]]
     for n in range(105, 150):
@@ -331,7 +336,7 @@ def test_on_over_a_turn_from_a_place_that_is_gone(
     found: list[str] = []
     more = True
     while more:
-        answer = page(run, Wanted(TASKS, cursor=cursor, direction="on", lines=lines))
+        answer = page(run, LogPageQuery(TASKS, cursor=cursor, direction="on", lines=lines))
         found, cursor, more = found + _texts(answer), answer["end"], answer["more"]
     (mark,) = (text for text in found if "dropped" in text)
     assert found == [mark, *(f"line {n:06d}" for n in range(120, 150))]

@@ -18,7 +18,7 @@ import pytest
 
 from tenfold.api import Run, up
 from tenfold.launch import memory
-from tenfold.plans import Hang, Ready, Restart, Task
+from tenfold.plans import HangPolicy, ReadinessCheck, RestartPolicy, Task
 from tenfold.rundir import create, read_json
 from tenfold.views.account import show_end
 from tenfold.views.terminal import Terminal
@@ -77,7 +77,7 @@ def _kill_supervisor(run: Run) -> None:
     os.kill(int((read_json(run.directory.status) or {})["supervisor_pid"]), signal.SIGKILL)
 
 
-AGAIN = Restart("on-failure", 3, 0.0)
+AGAIN = RestartPolicy("on-failure", 3, 0.0)
 UNTIL_GO = "while ! test -e ${run.directory}/go; do sleep 0.05; done"
 BIND = "import socket; a = [socket.socket() for _ in '12']; [s.bind(('', 5555)) for s in a]"
 RAISES = "def f(): raise ValueError('shapes (3,) and (4,)')\nf()"
@@ -163,7 +163,7 @@ REAL = {
         "ctypes/__init__.py, line *, in string_at)",
     ),
     "a task that is never ready": Fault(
-        (shell("chief", SLEEP, ready=Ready("tcp", timeout_s=0.3)),),
+        (shell("chief", SLEEP, ready=ReadinessCheck("tcp", timeout_s=0.3)),),
         "c failed: chief/0 was not ready after 0.3 s",
     ),
     "a task that ignores SIGTERM": Fault(
@@ -268,7 +268,9 @@ def test_a_damaged_file_is_named_and_the_rest_is_told(runs: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="states of processes are read from /proc")
 def test_a_task_that_a_signal_stopped(runs: Path) -> None:
     step = "import tenfold, time\nfor n in range(600): tenfold.progress(n, 600); time.sleep(0.1)"
-    run = up(plan_of(_python("chief", step), _python("worker", step), hang=Hang(1.0)), runs=runs)
+    run = up(
+        plan_of(_python("chief", step), _python("worker", step), hang=HangPolicy(1.0)), runs=runs
+    )
     path = run.directory.task("worker-0")
     wait_for(lambda: path.progress.exists(), 20)
     pid = int((read_json(path.status) or {})["pid"])

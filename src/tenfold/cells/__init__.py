@@ -27,7 +27,7 @@ from typing import Any, Literal, Protocol
 from tenfold.cell_table import CELLS
 from tenfold.errors import InputError, UnavailableError
 from tenfold.plans import Plan, Task
-from tenfold.render import File, Places
+from tenfold.render import File, RenderLocations
 from tenfold.rundir import RunDirectory
 
 
@@ -198,7 +198,7 @@ class Kind:
     def require(self, plan: Plan) -> None:
         """Raise UnavailableError, with the way out, where `plan` cannot run now."""
 
-    def render(self, plan: Plan, places: Places) -> list[File]:
+    def render(self, plan: Plan, places: RenderLocations) -> list[File]:
         """The cell's own files for `plan`. Raises UnavailableError where it has none."""
         del places
         raise UnavailableError(

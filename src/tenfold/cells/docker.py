@@ -43,9 +43,9 @@ from tenfold.cells.docker_engine import (
 from tenfold.doctor.docker import compose as find_compose
 from tenfold.doctor.docker import engine as find_engine
 from tenfold.errors import InputError, TenfoldError, UnavailableError
-from tenfold.launch.runner import Life
+from tenfold.launch.runner import TaskLife
 from tenfold.plans import Plan, Task
-from tenfold.render import File, Places
+from tenfold.render import File, RenderLocations
 from tenfold.render.workdirs import inside
 from tenfold.rendezvous import HeldPort, announce, hold_port
 from tenfold.rundir import RunDirectory, read_json, write_json
@@ -174,7 +174,7 @@ class DockerCell:
         except EngineError as error:
             raise start_error(made.task, error) from error
 
-    async def _begun(self, made: _Container) -> Life:
+    async def _begun(self, made: _Container) -> TaskLife:
         """The task's new life, once its command runs. Raises TenfoldError if it cannot."""
         deadline = time.monotonic() + _START_S
         while time.monotonic() < deadline:
@@ -190,12 +190,12 @@ class DockerCell:
             await asyncio.sleep(_POLL_S)
         raise TenfoldError(f"its container did not begin within {_START_S:g} s")
 
-    def _life(self, made: _Container) -> Life:
+    def _life(self, made: _Container) -> TaskLife:
         said = read_json(self._run.task(made.task.label).life)
         try:
-            return Life.from_json(said or {"number": 0, "host": ""})
+            return TaskLife.from_json(said or {"number": 0, "host": ""})
         except TypeError:
-            return Life(0, "")
+            return TaskLife(0, "")
 
     async def _follow(self, since: float, on_lost: Callable[[str], None]) -> None:
         """Hear of every end until the cell is closed, over a restart of the engine, too."""
@@ -366,7 +366,7 @@ class DockerKind(Kind):
             if not finding.usable:
                 raise UnavailableError(finding.message, hint=finding.hint)
 
-    def render(self, plan: Plan, places: Places) -> list[File]:
+    def render(self, plan: Plan, places: RenderLocations) -> list[File]:
         """compose.yaml."""
         from tenfold.render.compose import compose
 

@@ -24,7 +24,7 @@ from tenfold.cells.kubernetes_cell import KubernetesCell, kubectl
 from tenfold.cells.kubernetes_made import forget, remembered, remove
 from tenfold.errors import TenfoldError
 from tenfold.plans import Plan
-from tenfold.render import File, Places
+from tenfold.render import File, RenderLocations
 from tenfold.render.kubernetes_names import placed
 from tenfold.render.kubernetes_objects import require_images
 from tenfold.render.pods import CONTAINER
@@ -52,7 +52,7 @@ class KubernetesKind(Kind):
         require_images(plan)
         Api(plan.settings).version()
 
-    def render(self, plan: Plan, places: Places) -> list[File]:
+    def render(self, plan: Plan, places: RenderLocations) -> list[File]:
         """manifests.yaml."""
         from tenfold.render.manifests import manifests
 

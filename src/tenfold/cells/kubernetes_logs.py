@@ -37,7 +37,7 @@ def stamp(line: bytes) -> tuple[float, bytes] | None:
 
 
 @dataclass(slots=True)
-class Seen:
+class RecentLines:
     """The lines of the last seconds, so that they are known when they come again."""
 
     last: float | None = None
@@ -124,7 +124,7 @@ class LogFollower:
             self._on_done()
 
     def _follow(self, out: LogWriter) -> None:
-        seen, pause_s = Seen(), _FIRST_PAUSE_S
+        seen, pause_s = RecentLines(), _FIRST_PAUSE_S
         while not self._given_up.is_set():
             last = self._ended.is_set()  # then this reading is complete if it ends well
             try:
@@ -138,7 +138,7 @@ class LogFollower:
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
             (self._given_up if last else self._ended).wait(pause_s)
 
-    def _read(self, seen: Seen, out: LogWriter) -> None:
+    def _read(self, seen: RecentLines, out: LogWriter) -> None:
         for line in self._open(seen.since()):
             if self._given_up.is_set():
                 return

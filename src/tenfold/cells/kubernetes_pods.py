@@ -41,7 +41,7 @@ class End:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class PodTrouble:
     """Why a pod does not run. `final`: it will not run later either."""
 
     words: str
@@ -79,7 +79,7 @@ def _condition(pod: Pod, kind: str) -> Mapping[str, Any]:
     return next((dict(one) for one in found if one.get("type") == kind), {})
 
 
-def trouble(pod: Pod) -> Trouble | None:
+def trouble(pod: Pod) -> PodTrouble | None:
     """Why the pod does not run yet, if that is worth a word."""
     waiting = (status_of(pod).get("state") or {}).get("waiting") or {}
     reason, said = str(waiting.get("reason") or ""), str(waiting.get("message") or "")
@@ -87,13 +87,13 @@ def trouble(pod: Pod) -> Trouble | None:
     if reason in _IMAGE or reason == "ErrImagePull":
         final = reason in _IMAGE or any(word in said.lower() for word in _FINAL)
         hint = "is its name right, and may the nodes fetch it? image, image_pull_secrets"
-        return Trouble(f"its image {image} cannot be fetched: {said or reason}", hint, final)
+        return PodTrouble(f"its image {image} cannot be fetched: {said or reason}", hint, final)
     if reason in _CONFIG:
-        return Trouble(f"its container cannot be made: {said or reason}", None, True)
+        return PodTrouble(f"its container cannot be made: {said or reason}", None, True)
     scheduled = _condition(pod, "PodScheduled")
     if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
         hint = "ask for less (resources), or wait: it starts as soon as a node has room"
-        return Trouble(f"no node takes it: {scheduled.get('message')}", hint, final=False)
+        return PodTrouble(f"no node takes it: {scheduled.get('message')}", hint, final=False)
     return None
 
 

@@ -21,7 +21,7 @@ _SILENT_S = 5.0
 _GONE = 410
 
 
-class Source(Protocol):
+class PodSource(Protocol):
     """What is asked: an `Api`."""
 
     def list(self, kind: str, selector: str = "", fields: str = "") -> dict[str, Any]:
@@ -51,7 +51,7 @@ class Ears:
 class PodWatch:
     """Watches the pods that `selector` selects, from `start` to `stop`."""
 
-    def __init__(self, source: Source, selector: str, ears: Ears) -> None:
+    def __init__(self, source: PodSource, selector: str, ears: Ears) -> None:
         self._source = source
         self._selector = selector
         self._ears = ears

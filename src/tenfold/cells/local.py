@@ -35,16 +35,16 @@ from tenfold.launch.channel import SpawnError, Started
 from tenfold.launch.client import LaunchClient
 from tenfold.launch.diskwatch import DiskWatch
 from tenfold.launch.environment import task_environment
-from tenfold.launch.memory import Guard, MemoryWatch, sweep
+from tenfold.launch.memory import MemoryGuard, MemoryWatch, sweep
 from tenfold.launch.preloads import Preload
 from tenfold.launch.readiness import answer
 from tenfold.launch.survivors import end_survivors, lives
 from tenfold.launch.unready import Unready
-from tenfold.plans import Bound, Plan, Ready, Task
+from tenfold.plans import Bound, Plan, ReadinessCheck, Task
 from tenfold.rendezvous import announce
 from tenfold.requirements import require_files, require_packages, require_ports
 from tenfold.rundir import RunDirectory
-from tenfold.traffic.book import AddressBook, Entry
+from tenfold.traffic.book import AddressBook, AddressEntry
 from tenfold.traffic.sampler import Network, Sampler, own_network
 from tenfold.traffic.sockets import open_sockets
 
@@ -57,7 +57,7 @@ class _Live:
     started: Started
     capture: Capture
     bound: Bound
-    guard: Guard
+    guard: MemoryGuard
     awaited: AwaitedLine | None = None
     seen: bool = False
     unready: Unready | None = None
@@ -121,7 +121,7 @@ class LocalCell:
     def _book(self, network: str) -> AddressBook:
         """The addresses of tasks in the run's network (`cluster`) or the machine's (`host`)."""
         return AddressBook(
-            Entry(task.name, "127.0.0.1", port)
+            AddressEntry(task.name, "127.0.0.1", port)
             for task in self._plan.tasks
             if not self._client.isolated or task.network == network
             for port in self._ports.of[task.name].values()
@@ -263,7 +263,7 @@ class LocalCell:
             await asyncio.to_thread(live.unready.tell, ready, live.started.pid, port)
         return False
 
-    async def _try(self, task: Task, live: _Live, ready: Ready, port: int | None) -> bool:
+    async def _try(self, task: Task, live: _Live, ready: ReadinessCheck, port: int | None) -> bool:
         said = live.unready
         try:
             if said is None:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from tenfold.launch.client import LaunchClient
 from tenfold.launch.unready import recorder, spoken
-from tenfold.plans import Bound, Ready, Task
+from tenfold.plans import Bound, ReadinessCheck, Task
 from tenfold.words import split
 
 
 async def try_command(
-    client: LaunchClient, task: Task, bound: Bound, ready: Ready, devnull: int
+    client: LaunchClient, task: Task, bound: Bound, ready: ReadinessCheck, devnull: int
 ) -> tuple[int, str]:
     """The command's exit code, negative for a signal, and words for it: `exits with code 3 (…)`.
 
@@ -29,7 +29,11 @@ async def try_command(
 
 
 async def _run(
-    client: LaunchClient, task: Task, bound: Bound, ready: Ready, streams: tuple[int, int, int]
+    client: LaunchClient,
+    task: Task,
+    bound: Bound,
+    ready: ReadinessCheck,
+    streams: tuple[int, int, int],
 ) -> int:
     ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 

@@ -32,7 +32,7 @@ from tenfold.doctor.slurm import slurm as find_slurm
 from tenfold.errors import TenfoldError, UnavailableError
 from tenfold.interpreter import own
 from tenfold.plans import Plan
-from tenfold.render import File, Places
+from tenfold.render import File, RenderLocations
 from tenfold.render.sbatch import Component, components, sbatch
 from tenfold.requirements import require_packages
 from tenfold.rundir import RunDirectory, read_json, write_json
@@ -79,7 +79,7 @@ class SlurmKind(Kind):
             raise UnavailableError(finding.message, hint=finding.hint)
         require_packages(plan)
 
-    def render(self, plan: Plan, places: Places) -> list[File]:
+    def render(self, plan: Plan, places: RenderLocations) -> list[File]:
         """job.sbatch."""
         return [sbatch(plan, places)]
 

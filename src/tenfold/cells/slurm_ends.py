@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from tenfold.cells import Cause, Ended
 from tenfold.launch.memory import memory_end
-from tenfold.launch.runner import Life
+from tenfold.launch.runner import TaskLife
 from tenfold.plans import Task
 
 _SAID: tuple[tuple[re.Pattern[str], str, Cause | None], ...] = (
@@ -27,7 +27,7 @@ _SAID: tuple[tuple[re.Pattern[str], str, Cause | None], ...] = (
 _MEMORY = re.compile(r"oom.kill|Out Of Memory|OUT_OF_MEMORY|Exceeded job memory limit", re.I)
 
 
-def told(ended: Ended, life: Life, task: Task) -> Ended:
+def told(ended: Ended, life: TaskLife, task: Task) -> Ended:
     """`ended`, and why, as the task's agent saw it: it outlived the task."""
     words = memory_end(life.memory_kills, task.memory, ended.exit_code, ended.signal)
     return replace(ended, reason=words, cause="oom") if life.memory_kills and words else ended

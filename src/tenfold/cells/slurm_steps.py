@@ -24,7 +24,7 @@ from tenfold.cells.slurm_ends import lost, told
 from tenfold.errors import TenfoldError
 from tenfold.interpreter import own
 from tenfold.launch.capture import allow_many_files
-from tenfold.launch.runner import Life
+from tenfold.launch.runner import TaskLife
 from tenfold.plans import Plan, Task
 from tenfold.render.sbatch import Component, components, mebibytes
 from tenfold.rundir import RunDirectory, read_json
@@ -49,7 +49,7 @@ class _Agent:
     words: list[str] = field(default_factory=list)
     """The last lines that srun itself said."""
     number: int = 0
-    life: Life | None = None
+    life: TaskLife | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     live: bool = False
     gone: bool = False
@@ -164,7 +164,7 @@ class SlurmCell:
         elif message["op"] == "failed" and not agent.placed.done():
             agent.placed.set_exception(TenfoldError(message["reason"]))
         elif message["op"] == "life":
-            agent.life = Life.from_json(message)
+            agent.life = TaskLife.from_json(message)
             agent.changed.set()
             if agent.live and agent.life.ended is not None:
                 agent.live = False
@@ -229,7 +229,7 @@ class SlurmCell:
             raise TenfoldError(f"its address {former['address']} is taken by somebody else now")
         return agent
 
-    async def _begun(self, agent: _Agent) -> Life:
+    async def _begun(self, agent: _Agent) -> TaskLife:
         try:
             async with asyncio.timeout(_BEGIN_S):
                 while True:
@@ -250,7 +250,7 @@ class SlurmCell:
         with contextlib.suppress(OSError):
             agent.process.stdin.write(json.dumps(order).encode() + b"\n")
 
-    def _ended(self, agent: _Agent, life: Life) -> None:
+    def _ended(self, agent: _Agent, life: TaskLife) -> None:
         self._tell(agent, told(Ended(life.exit_code, life.signal), life, agent.task))
 
     def _lost_step(self, agent: _Agent) -> None:

@@ -14,7 +14,7 @@ from tenfold.errors import InputError
 from tenfold.paths import user_path
 
 if TYPE_CHECKING:
-    from tenfold.render import Places
+    from tenfold.render import RenderLocations
 
 
 @click.command("render")
@@ -61,16 +61,18 @@ def command(
     err().print(f"wrote {target}/: {', '.join(one.path for one in files)}, run/")
 
 
-def _places(project: str, target: Path | None, extra: frozenset[str], relative: bool) -> Places:
-    from tenfold.render import Places
+def _places(
+    project: str, target: Path | None, extra: frozenset[str], relative: bool
+) -> RenderLocations:
+    from tenfold.render import RenderLocations
     from tenfold.render.export import RUN
 
     if target is None:
-        return Places(project, f"./{RUN}", python=sys.executable, extra=extra)
+        return RenderLocations(project, f"./{RUN}", python=sys.executable, extra=extra)
     where = target.resolve()
     if not relative:
-        return Places(project, str(where / RUN), python=sys.executable, extra=extra)
-    return Places(os.path.relpath(project, where), f"./{RUN}", extra=extra)
+        return RenderLocations(project, str(where / RUN), python=sys.executable, extra=extra)
+    return RenderLocations(os.path.relpath(project, where), f"./{RUN}", extra=extra)
 
 
 def _write(path: Path, data: bytes) -> None:

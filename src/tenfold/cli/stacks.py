@@ -69,7 +69,7 @@ def command(
 
 def _find(run: RunDirectory, tasks: Sequence[dict[str, Any]], native: bool) -> Findings:
     from tenfold.cells import kind
-    from tenfold.debug.collect import BOUND_ELSEWHERE_S, BOUND_S, Wanted
+    from tenfold.debug.collect import BOUND_ELSEWHERE_S, BOUND_S, StackTarget
     from tenfold.debug.findings import find
     from tenfold.plans import Plan
     from tenfold.rundir import read_json
@@ -83,7 +83,7 @@ def _find(run: RunDirectory, tasks: Sequence[dict[str, Any]], native: bool) -> F
     place = kind(plan.cell)
     here = socket.gethostname()
     wanted = [
-        Wanted(task["task"], task["state"], task["pid"] if task["host"] == here else None)
+        StackTarget(task["task"], task["state"], task["pid"] if task["host"] == here else None)
         for task in tasks
     ]
     return find(

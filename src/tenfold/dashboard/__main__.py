@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from tenfold import files
-from tenfold.dashboard.launch import Claim, Place, Running, claim
+from tenfold.dashboard.launch import Claim, DashboardDirectory, Running, claim
 from tenfold.launch import signals
 
 _NICE = 10
@@ -46,8 +46,8 @@ def _handed(runs: Path, lock: int, listener: int) -> Claim:
     os.chdir("/")
     for descriptor in (lock, listener):
         os.set_inheritable(descriptor, False)
-    token = files.read_whole(Place(runs).token, 1000).decode("ascii").strip()
-    return Claim(Place(runs), lock, socket.socket(fileno=listener), token)
+    token = files.read_whole(DashboardDirectory(runs).token, 1000).decode("ascii").strip()
+    return Claim(DashboardDirectory(runs), lock, socket.socket(fileno=listener), token)
 
 
 if __name__ == "__main__":

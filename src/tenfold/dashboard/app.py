@@ -24,7 +24,7 @@ from starlette.types import ASGIApp
 
 from tenfold.dashboard import metrics, names
 from tenfold.dashboard.boards import Board, Boards
-from tenfold.dashboard.guard import Guard
+from tenfold.dashboard.guard import AsgiGuard
 from tenfold.dashboard.questions import body_of, wanted
 from tenfold.dashboard.replies import answer, download, refusal
 from tenfold.dashboard.stream import Watches
@@ -33,7 +33,7 @@ from tenfold.rundir import RunDirectory
 from tenfold.views.compare import compare
 from tenfold.views.eventpages import events_from
 from tenfold.views.live import BriefReader
-from tenfold.views.logpages import Wanted, log_of, page
+from tenfold.views.logpages import LogPageQuery, log_of, page
 from tenfold.views.placement import placement
 from tenfold.views.usage import history
 
@@ -63,7 +63,7 @@ class Dashboard:
         self._static = {path.name: path for path in STATIC.iterdir() if path.is_file()}
         self.watches = Watches()
         """Who looks at what now."""
-        self._guard = Guard(self._starlette(), token)
+        self._guard = AsgiGuard(self._starlette(), token)
         self.application: ASGIApp = self._guard
 
     def _starlette(self) -> Starlette:
@@ -210,7 +210,7 @@ class Dashboard:
             "task": task,
             "usage": history(directory) if directory else {"time": [], "cpu": [], "memory": []},
             "edges": [e for e in board.map()["edges"] if e["from"] in ends or e["to"] in ends],
-            "lines": page(board.run, Wanted((label,), lines=_LAST_LINES))["lines"],
+            "lines": page(board.run, LogPageQuery((label,), lines=_LAST_LINES))["lines"],
             "damaged": now["damaged"],
         }
 

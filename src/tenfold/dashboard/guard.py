@@ -64,7 +64,7 @@ URL that does.</p></body></html>
 """
 
 
-class Guard:
+class AsgiGuard:
     """An ASGI application behind `token`."""
 
     def __init__(self, application: ASGIApp, token: str) -> None:

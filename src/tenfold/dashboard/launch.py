@@ -40,7 +40,7 @@ _TOKEN_LENGTH = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class DashboardDirectory:
     """Where the dashboard of a runs directory keeps what is its own."""
 
     runs: Path
@@ -94,7 +94,7 @@ class Running:
 class Claim:
     """The right to be the dashboard of a place: its lock, and a port that is bound already."""
 
-    place: Place
+    place: DashboardDirectory
     lock: int
     listener: socket.socket
     token: str
@@ -116,7 +116,7 @@ class Claim:
 
 def running(runs: Path) -> Running | None:
     """The dashboard of `runs`, if one of this version of tenfold lives."""
-    place = Place(runs)
+    place = DashboardDirectory(runs)
     lock = _try_lock(place)
     if lock is not None:
         os.close(lock)
@@ -148,7 +148,7 @@ def claim(runs: Path, port: int | None = None) -> Claim | Running:
     One of another version is told to end first. Raises InputError if the port is taken or the
     place cannot be written, TenfoldError if another one neither serves nor ends.
     """
-    place = Place(runs)
+    place = DashboardDirectory(runs)
     try:
         place.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         taken = _lock_or_running(place)
@@ -163,7 +163,7 @@ def claim(runs: Path, port: int | None = None) -> Claim | Running:
         ) from error
 
 
-def _claimed(place: Place, lock: int, port: int | None) -> Claim:
+def _claimed(place: DashboardDirectory, lock: int, port: int | None) -> Claim:
     with contextlib.ExitStack() as undo:
         undo.callback(os.close, lock)
         token = _token(place)
@@ -176,7 +176,7 @@ def _claimed(place: Place, lock: int, port: int | None) -> Claim:
         return made
 
 
-def _lock_or_running(place: Place) -> int | Running:
+def _lock_or_running(place: DashboardDirectory) -> int | Running:
     deadline = time.monotonic() + _WAIT_S
     told = False
     while True:
@@ -197,7 +197,7 @@ def _lock_or_running(place: Place) -> int | Running:
         time.sleep(_POLL_S)
 
 
-def _found(place: Place) -> tuple[Running | None, bool]:
+def _found(place: DashboardDirectory) -> tuple[Running | None, bool]:
     """The process that holds the lock, if it has said who it is; whether it is of this version."""
     said = read_json(place.state) or {}
     pid, port = said.get("pid"), said.get("port")
@@ -218,7 +218,7 @@ def _lives(pid: int) -> bool:
     return pid > 1
 
 
-def _try_lock(place: Place) -> int | None:
+def _try_lock(place: DashboardDirectory) -> int | None:
     """The lock, if it is free. OSError if there can be none but for want of the directory."""
     try:
         descriptor, _ = files.open_own(place.lock, os.O_RDWR)
@@ -252,7 +252,7 @@ def _bind(wanted: int | None, before: int | None) -> socket.socket:
     raise TenfoldError("there is no free port on 127.0.0.1")
 
 
-def _token(place: Place) -> str:
+def _token(place: DashboardDirectory) -> str:
     """The place's token, made if it has none; for the holder of the lock."""
     found = _read_token(place)
     if found is not None:
@@ -262,7 +262,7 @@ def _token(place: Place) -> str:
     return made
 
 
-def _read_token(place: Place) -> str | None:
+def _read_token(place: DashboardDirectory) -> str | None:
     """A token that nobody else can read, and that is one."""
     try:
         with files.open_regular(place.token) as stream:

@@ -41,12 +41,12 @@ def is_told(now: Mapping[str, Any]) -> bool:
 def exposition(runs: Iterable[Pair], accept: str) -> tuple[bytes, str]:
     """The text, and its content type, in the format that `accept` asks for."""
     registry = CollectorRegistry()
-    registry.register(_Told(list(runs)))
+    registry.register(_Scrape(list(runs)))
     encode, content_type = choose_encoder(accept)
     return encode(registry), content_type
 
 
-class _Told(Collector):
+class _Scrape(Collector):
     """What one scrape is told."""
 
     def __init__(self, runs: list[Pair]) -> None:

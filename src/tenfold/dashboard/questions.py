@@ -11,7 +11,7 @@ from starlette.requests import Request
 from tenfold.errors import InputError
 from tenfold.logs import STREAMS
 from tenfold.views.logfilter import LEVELS, expression, line_filter
-from tenfold.views.logpages import MOST_LINES, Wanted
+from tenfold.views.logpages import MOST_LINES, LogPageQuery
 
 MOST_BYTES = 1 << 20
 """Of a request's body: a cursor of a thousand tasks is some fifty thousand bytes."""
@@ -35,7 +35,7 @@ async def body_of(request: Request) -> object:
         raise InputError("the request is no JSON", cause=error) from error
 
 
-def wanted(said: object) -> Wanted:
+def wanted(said: object) -> LogPageQuery:
     """What page a request's body asks for; what it does not say is as usual.
 
     Raises InputError, naming the field, for what cannot be.
@@ -54,7 +54,7 @@ def wanted(said: object) -> Wanted:
     _require(field["stream"] in ("", *STREAMS), "stream")
     is_search = field["regex"] and field["text"] != ""
     _require(at is None or (type(at) in (int, float) and abs(at) < 1e12), "at")
-    return Wanted(
+    return LogPageQuery(
         tasks=tuple(tasks),
         streams=(field["stream"],) if field["stream"] else STREAMS,
         cursor=field["cursor"],

@@ -82,7 +82,7 @@ async def _serve(server: Server, dashboard: Dashboard, claim: Claim, ends_alone:
 
 async def _end_alone(server: Server, dashboard: Dashboard, claim: Claim) -> None:
     """Have the server end when nobody has needed it for a while."""
-    life = Life(claim.place.runs)
+    life = RunsWatch(claim.place.runs)
     port = claim.port
     needed = time.monotonic()
     while time.monotonic() - needed < IDLE_S or not await _gives_up(life, claim, port):
@@ -92,7 +92,7 @@ async def _end_alone(server: Server, dashboard: Dashboard, claim: Claim) -> None
     server.should_exit = True
 
 
-async def _gives_up(life: Life, claim: Claim, port: int) -> bool:
+async def _gives_up(life: RunsWatch, claim: Claim, port: int) -> bool:
     """Say that this is no dashboard any more, unless a run has begun that counts on it.
 
     Who starts a run and then looks for a dashboard finds none after this, or has its run seen.
@@ -105,7 +105,7 @@ async def _gives_up(life: Life, claim: Claim, port: int) -> bool:
     return True
 
 
-class Life:
+class RunsWatch:
     """Whether any run of a place is up; one that was supervised and is not is never asked again."""
 
     def __init__(self, runs: Path) -> None:

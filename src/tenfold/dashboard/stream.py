@@ -1,7 +1,8 @@
 """Server-sent events: a run told whole once, then only what changed, every second.
 
-One `Watch` polls a run for all streams that are open on it, and rests when there is none. A stream
-whose reader is too slow is ended; the browser opens another, which begins with the whole again.
+One `StreamWatch` polls a run for all streams that are open on it, and rests when there is none. A
+stream whose reader is too slow is ended; the browser opens another, which begins with the whole
+again.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def told(name: str, value: object) -> bytes:
     return b"event: %s\ndata: %s\n\n" % (name.encode(), encoded(value))
 
 
-class Watch:
+class StreamWatch:
     """One run, watched for as long as a stream of it is open. Used from the event loop only."""
 
     def __init__(self, board: Board) -> None:
@@ -182,7 +183,7 @@ class Watches:
     """The watches of all runs that somebody looks at."""
 
     def __init__(self) -> None:
-        self._watches: dict[RunDirectory, Watch] = {}
+        self._watches: dict[RunDirectory, StreamWatch] = {}
 
     @property
     def open(self) -> int:
@@ -191,7 +192,7 @@ class Watches:
 
     async def stream(self, board: Board, more: dict[str, Any]) -> AsyncGenerator[bytes, None]:
         """`Watch.stream` of this board's run; `more` is in its `status`, too."""
-        watch = self._watches.setdefault(board.run, Watch(board))
+        watch = self._watches.setdefault(board.run, StreamWatch(board))
         try:
             async with contextlib.aclosing(watch.stream(more)) as messages:
                 async for message in messages:

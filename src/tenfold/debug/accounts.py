@@ -36,7 +36,9 @@ def silences(run: RunDirectory, plan: Plan, tasks: Iterable[str]) -> list[Silenc
     """How long each edge between two of `tasks` that will surely talk has been silent."""
     known = set(tasks)
     sure = [edge for edge in edges.planned(plan).sure if known.issuperset(edge)]
-    told = {task: _Told(run, task) for task in sorted({end for edge in sure for end in edge})}
+    told = {
+        task: _PeerAccount(run, task) for task in sorted({end for edge in sure for end in edge})
+    }
     found = []
     for one, other in sorted(sure):
         accounts = [told[one].silent_s(other), told[other].silent_s(one)]
@@ -46,7 +48,7 @@ def silences(run: RunDirectory, plan: Plan, tasks: Iterable[str]) -> list[Silenc
     return found
 
 
-class _Told:
+class _PeerAccount:
     """What one task told of its peers, lately."""
 
     def __init__(self, run: RunDirectory, task: str) -> None:

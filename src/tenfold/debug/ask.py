@@ -26,7 +26,7 @@ from pathlib import Path
 from tenfold import files
 from tenfold.debug import parse, processes
 from tenfold.debug.answers import DIRECTORY, FILE, SIGNAL
-from tenfold.debug.stacks import Process
+from tenfold.debug.stacks import ProcessStacks
 from tenfold.rundir import TaskDirectory
 
 ANSWER_S = 1.0
@@ -74,7 +74,7 @@ class Question:
 
 def stacks_of(
     directory: TaskDirectory, root: int, all_of_them: processes.Family, question: Question
-) -> tuple[Process, ...]:
+) -> tuple[ProcessStacks, ...]:
     """The processes of the task whose first one is `root`; empty if it is gone."""
     found = []
     with _answers(directory, question) as answers:
@@ -112,7 +112,7 @@ def _locked(stream: int, most_s: float) -> bool:
         time.sleep(_POLL_S)
 
 
-def _asked(process: Process, answers: int | None, question: Question) -> Process:
+def _asked(process: ProcessStacks, answers: int | None, question: Question) -> ProcessStacks:
     """`process` with its stacks, or with the reason why there are none.
 
     Where native frames are wanted and not to be had, with Python's, and the reason.
@@ -126,7 +126,7 @@ def _asked(process: Process, answers: int | None, question: Question) -> Process
     return replace(found, trouble=native.trouble, hint=native.hint) if found.stacks else found
 
 
-def _plain(process: Process, answers: int | None, question: Question) -> Process:
+def _plain(process: ProcessStacks, answers: int | None, question: Question) -> ProcessStacks:
     """Python's frames: as the process answers, or as py-spy sees them."""
     why = "does not answer"
     if answers is not None:
@@ -141,7 +141,7 @@ def _plain(process: Process, answers: int | None, question: Question) -> Process
     return found
 
 
-def _answer(process: Process, answers: int, question: Question) -> tuple[str, str]:
+def _answer(process: ProcessStacks, answers: int, question: Question) -> tuple[str, str]:
     """What the process writes when it is signalled; empty, and why, if it does not in time."""
     if SIGNAL is None or process.state in _STILL:
         return "", "takes no signal now"
@@ -201,7 +201,7 @@ def py_spy() -> str | None:
     return str(beside) if beside.exists() else shutil.which("py-spy")
 
 
-def _spied(process: Process, question: Question) -> Process:
+def _spied(process: ProcessStacks, question: Question) -> ProcessStacks:
     """By py-spy. A stopped process is read as it is: it cannot be paused once more."""
     program = py_spy()
     if program is None:
@@ -225,7 +225,7 @@ def _spied(process: Process, question: Question) -> Process:
     return _refused(process, done.stderr, program)
 
 
-def _refused(process: Process, said: str, program: str) -> Process:
+def _refused(process: ProcessStacks, said: str, program: str) -> ProcessStacks:
     """py-spy failed: the permission it lacks and the command that grants it, or its last words."""
     if "permission" in said.lower() or "not permitted" in said.lower():
         return replace(

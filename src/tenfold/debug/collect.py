@@ -35,7 +35,7 @@ _GONE = "its process is gone" if sys.platform == "linux" else "there is no /proc
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class StackTarget:
     """A task, its state, and its pid on this machine, as far as there is one."""
 
     task: str
@@ -45,7 +45,7 @@ class Wanted:
 
 def collect(
     run: RunDirectory,
-    wanted: Iterable[Wanted],
+    wanted: Iterable[StackTarget],
     beside: Beside,
     *,
     python: str = "python",
@@ -81,7 +81,7 @@ def collect(
 
 
 def _gathered(
-    asked: Sequence[Wanted],
+    asked: Sequence[StackTarget],
     answers: queue.SimpleQueue[tuple[int, TaskStacks]],
     question: Question,
     bound_s: float,
@@ -99,7 +99,7 @@ def _gathered(
 
 def _one(
     run: RunDirectory,
-    one: Wanted,
+    one: StackTarget,
     beside: Beside,
     words: Sequence[str],
     everybody: processes.Family,

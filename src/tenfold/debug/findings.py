@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tenfold.debug.accounts import Silence, cores, silences
-from tenfold.debug.collect import UP, Beside, Wanted, collect
-from tenfold.debug.groups import Group, grouped
+from tenfold.debug.collect import UP, Beside, StackTarget, collect
+from tenfold.debug.groups import StackGroup, grouped
 from tenfold.debug.stacks import TaskStacks, to_json
 from tenfold.debug.suspect import Evidence, Suspect, suspects
 from tenfold.plans import Plan
@@ -30,7 +30,7 @@ class Findings:
     """
 
     tasks: Sequence[TaskStacks]
-    groups: Sequence[Group]
+    groups: Sequence[StackGroup]
     silent: Sequence[Silence]
     suspects: Sequence[Suspect]
     seconds: float
@@ -56,7 +56,7 @@ class Findings:
 def find(
     run: RunDirectory,
     plan: Plan,
-    wanted: Iterable[Wanted],
+    wanted: Iterable[StackTarget],
     beside: Beside,
     *,
     accused: str | None = None,

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tenfold.debug.stacks import Frame, Process, TaskStacks, Thread
+from tenfold.debug.stacks import ProcessStacks, StackFrame, TaskStacks, Thread
 
 Path = tuple[tuple[str, str], ...]
 """Functions and files of a stack, without lines."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class GroupKey:
     """What the tasks of a group have in common; two of the same kind are equal.
 
     Attributes:
@@ -32,7 +32,7 @@ class Kind:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class StackGroup:
     """Tasks of one kind, the first of them as an example.
 
     `lines`: for each frame of the main thread, the lines the tasks are at, each once.
@@ -43,26 +43,27 @@ class Group:
     lines: tuple[tuple[int, ...], ...]
 
 
-def grouped(found: Iterable[TaskStacks]) -> list[Group]:
+def grouped(found: Iterable[TaskStacks]) -> list[StackGroup]:
     """The groups, the largest first; of two of one size, the one whose tasks came first."""
-    kinds: dict[Kind, list[TaskStacks]] = {}
+    kinds: dict[GroupKey, list[TaskStacks]] = {}
     for one in found:
         kinds.setdefault(kind_of(one), []).append(one)
     made = [
-        Group(tuple(one.task for one in ones), ones[0], _lines(ones)) for ones in kinds.values()
+        StackGroup(tuple(one.task for one in ones), ones[0], _lines(ones))
+        for ones in kinds.values()
     ]
     return sorted(made, key=lambda group: -len(group.tasks))
 
 
-def kind_of(found: TaskStacks) -> Kind:
+def kind_of(found: TaskStacks) -> GroupKey:
     """What decides which group a task is in."""
     told = found.told
     how = ["stopped"] if found.stopped else []
     if told is None:
         how += [found.phase, *_troubles(found)]
-        return Kind((), frozenset(), tuple(how))
+        return GroupKey((), frozenset(), tuple(how))
     main, *others = told.stacks
-    return Kind(path_of(main), frozenset(map(path_of, others)), tuple(how))
+    return GroupKey(path_of(main), frozenset(map(path_of, others)), tuple(how))
 
 
 def _troubles(found: TaskStacks) -> Iterable[str]:
@@ -85,5 +86,5 @@ def _lines(ones: Sequence[TaskStacks]) -> tuple[tuple[int, ...], ...]:
     )
 
 
-def _main_frames(told: Process | None) -> tuple[Frame, ...]:
+def _main_frames(told: ProcessStacks | None) -> tuple[StackFrame, ...]:
     return told.stacks[0].frames if told else ()

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tenfold.debug.stacks import Frame, Thread
+from tenfold.debug.stacks import StackFrame, Thread
 
 _HEAD = re.compile(r"(?:Current thread|Thread) 0x([0-9a-f]+).*\(most recent call first\):")
 _FRAME = re.compile(r'  File "(.*)", line (\d+|\?+) in (.*)')
@@ -24,13 +24,15 @@ _CUT = "..."
 
 def from_faulthandler(text: str) -> tuple[Thread, ...]:
     """The threads of one dump, the main one first: faulthandler writes it last."""
-    threads: list[list[Frame]] = []
+    threads: list[list[StackFrame]] = []
     for line in text.splitlines():
         if _HEAD.match(line):
             threads.append([])
         elif threads and (found := _FRAME.match(line)):
             file, number, function = found.groups()
-            threads[-1].append(Frame(function, file, int(number) if number.isdigit() else None))
+            threads[-1].append(
+                StackFrame(function, file, int(number) if number.isdigit() else None)
+            )
     stacks = [Thread(_own(frames)) for frames in reversed(threads)]
     return tuple(stacks) if _CUT in text.splitlines() else _ordered(stacks)
 
@@ -47,13 +49,13 @@ def from_py_spy(text: str) -> tuple[Thread, ...]:
     )
 
 
-def _frames(thread: Mapping[str, Any]) -> Iterator[Frame]:
+def _frames(thread: Mapping[str, Any]) -> Iterator[StackFrame]:
     """As faulthandler names them: without the class or the function a function was made in."""
     for frame in thread.get("frames") or []:
         name, file, line = (frame.get(key) for key in ("name", "filename", "line"))
         is_python = str(file).endswith((".py", ">"))
         name = str(name).rpartition(".")[2] if is_python else str(name)
-        yield Frame(name, str(file), line or None)
+        yield StackFrame(name, str(file), line or None)
 
 
 def _name(name: object) -> str | None:
@@ -65,7 +67,7 @@ def _ordered(threads: Sequence[Thread]) -> tuple[Thread, ...]:
     return tuple(Thread(t.frames, t.name, main=place == 0) for place, t in enumerate(threads))
 
 
-def _own(frames: list[Frame]) -> tuple[Frame, ...]:
+def _own(frames: list[StackFrame]) -> tuple[StackFrame, ...]:
     """A program's frames without those that tenfold has put below them."""
     files = [frame.file for frame in frames]
     end = next((n for n, file in enumerate(files) if file.endswith(_FORKED)), len(files))
@@ -74,5 +76,5 @@ def _own(frames: list[Frame]) -> tuple[Frame, ...]:
     return tuple(frames[:end])
 
 
-def _begins_thread(frame: Frame) -> bool:
+def _begins_thread(frame: StackFrame) -> bool:
     return frame.function in _THREAD and frame.file.endswith("/threading.py")

@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tenfold.debug.stacks import Process
+from tenfold.debug.stacks import ProcessStacks
 
 MOST_PROCESSES = 16
 """Of one task's processes no more than these are looked at."""
@@ -50,12 +50,12 @@ def family(proc: str = "/proc") -> Family:
     return Family(children, sessions)
 
 
-def look(pid: int, proc: str = "/proc") -> Process | None:
+def look(pid: int, proc: str = "/proc") -> ProcessStacks | None:
     """What the kernel says of one process; None if it is gone."""
     fields = _stat(pid, proc)
     if fields is None:
         return None
-    return Process(
+    return ProcessStacks(
         pid=pid,
         state=fields[0],
         command=_text(f"{proc}/{pid}/comm") or "?",

@@ -12,7 +12,7 @@ _LIBRARY = re.compile(r".*/(?:site-packages|dist-packages|lib/python[\d.]+)/")
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class StackFrame:
     """One call: the function, its file as Python knows it, and the line it is at."""
 
     function: str
@@ -37,19 +37,19 @@ class Frame:
 class Thread:
     """One thread's stack, the newest call first; `name` None where the source does not know it."""
 
-    frames: tuple[Frame, ...]
+    frames: tuple[StackFrame, ...]
     name: str | None = None
     main: bool = False
 
     @property
-    def own(self) -> Frame | None:
+    def own(self) -> StackFrame | None:
         """The newest call of the user's own code; the newest at all if there is none."""
         mine = (frame for frame in self.frames if frame.package_file is None)
         return next(mine, next(iter(self.frames), None))
 
 
 @dataclass(frozen=True, slots=True)
-class Process:
+class ProcessStacks:
     """What the kernel says of one process of a task, and its stacks.
 
     Attributes:
@@ -89,7 +89,7 @@ class TaskStacks:
 
     task: str
     phase: str = "running"
-    processes: tuple[Process, ...] = ()
+    processes: tuple[ProcessStacks, ...] = ()
     trouble: str | None = None
     elsewhere: bool = False
 
@@ -99,12 +99,12 @@ class TaskStacks:
         return self.task.rpartition("/")[0]
 
     @property
-    def stopped(self) -> tuple[Process, ...]:
+    def stopped(self) -> tuple[ProcessStacks, ...]:
         """Its processes that do not run, since a signal stopped them."""
         return tuple(process for process in self.processes if process.state == "T")
 
     @property
-    def told(self) -> Process | None:
+    def told(self) -> ProcessStacks | None:
         """The process whose stacks stand for the task: the first one with any."""
         return next((process for process in self.processes if process.stacks), None)
 
@@ -124,8 +124,8 @@ def to_json(found: TaskStacks) -> dict[str, Any]:
     }
 
 
-def _process_json(process: Process) -> dict[str, Any]:
-    plain = {name: getattr(process, name) for name in Process.__slots__ if name != "stacks"}
+def _process_json(process: ProcessStacks) -> dict[str, Any]:
+    plain = {name: getattr(process, name) for name in ProcessStacks.__slots__ if name != "stacks"}
     if not process.raw:
         del plain["raw"]
     stacks = [
@@ -152,10 +152,14 @@ def from_json(data: Mapping[str, Any]) -> TaskStacks:
     )
 
 
-def _process(data: Mapping[str, Any]) -> Process:
-    plain = {name: data[name] for name in Process.__slots__ if name in data and name != "stacks"}
-    return Process(**plain, stacks=tuple(_thread(thread) for thread in data["stacks"]))
+def _process(data: Mapping[str, Any]) -> ProcessStacks:
+    plain = {
+        name: data[name] for name in ProcessStacks.__slots__ if name in data and name != "stacks"
+    }
+    return ProcessStacks(**plain, stacks=tuple(_thread(thread) for thread in data["stacks"]))
 
 
 def _thread(data: Mapping[str, Any]) -> Thread:
-    return Thread(tuple(Frame(**frame) for frame in data["frames"]), data["name"], data["main"])
+    return Thread(
+        tuple(StackFrame(**frame) for frame in data["frames"]), data["name"], data["main"]
+    )

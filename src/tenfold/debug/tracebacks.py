@@ -1,7 +1,8 @@
 """What a program wrote when it broke: its last exceptions, found while the output comes. Pure.
 
-`Watch` is fed a stream's bytes and keeps little: of each of the last few tracebacks and panics the
-innermost frames, the exception's line and what follows it, however much output comes later.
+`ExceptionWatch` is fed a stream's bytes and keeps little: of each of the last few tracebacks and
+panics the innermost frames, the exception's line and what follows it, however much output comes
+later.
 `broken` chooses among them. Python's own format is understood, with what prefixes it (`[rank0]: `
 of torchrun), rich's and loguru's, exception groups, and the first lines that other languages'
 runtimes print. Leaves to others: what an exception means (`views.causes`).
@@ -144,7 +145,7 @@ class Block:
         return self.noise <= _MOST_NOISE
 
 
-class Watch:
+class ExceptionWatch:
     """Looks for what a stream's writer said when it broke. Memory and time are bounded."""
 
     def __init__(self) -> None:
@@ -272,7 +273,7 @@ def from_json(data: Mapping[str, Any] | None) -> list[Block]:
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class TracebackFrame:
     """A place in a program: `source` is the line there, if it was shown."""
 
     file: str
@@ -297,7 +298,7 @@ class Broken:
 
     line: str
     message: tuple[str, ...]
-    frame: Frame | None = None
+    frame: TracebackFrame | None = None
     root: str | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -328,7 +329,7 @@ def broken_in(lines: Sequence[str]) -> Broken | None:
 
 def blocks_in(lines: Sequence[str]) -> list[Block]:
     """All that is found in a few lines of output."""
-    watch = Watch()
+    watch = ExceptionWatch()
     watch.take(lines)
     return [*watch.minor, *watch.major]
 
@@ -364,7 +365,7 @@ def _tensorflow(lines: Sequence[str]) -> str | None:
     return None if place is None else lines[place - 1]
 
 
-def _frame(block: Block) -> Frame | None:
+def _frame(block: Block) -> TracebackFrame | None:
     texts = list(block.stack) if block.kind in ("python", "group") else [*block.stack, *block.lines]
     found = [frame for n in range(len(texts)) if (frame := _frame_at(texts, n))]
     if block.kind == "group":
@@ -376,14 +377,14 @@ def _frame(block: Block) -> Frame | None:
     return next(own, next(iter(ordered), None))
 
 
-def _frame_at(texts: Sequence[str], place: int) -> Frame | None:
+def _frame_at(texts: Sequence[str], place: int) -> TracebackFrame | None:
     text = texts[place]
     for pattern in (_FILE, _RICH, *_ELSEWHERE):
         if found := pattern.match(text) or (pattern is _ELSEWHERE[0] and pattern.search(text)):
             parts = found.groupdict()
             source = _source(texts[place + 1 : place + 12], pattern is _RICH)
             number = int(parts["line"][:9])
-            return Frame(parts["file"], number, parts.get("function"), source)
+            return TracebackFrame(parts["file"], number, parts.get("function"), source)
     return None
 
 

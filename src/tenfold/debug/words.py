@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tenfold.debug.findings import Findings
-from tenfold.debug.groups import Group
-from tenfold.debug.stacks import Frame, Process, TaskStacks, Thread
+from tenfold.debug.groups import StackGroup
+from tenfold.debug.stacks import ProcessStacks, StackFrame, TaskStacks, Thread
 from tenfold.naming import ranges
 
 Line = tuple[str, str]
@@ -44,7 +44,7 @@ def said(found: Findings) -> Iterator[Line]:
             yield f"    and {more} more", "dim"
 
 
-def _group(group: Group) -> Iterator[Line]:
+def _group(group: StackGroup) -> Iterator[Line]:
     one = group.example
     told = one.told
     head = f"×{len(group.tasks)}  {ranges(group.tasks)}"
@@ -62,7 +62,7 @@ def _group(group: Group) -> Iterator[Line]:
     yield from _others(told.stacks[1:])
 
 
-def _how(one: TaskStacks, told: Process | None) -> str:
+def _how(one: TaskStacks, told: ProcessStacks | None) -> str:
     """`running, sleeps in do_poll`."""
     worst = one.stopped[0] if one.stopped else told or next(iter(one.processes), None)
     if worst is None:
@@ -72,7 +72,7 @@ def _how(one: TaskStacks, told: Process | None) -> str:
     return f"{one.phase}, {_STATES.get(worst.state, worst.state)}{where}{source}"
 
 
-def _troubles(processes: Sequence[Process]) -> Iterator[Line]:
+def _troubles(processes: Sequence[ProcessStacks]) -> Iterator[Line]:
     for process in processes:
         yield f"    {process.command} {process.trouble or ''}".rstrip(), "yellow"
         if process.hint:
@@ -89,7 +89,7 @@ def _stack(thread: Thread, lines: Sequence[tuple[int, ...]] = ()) -> Iterator[Li
 
 def _others(threads: Sequence[Thread]) -> Iterator[Line]:
     """The other threads, the same ones folded."""
-    counts: dict[tuple[Frame, ...], list[Thread]] = {}
+    counts: dict[tuple[StackFrame, ...], list[Thread]] = {}
     for thread in threads:
         counts.setdefault(thread.frames, []).append(thread)
     for same in list(counts.values())[:_MOST_THREADS]:
@@ -100,7 +100,7 @@ def _others(threads: Sequence[Thread]) -> Iterator[Line]:
         yield f"    + {more} more kinds of threads; --json shows all", "dim"
 
 
-def _frame(frame: Frame, at: Sequence[int]) -> str:
+def _frame(frame: StackFrame, at: Sequence[int]) -> str:
     lines = ",".join(map(str, at)) or ("" if frame.line is None else str(frame.line))
     file = frame.package_file or frame.file.removeprefix(f"{Path.cwd()}/")
     return f"{frame.function}  {file}{':' if lines else ''}{lines}"

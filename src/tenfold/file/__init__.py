@@ -19,13 +19,21 @@ from typing import Any
 from pydantic import ValidationError
 
 from tenfold import check, check_scripts
-from tenfold.errors import MOST_FAULTS, Fault, InputError, Place, Severity, path_text, shown
-from tenfold.file.document import Entry, Items, Node, Scalar, Table, resolve
+from tenfold.errors import (
+    MOST_FAULTS,
+    Fault,
+    InputError,
+    Severity,
+    SourcePosition,
+    path_text,
+    shown,
+)
+from tenfold.file.document import MappingEntry, MappingNode, Node, Scalar, SequenceNode, resolve
 from tenfold.file.extends import Merged, assign, display_name, is_nothing, merge_bases, read_merged
 from tenfold.file.hidden import Hidden
 from tenfold.file.homes import with_homes
 from tenfold.file.interpolate import interpolate
-from tenfold.file.places import Places, Remark, Where, hides
+from tenfold.file.places import Remark, SourcePositions, Where, hides
 from tenfold.file.wording import findings, meant
 from tenfold.paths import user_path
 from tenfold.secrets import remember
@@ -50,7 +58,7 @@ class Loaded:
     cluster: Cluster
     file: Path | None
     directory: Path
-    places: Places = field(repr=False, default_factory=Places)
+    places: SourcePositions = field(repr=False, default_factory=SourcePositions)
     warnings: tuple[Fault, ...] = ()
     secrets: frozenset[str] = field(repr=False, default=frozenset())
     homes: Mapping[Where, str] = field(repr=False, default_factory=dict)
@@ -60,7 +68,7 @@ class Loaded:
         """`remark` with its place, as messages may show it: without secrets."""
         return self.hidden.shown(self.places.fault(remark, severity)).veiled()
 
-    def place(self, path: str) -> Place | None:
+    def place(self, path: str) -> SourcePosition | None:
         """Where the value at `path` (`jobs.worker.tasks`) was written; None if it was not."""
         found = (place for where, place in self.places.values.items() if path_text(where) == path)
         return next(found, None)
@@ -108,7 +116,9 @@ def load(
         from tenfold.file.python_file import cluster_of
 
         made = cluster_of(path, shown_as)
-        merged = merge_bases(_tree(made, Place(shown_as)), path.absolute().parent, shown_as)
+        merged = merge_bases(
+            _tree(made, SourcePosition(shown_as)), path.absolute().parent, shown_as
+        )
     else:
         merged = read_merged(path, shown_as)
     return _judge(merged, shown_as, path.absolute().parent, path, settings, environment)
@@ -139,7 +149,7 @@ def loads(
 
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     document = read_document(data, FILE)
-    root = document.root if isinstance(document.root, Table) else None
+    root = document.root if isinstance(document.root, MappingNode) else None
     faults = list(document.faults)
     if root is None and not faults:
         faults.append(no_mapping(document, FILE))
@@ -177,7 +187,7 @@ def _judge(
 ) -> Loaded:
     faults = list(merged.faults)
     if merged.root is None:
-        raise _failed(faults, shown_as, Places(lines=merged.lines))
+        raise _failed(faults, shown_as, SourcePositions(lines=merged.lines))
     root, wrong = assign(merged.root, settings)
     faults += wrong
     known = os.environ if environment is None else environment
@@ -188,7 +198,7 @@ def _judge(
     plain = _Plain()
     data = plain.table(homes.root, ())
     faults += plain.faults
-    places = Places(plain.values, plain.keys, plain.texts(), merged.lines)
+    places = SourcePositions(plain.values, plain.keys, plain.texts(), merged.lines)
     cluster, dropped = _validated(data, plain, places, faults)
     if cluster is not None:
         remarks = islice(check.remarks(cluster, frozenset(dropped)), MOST_FAULTS)
@@ -214,7 +224,7 @@ def _judge(
     return replace(loaded, warnings=tuple(sorted(warned, key=_order(shown_as))))
 
 
-def _failed(faults: list[Fault], shown_as: str, places: Places) -> InputError:
+def _failed(faults: list[Fault], shown_as: str, places: SourcePositions) -> InputError:
     unique = {(fault.place, fault.path, fault.message): fault for fault in faults}
     ordered = sorted(unique.values(), key=_order(shown_as))
     told = [places.with_line(fault) for fault in ordered[:MOST_FAULTS]]
@@ -236,7 +246,7 @@ def _order(shown_as: str) -> Any:
 
 
 def _validated(
-    data: dict[str, Any], plain: _Plain, places: Places, faults: list[Fault]
+    data: dict[str, Any], plain: _Plain, places: SourcePositions, faults: list[Fault]
 ) -> tuple[Cluster | None, set[Where]]:
     """The cluster in `data`; what is wrong with it joins `faults` and is left out of it.
 
@@ -302,13 +312,13 @@ class _Plain:
     """Plain values of nodes, with the places of all of them."""
 
     def __init__(self) -> None:
-        self.values: dict[Where, Place] = {}
-        self.keys: dict[Where, Place] = {}
+        self.values: dict[Where, SourcePosition] = {}
+        self.keys: dict[Where, SourcePosition] = {}
         self.broken: set[Where] = set()
         self.faults: list[Fault] = []
         self._written: dict[Where, Scalar] = {}
 
-    def table(self, table: Table, path: Where) -> dict[str, Any]:
+    def table(self, table: MappingNode, path: Where) -> dict[str, Any]:
         """`table` as a dict."""
         if table.place:
             self.values[path] = table.place
@@ -340,12 +350,12 @@ class _Plain:
         return shown(scalar.text)[1:-1]
 
     def _value(self, node: Node, path: Where) -> Any:
-        if isinstance(node, Table):
+        if isinstance(node, MappingNode):
             self._written[path] = Scalar(0, "a mapping")
             return self.table(node, path)
         if node.place:
             self.values[path] = node.place
-        if isinstance(node, Items):
+        if isinstance(node, SequenceNode):
             self._written[path] = Scalar(0, "a list")
             return [self._value(item, (*path, at)) for at, item in enumerate(node.items)]
         self._written[path] = node
@@ -353,7 +363,7 @@ class _Plain:
             self.broken.add(path)
         return node.text if node.value is not None and _is_text(path) else node.value
 
-    def _nothing(self, entry: Entry, path: Where) -> None:
+    def _nothing(self, entry: MappingEntry, path: Where) -> None:
         hint = "write the value, or take the key out"
         if path[0] == "jobs" and len(path) == 2:
             hint = f"write {path[1]}: {{}} for a job with nothing said about it"
@@ -371,19 +381,19 @@ def _is_text(path: Where) -> bool:
     return (inner[:1] in _TEXT_OF_JOB and len(inner) < 3) or inner in _TEXT_OF_READY
 
 
-def _tree(cluster: Cluster, place: Place | None) -> Table:
+def _tree(cluster: Cluster, place: SourcePosition | None) -> MappingNode:
     """The nodes that a file saying the same as `cluster` would have."""
     made = _node(dumped(cluster), place)
-    assert isinstance(made, Table)
+    assert isinstance(made, MappingNode)
     return made
 
 
-def _node(value: Any, place: Place | None) -> Node:
+def _node(value: Any, place: SourcePosition | None) -> Node:
     if isinstance(value, dict):
-        entries = {str(key): Entry(place, _node(item, place)) for key, item in value.items()}
-        return Table(entries, place)
+        entries = {str(key): MappingEntry(place, _node(item, place)) for key, item in value.items()}
+        return MappingNode(entries, place)
     if isinstance(value, list):
-        return Items(tuple(_node(item, place) for item in value), place)
+        return SequenceNode(tuple(_node(item, place) for item in value), place)
     if isinstance(value, bool):
         return Scalar(value, "true" if value else "false", place)
     return Scalar(value, "" if value is None else str(value), place)

@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from tenfold.errors import Fault, InputError, Place, shown
+from tenfold.errors import Fault, InputError, SourcePosition, shown
 from tenfold.file.syntax import syntax_fault
 
 MAX_BYTES = 512 * 1024
@@ -63,11 +63,11 @@ class Scalar:
 
     value: Any
     text: str
-    place: Place | None = None
+    place: SourcePosition | None = None
     inset: int | None = None
     broken: bool = False
 
-    def at(self, offset: int) -> Place | None:
+    def at(self, offset: int) -> SourcePosition | None:
         """The place of character `offset` of the text, as exactly as can be told."""
         if self.place is None or self.inset is None:
             return self.place
@@ -75,30 +75,30 @@ class Scalar:
 
 
 @dataclass(frozen=True, slots=True)
-class Items:
+class SequenceNode:
     """A list."""
 
     items: tuple[Node, ...]
-    place: Place | None = None
+    place: SourcePosition | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class MappingEntry:
     """A key's place and its value."""
 
-    key: Place | None
+    key: SourcePosition | None
     node: Node
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class MappingNode:
     """A mapping; keys are text, in the order of the file."""
 
-    entries: dict[str, Entry]
-    place: Place | None = None
+    entries: dict[str, MappingEntry]
+    place: SourcePosition | None = None
 
 
-Node = Scalar | Items | Table
+Node = Scalar | SequenceNode | MappingNode
 
 
 @dataclass(slots=True)
@@ -167,7 +167,7 @@ def decode(data: bytes, file: str) -> tuple[str | None, Fault | None]:
     """The text of UTF-8 bytes, a byte order mark left out, or the fault that says why not."""
     if data.startswith(_BOMS):
         hint = f"convert it: iconv -f UTF-16 -t UTF-8 {file}"
-        return None, Fault(Place(file, 1, 1), "", "is UTF-16, only UTF-8 is read", hint)
+        return None, Fault(SourcePosition(file, 1, 1), "", "is UTF-16, only UTF-8 is read", hint)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -182,9 +182,9 @@ def decode(data: bytes, file: str) -> tuple[str | None, Fault | None]:
     return text, None
 
 
-def _place_of(before: str, file: str) -> Place:
+def _place_of(before: str, file: str) -> SourcePosition:
     lines = _LINE_END.split(before)
-    return Place(file, len(lines), len(lines[-1]) + 1)
+    return SourcePosition(file, len(lines), len(lines[-1]) + 1)
 
 
 def read_document(data: bytes, file: str) -> Document:
@@ -204,7 +204,7 @@ def compose(text: str, file: str) -> Document:
     except yaml.MarkedYAMLError as error:
         return Document(None, [*composer.faults, syntax_fault(error, file, lines)], lines)
     except yaml.YAMLError as error:
-        fault = Fault(Place(file), "", f"cannot be read: {error}".split("\n")[0])
+        fault = Fault(SourcePosition(file), "", f"cannot be read: {error}".split("\n")[0])
         return Document(None, [*composer.faults, fault], lines)
     except _Fatal as error:
         return Document(None, [*composer.faults, error.fault], lines)
@@ -323,14 +323,16 @@ class _Composer:
             items.append(self._node(inner, depth + 1))
         if event.tag not in (None, "!", _TAG + "seq"):
             return self._unknown_tag(event)
-        return Items(tuple(items), self._place(event.start_mark))
+        return SequenceNode(tuple(items), self._place(event.start_mark))
 
     def _mapping(self, event: Any, depth: int) -> Node:
-        entries: dict[str, Entry] = {}
-        merged: list[Entry] = []
+        entries: dict[str, MappingEntry] = {}
+        merged: list[MappingEntry] = []
         while not isinstance(inner := next(self._events), yaml.MappingEndEvent):
             key = self._node(inner, depth + 1)
-            entry = Entry(self._place(inner.start_mark), self._node(next(self._events), depth + 1))
+            entry = MappingEntry(
+                self._place(inner.start_mark), self._node(next(self._events), depth + 1)
+            )
             if not isinstance(key, Scalar):
                 self._fault(inner, "a key has to be text", "quote a key that begins with [ or {")
             elif key.broken:
@@ -343,20 +345,22 @@ class _Composer:
             self._merge(entries, entry, event)
         if event.tag not in (None, "!", _TAG + "map"):
             return self._unknown_tag(event)
-        return Table(entries, self._place(event.start_mark))
+        return MappingNode(entries, self._place(event.start_mark))
 
-    def _add(self, entries: dict[str, Entry], key: str, entry: Entry, event: Any) -> None:
+    def _add(
+        self, entries: dict[str, MappingEntry], key: str, entry: MappingEntry, event: Any
+    ) -> None:
         if (first := entries.get(key)) is None:
             entries[key] = entry
             return
         where = f", first in line {first.key.line}" if first.key else ""
         self._fault(event, f"{shown(key)} is there twice{where}", "keep one of them")
 
-    def _merge(self, entries: dict[str, Entry], entry: Entry, event: Any) -> None:
+    def _merge(self, entries: dict[str, MappingEntry], entry: MappingEntry, event: Any) -> None:
         """YAML's merge key: what is said here wins over what is merged in."""
-        sources = entry.node.items if isinstance(entry.node, Items) else (entry.node,)
+        sources = entry.node.items if isinstance(entry.node, SequenceNode) else (entry.node,)
         for source in sources:
-            if isinstance(source, Table):
+            if isinstance(source, MappingNode):
                 for key, inner in source.entries.items():
                     entries.setdefault(key, inner)
             elif not (isinstance(source, Scalar) and source.broken):
@@ -366,5 +370,5 @@ class _Composer:
     def _fault(self, event: Any, message: str, hint: str | None = None) -> None:
         self.faults.append(Fault(self._place(event.start_mark), "", message, hint))
 
-    def _place(self, mark: Any) -> Place:
-        return Place(self._file, mark.line + 1, mark.column + 1)
+    def _place(self, mark: Any) -> SourcePosition:
+        return SourcePosition(self._file, mark.line + 1, mark.column + 1)

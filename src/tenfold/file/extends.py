@@ -18,15 +18,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tenfold.errors import Fault, InputError, Place, path_text, shown
+from tenfold.errors import Fault, InputError, SourcePosition, path_text, shown
 from tenfold.file.document import (
     MAX_NODES,
     Document,
-    Entry,
-    Items,
+    MappingEntry,
+    MappingNode,
     Node,
     Scalar,
-    Table,
+    SequenceNode,
     compose,
     read_bytes,
     read_document,
@@ -48,7 +48,7 @@ MAX_FILES = 20
 class Merged:
     """`root` is None if the main file cannot be used at all. `lines` are those of every file."""
 
-    root: Table | None
+    root: MappingNode | None
     faults: list[Fault] = field(default_factory=list)
     lines: dict[str, list[str]] = field(default_factory=dict)
 
@@ -59,14 +59,14 @@ def read_merged(path: Path, shown_as: str) -> Merged:
     Raises InputError if `path` itself cannot be read; any other trouble is among the faults.
     """
     data = read_bytes(path, shown_as)
-    reader = _Reader(path.resolve().parent)
+    reader = _ExtendsReader(path.resolve().parent)
     root = reader.merged(read_document(data, shown_as), path, shown_as, [path.resolve()])
     return Merged(root, reader.faults, reader.lines)
 
 
-def merge_bases(root: Table, directory: Path, shown_as: str) -> Merged:
+def merge_bases(root: MappingNode, directory: Path, shown_as: str) -> Merged:
     """`root`, which Python code made, with the files that it extends."""
-    reader = _Reader(directory.resolve())
+    reader = _ExtendsReader(directory.resolve())
     path = directory / Path(shown_as).name
     return Merged(reader.extended(root, path, shown_as, [path]), reader.faults, reader.lines)
 
@@ -79,32 +79,34 @@ def project_of(directory: Path) -> Path:
     return directory
 
 
-class _Reader:
+class _ExtendsReader:
     def __init__(self, home: Path) -> None:
         """`home` is where the outermost file is."""
         self._project = None if os.environ.get(OUTSIDE) == "anywhere" else project_of(home)
         self.faults: list[Fault] = []
         self.lines: dict[str, list[str]] = {}
-        self._done: dict[Path, Table | None] = {}
+        self._done: dict[Path, MappingNode | None] = {}
         self._size = 0
 
     def merged(
         self, document: Document, path: Path, shown_as: str, open_files: list[Path]
-    ) -> Table | None:
+    ) -> MappingNode | None:
         self._size += document.size
         self.lines[shown_as] = document.lines
         self.faults += document.faults
-        if isinstance(document.root, Table):
+        if isinstance(document.root, MappingNode):
             return self.extended(document.root, path, shown_as, open_files)
         if not document.faults:
             self.faults.append(no_mapping(document, shown_as))
         return None
 
-    def extended(self, root: Table, path: Path, shown_as: str, open_files: list[Path]) -> Table:
+    def extended(
+        self, root: MappingNode, path: Path, shown_as: str, open_files: list[Path]
+    ) -> MappingNode:
         entry = root.entries.get("extends")
         if entry is None:
             return root
-        base = Table({}, root.place)
+        base = MappingNode({}, root.place)
         for position, name in enumerate(_names(entry.node)):
             where = ("extends",) if isinstance(entry.node, Scalar) else ("extends", position)
             inner = self._base(name, path_text(where), path, shown_as, open_files)
@@ -113,7 +115,7 @@ class _Reader:
 
     def _base(
         self, name: Scalar, where: str, path: Path, shown_as: str, open_files: list[Path]
-    ) -> Table | None:
+    ) -> MappingNode | None:
         fault, text = _unfit(name)
         target = path.parent / text if not fault else path
         resolved = target.resolve() if not fault else path
@@ -150,14 +152,14 @@ def no_mapping(document: Document, shown_as: str) -> Fault:
     """The fault of a document that is no mapping."""
     hint = "begin with these lines:\ncluster: my-cluster\njobs:\n  worker: {run: python train.py}"
     if document.root is None or (isinstance(document.root, Scalar) and not document.root.text):
-        return Fault(Place(shown_as, 1, 1), "", "the file is empty", hint)
-    kind = "a list" if isinstance(document.root, Items) else "a single text"
+        return Fault(SourcePosition(shown_as, 1, 1), "", "the file is empty", hint)
+    kind = "a list" if isinstance(document.root, SequenceNode) else "a single text"
     return Fault(document.root.place, "", f"expected a mapping of keys, got {kind}", hint)
 
 
 def _names(node: Node) -> list[Scalar]:
     """The files that `extends` names; what is no text is left to the judge of the whole."""
-    nodes = node.items if isinstance(node, Items) else (node,)
+    nodes = node.items if isinstance(node, SequenceNode) else (node,)
     found = [item for item in nodes if isinstance(item, Scalar) and not item.broken]
     return [item for item in found if isinstance(item.value, str)]
 
@@ -184,7 +186,7 @@ def _nearest_file(target: Path) -> str | None:
     return did_you_mean(target.name, names)
 
 
-def merge(base: Table, over: Table) -> Table:
+def merge(base: MappingNode, over: MappingNode) -> MappingNode:
     """`base` with what `over` says in its place."""
     entries = dict(base.entries)
     for key, entry in over.entries.items():
@@ -193,11 +195,11 @@ def merge(base: Table, over: Table) -> Table:
             entries[key] = entry
         elif is_nothing(entry.node):
             del entries[key]
-        elif isinstance(old.node, Table) and isinstance(entry.node, Table):
-            entries[key] = Entry(entry.key, merge(old.node, entry.node))
+        elif isinstance(old.node, MappingNode) and isinstance(entry.node, MappingNode):
+            entries[key] = MappingEntry(entry.key, merge(old.node, entry.node))
         else:
             entries[key] = entry
-    return Table(entries, over.place)
+    return MappingNode(entries, over.place)
 
 
 def is_nothing(node: Node) -> bool:
@@ -205,13 +207,13 @@ def is_nothing(node: Node) -> bool:
     return isinstance(node, Scalar) and node.value is None and not node.broken
 
 
-def assign(root: Table, settings: Iterable[str]) -> tuple[Table, list[Fault]]:
+def assign(root: MappingNode, settings: Iterable[str]) -> tuple[MappingNode, list[Fault]]:
     """`root` with every `KEY=VALUE` set, the later ones winning, and what is wrong with them."""
     faults: list[Fault] = []
     for setting in settings:
         key, equals, text = setting.partition("=")
         told = setting_shown(setting)
-        place = Place(f"--set {told}" if len(told) < 200 else f"--set {told[:200]}…")
+        place = SourcePosition(f"--set {told}" if len(told) < 200 else f"--set {told[:200]}…")
         path = key.strip().split(".")
         if not equals or not all(path):
             hint = "as in --set jobs.worker.tasks=16 or --set vars.epochs=3"
@@ -234,7 +236,7 @@ def setting_shown(setting: str) -> str:
     return f"{key}={HIDDEN}" if equals and is_secret(key.rpartition(".")[2]) else setting
 
 
-def _set_value(text: str, place: Place) -> Node | Fault:
+def _set_value(text: str, place: SourcePosition) -> Node | Fault:
     """The value as YAML; nothing at all is the empty text."""
     if not text.strip():
         return Scalar("", "", place)
@@ -246,22 +248,24 @@ def _set_value(text: str, place: Place) -> Node | Fault:
     return _placed(document.root, place)
 
 
-def _placed(node: Node, place: Place) -> Node:
+def _placed(node: Node, place: SourcePosition) -> Node:
     """`node` with `place` for all its places: a command line has no lines."""
-    if isinstance(node, Table):
-        entries = {key: Entry(place, _placed(e.node, place)) for key, e in node.entries.items()}
-        return Table(entries, place)
-    if isinstance(node, Items):
-        return Items(tuple(_placed(item, place) for item in node.items), place)
+    if isinstance(node, MappingNode):
+        entries = {
+            key: MappingEntry(place, _placed(e.node, place)) for key, e in node.entries.items()
+        }
+        return MappingNode(entries, place)
+    if isinstance(node, SequenceNode):
+        return SequenceNode(tuple(_placed(item, place) for item in node.items), place)
     return replace(node, place=place, inset=None)
 
 
-def _unknown_name(root: Table, path: Sequence[str]) -> tuple[str, str | None] | None:
+def _unknown_name(root: MappingNode, path: Sequence[str]) -> tuple[str, str | None] | None:
     """Names that `--set` must not make up: a typing error would be silent."""
     if len(path) < 2 or (path[0], len(path)) == ("jobs", 2) or path[0] not in ("jobs", "vars"):
         return None
     known = root.entries.get(path[0])
-    names = list(known.node.entries) if known and isinstance(known.node, Table) else []
+    names = list(known.node.entries) if known and isinstance(known.node, MappingNode) else []
     if path[1] in names:
         return None
     near = nearest(path[1], names)
@@ -273,10 +277,10 @@ def _unknown_name(root: Table, path: Sequence[str]) -> tuple[str, str | None] | 
     )
 
 
-def _nested(path: Sequence[str], value: Node, place: Place) -> Table:
+def _nested(path: Sequence[str], value: Node, place: SourcePosition) -> MappingNode:
     for key in reversed(path):
-        value = Table({key: Entry(place, value)}, place)
-    assert isinstance(value, Table)
+        value = MappingNode({key: MappingEntry(place, value)}, place)
+    assert isinstance(value, MappingNode)
     return value
 
 

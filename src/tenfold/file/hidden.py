@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from tenfold.errors import Fault, path_text
-from tenfold.file.document import Items, Node, Scalar, Table
+from tenfold.file.document import MappingNode, Node, Scalar, SequenceNode
 from tenfold.secrets import HIDDEN, hide, is_secret
 
 Path = tuple[str | int, ...]
@@ -100,9 +100,9 @@ def listed(jobs: Mapping[str, object]) -> frozenset[str]:
     """The names in every `secret:` of the jobs, whose nodes these are."""
     found: set[str] = set()
     for job in jobs.values():
-        entry = job.entries.get("secret") if isinstance(job, Table) else None
+        entry = job.entries.get("secret") if isinstance(job, MappingNode) else None
         node = entry.node if entry else None
-        names = node.items if isinstance(node, Items) else (node,)
+        names = node.items if isinstance(node, SequenceNode) else (node,)
         found |= {item.text for item in names if isinstance(item, Scalar) and item.text}
     return frozenset(found)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from tenfold.errors import Fault, path_text
-from tenfold.file.document import Entry, Items, Node, Scalar, Table
+from tenfold.file.document import MappingEntry, MappingNode, Node, Scalar, SequenceNode
 from tenfold.file.places import Where
 from tenfold.paths import PathError, expanded
 from tenfold.template import written
@@ -34,12 +34,12 @@ _PREFIXES = {pattern[:length] for pattern in _PATHS for length in range(len(patt
 class Homes:
     """`root` with the home directories; `written` are the paths that began with a `~`."""
 
-    root: Table
+    root: MappingNode
     faults: list[Fault] = field(default_factory=list)
     written: dict[Where, str] = field(default_factory=dict)
 
 
-def with_homes(root: Table, environment: Mapping[str, str]) -> Homes:
+def with_homes(root: MappingNode, environment: Mapping[str, str]) -> Homes:
     """`root` with every path in it expanded. A path that cannot be is broken, and a fault."""
     result = Homes(root)
     result.root = _table(root, (), (), lambda node, at: _scalar(node, at, environment, result))
@@ -49,22 +49,24 @@ def with_homes(root: Table, environment: Mapping[str, str]) -> Homes:
 _Change = Callable[[Scalar, Where], Scalar]
 
 
-def _table(table: Table, pattern: tuple[str, ...], path: Where, change: _Change) -> Table:
-    entries: dict[str, Entry] = {}
+def _table(
+    table: MappingNode, pattern: tuple[str, ...], path: Where, change: _Change
+) -> MappingNode:
+    entries: dict[str, MappingEntry] = {}
     for key, entry in table.entries.items():
         inner = (*pattern, "*") if (*pattern, "*") in _PREFIXES else (*pattern, key)
-        entries[key] = Entry(entry.key, _node(entry.node, inner, (*path, key), change))
-    return Table(entries, table.place)
+        entries[key] = MappingEntry(entry.key, _node(entry.node, inner, (*path, key), change))
+    return MappingNode(entries, table.place)
 
 
 def _node(node: Node, pattern: tuple[str, ...], path: Where, change: _Change) -> Node:
-    if isinstance(node, Table):
+    if isinstance(node, MappingNode):
         return _table(node, pattern, path, change) if pattern in _PREFIXES else node
     if pattern not in _PATHS:
         return node
-    if isinstance(node, Items):
+    if isinstance(node, SequenceNode):
         items = (_node(item, pattern, (*path, at), change) for at, item in enumerate(node.items))
-        return Items(tuple(items), node.place)
+        return SequenceNode(tuple(items), node.place)
     return change(node, path) if isinstance(node.value, str) and not node.broken else node
 
 

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from tenfold.errors import MOST_FAULTS, Fault, Place, path_text, shown
-from tenfold.file.document import Entry, Items, Node, Scalar, Table, resolve
+from tenfold.errors import MOST_FAULTS, Fault, SourcePosition, path_text, shown
+from tenfold.file.document import MappingEntry, MappingNode, Node, Scalar, SequenceNode, resolve
 from tenfold.file.hidden import Hidden, listed
 from tenfold.file.places import Remark
 from tenfold.file.unexpanded import in_text, in_value, in_words
@@ -49,13 +49,13 @@ class Interpolated:
     `remarks` are warnings: text that a shell would have expanded.
     """
 
-    root: Table
+    root: MappingNode
     faults: list[Fault] = field(default_factory=list)
     hidden: Hidden = field(default_factory=Hidden)
     remarks: list[Remark] = field(default_factory=list)
 
 
-def interpolate(root: Table, environment: Mapping[str, str]) -> Interpolated:
+def interpolate(root: MappingNode, environment: Mapping[str, str]) -> Interpolated:
     """`root` with every `${…}` that can be known now replaced; what stays is a valid template.
 
     A value with a fault is marked broken. Never raises for what the file says.
@@ -70,7 +70,7 @@ class _Unknown(Exception):
 
 
 class _Run:
-    def __init__(self, root: Table, environment: Mapping[str, str]) -> None:
+    def __init__(self, root: MappingNode, environment: Mapping[str, str]) -> None:
         self.faults: list[Fault] = []
         self.remarks: list[Remark] = []
         self._environment = environment
@@ -83,20 +83,20 @@ class _Run:
 
     # The tree.
 
-    def table(self, table: Table, path: Path) -> Table:
+    def table(self, table: MappingNode, path: Path) -> MappingNode:
         entries = {
-            key: Entry(entry.key, self._node(entry.node, (*path, key)))
+            key: MappingEntry(entry.key, self._node(entry.node, (*path, key)))
             for key, entry in table.entries.items()
             if (*path, key) != ("extends",)
         }
-        return Table(entries, table.place)
+        return MappingNode(entries, table.place)
 
     def _node(self, node: Node, path: Path) -> Node:
         if len(path) == 2 and path[0] == "vars" and isinstance(path[1], str):
             return self._var(path[1]) or _broken(node)
-        if isinstance(node, Table):
+        if isinstance(node, MappingNode):
             return self.table(node, path)
-        if isinstance(node, Items):
+        if isinstance(node, SequenceNode):
             return self._list_of_words(node, path) if _is_run(path) else self._items(node, path)
         if _is_run(path) and not node.broken and node.value is not None:
             return self._command(node, path)
@@ -106,17 +106,17 @@ class _Run:
         self.hidden.literal(path, made)
         return made
 
-    def _items(self, node: Items, path: Path) -> Node:
+    def _items(self, node: SequenceNode, path: Path) -> Node:
         items: list[Node] = []
         for position, item in enumerate(node.items):
             new = self._node(item, (*path, position))
-            if isinstance(item, Scalar) and isinstance(new, Items):
+            if isinstance(item, Scalar) and isinstance(new, SequenceNode):
                 if not self._spend(10 * len(new.items), item, path):
                     return _broken(node)
                 items += new.items
             else:
                 items.append(new)
-        return Items(tuple(items), node.place)
+        return SequenceNode(tuple(items), node.place)
 
     def _command(self, node: Scalar, path: Path) -> Node:
         """`run` as its words, each with its place."""
@@ -137,21 +137,21 @@ class _Run:
             offset = max(offset, found + len(word))
         if not words:
             return node
-        made = self._items(Items(tuple(parts), node.place), path)
+        made = self._items(SequenceNode(tuple(parts), node.place), path)
         for doubt in in_text(node.text, "run", self._environment):
             self.remarks.append(Remark((*path, doubt.word), doubt.message, doubt.hint))
         filled = [position for position, word in enumerate(words) if "${" in word]
         self._doubt_words(made, path, filled)
         return made
 
-    def _list_of_words(self, node: Items, path: Path) -> Node:
+    def _list_of_words(self, node: SequenceNode, path: Path) -> Node:
         made = self._items(node, path)
         self._doubt_words(made, path, range(MAX_TEXT))
         return made
 
     def _doubt_words(self, made: Node, path: Path, positions: Container[int]) -> None:
         """Note words at some positions that a shell would have expanded."""
-        items = made.items if isinstance(made, Items) else ()
+        items = made.items if isinstance(made, SequenceNode) else ()
         words = [item.text for item in items if isinstance(item, Scalar)]
         if len(words) == len(items):
             for doubt in in_words(words, "run", self._environment):
@@ -256,7 +256,7 @@ class _Run:
         self._open.pop()
         broken = isinstance(value, Scalar) and value.broken
         self._values[name] = None if broken else value
-        own = value.items if isinstance(value, Items) else (value,)
+        own = value.items if isinstance(value, SequenceNode) else (value,)
         if self.hidden.is_secret(name):
             values |= {item.text for item in own if isinstance(item, Scalar) and not item.broken}
         self.hidden.keep_var(name, values)
@@ -264,7 +264,7 @@ class _Run:
         return self._values[name]
 
     def _var_node(self, node: Node, path: Path) -> Node:
-        if isinstance(node, Table):
+        if isinstance(node, MappingNode):
             return node  # the schema says what is wrong with it
         return self._scalar(node, path) if isinstance(node, Scalar) else self._items(node, path)
 
@@ -311,7 +311,7 @@ class _Run:
                 return job in self._jobs and INDEX.fullmatch(index) is not None
         return name in LATE_NAMES
 
-    def _ports(self, job: str) -> Mapping[str, Entry]:
+    def _ports(self, job: str) -> Mapping[str, MappingEntry]:
         entry = self._jobs.get(job)
         return _entries(entry.node, "ports") if entry else {}
 
@@ -346,31 +346,33 @@ class _Run:
         return self._characters <= MAX_CHARACTERS
 
     def _wrong(
-        self, node: Scalar, path: Path, place: Place | None, message: str, hint: str | None
+        self, node: Scalar, path: Path, place: SourcePosition | None, message: str, hint: str | None
     ) -> Scalar:
         self._fault(path, place, message, hint)
         return replace(node, broken=True)
 
-    def _fault(self, path: Path, place: Place | None, message: str, hint: str | None) -> None:
+    def _fault(
+        self, path: Path, place: SourcePosition | None, message: str, hint: str | None
+    ) -> None:
         self.faults.append(Fault(place, path_text(path), message, hint))
 
 
-def _entries(node: Node, key: str) -> dict[str, Entry]:
-    entry = node.entries.get(key) if isinstance(node, Table) else None
-    return entry.node.entries if entry and isinstance(entry.node, Table) else {}
+def _entries(node: Node, key: str) -> dict[str, MappingEntry]:
+    entry = node.entries.get(key) if isinstance(node, MappingNode) else None
+    return entry.node.entries if entry and isinstance(entry.node, MappingNode) else {}
 
 
 def _broken(node: Node) -> Node:
     return Scalar(None, "", node.place, broken=True)
 
 
-def _place_of(reference: Reference, node: Scalar) -> Place | None:
+def _place_of(reference: Reference, node: Scalar) -> SourcePosition | None:
     """Where in the file `reference` is; the whole value's place if a var brought it."""
     written_here = node.text.startswith(str(reference), reference.offset)
     return node.at(reference.offset) if written_here else node.place
 
 
-def _moved(node: Node, place: Place | None) -> Node:
+def _moved(node: Node, place: SourcePosition | None) -> Node:
     """A var's value with the place where it is used."""
     return replace(node, place=place, inset=None) if isinstance(node, Scalar) else node
 

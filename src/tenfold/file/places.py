@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from tenfold.errors import Fault, Place, Severity, path_text
+from tenfold.errors import Fault, Severity, SourcePosition, path_text
 from tenfold.secrets import blot, is_secret
 
 Where = tuple[str | int, ...]
@@ -29,11 +29,11 @@ class Remark(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class SourcePositions:
     """Places of values and of keys, and the texts of single values, by path; lines by file."""
 
-    values: Mapping[Where, Place] = field(default_factory=dict)
-    keys: Mapping[Where, Place] = field(default_factory=dict)
+    values: Mapping[Where, SourcePosition] = field(default_factory=dict)
+    keys: Mapping[Where, SourcePosition] = field(default_factory=dict)
     texts: Mapping[Where, str] = field(default_factory=dict)
     lines: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
@@ -43,7 +43,7 @@ class Places:
         found = Fault(place, path_text(path), remark.message, remark.hint, severity)
         return self.with_line(found)
 
-    def _nearest(self, path: Where, about_key: bool) -> tuple[Where, Place | None]:
+    def _nearest(self, path: Where, about_key: bool) -> tuple[Where, SourcePosition | None]:
         """The place for `path`, and the path to call it by (an item of a list, if it is one)."""
         own = self.keys.get(path) if about_key else None
         if place := own or self.values.get(path):

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tenfold.errors import Fault, InputError, Place, path_text, printable, shown
+from tenfold.errors import Fault, InputError, SourcePosition, path_text, printable, shown
 from tenfold.file.document import read_bytes
 from tenfold.file.wording import findings
 from tenfold.spec import Cluster
@@ -50,7 +50,7 @@ def cluster_of(path: Path, shown_as: str) -> Cluster:
     if not isinstance(made, Cluster):
         got = "no `cluster`" if made is None else f"a `cluster` that is {_kind(made)}"
         message = f"has {got}; a tenfold.spec.Cluster, or a function that returns one, is needed"
-        raise InputError(faults=[Fault(Place(shown_as), "", message, _EXAMPLE)])
+        raise InputError(faults=[Fault(SourcePosition(shown_as), "", message, _EXAMPLE)])
     return made
 
 
@@ -90,7 +90,7 @@ def _raised(error: BaseException, file: str, shown_as: str, data: bytes) -> Faul
     if line and column == 1 and line <= len(lines):
         column = len(lines[line - 1]) - len(lines[line - 1].lstrip()) + 1
     source = lines[line - 1] if 0 < line <= len(lines) else None
-    return Fault(Place(shown_as, line, column), "", message, source_line=source)
+    return Fault(SourcePosition(shown_as, line, column), "", message, source_line=source)
 
 
 def _message(error: BaseException) -> str:
@@ -102,7 +102,7 @@ def _message(error: BaseException) -> str:
 
 def _invalid(error: ValidationError, file: str, shown_as: str) -> list[Fault]:
     """Faults of the arguments of `Cluster(…)` or `Job(…)`."""
-    place = Place(shown_as, _line(error, file), 1)
+    place = SourcePosition(shown_as, _line(error, file), 1)
     data = _given(error)
 
     def got(path: tuple[str | int, ...]) -> str:

@@ -10,7 +10,7 @@ import re
 
 import yaml
 
-from tenfold.errors import Fault, Place
+from tenfold.errors import Fault, SourcePosition
 
 _WORDS = (
     # (what libyaml says, what we say, hint)
@@ -55,7 +55,7 @@ _UNQUOTED = re.compile(r"[^\[{]*[\[{].*[^\"'$]\$\{")
 def syntax_fault(error: yaml.MarkedYAMLError, file: str, lines: list[str]) -> Fault:
     """The fault that stands for `error` in `file`."""
     mark = error.problem_mark or error.context_mark
-    place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
+    place = SourcePosition(file, mark.line + 1, mark.column + 1) if mark else SourcePosition(file)
     place = _inside(place, lines)
     problem = (error.problem or "cannot be read").strip()
     message, hint = next(
@@ -70,9 +70,9 @@ def syntax_fault(error: yaml.MarkedYAMLError, file: str, lines: list[str]) -> Fa
     return Fault(place, "", f"is not YAML: {message}", hint)
 
 
-def _inside(place: Place, lines: list[str]) -> Place:
+def _inside(place: SourcePosition, lines: list[str]) -> SourcePosition:
     """A place after the last line, where truncated text ends, is the end of its last line."""
     last = max((number for number, line in enumerate(lines, 1) if line.strip()), default=1)
     if place.line <= last:
         return place
-    return Place(place.file, last, len(lines[last - 1]) + 1)
+    return SourcePosition(place.file, last, len(lines[last - 1]) + 1)

@@ -23,7 +23,7 @@ SERVICES = ("tensorboard", "jupyter")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RankPlacement:
     """Where a task is in its group.
 
     Attributes:
@@ -67,14 +67,14 @@ def defaults_of_ranks(job: str) -> JobDefaults:
     )
 
 
-def place(job: str, index: int, addresses: Addresses) -> Place:
+def place(job: str, index: int, addresses: Addresses) -> RankPlacement:
     """The place of `job`/`index`, which must be a member, in the group that `addresses` hold."""
     jobs = [name for name in TOGETHER if name in addresses] if job in TOGETHER else [job]
     ranks = [address for name in jobs for address in addresses[name]]
     rank = sum(len(addresses[name]) for name in jobs[: jobs.index(job)]) + index
     on = [host_of(address) for address in ranks]
     hosts = list(dict.fromkeys(on))
-    return Place(
+    return RankPlacement(
         rank=rank,
         size=len(ranks),
         local_rank=on[:rank].count(on[rank]),

@@ -28,7 +28,7 @@ from typing import Any
 from tenfold.frameworks import framework
 from tenfold.launch.children import Children
 from tenfold.launch.container import read_plan
-from tenfold.launch.runner import Life, Place, Runner
+from tenfold.launch.runner import HostSettings, Runner, TaskLife
 from tenfold.launch.sampling import shared_sampler
 from tenfold.plans import Plan, Task
 from tenfold.rendezvous import HeldPort, hold_port, publish
@@ -80,7 +80,7 @@ class Agent:
         )
         sampler.open()
         self._take_ports()
-        lives: set[asyncio.Task[Life]] = set()
+        lives: set[asyncio.Task[TaskLife]] = set()
         inbox: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
         _read_lines(orders, inbox)
         while (order := await inbox.get()) is not None:
@@ -113,7 +113,7 @@ class Agent:
         said = self._environment.get("TENFOLD_LAST_PORT")
         return int(said) if said else None
 
-    async def _start(self, order: Mapping[str, Any]) -> Life:
+    async def _start(self, order: Mapping[str, Any]) -> TaskLife:
         addresses: dict[str, list[str]] = order["addresses"]
         for entry in entries_of(addresses):
             self._sampler.know(entry)
@@ -127,10 +127,10 @@ class Agent:
         others = {name for task in self._plan.tasks for name in task.secrets}
         others -= set(self._task.env)
         inherited = {n: value for n, value in self._environment.items() if n not in others} | joins
-        place = Place(ports, addresses, inherited)
+        place = HostSettings(ports, addresses, inherited)
         return await self._runner.live(int(order["life"]), place)
 
-    def _tell(self, life: Life) -> None:
+    def _tell(self, life: TaskLife) -> None:
         with contextlib.suppress(OSError):  # a full disk must not hide how the task ended
             write_json(self._run.task(self._task.label).life, life.to_json())
         self._say({"op": "life", **life.to_json()})

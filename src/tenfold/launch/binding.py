@@ -41,7 +41,7 @@ Instruction = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class SystemCallNumbers:
     """Numbers of the system calls on one kind of processor.
 
     Attributes:
@@ -61,8 +61,8 @@ class Machine:
 
 
 MACHINES = {
-    "x86_64": Machine(0xC000003E, 49, 50, 317, foreign=(102, 361, 363, 425)),
-    "aarch64": Machine(0xC00000B7, 200, 201, 277, foreign=(102, 282, 284, 425)),
+    "x86_64": SystemCallNumbers(0xC000003E, 49, 50, 317, foreign=(102, 361, 363, 425)),
+    "aarch64": SystemCallNumbers(0xC00000B7, 200, 201, 277, foreign=(102, 282, 284, 425)),
 }
 """By `os.uname().machine`. asm/unistd_64.h, asm-generic/unistd.h; 102 is socketcall."""
 
@@ -72,7 +72,7 @@ def refuse(number: int) -> int:
     return 0x00050000 | number
 
 
-def program(machine: Machine) -> list[Instruction]:
+def program(machine: SystemCallNumbers) -> list[Instruction]:
     """What is done with each system call.
 
     `bind` and `listen` ask. io_uring, which can do both unseen (IORING_OP_BIND, Linux 6.11), is
@@ -116,7 +116,7 @@ def install() -> int:
     raise AssertionError("the last try returns or raises")
 
 
-def load(machine: Machine, instructions: Sequence[Instruction], flags: int = 0) -> int:
+def load(machine: SystemCallNumbers, instructions: Sequence[Instruction], flags: int = 0) -> int:
     """Give this thread a filter, without new privileges if it has none; raises OSError."""
     block = b"".join(struct.pack("HBBI", *one) for one in instructions)
     text = ctypes.create_string_buffer(block, len(block))

@@ -23,7 +23,7 @@ from tenfold import files
 from tenfold.errors import InputError, TenfoldError, UnavailableError
 from tenfold.files import set_aside
 from tenfold.launch.children import Children
-from tenfold.launch.runner import Life, Place, Runner
+from tenfold.launch.runner import HostSettings, Runner, TaskLife
 from tenfold.launch.sampling import sampler_of
 from tenfold.plans import Plan, Task
 from tenfold.rendezvous import announce
@@ -117,7 +117,7 @@ async def _live(plan: Plan, task: Task, run: RunDirectory, environment: Mapping[
         loop.add_signal_handler(number, runner.signal, number)
     life_number = _last_life(directory) + 1
     bind = environment.get("TENFOLD_BIND", "0.0.0.0")
-    place = Place(ports_of(task), addresses_of(plan), environment, bind)
+    place = HostSettings(ports_of(task), addresses_of(plan), environment, bind)
     sampler.open()
     life = await runner.live(life_number, place)
     await sampler.close()
@@ -144,7 +144,7 @@ class _Teller:
         self._ready = ready
         self._termination_log = termination_log
 
-    def tell(self, life: Life) -> None:
+    def tell(self, life: TaskLife) -> None:
         """`life` is how the task is now."""
         with contextlib.suppress(OSError):  # a full disk must not end a training
             write_json(self._path, life.to_json())

@@ -27,7 +27,7 @@ from collections.abc import Callable
 
 from tenfold import files
 from tenfold.appending import append, open_to_append
-from tenfold.debug.tracebacks import Watch
+from tenfold.debug.tracebacks import ExceptionWatch
 from tenfold.logfiles import look
 from tenfold.rundir import TaskDirectory, write_json
 
@@ -75,7 +75,7 @@ class LogWriter:
         self._size = os.fstat(self._log).st_size
         self._headed = self._base == 0 or os.fstat(self._times).st_size > 0
         self._stamped = self._least = 0.0
-        self._watch = Watch()
+        self._watch = ExceptionWatch()
         with contextlib.suppress(OSError):
             directory.broken(stream).unlink()  # an earlier life's
         self._ended = True

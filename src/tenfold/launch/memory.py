@@ -66,7 +66,7 @@ def memory_end(
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ControlGroupDirectory:
     """A directory in which groups with a limit can be made, and its version of control groups."""
 
     directory: Path
@@ -85,23 +85,23 @@ class Place:
         return "memory.events" if self.version == 2 else "memory.oom_control"
 
 
-def find_place(process: Path = PROCESS) -> Place | None:
+def find_place(process: Path = PROCESS) -> ControlGroupDirectory | None:
     """Where this process might make groups; None where it certainly cannot."""
     beside = False
     for version, controllers, directory in groups(process):
         if version == 1 and "memory" in controllers:
-            return Place(directory, 1) if os.access(directory, os.W_OK) else None
+            return ControlGroupDirectory(directory, 1) if os.access(directory, os.W_OK) else None
         if version == 2:
             if beside and "memory" in read(directory / "cgroup.subtree_control").split():
                 own = all(os.access(p, os.W_OK) for p in (directory, directory / "cgroup.procs"))
-                return Place(directory, 2) if own else None
+                return ControlGroupDirectory(directory, 2) if own else None
             if read(directory / "memory.max").strip() not in ("", "max"):
                 return None  # to go beside a limit would be to escape it
             beside = True
     return None
 
 
-def refusal(place: Place | None) -> str | None:
+def refusal(place: ControlGroupDirectory | None) -> str | None:
     """Why tasks get no limit of memory at `place`; None where they do: tried, nothing is left."""
     if place is None:
         return "this user may make no control group for memory here"
@@ -134,12 +134,12 @@ class MemoryGroup:
     """A group with a limit (bytes), and the descriptor by which a task enters it."""
 
     directory: Path
-    place: Place
+    place: ControlGroupDirectory
     limit: int
     entry: int
 
     @classmethod
-    def make(cls, place: Place, label: str, limit: int) -> MemoryGroup:
+    def make(cls, place: ControlGroupDirectory, label: str, limit: int) -> MemoryGroup:
         """A new group. Raises OSError if there cannot be one; nothing is left then."""
         name = ".".join((_PREFIX, *_own_mark(), label, str(next(_numbers))))
         directory = place.directory / name
@@ -198,7 +198,7 @@ def _start_of(pid: int) -> str | None:
     return fields[19] if len(fields) > 19 and fields[0] not in "ZX" else None  # 22 of proc(5)
 
 
-def sweep(place: Place | None = None) -> int:
+def sweep(place: ControlGroupDirectory | None = None) -> int:
     """Remove groups whose owner was killed before it could; how many there were.
 
     Owners in other PID namespaces cannot be looked up, and their groups stay.
@@ -220,7 +220,7 @@ class MemoryWatch:
     """
 
     def __init__(self) -> None:
-        self._place: Place | None = None
+        self._place: ControlGroupDirectory | None = None
         self._left: list[MemoryGroup] = []
         self._machine: deque[tuple[float, int]] = deque()
         self._explained: deque[float] = deque()
@@ -242,7 +242,7 @@ class MemoryWatch:
                 self._machine.popleft()
             await asyncio.sleep(_LOOK_EVERY_S)
 
-    def begin(self, label: str, limit: int | None) -> Guard:
+    def begin(self, label: str, limit: int | None) -> MemoryGuard:
         """The guard of a task that is about to start. Raises TenfoldError if it gets no group."""
         self._tidy()
         group = None
@@ -251,7 +251,7 @@ class MemoryWatch:
                 group = MemoryGroup.make(self._place, label, limit)
             except OSError as error:
                 raise TenfoldError(f"it gets no control group: {error.strerror}") from error
-        return Guard(self, group)
+        return MemoryGuard(self, group)
 
     def killed_by_machine(self) -> bool:
         """Whether the kernel has just killed for memory, and no group of ours accounts for it."""
@@ -288,7 +288,7 @@ class MemoryWatch:
             self._tidy()
 
 
-class Guard:
+class MemoryGuard:
     """One life of a task: its group, if it has one, and what its end had to do with memory.
 
     `killed` is whether we sent it SIGKILL ourselves.
@@ -334,10 +334,10 @@ def own_kills(process: Path = PROCESS) -> int:
     for version, controllers, directory in groups(process):
         if version == 1 and "memory" in controllers:
             limited = read(directory / "memory.limit_in_bytes").strip()
-            kills = Place(directory, 1).kills
+            kills = ControlGroupDirectory(directory, 1).kills
             return _count(read(directory / kills), "oom_kill") if _is_limit(limited) else 0
         if version == 2 and _is_limit(read(directory / "memory.max").strip()):
-            return _count(read(directory / Place(directory, 2).kills), "oom_kill")
+            return _count(read(directory / ControlGroupDirectory(directory, 2).kills), "oom_kill")
     return 0
 
 

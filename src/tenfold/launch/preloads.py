@@ -31,7 +31,7 @@ from tenfold.plans import Bound, Plan, Task
 from tenfold.programs import python_command
 from tenfold.scripts.early import Action, actions
 from tenfold.scripts.sources import home_of
-from tenfold.scripts.verdict import Verdict, matters, verdict
+from tenfold.scripts.verdict import PreloadVerdict, matters, verdict
 
 _READ_AT_START = ("PYTHON", "LD_", "LC_", "LANG", "MALLOC_", "GLIBC_", "OMP_", "OPENBLAS_", "MKL_")
 """What interpreters and libraries read before a program's first line; beginnings of names."""
@@ -137,7 +137,7 @@ class Preloads:
         first = (*found.directories, *([home] if home is not None else []))
         return Choice(made, directories=first)
 
-    def _verdict(self, task: Task, bound: Bound, modules: tuple[str, ...]) -> Verdict:
+    def _verdict(self, task: Task, bound: Bound, modules: tuple[str, ...]) -> PreloadVerdict:
         done = actions(bound.command, Path(bound.workdir), bound.env)
         return verdict(done, matters(self._framework, task.job, modules), bound.env)
 

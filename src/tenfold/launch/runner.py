@@ -2,7 +2,7 @@
 
 Sets the environment, runs the user's command as its child, captures its output into the run
 directory, passes signals on, finds out when it is ready, and tells the true exit. Whoever started
-it hears of all that as `Life`. Which ports there are and what the peers' addresses are, it is
+it hears of all that as `TaskLife`. Which ports there are and what the peers' addresses are, it is
 told (see `container` and `agent`, which run it).
 """
 
@@ -32,7 +32,7 @@ from tenfold.launch.readiness import PROBE_S, answer
 from tenfold.launch.remainder import Remainder
 from tenfold.launch.signals import signal_group
 from tenfold.launch.unready import Unready, recorder, spoken
-from tenfold.plans import Bound, Plan, Ready, Task
+from tenfold.plans import Bound, Plan, ReadinessCheck, Task
 from tenfold.rundir import RunDirectory
 from tenfold.traffic.book import resolve
 from tenfold.traffic.sampler import Sampler
@@ -43,7 +43,7 @@ _NAME_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class TaskLife:
     """One life of a task, so far. Times are seconds since 1970.
 
     `number` counts the task's lives from 1; `ips` are the host's addresses, by which peers know
@@ -68,7 +68,7 @@ class Life:
         return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Life:
+    def from_json(cls, data: Mapping[str, Any]) -> TaskLife:
         """What `to_json` gave; unknown names are left out. Raises TypeError if one is missing."""
         return cls(**{name: data[name] for name in cls.__slots__ if name in data})
 
@@ -81,7 +81,7 @@ class Life:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class HostSettings:
     """What a task's place gave it: its ports by name, where its pages listen, its variables."""
 
     ports: Mapping[str, int]
@@ -103,7 +103,7 @@ class Runner:
         task: Task,
         run: RunDirectory,
         children: Children,
-        tell: Callable[[Life], None],
+        tell: Callable[[TaskLife], None],
         on_data: DataHandler = lambda *_: None,
         *,
         alone: bool = True,
@@ -128,13 +128,13 @@ class Runner:
         if self._remainder is not None:
             self._remainder.signal(number)
 
-    async def live(self, number: int, place: Place) -> Life:
+    async def live(self, number: int, place: HostSettings) -> TaskLife:
         """Run the command to its end, as the task's life `number`; gives how that was.
 
         Raises TenfoldError, and tells of it, if the command cannot be started.
         """
         host = socket.gethostname()
-        life = Life(number, host, await _addresses(host))
+        life = TaskLife(number, host, await _addresses(host))
         files.make_directory(self._run.task(self._task.label).path)
         try:
             bound = self._bound(place)
@@ -163,7 +163,7 @@ class Runner:
         with contextlib.suppress(OSError):
             print(f"{self._task.name}: disk full: {words}", file=sys.stderr, flush=True)
 
-    def _bound(self, place: Place) -> Bound:
+    def _bound(self, place: HostSettings) -> Bound:
         bound = task_environment(
             self._plan,
             self._task,
@@ -196,13 +196,13 @@ class Runner:
 
     async def _watch(
         self,
-        life: Life,
+        life: TaskLife,
         bound: Bound,
-        place: Place,
+        place: HostSettings,
         capture: Capture,
         end: asyncio.Future[int],
         remainder: Remainder,
-    ) -> Life:
+    ) -> TaskLife:
         kills = own_kills()
         probe = asyncio.create_task(self._probe(bound, place))
         both: tuple[asyncio.Future[Any], ...] = (probe, end)
@@ -230,7 +230,7 @@ class Runner:
         self.tell(life)
         return life
 
-    async def _probe(self, bound: Bound, place: Place) -> None:
+    async def _probe(self, bound: Bound, place: HostSettings) -> None:
         """Return when the task can be used."""
         ready = bound.ready
         if ready is None:
@@ -242,7 +242,7 @@ class Runner:
                 await asyncio.to_thread(self._unready.tell, ready, self._remainder.group, port)
             await asyncio.sleep(_PROBE_EVERY_S)
 
-    async def _is_ready(self, ready: Ready, bound: Bound, place: Place) -> bool:
+    async def _is_ready(self, ready: ReadinessCheck, bound: Bound, place: HostSettings) -> bool:
         if ready.kind == "log":
             return self._line_came.is_set()
         if ready.kind == "command":
@@ -254,7 +254,7 @@ class Runner:
                 return True
         return False
 
-    async def _can_be_used(self, host: str, port: int, ready: Ready) -> bool:
+    async def _can_be_used(self, host: str, port: int, ready: ReadinessCheck) -> bool:
         with socket.socket() as made:
             made.setblocking(False)
             try:
@@ -269,7 +269,7 @@ class Runner:
                 self._unready.answer = None
                 return False
 
-    async def _command_ends_well(self, ready: Ready, bound: Bound) -> bool:
+    async def _command_ends_well(self, ready: ReadinessCheck, bound: Bound) -> bool:
         output = recorder(lambda: os.open(os.devnull, os.O_RDWR))
         end: asyncio.Future[int] | None = None
         try:

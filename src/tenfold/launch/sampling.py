@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from tenfold.frameworks.ranks import host_of
 from tenfold.plans import Plan, Task
 from tenfold.rundir import RunDirectory, read_json
-from tenfold.traffic.book import AddressBook, Entry, resolve
+from tenfold.traffic.book import AddressBook, AddressEntry, resolve
 from tenfold.traffic.sampler import Sampler, own_network
 
 
@@ -19,7 +19,7 @@ def sampler_of(plan: Plan, task: Task, run: RunDirectory) -> Sampler:
     """For the runner of `task` in its own container, its peers in theirs."""
     book = AddressBook(
         (
-            Entry(peer.name, host_of(peer.address), port)
+            AddressEntry(peer.name, host_of(peer.address), port)
             for peer in plan.tasks
             if peer.address is not None
             for port in {int(peer.address.rpartition(":")[2]), *filter(None, peer.ports.values())}

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 
 from tenfold.launch.listening import listening
-from tenfold.plans import Ready
+from tenfold.plans import ReadinessCheck
 from tenfold.rundir import TaskDirectory, write_json
 
 FIRST_S = 2.0
@@ -41,7 +41,7 @@ class Unready:
         """The task wrote this."""
         self._lines += data.count(b"\n")
 
-    def tell(self, ready: Ready, pid: int, port: int | None) -> None:
+    def tell(self, ready: ReadinessCheck, pid: int, port: int | None) -> None:
         """Find out and write down why the task, whose first process is `pid`, is not ready."""
         self._next = time.monotonic() + _EVERY_S
         found, sure = self._words(ready, pid, port)
@@ -52,7 +52,7 @@ class Unready:
                 write_json(self._path, said)
                 self._said = words
 
-    def _words(self, ready: Ready, pid: int, port: int | None) -> tuple[str, bool]:
+    def _words(self, ready: ReadinessCheck, pid: int, port: int | None) -> tuple[str, bool]:
         """Why, and whether that is more than what every start looks like for a while."""
         if ready.kind == "log":
             count = f"{self._lines} line{'' if self._lines == 1 else 's'}"

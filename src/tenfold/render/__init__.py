@@ -4,8 +4,8 @@
     sbatch.py      job.sbatch for Slurm
     manifests.py   manifests for Kubernetes
 
-Pure: what the files say depends on the plan and on `Places` alone. `export.py` makes the directory
-that works without tenfold at hand; commands write it.
+Pure: what the files say depends on the plan and on `RenderLocations` alone. `export.py` makes the
+directory that works without tenfold at hand; commands write it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class RenderLocations:
     """Where the files will be used.
 
     Attributes:

@@ -19,7 +19,7 @@ import yaml
 
 from tenfold.errors import printable
 from tenfold.plans import Plan, Task
-from tenfold.render import File, Places
+from tenfold.render import File, RenderLocations
 from tenfold.render.workdirs import RUN_DIRECTORY, WORKSPACE
 from tenfold.secrets import is_secret
 
@@ -32,7 +32,7 @@ _HEALTH_EVERY_S = 3
 _PUBLISHED = {"tensorboard": "TENSORBOARD_PORT", "jupyter": "JUPYTER_PORT"}
 
 
-def compose(plan: Plan, places: Places) -> File:
+def compose(plan: Plan, places: RenderLocations) -> File:
     """`compose.yaml`, in `cell/` of the run directory when it is supervised."""
     text = "\n".join(
         [
@@ -55,7 +55,7 @@ def compose(plan: Plan, places: Places) -> File:
     return File("cell/compose.yaml" if places.supervised else "compose.yaml", text + "\n")
 
 
-def _head(plan: Plan, places: Places) -> Iterator[str]:
+def _head(plan: Plan, places: RenderLocations) -> Iterator[str]:
     jobs = ", ".join(f"{len(tasks)} {job}" for job, tasks in plan.jobs().items())
     yield f"# {plan.cluster}: {jobs}."
     if places.supervised:
@@ -80,7 +80,7 @@ def published_variable(task: Task, name: str) -> str:
     return usual or f"{task.label}_{name}_port".upper().replace("-", "_")
 
 
-def _common(plan: Plan, places: Places) -> dict[str, Any]:
+def _common(plan: Plan, places: RenderLocations) -> dict[str, Any]:
     """What all services share, but for the image."""
     settings = plan.settings
     images = {task.image for task in plan.tasks}
@@ -106,7 +106,7 @@ def _common(plan: Plan, places: Places) -> dict[str, Any]:
     return made | {"environment": environment}
 
 
-def _volumes(plan: Plan, places: Places) -> Iterator[str | dict[str, Any]]:
+def _volumes(plan: Plan, places: RenderLocations) -> Iterator[str | dict[str, Any]]:
     yield _mount(places.run, RUN_DIRECTORY)
     if plan.settings.get("code", "mount") == "mount":
         yield _mount(places.project, WORKSPACE)
@@ -131,7 +131,7 @@ def _below(project: str, path: str) -> str:
     return path if path.startswith(("/", "~")) else posixpath.normpath(f"{project}/{path}")
 
 
-def _services(plan: Plan, places: Places) -> Iterator[str]:
+def _services(plan: Plan, places: RenderLocations) -> Iterator[str]:
     shared = _common(plan, places).get("image")
     for job, tasks in plan.jobs().items():
         yield ""
@@ -147,7 +147,7 @@ def _services(plan: Plan, places: Places) -> Iterator[str]:
             yield _yaml(service, 4)
 
 
-def _service(plan: Plan, task: Task, places: Places) -> dict[str, Any]:
+def _service(plan: Plan, task: Task, places: RenderLocations) -> dict[str, Any]:
     made: dict[str, Any] = {"image": task.image, "command": ["tenfold", "task", task.name]}
     made["hostname"] = task.label
     if secrets := _secrets(plan, task):
@@ -221,7 +221,7 @@ def _weakest(other: Task, condition: str) -> str:
     return "started" if condition == "ready" and other.ready is None else condition
 
 
-def _build(plan: Plan, places: Places) -> dict[str, Any]:
+def _build(plan: Plan, places: RenderLocations) -> dict[str, Any]:
     build = plan.build or {}
     made: dict[str, Any] = {"context": _below(places.project, build.get("context", "."))}
     if build.get("dockerfile"):

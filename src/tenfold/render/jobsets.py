@@ -11,7 +11,7 @@ from tenfold.plans import Condition, Plan
 from tenfold.render.kubernetes_names import Piece, pieces, replicated_name, set_name
 from tenfold.render.kubernetes_objects import indexed_spec, meta, ready_words, runner_words
 from tenfold.render.pods import Form, pod
-from tenfold.render.yaml_text import Document, Flow, FlowMap
+from tenfold.render.yaml_text import Document, FlowList, FlowMap
 
 _STATUS: dict[Condition, str] = {"started": "Ready", "ready": "Ready", "succeeded": "Complete"}
 _MOST_BEFORE = 5
@@ -35,7 +35,7 @@ def jobset(form: Form) -> Document:
             },
             f"# {' and '.join(plan.success)} decides: when it has ended well, all others are"
             " ended.": None,
-            "successPolicy": {"operator": "All", "targetReplicatedJobs": Flow(decisive)},
+            "successPolicy": {"operator": "All", "targetReplicatedJobs": FlowList(decisive)},
             "# A job that failed for good, after its own restarts, fails the set.": None,
             "failurePolicy": {"maxRestarts": 0},
             "replicatedJobs": [

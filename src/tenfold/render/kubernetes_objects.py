@@ -30,7 +30,7 @@ from tenfold.render.kubernetes_names import (
 )
 from tenfold.render.pods import CONTAINER, Form, claim_name, pod, size, waiting
 from tenfold.render.workdirs import WORKSPACE
-from tenfold.render.yaml_text import Document, Flow, FlowMap
+from tenfold.render.yaml_text import Document, FlowList, FlowMap
 
 BAD_INPUT = 2
 """The exit code with which programs refuse their arguments: starting again mends nothing."""
@@ -76,7 +76,7 @@ def network_policy(form: Form) -> Document:
         "metadata": meta(form, form.name("only")),
         "spec": {
             "podSelector": own_pods(form),
-            "policyTypes": Flow(["Ingress"]),
+            "policyTypes": FlowList(["Ingress"]),
             "ingress": [{"from": [{"podSelector": own_pods(form)}]}],
         },
     }
@@ -137,7 +137,7 @@ def claim(form: Form) -> Document | None:
             "cells.kubernetes.storage names neither a claim nor a size",
             hint="claim: NAME uses one that is there; size: 10GiB makes one",
         )
-    spec: Document = {"accessModes": Flow(["ReadWriteMany"])}
+    spec: Document = {"accessModes": FlowList(["ReadWriteMany"])}
     if storage.get("storage_class"):
         spec["storageClassName"] = storage["storage_class"]
     spec["resources"] = {"requests": FlowMap({"storage": size(storage["size"])})}
@@ -208,7 +208,7 @@ def _restarts(piece: Piece) -> Document:
         }
     ]
     if limit:
-        codes = {"containerName": CONTAINER, "operator": "In", "values": Flow([BAD_INPUT])}
+        codes = {"containerName": CONTAINER, "operator": "In", "values": FlowList([BAD_INPUT])}
         rules.append({"action": "FailIndex", "onExitCodes": FlowMap(codes)})
     made: Document = {"backoffLimitPerIndex": limit}
     if len(piece.tasks) > 1 and task.needed:

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 
 from tenfold.errors import InputError
 from tenfold.plans import Plan, Task
-from tenfold.render import File, Places
+from tenfold.render import File, RenderLocations
 from tenfold.render.jobsets import jobset
 from tenfold.render.kubernetes_names import (
     Piece,
@@ -39,7 +39,7 @@ from tenfold.render.yaml_text import Document, documents
 Part = tuple[str, Document]
 
 
-def manifests(plan: Plan, secrets: Mapping[str, str], places: Places) -> File:
+def manifests(plan: Plan, secrets: Mapping[str, str], places: RenderLocations) -> File:
     """The file: `cell/manifests.yaml` of the run directory when it is supervised.
 
     Args:

@@ -18,7 +18,7 @@ from tenfold.render.kubernetes_names import (
     service_name,
 )
 from tenfold.render.workdirs import RUN_DIRECTORY
-from tenfold.render.yaml_text import Document, Flow, FlowMap
+from tenfold.render.yaml_text import Document, FlowList, FlowMap
 
 CONTAINER = "task"
 """The name of the container that runs the task."""
@@ -84,7 +84,7 @@ def waiting(form: Form, task: Task, words: list[str]) -> Document:
         "name": "wait",
         "image": task.image,
         **_pull_policy(form),
-        "command": Flow([*words, "--wait"]),
+        "command": FlowList([*words, "--wait"]),
         **_environment(form, ended=False),
         "resources": {"requests": FlowMap({"cpu": "50m", "memory": "64Mi"})},
         "securityContext": _rights(),
@@ -106,7 +106,7 @@ def _rights() -> Document:
     return {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
-        "capabilities": FlowMap({"drop": Flow(["ALL"])}),
+        "capabilities": FlowMap({"drop": FlowList(["ALL"])}),
     }
 
 
@@ -120,7 +120,7 @@ def _container(form: Form, task: Task, words: list[str], ready: list[str]) -> Do
         "name": CONTAINER,
         "image": task.image,
         **_pull_policy(form),
-        "command": Flow(words),
+        "command": FlowList(words),
         **_environment(form, ended=True),
         "ports": _ports(form, task),
     }
@@ -139,7 +139,7 @@ def _begun(form: Form, task: Task) -> list[str]:
 
 
 def _probe(command: list[str], period_s: int, failures: int = 0) -> Document:
-    made: Document = {"exec": {"command": Flow(command)}, "periodSeconds": period_s}
+    made: Document = {"exec": {"command": FlowList(command)}, "periodSeconds": period_s}
     return made | ({"failureThreshold": failures} if failures else {})
 
 

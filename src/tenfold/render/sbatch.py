@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from tenfold.errors import InputError, shown
 from tenfold.plans import Plan, Task
-from tenfold.render import File, Places
+from tenfold.render import File, RenderLocations
 
 NOT_SHARED = 66
 """What the script exits with when the node does not see the run directory (EX_NOINPUT)."""
@@ -63,7 +63,7 @@ def _needs(plan: Plan, task: Task) -> Needs:
     )
 
 
-def sbatch(plan: Plan, places: Places) -> File:
+def sbatch(plan: Plan, places: RenderLocations) -> File:
     """`job.sbatch`, in `cell/` of the run directory when `up` submits it."""
     lines = list(_script(plan, places))
     if torn := [line for line in lines if "\n" in line]:
@@ -72,7 +72,7 @@ def sbatch(plan: Plan, places: Places) -> File:
     return File("cell/job.sbatch" if places.supervised else "job.sbatch", text)
 
 
-def _script(plan: Plan, places: Places) -> Iterator[str]:
+def _script(plan: Plan, places: RenderLocations) -> Iterator[str]:
     jobs = ", ".join(f"{len(tasks)} {job}" for job, tasks in plan.jobs().items())
     yield "#!/bin/bash"
     yield f"# {plan.cluster}: {jobs}."
@@ -103,7 +103,7 @@ def _script(plan: Plan, places: Places) -> Iterator[str]:
     yield f'exec {shlex.quote(places.python)} -P -m tenfold.supervise --batch "$RUN"'
 
 
-def _whole(plan: Plan, places: Places) -> Iterator[str]:
+def _whole(plan: Plan, places: RenderLocations) -> Iterator[str]:
     settings = plan.settings
     yield f"#SBATCH --output={_option(places.run)}/cell/slurm-%j.log"
     yield "#SBATCH --open-mode=append"

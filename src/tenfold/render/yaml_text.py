@@ -1,7 +1,7 @@
 """Documents as YAML text that reads as if a person had written it.
 
-A key that begins with `#` is a comment before the key that follows it; its value is None. `Flow`
-lists and mappings stay on one line.
+A key that begins with `#` is a comment before the key that follows it; its value is None. Lists of
+the class `FlowList`, and mappings, stay on one line.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Document = dict[str, Any]
 T = TypeVar("T")
 
 
-class Flow(list[Any]):
+class FlowList(list[Any]):
     """A list on one line."""
 
 
@@ -59,14 +59,14 @@ def _dump(document: Document) -> str:
         style = "|" if "\n" in value else None
         return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
-    def flow_list(dumper: yaml.SafeDumper, value: Flow) -> yaml.SequenceNode:
+    def flow_list(dumper: yaml.SafeDumper, value: FlowList) -> yaml.SequenceNode:
         return dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=True)
 
     def flow_map(dumper: yaml.SafeDumper, value: FlowMap) -> yaml.MappingNode:
         return dumper.represent_mapping("tag:yaml.org,2002:map", value, flow_style=True)
 
     Dumper.add_representer(str, text)
-    Dumper.add_representer(Flow, flow_list)
+    Dumper.add_representer(FlowList, flow_list)
     Dumper.add_representer(FlowMap, flow_map)
     made: str = yaml.dump(document, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=1000)
     return _COMMENT.sub(lambda match: match[1] + match[3].replace("''", "'"), made).rstrip("\n")

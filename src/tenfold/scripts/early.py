@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tenfold.programs import python_command
-from tenfold.scripts.sources import Source, mains_of, module_files, roots_of, source, stamp
+from tenfold.scripts.sources import PythonSource, mains_of, module_files, roots_of, source, stamp
 from tenfold.scripts.trees import Names, path_of, text_of
 
 _MOST_FILES = 200
@@ -86,7 +86,7 @@ def actions(
     known = _KNOWN.get(key)
     if known is not None and all(stamp(file) == mark for file, mark in known[0]):
         return known[1]
-    reader = _Reader(workdir, roots)
+    reader = _ScriptReader(workdir, roots)
     for main, sure in mains_of(python, workdir, roots):
         reader.read(main, sure=sure)
     found = tuple(reader.found)
@@ -100,7 +100,7 @@ _KNOWN: dict[object, tuple[tuple[tuple[Path, object], ...], tuple[Action, ...]]]
 """What was found before, with the files as they were then: tasks of a job run the same ones."""
 
 
-class _Reader:
+class _ScriptReader:
     """Reads files in the order in which they run."""
 
     def __init__(self, workdir: Path, roots: tuple[Path, ...]) -> None:
@@ -111,12 +111,12 @@ class _Reader:
         self._early = True
         """Nothing was imported yet that could import a framework."""
 
-    def read(self, main: Source, *, sure: bool) -> None:
+    def read(self, main: PythonSource, *, sure: bool) -> None:
         """Take in a file; `sure`: it is known to run."""
         if main.file in self.seen or len(self.seen) >= _MOST_FILES:
             return
         self.seen.add(main.file)
-        found = _File(main, self._workdir)
+        found = _ScriptFile(main, self._workdir)
         for statement in main.tree.body:
             nodes = list(ast.walk(statement))
             certain = sure and not any(isinstance(node, _MAYBE) for node in nodes)
@@ -131,7 +131,7 @@ class _Reader:
         self.found.append(action)
         self.roots = (*(Path(path) for path in action.paths), *self.roots)
 
-    def _imports(self, node: ast.AST, main: Source, *, sure: bool) -> None:
+    def _imports(self, node: ast.AST, main: PythonSource, *, sure: bool) -> None:
         for name, optional in _imported(node, main, self.roots):
             if name.partition(".")[0] == "tenfold":  # even where PYTHONPATH has its source
                 continue
@@ -165,7 +165,9 @@ _MAYBE = (
 """Statements and expressions of which nobody knows which part runs, when, or how often."""
 
 
-def _imported(node: ast.AST, main: Source, roots: tuple[Path, ...]) -> Iterator[tuple[str, bool]]:
+def _imported(
+    node: ast.AST, main: PythonSource, roots: tuple[Path, ...]
+) -> Iterator[tuple[str, bool]]:
     """Modules that a node imports, by full name; with True what may be a name in a module only."""
     if isinstance(node, ast.Import):
         yield from ((alias.name, False) for alias in node.names)
@@ -179,7 +181,7 @@ def _imported(node: ast.AST, main: Source, roots: tuple[Path, ...]) -> Iterator[
         yield text_of(node.args[0]) or "", False
 
 
-def _absolute(node: ast.ImportFrom, main: Source, roots: tuple[Path, ...]) -> str:
+def _absolute(node: ast.ImportFrom, main: PythonSource, roots: tuple[Path, ...]) -> str:
     """The module that `from .a import b` is about, from the first root that holds the file."""
     if not node.level:
         return node.module or ""
@@ -193,10 +195,10 @@ def _absolute(node: ast.ImportFrom, main: Source, roots: tuple[Path, ...]) -> st
     return node.module or ""
 
 
-class _File:
+class _ScriptFile:
     """What the nodes of one file do."""
 
-    def __init__(self, main: Source, workdir: Path) -> None:
+    def __init__(self, main: PythonSource, workdir: Path) -> None:
         self._main = main
         self._workdir = workdir
         self._names = Names(main.tree)

@@ -20,7 +20,7 @@ MOST_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class PythonSource:
     """A file with Python in it, or the text of `python -c` (`file` is then in the directory)."""
 
     file: Path
@@ -65,13 +65,13 @@ def _has_packages(directory: Path) -> bool:
 
 def mains_of(
     command: PythonCommand, workdir: Path, roots: tuple[Path, ...]
-) -> list[tuple[Source, bool]]:
+) -> list[tuple[PythonSource, bool]]:
     """What the command runs: a script, a module, or code; True: it surely does.
 
     Scripts that it is given as words count, too: another program may run them, as in `python -m
     pdb train.py`.
     """
-    found: list[tuple[Source | None, bool]] = []
+    found: list[tuple[PythonSource | None, bool]] = []
     if command.kind == "code":
         found.append((_parsed(workdir / "-c", command.target.encode(errors="replace")), True))
     elif command.kind == "module" and command.target.partition(".")[0] == "tenfold":
@@ -118,7 +118,7 @@ def stamp(file: Path) -> object:
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
-def source(file: Path) -> Source | None:
+def source(file: Path) -> PythonSource | None:
     """A file, parsed; None if it cannot be, or is very large."""
     try:
         found = file.stat()
@@ -130,14 +130,14 @@ def source(file: Path) -> Source | None:
 
 
 @lru_cache(maxsize=256)
-def _read(file: Path, changed: int, size: int) -> Source | None:
+def _read(file: Path, changed: int, size: int) -> PythonSource | None:
     del changed, size
     return _parsed(file, file.read_bytes())
 
 
-def _parsed(file: Path, text: bytes) -> Source | None:
+def _parsed(file: Path, text: bytes) -> PythonSource | None:
     try:
-        return Source(file, ast.parse(text))
+        return PythonSource(file, ast.parse(text))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 

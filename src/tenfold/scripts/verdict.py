@@ -39,7 +39,7 @@ _STARTED_WITH = ("PYTHON", "LD_", "MALLOC_", "GLIBC_")
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class PreloadVerdict:
     """What follows for a task.
 
     Attributes:
@@ -81,7 +81,7 @@ def matters(frame: Framework, job: str, modules: Collection[str]) -> Matters:
 
 def verdict(
     actions: Iterable[Action], read_by_import: Matters, environment: Mapping[str, str]
-) -> Verdict:
+) -> PreloadVerdict:
     """What follows from `actions`, in order; `environment` is the task's own."""
     values: dict[str, str] = {}
     sure: list[Action] = []
@@ -90,12 +90,12 @@ def verdict(
         if action.about == "path" and action.paths:
             directories += [Path(path) for path in action.paths]
         elif action.about != "environment" or action.variable is None:
-            return Verdict(obstacle=action)
+            return PreloadVerdict(obstacle=action)
         elif not read_by_import(action.variable):
             continue
         elif not action.sure or action.value is None:
-            return Verdict(obstacle=action)
+            return PreloadVerdict(obstacle=action)
         elif not action.default or action.variable not in {*values, *environment}:
             values[action.variable] = action.value
             sure.append(action)
-    return Verdict(None, values, tuple(sure), tuple(directories))
+    return PreloadVerdict(None, values, tuple(sure), tuple(directories))

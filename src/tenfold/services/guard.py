@@ -19,7 +19,7 @@ Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-class Guard:
+class WsgiGuard:
     """`application` behind `token`; `name` makes the cookie differ from those of other pages."""
 
     def __init__(self, application: Application, token: str, name: str) -> None:

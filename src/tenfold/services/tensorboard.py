@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.rundir import RunDirectory
-from tenfold.services.guard import Guard
+from tenfold.services.guard import WsgiGuard
 from tenfold.services.token import own_token
 
 _IDLE_S = 30 * 24 * 3600
@@ -37,7 +37,7 @@ def main() -> None:
         """TensorBoard's own server, its application behind the guard."""
 
         def __init__(self, wsgi_app: Any, flags: Any) -> None:
-            super().__init__(Guard(wsgi_app, token, f"tensorboard_{port}"), flags)
+            super().__init__(WsgiGuard(wsgi_app, token, f"tensorboard_{port}"), flags)
 
     directory = RunDirectory(Path(os.environ["TENFOLD_RUN_DIRECTORY"])).shared("tensorboard")
     main_lib.global_init()

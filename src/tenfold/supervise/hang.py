@@ -64,7 +64,7 @@ class Signs:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class HangVerdict:
     """Something hangs: one task, or all. `still_s` is for how long it has not gone on."""
 
     sign: Sign
@@ -112,11 +112,11 @@ class Stillness:
         self._after_s = after_s
         self._last: float | None = None
         self._seen: dict[_Key, _Still] = {}
-        self._told: Verdict | None = None
+        self._told: HangVerdict | None = None
         self._told_s = 0.0
         """For how long the last verdict has stood."""
 
-    def look(self, signs: Signs, now: float) -> Verdict | Resumed | None:
+    def look(self, signs: Signs, now: float) -> HangVerdict | Resumed | None:
         """What follows from what is seen at `now` (seconds, from any beginning)."""
         passed = 0.0 if self._last is None else min(max(0.0, now - self._last), MOST_LOOK_S)
         self._last = now
@@ -152,10 +152,10 @@ class Stillness:
         self._seen = seen
         return moved
 
-    def _judge(self) -> Verdict | None:
+    def _judge(self) -> HangVerdict | None:
         for key, still in sorted(self._seen.items(), key=lambda item: _first_of_all(item[0])):
             if still.seconds >= self._after_s and self._is_news(key, still):
-                self._told, self._told_s = Verdict(key[0], key[1], still.seconds), 0.0
+                self._told, self._told_s = HangVerdict(key[0], key[1], still.seconds), 0.0
                 return self._told
         return None
 

@@ -55,7 +55,7 @@ class OddScalar:
 
 
 @dataclass(slots=True)
-class _File:
+class _ScalarFile:
     """An event file: how far it was read, and its scalars that are or were not finite."""
 
     path: Path
@@ -74,7 +74,7 @@ class ScalarWatch:
     def __init__(self, run: Path, home: Path) -> None:
         """`home` is the directory of the event files in the run directory `run`."""
         self._run, self._home = run, home
-        self._files: dict[Path, _File] = {}
+        self._files: dict[Path, _ScalarFile] = {}
         self._looks = 0
 
     def look(self) -> list[OddScalar]:
@@ -91,7 +91,7 @@ class ScalarWatch:
                     continue
                 where = path.parent.relative_to(self._run).as_posix()
                 name = os.fsencode(where).decode(errors="replace")
-                file = self._files[path] = _File(path, name, begun=self._looks)
+                file = self._files[path] = _ScalarFile(path, name, begun=self._looks)
             budget -= self._read_on(file, budget)
             if budget <= 0:
                 break
@@ -109,7 +109,7 @@ class ScalarWatch:
                 break
         return sorted(found)
 
-    def _read_on(self, file: _File, budget: int) -> int:
+    def _read_on(self, file: _ScalarFile, budget: int) -> int:
         """Take in whole records that are new; how many bytes were read."""
         try:
             mark = file.path.lstat()
@@ -124,7 +124,7 @@ class ScalarWatch:
         except (OSError, ValueError):
             return 0
 
-    def _read_records(self, file: _File, stream: IO[bytes], size: int, budget: int) -> int:
+    def _read_records(self, file: _ScalarFile, stream: IO[bytes], size: int, budget: int) -> int:
         stream.seek(file.position)
         used = 0
         while used < budget:
@@ -144,7 +144,7 @@ class ScalarWatch:
         return used
 
     @staticmethod
-    def _take(file: _File, event: bytes) -> None:
+    def _take(file: _ScalarFile, event: bytes) -> None:
         try:
             found = list(scalars(event))
         except (ValueError, IndexError, struct.error):
@@ -173,7 +173,7 @@ class ScalarWatch:
                     merged[file.directory, tag] = odd
         return list(merged.values())
 
-    def _is_superseded(self, file: _File, tag: str) -> bool:
+    def _is_superseded(self, file: _ScalarFile, tag: str) -> bool:
         """Whether a later writer, a task that was restarted, has written the tag since."""
         return any(
             other.directory == file.directory and other.begun > file.grown and tag in other.tags

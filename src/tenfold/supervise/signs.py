@@ -43,7 +43,7 @@ class TaskFacts:
 
 
 @dataclass(slots=True)
-class _Told:
+class _TaskProgress:
     """What a task has told of its progress: the file as it was, when its life began and last."""
 
     life: int
@@ -69,7 +69,7 @@ class SignReader:
     def __init__(self, run: RunDirectory, plan: Plan) -> None:
         self._run = run
         self._members = {task.name for task in plan.tasks if task.member}
-        self._told: dict[str, _Told] = {}
+        self._told: dict[str, _TaskProgress] = {}
         self._peers: dict[str, list[str]] = {}
         for pair in sorted(edges.planned(plan).sure):
             if self._members.issuperset(pair):
@@ -110,14 +110,14 @@ class SignReader:
             told = self._told.get(task.name)
             if told is None or told.life != task.starts:
                 former = mark if told is not None else None
-                told = self._told[task.name] = _Told(task.starts, former)
+                told = self._told[task.name] = _TaskProgress(task.starts, former)
             if mark is None:
                 continue
             if mark != told.former and mark != told.mark:
                 self._hear(told, path, mark)
             yield task.name, Step(told.done, told.finished)
 
-    def _hear(self, told: _Told, path: Path, mark: Hashable) -> None:
+    def _hear(self, told: _TaskProgress, path: Path, mark: Hashable) -> None:
         said = read_json(path) or {}
         done, total = said.get("done"), said.get("total")
         if is_number(done):

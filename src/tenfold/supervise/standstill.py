@@ -16,7 +16,7 @@ from tenfold.rundir import RunDirectory
 from tenfold.supervise.hang import in_vain, to_restart
 from tenfold.supervise.signs import TaskFacts
 from tenfold.supervise.state import ClusterState
-from tenfold.supervise.watch import Facts, Hung, Watch
+from tenfold.supervise.watch import Hung, RunWatch, SupervisorFacts
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class Standstill:
     hosts: Mapping[str, str]
     wake: Callable[[], None]
     told: dict[str, Any] | None = None
-    _watch: Watch | None = None
+    _watch: RunWatch | None = None
 
     def open(self) -> None:
         """Begin to watch, if the plan wants it. To be called in the supervisor's loop."""
@@ -47,7 +47,7 @@ class Standstill:
             def tell(hung: Hung | None) -> None:
                 loop.call_soon_threadsafe(self.observe, hung)
 
-            self._watch = Watch(self.run, self.state.plan, rule, self._facts, tell)
+            self._watch = RunWatch(self.run, self.state.plan, rule, self._facts, tell)
             self._watch.start()
 
     def close(self) -> None:
@@ -55,7 +55,7 @@ class Standstill:
         if self._watch is not None:
             self._watch.close()
 
-    def _facts(self) -> Facts:
+    def _facts(self) -> SupervisorFacts:
         up = self.state.phase == "running" and self.state.outcome is None
         here = socket.gethostname()
         tasks = [
@@ -67,7 +67,7 @@ class Standstill:
             )
             for name, state in self.state.tasks.items()
         ]
-        return Facts(up, tasks)
+        return SupervisorFacts(up, tasks)
 
     def observe(self, hung: Hung | None) -> None:
         """Something hangs, or what hung goes on (None)."""

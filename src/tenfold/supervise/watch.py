@@ -19,13 +19,13 @@ from typing import Any
 from tenfold import files
 from tenfold.cells import kind
 from tenfold.debug import words
-from tenfold.debug.collect import UP, Wanted
+from tenfold.debug.collect import UP, StackTarget
 from tenfold.debug.findings import Findings, find
 from tenfold.errors import printable
 from tenfold.logs import last_lines
-from tenfold.plans import Hang, Plan
+from tenfold.plans import HangPolicy, Plan
 from tenfold.rundir import RunDirectory, write_json
-from tenfold.supervise.hang import Resumed, Stillness, Verdict
+from tenfold.supervise.hang import HangVerdict, Resumed, Stillness
 from tenfold.supervise.signs import SignReader, TaskFacts
 
 EVERY_S = 1.0
@@ -55,22 +55,22 @@ class Hung:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class SupervisorFacts:
     """What the supervisor knows at this moment; `up`: see `hang.Signs`."""
 
     up: bool
     tasks: Sequence[TaskFacts]
 
 
-class Watch:
+class RunWatch:
     """Watches one run, from `start` to `close`."""
 
     def __init__(
         self,
         run: RunDirectory,
         plan: Plan,
-        rule: Hang,
-        look: Callable[[], Facts],
+        rule: HangPolicy,
+        look: Callable[[], SupervisorFacts],
         tell: Callable[[Hung | None], None],
     ) -> None:
         """`look` and `tell` are called from the watch's own thread; None: it goes on."""
@@ -125,11 +125,11 @@ class Watch:
         if not self._ending.is_set():
             self._tell(what)
 
-    def _account(self, verdict: Verdict, tasks: Sequence[TaskFacts]) -> Hung:
+    def _account(self, verdict: HangVerdict, tasks: Sequence[TaskFacts]) -> Hung:
         """Find out, and write it down."""
         place = kind(self._plan.cell)
         python = sys.executable if place.here else "python"
-        wanted = [Wanted(task.name, task.phase, task.pid) for task in tasks]
+        wanted = [StackTarget(task.name, task.phase, task.pid) for task in tasks]
         elsewhere = place.apart or any(t.pid is None for t in tasks if t.phase in UP)
         findings = find(
             self._run,
@@ -144,7 +144,7 @@ class Watch:
         return Hung(said, task, self._write(verdict, findings, task, said))
 
     def _write(
-        self, verdict: Verdict, findings: Findings, task: str | None, said: str
+        self, verdict: HangVerdict, findings: Findings, task: str | None, said: str
     ) -> str | None:
         now = time.time()
         label = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now))
@@ -188,7 +188,7 @@ class Watch:
         return found
 
 
-def conclude(verdict: Verdict, findings: Findings, plan: Plan) -> tuple[str | None, str]:
+def conclude(verdict: HangVerdict, findings: Findings, plan: Plan) -> tuple[str | None, str]:
     """The likely culprit, and the whole of it in a sentence.
 
     A task that hangs by itself is its own culprit; of all of them, it is the likeliest member.

@@ -24,7 +24,7 @@ _PATIENCE = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class AddressEntry:
     """One address of one task."""
 
     task: str
@@ -50,14 +50,14 @@ class AddressBook:
 
     def __init__(
         self,
-        entries: Iterable[Entry] = (),
+        entries: Iterable[AddressEntry] = (),
         *,
         resolve: Resolve = resolve,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._resolve = resolve
         self._clock = clock
-        self._entries: dict[str, list[Entry]] = {}
+        self._entries: dict[str, list[AddressEntry]] = {}
         self._next = -math.inf
         self._fresh_until = -math.inf
         self._ports: dict[Address, str] = {}
@@ -68,7 +68,7 @@ class AddressBook:
         for entry in entries:
             self.add(entry)
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: AddressEntry) -> None:
         """Know one address more."""
         if is_loopback(entry.host):
             self._local[entry.port] = entry.task
@@ -119,8 +119,8 @@ class AddressBook:
         self._fresh_until = max(self._next, now + _FRESH_S)
 
 
-def entries_of(addresses: Mapping[str, Sequence[str]]) -> Iterator[Entry]:
+def entries_of(addresses: Mapping[str, Sequence[str]]) -> Iterator[AddressEntry]:
     """One entry for each task, from `host:port` by job, in the order of the index."""
     for job, own in addresses.items():
         for index, address in enumerate(own):
-            yield Entry(f"{job}/{index}", host_of(address), int(address.rpartition(":")[2]))
+            yield AddressEntry(f"{job}/{index}", host_of(address), int(address.rpartition(":")[2]))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tenfold.traffic.book import AddressBook
-from tenfold.traffic.sockets import Address, Seen
+from tenfold.traffic.sockets import Address, ConnectionEnd
 
 OUTSIDE = "outside:"
 """Before the IP address of a peer that is no task."""
@@ -39,7 +39,7 @@ class Total:
 
 
 @dataclass(slots=True)
-class _Known:
+class _KnownConnection:
     """A connection of a task: what of it is in the totals already.
 
     `over`: it is in no look any more, and counts as closed; news of its last bytes may come.
@@ -72,7 +72,7 @@ class View:
     neighbour: Callable[[int], str | None] = lambda _: None
     whole: bool = False
     told_elsewhere: bool = False
-    ignored: Callable[[Seen], bool] = lambda _: False
+    ignored: Callable[[ConnectionEnd], bool] = lambda _: False
 
 
 class Ledger:
@@ -80,7 +80,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self._totals: dict[str, dict[str, Total]] = {}
-        self._known: dict[tuple[str, object], _Known | None] = {}
+        self._known: dict[tuple[str, object], _KnownConnection | None] = {}
         self._over: dict[tuple[str, object], None] = {}
         self._missed: set[tuple[str, object]] = set()
         """Connections that were not there at the last look, and of whose end nothing was heard."""
@@ -115,14 +115,16 @@ class Ledger:
         """Give it as changed at the next call, too."""
         self._changed.add(task)
 
-    def unowned(self, network: str, seen: Iterable[Seen], owner: Mapping[int, str]) -> bool:
+    def unowned(
+        self, network: str, seen: Iterable[ConnectionEnd], owner: Mapping[int, str]
+    ) -> bool:
         """Whether there is a socket that nobody is known to have and that was not looked up."""
         return any(
             one.inode not in owner and one.inode and (network, one.key) not in self._known
             for one in seen
         )
 
-    def look(self, network: str, seen: Iterable[Seen], view: View) -> None:
+    def look(self, network: str, seen: Iterable[ConnectionEnd], view: View) -> None:
         """Add what was carried since the last look. `seen` are all connections there are now."""
         seen = list(seen)
         ends = self._ends(network, seen, view)
@@ -136,7 +138,7 @@ class Ledger:
         self._missed = {key for key in self._missed if key[0] != network} | (gone - self._missed)
         self._note_cut(network, seen)
 
-    def _note_cut(self, network: str, seen: Iterable[Seen]) -> None:
+    def _note_cut(self, network: str, seen: Iterable[ConnectionEnd]) -> None:
         now: dict[str, set[str]] = {}
         for one in seen:
             known = self._known.get((network, one.key)) if one.cut else None
@@ -167,7 +169,7 @@ class Ledger:
             if len(self._over) > MOST_OVER:
                 self._forget(next(iter(self._over)))
 
-    def close(self, network: str, closed: Iterable[Seen], view: View) -> None:
+    def close(self, network: str, closed: Iterable[ConnectionEnd], view: View) -> None:
         """Add what connections that are gone have carried since they were last seen."""
         closed = list(closed)
         ends = self._ends(network, closed, view)
@@ -184,19 +186,19 @@ class Ledger:
         self._over.pop(key, None)
         self._missed.discard(key)
 
-    def _end(self, known: _Known) -> None:
+    def _end(self, known: _KnownConnection) -> None:
         known.over = True
         self._totals[known.task][known.peer].open -= 1
         self._changed.add(known.task)
 
-    def _again(self, key: tuple[str, object], known: _Known) -> None:
+    def _again(self, key: tuple[str, object], known: _KnownConnection) -> None:
         """It was thought to be over, and is not."""
         known.over = False
         self._over.pop(key, None)
         self._totals[known.task][known.peer].open += 1
 
     def _ends(
-        self, network: str, seen: Iterable[Seen], view: View
+        self, network: str, seen: Iterable[ConnectionEnd], view: View
     ) -> dict[tuple[Address, Address], str]:
         """The task at each end that is seen, by (local, remote) address."""
         found = {}
@@ -207,7 +209,7 @@ class Ledger:
                 found[one.local, one.remote] = task
         return found
 
-    def _task(self, one: Seen, view: View) -> str | None:
+    def _task(self, one: ConnectionEnd, view: View) -> str | None:
         """The task whose end this is; without an owner, by the port that it listens on."""
         owner = view.owner(one.inode) if one.inode else None
         if owner is not None or view.neighbour(one.inode):
@@ -216,7 +218,11 @@ class Ledger:
         return view.book.listener(one.local) if by_port else None
 
     def _add(
-        self, network: str, one: Seen, ends: Mapping[tuple[Address, Address], str], view: View
+        self,
+        network: str,
+        one: ConnectionEnd,
+        ends: Mapping[tuple[Address, Address], str],
+        view: View,
     ) -> None:
         key = (network, one.key)
         known = self._known.get(key)
@@ -245,8 +251,8 @@ class Ledger:
             self._changed.add(known.task)
 
     def _first(
-        self, one: Seen, ends: Mapping[tuple[Address, Address], str], view: View
-    ) -> _Known | None:
+        self, one: ConnectionEnd, ends: Mapping[tuple[Address, Address], str], view: View
+    ) -> _KnownConnection | None:
         """A connection that is new: whose, and to whom. None if it is not the run's to tell."""
         task = self._task(one, view)
         if task is None or view.ignored(one) or (one.closed and not _carried(one)):
@@ -265,10 +271,10 @@ class Ledger:
         if one.sent is None and not total.sent:
             total.sent = total.received = None
         self._changed.add(task)
-        return _Known(task, peer)
+        return _KnownConnection(task, peer)
 
     def _peer(
-        self, one: Seen, ends: Mapping[tuple[Address, Address], str], view: View
+        self, one: ConnectionEnd, ends: Mapping[tuple[Address, Address], str], view: View
     ) -> str | None:
         return ends.get((one.remote, one.local)) or view.book.task_at(one.remote)
 
@@ -281,7 +287,11 @@ class Ledger:
         return name
 
     def _name_again(
-        self, known: _Known, one: Seen, ends: Mapping[tuple[Address, Address], str], view: View
+        self,
+        known: _KnownConnection,
+        one: ConnectionEnd,
+        ends: Mapping[tuple[Address, Address], str],
+        view: View,
     ) -> None:
         """A peer may get its name a little later than its connection: what it carried moves."""
         peer = self._peer(one, ends, view)
@@ -300,5 +310,5 @@ class Ledger:
         self._changed.add(known.task)
 
 
-def _carried(one: Seen) -> bool:
+def _carried(one: ConnectionEnd) -> bool:
     return bool(one.sent or one.received)

@@ -21,11 +21,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from tenfold.rundir import RunDirectory
-from tenfold.traffic.book import AddressBook, Entry
+from tenfold.traffic.book import AddressBook, AddressEntry
 from tenfold.traffic.ledger import Ledger, View
 from tenfold.traffic.processes import Processes
 from tenfold.traffic.samples import SampleLog, is_number, last_sample
-from tenfold.traffic.sockets import ProcSockets, Seen, Sockets, open_sockets
+from tenfold.traffic.sockets import ConnectionEnd, ProcSockets, Sockets, open_sockets
 
 INTERVAL_S = 1.0
 SHARE = 0.01
@@ -116,7 +116,7 @@ class Sampler:
         """`task` has ended."""
         self._orders.append(lambda: self._processes.end(task))
 
-    def know(self, entry: Entry) -> None:
+    def know(self, entry: AddressEntry) -> None:
         """Know one address more, in all networks."""
         self._orders.append(lambda: self._know(entry))
 
@@ -203,7 +203,7 @@ class Sampler:
         self._searched = 0.0
         self._begun = True
 
-    def _know(self, entry: Entry) -> None:
+    def _know(self, entry: AddressEntry) -> None:
         for network in self._networks:
             network.book.add(entry)
 
@@ -241,7 +241,7 @@ class Sampler:
             )
             print(f"traffic: {words}", file=sys.stderr, flush=True)
 
-    def _is_own(self, one: Seen) -> bool:
+    def _is_own(self, one: ConnectionEnd) -> bool:
         ports = (one.local[1], one.remote[1])
         return ports in self._own or ports[::-1] in self._own
 

@@ -58,7 +58,7 @@ Address = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ConnectionEnd:
     """One end of a connection, as it was at one look.
 
     Attributes:
@@ -108,9 +108,9 @@ class Sockets:
         """Readable when a connection was closed."""
         return self._hearing.fileno()
 
-    def closed(self) -> list[Seen]:
+    def closed(self) -> list[ConnectionEnd]:
         """The connections that were closed since the last call."""
-        found: list[Seen] = []
+        found: list[ConnectionEnd] = []
         while True:
             try:
                 data = self._hearing.recv(_BUFFER_BYTES)
@@ -123,13 +123,13 @@ class Sockets:
                 continue
             found += [seen for body in _messages(data) if (seen := _seen(body, closed=True))]
 
-    def look(self) -> list[Seen]:
+    def look(self) -> list[ConnectionEnd]:
         """All connections there are now. Raises OSError if the kernel does not say."""
         body = _REQUEST.pack(socket.AF_INET, 0, 0, 1 << (_INET_DIAG_INFO - 1), _CONNECTED, 0)
         self._turn = (self._turn + 1) & 0xFFFFFFFF
         size = _HEADER.size + len(body)
         self._asking.send(_HEADER.pack(size, _TCPDIAG_GETSOCK, _DUMP, self._turn, 0) + body)
-        found: list[Seen] = []
+        found: list[ConnectionEnd] = []
         over = False
         while not over:
             data = self._asking.recv(_BUFFER_BYTES)
@@ -171,7 +171,7 @@ def _is_last(data: bytes) -> bool:
     return False
 
 
-def _seen(body: bytes, *, closed: bool = False) -> Seen | None:
+def _seen(body: bytes, *, closed: bool = False) -> ConnectionEnd | None:
     """What one inet_diag_msg says; None of a socket that was never connected."""
     if len(body) < _MESSAGE.size:
         return None
@@ -185,7 +185,7 @@ def _seen(body: bytes, *, closed: bool = False) -> Seen | None:
         # that its opener sent. Who opened it is not told: the other one's count is a byte short.
         acked = max(0, acked - (1 if state == ESTABLISHED else 2))
         received = max(0, received - (0 if state == ESTABLISHED else 1))
-    return Seen(
+    return ConnectionEnd(
         key=cookie,
         local=(_address(local[:size]), int.from_bytes(near, "big")),
         remote=(_address(remote[:size]), int.from_bytes(far, "big")),
@@ -229,11 +229,11 @@ class ProcSockets:
     def __init__(self, proc: Path = Path("/proc/self/net")) -> None:
         self._proc = proc
 
-    def closed(self) -> list[Seen]:
+    def closed(self) -> list[ConnectionEnd]:
         """Nothing: /proc does not tell of what is gone."""
         return []
 
-    def look(self) -> list[Seen]:
+    def look(self) -> list[ConnectionEnd]:
         """All connections there are now. Raises OSError where there is no such file."""
         found = _table(self._proc / "tcp")
         with contextlib.suppress(FileNotFoundError):
@@ -244,14 +244,14 @@ class ProcSockets:
         """Nothing is kept open."""
 
 
-def _table(path: Path) -> list[Seen]:
+def _table(path: Path) -> list[ConnectionEnd]:
     found = []
     for line in path.read_text().splitlines()[1:]:
         words = line.split()
         state = int(words[3], 16)
         if 1 << state & _CONNECTED:
             ends = _hex_address(words[1]), _hex_address(words[2])
-            found.append(Seen((*ends, words[9]), *ends, int(words[9]), None, None))
+            found.append(ConnectionEnd((*ends, words[9]), *ends, int(words[9]), None, None))
     return found
 
 

@@ -9,10 +9,10 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tenfold.debug.tracebacks import Broken, Frame, broken_in
+from tenfold.debug.tracebacks import Broken, TracebackFrame, broken_in
 from tenfold.views import causes
-from tenfold.views.causes import Finding
-from tenfold.views.facts import Facts
+from tenfold.views.causes import CauseLine
+from tenfold.views.facts import RunFacts
 
 _UNCAUGHT = (None, 1)
 """Exit codes with which Python ends for an exception; with others, one long ago was caught."""
@@ -20,7 +20,7 @@ _UNCAUGHT = (None, 1)
 _MOST_MESSAGE = 12
 
 
-def find_error(facts: Facts, told: Mapping[str, Any], lines: Sequence[str]) -> Finding | None:
+def find_error(facts: RunFacts, told: Mapping[str, Any], lines: Sequence[str]) -> CauseLine | None:
     """What the first failing task said, `told` being status.json's words of it."""
     kept = _told(told.get("exception"))
     uncaught = told.get("exit_code") in _UNCAUGHT or kept is None or kept.frame is None
@@ -33,17 +33,17 @@ def find_error(facts: Facts, told: Mapping[str, Any], lines: Sequence[str]) -> F
     return finding if found is None else _placed(facts, str(told["task"]), finding, found)
 
 
-def _placed(facts: Facts, task: str, finding: Finding, found: Broken) -> Finding:
+def _placed(facts: RunFacts, task: str, finding: CauseLine, found: Broken) -> CauseLine:
     frame = found.frame
     message = tuple(causes.cut(line) for line in found.message[:_MOST_MESSAGE])
     root = causes.cut(found.root) if found.root else None
     if frame is None or frame.file.startswith("<"):  # python -c: there is nothing to look into
-        return Finding(finding.line, finding.cause, finding.hint, message=message, root=root)
+        return CauseLine(finding.line, finding.cause, finding.hint, message=message, root=root)
     shown = _shown(frame.file, facts.planned(task).get("workdir"))
     where = f"{shown}:{frame.line}"
     if frame.function and frame.function != "<module>":
         where += f" in {frame.function}"
-    return Finding(finding.line, finding.cause, finding.hint, where, frame.source, message, root)
+    return CauseLine(finding.line, finding.cause, finding.hint, where, frame.source, message, root)
 
 
 def _shown(file: str, workdir: object) -> str:
@@ -80,14 +80,14 @@ def _told(value: object) -> Broken | None:
     )
 
 
-def _frame(value: object) -> Frame | None:
+def _frame(value: object) -> TracebackFrame | None:
     if not isinstance(value, dict):
         return None
     file, line = value.get("file"), value.get("line")
     function, source = value.get("function"), value.get("source")
     if not isinstance(file, str) or not isinstance(line, int):
         return None
-    return Frame(
+    return TracebackFrame(
         file,
         line,
         function if isinstance(function, str) else None,

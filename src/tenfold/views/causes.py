@@ -16,7 +16,7 @@ _LONGEST = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CauseLine:
     """A line that says why, what it means, and what to do; the latter None if it is not known.
 
     Of an exception also `where` it was raised, as far as the user's own code goes, the `source`
@@ -44,14 +44,14 @@ class Known:
     hint: str | None = None
     closer: tuple[Known, ...] = ()
 
-    def found_in(self, line: str) -> Finding | None:
+    def found_in(self, line: str) -> CauseLine | None:
         """What `line` means, if this is it."""
         match = self.pattern.search(line)
         if match is None:
             return None
         groups = [group or "" for group in match.groups()] or [""]
         hint = self.hint.format(*groups) if self.hint else None
-        return Finding(line, self.cause.format(*groups), hint)
+        return CauseLine(line, self.cause.format(*groups), hint)
 
 
 def _known(pattern: str, cause: str, hint: str | None = None, *closer: Known) -> Known:
@@ -128,7 +128,7 @@ TABLE: tuple[Known, ...] = (
 """The first that matches counts, so what is special stands before what is general."""
 
 
-def said(lines: Sequence[str], told: Broken | None = None) -> Finding | None:
+def said(lines: Sequence[str], told: Broken | None = None) -> CauseLine | None:
     """The line that says why a task ended; None if none does.
 
     Args:
@@ -143,12 +143,12 @@ def said(lines: Sequence[str], told: Broken | None = None) -> Finding | None:
     return None
 
 
-def _of(found: Broken) -> Finding:
-    line = Finding(cut(found.line))
+def _of(found: Broken) -> CauseLine:
+    line = CauseLine(cut(found.line))
     if finding := known(found.line, *found.message):
         return finding
     root = found.root and known(found.root)
-    return Finding(line.line, root.cause, root.hint) if root else line
+    return CauseLine(line.line, root.cause, root.hint) if root else line
 
 
 _TALK = re.compile(
@@ -157,16 +157,16 @@ _TALK = re.compile(
 )
 
 
-def last_words(stderr: Sequence[str]) -> Finding | None:
+def last_words(stderr: Sequence[str]) -> CauseLine | None:
     """The last line on stderr, where `SystemExit("…")`, shells and most programs say why they end.
 
     None if that is a warning, a bar of progress or an indented line: those say nothing of an end.
     """
     line = next((text for text in reversed(stderr) if text.strip()), "")
-    return None if _TALK.search(line) else Finding(cut(line.strip()))
+    return None if _TALK.search(line) else CauseLine(cut(line.strip()))
 
 
-def known(line: str, *after: str) -> Finding | None:
+def known(line: str, *after: str) -> CauseLine | None:
     """What `line` means, if the table knows it; in the lines `after` it may be said closer."""
     text = cut(line.strip())
     for one in TABLE:

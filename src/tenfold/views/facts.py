@@ -45,7 +45,7 @@ class Disk:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class RunFacts:
     """All of it.
 
     Attributes:
@@ -98,13 +98,13 @@ class Facts:
         return []
 
 
-def read_facts(run: RunDirectory) -> Facts:
+def read_facts(run: RunDirectory) -> RunFacts:
     """Read a run directory. Never fails for what is in it."""
     problems = Problems()
     status = read_status(run, problems)
     events, _ = read_events(run.events, problems)
     saved, bad = _checkpoints(run.shared("checkpoints"))
-    return Facts(
+    return RunFacts(
         run=run,
         status=_of_right_kinds(status),
         said=read_json(run.status) or {},

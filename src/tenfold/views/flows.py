@@ -13,7 +13,7 @@ _STALE_S = 3.0
 """A rate is taken over at least the one; a newest sample older than the other means no traffic."""
 
 
-class Flow(NamedTuple):
+class PeerFlow(NamedTuple):
     """What one task told of one peer; bytes None if they are not counted.
 
     `changed` is when a byte was last seen to flow, None if none was. `cut`: the peer does not
@@ -29,7 +29,7 @@ class Flow(NamedTuple):
     cut: bool = False
 
 
-Flows = Mapping[str, Flow]
+Flows = Mapping[str, PeerFlow]
 """By peer."""
 
 
@@ -44,7 +44,7 @@ class FlowReader:
         self._path = run.task(task.replace("/", "-")).traffic
         self._samples = SampleReader(self._path)
         self._mark: object = None
-        self._told: dict[str, Flow] = {}
+        self._told: dict[str, PeerFlow] = {}
         self._counted: dict[float, dict[str, Counts]] = {}
         """What samples said that are not too old to take a rate from, by their time."""
 
@@ -69,7 +69,7 @@ class FlowReader:
         known = self._counted.get(sample["time"])
         return _counts(sample) if known is None else known
 
-    def _flows(self, newest: Mapping[str, Any], since: Mapping[str, Any]) -> dict[str, Flow]:
+    def _flows(self, newest: Mapping[str, Any], since: Mapping[str, Any]) -> dict[str, PeerFlow]:
         """`since` is the sample to take rates from."""
         moment, seconds = newest["time"], newest["time"] - since["time"]
         cut = cut_peers(newest)
@@ -86,7 +86,7 @@ class FlowReader:
             if last is not None and last[0] == sent and last[1] == received:
                 changed = last.changed
             rates = max(0.0, sent_rate), max(0.0, received_rate)
-            made[peer] = Flow(sent, received, now_open, *rates, changed, peer in cut)
+            made[peer] = PeerFlow(sent, received, now_open, *rates, changed, peer in cut)
         return made
 
 

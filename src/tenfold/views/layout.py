@@ -29,7 +29,7 @@ _GROW = 1.06
 
 
 @dataclass(slots=True)
-class Group:
+class JobBox:
     """The box of one job: upper left corner, size, and how many tasks stand side by side.
 
     Tasks that talk among themselves stand on a circle, `columns` being its diameter.
@@ -71,7 +71,7 @@ class Layout:
 
     width: float
     height: float
-    groups: list[Group] = field(default_factory=list)
+    groups: list[JobBox] = field(default_factory=list)
 
     def nodes(self) -> dict[str, tuple[float, float]]:
         """The centre of every task."""
@@ -142,21 +142,21 @@ def _angles(count: int) -> list[float]:
     return [start + 2 * math.pi * place / max(1, count) for place in range(count)]
 
 
-def _circle(job: str, tasks: int) -> Group:
-    return Group(job, tasks, max(2, math.ceil(tasks / math.pi) + 1), circle=True)
+def _circle(job: str, tasks: int) -> JobBox:
+    return JobBox(job, tasks, max(2, math.ceil(tasks / math.pi) + 1), circle=True)
 
 
-def _group(job: str, tasks: int, angle: float, aspect: float) -> Group:
+def _group(job: str, tasks: int, angle: float, aspect: float) -> JobBox:
     """A job's tasks in lines that face the middle."""
     lines = max(1, -(-tasks // _LINE)) if tasks <= 4 * _LINE else round(math.sqrt(tasks / 2))
     across = abs(math.cos(angle)) < 0.5  # above or below the middle
     length = -(-tasks // lines)
     if across and length * CELL_W > 8 * aspect * CELL_H:
         length = max(1, round(math.sqrt(tasks * aspect)))
-    return Group(job, tasks, max(1, length if across else lines))
+    return JobBox(job, tasks, max(1, length if across else lines))
 
 
-def _crowded(groups: Sequence[Group]) -> bool:
+def _crowded(groups: Sequence[JobBox]) -> bool:
     return any(
         one.x < other.x + other.w + _GAP
         and other.x < one.x + one.w + _GAP
@@ -171,7 +171,7 @@ def _put_below(made: Layout, jobs: Mapping[str, int]) -> None:
     """Add jobs in rows under what is there."""
     x, y, row_h = 0.0, made.height + _GAP, 0.0
     for job, tasks in jobs.items():
-        group = Group(job, tasks, max(1, min(tasks, int((made.width - 2 * _PAD) / CELL_W))))
+        group = JobBox(job, tasks, max(1, min(tasks, int((made.width - 2 * _PAD) / CELL_W))))
         if x > 0 and x + group.w > made.width:
             x, y, row_h = 0.0, y + row_h + _GAP / 2, 0.0
         group.x, group.y = x, y
@@ -183,7 +183,7 @@ def _put_below(made: Layout, jobs: Mapping[str, int]) -> None:
     _centre(made, made.groups[len(made.groups) - len(jobs) :])
 
 
-def _centre(made: Layout, groups: Sequence[Group]) -> None:
+def _centre(made: Layout, groups: Sequence[JobBox]) -> None:
     """Put rows of groups in the middle."""
     for y in {group.y for group in groups}:
         row = [group for group in groups if group.y == y]

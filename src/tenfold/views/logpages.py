@@ -46,7 +46,7 @@ Spans = Callable[[str], list[tuple[int, int]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class LogPageQuery:
     """What a page is to hold.
 
     `tasks` are names (`worker/3`), labels (`worker-3`) or jobs; none means all. `cursor` is what an
@@ -163,7 +163,7 @@ class _Log:
         return self.files.read(start, end - start)
 
 
-def page(run: RunDirectory, wanted: Wanted) -> dict[str, Any]:
+def page(run: RunDirectory, wanted: LogPageQuery) -> dict[str, Any]:
     """`{version, lines: [{time, task, stream, text}], start, end, more}`; lines in order.
 
     With `spans`, each line has `marks`: `[begin, end]` of each match, in UTF-16 units.
@@ -198,7 +198,7 @@ def chosen_labels(run: RunDirectory, words: Sequence[str]) -> list[str]:
     return [label for label in there if label in wanted or label.rpartition("-")[0] in wanted]
 
 
-def _positions(logs: Sequence[_Log], wanted: Wanted, ended: bool) -> list[int]:
+def _positions(logs: Sequence[_Log], wanted: LogPageQuery, ended: bool) -> list[int]:
     """Where the page begins in each log; a log that the cursor does not know is new since."""
     if wanted.cursor is not None:
         given = _given(wanted.cursor, wanted)
@@ -209,7 +209,7 @@ def _positions(logs: Sequence[_Log], wanted: Wanted, ended: bool) -> list[int]:
 
 
 def _back(
-    logs: Sequence[_Log], positions: Sequence[int], wanted: Wanted, ended: bool
+    logs: Sequence[_Log], positions: Sequence[int], wanted: LogPageQuery, ended: bool
 ) -> tuple[list[dict[str, Any]], list[int], bool]:
     """The newest lines before these positions: lines in order, where they begin, whether more."""
     del ended
@@ -229,7 +229,7 @@ def _back(
 
 
 def _on(
-    logs: Sequence[_Log], positions: Sequence[int], wanted: Wanted, ended: bool
+    logs: Sequence[_Log], positions: Sequence[int], wanted: LogPageQuery, ended: bool
 ) -> tuple[list[dict[str, Any]], list[int], bool]:
     """The oldest lines from these positions on: lines, where they end, whether there are more."""
     reached = list(positions)
@@ -275,7 +275,7 @@ def _by_time(
 class _Budget:
     """What one page may cost. At least one line is looked at, so that pages get on."""
 
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, wanted: LogPageQuery) -> None:
         self._lines = min(MOST_LINES, max(1, wanted.lines))
         self._end = time.monotonic() + SCAN_S
         self.scanned = 0
@@ -311,17 +311,17 @@ def _utf16(text: str, spans: Sequence[tuple[int, int]]) -> list[list[int]]:
     return [[len(text[:place].encode("utf-16-le")) // 2 for place in span] for span in spans]
 
 
-def _cursor(logs: Sequence[_Log], positions: Sequence[int], wanted: Wanted) -> str:
+def _cursor(logs: Sequence[_Log], positions: Sequence[int], wanted: LogPageQuery) -> str:
     places = {log.key: place for log, place in zip(logs, positions, strict=True) if place}
     return json.dumps([_selection(wanted), places], separators=(",", ":"))
 
 
-def _selection(wanted: Wanted) -> str:
+def _selection(wanted: LogPageQuery) -> str:
     chosen = repr((sorted(set(wanted.tasks)), wanted.streams))
     return hashlib.sha256(chosen.encode("utf-8", "replace")).hexdigest()[:12]
 
 
-def _given(cursor: str, wanted: Wanted) -> dict[str, int]:
+def _given(cursor: str, wanted: LogPageQuery) -> dict[str, int]:
     with contextlib.suppress(ValueError, RecursionError):
         match json.loads(cursor):
             case [str(selection), dict(places)] if selection == _selection(wanted):

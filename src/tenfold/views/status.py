@@ -36,7 +36,7 @@ def status(run: RunDirectory, problems: Problems | None = None) -> dict[str, Any
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _KnownFile:
     """What a file held when it was as `mark` says, and what was wrong with it."""
 
     mark: object
@@ -49,7 +49,7 @@ class StatusReader:
 
     def __init__(self, run: RunDirectory) -> None:
         self._run = run
-        self._known: dict[Path, _Known] = {}
+        self._known: dict[Path, _KnownFile] = {}
 
     def read(self, problems: Problems | None = None) -> dict[str, Any]:
         """What `status` gives, now."""
@@ -100,7 +100,7 @@ class StatusReader:
         known = self._known.get(path)
         if known is None or known.mark != mark or known.problems.found:
             found = Problems()
-            known = self._known[path] = _Known(mark, read_json(path, found), found)
+            known = self._known[path] = _KnownFile(mark, read_json(path, found), found)
         problems.found.update(known.problems.found)
         return known.value
 

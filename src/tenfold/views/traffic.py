@@ -18,7 +18,7 @@ from tenfold.errors import TenfoldError
 from tenfold.plans import Plan
 from tenfold.rundir import OVER, Problems, RunDirectory, read_json
 from tenfold.traffic.ledger import OUTSIDE
-from tenfold.views.flows import Flow, FlowReader, Flows
+from tenfold.views.flows import FlowReader, Flows, PeerFlow
 from tenfold.views.status import StatusReader
 
 AS_PLANNED, SILENT, NOT_PLANNED, CUT = "as planned", "silent", "not planned", "cut"
@@ -37,8 +37,8 @@ class _Pair:
     other: str
     planned: bool
     expected: bool
-    here: Flow | None = None
-    there: Flow | None = None
+    here: PeerFlow | None = None
+    there: PeerFlow | None = None
     edge: dict[str, Any] = field(default_factory=dict)
 
 
@@ -141,7 +141,7 @@ class MapReader:
 
 
 _NOBODY: frozenset[str] = frozenset()
-_NONE = Flow()
+_NONE = PeerFlow()
 
 
 def _in_order(task: str, peer: str, order: Mapping[str, int]) -> edges.Edge:
@@ -160,7 +160,7 @@ def _edge(pair: _Pair, flows: Mapping[str, Flows]) -> dict[str, Any] | None:
     return edge
 
 
-def _made(pair: _Pair, here: Flow, there: Flow) -> dict[str, Any]:
+def _made(pair: _Pair, here: PeerFlow, there: PeerFlow) -> dict[str, Any]:
     """The edge out of both accounts."""
     to, back = _larger(here.sent, there.received), _larger(here.received, there.sent)
     total = None if to is None and back is None else (to or 0) + (back or 0)

@@ -1,6 +1,6 @@
 """What is wrong with a run, beside a task's end: hangs, crash loops, a full disk, silence, damage.
 
-Each trouble is a sentence's worth of words and what to do. Pure over `Facts`; the worst first.
+Each trouble is a sentence's worth of words and what to do. Pure over `RunFacts`; the worst first.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tenfold.supervise.lingering import Rank, lingering
 from tenfold.supervise.state import ending
 from tenfold.views import notfinite
 from tenfold.views.endings import signal_number
-from tenfold.views.facts import Facts, moment
+from tenfold.views.facts import RunFacts, moment
 from tenfold.views.notfinite import odd_figures
 from tenfold.views.tasks import duration
 from tenfold.views.traffic import CUT
@@ -63,7 +63,7 @@ class Trouble:
     next: tuple[str, ...] = ()
 
 
-def troubles(facts: Facts, edges: Sequence[Mapping[str, Any]], now: float) -> list[Trouble]:
+def troubles(facts: RunFacts, edges: Sequence[Mapping[str, Any]], now: float) -> list[Trouble]:
     """All of them at `now` (seconds since 1970); `edges` are those of the map."""
     up = facts.status["age_s"] is not None
     found = [*_hang(facts, up), *_disk(facts), *_unsaved(facts), *_unkillable(facts)]
@@ -74,7 +74,7 @@ def troubles(facts: Facts, edges: Sequence[Mapping[str, Any]], now: float) -> li
     return [*found, *_not_finite(facts), *_damaged(facts)]
 
 
-def _not_finite(facts: Facts) -> Iterator[Trouble]:
+def _not_finite(facts: RunFacts) -> Iterator[Trouble]:
     odd = odd_figures(facts.status.get("not_finite"))
     if (said := notfinite.words(odd)) is not None:
         lasts = any(one.get("until") is None for one in odd)
@@ -82,7 +82,7 @@ def _not_finite(facts: Facts) -> Iterator[Trouble]:
         yield Trouble("not-finite", said, hint, odd[0].get("task"), now=lasts)
 
 
-def _hang(facts: Facts, up: bool) -> Iterator[Trouble]:
+def _hang(facts: RunFacts, up: bool) -> Iterator[Trouble]:
     """The hang that status.json tells of; else, what was told and went by."""
     told = facts.said.get("hang")
     if isinstance(told, dict):
@@ -99,7 +99,7 @@ def _hang(facts: Facts, up: bool) -> Iterator[Trouble]:
         yield _one_hang(facts, facts.hangs[-1], now=False)
 
 
-def _one_hang(facts: Facts, told: Mapping[str, Any], *, now: bool) -> Trouble:
+def _one_hang(facts: RunFacts, told: Mapping[str, Any], *, now: bool) -> Trouble:
     task = told.get("task") if isinstance(told.get("task"), str) else None
     report = told.get("report") or (facts.hangs[-1].get("path") if facts.hangs else None)
     commands = [f"less {shlex.quote(str(report))}"] if report else []
@@ -117,7 +117,7 @@ def _one_hang(facts: Facts, told: Mapping[str, Any], *, now: bool) -> Trouble:
     )
 
 
-def _disk(facts: Facts) -> Iterator[Trouble]:
+def _disk(facts: RunFacts) -> Iterator[Trouble]:
     """A disk that is full now, or was."""
     events = facts.of_kind("disk-full", "disk-back")
     full = {}
@@ -150,7 +150,7 @@ def _size(count: float) -> str:
     return size_words(int(count))
 
 
-def _unsaved(facts: Facts) -> Iterator[Trouble]:
+def _unsaved(facts: RunFacts) -> Iterator[Trouble]:
     """Checkpoints that a task could not save; they may lie on another disk than the run."""
     for task, said in facts.unsaved.items():
         words = f"{task} cannot save its checkpoints ({said.get('words')})"
@@ -160,7 +160,7 @@ def _unsaved(facts: Facts) -> Iterator[Trouble]:
         yield Trouble("disk", words, f"df -h {place}", task, moment(said.get("time")))
 
 
-def _unkillable(facts: Facts) -> Iterator[Trouble]:
+def _unkillable(facts: RunFacts) -> Iterator[Trouble]:
     for event in facts.of_kind("task-unkillable"):
         task, pid = event.get("task"), event.get("pid")
         where = f" (pid {pid})" if pid else ""
@@ -170,7 +170,7 @@ def _unkillable(facts: Facts) -> Iterator[Trouble]:
                       str(task), moment(event.get("time")))  # fmt: skip
 
 
-def _stale(facts: Facts) -> Iterator[Trouble]:
+def _stale(facts: RunFacts) -> Iterator[Trouble]:
     age_s = facts.status["age_s"]
     if age_s is not None and age_s > _STALE_S and facts.status["cell"] == "local":
         pid = facts.said.get("supervisor_pid")
@@ -178,7 +178,7 @@ def _stale(facts: Facts) -> Iterator[Trouble]:
         yield Trouble("stale", words, f"is it stopped? ps -o pid,stat -p {pid}; kill -CONT {pid}")
 
 
-def _crash_loops(facts: Facts, now: float) -> Iterator[Trouble]:
+def _crash_loops(facts: RunFacts, now: float) -> Iterator[Trouble]:
     for task in facts.status["tasks"]:
         if task["state"] != "restarting":
             continue
@@ -193,7 +193,7 @@ def _crash_loops(facts: Facts, now: float) -> Iterator[Trouble]:
         yield Trouble("crash-loop", words, hint, name, task["ended"])
 
 
-def budget(facts: Facts, task: str, now: float) -> tuple[int, int | None]:
+def budget(facts: RunFacts, task: str, now: float) -> tuple[int, int | None]:
     """How many restarts a task has used within its window, and how many it has."""
     rule = facts.planned(task).get("restart")
     rule = rule if isinstance(rule, dict) else {}
@@ -206,7 +206,7 @@ def budget(facts: Facts, task: str, now: float) -> tuple[int, int | None]:
     return spent, limit if isinstance(limit, int) else None
 
 
-def _next_start(facts: Facts, task: str) -> float | None:
+def _next_start(facts: RunFacts, task: str) -> float | None:
     for event in reversed(facts.events):
         if event.get("kind") == "task-retried" and event.get("task") == task:
             begin, in_s = moment(event.get("time")), moment(event.get("in_s"))
@@ -214,7 +214,7 @@ def _next_start(facts: Facts, task: str) -> float | None:
     return None
 
 
-def how_it_ended(facts: Facts, task: str) -> str:
+def how_it_ended(facts: RunFacts, task: str) -> str:
     """How a task's last life ended, for a sentence that begins with its name."""
     said = facts.tasks.get(task, {})
     reason = said.get("reason")
@@ -224,7 +224,7 @@ def how_it_ended(facts: Facts, task: str) -> str:
     return ending(code if isinstance(code, int) else None, signal_number(said.get("signal")))
 
 
-def _not_ready(facts: Facts, now: float) -> Iterator[Trouble]:
+def _not_ready(facts: RunFacts, now: float) -> Iterator[Trouble]:
     """Tasks that run for long and cannot be used yet."""
     for task in facts.status["tasks"]:
         began = moment(task["started"])
@@ -252,7 +252,7 @@ _READY = {
 }
 
 
-def _waiting(facts: Facts, now: float) -> Iterator[Trouble]:
+def _waiting(facts: RunFacts, now: float) -> Iterator[Trouble]:
     """Tasks that wait for others for long, and for whom."""
     began = moment(facts.status["started"])
     waiting = [task for task in facts.status["tasks"] if task["state"] == "waiting"]
@@ -283,7 +283,7 @@ def _is_so(state: str, condition: object) -> bool:
     return state in ("running", "succeeded")
 
 
-def _cut(facts: Facts, edges: Sequence[Mapping[str, Any]], now: float) -> Iterator[Trouble]:
+def _cut(facts: RunFacts, edges: Sequence[Mapping[str, Any]], now: float) -> Iterator[Trouble]:
     """Tasks whose machines or networks do not answer those of the others."""
     known = {
         (edge["from"], edge["to"]): edge.get("mark") == CUT
@@ -297,7 +297,7 @@ def _cut(facts: Facts, edges: Sequence[Mapping[str, Any]], now: float) -> Iterat
         yield Trouble("cut", found.words, hint, task)
 
 
-def _silent(facts: Facts, edges: Sequence[Mapping[str, Any]], now: float) -> Iterator[Trouble]:
+def _silent(facts: RunFacts, edges: Sequence[Mapping[str, Any]], now: float) -> Iterator[Trouble]:
     """Tasks that nobody hears from, while others talk."""
     states = {task["task"]: task for task in facts.status["tasks"]}
     last: dict[str, float] = {}
@@ -317,7 +317,7 @@ def _silent(facts: Facts, edges: Sequence[Mapping[str, Any]], now: float) -> Ite
             yield Trouble("silent", words, f"tenfold stacks {name}; tenfold map", name, since)
 
 
-def _lingering(facts: Facts, now: float) -> Iterator[Trouble]:
+def _lingering(facts: RunFacts, now: float) -> Iterator[Trouble]:
     """Ranks that still run though the others of their group have ended well."""
     ranks = []
     for task in facts.status["tasks"]:
@@ -332,7 +332,7 @@ def _lingering(facts: Facts, now: float) -> Iterator[Trouble]:
                       next=(f"tenfold stacks {facts.cluster}",))  # fmt: skip
 
 
-def _damaged(facts: Facts) -> Iterator[Trouble]:
+def _damaged(facts: RunFacts) -> Iterator[Trouble]:
     for event in facts.of_kind("set-aside"):
         words = f"{event.get('file')} was damaged, and is set aside as {event.get('as')}"
         yield Trouble("damaged", words, time=moment(event.get("time")), now=False)

@@ -20,7 +20,7 @@ from tenfold.views.broken import find_error, it_says
 from tenfold.views.commands import up_again, with_runs
 from tenfold.views.crashes import crash
 from tenfold.views.endings import meaning
-from tenfold.views.facts import Facts, read_facts
+from tenfold.views.facts import RunFacts, read_facts
 from tenfold.views.news import NO_CHECKPOINT
 from tenfold.views.notfinite import odd_figures
 from tenfold.views.tasks import duration
@@ -49,7 +49,7 @@ def _findable(told: dict[str, Any], runs: Path) -> dict[str, Any]:
     return told
 
 
-def _edges(facts: Facts) -> Sequence[Mapping[str, Any]]:
+def _edges(facts: RunFacts) -> Sequence[Mapping[str, Any]]:
     if facts.status["age_s"] is None:  # it is over: silence is no wonder
         return ()
     try:
@@ -59,7 +59,7 @@ def _edges(facts: Facts) -> Sequence[Mapping[str, Any]]:
     return found
 
 
-def account_of(facts: Facts, edges: Sequence[Mapping[str, Any]], now: float) -> dict[str, Any]:
+def account_of(facts: RunFacts, edges: Sequence[Mapping[str, Any]], now: float) -> dict[str, Any]:
     """The same, pure: at `now` (seconds since 1970), `edges` being those of the map."""
     status = facts.status
     found = troubles(facts, edges, now)
@@ -113,7 +113,7 @@ class _Verdict:
 
 
 def _judge(
-    facts: Facts, first: Mapping[str, Any] | None, found: Sequence[Trouble], now: float
+    facts: RunFacts, first: Mapping[str, Any] | None, found: Sequence[Trouble], now: float
 ) -> _Verdict:
     state = facts.status["state"]
     if facts.damaged and not facts.said and not facts.events:
@@ -136,14 +136,14 @@ def _judge(
     return _of_living(facts, found, now)
 
 
-def _said_over(facts: Facts) -> bool:
+def _said_over(facts: RunFacts) -> bool:
     """Whether the run's end was told; without status.json, by its last event."""
     if facts.said:
         return facts.said.get("state") in OVER
     return bool(facts.of_kind(*(f"cluster-{state}" for state in OVER)))
 
 
-def _of_failure(facts: Facts, first: Mapping[str, Any]) -> _Verdict:
+def _of_failure(facts: RunFacts, first: Mapping[str, Any]) -> _Verdict:
     """The first failing task, how it ended, what it said of it, and what to do."""
     task, words = first["task"], first["words"]
     spent, limit = budget(facts, task, first["time"] or 0.0)
@@ -159,7 +159,7 @@ def _of_failure(facts: Facts, first: Mapping[str, Any]) -> _Verdict:
     return _Verdict("failed", f"{task} {words}", first["hint"])
 
 
-def _of_lost_supervisor(facts: Facts) -> _Verdict:
+def _of_lost_supervisor(facts: RunFacts) -> _Verdict:
     last = next((line for line in reversed(facts.supervisor_said) if line.strip()), None)
     words = "its supervisor ended without a last word (killed, or its machine went down)"
     if last is not None and causes.exception(facts.supervisor_said):
@@ -172,7 +172,7 @@ def _of_lost_supervisor(facts: Facts) -> _Verdict:
     return _Verdict("failed", words, hint, next=(_up(facts),))
 
 
-def _of_reason(facts: Facts, found: Sequence[Trouble]) -> _Verdict:
+def _of_reason(facts: RunFacts, found: Sequence[Trouble]) -> _Verdict:
     """A run that failed and not by a task: a hang that ended it, or a cell that could not begin."""
     hang = next((trouble for trouble in found if trouble.kind == "hang"), None)
     errors = [event for event in facts.of_kind("error") if event.get("message")]
@@ -185,7 +185,7 @@ def _of_reason(facts: Facts, found: Sequence[Trouble]) -> _Verdict:
     return _Verdict("failed", reason)
 
 
-def _of_living(facts: Facts, found: Sequence[Trouble], now: float) -> _Verdict:
+def _of_living(facts: RunFacts, found: Sequence[Trouble], now: float) -> _Verdict:
     present = [trouble for trouble in found if trouble.now]
     state = facts.status["state"] or "beginning"
     verb = _VERBS.get(state, state)
@@ -208,7 +208,7 @@ _VERBS = {
 }
 
 
-def _with_restarts(facts: Facts, verdict: _Verdict) -> _Verdict:
+def _with_restarts(facts: RunFacts, verdict: _Verdict) -> _Verdict:
     """Restarts on the way are no failure, but worth a word."""
     retried = facts.of_kind("task-retried")
     if not retried:
@@ -223,12 +223,12 @@ def _with_restarts(facts: Facts, verdict: _Verdict) -> _Verdict:
     return replace(verdict, verb=verdict.verb + more)
 
 
-def _took(facts: Facts) -> str:
+def _took(facts: RunFacts) -> str:
     began, ended = facts.status["started"], facts.status["ended"]
     return f" ({duration(ended - began)})" if began and ended else ""
 
 
-def _up(facts: Facts) -> str:
+def _up(facts: RunFacts) -> str:
     """The command that brings the cluster up again."""
     return up_again(facts.plan, _runs(facts.run))
 
@@ -237,7 +237,7 @@ def _runs(run: RunDirectory) -> Path:
     return run.path.parent.parent
 
 
-def _next(facts: Facts, first: Mapping[str, Any] | None) -> list[str]:
+def _next(facts: RunFacts, first: Mapping[str, Any] | None) -> list[str]:
     """Commands that help on."""
     if first is not None:
         return [f"tenfold logs {facts.cluster} {first['task']}", _up(facts)]
@@ -246,7 +246,7 @@ def _next(facts: Facts, first: Mapping[str, Any] | None) -> list[str]:
     return [f"tenfold ps {facts.cluster}"]
 
 
-def _first_failure(facts: Facts) -> dict[str, Any] | None:
+def _first_failure(facts: RunFacts) -> dict[str, Any] | None:
     """status.json's own; if that cannot be read, the first lasting end that events tell of."""
     told = facts.said.get("first_failure")
     if not isinstance(told, dict) or not isinstance(told.get("task"), str):
@@ -284,7 +284,7 @@ def _without_hint(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return {name: value for name, value in pairs if name != "hint"}
 
 
-def _failure_by_events(facts: Facts) -> dict[str, Any] | None:
+def _failure_by_events(facts: RunFacts) -> dict[str, Any] | None:
     lasting: dict[str, dict[str, Any]] = {}
     for event in facts.events:
         task, kind = event.get("task"), event.get("kind")
@@ -303,7 +303,7 @@ def _failure_by_events(facts: Facts) -> dict[str, Any] | None:
 
 
 def _hint(
-    facts: Facts, task: str, cause: object, error: causes.Finding | None, usual: str | None
+    facts: RunFacts, task: str, cause: object, error: causes.CauseLine | None, usual: str | None
 ) -> str | None:
     """What to do about a task that ended: for its cause, for what it says, or for its exit."""
     job = task.rpartition("/")[0]
@@ -322,7 +322,7 @@ def _hint(
     return error.hint if error is not None and error.hint else usual
 
 
-def _retries(facts: Facts, now: float) -> list[dict[str, Any]]:
+def _retries(facts: RunFacts, now: float) -> list[dict[str, Any]]:
     """What was tried: by task, its restarts after failures, and what was restarted with it."""
     found: dict[str, dict[str, Any]] = {}
     for event in facts.of_kind("task-retried"):
@@ -341,7 +341,7 @@ def _retries(facts: Facts, now: float) -> list[dict[str, Any]]:
     return [one | {"with": list(one["with"])} for one in found.values()]
 
 
-def _resumed(facts: Facts) -> dict[str, Any] | None:
+def _resumed(facts: RunFacts) -> dict[str, Any] | None:
     told = facts.said.get("resumed_from")
     if isinstance(told, dict):
         return told
