@@ -12,7 +12,7 @@ import pytest
 
 from tenfold import api
 from tenfold.logs import last_lines
-from tenfold.rundir import RunDirectory, read_events
+from tenfold.rundir import RunDirectory, read_events, read_json
 from tenfold.spec import Cluster
 from tests.cli.desk import Desk
 from tests.conftest import wait_for
@@ -104,6 +104,19 @@ def test_a_task_that_replaces_files_of_its_run_neither_stops_nor_redirects_tenfo
     assert run.wait(30)["state"] == "stopped"
     assert (desk.directory / "precious").read_text() == "precious"
     assert not worker.log("stdout").is_symlink()
+
+
+@pytest.mark.parametrize(
+    "damage", ["echo garbage >plan.json", "truncate -s 1T plan.json", ": >plan.json"]
+)
+def test_a_plan_that_a_task_overwrites_is_put_back(desk: Desk, damage: str) -> None:
+    _cluster(desk, f"cd $TENFOLD_RUN_DIRECTORY; {damage}; touch damaged; exec sleep 600\n")
+    run = api.up(desk.directory / "tenfold.yaml", runs=desk.runs)
+    wait_for((run.directory.path / "damaged").exists)
+    wait_for(lambda: read_json(run.directory.plan) is not None)
+    assert desk.tenfold("stacks").code == 0
+    assert desk.tenfold("down").code == 0
+    assert run.wait(30)["state"] == "stopped"
 
 
 @pytest.fixture

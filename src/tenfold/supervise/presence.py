@@ -28,10 +28,11 @@ class Presence:
         self._run = run
         self._plan = plan
         self._locks = [lock]
+        self._written = files.mark(run.plan)
         self._next = 0.0
 
     def look(self, *, at_once: bool = False) -> list[str]:
-        """Put back what is gone, at most every `EVERY_S`; gives what that was."""
+        """Put back what is gone or was changed, at most every `EVERY_S`; gives what that was."""
         moment = time.monotonic()
         if moment < self._next and not at_once:
             return []
@@ -44,8 +45,9 @@ class Presence:
             if not files.is_open(self._run.lock, self._locks[-1].fileno()):
                 self._make_lock()
                 back.append(self._run.lock.name)
-            if not files.exists(self._run.plan):
+            if self._written is None or files.mark(self._run.plan) != self._written:
                 write_json(self._run.plan, self._plan.to_json())
+                self._written = files.mark(self._run.plan)
                 back.append(self._run.plan.name)
         return back
 
