@@ -24,6 +24,8 @@ from tenfold.supervise.figures import FigureWatch
 from tenfold.supervise.state import OVER, ClusterState, Death, TaskState, signal_name
 
 HEARTBEAT_S = 1.0
+_MOST_LOOKS = 100
+"""How many tasks' files are looked for at one beat: each look costs five system calls."""
 LAST_LINES = 20
 LAST_STDERR = 5
 
@@ -69,7 +71,9 @@ class Statuses:
         self._unwritten = 0
         """Where among the tasks the writing goes on."""
         self._told: object = None
-        self._beat = 0.0
+        self._beat = self._looked = 0.0
+        self._turn = 0
+        """Where among the tasks the looking goes on."""
 
     def write(self, at_most_s: float) -> bool:
         """Write what has changed, and once a second that the supervisor lives.
@@ -82,14 +86,23 @@ class Statuses:
         changed, self._told = changed or told != self._told, told
         if changed or now - self._beat >= HEARTBEAT_S or self._state.phase in OVER:
             self._beat = now
-            self.look_again()
+            if now - self._looked >= HEARTBEAT_S or self._state.phase in OVER:
+                self._looked = now
+                self._look_again(all_of_them=self._state.phase in OVER)
             with contextlib.suppress(OSError):  # a full disk: told again at the next beat
                 write_json(self._run.status, self._cluster_status(now))
         return left
 
     def look_again(self) -> None:
         """Write anew, at the next time, what somebody has removed."""
-        for name in list(self._written):
+        self._look_again(all_of_them=True)
+
+    def _look_again(self, *, all_of_them: bool) -> None:
+        """Of very many tasks some have their turn now, and others a second later."""
+        names = list(self._written)
+        some = names if all_of_them else names[self._turn : self._turn + _MOST_LOOKS]
+        self._turn = self._turn + _MOST_LOOKS if self._turn + _MOST_LOOKS < len(names) else 0
+        for name in some:
             if not files.exists(self._run.task(self._state.tasks[name].task.label).status):
                 del self._written[name]
 
