@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TOPICS ?= launch train plan overhead scaling dashboard
 SEED ?= 1
-LANES ?= $(shell cores=$$(nproc); echo $$((cores < 2 ? 2 : cores > 4 ? 4 : cores)))
+LANES ?= auto
 LOCK ?= requirements/dev.lock
 PINS = $(if $(LOCK),--constraint $(LOCK))
 RESULTS ?= .tenfold/bench$(if $(QUICK),-quick)

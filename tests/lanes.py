@@ -14,10 +14,12 @@ into `Item._nodeid`, which pytest no longer reads. Every test is then a group of
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from typing import Any
 
+import psutil
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
@@ -61,6 +63,15 @@ def turn(name: str) -> int:
     return LONGEST.index(name) if name in LONGEST else len(LONGEST)
 
 
+def count(cores: int, memory: int) -> int:
+    """How many lanes a machine runs by default: two a core, at most four, one per 3 GiB of memory.
+
+    Two thirds of the time of a test are waiting, for a cluster that comes up or goes down. A
+    cluster of TensorFlow takes up to 3 GiB.
+    """
+    return max(1, min(4, 2 * cores, memory // (3 << 30)))
+
+
 class LaneScheduling(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
     """Gives each group of tests to one worker of xdist, those that take longest first."""
 
@@ -75,6 +86,12 @@ class LaneScheduling(LoadScopeScheduling):  # type: ignore[misc] # xdist has no 
 
 def _next(groups: Iterable[str]) -> str:
     return min(groups, key=turn)  # the first of those that are alike
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """The number of lanes for `--numprocesses auto`, which `make test` uses."""
+    return count(len(os.sched_getaffinity(0)), psutil.virtual_memory().total)
 
 
 @pytest.hookimpl(tryfirst=True, optionalhook=True)

@@ -112,6 +112,14 @@ def test_the_group_of_a_test(nodeid: str, group: str) -> None:
     assert lanes.group(nodeid) == group
 
 
+@pytest.mark.parametrize(
+    ("cores", "gigabytes", "expected"),
+    [(1, 64, 2), (2, 24, 4), (2, 8, 2), (2, 2, 1), (64, 512, 4)],
+)
+def test_lanes_by_cores_and_memory(cores: int, gigabytes: int, expected: int) -> None:
+    assert lanes.count(cores, gigabytes << 30) == expected
+
+
 def test_a_test_that_asks_for_an_engine_is_in_the_engines_group(
     request: pytest.FixtureRequest,
 ) -> None:
