@@ -76,6 +76,6 @@ def test_what_up_would_refuse_here_is_shown_below_the_plan(
 def test_programs_are_not_looked_for_where_another_machine_runs_them(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    Path("tenfold.yaml").write_text("cluster: x\njobs: {a: {run: serve}}\n")
-    assert run(["plan", "--on", "slurm"]) == 0
+    Path("tenfold.yaml").write_text("cluster: x\nimage: img\njobs: {a: {run: serve}}\n")
+    assert run(["plan", "--on", "docker"]) == 0
     assert "there is no program" not in capsys.readouterr().err
