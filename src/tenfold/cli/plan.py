@@ -26,9 +26,11 @@ def command(file: Path | None, overrides: tuple[str, ...], cell: str | None, as_
     """Show what `tenfold up` would start: every task, its command, environment and order.
 
     Only reads. Values of secrets are hidden; addresses that are not known yet are null in --json.
+    What would keep `up` from starting it on this machine is shown below the plan.
     """
     from tenfold import settings
     from tenfold.cells import kind
+    from tenfold.check import faults_here
     from tenfold.file import load
     from tenfold.planner import plan
 
@@ -46,4 +48,8 @@ def command(file: Path | None, overrides: tuple[str, ...], cell: str | None, as_
 
     show_faults(console(stderr=True), list(loaded.warnings))
     show_plan(console(), made, not_inherited(made.cell, made.framework))
+    if faults := faults_here(loaded) if kind(place).here else []:
+        stderr = console(stderr=True)
+        stderr.print("tenfold up will refuse to start this here:")
+        show_faults(stderr, faults)
     return 0

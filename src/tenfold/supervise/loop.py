@@ -18,7 +18,7 @@ from tenfold.appending import Reserve
 from tenfold.cells import Cell, Ended, Handlers, Outcome, Patience, Protection
 from tenfold.errors import TenfoldError
 from tenfold.eventlog import EventLog
-from tenfold.plans import Plan
+from tenfold.plans import Plan, Task
 from tenfold.rundir import RunDirectory, set_aside_damaged
 from tenfold.supervise import failure, past
 from tenfold.supervise.clock import steady_clock
@@ -43,6 +43,7 @@ MakeCell = Callable[[Handlers], Cell]
 
 _TICK_S = 0.25
 _PROBE_S = 0.1
+_PROBE_NEWS_S = 1.0
 _WRITE_S = 0.02
 _RESERVE_BYTES, _TASK_RESERVE_BYTES = 1 << 16, 1 << 13
 
@@ -293,9 +294,7 @@ class Supervisor:
         started, said = state.started, WaitWords(self._run.task(state.task.label))
         try:
             async with asyncio.timeout(timeout_s):
-                while not await self._cell.is_ready(state.task):
-                    if words := said.news():
-                        self._events.write("task-waits", state.task.name, words=words)
+                while not await self._try(state.task, said):
                     await asyncio.sleep(_PROBE_S)
         except TimeoutError:
             self._state.observe_unready(state.task.name, self._clock(), said.words)
@@ -306,6 +305,21 @@ class Supervisor:
             return
         if state.started == started:
             self._ready(state.task.name)
+
+    async def _try(self, task: Task, said: WaitWords) -> bool:
+        """Try once whether a task is ready; report meanwhile and afterwards why it is not."""
+        attempt = asyncio.ensure_future(self._cell.is_ready(task))
+        try:
+            while True:
+                await asyncio.wait({attempt}, timeout=_PROBE_NEWS_S)
+                if attempt.done() and attempt.result():
+                    return True
+                if words := said.news():
+                    self._events.write("task-waits", task.name, words=words)
+                if attempt.done():
+                    return False
+        finally:
+            attempt.cancel()
 
     def _ready(self, name: str) -> None:
         if self._state.observe_ready(name, self._clock()):
