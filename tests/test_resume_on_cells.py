@@ -15,7 +15,7 @@ from tests.cells.grounds import Docker, Ground, Slurm
 from tests.conftest import wait_for
 from tests.test_resume import SCRIPT, said, step_of
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(300, func_only=True)  # the first test makes images
 
 
 @pytest.mark.parametrize("cell", ["docker", "slurm"])

@@ -33,7 +33,7 @@ from tests.cells.talkers import server, talker
 from tests.conftest import wait_for
 from tests.plans import LISTEN, shell
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(300, func_only=True)  # the first test makes images
 
 
 @pytest.fixture(params=["local", "docker", "slurm", "own"])

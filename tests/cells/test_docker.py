@@ -37,7 +37,7 @@ from tests.engines.daemons import Daemon, answers, new_directory
 from tests.engines.docker import DockerEngine, docker, version
 from tests.plans import shell
 
-pytestmark = pytest.mark.timeout(200)
+pytestmark = pytest.mark.timeout(200, func_only=True)  # the first test makes images
 
 JOBS = ("chief", "worker", "once", "web")
 SLEEP = "echo up; exec sleep 600"

@@ -36,7 +36,7 @@ LIGHT_TAG = "tenfold-test:light"
 FULL_TAG = "tenfold-test:tensorflow"
 JAX_TAG = "tenfold-test:jax"
 
-DEBOOTSTRAP_LIMIT_S = 400.0
+DEBOOTSTRAP_LIMIT_S = 560.0
 BUILD_LIMIT_S = 560.0
 
 CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"

@@ -27,7 +27,7 @@ from tests.cells.grounds import ROOT, Docker, Ground, Slurm
 from tests.conftest import wait_for
 from tests.engines.docker import docker
 
-pytestmark = pytest.mark.timeout(1200)  # the first on a machine makes its image: 960 s at most
+pytestmark = pytest.mark.timeout(1200)  # the first on a machine makes its image: 1120 s at most
 
 RANKS = 4
 
@@ -69,7 +69,7 @@ class Reading:
     """How a run that ended well reads, but for what differs from run to run and cell to cell."""
 
     ps: set[str]
-    tasks: list[tuple[str, str, int | None, int]]
+    tasks: list[tuple[str, str, int]]
     task_keys: set[str]
     events: dict[str, list[tuple[str, frozenset[str]]]]
     cluster_events: list[str]
@@ -93,12 +93,21 @@ def _reading(ground: Ground, example: Example) -> Reading:
     places = {words.partition(":")[0] for words in weights}
     assert places == {f"{example.says} {n} of {RANKS}" for n in range(RANKS)}
     assert len({words.rpartition(" ")[2] for words in weights}) == 1
+    # On a slow machine the training ends before TensorBoard has come up, and SIGTERM ends it.
+    services = {task["task"] for task in shown["tasks"] if task["state"] == "stopped"}
+    for task in shown["tasks"]:
+        assert task["exit_code"] == 0 or task["task"] in services, task
     return Reading(
         ps=set(shown),
-        tasks=[(t["task"], t["state"], t["exit_code"], t["restarts"]) for t in shown["tasks"]],
+        tasks=[(task["task"], task["state"], task["restarts"]) for task in shown["tasks"]],
         task_keys=set(shown["tasks"][0]),
         events={
-            task: [(e["kind"], frozenset(e)) for e in told if e["kind"] != "task-waits"]
+            task: [
+                (e["kind"], frozenset(e))
+                for e in told
+                if e["kind"] != "task-waits"
+                and (e["kind"], task in services) != ("task-ready", True)
+            ]
             for task, told in events.items()
             if task is not None
         },
@@ -163,11 +172,11 @@ def _ground(
 
 
 def test_the_local_run_reads_as_expected(example: Example, locally: Reading) -> None:
-    assert {task: state for task, state, _, _ in locally.tasks} == example.states
-    assert [code for _, _, code, _ in locally.tasks] == [0] * len(locally.tasks)
+    assert {task: state for task, state, _ in locally.tasks} == example.states
     for task in example.states:
         kinds = [kind for kind, _ in locally.events[task]]
-        assert kinds[:2] == ["task-started", "task-ready"]
+        ready = [] if task in example.services else ["task-ready"]
+        assert kinds[: 1 + len(ready)] == ["task-started", *ready]
         assert kinds[-1] == "task-exited"
     assert locally.losses == [f"worker-0: epoch {n}:" for n in range(1, 21)]
 

@@ -18,7 +18,7 @@ import pictures
 
 from .conftest import WORD2VEC
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(600, func_only=True)  # the first test makes images
 
 TASKS = [
     "chief/0",
