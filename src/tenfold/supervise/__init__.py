@@ -7,10 +7,10 @@
     success.py     policy: whether the cluster has ended, and how
     failure.py     policy: which death came first, and which only followed
     stop.py        policy: whom to signal next, and how hard
-    hang.py        policy: whether the cluster hangs, and what is started again then
+    hang.py        policy: whether the cluster hangs, and what is restarted or stopped then
     signs.py       the signs that a training goes on, out of the run directory and /proc
     watch.py       looks at them, finds out who holds up the others, writes the report
-    standstill.py  what is done about it
+    standstill.py  connects the watch to the supervisor's loop
     statuses.py    what is written of a run: status.json, and each task's
     past.py        what is there from before: budgets, the run that it goes on from
     clock.py       a clock that nobody can set

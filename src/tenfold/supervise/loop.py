@@ -25,12 +25,13 @@ from tenfold.supervise.clock import steady_clock
 from tenfold.supervise.figures import FigureWatch, Odd
 from tenfold.supervise.lingering import Lingerers
 from tenfold.supervise.presence import Presence
-from tenfold.supervise.reconcile import Actions, Retry, step
+from tenfold.supervise.reconcile import Actions, HangReport, Retry, step
 from tenfold.supervise.restart import spent_restarts
 from tenfold.supervise.standstill import Standstill
 from tenfold.supervise.state import (
     OVER,
     ClusterState,
+    Hung,
     TaskState,
     ending,
     signal_name,
@@ -81,16 +82,13 @@ class Supervisor:
         self._noted = "starting"
         self._lingerers = Lingerers()
         self._figures = FigureWatch(run)
-        self._standstill = Standstill(
-            run, self._state, self._events, self._clock, self._hosts, self._wake.set
-        )
+        self._standstill = Standstill(run, self._state, self._hosts, self._on_hang)
         self._statuses = Statuses(
             run,
             self._state,
             self._cell,
             self._clock,
             self._hosts,
-            lambda: self._standstill.told,
             self._resumed,
             self._figures,
         )
@@ -198,6 +196,8 @@ class Supervisor:
             return
 
     def _note(self, actions: Actions) -> None:
+        for report in actions.hangs:
+            self._note_hang(report)
         for retry in actions.retried:
             self._note_retry(retry)
         phase, self._noted = self._noted, self._state.phase
@@ -216,6 +216,16 @@ class Supervisor:
         for odd in news:
             rest = {key: value for key, value in odd.items() if key != "task"}
             self._events.write("not-finite", odd["task"], **rest)
+
+    def _note_hang(self, report: HangReport) -> None:
+        hung, rule = report.news.hung, self._state.plan.hang
+        if hung is None:
+            self._events.write("progress-resumed")
+            return
+        found = {"task": hung.task, "words": hung.words, "report": hung.report}
+        self._events.write("hang", **found, action=rule and rule.action)
+        for state in report.restarted:
+            self._events.write("restart-asked", state.task.name)
 
     def _note_retry(self, retry: Retry) -> None:
         state, now = retry.task, self._clock()
@@ -340,6 +350,10 @@ class Supervisor:
 
     def _on_note(self, message: str, hint: str | None) -> None:
         self._events.write("note", message=message, hint=hint)
+
+    def _on_hang(self, hung: Hung | None) -> None:
+        self._state.observe_hang(hung, self._clock())
+        self._wake.set()
 
     def _on_disk(self, place: Path, lost: int | None) -> None:
         if lost is None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tenfold.supervise import failure, stop, success
+from tenfold.supervise import failure, hang, stop, success
 from tenfold.supervise.restart import restart_at, unforgiven
 from tenfold.supervise.start import may_start
-from tenfold.supervise.state import LIVE, OVER, ClusterState, Death, TaskState
+from tenfold.supervise.state import LIVE, OVER, ClusterState, Death, HangNews, Hung, TaskState
 from tenfold.supervise.stop import Signal
 
 
@@ -23,11 +23,20 @@ class Retry:
     others: list[TaskState]
 
 
+@dataclass(frozen=True, slots=True)
+class HangReport:
+    """A finding of the hang watch to report, and the tasks that are restarted because of it."""
+
+    news: HangNews
+    restarted: list[TaskState] = field(default_factory=list)
+
+
 @dataclass(slots=True)
 class Actions:
     """What to do now, in this order.
 
     Attributes:
+        hangs: hangs, and their ends, to report.
         retried: tasks that failed and will be started again, and what with each.
         signals: signals to send.
         unkillable: tasks that were killed in vain, and are waited for no longer.
@@ -35,6 +44,7 @@ class Actions:
         over: the run has ended; nothing is live.
     """
 
+    hangs: list[HangReport] = field(default_factory=list)
     retried: list[Retry] = field(default_factory=list)
     signals: list[Signal] = field(default_factory=list)
     unkillable: list[TaskState] = field(default_factory=list)
@@ -48,7 +58,7 @@ def step(cluster: ClusterState, now: float) -> Actions:
     The caller reports what came of the actions with the state's `observe_…` methods, and calls
     again after every observation and at least twice a second.
     """
-    actions = Actions()
+    actions = Actions(hangs=_rule_on_hangs(cluster))
     if cluster.stop_since is None:
         actions.retried = _retry(cluster, now)
         _mark_recovered(cluster)
@@ -62,6 +72,34 @@ def step(cluster: ClusterState, now: float) -> Actions:
         _close(cluster, now)
         actions.over = True
     return actions
+
+
+def _rule_on_hangs(cluster: ClusterState) -> list[HangReport]:
+    """Apply the hang policy to each finding; while the run stops, findings are dropped."""
+    found, cluster.hang_news = cluster.hang_news, []
+    reports = []
+    for news in found:
+        if cluster.stop_since is not None:
+            break
+        cluster.hang = news if news.hung is not None else None
+        restarted = [] if news.hung is None else _apply(cluster, news.hung, news.time)
+        reports.append(HangReport(news, restarted))
+    return reports
+
+
+def _apply(cluster: ClusterState, hung: Hung, now: float) -> list[TaskState]:
+    """Do what the hang policy rules, and give the tasks that are restarted.
+
+    The restart counts against the budget of the first of them, as a failure would.
+    """
+    ruled = hang.ruling(cluster, hung, now)
+    if ruled.stop is not None:
+        cluster.begin_stop("failed", ruled.stop, now)
+    for state in ruled.restart:
+        state.start_again(now)
+    if ruled.restart:
+        ruled.restart[0].retried.append(now)
+    return ruled.restart
 
 
 def _retry(cluster: ClusterState, now: float) -> list[Retry]:

@@ -68,6 +68,29 @@ class Death:
         return self.reason or ending(self.exit_code, self.signal)
 
 
+@dataclass(frozen=True, slots=True)
+class Hung:
+    """The hang watch's finding: the tasks make no progress.
+
+    Attributes:
+        words: what hangs, in a sentence without its end.
+        task: the likely culprit, or None if nobody stands out.
+        report: the path of the report, or None if the disk did not take it.
+    """
+
+    words: str
+    task: str | None
+    report: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HangNews:
+    """At `time` the hang watch found a hang, or (`hung` None) the tasks made progress again."""
+
+    time: float
+    hung: Hung | None
+
+
 @dataclass(slots=True)
 class TaskState:
     """One task's life so far. Times are seconds since 1970.
@@ -154,6 +177,8 @@ class ClusterState:
         outcome: how the run will have ended, once it is known; `reason` says why.
         stop_since: when the run began to stop.
         kill: no more grace.
+        hang: the hang there is now; its `hung` is not None.
+        hang_news: what the hang watch found since the last step.
     """
 
     plan: Plan
@@ -166,6 +191,8 @@ class ClusterState:
     stop_since: float | None = None
     kill: bool = False
     deaths: list[Death] = field(default_factory=list)
+    hang: HangNews | None = None
+    hang_news: list[HangNews] = field(default_factory=list)
 
     @classmethod
     def of(
@@ -308,6 +335,10 @@ class ClusterState:
         else:
             state.phase, state.start_at = "restarting", 0.0
         return True
+
+    def observe_hang(self, hung: Hung | None, now: float) -> None:
+        """The hang watch found a hang; None: the tasks make progress again."""
+        self.hang_news.append(HangNews(now, hung))
 
     def observe_cell_lost(self, reason: str, now: float) -> None:
         """What started the tasks is gone, and they with it. None of them has failed."""
