@@ -161,6 +161,38 @@ def test_a_culprit_that_has_ended_is_left_to_the_restart_policy(rule: RestartPol
     assert history.state.tasks["worker/0"].retried == [20.0]
 
 
+@pytest.mark.parametrize(
+    ("rule", "first", "second"),
+    [
+        (ALONE, "worker/0", "worker/0"),
+        (GROUP, "worker/0", "worker/0"),
+        (GROUP, "worker/0", "chief/0"),
+        (GROUP, "worker/0", None),
+        (ALONE, None, None),
+        (ALONE, None, "worker/1"),
+    ],
+)
+def test_a_hang_during_a_restart_is_reported_and_uses_up_nothing(
+    rule: RestartPolicy, first: str | None, second: str | None
+) -> None:
+    history = training("restart", rule)
+    hangs(history, first, 20.0)
+    spent = sum(len(state.retried) for state in history.state.tasks.values())
+    actions = hangs(history, second, 26.0)
+    assert restarted(actions) == [[]]
+    assert actions.signals == []
+    assert sum(len(state.retried) for state in history.state.tasks.values()) == spent == 1
+    assert history.state.outcome is None
+
+
+def test_a_hang_of_another_task_during_a_restart_restarts_that_one_too() -> None:
+    history = training("restart", ALONE)
+    hangs(history, "worker/0", 20.0)
+    actions = hangs(history, "worker/1", 21.0)
+    assert restarted(actions) == [["worker/1"]]
+    assert signalled(actions) == [("worker/1", TERM)]
+
+
 def test_the_restarts_of_hangs_and_failures_share_one_budget() -> None:
     history = training("restart", ALONE)
     history.now = 10.0

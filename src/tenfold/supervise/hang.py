@@ -224,12 +224,14 @@ def ruling(cluster: ClusterState, hung: Hung, now: float) -> HangRuling:
 def to_restart(cluster: ClusterState, culprit: str | None) -> list[TaskState]:
     """Whom to start anew: the culprit and what belongs with it; of an unknown one, all members.
 
-    Nobody if the culprit is up no more: what follows from its end is not for this policy to say.
+    Nobody if the culprit, or every member, has ended or was told to end. Its restart is under way
+    then, or the restart policy decides when it has ended.
     """
     if culprit is None:
-        return [state for state in cluster.tasks.values() if state.task.member and state.live]
+        members = [state for state in cluster.tasks.values() if state.task.member and state.live]
+        return members if any(state.lasts for state in members) else []
     state = cluster.tasks[culprit]
-    if not state.live:
+    if not state.lasts:
         return []
     return [state, *(other for other in together(cluster, state) if other.live)]
 
