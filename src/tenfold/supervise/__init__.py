@@ -2,6 +2,7 @@
 
     state.py       what is known of a run and its tasks, and what may be observed of them
     reconcile.py   state and time → the next actions; calls the policies
+    deaths.py      how a task died, in words
     start.py       policy: which tasks may start now
     restart.py     policy: whether and when a task that ended is started again
     success.py     policy: whether the cluster has ended, and how

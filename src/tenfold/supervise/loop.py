@@ -22,6 +22,7 @@ from tenfold.plans import Plan
 from tenfold.rundir import RunDirectory, set_aside_damaged
 from tenfold.supervise import failure, past
 from tenfold.supervise.clock import steady_clock
+from tenfold.supervise.deaths import ending, signal_name
 from tenfold.supervise.figures import FigureWatch, Odd
 from tenfold.supervise.lingering import Lingerers
 from tenfold.supervise.presence import Presence
@@ -33,8 +34,6 @@ from tenfold.supervise.state import (
     ClusterState,
     Hung,
     TaskState,
-    ending,
-    signal_name,
 )
 from tenfold.supervise.statuses import Statuses
 from tenfold.supervise.stop import Signal

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tenfold.supervise import failure, hang, stop, success
+from tenfold.supervise.deaths import Death
 from tenfold.supervise.restart import restart_at, unforgiven
 from tenfold.supervise.start import may_start
-from tenfold.supervise.state import LIVE, OVER, ClusterState, Death, HangNews, Hung, TaskState
+from tenfold.supervise.state import LIVE, OVER, ClusterState, HangNews, Hung, TaskState
 from tenfold.supervise.stop import Signal
 
 

@@ -20,8 +20,9 @@ from tenfold.logs import last_lines
 from tenfold.rundir import RunDirectory, write_json
 from tenfold.secrets import veiled_all
 from tenfold.supervise import failure
+from tenfold.supervise.deaths import Death, signal_name
 from tenfold.supervise.figures import FigureWatch
-from tenfold.supervise.state import OVER, ClusterState, Death, TaskState, signal_name
+from tenfold.supervise.state import OVER, ClusterState, TaskState
 
 HEARTBEAT_S = 1.0
 _MOST_LOOKS = 100
