@@ -23,7 +23,9 @@ def user_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     settings._user_settings.cache_clear()
 
 
-def test_precedence(user_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flag_overrides_variable_file_and_default(
+    user_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def found(flag: str | None = None, file: str | None = None) -> tuple[str, str]:
         resolved = settings.resolve("runs", flag, {"runs": file})
         return resolved.value, resolved.origin

@@ -27,7 +27,7 @@ def test_of_this_machine(desk: Desk) -> None:
     assert "…" not in said.out
 
 
-def test_json(desk: Desk) -> None:
+def test_doctor_prints_findings_as_json(desk: Desk) -> None:
     said = desk.tenfold("doctor", "--json")
     told = json.loads(said.out)
     assert (said.code, told["version"], told["ok"]) == (0, 1, True)

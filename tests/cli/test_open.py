@@ -68,7 +68,7 @@ def test_an_attached_up_ends_though_its_dashboard_goes_on(desk: Desk, dashboards
         ("dashboard: true\n", (), {}),
     ],
 )
-def test_up_without(
+def test_up_starts_no_dashboard_when_it_is_turned_off(
     desk: Desk, dashboards: Path, file: str, words: tuple[str, ...], env: dict[str, str]
 ) -> None:
     desk.write(file + QUICK)

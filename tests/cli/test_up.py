@@ -161,7 +161,7 @@ def test_bad_words_start_nothing(desk: Desk, words: tuple[str, ...]) -> None:
     assert not list(desk.runs.glob("*/*"))
 
 
-def test_hostile_directory(desk: Desk) -> None:
+def test_up_works_in_a_directory_with_a_hostile_name(desk: Desk) -> None:
     """Spaces, umlauts, a line of Japanese, and far too long for a socket's address."""
     home = desk.directory / "ü ä'ö $x" / "日本語" / ("x" * 120)
     home.mkdir(parents=True)
