@@ -47,7 +47,7 @@ def test_up_says_early_where_the_dashboard_is(desk: Desk, dashboards: Path) -> N
     told = json.loads(desk.tenfold("open", "--json").out)
     assert told == {"version": 1, "url": line, "pid": found.pid, "runs": str(dashboards)}
     other = desk.tenfold("open", "--no-browser", "--port", "9")
-    assert f"already, on port {found.port}" in other.err
+    assert f"already runs on port {found.port}" in other.err
     assert desk.tenfold("down").code == 0
     assert alive(dashboards).pid == found.pid
 
@@ -84,7 +84,7 @@ def test_a_dashboard_that_cannot_be_fails_no_run(desk: Desk, runs: Path) -> None
     (runs / ".dashboard").write_text("in the way")
     up = desk.tenfold("up", env=WANTED)
     assert up.code == 0
-    assert "no dashboard: " in up.err
+    assert "cannot start the dashboard: " in up.err
 
 
 def test_open_serves_until_ctrl_c(desk: Desk, dashboards: Path) -> None:
