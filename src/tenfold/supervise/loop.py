@@ -17,7 +17,7 @@ from tenfold.appending import Reserve
 from tenfold.cells import Cell, Ended, Handlers, Outcome, Patience, Protection
 from tenfold.errors import TenfoldError
 from tenfold.eventlog import EventLog
-from tenfold.plans import Plan
+from tenfold.plans import Plan, Task
 from tenfold.rundir import RunDirectory, set_aside_damaged
 from tenfold.supervise import past
 from tenfold.supervise.clock import steady_clock
@@ -40,6 +40,7 @@ MakeCell = Callable[[Handlers], Cell]
 
 _TICK_S = 0.25
 _PROBE_S = 0.1
+_PROBE_NEWS_S = 1.0
 _WRITE_S = 0.02
 _RESERVE_BYTES, _TASK_RESERVE_BYTES = 1 << 16, 1 << 13
 
@@ -230,13 +231,26 @@ class Supervisor:
         """Ask the cell until the task is ready; `reconcile` says when that takes too long."""
         name, started = state.task.name, state.started
         said = WaitWords(self._run.task(state.task.label))
-        while not await self._cell.is_ready(state.task):
-            if words := said.news():
-                self._events.write("task-waits", name, words=words)
-            self._state.observe_waits(name, said.words)
+        while not await self._try(state.task, said):
             await asyncio.sleep(_PROBE_S)
         if state.started == started:
             self._ready(name)
+
+    async def _try(self, task: Task, said: WaitWords) -> bool:
+        """Try once whether a task is ready; report meanwhile and afterwards why it is not."""
+        attempt = asyncio.ensure_future(self._cell.is_ready(task))
+        try:
+            while True:
+                await asyncio.wait({attempt}, timeout=_PROBE_NEWS_S)
+                if attempt.done() and attempt.result():
+                    return True
+                if words := said.news():
+                    self._events.write("task-waits", task.name, words=words)
+                self._state.observe_waits(task.name, said.words)
+                if attempt.done():
+                    return False
+        finally:
+            attempt.cancel()
 
     def _ready(self, name: str) -> None:
         if self._state.observe_ready(name, self._clock()):
