@@ -201,6 +201,16 @@ def test_commands_that_can_start(here: Path, job: str) -> None:
             "mkdir",
         ),
         ("{run: trainer, overrides: {0: {run: traner}}}", "jobs.a.overrides.0.run[0]", "trainer?"),
+        (
+            "{run: trainer, ready: {command: traner --ping}}",
+            'jobs.a.ready.command: there is no program "traner" on PATH',
+            "trainer?",
+        ),
+        (
+            '{run: ["trainer --rate 1"]}',
+            'jobs.a.run[0]: there is no program "trainer --rate 1"',
+            'a list has one word per item: run: ["trainer", "--rate", "1"]',
+        ),
     ],
 )
 def test_commands_that_cannot(here: Path, job: str, words: str, hint: str) -> None:

@@ -16,6 +16,7 @@ from tenfold.late import bind
 from tenfold.planner import plan
 from tenfold.plans import Plan, ReadinessCheck, RestartPolicy, Task
 from tenfold.spec import Cluster, Job
+from tenfold.words import split
 
 DEMO = """\
 cluster: word2vec
@@ -141,6 +142,14 @@ jobs:
     assert bound.ready.target == "/1/80"
     with pytest.raises(InputError, match=r"task\.ports\.web"):
         bind(task, addresses={"a": ["h:1", "h:2"]}, run_directory="/runs/1", ports={})
+
+
+def test_a_late_value_stays_one_word_of_a_readiness_command() -> None:
+    task = only("{run: x, ready: {command: 'test -e ${run.directory}/a -a ${task.name}'}}")
+    bound = bind(task, addresses={"a": ["h:1"]}, run_directory="/my runs/it's", ports={"main": 1})
+    assert bound.ready is not None
+    words = split(bound.ready.target, "command")
+    assert words == ("test", "-e", "/my runs/it's/a", "-a", "a/0")
 
 
 def test_relative_directories_count_from_the_file() -> None:

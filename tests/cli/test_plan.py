@@ -60,3 +60,22 @@ def test_nothing_is_written() -> None:
 def test_a_faulty_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["plan", "--set", "jobs.a.tasks=none"]) == 2
     assert "--set jobs.a.tasks=none: jobs.a.tasks: expected" in capsys.readouterr().err
+
+
+def test_what_up_would_refuse_here_is_shown_below_the_plan(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["plan", "--on", "local"]) == 0
+    shown = capsys.readouterr()
+    assert "tenfold up will refuse to start this here:" in shown.err
+    assert 'jobs.a.run[0]: there is no program "train"' in shown.err
+    assert 'jobs.b.run[0]: there is no program "serve"' in shown.err
+    assert "x: 33 tasks" in shown.out
+
+
+def test_programs_are_not_looked_for_where_another_machine_runs_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("tenfold.yaml").write_text("cluster: x\nimage: img\njobs: {a: {run: serve}}\n")
+    assert run(["plan", "--on", "docker"]) == 0
+    assert "there is no program" not in capsys.readouterr().err

@@ -6,6 +6,7 @@ import pytest
 
 from tenfold.errors import InputError
 from tenfold.file import Loaded, loads
+from tenfold.words import split
 
 
 def load(vars_: str, run: str = "x", rest: str = "", **environment: str) -> Loaded:
@@ -37,6 +38,21 @@ def test_a_var_in_a_text_is_as_it_was_written() -> None:
 def test_a_value_with_spaces_stays_one_word_and_a_list_becomes_several() -> None:
     made = words('p: "a b", l: [--x, "${p}"]', "x ${p} '${p}' ${l}")
     assert made == ("x", "a b", "a b", "--x", "a b")
+
+
+def test_a_value_with_spaces_stays_one_word_of_a_readiness_command() -> None:
+    rest = "    ready: {command: \"test -d '${p}' -a -d ${p} ${l} ${task.name}\"}\n"
+    ready = load('p: "a b\'c", l: [x, "y z"]', rest=rest).cluster.jobs["a"].ready
+    assert ready is not None
+    assert ready.command is not None
+    made = split(ready.command, "command")
+    assert made == ("test", "-d", "a b'c", "-a", "-d", "a b'c", "x", "y z", "${task.name}")
+
+
+def test_a_var_can_be_a_whole_readiness_command() -> None:
+    ready = load("c: test -e x", rest="    ready: {command: '${c}'}\n").cluster.jobs["a"].ready
+    assert ready is not None
+    assert ready.command == "test -e x"
 
 
 def test_vars_of_vars() -> None:

@@ -193,8 +193,12 @@ def test_multiprocessing_works_in_a_forked_task(runner: Runner, method: str) -> 
 
 
 @pytest.mark.parametrize(
-    "modules",
-    [("random", "uuid", "tempfile", "multiprocessing", "numpy"), ("tensorflow",)],
+    ("modules", "isolation"),
+    [
+        (("random", "uuid", "tempfile", "multiprocessing", "numpy"), "namespace"),
+        (("tensorflow",), "none"),
+    ],
+    indirect=["isolation"],
     ids=str,
 )
 def test_no_two_tasks_share_a_random_state(runner: Runner, modules: tuple[str, ...]) -> None:

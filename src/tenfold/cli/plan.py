@@ -27,9 +27,11 @@ def command(file: Path | None, overrides: tuple[str, ...], cell: str | None, as_
 
     This command changes nothing. Secrets are hidden. With --json, addresses that are not known
     yet are null.
+    Reasons why `up` would refuse to start the plan on this machine are shown below it.
     """
     from tenfold import settings
     from tenfold.cells import kind
+    from tenfold.check import faults_here
     from tenfold.file import load
     from tenfold.planner import plan
 
@@ -47,4 +49,8 @@ def command(file: Path | None, overrides: tuple[str, ...], cell: str | None, as_
 
     show_faults(console(stderr=True), list(loaded.warnings))
     show_plan(console(), made, not_inherited(made.cell, made.framework))
+    if faults := faults_here(loaded) if kind(place).here else []:
+        stderr = console(stderr=True)
+        stderr.print("tenfold up will refuse to start this here:")
+        show_faults(stderr, faults)
     return 0
