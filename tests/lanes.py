@@ -20,7 +20,7 @@ ENGINES = (
     "tests/doctor/",
     "tests/examples/test_digits_on_cells.py",
     "tests/examples/test_word2vec_on_cells.py",
-    "tests/render/test_engines_files.py",
+    "tests/cells/test_rendered_files.py",
     "tests/test_resume_on_cells.py",
 )
 """Beginnings of the paths of what starts engines, asks for them, or is about their being there."""

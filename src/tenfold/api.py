@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from tenfold import cells, files, filesystem, rundir, settings
 from tenfold.cell_table import CELLS
+from tenfold.cells.rendering import RenderLocations
 from tenfold.cells.settling import Settler
 from tenfold.errors import InputError, TenfoldError
 from tenfold.interpreter import own
 from tenfold.locks import signal_holders
 from tenfold.plans import Plan
-from tenfold.render import RenderLocations
 from tenfold.resume import Wish, decide
 from tenfold.rundir import OVER, RunDirectory
 from tenfold.supervise import control

@@ -6,8 +6,8 @@ A cell of one's own is a module with a `KIND` (see `tenfold.cells`) and a line h
 from __future__ import annotations
 
 CELLS = {
-    "local": "tenfold.cells.local",
-    "docker": "tenfold.cells.docker",
-    "slurm": "tenfold.cells.slurm",
-    "kubernetes": "tenfold.cells.kubernetes",
+    "local": "tenfold.cells.local.supervisor",
+    "docker": "tenfold.cells.docker.supervisor",
+    "slurm": "tenfold.cells.slurm.client",
+    "kubernetes": "tenfold.cells.kubernetes.client",
 }

@@ -83,7 +83,7 @@ class Docker(Ground):
 
     def left(self, run: Run) -> list[str]:
         """Containers and networks with the run's label."""
-        from tenfold.cells.docker import project_of
+        from tenfold.cells.docker.supervisor import project_of
 
         label = f"label=com.docker.compose.project={project_of(run.directory)}"
         found = []

@@ -24,12 +24,12 @@ from typing import Any
 import pytest
 
 from tenfold.api import Run, planned
-from tenfold.cells import docker_engine as engine
-from tenfold.cells.docker import DockerKind, project_of
-from tenfold.doctor.docker import compose
+from tenfold.cells.docker import engine
+from tenfold.cells.docker.doctor import compose
+from tenfold.cells.docker.supervisor import DockerKind, project_of
+from tenfold.cells.rendering import File, RenderLocations
 from tenfold.logs import last_lines
 from tenfold.plans import Plan, ReadinessCheck, RestartPolicy
-from tenfold.render import File, RenderLocations
 from tenfold.rundir import RunDirectory, every, read_events, read_json
 from tests.cells.grounds import ROOT, Docker
 from tests.conftest import wait_for

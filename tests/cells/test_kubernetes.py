@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tenfold.api import Run, sweep, up
-from tenfold.cells.kubernetes import KIND
+from tenfold.cells.kubernetes.client import KIND
 from tenfold.errors import InputError, TenfoldError, UnavailableError
 from tenfold.logs import LogReader, last_lines
 from tenfold.plans import Plan, ReadinessCheck, RestartPolicy, Task

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from tenfold.doctor import docker, fit
-from tenfold.doctor.findings import Finding
+from tenfold.cells.docker import doctor as docker
+from tenfold.cells.probing.findings import Finding
+from tenfold.doctor import fit
 from tenfold.doctor.fit import COSTS, Room, fits, images, local_room, needed_memory, starts
 from tenfold.doctor.machine import GIB, Machine
 from tenfold.plans import Plan, Task

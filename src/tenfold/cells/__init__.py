@@ -1,11 +1,13 @@
-"""Places to run: one module a cell. Their table is `tenfold.cell_table.CELLS`.
+"""Back ends where tasks run: one folder per cell. Their table is `tenfold.cell_table.CELLS`.
 
-    local.py       processes of this machine; ports.py, protection.py, relay.py belong to it
-    docker.py      containers of this machine's engine; docker_engine.py talks to it, docker_ends.py
-                   says why one ended
-    slurm.py       steps of a batch job; slurm_steps.py starts and watches them, slurm_ends.py says
-                   why one ended
-    kubernetes.py  Jobs of a cluster
+    local/         processes of this machine
+    docker/        containers of this machine's engine
+    slurm/         steps of a batch job
+    kubernetes/    Jobs of a cluster
+    probing/       what the probes of `tenfold doctor` share
+    rendering.py   the files that a cell renders from a plan, such as compose.yaml
+    export.py      the directory that `tenfold render -o` writes beside them
+    workdirs.py    paths of a plan inside a container
     settling.py    asks a cell now and then about runs whose supervisor is elsewhere
 
 A cell places tasks and nothing else: it starts them, signals them, tells when they end and
@@ -25,9 +27,9 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from tenfold.cell_table import CELLS
+from tenfold.cells.rendering import File, RenderLocations
 from tenfold.errors import InputError, UnavailableError
 from tenfold.plans import Plan, Task
-from tenfold.render import File, RenderLocations
 from tenfold.rundir import RunDirectory
 
 

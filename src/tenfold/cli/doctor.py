@@ -20,7 +20,7 @@ from tenfold.cli.common import (
 from tenfold.errors import InputError, UnavailableError
 
 if TYPE_CHECKING:
-    from tenfold.doctor.findings import Finding
+    from tenfold.cells.probing.findings import Finding
     from tenfold.file import Loaded
     from tenfold.plans import Plan
 
@@ -102,8 +102,8 @@ def _planned(
 def _placed(loaded: Loaded, plan: Plan) -> tuple[Plan, list[Finding]]:
     """The plan as its cell places it, and what the cell, or a task, cannot do without."""
     from tenfold.cells import kind
+    from tenfold.cells.probing.findings import Finding
     from tenfold.check import faults_here
-    from tenfold.doctor.findings import Finding
 
     cell = kind(plan.cell)
     found = [

@@ -14,7 +14,7 @@ from tenfold.errors import InputError
 from tenfold.paths import user_path
 
 if TYPE_CHECKING:
-    from tenfold.render import RenderLocations
+    from tenfold.cells.rendering import RenderLocations
 
 
 @click.command("render")
@@ -39,9 +39,9 @@ def command(
     """
     from tenfold import settings
     from tenfold.cells import kind
+    from tenfold.cells.export import run_files
     from tenfold.file import load
     from tenfold.planner import plan
-    from tenfold.render.export import run_files
 
     loaded = load(file, settings=overrides)
     place = settings.resolve("cell", cell, {"cell": loaded.cluster.cell}).value
@@ -64,8 +64,8 @@ def command(
 def _places(
     project: str, target: Path | None, extra: frozenset[str], relative: bool
 ) -> RenderLocations:
-    from tenfold.render import RenderLocations
-    from tenfold.render.export import RUN
+    from tenfold.cells.export import RUN
+    from tenfold.cells.rendering import RenderLocations
 
     if target is None:
         return RenderLocations(project, f"./{RUN}", python=sys.executable, extra=extra)

@@ -9,15 +9,17 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from tenfold.doctor import docker, fit, kubernetes
-from tenfold.doctor.ask import together
-from tenfold.doctor.findings import Finding
+from tenfold.cells.docker import doctor as docker
+from tenfold.cells.kubernetes import doctor as kubernetes
+from tenfold.cells.local.doctor import local
+from tenfold.cells.probing.ask import together
+from tenfold.cells.probing.findings import Finding
+from tenfold.cells.slurm.doctor import slurm
+from tenfold.doctor import fit
 from tenfold.doctor.gpus import gpus
-from tenfold.doctor.local import local
 from tenfold.doctor.machine import Machine, machine, measure
 from tenfold.doctor.memory import memory_limits
 from tenfold.doctor.packages import PACKAGES, package
-from tenfold.doctor.slurm import slurm
 from tenfold.doctor.together import combination
 from tenfold.doctor.visible import NAMES, visible
 from tenfold.plans import Plan

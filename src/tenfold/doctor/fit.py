@@ -11,8 +11,8 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tenfold.doctor import docker
-from tenfold.doctor.findings import Finding, State
+from tenfold.cells.docker import doctor as docker
+from tenfold.cells.probing.findings import Finding, State
 from tenfold.doctor.machine import Machine, size
 from tenfold.errors import InputError, UnavailableError
 from tenfold.frameworks import framework
