@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tenfold.cell_table import DEFAULT
 from tenfold.errors import InputError
 from tenfold.paths import user_path
 
@@ -36,7 +37,7 @@ class Resolved:
 
 SETTINGS = {
     "runs": Setting(".tenfold/runs", "directory where runs are kept"),
-    "cell": Setting("local", "where to run"),
+    "cell": Setting(DEFAULT, "where to run"),
     "color": Setting("auto", "colour in the output", ("auto", "always", "never")),
     "isolation": Setting(
         "auto", "how local runs are kept from others", ("auto", "namespace", "loopback", "none")

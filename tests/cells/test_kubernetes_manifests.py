@@ -14,7 +14,7 @@ import yaml
 
 from tenfold import cell_settings
 from tenfold.cells.kubernetes import names as kubernetes_names
-from tenfold.cells.kubernetes.client import KIND
+from tenfold.cells.kubernetes.client import CLIENT
 from tenfold.cells.kubernetes.names import placed_in_jobs, placed_in_set, short
 from tenfold.cells.kubernetes.objects import runner_words
 from tenfold.cells.rendering import RenderLocations
@@ -35,11 +35,11 @@ SET = ("image=registry.example.com/word2vec:1", "cells.kubernetes.storage.size=1
 def rendered(made: Plan, *extra: str, supervised: bool = False) -> str:
     """The manifests of a plan."""
     run = "/runs/c/20261125-101112-013" if supervised else "./run"
-    placed = KIND.place(made)
+    placed = CLIENT.place(made)
     places = RenderLocations(
         placed.directory, run, supervised, extra=frozenset(filter(None, extra))
     )
-    return KIND.render(placed, places)[0].text
+    return CLIENT.render(placed, places)[0].text
 
 
 def objects(text: str) -> list[dict[str, Any]]:
@@ -186,7 +186,7 @@ def test_tasks_that_differ_are_jobs_of_their_own() -> None:
 
 def test_long_names_fit_and_stay_apart() -> None:
     tasks = [job(f"{'j' * 39}{letter}/{n}") for letter in "ab" for n in range(2)]
-    made = KIND.place(planned(*tasks, cluster="c" * 63))
+    made = CLIENT.place(planned(*tasks, cluster="c" * 63))
     for extra in ("", "jobset"):
         names = {one["kind"]: one["metadata"]["name"] for one in objects(rendered(made, extra))}
         assert len(names.get("Service", "")) <= 63
@@ -200,7 +200,7 @@ def test_long_names_fit_and_stay_apart() -> None:
 
 
 def test_ports_are_numbered() -> None:
-    made = KIND.place(
+    made = CLIENT.place(
         planned(
             job("chief", ports={"a": None, "b": 8081, "c": None}),
             job("tensorboard", ports={"http": None}, publish=("http",), service=True),
@@ -209,7 +209,7 @@ def test_ports_are_numbered() -> None:
     assert made.tasks[0].ports == {"a": 8082, "b": 8081, "c": 8083}
     assert made.tasks[1].ports == {"http": 6006}
     with pytest.raises(InputError, match=r"port 8080 \(x\) is taken by the task itself"):
-        KIND.place(planned(job("chief", ports={"x": 8080})))
+        CLIENT.place(planned(job("chief", ports={"x": 8080})))
 
 
 def test_what_cannot_be_said_is_refused() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tenfold.cells import kind
+from tenfold.cells import client
 from tenfold.cells.docker.compose import compose
 from tenfold.cells.rendering import File, RenderLocations
 from tenfold.cells.slurm.sbatch import sbatch
@@ -29,8 +29,8 @@ WORD2VEC = ROOT / "examples/word2vec/tenfold.yaml"
 def rendered(cell: str, places: RenderLocations) -> File:
     """The file of the 2016 cluster."""
     loaded = load(WORD2VEC)
-    made = kind(cell).place(plan(loaded, cell=cell))
-    return kind(cell).render(made, places)[0]
+    made = client(cell).place(plan(loaded, cell=cell))
+    return client(cell).render(made, places)[0]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_the_2016_cluster_is_as_in_the_documentation(
 def placed(*tasks: Task, **more: Any) -> Plan:
     """A plan for Docker."""
     values: dict[str, Any] = {"success": (), "image": "image"} | more
-    return kind("docker").place(plan_of(*tasks, cell="docker", **values))
+    return client("docker").place(plan_of(*tasks, cell="docker", **values))
 
 
 def services(made: Plan, **more: Any) -> dict[str, Any]:

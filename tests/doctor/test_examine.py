@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tenfold.cell_table import CELLS
-from tenfold.cells.kubernetes import doctor as kubernetes
+from tenfold.cells.kubernetes import client as kubernetes
 from tenfold.cells.probing.findings import Finding, State
 from tenfold.doctor import examine
 from tenfold.doctor.examine import everything, for_plan, runnable

@@ -101,17 +101,17 @@ def _planned(
 
 def _placed(loaded: Loaded, plan: Plan) -> tuple[Plan, list[Finding]]:
     """The plan as its cell places it, and what the cell, or a task, cannot do without."""
-    from tenfold.cells import kind
+    from tenfold.cell_table import traits
+    from tenfold.cells import client
     from tenfold.cells.probing.findings import Finding
     from tenfold.check import faults_here
 
-    cell = kind(plan.cell)
     found = [
         Finding("file", fault.path, "broken", None, fault.message, fault.hint)
-        for fault in (faults_here(loaded) if cell.here else ())
+        for fault in (faults_here(loaded) if traits(plan.cell).shares_files else ())
     ]
     try:
-        return cell.accepted(plan), found
+        return client(plan.cell).accepted(plan), found
     except InputError as error:
         found.append(Finding("file", plan.cell, "broken", None, error.message, error.hint))
         return plan, found

@@ -28,14 +28,14 @@ def command(file: Path | None, overrides: tuple[str, ...], cell: str | None, as_
     Only reads. Values of secrets are hidden; addresses that are not known yet are null in --json.
     """
     from tenfold import settings
-    from tenfold.cells import kind
+    from tenfold.cells import client
     from tenfold.file import load
     from tenfold.planner import plan
 
     loaded = load(file, settings=overrides)
     place = settings.resolve("cell", cell, {"cell": loaded.cluster.cell}).value
     made = plan(loaded, cell=place)
-    made = kind(place).accepted(made)
+    made = client(place).accepted(made)
     if as_json:
         dropped = not_inherited(made.cell, made.framework)
         shown = {"cluster": made.shown(made.cluster), "not_inherited": dropped}

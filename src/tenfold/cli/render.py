@@ -38,7 +38,8 @@ def command(
     need; tenfold itself is then needed in the image only. Nothing is started.
     """
     from tenfold import settings
-    from tenfold.cells import kind
+    from tenfold.cell_table import traits
+    from tenfold.cells import client
     from tenfold.cells.export import run_files
     from tenfold.file import load
     from tenfold.planner import plan
@@ -46,10 +47,10 @@ def command(
     loaded = load(file, settings=overrides)
     place = settings.resolve("cell", cell, {"cell": loaded.cluster.cell}).value
     made = plan(loaded, cell=place)
-    made = kind(place).accepted(made)
+    made = client(place).accepted(made)
     target = user_path(output, "-o") if output else None
-    places = _places(made.directory, target, frozenset(extra), relative=place != "slurm")
-    files = kind(place).render(made, places)
+    places = _places(made.directory, target, frozenset(extra), relative=not traits(place).absolute)
+    files = client(place).render(made, places)
     if as_json:
         print_json({"version": 1, "files": {one.path: one.text for one in files}})
     if target is None:

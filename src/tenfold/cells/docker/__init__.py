@@ -6,3 +6,9 @@ ends.py        why a container ended
 compose.py     renders compose.yaml
 doctor.py      what `tenfold doctor` says about the engine and compose
 """
+
+from __future__ import annotations
+
+from tenfold.cell_table import CellTraits
+
+TRAITS = CellTraits(where="on Docker")

@@ -10,20 +10,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import os
 import signal
 import socket
-import sys
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any
 
 from tenfold import files
-from tenfold.cells import Ended, Handlers, Kind, Patience, Placed, Protection, Wishes
-from tenfold.cells.docker.doctor import compose as find_compose
-from tenfold.cells.docker.doctor import engine as find_engine
+from tenfold.cells import (
+    Ended,
+    Handlers,
+    Patience,
+    Placed,
+    Protection,
+    SupervisorSide,
+    Wishes,
+)
 from tenfold.cells.docker.ends import memory_words, state_of, with_reason
 from tenfold.cells.docker.engine import (
     EngineError,
@@ -42,19 +46,13 @@ from tenfold.cells.docker.engine import (
     wait_for_engine,
     who_reaches,
 )
-from tenfold.cells.rendering import File, RenderLocations
-from tenfold.cells.workdirs import inside
-from tenfold.errors import InputError, TenfoldError, UnavailableError
+from tenfold.cells.docker.project import handle, project_of
+from tenfold.errors import TenfoldError
 from tenfold.launch.runner import TaskLife
 from tenfold.plans import Plan, Task
 from tenfold.rendezvous import HeldPort, announce, hold_port
 from tenfold.rundir import RunDirectory, read_json, write_json
 
-PORT = 8080
-"""The port of every task, as the 2016 talk had it: each container has an address of its own. Only
-a task that asks for this very number under another name listens on the next one."""
-
-USUAL = {"tensorboard": 6006, "jupyter": 8888}
 _START_S = 60.0
 _ENGINE_BACK_S = 60.0
 _CLOSE_S = 30.0
@@ -99,7 +97,7 @@ class DockerCell:
 
     async def open(self, on_lost: Callable[[str], None]) -> Protection:
         """Have the images, make the network and the containers; none is started."""
-        write_json(_handle(self._run), {"project": self._project})
+        write_json(handle(self._run), {"project": self._project})
         announce(self._run, {task.label: task.address or "" for task in self._plan.tasks})
         self._hold_ports()
         await self._have_images()
@@ -315,7 +313,7 @@ class DockerCell:
         if self._aside:
             await asyncio.wait(self._aside, timeout=5)
         try:
-            if files.exists(_handle(self._run)):
+            if files.exists(handle(self._run)):
                 await remove(self._project, wait_s=_CLOSE_S)
         except TenfoldError as error:
             self._hear.on_note(
@@ -331,91 +329,14 @@ def _lost(watch: asyncio.Task[None], on_lost: Callable[[str], None]) -> None:
         on_lost(f"the engine's events are not understood: {error}")
 
 
-def _handle(run: RunDirectory) -> Any:
-    return run.path / "cell" / "docker.json"
-
-
-def project_of(run: RunDirectory) -> str:
-    """The compose project of a run: no other run has it, wherever it is kept."""
-    mark = hashlib.sha256(os.fsencode(run.path)).hexdigest()[:6]
-    return f"tenfold-{run.cluster}-{run.run}-{mark}"
-
-
-class DockerKind(Kind):
+class DockerSupervisor(SupervisorSide):
     """Containers of this machine's Docker engine."""
 
-    words = "on Docker"
     patience = Patience(kill_s=75.0)  # an engine that is away is waited for
-
-    def place(self, plan: Plan) -> Plan:
-        """Every task has a name on the run's network, and the same port."""
-        image = plan.image or (f"tenfold-{plan.cluster}" if plan.build else None)
-        plan = inside(replace(plan, image=image))
-        tasks = tuple(_placed(task, image) for task in plan.tasks)
-        if bare := [task.name for task in tasks if task.image is None]:
-            raise InputError(
-                f"no image is named for {bare[0]}",
-                hint="write `image: NAME`, or `build: DIRECTORY` with a Dockerfile, into the file",
-            )
-        return replace(plan, tasks=tasks)
-
-    def require(self, plan: Plan) -> None:
-        """An engine answers, and compose is there."""
-        del plan
-        for finding in (find_engine(), find_compose()[1]):
-            if not finding.usable:
-                raise UnavailableError(finding.message, hint=finding.hint)
-
-    def render(self, plan: Plan, places: RenderLocations) -> list[File]:
-        """compose.yaml."""
-        from tenfold.cells.docker.compose import compose
-
-        return [compose(plan, places)]
 
     def make(self, plan: Plan, run: RunDirectory, hear: Handlers, wishes: Wishes) -> DockerCell:
         """The cell of one run."""
         return DockerCell(plan, run, hear, wishes)
 
-    def sweep(self, run: RunDirectory) -> list[str]:
-        """Remove containers and networks of the run."""
-        if not files.exists(_handle(run)):
-            return []
-        own = project_of(run)
-        kept = (read_json(_handle(run)) or {}).get("project") or own
-        moved = kept.rpartition("-")[0] == own.rpartition("-")[0]  # the run's, before a `mv`
-        return asyncio.run(remove(kept if moved else own))
 
-    def beside(self, run: RunDirectory, task: str, words: Sequence[str]) -> list[str] | None:
-        """Through `docker exec`."""
-        service = task.replace("/", "-")
-        found = asyncio.run(containers(project_of(run)))
-        one = next((container.id for container in found if container.service == service), None)
-        if one is None:
-            raise TenfoldError(f"{task} has no container", hint="tenfold ps shows how it ended")
-        terminal = ["-it"] if sys.stdin.isatty() and sys.stdout.isatty() else ["-i"]
-        return ["docker", "exec", *terminal, one, *beside_words(task, words)]
-
-
-def beside_words(task: str, words: Sequence[str]) -> list[str]:
-    """The command that runs `words` as the task sees the world, where its task runner is."""
-    return ["python", "-P", "-m", "tenfold.launch.beside", task, *words]
-
-
-def _placed(task: Task, image: str | None) -> Task:
-    ports: dict[str, int | None] = dict(task.ports)
-    taken = {port for port in ports.values() if port is not None}
-    free = (port for port in range(PORT, 65_536) if port not in taken)
-    main = next(free)
-    usual = USUAL.get(task.job)
-    for name, port in ports.items():
-        if port is None:
-            ports[name] = usual if usual and usual not in ports.values() else next(free)
-    return replace(
-        task,
-        ports=ports,
-        image=task.image or image,
-        address=task.address or f"{task.label}:{main}",
-    )
-
-
-KIND = DockerKind()
+SUPERVISOR = DockerSupervisor()

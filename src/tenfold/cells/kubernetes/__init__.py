@@ -16,3 +16,9 @@ yaml_text.py   YAML with comments
 doctor.py      what `tenfold doctor` says about the cluster
 question.py    the program that asks the API server for doctor.py
 """
+
+from __future__ import annotations
+
+from tenfold.cell_table import CellTraits
+
+TRAITS = CellTraits(where="on Kubernetes")

@@ -261,3 +261,9 @@ def refused(status: int, said: Object) -> ApiError:
 def _one_line(error: BaseException) -> str:
     text = str(getattr(error, "reason", None) or error) or type(error).__name__
     return " ".join(text.split())[:200]
+
+
+def kubectl(context: str | None, namespace: str) -> list[str]:
+    """The beginning of a kubectl command line for this cluster."""
+    chosen = ["--context", context] if context else []
+    return ["kubectl", *chosen, "--namespace", namespace]

@@ -11,13 +11,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from tenfold.cells import Handlers, Kind, Patience, Wishes, secrets_of
-from tenfold.cells.kubernetes.api import Api
+from tenfold.cells.client_side import ClientSide, secrets_of
+from tenfold.cells.kubernetes.api import Api, kubectl
+from tenfold.cells.kubernetes.doctor import cluster
 from tenfold.cells.kubernetes.made import forget, remembered, remove
 from tenfold.cells.kubernetes.names import placed
 from tenfold.cells.kubernetes.objects import require_images
 from tenfold.cells.kubernetes.pod_specs import CONTAINER
-from tenfold.cells.kubernetes.supervisor import KubernetesCell, kubectl
+from tenfold.cells.probing.findings import Finding
 from tenfold.cells.rendering import File, RenderLocations
 from tenfold.cells.workdirs import inside
 from tenfold.errors import TenfoldError
@@ -25,11 +26,8 @@ from tenfold.plans import Plan
 from tenfold.rundir import RunDirectory
 
 
-class KubernetesKind(Kind):
+class KubernetesClient(ClientSide):
     """Jobs of a Kubernetes cluster."""
-
-    words = "on Kubernetes"
-    patience = Patience(kill_s=90.0, settle_s=10.0)  # what is not heard of a node is waited for
 
     def place(self, plan: Plan) -> Plan:
         """Every task has a name in the domain of the cluster's Service, and the same port."""
@@ -51,10 +49,6 @@ class KubernetesKind(Kind):
 
         return [manifests(plan, secrets_of(plan), places)]
 
-    def make(self, plan: Plan, run: RunDirectory, hear: Handlers, wishes: Wishes) -> KubernetesCell:
-        """The cell of one run."""
-        return KubernetesCell(plan, run, hear, wishes)
-
     def sweep(self, run: RunDirectory) -> list[str]:
         """Delete the objects that carry the run's label."""
         known = remembered(run)
@@ -75,5 +69,9 @@ class KubernetesKind(Kind):
         base = kubectl(known.get("context"), known["namespace"])
         return [*base, "exec", *terminal, pod, "-c", CONTAINER, "--", *there]
 
+    def probe(self, plan: Plan | None) -> list[Finding]:
+        """The client, the configuration, the API server."""
+        return [cluster(context=plan.settings.get("context") if plan else None)]
 
-KIND = KubernetesKind()
+
+CLIENT = KubernetesClient()

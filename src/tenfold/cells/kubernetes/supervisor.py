@@ -12,8 +12,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from tenfold.cells import Ended, Handlers, Placed, Protection, Wishes
-from tenfold.cells.kubernetes.api import Api, Object
+from tenfold.cells import (
+    Ended,
+    Handlers,
+    Patience,
+    Placed,
+    Protection,
+    SupervisorSide,
+    Wishes,
+)
+from tenfold.cells.kubernetes.api import Api, Object, kubectl
 from tenfold.cells.kubernetes.logs import LogFollower
 from tenfold.cells.kubernetes.made import (
     Exists,
@@ -378,7 +386,14 @@ def _refuse_if_told(life: _Life, events: Sequence[Object]) -> None:
             )
 
 
-def kubectl(context: str | None, namespace: str) -> list[str]:
-    """The beginning of a kubectl command line for this cluster."""
-    chosen = ["--context", context] if context else []
-    return ["kubectl", *chosen, "--namespace", namespace]
+class KubernetesSupervisor(SupervisorSide):
+    """Jobs of a Kubernetes cluster."""
+
+    patience = Patience(kill_s=90.0, settle_s=10.0)  # what is not heard of a node is waited for
+
+    def make(self, plan: Plan, run: RunDirectory, hear: Handlers, wishes: Wishes) -> KubernetesCell:
+        """The cell of one run."""
+        return KubernetesCell(plan, run, hear, wishes)
+
+
+SUPERVISOR = KubernetesSupervisor()

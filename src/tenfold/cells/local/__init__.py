@@ -8,3 +8,15 @@ ready_command.py  readiness commands
 relay.py          forwards published ports into the run's network namespace
 doctor.py         what `tenfold doctor` says about namespaces on this machine
 """
+
+from __future__ import annotations
+
+from tenfold.cell_table import CellTraits
+
+TRAITS = CellTraits(
+    where="on this machine",
+    on_this_machine=True,
+    shares_files=True,
+    forks=True,
+    renders=False,
+)

@@ -14,13 +14,12 @@ import functools
 import os
 import signal
 import socket
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tenfold import files
-from tenfold.cells import Ended, Handlers, Kind, Placed, Protection, Wishes
+from tenfold.cells import Ended, Handlers, Placed, Protection, SupervisorSide, Wishes
 from tenfold.cells.local.forking import Forking
 from tenfold.cells.local.ports import MAIN, Ports, choose
 from tenfold.cells.local.protection import protection, require_protection
@@ -35,14 +34,13 @@ from tenfold.launch.channel import SpawnError, Started
 from tenfold.launch.client import LaunchClient
 from tenfold.launch.diskwatch import DiskWatch
 from tenfold.launch.environment import task_environment
-from tenfold.launch.memory import MemoryGuard, MemoryWatch, sweep
+from tenfold.launch.memory import MemoryGuard, MemoryWatch
 from tenfold.launch.preloads import Preload
 from tenfold.launch.readiness import answer
 from tenfold.launch.survivors import end_survivors, lives
 from tenfold.launch.unready import Unready
 from tenfold.plans import Bound, Plan, ReadinessCheck, Task
 from tenfold.rendezvous import announce
-from tenfold.requirements import require_files, require_packages, require_ports
 from tenfold.rundir import RunDirectory
 from tenfold.traffic.book import AddressBook, AddressEntry
 from tenfold.traffic.sampler import Network, Sampler, own_network
@@ -334,39 +332,12 @@ def _ended(status: int) -> Ended:
     return Ended(code) if code >= 0 else Ended(None, -code)
 
 
-class LocalKind(Kind):
+class LocalSupervisor(SupervisorSide):
     """Processes of this machine."""
-
-    words = "on this machine"
-    here = True
-    apart = False
-
-    def require(self, plan: Plan) -> None:
-        """Packages are installed, ports that were asked for are free, files may be opened."""
-        require_packages(plan)
-        require_files(plan)
-        require_ports(plan)
-
-    def submit(self, plan: Plan, run: RunDirectory, wishes: Wishes) -> bool:
-        """Never elsewhere. What would be open to the network is refused before there is a run.
-
-        With threads about that is left to the run's own `open`: trying it forks.
-        """
-        del run
-        if threading.active_count() == 1:
-            require_protection(plan, wishes.isolation, isolation.find(wishes.isolation))
-        return False
 
     def make(self, plan: Plan, run: RunDirectory, hear: Handlers, wishes: Wishes) -> LocalCell:
         """The cell of one run."""
         return LocalCell(plan, run, hear, wishes)
 
-    def sweep(self, run: RunDirectory) -> list[str]:
-        """End what a killed supervisor left of `run`; remove control groups that any has left."""
-        killed = end_survivors(run)
-        groups = sweep()
-        found = [f"{len(killed)} processes"] if killed else []
-        return [*found, f"{groups} control groups"] if groups else found
 
-
-KIND = LocalKind()
+SUPERVISOR = LocalSupervisor()

@@ -44,3 +44,17 @@ class Finding:
     def to_json(self) -> dict[str, Any]:
         """The shape of `doctor --json`."""
         return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Where a plan has to fit: `where` is words such as `this machine`; None: not known.
+
+    `memory` is in bytes: with `free`, what nobody uses now, else what there is at all.
+    """
+
+    where: str
+    cores: float | None = None
+    memory: int | None = None
+    free: bool = False
+    gpus: int | None = None

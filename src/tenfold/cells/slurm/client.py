@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from tenfold.cells import Handlers, Kind, Outcome, Patience, Wishes
+from tenfold.cells.client_side import ClientSide
+from tenfold.cells.probing.findings import Finding
 from tenfold.cells.rendering import File, RenderLocations
 from tenfold.cells.slurm.commands import (
     JobState,
@@ -24,13 +25,11 @@ from tenfold.cells.slurm.commands import (
     command,
     is_job_of,
     job_state,
-    own_job,
     submit,
-    why_told,
 )
 from tenfold.cells.slurm.doctor import slurm as find_slurm
 from tenfold.cells.slurm.sbatch import Component, components, sbatch
-from tenfold.cells.slurm.supervisor import SlurmCell
+from tenfold.cells.supervisor_side import Wishes
 from tenfold.errors import TenfoldError, UnavailableError
 from tenfold.interpreter import own
 from tenfold.plans import Plan
@@ -60,12 +59,8 @@ def _status(run: RunDirectory, plan: Plan, state: str, reason: str) -> dict[str,
     }
 
 
-class SlurmKind(Kind):
+class SlurmClient(ClientSide):
     """A batch job of a Slurm cluster."""
-
-    words = "on Slurm"
-    patience = Patience(kill_s=30.0, settle_s=5.0)  # each end is asked of the controller
-    here = True
 
     def place(self, plan: Plan) -> Plan:
         """Every task has a processor, as Slurm gives it; and more, if it asked."""
@@ -83,13 +78,6 @@ class SlurmKind(Kind):
         """job.sbatch."""
         return [sbatch(plan, places)]
 
-    def make(self, plan: Plan, run: RunDirectory, hear: Handlers, wishes: Wishes) -> SlurmCell:
-        """The cell of one run, inside its job."""
-        del wishes
-        if "SLURM_JOB_ID" not in os.environ:
-            raise UnavailableError("this is not inside a Slurm job")
-        return SlurmCell(plan, run, hear)
-
     def submit(self, plan: Plan, run: RunDirectory, wishes: Wishes) -> bool:
         """Submit the batch job; the supervisor begins with it."""
         write_json(run.status, _status(run, plan, "starting", "being submitted to Slurm"))
@@ -101,10 +89,6 @@ class SlurmKind(Kind):
         if (read_json(run.status) or {}).get("supervisor_pid") is None:
             write_json(run.status, _status(run, plan, "starting", waiting))
         return True
-
-    def why_told(self) -> tuple[Outcome, str] | None:
-        """Cancelled, out of time, or to be started again elsewhere."""
-        return why_told(*own_job(), asked=True) if "SLURM_JOB_ID" in os.environ else None
 
     def settle(self, run: RunDirectory) -> None:
         """Why the job still waits; or, if it is gone without a last word, how it ended."""
@@ -181,6 +165,11 @@ class SlurmKind(Kind):
         there = [f"--nodelist={host}", *terminal, *inside]
         return [*srun, *group, *there, task, *words]
 
+    def probe(self, plan: Plan | None) -> list[Finding]:
+        """The commands, the controller, the nodes."""
+        del plan
+        return [find_slurm()]
+
 
 def _cancel_own(run: RunDirectory, job: str) -> None:
     """Cancel the run's job. Raises TenfoldError if that is another's, whatever the file holds."""
@@ -225,4 +214,4 @@ def _end_task(run: RunDirectory, label: str, outcome: str) -> None:
     write_json(directory.status, said | {"state": state, "pid": None, "ended": time.time()})
 
 
-KIND = SlurmKind()
+CLIENT = SlurmClient()

@@ -18,11 +18,20 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tenfold.cells import Ended, Handlers, Outcome, Placed, Protection
+from tenfold.cells import (
+    Ended,
+    Handlers,
+    Outcome,
+    Patience,
+    Placed,
+    Protection,
+    SupervisorSide,
+    Wishes,
+)
 from tenfold.cells.slurm.commands import nodes_of, own_job, why_told
 from tenfold.cells.slurm.ends import lost, told
 from tenfold.cells.slurm.sbatch import Component, components, mebibytes
-from tenfold.errors import TenfoldError
+from tenfold.errors import TenfoldError, UnavailableError
 from tenfold.interpreter import own
 from tenfold.launch.capture import allow_many_files
 from tenfold.launch.runner import TaskLife
@@ -365,3 +374,23 @@ def _names(agents: list[_Agent]) -> str:
     names = [agent.task.name for agent in agents]
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     return ", ".join(names[:5]) + more
+
+
+class SlurmSupervisor(SupervisorSide):
+    """Steps of the batch job that this process runs in."""
+
+    patience = Patience(kill_s=30.0, settle_s=5.0)  # each end is asked of the controller
+
+    def make(self, plan: Plan, run: RunDirectory, hear: Handlers, wishes: Wishes) -> SlurmCell:
+        """The cell of one run, inside its job."""
+        del wishes
+        if "SLURM_JOB_ID" not in os.environ:
+            raise UnavailableError("this is not inside a Slurm job")
+        return SlurmCell(plan, run, hear)
+
+    def why_told(self) -> tuple[Outcome, str] | None:
+        """Cancelled, out of time, or to be started again elsewhere."""
+        return why_told(*own_job(), asked=True) if "SLURM_JOB_ID" in os.environ else None
+
+
+SUPERVISOR = SlurmSupervisor()

@@ -1,4 +1,4 @@
-"""A cell of one's own, as somebody else would write it: this module and a line in the table.
+"""The supervisor side of a cell that only these tests have, as somebody else would write it.
 
 Tasks are plain child processes of the supervisor, each on a port of this machine; nothing keeps
 others off them.
@@ -14,15 +14,14 @@ import socket
 from collections.abc import Callable
 from dataclasses import replace
 
-from tenfold.cells import Ended, Handlers, Kind, Placed, Protection, Wishes
+from tenfold.cells import Ended, Handlers, Placed, Protection, SupervisorSide, Wishes
 from tenfold.errors import TenfoldError
 from tenfold.launch.children import Children
 from tenfold.launch.container import addresses_of, ports_of
 from tenfold.launch.runner import HostSettings, Runner, TaskLife
-from tenfold.launch.signals import signal_group
 from tenfold.plans import Plan, Task
 from tenfold.rendezvous import hold_port
-from tenfold.rundir import RunDirectory, read_json, write_json
+from tenfold.rundir import RunDirectory, write_json
 
 
 class OwnCell:
@@ -111,27 +110,13 @@ class OwnCell:
                 os.kill(pid, signal.SIGKILL)
 
 
-class OwnKind(Kind):
+class OwnSupervisor(SupervisorSide):
     """Plain processes."""
-
-    words = "in a place of my own"
-    here = True
-    apart = False
 
     def make(self, plan: Plan, run: RunDirectory, hear: Handlers, wishes: Wishes) -> OwnCell:
         """The cell of one run."""
         del wishes
         return OwnCell(plan, run, hear)
 
-    def sweep(self, run: RunDirectory) -> list[str]:
-        """Kill what a dead supervisor left, as the tasks' lives tell."""
-        swept = []
-        for directory in run.tasks():
-            pid = (read_json(directory.path / "pid.json") or {}).get("pid")
-            if isinstance(pid, int):
-                signal_group(pid, signal.SIGKILL)
-                swept.append(directory.label)
-        return swept
 
-
-KIND = OwnKind()
+SUPERVISOR = OwnSupervisor()
