@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from tenfold.cell_table import runs_on_this_machine
 from tenfold.edges import cut_off
+from tenfold.supervise.deaths import ending
 from tenfold.supervise.lingering import Rank, lingering
-from tenfold.supervise.state import ending
 from tenfold.views import notfinite
 from tenfold.views.endings import signal_number
 from tenfold.views.facts import RunFacts, moment
