@@ -109,7 +109,7 @@ def missing(command: Sequence[str], workdir: Path, search: str) -> Missing | Non
         return None
     directory = (workdir / script).parent
     near = did_you_mean(Path(script).name, _listing(directory))
-    hint = near or f"it is looked for in {directory}"
+    hint = near or f"it is looked for at {workdir / script}"  # whole, so that a secret is hidden
     return Missing(list(command).index(script), f"there is no script {shown(script)}", hint)
 
 
