@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tenfold.frameworks import NAMES, JobFacts, framework
+from tenfold.frameworks import FRAMEWORKS, JobFacts, framework
 from tenfold.frameworks.ranks import NO_SAVE
 
 ADDRESSES = {
@@ -124,7 +124,7 @@ def test_an_evaluator_is_warned_of() -> None:
     assert any("evaluator" in message for message in advice_for("checkpoint", "evaluator"))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FRAMEWORKS)
 def test_every_framework_keeps_the_promise(name: str) -> None:
     frame = framework(name)
     assert frame.job_defaults("anything", ("anything",)).restart_limit >= 0
