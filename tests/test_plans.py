@@ -62,7 +62,7 @@ def test_what_the_framework_knows() -> None:
     assert plan(loads(DEMO), cell="docker").task("ps/0").command[0] == "python"
 
 
-def test_services() -> None:
+def test_services_are_planned_as_tasks() -> None:
     made = planned(DEMO)
     board, book = made.task("tensorboard/0"), made.task("jupyter/0")
     assert board.command == (sys.executable, "-P", "-m", "tenfold.services.tensorboard")
@@ -209,7 +209,7 @@ def test_success_of_the_file_wins() -> None:
     assert planned(DEMO, "success=worker").success == ("worker",)
 
 
-def test_cells() -> None:
+def test_the_cell_comes_from_the_argument_or_the_file() -> None:
     assert planned(DEMO).cell == "local"
     assert planned(DEMO, "cell=docker").cell == "docker"
     assert plan(loads(DEMO, settings=["cell=docker"]), cell="slurm").cell == "slurm"

@@ -38,7 +38,7 @@ def rows(
 @pytest.mark.parametrize(
     "name", [*SHORT, *(pytest.param(name, marks=pytest.mark.alone) for name in ALONE)]
 )
-def test_case(rows: dict[str, Row], name: str) -> None:
+def test_a_case_passes_all_its_checks(rows: dict[str, Row], name: str) -> None:
     row = rows[name]
     if row["left_out"]:
         pytest.skip(row["left_out"])

@@ -24,7 +24,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("tenfold.yaml").write_text(FILE)
 
 
-def test_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+def test_plan_prints_a_table_of_tasks(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["plan"]) == 0
     out = capsys.readouterr().out
     assert "x: 33 tasks on local, framework none" in out
@@ -36,7 +36,7 @@ def test_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert "hush" not in out
 
 
-def test_json(capsys: pytest.CaptureFixture[str]) -> None:
+def test_plan_prints_tasks_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["plan", "--json", "--set", "jobs.a.tasks=1", "--on", "local"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["version"], told["cluster"], told["framework"], told["cell"]) == (

@@ -59,7 +59,7 @@ def test_vars_of_vars() -> None:
     assert words('a: "${b}/c", b: "${d}", d: 3', "x ${a} ${vars.b}") == ("x", "3/c", "3")
 
 
-def test_environment() -> None:
+def test_environment_variables_are_interpolated() -> None:
     made = words("a: 1", "x ${env.H} ${env.N:-no ne} ${env.E:-empty}", H="${a} $", E="")
     assert made == ("x", "$${a} $", "no ne", "empty")
 
@@ -71,7 +71,7 @@ def test_types_are_kept() -> None:
     assert job.after == {"b": "ready"}
 
 
-def test_literal_dollars() -> None:
+def test_literal_dollars_are_kept() -> None:
     assert words("d: $", "x $${y} ${d}{z} $5") == ("x", "$${y}", "$${z}", "$5")
 
 
@@ -96,7 +96,9 @@ def test_literal_dollars() -> None:
         ("a: 1", "x ${a b}", '"a b" is not a name', "$${"),
     ],
 )
-def test_faults(vars_: str, run: str, words_: str, hint: str | None) -> None:
+def test_invalid_references_are_faults_with_a_hint(
+    vars_: str, run: str, words_: str, hint: str | None
+) -> None:
     told, given = fault(vars_, run, HOME="/h")
     assert words_ in told
     assert (hint or "") in (given or "")

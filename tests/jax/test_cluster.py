@@ -57,7 +57,7 @@ ALL = {f"worker-{n}": f"{n} 3 3 3" for n in range(3)}
     indirect=["isolation"],
     ids=["tenfold", "jax"],
 )
-def test_workers_join(
+def test_jax_workers_join_one_cluster(
     join: str, runs: Path, tmp_path: Path, isolation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in [name for name in os.environ if "proxy" in name.lower()]:
