@@ -123,7 +123,7 @@ class Case:
     fault: str
     run: Callable[[Trial], None]
     limit_s: float
-    quick_limit_s: float = 60.0
+    quick_limit_s: float = 180.0
     needs: Callable[[], str | None] = lambda: None
 
     def limit(self, quick: bool) -> float:

@@ -156,7 +156,8 @@ def test_who_talks_to_whom_is_measured(ground: Ground) -> None:
         assert edge["bytes_from"] == pytest.approx(10 << 20, abs=2)
         assert edge["mark"] == "as planned"
     for label in ("ps-0", "worker-0", "worker-1"):
-        assert all_samples(run.directory.task(label).usage)[-1]["memory"] > 0
+        samples = all_samples(run.directory.task(label).usage)
+        assert any(sample["memory"] > 0 for sample in samples)  # the last may be of its end
 
 
 def test_a_command_that_is_not_there_is_named(ground: Ground) -> None:

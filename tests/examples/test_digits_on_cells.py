@@ -103,7 +103,7 @@ def _reading(ground: Ground, example: Example) -> Reading:
         task_keys=set(shown["tasks"][0]),
         events={
             task: [
-                (e["kind"], frozenset(e))
+                (e["kind"], frozenset() if task in services else frozenset(e))
                 for e in told
                 if e["kind"] != "task-waits"
                 and (e["kind"], task in services) != ("task-ready", True)
