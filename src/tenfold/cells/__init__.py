@@ -29,6 +29,7 @@ from tenfold.errors import InputError, UnavailableError
 from tenfold.plans import Plan, Task
 from tenfold.render import File, RenderLocations
 from tenfold.rundir import RunDirectory
+from tenfold.states import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ NoteHandler = Callable[[str, str | None], None]
 FullHandler = Callable[[Path, int | None], None]
 """A place whose disk takes nothing more (None), or does again, after so many bytes were lost."""
 
-Outcome = Literal["failed", "stopped", "again"]
+Outcome = Literal[State.FAILED, State.STOPPED, "again"]
 """How a run is left that its place ends from outside; `again`: the place will start it anew."""
 
 StopHandler = Callable[[Outcome, str], None]

@@ -17,6 +17,7 @@ from tenfold.cli.common import (
 )
 from tenfold.errors import TenfoldError
 from tenfold.rundir import RunDirectory, every
+from tenfold.states import TERMINAL
 
 _SLACK_S = 10.0
 
@@ -49,9 +50,9 @@ def command(
 def _may_be_left(run: RunDirectory) -> bool:
     """A run that did not end by its supervisor's word, on a cell that keeps what it started."""
     from tenfold import files
-    from tenfold.rundir import OVER, read_json
+    from tenfold.rundir import read_json
 
-    over = (read_json(run.status) or {}).get("state") in OVER
+    over = (read_json(run.status) or {}).get("state") in TERMINAL
     return not over and "cell" in files.directories(run.path)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tenfold.supervise.state import OVER, ClusterState, Death, TaskState
+from tenfold.states import State
+from tenfold.supervise.state import ClusterState, Death, TaskState
 
 
 def together(cluster: ClusterState, culprit: TaskState) -> list[TaskState]:
@@ -15,7 +16,7 @@ def together(cluster: ClusterState, culprit: TaskState) -> list[TaskState]:
         if state is not culprit
         and _covers(culprit, state)
         and not state.given_up
-        and (state.phase != "waiting" or state.beginning)
+        and (state.phase != State.WAITING or state.beginning)
     ]
 
 
@@ -55,7 +56,9 @@ def may_follow(cluster: ClusterState, failed: TaskState, now: float) -> bool:
     return any(
         _covers(other, failed)
         for other in cluster.tasks.values()
-        if other is not failed and other.phase not in OVER and other.task.restart.policy != "never"
+        if other is not failed
+        and not other.phase.is_terminal
+        and other.task.restart.policy != "never"
     )
 
 

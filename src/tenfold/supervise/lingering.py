@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tenfold.frameworks.ranks import TOGETHER
+from tenfold.states import State
 from tenfold.supervise.state import ClusterState
 
 AFTER_S = 10.0
@@ -85,8 +86,8 @@ class Lingerers:
             Rank(
                 name,
                 state.task.job,
-                state.phase == "running",
-                state.ended if state.phase == "succeeded" else None,
+                state.phase == State.RUNNING,
+                state.ended if state.phase == State.SUCCEEDED else None,
             )
             for name, state in cluster.tasks.items()
             if not state.task.service

@@ -20,6 +20,7 @@ from tenfold.errors import TenfoldError
 from tenfold.eventlog import EventLog
 from tenfold.plans import Plan
 from tenfold.rundir import RunDirectory, set_aside_damaged
+from tenfold.states import State
 from tenfold.supervise import failure, past
 from tenfold.supervise.clock import steady_clock
 from tenfold.supervise.figures import FigureWatch, Odd
@@ -29,7 +30,6 @@ from tenfold.supervise.reconcile import Actions, Retry, step
 from tenfold.supervise.restart import spent_restarts
 from tenfold.supervise.standstill import Standstill
 from tenfold.supervise.state import (
-    OVER,
     ClusterState,
     TaskState,
     ending,
@@ -78,7 +78,7 @@ class Supervisor:
         self._broken: BaseException | None = None
         self._left: str | None = None
         """Why the run was left, to be gone on with by a supervisor that its place will start."""
-        self._noted = "starting"
+        self._noted = State.STARTING
         self._lingerers = Lingerers()
         self._figures = FigureWatch(run)
         self._standstill = Standstill(
@@ -132,9 +132,9 @@ class Supervisor:
 
     def _leave(self, reason: str) -> None:
         for state in self._state.tasks.values():
-            if state.phase not in OVER:
-                state.phase, state.pid = "waiting", None
-        self._state.phase, self._state.reason = "starting", reason
+            if not state.phase.is_terminal:
+                state.phase, state.pid = State.WAITING, None
+        self._state.phase, self._state.reason = State.STARTING, reason
         self._state.outcome = None
         self._events.write("note", message=reason, hint=None)
 
@@ -158,15 +158,15 @@ class Supervisor:
 
     def _close_early(self) -> None:
         for state in self._state.tasks.values():
-            state.phase = "stopped"
-        self._state.phase = self._state.outcome or "stopped"
+            state.phase = State.STOPPED
+        self._state.phase = self._state.outcome or State.STOPPED
 
     def _fail(self, message: str, hint: str | None) -> None:
-        self._state.outcome, self._state.phase = "failed", "failed"
+        self._state.outcome, self._state.phase = State.FAILED, State.FAILED
         self._state.reason = message
         for state in self._state.tasks.values():
-            if state.phase not in OVER:
-                state.phase, state.pid = "stopped", None
+            if not state.phase.is_terminal:
+                state.phase, state.pid = State.STOPPED, None
         self._events.write("error", message=message, hint=hint)
 
     async def _loop(self) -> None:
@@ -201,7 +201,7 @@ class Supervisor:
         for retry in actions.retried:
             self._note_retry(retry)
         phase, self._noted = self._noted, self._state.phase
-        if self._noted != phase and self._noted in {"running", "stopping"}:
+        if self._noted != phase and self._noted in {State.RUNNING, State.STOPPING}:
             self._events.write(f"cluster-{self._noted}", reason=self._state.reason)
         for message, hint in self._lingerers.news(self._state, self._clock()):
             self._on_note(message, hint)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tenfold.states import UNSTARTED, State
 from tenfold.supervise import failure, stop, success
 from tenfold.supervise.restart import restart_at, unforgiven
 from tenfold.supervise.start import may_start
-from tenfold.supervise.state import LIVE, OVER, ClusterState, Death, TaskState
+from tenfold.supervise.state import ClusterState, Death, TaskState
 from tenfold.supervise.stop import Signal
 
 
@@ -69,9 +70,9 @@ def _retry(cluster: ClusterState, now: float) -> list[Retry]:
     if cluster.outcome is not None or success.is_reached(cluster):
         return []
     retried = []
-    ended = [s for s in cluster.tasks.values() if s.phase in {"failed", "succeeded"}]
+    ended = [s for s in cluster.tasks.values() if s.phase in {State.FAILED, State.SUCCEEDED}]
     for state in sorted(ended, key=lambda state: state.ended or now):
-        if state.phase not in {"failed", "succeeded"} or state.given_up:
+        if state.phase not in {State.FAILED, State.SUCCEEDED} or state.given_up:
             continue
         if failure.follows(cluster, state):
             continue
@@ -79,7 +80,7 @@ def _retry(cluster: ClusterState, now: float) -> list[Retry]:
         if at is not None:
             others = failure.together(cluster, state)
             state.retried = [*unforgiven(state, now), now]
-            state.phase, state.start_at, state.in_order = "restarting", at, bool(others)
+            state.phase, state.start_at, state.in_order = State.RESTARTING, at, bool(others)
             for other in others:
                 _take_along(cluster, other, at, now)
             retried.append(Retry(state, others))
@@ -88,7 +89,7 @@ def _retry(cluster: ClusterState, now: float) -> list[Retry]:
 
 def _take_along(cluster: ClusterState, other: TaskState, at: float, now: float) -> None:
     """Start `other` again with the culprit; a death of its own just before only followed."""
-    just_died = other.phase == "restarting" and other.retried
+    just_died = other.phase == State.RESTARTING and other.retried
     if just_died and now - other.retried[-1] < cluster.patience.settle_s:
         other.retried.pop()
     cluster.deaths = failure.without(cluster.deaths, other.task.name)
@@ -97,7 +98,7 @@ def _take_along(cluster: ClusterState, other: TaskState, at: float, now: float) 
 
 def _mark_recovered(cluster: ClusterState) -> None:
     for name in {death.task for death in cluster.deaths}:
-        if cluster.tasks[name].phase in {"running", "succeeded"}:
+        if cluster.tasks[name].phase in {State.RUNNING, State.SUCCEEDED}:
             cluster.deaths = failure.without(cluster.deaths, name)
 
 
@@ -108,7 +109,7 @@ def _judge(cluster: ClusterState, now: float) -> None:
     found = success.outcome(cluster, now)
     if found is None:
         return
-    if cluster.keep and found[0] == "succeeded":
+    if cluster.keep and found[0] == State.SUCCEEDED:
         cluster.outcome, cluster.reason = found
         return
     cluster.deaths = _lasting(cluster)
@@ -120,21 +121,21 @@ def _lasting(cluster: ClusterState) -> list[Death]:
 
     A task that died earlier and was to be started again has failed nobody.
     """
-    failed = {name for name, state in cluster.tasks.items() if state.phase == "failed"}
+    failed = {name for name, state in cluster.tasks.items() if state.phase == State.FAILED}
     since = min((d.time for d in cluster.deaths if d.task in failed and d.needed), default=0.0)
     return [d for d in cluster.deaths if d.task in failed or d.time >= since]
 
 
 def _note_running(cluster: ClusterState) -> None:
-    if cluster.phase == "starting" and not any(
-        state.phase in {"waiting", "starting"} for state in cluster.tasks.values()
+    if cluster.phase == State.STARTING and not any(
+        state.phase in {State.WAITING, State.STARTING} for state in cluster.tasks.values()
     ):
-        cluster.phase = "running"
+        cluster.phase = State.RUNNING
 
 
 def _close(cluster: ClusterState, now: float) -> None:
     for state in cluster.tasks.values():
-        if state.phase not in OVER and state.phase not in LIVE:
-            state.phase = "stopped"
+        if state.phase in UNSTARTED:
+            state.phase = State.STOPPED
             state.ended = state.ended or (now if state.started else None)
-    cluster.phase = cluster.outcome or "stopped"
+    cluster.phase = cluster.outcome or State.STOPPED

@@ -13,6 +13,7 @@ from typing import Any
 
 from tenfold.eventlog import EventLog
 from tenfold.rundir import RunDirectory
+from tenfold.states import State
 from tenfold.supervise.hang import in_vain, to_restart
 from tenfold.supervise.signs import TaskFacts
 from tenfold.supervise.state import ClusterState
@@ -56,7 +57,7 @@ class Standstill:
             self._watch.close()
 
     def _facts(self) -> SupervisorFacts:
-        up = self.state.phase == "running" and self.state.outcome is None
+        up = self.state.phase == State.RUNNING and self.state.outcome is None
         here = socket.gethostname()
         tasks = [
             TaskFacts(
@@ -85,7 +86,7 @@ class Standstill:
         if action == "restart":
             self._restart(hung)
         elif action == "stop":
-            self.state.begin_stop("failed", f"hung: {hung.words}", self.clock())
+            self.state.begin_stop(State.FAILED, f"hung: {hung.words}", self.clock())
         self.wake()
 
     def _restart(self, hung: Hung) -> None:
@@ -96,7 +97,7 @@ class Standstill:
             return
         if in_vain(self.state, again, now):
             reason = f"hung, and was started again too often: {hung.words}"
-            self.state.begin_stop("failed", reason, now)
+            self.state.begin_stop(State.FAILED, reason, now)
             return
         again[0].retried.append(now)
         for state in again:

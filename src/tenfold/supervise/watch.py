@@ -19,12 +19,13 @@ from typing import Any
 from tenfold import files
 from tenfold.cells import kind
 from tenfold.debug import words
-from tenfold.debug.collect import UP, StackTarget
+from tenfold.debug.collect import StackTarget
 from tenfold.debug.findings import Findings, find
 from tenfold.errors import printable
 from tenfold.logs import last_lines
 from tenfold.plans import HangPolicy, Plan
 from tenfold.rundir import RunDirectory, write_json
+from tenfold.states import LIVE
 from tenfold.supervise.hang import HangVerdict, Resumed, Stillness
 from tenfold.supervise.signs import SignReader, TaskFacts
 
@@ -130,7 +131,7 @@ class RunWatch:
         place = kind(self._plan.cell)
         python = sys.executable if place.here else "python"
         wanted = [StackTarget(task.name, task.phase, task.pid) for task in tasks]
-        elsewhere = place.apart or any(t.pid is None for t in tasks if t.phase in UP)
+        elsewhere = place.apart or any(t.pid is None for t in tasks if t.phase in LIVE)
         findings = find(
             self._run,
             self._plan,
