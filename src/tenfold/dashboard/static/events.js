@@ -5,6 +5,7 @@
 import { el, fill, keyed, say } from "./dom.js";
 import { clock, duration, plain, plural, taskColour } from "./format.js";
 import { viewLink } from "./header.js";
+import { stateOf } from "./states.js";
 import { store } from "./store.js";
 
 const MOST_SHOWN = 1000;
@@ -216,7 +217,7 @@ function makeEvent({ event }) {
 function tone(event) {
   if (BAD.has(event.kind)) return "bad";
   if (event.kind === "task-exited")
-    return event.state === "failed" || event.signal ? "bad" : "plain";
+    return stateOf(event.state).bad || event.signal ? "bad" : "plain";
   return CARE.has(event.kind) ? "care" : GOOD.has(event.kind) ? "good" : "plain";
 }
 

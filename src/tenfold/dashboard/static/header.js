@@ -5,6 +5,7 @@
 
 import { add, el, fill, say, set, setPill, pill } from "./dom.js";
 import { date, duration, progressWords, share } from "./format.js";
+import { stateOf } from "./states.js";
 import { age, mainProgress, now, over, store, VIEWS } from "./store.js";
 import { choice, next } from "./theme.js";
 
@@ -171,7 +172,7 @@ function stripWords() {
     const words = `This run is dead: ${head.reason || "its supervisor is gone"}.`;
     return ["bad", head.headline || words, 0];
   }
-  if (head.state === "failed") {
+  if (stateOf(head.state).bad) {
     return ["bad", head.headline || `Failed: ${head.reason || "no reason was given"}`, 0];
   }
   const old = age();

@@ -4,6 +4,7 @@
  */
 
 import { byTask } from "./format.js";
+import { stateOf } from "./states.js";
 
 /**
  * @typedef {{task: string, job: string, index: number|null, state: string, address: string|null,
@@ -27,7 +28,6 @@ import { byTask } from "./format.js";
  */
 
 export const VIEWS = ["map", "tasks", "logs", "training", "placement", "events", "runs"];
-const OVER = new Set(["succeeded", "failed", "stopped"]);
 
 export const store = {
   /** @type {Route} */
@@ -89,7 +89,7 @@ export function age() {
 
 /** Whether the run has ended. */
 export function over() {
-  return OVER.has(store.head?.state);
+  return stateOf(store.head?.state).terminal;
 }
 
 export function setConnection(connection) {
