@@ -59,7 +59,7 @@ def test_a_line_longer_than_a_piece_is_passed(
         piece = events_from(run, place)
         found += piece["events"]
         place = piece["next"]
-    assert found == [{"n": 1}]
+    assert found == [{"n": 1, "text": "n=1", "tone": "plain"}]
 
 
 def test_links_and_what_is_no_file(tmp_path: Path) -> None:

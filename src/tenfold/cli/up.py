@@ -294,7 +294,7 @@ def _follow(run: Run, follower: Follower, seen: list[int]) -> None:
 
 
 def _reason(seen: list[int]) -> str:
-    from tenfold.views.news import CTRL_C
+    from tenfold.views.eventtexts import CTRL_C
 
     return CTRL_C if seen[-1] == signal.SIGINT else f"stopped by {signal.Signals(seen[-1]).name}"
 

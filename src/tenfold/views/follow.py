@@ -18,8 +18,8 @@ from tenfold.logs import LogLine, LogReader, merged, readers
 from tenfold.rundir import RunDirectory, read_events, read_json
 from tenfold.states import TERMINAL, State
 from tenfold.views import progress
+from tenfold.views.eventtexts import news
 from tenfold.views.lines import Folder, Style, render
-from tenfold.views.news import news
 from tenfold.views.screen import Screen
 from tenfold.views.status import StatusReader
 from tenfold.views.tasks import duration, full_words

@@ -21,8 +21,8 @@ from tenfold.views.broken import find_error, it_says
 from tenfold.views.commands import up_again, with_runs
 from tenfold.views.crashes import crash
 from tenfold.views.endings import meaning
+from tenfold.views.eventtexts import NO_CHECKPOINT
 from tenfold.views.facts import RunFacts, read_facts
-from tenfold.views.news import NO_CHECKPOINT
 from tenfold.views.notfinite import odd_figures
 from tenfold.views.tasks import duration
 from tenfold.views.traffic import MapReader

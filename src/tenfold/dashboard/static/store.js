@@ -23,7 +23,8 @@ import { stateOf } from "./states.js";
  * @typedef {{width: number, height: number, radius: number,
  *   groups: {job: string, x: number, y: number, w: number, h: number, columns: number}[],
  *   nodes: Record<string, [number, number]>}} Layout
- * @typedef {{time: number, kind: string, task?: string, [more: string]: any}} Event
+ * @typedef {{time: number, kind: string, text: string, tone: string, task?: string,
+ *   [more: string]: any}} Event
  * @typedef {{cluster: string, run: string, view: string, query: URLSearchParams}} Route
  */
 
