@@ -9,7 +9,7 @@ import { store } from "./store.js";
 
 const MOST_SHOWN = 1000;
 
-/** @returns {import("./app.js").View} */
+/** @returns {import("./views.js").View} */
 export function events() {
   const failure = el("section", { class: "failure", hidden: true, "aria-label": "First failure" });
   const filter = el("input", {

@@ -20,7 +20,7 @@ const FRAME_MS = 40;
 const ASPECT_CHANGED = 0.2;
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
-/** @returns {import("./app.js").View} */
+/** @returns {import("./views.js").View} */
 export function map() {
   const view = new MapView();
   return {

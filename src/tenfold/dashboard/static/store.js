@@ -28,11 +28,9 @@ import { stateOf } from "./states.js";
  * @typedef {{cluster: string, run: string, view: string, query: URLSearchParams}} Route
  */
 
-export const VIEWS = ["map", "tasks", "logs", "training", "placement", "events", "runs"];
-
 export const store = {
   /** @type {Route} */
-  route: { cluster: "", run: "", view: "map", query: new URLSearchParams() },
+  route: { cluster: "", run: "", view: "", query: new URLSearchParams() },
   /** Top level fields of GET RUN. @type {Record<string, any>|null} */
   head: null,
   /** In the order of the plan. @type {Map<string, Task>} */
