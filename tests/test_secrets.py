@@ -13,7 +13,7 @@ def test_names_of_secrets(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["KEYS", "TOKENIZER", "MONKEY", "PASSWORD_FILE", ""])
-def test_other_names(name: str) -> None:
+def test_ordinary_names_are_not_secret(name: str) -> None:
     assert not is_secret(name)
 
 

@@ -372,9 +372,16 @@ def _lacks(
         message = f"the working directory {workdir} does not exist"
         yield Remark((*where, "workdir"), message, f"mkdir -p {shlex.quote(str(workdir))}")
         return
-    command = words(job)
-    if not command:
-        return
     search = job.env.get("PATH") or env.get("PATH") or search_path(inherited)
-    if lack := missing(command, workdir, search):
+    command = words(job)
+    if command and (lack := missing(command, workdir, search)):
         yield Remark((*where, "run", lack.word), lack.message, lack.hint)
+    probe = _readiness_words(job) if len(where) == 2 else ()
+    if probe and (lack := missing(probe, workdir, search)):
+        yield Remark((*where, "ready", "command"), lack.message, lack.hint)
+
+
+def _readiness_words(job: Job) -> tuple[str, ...]:
+    if job.ready is None or job.ready.command is None:
+        return ()
+    return split(job.ready.command, "command")

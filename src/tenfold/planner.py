@@ -18,7 +18,7 @@ from tenfold.errors import InputError, shown
 from tenfold.file import from_cluster
 from tenfold.file.places import Remark
 from tenfold.frameworks import JobDefaults, framework
-from tenfold.late import Known, known_values
+from tenfold.late import Known, known_values, with_target
 from tenfold.nearest import did_you_mean
 from tenfold.plans import ALL_BUT_BAD_INPUT, HangPolicy, Plan, ReadinessCheck, RestartPolicy, Task
 from tenfold.secrets import is_secret, maskable, remember
@@ -307,7 +307,7 @@ def _numbered(task: Task, index: int, sizes: Mapping[str, int]) -> Task:
         memory=task.memory,
         gpu=task.gpu,
         after=task.after,
-        ready=task.ready and _fill_ready(task.ready, known),
+        ready=task.ready and with_target(task.ready, fill_some, known),
         restart=task.restart,
         service=task.service,
         needed=task.needed,
@@ -328,12 +328,6 @@ def _fill_values(values: dict[str, str], known: Known) -> dict[str, str]:
     if not any("${" in value for value in values.values()):
         return values
     return {name: fill_some(value, known) for name, value in values.items()}
-
-
-def _fill_ready(ready: ReadinessCheck, known: Known) -> ReadinessCheck:
-    if "${" not in ready.target:
-        return ready
-    return replace(ready, target=fill_some(ready.target, known))
 
 
 # The two jobs that `tensorboard: true` and `jupyter: true` stand for.

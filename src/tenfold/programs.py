@@ -6,6 +6,7 @@ which commands there are (`check`) and Python packages (`requirements`).
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -176,6 +177,9 @@ def _is_program(program: str, workdir: Path, search: str) -> bool:
 
 
 def _nearest_program(program: str, workdir: Path, search: str) -> str | None:
+    if len(words := program.split()) > 1:
+        listed = json.dumps(words, ensure_ascii=False)
+        return f"a list has one word per item: run: {listed}"
     if "/" in program:
         path = workdir / program
         near = nearest(path.name, _listing(path.parent))

@@ -198,7 +198,7 @@ def test_a_restart_on_request_keeps_the_address_and_all_output(ground: Ground) -
 
 
 @pytest.mark.parametrize("way", ["http", "command", "log"])
-def test_readiness(ground: Ground, way: str) -> None:
+def test_a_task_starts_after_its_dependency_is_ready(ground: Ground, way: str) -> None:
     served = (
         "sleep 0.5; touch ${run.directory}/ready; echo 'now ready: yes';"
         f"exec {ground.python} -m http.server $${{TENFOLD_ADDRESS##*:}}"

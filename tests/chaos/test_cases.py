@@ -31,7 +31,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Row]:
 
 
 @pytest.mark.parametrize("name", SHORT)
-def test_case(rows: dict[str, Row], name: str) -> None:
+def test_a_case_passes_all_its_checks(rows: dict[str, Row], name: str) -> None:
     row = rows[name]
     if row["left_out"]:
         pytest.skip(row["left_out"])

@@ -41,7 +41,7 @@ def test_a_wrong_command_leads_to_the_right_one(
 def test_an_option_for_the_file_leads_to_the_argument(capsys: pytest.CaptureFixture[str]) -> None:
     for option in ("-f", "--file"):
         assert run(["up", option, "my.yaml"]) == 2
-        assert "The file stands alone: tenfold up my.yaml" in capsys.readouterr().err
+        assert "Pass the file as an argument: tenfold up my.yaml" in capsys.readouterr().err
     assert run(["up", "my.yaml"]) == 1
 
 

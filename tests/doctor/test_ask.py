@@ -23,7 +23,7 @@ def gone(pid: int) -> bool:
         return True
 
 
-def test_an_answer() -> None:
+def test_ask_returns_exit_code_and_output() -> None:
     assert ask(["sh", "-c", "echo out; echo err >&2; exit 3"], 10) == Answer(3, "out\n", "err\n")
     answer = ask(["sh", "-c", "echo $LC_ALL $MORE; cat"], 10, {"MORE": "more"})
     assert answer == Answer(0, "C more\n", "")

@@ -26,7 +26,7 @@ def finding(area: str, state: State, name: str = "x") -> Finding:
     return Finding(area, name, state, None, "", None)
 
 
-def test_everything(tmp_path: Path) -> None:
+def test_every_cell_and_framework_is_examined(tmp_path: Path) -> None:
     found = everything(tmp_path)
     assert set(names(found, "cell")) - {"compose"} == set(CELLS)
     assert names(found, "framework")[: len(PACKAGES)] == list(PACKAGES)

@@ -40,7 +40,7 @@ def test_a_plan_that_asks_for_nothing() -> None:
     assert (found["cores"].state, found["cores"].message) == ("ok", "1 task, 2 of this machine")
 
 
-def test_cores() -> None:
+def test_more_cores_than_available_are_a_warning() -> None:
     tasks = [shell(f"a/{n}", "", cpu=0.5) for n in range(3)]
     found = by_name(fits(plan_of(*tasks), Room("there", cores=1.5)))["cores"]
     assert (found.state, found.message) == ("ok", "1.5 of the 1.5 of there")
@@ -80,7 +80,7 @@ def test_a_task_that_asks_is_taken_at_its_word() -> None:
     assert needed_memory(tensorflow(page)) == (0, "")
 
 
-def test_gpus() -> None:
+def test_more_gpus_than_available_are_a_warning() -> None:
     plan = plan_of(shell("a", "", gpu=2))
     found = by_name(fits(plan, local_room(HERE, 2)))["gpus"]
     assert (found.state, found.message) == ("ok", "2 of the 2 of this machine")
@@ -109,7 +109,7 @@ def test_too_few_open_files() -> None:
     assert found.message == "1000 tasks need 11,040 open files, 4,096 are allowed"
 
 
-def test_images(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_image_is_a_warning_unless_it_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = {"here:1": True, "away:1": False, "silent:1": None, "made:1": False}
     monkeypatch.setattr(docker, "has_image", answers.get)
 

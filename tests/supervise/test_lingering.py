@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from tenfold.supervise.lingering import AFTER_S, Lingerers, Rank, lingering
+from tenfold.supervise.lingering import AFTER_S, Rank, lingering
 from tests.supervise.histories import History, task
 
 NOW = 1000.0
@@ -65,12 +65,9 @@ def test_a_report_comes_once_and_ends_nothing() -> None:
     history.step(0.0)
     history.now = 1.0
     history.ends("worker/1")
-    lingerers = Lingerers()
-    history.step(2.0)
-    assert lingerers.news(history.state, 2.0) == []
-    ((message, hint),) = lingerers.news(history.state, 12.0)
+    assert history.step(2.0).notes == []
+    ((message, hint),) = history.step(12.0).notes
     assert message == "worker/0 still runs; the other rank ended well 11 s ago"
     assert hint == "see where it is: tenfold stacks c"
-    history.step(100.0)
-    assert lingerers.news(history.state, 100.0) == []
+    assert history.step(100.0).notes == []
     assert history.phases() == {"worker/0": "running", "worker/1": "succeeded"}

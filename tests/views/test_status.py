@@ -126,7 +126,7 @@ def test_a_thousand_tasks(tmp_path: Path) -> None:
     [(-1, "0.0 s"), (0.44, "0.4 s"), (59.9, "59 s"), (185, "3 min 05 s"), (7800, "2 h 10 min"),
      (1e5, "1 d 3 h"), (float("inf"), "11574 d 1 h")],
 )  # fmt: skip
-def test_durations(seconds: float, words: str) -> None:
+def test_durations_are_printed_in_short_form(seconds: float, words: str) -> None:
     assert duration(seconds) == words
 
 

@@ -28,6 +28,8 @@ class Forking:
 
     async def preload(self, task: Task, bound: Bound, client: LaunchClient) -> Preload | None:
         """What to fork the task from, once it is ready; None to start it as any program."""
+        if not self._preloads.wants(task, bound):
+            return None
         choice = await asyncio.to_thread(self._preloads.of, task, bound)
         preload = choice.preload
         if choice.obstacle is not None:

@@ -256,12 +256,20 @@ class LocalCell:
         if live is None or ready is None or live.unready is None:
             return False
         port = self._ports.of[task.name].get(ready.port or MAIN)
-        if live.seen or (ready.kind != "log" and await self._try(task, live, ready, port)):
+        if live.seen or (ready.kind != "log" and await self._try_telling(task, live, ready, port)):
             live.unready.clear()
             return True
         if live.unready.due():
             await asyncio.to_thread(live.unready.tell, ready, live.started.pid, port)
         return False
+
+    async def _try_telling(
+        self, task: Task, live: _Live, ready: ReadinessCheck, port: int | None
+    ) -> bool:
+        attempt = self._try(task, live, ready, port)
+        if live.unready is None or ready.kind != "command":
+            return await attempt
+        return await live.unready.telling(attempt, ready, live.started.pid, port)
 
     async def _try(self, task: Task, live: _Live, ready: ReadinessCheck, port: int | None) -> bool:
         said = live.unready
@@ -269,9 +277,10 @@ class LocalCell:
             if said is None:
                 return False
             if ready.kind == "command":
-                tried = await try_command(self._client, task, live.bound, ready, self._devnull)
-                code, said.answer = tried
-                return code == 0
+                ended_well, said.answer = await try_command(
+                    self._client, task, live.bound, ready, self._devnull
+                )
+                return ended_well
             said.answer = None
             if port is None:
                 return False

@@ -7,23 +7,28 @@ import os
 import signal
 from pathlib import Path
 
+from tenfold.launch.channel import SpawnError
 from tenfold.launch.client import LaunchClient
-from tenfold.launch.unready import recorder, spoken
+from tenfold.launch.unready import how_it_ended, recorder, spoken
 from tenfold.plans import Bound, ReadinessCheck, Task
 from tenfold.words import split
 
 
 async def try_command(
     client: LaunchClient, task: Task, bound: Bound, ready: ReadinessCheck, devnull: int
-) -> tuple[int, str]:
-    """The command's exit code, negative for a signal, and words for it: `exits with code 3 (…)`.
+) -> tuple[bool, str]:
+    """Whether the command ended with exit code 0, and words for how: `exits with code 3 (…)`.
 
-    Raises TimeoutError if it takes longer than the readiness may; it is killed then.
+    A command that takes longer than the readiness may is killed.
     """
     output = recorder(lambda: os.dup(devnull))
     try:
         code = await _run(client, task, bound, ready, (devnull, output, output))
-        return code, f"exits with code {code}{spoken(output)}"
+        return code == 0, f"{how_it_ended(code)}{spoken(output)}"
+    except TimeoutError:
+        return False, f"has not ended within {ready.timeout_s:g} s"
+    except SpawnError as error:
+        return False, f"cannot be started: {error.message}"
     finally:
         os.close(output)
 

@@ -130,15 +130,24 @@ _SHOWN = re.compile(r"\b(JobState|Reason|ExitCode|Restarts|EndTime)=(\S+)")
 
 
 def _shown(job: str) -> str | None:
-    """All that Slurm says of a job; None if it does not know the job."""
+    """The record that Slurm shows of a job; None if it does not know the job.
+
+    Raises UnavailableError if scontrol prints no record. That says nothing about the job: only
+    the error `Invalid job id` means that Slurm has forgotten it.
+    """
     try:
-        return command("scontrol", "--oneliner", "show", "job", job)
+        shown = command("scontrol", "--oneliner", "show", "job", job)
     except UnavailableError:
         raise
     except TenfoldError as error:
         if "invalid job id" in error.message.lower():
             return None
         raise
+    if "JobState=" not in shown:
+        raise UnavailableError(
+            f"scontrol printed nothing about Slurm job {job}", hint="is slurmctld up? scontrol ping"
+        )
+    return shown
 
 
 def job_state(job: str) -> JobState | None:
@@ -150,8 +159,6 @@ def job_state(job: str) -> JobState | None:
     if shown is None:
         return None
     states = [_parsed(line) for line in shown.splitlines() if "JobState=" in line]
-    if not states:
-        return None
     return next((state for state in states if state.gone), states[0])
 
 
@@ -221,8 +228,7 @@ def _soon(end: str) -> bool:
 
 def batch_host(job: str) -> str:
     """The node that a running job's batch script, and so its supervisor, is on."""
-    shown = command("scontrol", "--oneliner", "show", "job", job).splitlines()[0]
-    found = re.search(r"\bBatchHost=(\S+)", shown)
+    found = re.search(r"\bBatchHost=(\S+)", _shown(job) or "")
     if found is None:
         raise TenfoldError(f"Slurm job {job} has no node")
     return found[1]

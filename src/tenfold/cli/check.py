@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 @on_option
 @json_option
 def command(file: Path | None, overrides: tuple[str, ...], cell: str | None, as_json: bool) -> int:
-    """Check FILE (./tenfold.yaml): all faults and warnings at once, each with its place.
+    """Check FILE (default ./tenfold.yaml) and list all errors and warnings with their lines.
 
-    Exit code 2 on a fault, 0 otherwise, warnings or not. For the local cell, commands and scripts
-    have to exist on this machine too.
+    The exit code is 2 if there is an error and 0 otherwise, even with warnings. For the local
+    cell, commands and scripts must exist on this machine.
     """
     from tenfold.file import load
 

@@ -1,4 +1,4 @@
-"""`tenfold plan`: what `up` would do, without doing it."""
+"""`tenfold plan`: show what `up` would start, without starting it."""
 
 from __future__ import annotations
 
@@ -23,12 +23,15 @@ from tenfold.cli.common import (
 @on_option
 @json_option
 def command(file: Path | None, overrides: tuple[str, ...], cell: str | None, as_json: bool) -> int:
-    """Show what `tenfold up` would start: every task, its command, environment and order.
+    """Show what `tenfold up` would start: each task with its command and environment.
 
-    Only reads. Values of secrets are hidden; addresses that are not known yet are null in --json.
+    This command changes nothing. Secrets are hidden. With --json, addresses that are not known
+    yet are null.
+    Reasons why `up` would refuse to start the plan on this machine are shown below it.
     """
     from tenfold import settings
     from tenfold.cells import kind
+    from tenfold.check import faults_here
     from tenfold.file import load
     from tenfold.planner import plan
 
@@ -46,4 +49,8 @@ def command(file: Path | None, overrides: tuple[str, ...], cell: str | None, as_
 
     show_faults(console(stderr=True), list(loaded.warnings))
     show_plan(console(), made, not_inherited(made.cell, made.framework))
+    if faults := faults_here(loaded) if kind(place).here else []:
+        stderr = console(stderr=True)
+        stderr.print("tenfold up will refuse to start this here:")
+        show_faults(stderr, faults)
     return 0

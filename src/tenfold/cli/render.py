@@ -1,4 +1,4 @@
-"""`tenfold render`: the cell's own files, to read or to keep."""
+"""`tenfold render`: print or write the files of the cell."""
 
 from __future__ import annotations
 
@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 @file_argument
 @set_option
 @on_option
-@click.option("-o", "--output", metavar="DIR", help="Write a directory that works by itself.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="DIR",
+    help="Write a self-contained directory.",
+)
 @click.option("--with", "extra", multiple=True, type=click.Choice(["jobset"]), help="Use JobSet.")
 @json_option
 def command(
@@ -32,10 +37,10 @@ def command(
     extra: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Show the files that the cluster's cell runs: compose.yaml, job.sbatch, manifests.
+    """Print the files that the cell of the cluster uses: compose.yaml, job.sbatch, manifests.
 
-    With -o they go to a directory, with all that `docker compose up`, `sbatch` or `kubectl apply`
-    need; tenfold itself is then needed in the image only. Nothing is started.
+    With -o, write them to a directory with everything that `docker compose up`, `sbatch` or
+    `kubectl apply` needs. Then only the image has to contain tenfold. This command starts nothing.
     """
     from tenfold import settings
     from tenfold.cells import kind
@@ -76,11 +81,11 @@ def _places(
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write a file; one that is there already and says something else is not replaced."""
+    """Write a file. Raises InputError if it exists with other content."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and path.read_bytes() != data:
-            raise InputError(f"{path} is there already", hint="name another directory: -o DIR")
+            raise InputError(f"{path} already exists", hint="choose another directory: -o DIR")
         path.write_bytes(data)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}", cause=error) from error

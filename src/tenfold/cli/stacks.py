@@ -1,4 +1,4 @@
-"""`tenfold stacks`: where every task is right now."""
+"""`tenfold stacks`: show stack traces of all tasks."""
 
 from __future__ import annotations
 
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 @click.command("stacks")
 @tasks_argument()
 @cluster_option
-@click.option("--raw", is_flag=True, help="What faulthandler or py-spy wrote, task by task.")
-@click.option("--native", is_flag=True, help="With frames of C and C++, by py-spy.")
+@click.option(
+    "--raw", is_flag=True, help="Print the output of faulthandler or py-spy for each task."
+)
+@click.option("--native", is_flag=True, help="Include frames of C and C++ (uses py-spy).")
 @runs_option
 @json_option
 def command(
@@ -41,10 +43,11 @@ def command(
     runs: str | None,
     as_json: bool,
 ) -> None:
-    """Where every task is right now: its stacks, identical ones together.
+    """Show stack traces of all tasks, with identical ones grouped.
 
-    tenfold stacks [CLUSTER] [TASK…], of the newest run that is up. Tells who stands out, too:
-    who is stopped, is elsewhere than the rest of its job, or has long been silent.
+    Use it as tenfold stacks [CLUSTER] [TASK…]. The default is the newest running cluster. It also
+    names suspicious tasks: tasks that are stopped, differ from the rest of their job, or have
+    been silent for long.
     """
     from tenfold.views.stacks import show_raw, show_stacks
     from tenfold.views.status import status
@@ -54,7 +57,7 @@ def command(
     if not run.alive():
         raise TenfoldError(
             f"run {run.run} of {run.cluster} is not running",
-            hint="hangs/ in its directory has the reports of hangs; tenfold why tells how it ended",
+            hint="see how it ended with `tenfold why`; reports of hangs are in hangs/ of the run",
         )
     now = status(run)
     found = _find(run, [task for task in now["tasks"] if task["task"] in names], native)
@@ -77,7 +80,7 @@ def _find(run: RunDirectory, tasks: Sequence[dict[str, Any]], native: bool) -> F
     known = read_json(run.plan)
     if known is None:
         raise TenfoldError(
-            f"the plan of the run cannot be read: {run.plan}", hint="tenfold ps says what is wrong"
+            f"cannot read the plan of the run: {run.plan}", hint="see the cause with `tenfold ps`"
         )
     plan = Plan.from_json(known)
     place = kind(plan.cell)

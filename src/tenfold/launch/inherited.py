@@ -64,8 +64,9 @@ def inheritable(
 ) -> dict[str, str]:
     """`environment` without what `dropped` names, and without interfaces on loopback."""
     left_out = set(dropped(environment, cell, framework)) | _ours(environment)
-    if all(_is_loopback(host) for host in _hosts(addresses)):
-        left_out |= _INTERFACES
+    named = _INTERFACES.intersection(environment)
+    if named and all(_is_loopback(host) for host in _hosts(addresses)):
+        left_out |= named
     return {name: value for name, value in environment.items() if name not in left_out}
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tenfold.states import State
-from tenfold.supervise.state import ClusterState, Death, TaskState
+from tenfold.supervise.deaths import Death
+from tenfold.supervise.state import ClusterState, TaskState
 
 
 def together(cluster: ClusterState, culprit: TaskState) -> list[TaskState]:

@@ -7,8 +7,8 @@ left, an evaluation for example. Pure: no clock, no file, no process.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
 
 from tenfold.frameworks.ranks import TOGETHER
 from tenfold.states import State
@@ -37,6 +37,11 @@ class Lingering:
     tasks: tuple[str, ...]
     ended: int
     since: float
+
+    @property
+    def key(self) -> Hashable:
+        """What makes it another report than those before."""
+        return self.tasks, self.since
 
     def words(self, now: float) -> str:
         """A sentence without its end: `worker/0 still runs; the other 3 ranks ended well …`."""
@@ -72,30 +77,17 @@ def _in_group(group: list[Rank], now: float) -> Lingering | None:
     return Lingering(running, len(ended), max(ended))
 
 
-@dataclass(slots=True)
-class Lingerers:
-    """What was reported so far, so that everything is reported once."""
-
-    _told: set[tuple[tuple[str, ...], float]] = field(default_factory=set)
-
-    def news(self, cluster: ClusterState, now: float) -> list[tuple[str, str]]:
-        """Message and hint of each report that is new at `now`."""
-        if cluster.stop_since is not None:
-            return []
-        ranks = [
-            Rank(
-                name,
-                state.task.job,
-                state.phase == State.RUNNING,
-                state.ended if state.phase == State.SUCCEEDED else None,
-            )
-            for name, state in cluster.tasks.items()
-            if not state.task.service
-        ]
-        news = []
-        for found in lingering(cluster.plan.framework, ranks, now):
-            if (found.tasks, found.since) not in self._told:
-                self._told.add((found.tasks, found.since))
-                hint = f"see where it is: tenfold stacks {cluster.plan.cluster}"
-                news.append((found.words(now), hint))
-        return news
+def unreported(cluster: ClusterState, now: float) -> list[Lingering]:
+    """What there is to report of a run at `now` that was not reported yet."""
+    ranks = [
+        Rank(
+            name,
+            state.task.job,
+            state.phase == State.RUNNING,
+            state.ended if state.phase == State.SUCCEEDED else None,
+        )
+        for name, state in cluster.tasks.items()
+        if not state.task.service
+    ]
+    found = lingering(cluster.plan.framework, ranks, now)
+    return [one for one in found if one.key not in cluster.lingering]

@@ -28,6 +28,7 @@ from tenfold.rundir import RunDirectory, write_json
 from tenfold.states import LIVE
 from tenfold.supervise.hang import HangVerdict, Resumed, Stillness
 from tenfold.supervise.signs import SignReader, TaskFacts
+from tenfold.supervise.state import Hung
 
 EVERY_S = 1.0
 _LOOKS = 5
@@ -43,16 +44,6 @@ _BOUND_S = 3.0
 _BOUND_ELSEWHERE_S = 15.0
 LINES = 10
 _MOST_LOGS = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Hung:
-    """What is told of a hang: the words for it, the likely culprit, and the path of the report,
-    None if the disk did not take it."""
-
-    words: str
-    task: str | None
-    report: str | None
 
 
 @dataclass(frozen=True, slots=True)

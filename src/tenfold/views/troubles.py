@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from tenfold.edges import cut_off
 from tenfold.states import UNSTARTED, State
+from tenfold.supervise.deaths import ending
 from tenfold.supervise.lingering import Rank, lingering
-from tenfold.supervise.state import ending
 from tenfold.views import notfinite
 from tenfold.views.endings import signal_number
 from tenfold.views.facts import RunFacts, moment
