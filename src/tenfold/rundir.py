@@ -200,7 +200,7 @@ class TaskDirectory:
         return self.path / f"{stream}.log"
 
     def older_log(self, stream: str) -> Path:
-        """The bytes before those, once the log has reached its limit (see `logfiles`)."""
+        """The bytes before those, once the log has reached its limit (see `tenfold.logs.files`)."""
         return self.path / f"{stream}.log.1"
 
     def broken(self, stream: str) -> Path:

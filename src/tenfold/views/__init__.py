@@ -12,7 +12,7 @@ placement.py  which variable lies where
 training.py   the curves that TensorBoard shows
 inline.py     tasks and logs as HTML, inside a notebook
 live.py       status, usage and progress together, for the dashboard
-logpages.py   pages of logs; with logtimes.py and logfilter.py
+logpages.py   pages of logs, for the dashboard
 eventpages.py pages of events, for the dashboard
 eventtexts.py what an event means, as a sentence
 compare.py    two runs side by side

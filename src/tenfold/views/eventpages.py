@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from tenfold.files import read_piece, size_of
 from tenfold.rundir import LONGEST_EVENT, Problems, RunDirectory, read_event
 from tenfold.views.eventtexts import sentence, tone
-from tenfold.views.inside import read_piece, size_of
 
 MOST_BYTES = LONGEST_EVENT
 """Of one piece, and the longest event that is shown."""
