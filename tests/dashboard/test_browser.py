@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tenfold.dashboard.app import STATIC
 from tenfold.views.why import account
 from tests.engines.browser import Faults, NewPage
 
@@ -24,7 +25,7 @@ from .served import Dashboard, served
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
-VIEWS = ("map", "tasks", "logs", "training", "placement", "events", "runs")
+VIEWS = tuple(re.findall(r'{ name: "(\w+)"', (STATIC / "views.js").read_text()))
 THOUSAND = {"chief": 1, "ps": 19, "worker": 980}
 PHONE = {"width": 390, "height": 844}
 

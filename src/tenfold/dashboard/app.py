@@ -30,6 +30,7 @@ from tenfold.dashboard.replies import answer, download, refusal
 from tenfold.dashboard.stream import Watches
 from tenfold.errors import InputError, UnavailableError
 from tenfold.rundir import RunDirectory
+from tenfold.states import State
 from tenfold.views.compare import compare
 from tenfold.views.eventpages import events_from
 from tenfold.views.live import BriefReader
@@ -246,7 +247,7 @@ class Dashboard:
 
 
 def _serves(task: dict[str, Any]) -> bool:
-    return task["state"] == "running" and isinstance(task["url"], str)
+    return task["state"] == State.RUNNING and isinstance(task["url"], str)
 
 
 def _asset(request: Request, path: Path | None) -> Response:

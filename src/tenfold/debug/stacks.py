@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
+from tenfold.states import State
+
 _LIBRARY = re.compile(r".*/(?:site-packages|dist-packages|lib/python[\d.]+)/")
 
 
@@ -88,7 +90,7 @@ class TaskStacks:
     """
 
     task: str
-    phase: str = "running"
+    phase: str = State.RUNNING
     processes: tuple[ProcessStacks, ...] = ()
     trouble: str | None = None
     elsewhere: bool = False

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from tenfold.frameworks import Framework, framework
 from tenfold.frameworks.ranks import TOGETHER
+from tenfold.states import State
 from tenfold.supervise.state import ClusterState
 
 AFTER_S = 10.0
@@ -83,8 +84,8 @@ def unreported(cluster: ClusterState, now: float) -> list[Lingering]:
         Rank(
             name,
             state.task.job,
-            state.phase == "running",
-            state.ended if state.phase == "succeeded" else None,
+            state.phase == State.RUNNING,
+            state.ended if state.phase == State.SUCCEEDED else None,
         )
         for name, state in cluster.tasks.items()
         if not state.task.service

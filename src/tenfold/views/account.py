@@ -13,6 +13,7 @@ from typing import Any
 from tenfold.doctor.machine import size
 from tenfold.errors import printable
 from tenfold.rundir import RunDirectory
+from tenfold.states import State
 from tenfold.views.commands import with_runs
 from tenfold.views.tasks import duration
 from tenfold.views.terminal import STATE_COLOURS, Terminal
@@ -31,7 +32,7 @@ def show_end(err: Terminal, status: Mapping[str, Any]) -> None:
     told = account(run)
     err.print(_headline(err, told))
     err.print(err.paint(f"everything it left: {told['directory']}", "dim"))
-    if told["state"] == "succeeded":
+    if told["state"] == State.SUCCEEDED:
         return
     if told["first_failure"]:
         if later := _later(told):
@@ -159,7 +160,7 @@ def _state_rows(told: Mapping[str, Any]) -> Iterator[Row]:
         began = told["started"]
         took = f", after {duration(told['ended'] - began)}" if began else ""
         yield "ended", f"{told['state']} {_clock(told['ended'], _DAY)}{took}{reason}", None
-    elif told["state"] == "failed" and told["seen"]:
+    elif told["state"] == State.FAILED and told["seen"]:
         yield "last word", _clock(told["seen"], _DAY), None
     if saved := told["checkpoint"]:
         older = "ago" if told["ended"] is None else "before the end"

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from tenfold.cell_table import runs_on_this_machine
 from tenfold.edges import cut_off
 from tenfold.frameworks import framework_of
+from tenfold.states import UNSTARTED, State
 from tenfold.supervise.deaths import ending
 from tenfold.supervise.lingering import Rank, lingering
 from tenfold.views import notfinite
@@ -182,7 +183,7 @@ def _stale(facts: RunFacts) -> Iterator[Trouble]:
 
 def _crash_loops(facts: RunFacts, now: float) -> Iterator[Trouble]:
     for task in facts.status["tasks"]:
-        if task["state"] != "restarting":
+        if task["state"] != State.RESTARTING:
             continue
         name = task["task"]
         spent, limit = budget(facts, name, now)
@@ -231,7 +232,7 @@ def _not_ready(facts: RunFacts, now: float) -> Iterator[Trouble]:
     for task in facts.status["tasks"]:
         began = moment(task["started"])
         said = task.get("waits")
-        if task["state"] != "starting" or began is None:
+        if task["state"] != State.STARTING or began is None:
             continue
         if now - began < _LONG_WAIT_S and not said:
             continue
@@ -257,7 +258,7 @@ _READY = {
 def _waiting(facts: RunFacts, now: float) -> Iterator[Trouble]:
     """Tasks that wait for others for long, and for whom."""
     began = moment(facts.status["started"])
-    waiting = [task for task in facts.status["tasks"] if task["state"] == "waiting"]
+    waiting = [task for task in facts.status["tasks"] if task["state"] == State.WAITING]
     if not waiting or began is None or now - began < _LONG_WAIT_S:
         return
     states = {task["task"]: task["state"] for task in facts.status["tasks"]}
@@ -279,10 +280,10 @@ def _waiting(facts: RunFacts, now: float) -> Iterator[Trouble]:
 
 def _is_so(state: str, condition: object) -> bool:
     if condition == "succeeded":
-        return state == "succeeded"
+        return state == State.SUCCEEDED
     if condition == "started":
-        return state not in ("waiting", "restarting")
-    return state in ("running", "succeeded")
+        return state not in UNSTARTED
+    return state in (State.RUNNING, State.SUCCEEDED)
 
 
 def _cut(facts: RunFacts, edges: Sequence[Mapping[str, Any]], now: float) -> Iterator[Trouble]:
@@ -313,7 +314,7 @@ def _silent(facts: RunFacts, edges: Sequence[Mapping[str, Any]], now: float) -> 
         return
     for name, heard in last.items():
         since = max(heard, moment(states[name]["started"]) or 0.0)
-        if states[name]["state"] == "running" and since and now - since > _SILENT_S:
+        if states[name]["state"] == State.RUNNING and since and now - since > _SILENT_S:
             ever = f"for {duration(now - heard)}" if heard else "at all"
             words = f"nobody has heard from {name} {ever}, and the others talk"
             yield Trouble("silent", words, f"tenfold stacks {name}; tenfold map", name, since)
@@ -324,9 +325,9 @@ def _lingering(facts: RunFacts, now: float) -> Iterator[Trouble]:
     ranks = []
     for task in facts.status["tasks"]:
         if not facts.planned(task["task"]).get("service"):
-            well = task["state"] == "succeeded"
+            well = task["state"] == State.SUCCEEDED
             job = str(task["task"]).rpartition("/")[0]
-            running = task["state"] == "running"
+            running = task["state"] == State.RUNNING
             ranks.append(Rank(task["task"], job, running, task["ended"] if well else None))
     for found in lingering(framework_of(facts.plan), ranks, now):
         hint = f"see where it is: tenfold stacks {facts.cluster}"

@@ -37,6 +37,7 @@ from tenfold.launch.capture import allow_many_files
 from tenfold.launch.runner import TaskLife
 from tenfold.plans import Plan, Task
 from tenfold.rundir import RunDirectory, read_json
+from tenfold.states import State
 
 _PLACE_S = 300.0
 _PLACE_TRIES = 30
@@ -289,7 +290,7 @@ class SlurmCell:
         """Slurm calls a job that ends COMPLETING; srun has heard of a node that failed."""
         said = (words for agent in self._agents.values() for words in agent.words)
         node = next((words for words in said if "node failure" in words.lower()), None)
-        return ("failed", node) if why[0] == "stopped" and node is not None else why
+        return (State.FAILED, node) if why[0] == State.STOPPED and node is not None else why
 
     def signal(self, task: Task, number: int) -> None:
         """Have the agent signal the task's process group."""
