@@ -324,7 +324,7 @@ class Job(FileModel):
 
     preload: Preload | None = None
     """Installed modules that are imported once, in a process from which Python tasks are forked.
-    The default are the modules of the framework. With `none` every task is a new interpreter."""
+    The default is the modules of the framework. With `none` every task is a new interpreter."""
 
     overrides: dict[Annotated[str, Field(pattern=r"^[0-9]{1,6}(-[0-9]{1,6})?$")], Override] = {}
     """Settings of single tasks, by index (`0`) or range (`2-5`)."""
