@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tenfold import check_scripts, task_references
+from tenfold.cell_table import DEFAULT, traits
 from tenfold.errors import Fault, shown
 from tenfold.file.places import Remark, Where
 from tenfold.file.unexpanded import in_text
@@ -278,7 +279,7 @@ def _threads(cluster: Cluster) -> Iterator[Remark]:
     total = sum(job.tasks for job in cluster.jobs.values())
     cores = os.cpu_count() or 1
     frame = framework(cluster.framework)
-    if total <= cores or cluster.cell not in (None, "local"):
+    if total <= cores or not traits(cluster.cell or DEFAULT).on_this_machine:
         return
     for name, job in cluster.jobs.items():
         limited = any(key in cluster.env or key in job.env for key in _THREADS)

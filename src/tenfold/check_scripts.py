@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from tenfold.cell_table import DEFAULT, traits
 from tenfold.file.places import Remark
 from tenfold.frameworks import JobFacts, framework
 from tenfold.programs import script_of
@@ -25,7 +26,7 @@ def warnings(cluster: Cluster, directory: Path) -> Iterator[Remark]:
 
     Reads the Python files that jobs run; of jobs that have a preload, on the local cell.
     """
-    if cluster.cell not in (None, "local"):
+    if not traits(cluster.cell or DEFAULT).forks:
         return
     frame = framework(cluster.framework)
     for name, job in cluster.jobs.items():

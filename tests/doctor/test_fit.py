@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from tenfold.doctor import docker, fit
-from tenfold.doctor.findings import Finding
-from tenfold.doctor.fit import COSTS, Room, fits, images, local_room, needed_memory, starts
+from tenfold.cells.docker import doctor as docker
+from tenfold.cells.docker.fit import container_gpus, images
+from tenfold.cells.probing.findings import Finding, Room
+from tenfold.doctor.fit import COSTS, fits, local_room, needed_memory, starts
 from tenfold.doctor.machine import GIB, Machine
 from tenfold.plans import Plan, Task
 from tests.plans import plan_of, shell
@@ -127,12 +128,12 @@ def test_gpus_for_containers(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = plan_of(shell("a", "", gpu=1))
     for answer, states in ((True, []), (None, []), (False, ["broken"])):
         monkeypatch.setattr(docker, "knows_gpus", lambda answer=answer: answer)
-        assert [found.state for found in fit.container_gpus(plan)] == states
-    assert fit.container_gpus(plan_of(shell("a", ""))) == []
+        assert [found.state for found in container_gpus(plan)] == states
+    assert container_gpus(plan_of(shell("a", ""))) == []
 
 
 def test_costs_are_of_frameworks_there_are() -> None:
     from tenfold.frameworks import NAMES
 
     assert set(COSTS) < set(NAMES)
-    assert Path(fit.__file__).parents[3].joinpath("docs", "performance.md").exists()
+    assert Path(__file__).parents[2].joinpath("docs", "performance.md").exists()

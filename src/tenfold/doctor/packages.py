@@ -15,8 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tenfold.doctor.findings import Finding
-from tenfold.doctor.hints import pip_install
+from tenfold.cells.probing.findings import Finding
+from tenfold.cells.probing.hints import pip_install
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ import importlib.metadata
 import os
 import sys
 
-from tenfold.doctor.ask import Answer, ask
-from tenfold.doctor.findings import Finding, State
-from tenfold.doctor.hints import pip_install
+from tenfold.cells.probing.ask import Answer, ask
+from tenfold.cells.probing.findings import Finding, State
+from tenfold.cells.probing.hints import pip_install
 
 IMPORT_S = 120.0
 """How long an import and a look at the devices may take."""

@@ -86,6 +86,9 @@ class Framework(Protocol):
 
     name: str
 
+    corrects_launcher: bool
+    """`environment` sets the rank variables of a batch system to the task's true rank."""
+
     def job_defaults(self, job: str, jobs: Collection[str]) -> JobDefaults:
         """What holds for a job of this name, among `jobs`, unless the file says otherwise."""
 

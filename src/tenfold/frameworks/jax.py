@@ -61,6 +61,7 @@ class Jax:
     """See `tenfold.frameworks.Framework` for what each method promises."""
 
     name = "jax"
+    corrects_launcher = True
 
     def job_defaults(self, job: str, jobs: Collection[str]) -> JobDefaults:
         """The coordinator takes none back: when a process is killed, all start again together."""

@@ -11,6 +11,7 @@ class Plain:
     """Commands that need nothing said beyond the addresses every task gets."""
 
     name = "none"
+    corrects_launcher = False
 
     def job_defaults(self, job: str, jobs: Collection[str]) -> JobDefaults:
         """Every job is taken at its word: it runs, ends, and a failure is the cluster's."""

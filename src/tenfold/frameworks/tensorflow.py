@@ -42,6 +42,7 @@ class TensorFlow:
     """See `tenfold.frameworks.Framework` for what each method promises."""
 
     name = "tensorflow"
+    corrects_launcher = False
 
     def job_defaults(self, job: str, jobs: Collection[str]) -> JobDefaults:
         """ps never end. A worker of theirs is restarted in its place; when a ps or a chief is

@@ -67,6 +67,7 @@ class Torch:
     """See `tenfold.frameworks.Framework` for what each method promises."""
 
     name = "torch"
+    corrects_launcher = False
 
     def job_defaults(self, job: str, jobs: Collection[str]) -> JobDefaults:
         """The group is formed once: when a rank is killed, all start again together."""

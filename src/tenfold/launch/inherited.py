@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from tenfold import frameworks
+from tenfold.cell_table import CellTraits, traits
 from tenfold.frameworks import Addresses
 
 _OURS = "TENFOLD_"
@@ -39,15 +41,6 @@ _KEPT = ("SLURM_CONF", "OMPI_ALLOW_RUN_AS_ROOT", "OMPI_MCA_btl", "OMPI_MCA_pml",
          "OMPI_MCA_coll", "OMPI_MCA_opal")  # fmt: skip
 """Beginnings of what looks alike and is a person's wish."""
 
-_OF_A_STEP = frozenset(
-    {
-        "SLURM_NTASKS", "SLURM_NPROCS", "SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID",
-        "SLURM_GTIDS", "SLURM_TASKS_PER_NODE", "SLURM_NTASKS_PER_NODE", "SLURM_STEP_NUM_TASKS",
-        "SLURM_STEP_TASKS_PER_NODE",
-    }
-)  # fmt: skip
-"""On Slurm every task is a step of one process: whoever asks these would be process 0 of 1."""
-
 _INTERFACES = frozenset({"GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME", "TP_SOCKET_IFNAME"})
 """Network interfaces, of which a run on loopback has one only."""
 
@@ -73,17 +66,18 @@ def inheritable(
 def dropped(environment: Iterable[str], cell: str, framework: str) -> list[str]:
     """Names of variables that no task on `cell` inherits, sorted.
 
-    On Slurm the job's own variables stay, but for those that make each task process 0 of 1; JAX,
-    which asks Slurm, gets true ones from its framework.
+    Variables of the cell's own batch system stay, except those that give a process its rank.
+    These stay only for a framework that corrects them.
     """
-    return sorted(name for name in environment if _is_dropped(name, cell, framework))
+    of_cell, corrected = traits(cell), frameworks.framework(framework).corrects_launcher
+    return sorted(name for name in environment if _is_dropped(name, of_cell, corrected))
 
 
-def _is_dropped(name: str, cell: str, framework: str) -> bool:
+def _is_dropped(name: str, of_cell: CellTraits, corrected: bool) -> bool:
     if name in _PLACES:
         return True
-    if cell == "slurm" and name.startswith(("SLURM_", "SLURMD_", "SRUN_")):
-        return name in _OF_A_STEP and framework != "jax"
+    if name.startswith(of_cell.launcher_prefixes):
+        return name in of_cell.launcher_ranks and not corrected
     return name.startswith(_LAUNCHERS) and not name.startswith(_KEPT)
 
 

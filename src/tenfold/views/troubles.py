@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tenfold.cell_table import runs_on_this_machine
 from tenfold.edges import cut_off
 from tenfold.supervise.deaths import ending
 from tenfold.supervise.lingering import Rank, lingering
@@ -172,7 +173,7 @@ def _unkillable(facts: RunFacts) -> Iterator[Trouble]:
 
 def _stale(facts: RunFacts) -> Iterator[Trouble]:
     age_s = facts.status["age_s"]
-    if age_s is not None and age_s > _STALE_S and facts.status["cell"] == "local":
+    if age_s is not None and age_s > _STALE_S and runs_on_this_machine(facts.status["cell"]):
         pid = facts.said.get("supervisor_pid")
         words = f"its supervisor lives, but has said nothing for {duration(age_s)}"
         yield Trouble("stale", words, f"is it stopped? ps -o pid,stat -p {pid}; kill -CONT {pid}")
