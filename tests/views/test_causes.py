@@ -13,41 +13,44 @@ LINES = [
     ("ModuleNotFoundError: No module named 'torch'", "module torch is not installed"),
     ("/usr/bin/python3: No module named nosuch.thing", "module nosuch.thing is not installed"),
     ("ImportError: cannot import name 'Adam' from 'keras' (/x/keras.py)", "has no Adam"),
-    ("TypeError: Descriptors cannot be created directly.", "protobuf does not fit"),
+    ("TypeError: Descriptors cannot be created directly.", "protobuf does not match"),
     ("google.protobuf.runtime_version.VersionError: Detected mismatched Protobuf Gencode/Runtime",
-     "protobuf does not fit"),
+     "protobuf does not match"),
     ("python: /lib/libc.so.6: version `GLIBC_2.38' not found (required by x.so)", "(glibc 2.38)"),
-    ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.", "no memory left"),
+    ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.", "out of memory"),
     ("tensorflow.python.framework.errors_impl.ResourceExhaustedError: OOM when allocating tensor"
-     " with shape[9,9]", "no memory left"),
-    ("torch.distributed.DistBackendError: NCCL error in: ../NCCLUtils.hpp", "NCCL could not talk"),
-    ("RuntimeError: CUDA error: no CUDA-capable device is detected", "no GPU that it can use"),
-    ("torch.AcceleratorError: CUDA error: invalid device ordinal", "a number that is not here"),
+     " with shape[9,9]", "out of memory"),
+    ("torch.distributed.DistBackendError: NCCL error in: ../NCCLUtils.hpp",
+     "NCCL could not communicate"),
+    ("RuntimeError: CUDA error: no CUDA-capable device is detected", "no usable GPU"),
+    ("torch.AcceleratorError: CUDA error: invalid device ordinal", "a GPU that does not exist"),
     ("OSError: [Errno 28] No space left on device", "a disk is full"),
     ("OSError: [Errno 122] Disk quota exceeded", "quota"),
     ("OSError: [Errno 30] Read-only file system: '/data'", "read-only"),
-    ("OSError: [Errno 24] Too many open files", "too many files open"),
-    ("MemoryError", "no more memory"),
-    ("terminate called after throwing an instance of 'std::bad_alloc'", "no more memory"),
-    ("OSError: [Errno 12] Cannot allocate memory", "no more memory"),
-    ("OSError: [Errno 98] Address already in use", "has the port"),
+    ("OSError: [Errno 24] Too many open files", "too many files are open"),
+    ("MemoryError", "out of memory"),
+    ("terminate called after throwing an instance of 'std::bad_alloc'", "out of memory"),
+    ("OSError: [Errno 12] Cannot allocate memory", "out of memory"),
+    ("OSError: [Errno 98] Address already in use", "uses its port"),
     ("socket.gaierror: [Errno -3] Temporary failure in name resolution", "could not be resolved"),
-    ("OSError: [Errno 101] Network is unreachable", "a network that it is not in"),
+    ("OSError: [Errno 101] Network is unreachable", "no route to that network"),
     ("tensorflow.python.framework.errors_impl.UnavailableError: failed to connect to all addresses",
      PEER_GONE),
     ("ConnectionRefusedError: [Errno 111] Connection refused", PEER_GONE),
     ("RuntimeError: [../gloo/pair.cc:534] Connection closed by peer; Connection reset by peer",
      PEER_GONE),
-    ("tensorflow.python.framework.errors_impl.DeadlineExceededError: Deadline Exceeded", "in vain"),
+    ("tensorflow.python.framework.errors_impl.DeadlineExceededError: Deadline Exceeded", "without response"),
     ("FloatingPointError: loss is not finite", "diverged"),
     ("step 1200  loss nan", "diverged"),
     ("Epoch 3/9 - loss: nan", "diverged"),
-    ("PermissionError: [Errno 13] Permission denied: '/data/x'", "may not use a file"),
-    ("FileNotFoundError: [Errno 2] No such file or directory: 'corpus.txt'", "a file is not where"),
-    ("python: can't open file '/w/train.py': [Errno 2] No such file or directory", "not where"),
-    ("Illegal instruction (core dumped)", "this CPU does not have"),
-    ("train.py: error: unrecognized arguments: --sped 3", "command line is wrong"),
-    ("SyntaxError: invalid syntax", "no valid Python"),
+    ("PermissionError: [Errno 13] Permission denied: '/data/x'", "no permission for a file"),
+    ("FileNotFoundError: [Errno 2] No such file or directory: 'corpus.txt'",
+     "a file does not exist"),
+    ("python: can't open file '/w/train.py': [Errno 2] No such file or directory",
+     "does not exist"),
+    ("Illegal instruction (core dumped)", "the CPU does not support"),
+    ("train.py: error: unrecognized arguments: --sped 3", "command line is invalid"),
+    ("SyntaxError: invalid syntax", "not valid Python"),
 ]  # fmt: skip
 
 
@@ -112,7 +115,7 @@ def test_what_nccl_says_below_its_exception_counts() -> None:
     assert "the same GPU" in str(found.cause)
     found = said(lines[:3])
     assert found is not None
-    assert "could not talk" in str(found.cause)
+    assert "could not communicate" in str(found.cause)
 
 
 def test_a_prefix_on_every_line_is_no_trouble() -> None:

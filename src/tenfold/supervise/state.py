@@ -302,7 +302,7 @@ class ClusterState:
         state = self.tasks[name]
         state.phase, state.given_up, state.restart_asked, state.ended = "failed", True, False, now
         state.reason = (
-            "was killed, and nobody has heard of its end"
+            "was killed, but its exit was not reported"
             if state.pid is None
             else f"could not be killed: its process {state.pid} hangs in the kernel"
         )

@@ -59,7 +59,7 @@ def _waits_in_vain(cluster: ClusterState, state: TaskState) -> str | None:
         for other in cluster.job(job):
             if other.phase in OVER and other.phase != "succeeded":
                 name = state.task.name
-                return f"{other.task.name} {other.phase}, and {name} waits until it is {condition}"
+                return f"{other.task.name} {other.phase}, but {name} waits until it is {condition}"
     return None
 
 
@@ -77,6 +77,6 @@ def _is_lost(job: list[TaskState]) -> bool:
 
 
 def _words_of_success(cluster: ClusterState) -> str:
-    words = f"{' and '.join(cluster.plan.success)} ended well"
+    words = f"{' and '.join(cluster.plan.success)} finished"
     lost = [s.task.name for s in _decisive(cluster) if s.phase != "succeeded"]
     return f"{words}, without {ranges(lost)}" if lost else words
