@@ -26,6 +26,7 @@ from pydantic import (
 
 from tenfold.cell_settings import BuildValue, Cells
 from tenfold.cell_table import CELLS
+from tenfold.frameworks import FRAMEWORKS, NO_FRAMEWORK
 from tenfold.nearest import did_you_mean
 from tenfold.units import (
     ClusterName,
@@ -89,6 +90,20 @@ def _known_cell(name: str) -> str:
 
 CellName = Annotated[
     str, AfterValidator(_known_cell), WithJsonSchema({"type": "string", "enum": list(CELLS)})
+]
+
+
+def _known_framework(name: object) -> object:
+    if not isinstance(name, str) or name not in FRAMEWORKS:
+        near = did_you_mean(name[:200].lower(), FRAMEWORKS) if isinstance(name, str) else None
+        raise wrong(f"one of {', '.join(FRAMEWORKS)}", near)
+    return name
+
+
+FrameworkName = Annotated[
+    str,
+    BeforeValidator(_known_framework),
+    WithJsonSchema({"enum": list(FRAMEWORKS), "type": "string"}),
 ]
 
 
@@ -348,7 +363,7 @@ class Cluster(FileModel):
     cluster: ClusterName
     """The name of the cluster: at most 63 lower-case letters, digits and -."""
 
-    framework: Literal["tensorflow", "torch", "jax", "none"] = "none"
+    framework: FrameworkName = NO_FRAMEWORK
     """The framework, which determines how tasks find each other."""
 
     cell: CellName | None = None

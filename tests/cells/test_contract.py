@@ -320,7 +320,7 @@ def _supervisor(run: Run) -> int:
     wanted += str(run.directory.path)
     for entry in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
-            if entry.name.isdigit() and wanted in (entry / "cmdline").read_text():
+            if entry.name.isdigit() and wanted in (entry / "cmdline").read_text(errors="replace"):
                 return int(entry.name)
     raise AssertionError("no supervisor")
 

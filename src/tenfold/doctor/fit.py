@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from tenfold.cell_table import traits
 from tenfold.cells.probing.findings import Finding, Room, State
@@ -20,30 +19,6 @@ from tenfold.plans import Plan, Task
 from tenfold.programs import python_command
 from tenfold.requirements import files_needed, require_packages, require_ports
 from tenfold.services import REQUIREMENTS
-
-MIB = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """Bytes of memory of a framework before a task does anything.
-
-    `first` is that of the first process that imports it, `more` that of each further one, which
-    shares the files with it; `forked` that of each task forked from a process that imported it.
-    """
-
-    first: int
-    more: int
-    forked: int
-
-
-COSTS = {
-    "tensorflow": Cost(600 * MIB, 320 * MIB, 48 * MIB),
-    "torch": Cost(210 * MIB, 145 * MIB, 5 * MIB),
-    "jax": Cost(125 * MIB, 90 * MIB, 6 * MIB),
-}
-"""By framework, on Linux. TensorFlow 2.21: a fit through docs/performance.md, 5 to 64 servers.
-torch 2.13 (CPU) and jax 0.10: PSS of one to three processes that imported it and made an array."""
 
 
 def local_room(facts: Machine, gpus: int) -> Room:
@@ -132,7 +107,7 @@ def needed_memory(plan: Plan) -> tuple[int, str]:
 
 def _overhead(plan: Plan, tasks: list[Task]) -> int:
     """What the framework takes for those of `tasks` that are Python's and no page."""
-    cost = COSTS.get(plan.framework)
+    cost = framework(plan.framework).memory
     python = [t for t in tasks if python_command(t.command) and not _is_page(t)]
     if cost is None or not python:
         return 0

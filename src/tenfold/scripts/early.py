@@ -81,21 +81,34 @@ def actions(
 
     `environment` is what the command gets: PYTHONPATH counts, and PYTHONSAFEPATH.
     """
+    return _read(command, workdir, environment)[1]
+
+
+def files_read(
+    command: tuple[str, ...], workdir: Path, environment: Mapping[str, str]
+) -> tuple[Path, ...]:
+    """The files in which `actions` looks: the script, and the local modules that it imports."""
+    return _read(command, workdir, environment)[0]
+
+
+def _read(
+    command: tuple[str, ...], workdir: Path, environment: Mapping[str, str]
+) -> tuple[tuple[Path, ...], tuple[Action, ...]]:
     python = python_command(command)
     if python is None:
-        return ()
+        return (), ()
     roots = roots_of(python, workdir, environment)
     key = (command, workdir, roots)
     known = _KNOWN.get(key)
     if known is not None and all(stamp(file) == mark for file, mark in known[0]):
-        return known[1]
+        return tuple(file for file, _ in known[0]), known[1]
     reader = _ScriptReader(workdir, roots)
     for main, sure in mains_of(python, workdir, roots):
         reader.read(main, sure=sure)
     found = tuple(reader.found)
     if len(_KNOWN) < _MOST_KNOWN:
         _KNOWN[key] = (tuple((file, stamp(file)) for file in reader.seen), found)
-    return found
+    return tuple(reader.seen), found
 
 
 _MOST_KNOWN = 1000
@@ -110,7 +123,7 @@ class _ScriptReader:
         self.roots = roots
         self.found: list[Action] = []
         self._workdir = workdir
-        self.seen: set[Path] = set()
+        self.seen: dict[Path, None] = {}
         self._early = True
         """Nothing was imported yet that could import a framework."""
         self._imported: frozenset[str] = frozenset()
@@ -119,7 +132,7 @@ class _ScriptReader:
         """Take in a file; `sure`: it is known to run."""
         if main.file in self.seen or len(self.seen) >= _MOST_FILES:
             return
-        self.seen.add(main.file)
+        self.seen[main.file] = None
         found = _ScriptFile(main, self._workdir, first=len(self.seen) == 1)
         for statement in main.tree.body:
             nodes = list(ast.walk(statement))

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from tenfold.cell_table import runs_on_this_machine
 from tenfold.edges import cut_off
+from tenfold.frameworks import framework_of
 from tenfold.supervise.deaths import ending
 from tenfold.supervise.lingering import Rank, lingering
 from tenfold.views import notfinite
@@ -333,7 +334,7 @@ def _lingering(facts: RunFacts, now: float) -> Iterator[Trouble]:
             job = str(task["task"]).rpartition("/")[0]
             running = task["state"] == "running"
             ranks.append(Rank(task["task"], job, running, task["ended"] if well else None))
-    for found in lingering(str(facts.plan.get("framework", "none")), ranks, now):
+    for found in lingering(framework_of(facts.plan), ranks, now):
         hint = f"see where it is: tenfold stacks {facts.cluster}"
         yield Trouble("lingering", found.words(now), hint, found.tasks[0], found.since,
                       next=(f"tenfold stacks {facts.cluster}",))  # fmt: skip

@@ -9,6 +9,7 @@ from __future__ import annotations
 from tenfold.cells import Protection
 from tenfold.cells.local.ports import USUAL
 from tenfold.errors import UnavailableError
+from tenfold.frameworks import framework
 from tenfold.launch.isolation import Isolation
 from tenfold.plans import Plan, Task
 
@@ -36,7 +37,7 @@ def _listens(plan: Plan, task: Task) -> bool:
     if task.network == "host" or task.job in USUAL:
         return False
     by_port = task.ready is not None and task.ready.kind in ("tcp", "http")
-    return plan.framework != "none" or bool(task.ports) or by_port
+    return framework(plan.framework).peers or bool(task.ports) or by_port
 
 
 def _few(names: list[str]) -> str:
