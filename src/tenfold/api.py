@@ -131,7 +131,9 @@ class Run:
         """Start tasks (`worker/3`) anew. Raises TenfoldError, naming those that cannot be."""
         refused = control.ask(self.directory, "restart", tasks=list(tasks))["refused"]
         if refused:
-            raise TenfoldError(f"cannot restart {', '.join(refused)}: no such task has begun here")
+            raise TenfoldError(
+                f"cannot restart {', '.join(refused)}: the task does not exist or has not started"
+            )
 
     def stop(self, *, kill: bool = False, timeout_s: float | None = None) -> dict[str, Any]:
         """End the run, gently or at once, and wait for it. A run that is over stays as it is."""
@@ -272,8 +274,8 @@ def _start_supervisor(run: RunDirectory, orders: dict[str, Any]) -> SupervisorPr
 def _refuse(run: RunDirectory) -> None:
     said = files.read_end(run.supervisor_log, 1 << 16).decode(errors="replace").strip().splitlines()
     raise TenfoldError(
-        f"the supervisor could not start: {said[-1] if said else 'it said nothing'}",
-        hint=f"all it said is in {run.supervisor_log}",
+        f"the supervisor could not start: {said[-1] if said else 'it printed nothing'}",
+        hint=f"its output is in {run.supervisor_log}",
     )
 
 

@@ -42,7 +42,7 @@ def parse(data: bytes) -> dict[str, Any]:
     try:
         value = json.loads(data.decode("utf-8"))
         if not isinstance(value, dict):
-            raise NotAnObjectError("does not hold an object")
+            raise NotAnObjectError("does not contain an object")
         return {_text(key): _sound(item, 1) for key, item in value.items()}
     except RecursionError:
         raise ValueError("is nested too deeply") from None

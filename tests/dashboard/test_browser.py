@@ -248,9 +248,9 @@ def test_a_run_that_dies_is_shown_as_dead(demo_run: FakeRun, look: Look) -> None
     node(page, "worker/3", "running")
     demo_run.kill()
     node(page, "worker/3", "lost")
-    page.get_by_text("its supervisor ended without a last word").first.wait_for()
+    page.get_by_text("its supervisor was killed").first.wait_for()
     page.reload()
-    page.get_by_text("its supervisor ended without a last word").first.wait_for()
+    page.get_by_text("its supervisor was killed").first.wait_for()
 
 
 def test_the_headline_of_a_failure_is_that_of_why_in_every_view(

@@ -51,7 +51,7 @@ class Lingering:
         names += f" and {more} more" if more > 0 else ""
         verb = "still runs" if len(self.tasks) == 1 else "still run"
         others = "the other rank" if self.ended == 1 else f"the other {self.ended} ranks"
-        return f"{names} {verb}; {others} ended well {max(0.0, now - self.since):.0f} s ago"
+        return f"{names} {verb}; {others} finished {max(0.0, now - self.since):.0f} s ago"
 
 
 def lingering(frame: Framework, ranks: Iterable[Rank], now: float) -> list[Lingering]:

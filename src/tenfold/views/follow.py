@@ -148,7 +148,7 @@ class Follower:
         if now["state"] == State.RUNNING:
             self.announce(now)
         if now["state"] == State.RUNNING and now["outcome"] and self._first("outcome"):
-            words = f"· {now['reason']}; the cluster stays up until Ctrl-C or tenfold down"
+            words = f"· {now['reason']}; the cluster keeps running until Ctrl-C or tenfold down"
             self._screen.say(words, "green")
 
     def _first(self, what: str) -> bool:

@@ -125,8 +125,8 @@ def _age(said: Mapping[str, Any]) -> float | None:
 
 def _lost_words(said: Mapping[str, Any]) -> str:
     if not said:
-        return "the supervisor ended before it wrote a word"
-    return "the supervisor is gone without a last word: killed, most likely"
+        return "the supervisor ended before it wrote its status"
+    return "the supervisor is gone, probably killed"
 
 
 def _name(directory: TaskDirectory, said: Mapping[str, Any]) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def _not_finite(facts: RunFacts) -> Iterator[Trouble]:
     odd = odd_figures(facts.status.get("not_finite"))
     if (said := notfinite.words(odd)) is not None:
         lasts = any(one.get("until") is None for one in odd)
-        hint = "a smaller learning rate; go on from an earlier checkpoint" if lasts else None
+        hint = "use a smaller learning rate; resume from an earlier checkpoint" if lasts else None
         yield Trouble("not-finite", said, hint, odd[0].get("task"), now=lasts)
 
 
@@ -131,13 +131,15 @@ def _disk(facts: RunFacts) -> Iterator[Trouble]:
     place = str(facts.run.path)
     disk = facts.disk
     if disk is not None and (disk.free < min(LITTLE_DISK, disk.total // 20) or not disk.files_left):
-        left = _size(disk.free) if disk.files_left else "no room for new files"
+        left = _size(disk.free) if disk.files_left else "no space for new files"
         words = f"the disk of {place} is full ({left} free)"
-        yield Trouble("disk", words, f"make room there: du -xsh {facts.run.path.parent.parent}/*/*")
+        yield Trouble(
+            "disk", words, f"free space there: du -xsh {facts.run.path.parent.parent}/*/*"
+        )
     elif full:
         path = next(iter(full))
         event = full[path]
-        yield Trouble("disk", f"the disk did not take {path}", f"df -h {path}",
+        yield Trouble("disk", f"the disk refused to write {path}", f"df -h {path}",
                       time=moment(event.get("time")))  # fmt: skip
     elif events:
         lost = int(sum(moment(event.get("lost_bytes")) or 0 for event in events))
@@ -177,8 +179,12 @@ def _stale(facts: RunFacts) -> Iterator[Trouble]:
     age_s = facts.status["age_s"]
     if age_s is not None and age_s > _STALE_S and runs_on_this_machine(facts.status["cell"]):
         pid = facts.said.get("supervisor_pid")
-        words = f"its supervisor lives, but has said nothing for {duration(age_s)}"
-        yield Trouble("stale", words, f"is it stopped? ps -o pid,stat -p {pid}; kill -CONT {pid}")
+        words = f"its supervisor is alive, but has not responded for {duration(age_s)}"
+        yield Trouble(
+            "stale",
+            words,
+            f"check whether it is stopped: ps -o pid,stat -p {pid}; kill -CONT {pid}",
+        )
 
 
 def _crash_loops(facts: RunFacts, now: float) -> Iterator[Trouble]:
@@ -248,10 +254,10 @@ def _not_ready(facts: RunFacts, now: float) -> Iterator[Trouble]:
 
 
 _READY = {
-    "tcp": "does not answer on its port yet",
-    "http": "does not answer on its page yet",
+    "tcp": "does not respond on its port yet",
+    "http": "does not respond on its page yet",
     "command": "runs, but its readiness command fails",
-    "log": "has not written the line by which it is ready",
+    "log": "has not written its readiness line",
 }
 
 
@@ -294,7 +300,7 @@ def _cut(facts: RunFacts, edges: Sequence[Mapping[str, Any]], now: float) -> Ite
         if edge.get("mark") == CUT or now - (moment(edge.get("last_byte")) or 0.0) < _ALIVE_S
     }
     if (found := cut_off(known)) is not None:
-        hint = "look at the network between them (ping, firewall); tenfold map shows each edge"
+        hint = "check the network between them (ping, firewall); see each edge with `tenfold map`"
         states = {task["task"] for task in facts.status["tasks"]}
         task = next((name for name in found.tasks if name in states), None)
         yield Trouble("cut", found.words, hint, task)
@@ -316,7 +322,7 @@ def _silent(facts: RunFacts, edges: Sequence[Mapping[str, Any]], now: float) -> 
         since = max(heard, moment(states[name]["started"]) or 0.0)
         if states[name]["state"] == State.RUNNING and since and now - since > _SILENT_S:
             ever = f"for {duration(now - heard)}" if heard else "at all"
-            words = f"nobody has heard from {name} {ever}, and the others talk"
+            words = f"{name} has been silent {ever}, and the other tasks communicate"
             yield Trouble("silent", words, f"tenfold stacks {name}; tenfold map", name, since)
 
 
@@ -337,10 +343,10 @@ def _lingering(facts: RunFacts, now: float) -> Iterator[Trouble]:
 
 def _damaged(facts: RunFacts) -> Iterator[Trouble]:
     for event in facts.of_kind("set-aside"):
-        words = f"{event.get('file')} was damaged, and is set aside as {event.get('as')}"
+        words = f"{event.get('file')} was damaged, and is renamed to {event.get('as')}"
         yield Trouble("damaged", words, time=moment(event.get("time")), now=False)
     for path, what in facts.damaged.items():
-        yield Trouble("damaged", f"{path} {what}", "the rest is read without it")
+        yield Trouble("damaged", f"{path} {what}", "the rest is used without it")
     for path, what in facts.bad_checkpoints.items():
         yield Trouble("damaged", f"checkpoint {path}: {what}", "an older one is used", now=False)
 
