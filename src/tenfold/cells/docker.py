@@ -44,6 +44,7 @@ from tenfold.doctor.docker import compose as find_compose
 from tenfold.doctor.docker import engine as find_engine
 from tenfold.errors import InputError, TenfoldError, UnavailableError
 from tenfold.launch.runner import TaskLife
+from tenfold.naming import label_of
 from tenfold.plans import Plan, Task
 from tenfold.render import File, RenderLocations
 from tenfold.render.workdirs import inside
@@ -387,7 +388,7 @@ class DockerKind(Kind):
 
     def beside(self, run: RunDirectory, task: str, words: Sequence[str]) -> list[str] | None:
         """Through `docker exec`."""
-        service = task.replace("/", "-")
+        service = label_of(task)
         found = asyncio.run(containers(project_of(run)))
         one = next((container.id for container in found if container.service == service), None)
         if one is None:

@@ -23,6 +23,7 @@ from tenfold.cells.kubernetes_api import Api
 from tenfold.cells.kubernetes_cell import KubernetesCell, kubectl
 from tenfold.cells.kubernetes_made import forget, remembered, remove
 from tenfold.errors import TenfoldError
+from tenfold.naming import label_of
 from tenfold.plans import Plan
 from tenfold.render import File, RenderLocations
 from tenfold.render.kubernetes_names import placed
@@ -74,7 +75,7 @@ class KubernetesKind(Kind):
     def beside(self, run: RunDirectory, task: str, words: Sequence[str]) -> list[str] | None:
         """Through `kubectl exec`."""
         known = remembered(run) or {}
-        pod = (known.get("pods") or {}).get(task.replace("/", "-"))
+        pod = (known.get("pods") or {}).get(label_of(task))
         if pod is None:
             raise TenfoldError(f"{task} has no pod", hint="tenfold ps shows how it ended")
         terminal = ["-it"] if sys.stdin.isatty() and sys.stdout.isatty() else ["-i"]

@@ -31,6 +31,7 @@ from tenfold.cells.slurm_steps import SlurmCell
 from tenfold.doctor.slurm import slurm as find_slurm
 from tenfold.errors import TenfoldError, UnavailableError
 from tenfold.interpreter import own
+from tenfold.naming import label_of
 from tenfold.plans import Plan
 from tenfold.render import File, RenderLocations
 from tenfold.render.sbatch import Component, components, sbatch
@@ -170,7 +171,7 @@ class SlurmKind(Kind):
 
     def beside(self, run: RunDirectory, task: str, words: Sequence[str]) -> list[str] | None:
         """Through `srun`, on the task's node."""
-        status = read_json(run.task(task.replace("/", "-")).status) or {}
+        status = read_json(run.task(label_of(task)).status) or {}
         job, host = _job(run), status.get("host")
         if job is None or not isinstance(host, str) or status.get("pid") is None:
             raise TenfoldError(f"{task} is not running", hint="tenfold ps shows how it ended")

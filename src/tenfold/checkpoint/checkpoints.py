@@ -22,6 +22,7 @@ from tenfold import files
 from tenfold.checkpoint import manifest
 from tenfold.checkpoint.manifest import Checkpoint
 from tenfold.errors import InputError, TenfoldError
+from tenfold.naming import label_of
 from tenfold.paths import user_path
 from tenfold.rundir import RunDirectory, write_json
 
@@ -174,7 +175,7 @@ def _leave_word(unsaved: Mapping[str, Any] | None) -> None:
     home, name = os.environ.get("TENFOLD_RUN_DIRECTORY"), os.environ.get("TENFOLD_TASK")
     if not home or not name:
         return
-    path = RunDirectory(Path(home)).task(name.replace("/", "-")).unsaved
+    path = RunDirectory(Path(home)).task(label_of(name)).unsaved
     with contextlib.suppress(OSError):
         if unsaved is None:
             files.remove(path)

@@ -14,6 +14,7 @@ import click
 
 from tenfold import settings
 from tenfold.json_text import json_text
+from tenfold.naming import job_of, label_of, name_of
 from tenfold.rundir import RunDirectory, every, find, read_json
 
 if TYPE_CHECKING:
@@ -122,16 +123,11 @@ def settle_run(run: RunDirectory) -> None:
         settle(run)
 
 
-def job_of(task: str) -> str:
-    """`worker` for `worker/3`."""
-    return task.rpartition("/")[0]
-
-
 def task_names(run: RunDirectory) -> list[str]:
     """The names of a run's tasks, in display order; what is left of them without a plan."""
     planned = (read_json(run.plan) or {}).get("tasks")
     if not isinstance(planned, list):
-        return ["/".join(task.label.rsplit("-", 1)) for task in run.tasks()]
+        return [name_of(task.label) for task in run.tasks()]
     names = (task.get("task") for task in planned if isinstance(task, dict))
     return [name for name in names if isinstance(name, str)]
 
@@ -146,7 +142,7 @@ def choose_tasks(run: RunDirectory, wanted: tuple[str, ...]) -> list[str]:
         return names
     chosen = []
     for word in wanted:
-        found = [n for n in names if word in (n, n.replace("/", "-"), job_of(n))]
+        found = [n for n in names if word in (n, label_of(n), job_of(n))]
         if not found:
             _refuse_task(run, word, names)
         chosen += found

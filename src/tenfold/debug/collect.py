@@ -15,6 +15,7 @@ from tenfold.debug import processes
 from tenfold.debug.ask import Question, stacks_of
 from tenfold.debug.stacks import TaskStacks, from_json
 from tenfold.errors import TenfoldError
+from tenfold.naming import label_of
 from tenfold.rundir import RunDirectory
 
 Beside = Callable[[str, Sequence[str]], list[str] | None]
@@ -114,7 +115,7 @@ def _one(
             return replace(told, task=one.task, phase=one.phase, elsewhere=True)
         if one.pid is None:
             return TaskStacks(one.task, one.phase, trouble="its pid is not known")
-        directory = run.task(one.task.replace("/", "-"))
+        directory = run.task(label_of(one.task))
         found = stacks_of(directory, one.pid, everybody, question)
     except Exception as error:  # of one task; the others are told all the same
         why = (

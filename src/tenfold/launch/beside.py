@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tenfold.launch import signals
 from tenfold.launch.container import RUN_DIRECTORY
+from tenfold.naming import label_of
 from tenfold.rundir import RunDirectory, read_json
 
 
@@ -19,7 +20,7 @@ def main() -> None:
     """Become the command."""
     task, *words = sys.argv[1:]
     run = RunDirectory(Path(os.environ.get("TENFOLD_RUN_DIRECTORY", RUN_DIRECTORY)))
-    life = read_json(run.task(task.replace("/", "-")).life) or {}
+    life = read_json(run.task(label_of(task)).life) or {}
     pid = life.get("pid")
     if pid is None or life.get("ended") is not None:
         sys.exit(f"tenfold: {task} is not running here")

@@ -23,6 +23,7 @@ from tenfold.debug.collect import UP, StackTarget
 from tenfold.debug.findings import Findings, find
 from tenfold.errors import printable
 from tenfold.logs import last_lines
+from tenfold.naming import label_of
 from tenfold.plans import HangPolicy, Plan
 from tenfold.rundir import RunDirectory, write_json
 from tenfold.supervise.hang import HangVerdict, Resumed, Stillness
@@ -184,7 +185,7 @@ class RunWatch:
         found = {}
         for name in chosen:
             with contextlib.suppress(OSError):
-                found[name] = last_lines(self._run.task(name.replace("/", "-")), LINES)
+                found[name] = last_lines(self._run.task(label_of(name)), LINES)
         return found
 
 

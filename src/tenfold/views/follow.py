@@ -15,6 +15,7 @@ from typing import Any
 from tenfold import files
 from tenfold.errors import printable
 from tenfold.logs import LogLine, LogReader, merged, readers
+from tenfold.naming import label_of
 from tenfold.rundir import OVER, RunDirectory, read_events, read_json
 from tenfold.views import progress
 from tenfold.views.lines import Folder, Style, render
@@ -185,7 +186,7 @@ class Follower:
     def _progress(self, now: dict[str, Any]) -> dict[str, Any] | None:
         for task in now["tasks"]:
             if task["state"] == "running":
-                label = task["task"].replace("/", "-")
+                label = label_of(task["task"])
                 said = read_json(self._run.task(label).progress)
                 if progress.makes_sense(said) and said["time"] >= (task["started"] or 0):
                     return said

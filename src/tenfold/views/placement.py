@@ -13,6 +13,7 @@ from typing import Any, TypeGuard
 from tenfold import files
 from tenfold.frameworks.ranks import TOGETHER, is_member
 from tenfold.frameworks.tensorflow import CHIEFS, SERVERS
+from tenfold.naming import job_of, label_of, name_of
 from tenfold.rundir import Problems, RunDirectory, read_json
 
 _TEXTS = ("name", "variable", "dtype", "device")
@@ -53,19 +54,21 @@ def _tasks(plan: Mapping[str, Any], run: RunDirectory) -> list[str]:
     """Names of the tasks in the plan's order; without a plan, of those that left something."""
     planned = plan.get("tasks")
     if not isinstance(planned, list):
-        return ["/".join(task.label.rsplit("-", 1)) for task in run.tasks()]
+        return [name_of(task.label) for task in run.tasks()]
     names = (task.get("task") for task in planned if isinstance(task, dict))
     return _attached_first([name for name in names if isinstance(name, str)], run)
 
 
 def _attached_first(names: list[str], run: RunDirectory) -> list[str]:
     """With the chief that a notebook is, which no plan has."""
-    chiefs = (f"{job}/0" for job in CHIEFS if files.exists(run.task(f"{job}-0").placement))
+    chiefs = (
+        f"{job}/0" for job in CHIEFS if files.exists(run.task(label_of(f"{job}/0")).placement)
+    )
     return [*(name for name in chiefs if name not in names), *names]
 
 
 def _told(run: RunDirectory, task: str, problems: Problems) -> _Variables:
-    path = run.task(task.replace("/", "-")).placement
+    path = run.task(label_of(task)).placement
     said = read_json(path, problems)
     if said is None:
         return []
@@ -114,7 +117,7 @@ def _servers(tasks: Iterable[str], variables: _Variables) -> list[dict[str, Any]
     return [
         {"task": task, "bytes": sum(held[task]), "parts": len(held[task])}
         for task in tasks
-        if _job(task) == "ps"
+        if job_of(task) == "ps"
     ]
 
 
@@ -142,13 +145,9 @@ def _workers(framework: object, tasks: list[str], variables: _Variables) -> list
     ]
 
 
-def _job(task: str) -> str:
-    return task.rpartition("/")[0]
-
-
 def _roles(framework: object, tasks: list[str]) -> Iterator[tuple[str, str]]:
     """What each task does that is neither a parameter server nor a service."""
-    own = [task for task in tasks if is_member(_job(task))]
+    own = [task for task in tasks if is_member(job_of(task))]
     if framework == "tensorflow":
         yield from _tensorflow_roles(own)
     elif framework in ("torch", "jax"):
@@ -158,9 +157,9 @@ def _roles(framework: object, tasks: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _tensorflow_roles(tasks: list[str]) -> Iterator[tuple[str, str]]:
-    jobs = Counter(map(_job, tasks))
+    jobs = Counter(map(job_of, tasks))
     for task in tasks:
-        if (job := _job(task)) != "ps":
+        if (job := job_of(task)) != "ps":
             yield task, _tensorflow_role(job, jobs)
 
 
@@ -185,9 +184,9 @@ def _count(number: int, noun: str) -> str:
 def _ranks(tasks: list[str], noun: str) -> Iterator[tuple[str, str]]:
     groups: dict[str, list[str]] = defaultdict(list)
     for task in tasks:
-        groups["" if _job(task) in TOGETHER else _job(task)].append(task)
+        groups["" if job_of(task) in TOGETHER else job_of(task)].append(task)
     for group in groups.values():
-        group.sort(key=lambda task: TOGETHER.index(_job(task)) if _job(task) in TOGETHER else 0)
+        group.sort(key=lambda task: TOGETHER.index(job_of(task)) if job_of(task) in TOGETHER else 0)
         ranks = {task: rank for rank, task in enumerate(group)}
         yield from ((task, _rank_role(noun, ranks[task], len(ranks))) for task in group)
 

@@ -17,6 +17,7 @@ import click
 
 from tenfold.errors import visible
 from tenfold.escapes import plain
+from tenfold.naming import label_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -134,6 +135,6 @@ class _Filtered:
 
 def task_colour(label: str) -> str:
     """A colour for a task, the same in every view and every run."""
-    job, _, index = label.replace("/", "-").rpartition("-")
+    job, _, index = label_of(label).rpartition("-")
     start = zlib.crc32(job.encode()) + (int(index) if index.isdecimal() else 0)
     return TASK_COLOURS[start % len(TASK_COLOURS)]

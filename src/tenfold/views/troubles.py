@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tenfold.edges import cut_off
+from tenfold.naming import job_of
 from tenfold.supervise.lingering import Rank, lingering
 from tenfold.supervise.state import ending
 from tenfold.views import notfinite
@@ -264,7 +265,7 @@ def _waiting(facts: RunFacts, now: float) -> Iterator[Trouble]:
         after = facts.planned(task["task"]).get("after")
         for job, condition in (after if isinstance(after, dict) else {}).items():
             for name, state in states.items():
-                if name.rpartition("/")[0] == job and not _is_so(state, condition):
+                if job_of(name) == job and not _is_so(state, condition):
                     awaited[f"{name} ({state})"] = None
     names = names_of([task["task"] for task in waiting])
     if facts.status["reason"] and not awaited:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.errors import TenfoldError
+from tenfold.naming import job_of
 from tenfold.rundir import OVER, RunDirectory
 from tenfold.views import causes, notfinite
 from tenfold.views.broken import find_error, it_says
@@ -306,7 +307,7 @@ def _hint(
     facts: RunFacts, task: str, cause: object, error: causes.CauseLine | None, usual: str | None
 ) -> str | None:
     """What to do about a task that ended: for its cause, for what it says, or for its exit."""
-    job = task.rpartition("/")[0]
+    job = job_of(task)
     match cause:
         case "oom" if facts.planned(task).get("memory"):
             return f"raise jobs.{job}.resources.memory"
