@@ -25,6 +25,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tenfold import procfs
 from tenfold.errors import TenfoldError
 from tenfold.launch.cgroups import PROCESS, groups, read
 
@@ -193,9 +194,9 @@ def _pid_namespace() -> str:
 
 
 def _start_of(pid: int) -> str | None:
-    """When a process was started, in the kernel's ticks; None if there is none."""
-    fields = read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
-    return fields[19] if len(fields) > 19 and fields[0] not in "ZX" else None  # 22 of proc(5)
+    """When a process was started, in the kernel's ticks; None if it has ended."""
+    stat = procfs.read_stat(pid)
+    return str(stat.start) if stat is not None and not stat.ended else None
 
 
 def sweep(place: ControlGroupDirectory | None = None) -> int:
