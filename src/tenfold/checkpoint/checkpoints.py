@@ -24,6 +24,7 @@ from tenfold.checkpoint.manifest import Checkpoint
 from tenfold.errors import InputError, TenfoldError
 from tenfold.naming import label_of
 from tenfold.paths import user_path
+from tenfold.quantities import limit_text
 from tenfold.rundir import RunDirectory, write_json
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EROFS)
@@ -165,7 +166,7 @@ class Checkpoints:
             _leave_word({"step": step, "words": words, "place": str(self.directory)})
             _say(
                 f"the checkpoint of step {step} could not be saved: {words}; the training goes on,"
-                f" it is tried again every {self._every_s:g} s ({self.directory})"
+                f" it is tried again every {limit_text(self._every_s)} ({self.directory})"
             )
         self._failed = True
 

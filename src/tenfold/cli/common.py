@@ -180,19 +180,17 @@ def _refuse_task(run: RunDirectory, word: str, names: list[str]) -> NoReturn:
     raise InputError(f"{run.cluster} has no task {shown(word)}", hint=hint)
 
 
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-
-
 def seconds(text: str, what: str, hint: str = "write 90, 90s, 5m or 1h30m") -> float:
     """Seconds of `90`, `5m`, `1h30m`. Raises InputError, which begins with `what`."""
     from tenfold.errors import InputError, shown
+    from tenfold.quantities import parse_duration
 
-    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text):
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
         return float(text)
-    if not re.fullmatch(r"(\d{1,9}(\.\d{1,9})?(ms|[smhd]))+", text):
+    found = parse_duration(text)
+    if found is None:
         raise InputError(f"{what} is {shown(text)}", hint=hint)
-    parts = re.findall(r"([\d.]+)(ms|[smhd])", text)
-    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    return found
 
 
 def out() -> Terminal:

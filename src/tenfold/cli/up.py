@@ -25,6 +25,7 @@ from tenfold.cli.common import (
     set_option,
 )
 from tenfold.errors import InputError, TenfoldError, printable
+from tenfold.quantities import limit_text
 from tenfold.secrets import veiled
 
 if TYPE_CHECKING:
@@ -210,7 +211,7 @@ def _detached(run: Run, wishes: _Wishes) -> int:
         return _end(now, wishes, _EXIT[now["state"]])
     if not submitted and not _is_up(now, wishes.wait):
         raise TenfoldError(
-            f"after {wishes.timeout_s:g} s not every task is up",
+            f"after {limit_text(wishes.timeout_s or 0.0)} not every task is up",
             hint="tenfold ps shows which; it goes on; tenfold down stops it",
         )
     if now["state"] == "running":

@@ -16,6 +16,7 @@ from tenfold.debug.ask import Question, stacks_of
 from tenfold.debug.stacks import TaskStacks, from_json
 from tenfold.errors import TenfoldError
 from tenfold.naming import label_of
+from tenfold.quantities import limit_text
 from tenfold.rundir import RunDirectory
 
 Beside = Callable[[str, Sequence[str]], list[str] | None]
@@ -87,7 +88,7 @@ def _gathered(
     question: Question,
     bound_s: float,
 ) -> list[TaskStacks]:
-    late = f"no answer within {bound_s:g} s"
+    late = f"no answer within {limit_text(bound_s)}"
     found = [TaskStacks(one.task, one.phase, trouble=late) for one in asked]
     for _ in asked:
         try:

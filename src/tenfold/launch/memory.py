@@ -28,6 +28,7 @@ from pathlib import Path
 from tenfold import procfs
 from tenfold.errors import TenfoldError
 from tenfold.launch.cgroups import PROCESS, groups, read
+from tenfold.quantities import memory_value
 
 _PREFIX = "tenfold"
 _LOOK_EVERY_S = 1.0
@@ -41,14 +42,6 @@ _ENDLESS = 1 << 60
 _VMSTAT = Path("/proc/vmstat")
 
 
-def size_words(count: int) -> str:
-    """Bytes as people write them into a file: `512MiB`, `1.5GiB`, `1000000B`."""
-    for power, unit in ((40, "TiB"), (30, "GiB"), (20, "MiB")):
-        if count >= 1 << power and (count * 100) % (1 << power) == 0:
-            return f"{count / (1 << power):g}{unit}"
-    return f"{count / (1 << 20):.1f}MiB" if count >= 1 << 20 else f"{count}B"
-
-
 def memory_end(
     kills: int, limit: int | None, exit_code: int | None, signal_number: int | None
 ) -> str | None:
@@ -56,7 +49,7 @@ def memory_end(
 
     For a sentence that begins with the task's name; None if that was not what ended it.
     """
-    at = f" at its limit of {size_words(limit)}" if limit else ""
+    at = f" at its limit of {memory_value(limit)}" if limit else ""
     if signal_number == signal.SIGKILL or exit_code == 128 + signal.SIGKILL:
         return f"was killed (out of memory{at})"
     if not exit_code and signal_number is None:

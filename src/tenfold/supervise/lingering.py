@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tenfold.frameworks.ranks import TOGETHER
+from tenfold.quantities import duration_text
 from tenfold.supervise.state import ClusterState
 
 AFTER_S = 10.0
@@ -44,7 +45,7 @@ class Lingering:
         names += f" and {more} more" if more > 0 else ""
         verb = "still runs" if len(self.tasks) == 1 else "still run"
         others = "the other rank" if self.ended == 1 else f"the other {self.ended} ranks"
-        return f"{names} {verb}; {others} ended well {max(0.0, now - self.since):.0f} s ago"
+        return f"{names} {verb}; {others} ended well {duration_text(now - self.since)} ago"
 
 
 def lingering(framework: str, ranks: Iterable[Rank], now: float) -> list[Lingering]:

@@ -13,6 +13,7 @@ from typing import Literal
 
 from tenfold.cells import Cause, Ended, Patience
 from tenfold.plans import Plan, Task
+from tenfold.quantities import limit_text
 
 TaskPhase = Literal[
     "waiting",  # for the tasks it comes after
@@ -222,7 +223,7 @@ class ClusterState:
         """The task ran for the whole of its readiness time and could still not be used."""
         state = self.tasks[name]
         ready = state.task.ready
-        waited = f"{ready.timeout_s:g} s" if ready else "its time"
+        waited = limit_text(ready.timeout_s) if ready else "its time"
         reason = f"was not ready after {waited}" + (f": {because}" if because else "")
         self.deaths.append(Death(name, now, None, None, reason, state.task.needed))
         state.unready = True

@@ -16,13 +16,14 @@ from tenfold import files
 from tenfold.errors import printable
 from tenfold.logs import LogLine, LogReader, merged, readers
 from tenfold.naming import label_of
+from tenfold.quantities import duration_text
 from tenfold.rundir import OVER, RunDirectory, read_events, read_json
 from tenfold.views import progress
 from tenfold.views.lines import Folder, Style, render
 from tenfold.views.news import news
 from tenfold.views.screen import Screen
 from tenfold.views.status import StatusReader
-from tenfold.views.tasks import duration, full_words
+from tenfold.views.tasks import full_words
 
 POLL_S = 0.1
 PLAIN_PROGRESS_S = 10.0
@@ -162,7 +163,7 @@ class Follower:
         if not self._first("running"):
             return
         running = sum(task["state"] == "running" for task in now["tasks"])
-        took = duration(time.time() - now["started"]) if now["started"] else "?"
+        took = duration_text(time.time() - now["started"]) if now["started"] else "?"
         self._screen.say(f"· {count(running, 'task')} up after {took}", "green")
         for task in now["tasks"]:
             if task["url"]:
@@ -196,7 +197,7 @@ class Follower:
         if now["state"] in OVER:
             return ""
         states = [task["state"] for task in now["tasks"]]
-        took = duration(time.time() - now["started"]) if now["started"] else ""
+        took = duration_text(time.time() - now["started"]) if now["started"] else ""
         wanted, what = ("stopping", "to end") if now["state"] == "stopping" else ("running", "up")
         number = f"{states.count(wanted)} of {len(states)} tasks {what}"
         words = f"{now['state'] or 'starting'}: {number}"

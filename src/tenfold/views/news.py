@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tenfold.errors import printable
+from tenfold.quantities import duration_text, limit_text
 from tenfold.views.notfinite import event_words
-from tenfold.views.tasks import duration
 
 CTRL_C = "stopped by Ctrl-C"
 """Why a run stops when its follower was interrupted; who did it was told already."""
@@ -28,12 +28,12 @@ _AGAIN = {
 def _retried(event: Event) -> str:
     again = _AGAIN.get(str(event.get("scope")), "it starts again")
     number = f" ({event['attempt']} of {event['limit']})" if event.get("limit") else ""
-    words = f"{event['task']} {event['because']}; {again} in {duration(event['in_s'])}{number}"
+    words = f"{event['task']} {event['because']}; {again} in {duration_text(event['in_s'])}{number}"
     return f"{words}; {NO_CHECKPOINT}" if event.get("anew") else words
 
 
 def _unready(event: Event) -> str:
-    words = f"{event['task']} could not be used after {event['timeout_s']:g} s"
+    words = f"{event['task']} could not be used after {limit_text(event['timeout_s'])}"
     return f"{words}: {event['words']}" if event.get("words") else words
 
 

@@ -12,13 +12,13 @@ from typing import Any, Literal
 
 from tenfold.edges import cut_off
 from tenfold.naming import job_of
+from tenfold.quantities import duration_text, limit_text, memory_text
 from tenfold.supervise.lingering import Rank, lingering
 from tenfold.supervise.state import ending
 from tenfold.views import notfinite
 from tenfold.views.endings import signal_number
 from tenfold.views.facts import RunFacts, moment
 from tenfold.views.notfinite import odd_figures
-from tenfold.views.tasks import duration
 from tenfold.views.traffic import CUT
 
 Kind = Literal[
@@ -129,7 +129,7 @@ def _disk(facts: RunFacts) -> Iterator[Trouble]:
     place = str(facts.run.path)
     disk = facts.disk
     if disk is not None and (disk.free < min(LITTLE_DISK, disk.total // 20) or not disk.files_left):
-        left = _size(disk.free) if disk.files_left else "no room for new files"
+        left = memory_text(disk.free) if disk.files_left else "no room for new files"
         words = f"the disk of {place} is full ({left} free)"
         yield Trouble("disk", words, f"make room there: du -xsh {facts.run.path.parent.parent}/*/*")
     elif full:
@@ -140,15 +140,9 @@ def _disk(facts: RunFacts) -> Iterator[Trouble]:
     elif events:
         lost = int(sum(moment(event.get("lost_bytes")) or 0 for event in events))
         words = "a disk was full for a while; " + (
-            f"{_size(lost)} of output were lost" if lost else "no output was lost"
+            f"{memory_text(lost)} of output were lost" if lost else "no output was lost"
         )
         yield Trouble("disk", words, time=moment(events[-1].get("time")), now=False)
-
-
-def _size(count: float) -> str:
-    from tenfold.launch.memory import size_words  # it imports asyncio, too much for `ps`
-
-    return size_words(int(count))
 
 
 def _unsaved(facts: RunFacts) -> Iterator[Trouble]:
@@ -175,7 +169,7 @@ def _stale(facts: RunFacts) -> Iterator[Trouble]:
     age_s = facts.status["age_s"]
     if age_s is not None and age_s > _STALE_S and facts.status["cell"] == "local":
         pid = facts.said.get("supervisor_pid")
-        words = f"its supervisor lives, but has said nothing for {duration(age_s)}"
+        words = f"its supervisor lives, but has said nothing for {duration_text(age_s)}"
         yield Trouble("stale", words, f"is it stopped? ps -o pid,stat -p {pid}; kill -CONT {pid}")
 
 
@@ -186,7 +180,9 @@ def _crash_loops(facts: RunFacts, now: float) -> Iterator[Trouble]:
         name = task["task"]
         spent, limit = budget(facts, name, now)
         due = _next_start(facts, name)
-        when = f"starts again in {duration(due - now)}" if due and due > now else "starts again"
+        when = (
+            f"starts again in {duration_text(due - now)}" if due and due > now else "starts again"
+        )
         words = f"{name} {how_it_ended(facts, name)} and {when}"
         if limit is not None:
             words += f" ({spent} of {limit} restarts used)"
@@ -237,10 +233,10 @@ def _not_ready(facts: RunFacts, now: float) -> Iterator[Trouble]:
         ready = facts.planned(task["task"]).get("ready")
         ready = ready if isinstance(ready, dict) else {}
         limit_s = moment(ready.get("timeout_s"))
-        limit = f" of at most {duration(limit_s)}" if limit_s else ""
+        limit = f" of at most {limit_text(limit_s)}" if limit_s else ""
         waits = _READY.get(str(ready.get("kind")), "is not ready")
         words = f"waiting for {task['task']}: {said}" if said else f"{task['task']} {waits}"
-        words += f" ({duration(now - began)}{limit})"
+        words += f" ({duration_text(now - began)}{limit})"
         hint = f"tenfold logs {facts.cluster} {task['task']}"
         yield Trouble("not-ready", words, hint, task["task"], began)
 
@@ -313,7 +309,7 @@ def _silent(facts: RunFacts, edges: Sequence[Mapping[str, Any]], now: float) -> 
     for name, heard in last.items():
         since = max(heard, moment(states[name]["started"]) or 0.0)
         if states[name]["state"] == "running" and since and now - since > _SILENT_S:
-            ever = f"for {duration(now - heard)}" if heard else "at all"
+            ever = f"for {duration_text(now - heard)}" if heard else "at all"
             words = f"nobody has heard from {name} {ever}, and the others talk"
             yield Trouble("silent", words, f"tenfold stacks {name}; tenfold map", name, since)
 
