@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TOPICS ?= launch train plan overhead scaling dashboard
 SEED ?= 1
-LANES ?= 0
+LANES ?= auto
 LOCK ?= requirements/dev.lock
 PINS = $(if $(LOCK),--constraint $(LOCK))
 RESULTS ?= .tenfold/bench$(if $(QUICK),-quick)
@@ -13,9 +13,10 @@ RESULTS ?= .tenfold/bench$(if $(QUICK),-quick)
 demo: .venv/.demo            ## train word2vec on 1 chief, 4 ps, 8 workers
 	$(BIN)/tenfold up examples/word2vec/tenfold.yaml $(DEMO)
 
-test: check                  ## everything that can be tested here; LANES=2: two at once, a third faster
-	$(BIN)/python -m pytest --numprocesses $(LANES) --dist loadgroup -m "not alone"
-	$(BIN)/python -m pytest -m alone
+test: export PYTHONDONTWRITEBYTECODE =
+test: check                  ## everything that can be tested here; LANES=0: one test at a time
+	$(BIN)/python -m pytest --numprocesses $(LANES) --durations 10 -m "not alone"
+	$(BIN)/python -m pytest --durations 10 -m alone $(shell grep -rl --include=test_*.py mark.alone tests)
 
 check: .venv/.dev            ## style and types
 	$(BIN)/ruff check .

@@ -52,14 +52,14 @@ def test_no_excerpt_without_a_place_or_line() -> None:
     assert Fault(SourcePosition("--set"), "", "", source_line="x").excerpt() is None
 
 
-def test_json() -> None:
+def test_a_fault_is_converted_to_json() -> None:
     data = Fault(SourcePosition("--set a=b"), "a", "no", "yes").to_json()
     assert data["file"] == "--set a=b"
     assert data["line"] is None
     assert data["severity"] == "fault"
 
 
-def test_exit_codes() -> None:
+def test_each_error_class_has_its_exit_code() -> None:
     assert [kind.exit_code for kind in (TenfoldError, InputError, UnavailableError)] == [1, 2, 3]
 
 
@@ -81,6 +81,6 @@ def test_values_are_never_long_and_never_obeyed() -> None:
     assert printable("a\x1b\u202eb") == "a␛�b"
 
 
-def test_paths() -> None:
+def test_a_path_is_written_with_dots_and_brackets() -> None:
     assert path_text(("jobs", "worker", "after", 0)) == "jobs.worker.after[0]"
     assert path_text(("jobs", "../x")) == 'jobs."../x"'

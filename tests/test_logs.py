@@ -78,7 +78,7 @@ def test_emptied_log_begins_anew(task: TaskDirectory) -> None:
 
 @pytest.mark.parametrize("text", ["a\nb\nc\n", "a\nb\nc"])
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 10**9])
-def test_tail(task: TaskDirectory, text: str, count: int) -> None:
+def test_tail_returns_the_last_lines(task: TaskDirectory, text: str, count: int) -> None:
     task.log("stderr").write_text(text)
     expected = ["a", "b", "c"][max(0, 3 - count) :]
     assert last_lines(task, count) == expected

@@ -6,10 +6,13 @@ import json
 import math
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import tenfold
@@ -68,6 +71,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunDirectory:
     monkeypatch.setenv("TENFOLD_RUN_DIRECTORY", str(made.path))
     monkeypatch.setenv("TENFOLD_TASK", "worker/0")
     monkeypatch.setattr(member, "_pace", member._Pace())
+    monkeypatch.setattr(member, "_odd", member._OddFigures())
     return made
 
 
@@ -131,6 +135,42 @@ def test_any_figure_can_be_told(run: RunDirectory, value: Any, shown: object) ->
     said = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     assert said["figures"] == {"figure": shown}
     assert said["done"] == 2.5
+
+
+class _OnDevice:
+    """A tensor of one number, as PyTorch's: with a graph, and changed in place by its owner."""
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def detach(self) -> _OnDevice:
+        return self
+
+    def clone(self) -> _OnDevice:
+        return _OnDevice(self.value)
+
+    def numel(self) -> int:
+        return 1
+
+    def __float__(self) -> float:
+        return self.value
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.array, Decimal, _OnDevice, float])
+def test_a_figure_that_is_nan_between_two_writes_is_noted(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch, kind: Callable[[Any], Any]
+) -> None:
+    monkeypatch.setattr(time, "monotonic", lambda: 500.0)  # no time passes: nothing is written
+    same = kind(0.0)
+    for step in range(9):
+        odd = 3 <= step < 5
+        if isinstance(same, _OnDevice):
+            same.value = math.nan if odd else 1.0
+            tenfold.progress(step, 9, loss=same)  # type: ignore[arg-type]
+        else:
+            tenfold.progress(step, 9, loss=kind(math.nan if odd else 1.0))
+    tenfold.progress(9, 9, loss=1.0)
+    assert _said(run)["not_finite"] == {"loss": {"value": "nan", "since": 3, "until": 5}}
 
 
 def test_progress_never_ends_a_training(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from tenfold.late import bind
 from tenfold.planner import plan
 from tenfold.plans import Plan, ReadinessCheck, RestartPolicy, Task
 from tenfold.spec import Cluster, Job
+from tenfold.words import split
 
 DEMO = """\
 cluster: word2vec
@@ -61,7 +62,7 @@ def test_what_the_framework_knows() -> None:
     assert plan(loads(DEMO), cell="docker").task("ps/0").command[0] == "python"
 
 
-def test_services() -> None:
+def test_services_are_planned_as_tasks() -> None:
     made = planned(DEMO)
     board, book = made.task("tensorboard/0"), made.task("jupyter/0")
     assert board.command == (sys.executable, "-P", "-m", "tenfold.services.tensorboard")
@@ -143,6 +144,14 @@ jobs:
         bind(task, addresses={"a": ["h:1", "h:2"]}, run_directory="/runs/1", ports={})
 
 
+def test_a_late_value_stays_one_word_of_a_readiness_command() -> None:
+    task = only("{run: x, ready: {command: 'test -e ${run.directory}/a -a ${task.name}'}}")
+    bound = bind(task, addresses={"a": ["h:1"]}, run_directory="/my runs/it's", ports={"main": 1})
+    assert bound.ready is not None
+    words = split(bound.ready.target, "command")
+    assert words == ("test", "-e", "/my runs/it's/a", "-a", "a/0")
+
+
 def test_relative_directories_count_from_the_file() -> None:
     loaded = loads("cluster: x\njobs: {a: {run: x, workdir: sub}, b: {run: x, workdir: /tmp}}")
     made = plan(loaded)
@@ -200,7 +209,7 @@ def test_success_of_the_file_wins() -> None:
     assert planned(DEMO, "success=worker").success == ("worker",)
 
 
-def test_cells() -> None:
+def test_the_cell_comes_from_the_argument_or_the_file() -> None:
     assert planned(DEMO).cell == "local"
     assert planned(DEMO, "cell=docker").cell == "docker"
     assert plan(loads(DEMO, settings=["cell=docker"]), cell="slurm").cell == "slurm"

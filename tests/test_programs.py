@@ -18,7 +18,7 @@ from tenfold.words import split
         ("python -W error .", ("-W", "error"), "script", ".", ()),
     ],
 )  # fmt: skip
-def test_taken_apart(
+def test_a_python_command_is_split_into_its_parts(
     line: str, options: tuple[str, ...], kind: str, target: str, arguments: tuple[str, ...]
 ) -> None:
     command = split(line)

@@ -132,7 +132,7 @@ def test_events_with_damaged_lines_and_one_being_written(tmp_path: Path) -> None
     log.close()
 
 
-def test_finding_runs(tmp_path: Path) -> None:
+def test_a_run_is_found_by_cluster_name_or_path(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no run under"):
         find(tmp_path)
     made: dict[str, RunDirectory] = {}

@@ -23,7 +23,9 @@ def user_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     settings._user_settings.cache_clear()
 
 
-def test_precedence(user_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flag_overrides_variable_file_and_default(
+    user_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def found(flag: str | None = None, file: str | None = None) -> tuple[str, str]:
         resolved = settings.resolve("runs", flag, {"runs": file})
         return resolved.value, resolved.origin
@@ -41,13 +43,13 @@ def test_precedence(user_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("color: pink\n", "color is 'pink'"),
+        ("color: pink\n", "invalid value for color: 'pink'"),
         ("colour: auto\n", "unknown setting colour"),
-        ("runs: [a\n", "is no YAML"),
-        ("- runs\n", "has to be a mapping"),
-        ("runs: {a: 1}\n", "runs has to be one value"),
+        ("runs: [a\n", "is not valid YAML"),
+        ("- runs\n", "must be a mapping"),
+        ("runs: {a: 1}\n", "runs must be a single value"),
         ("runs: ''\n", "runs is empty"),
-        ("\x00", "is no YAML"),
+        ("\x00", "is not valid YAML"),
     ],
 )
 def test_bad_user_file_is_named(user_file: Path, text: str, message: str) -> None:
@@ -60,17 +62,19 @@ def test_bad_user_file_is_named(user_file: Path, text: str, message: str) -> Non
 
 def test_bad_user_file_that_is_no_text(user_file: Path) -> None:
     user_file.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="cannot read"):
         settings.resolve("runs")
 
 
 def test_bad_flag_and_variable_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InputError, match="--isolation: isolation is 'some'"):
+    with pytest.raises(InputError, match="--isolation: invalid value for isolation: 'some'"):
         settings.resolve("isolation", "some")
     monkeypatch.setenv("TENFOLD_KEEP", "perhaps")
-    with pytest.raises(InputError, match="TENFOLD_KEEP: keep is 'perhaps'") as raised:
+    with pytest.raises(
+        InputError, match="TENFOLD_KEEP: invalid value for keep: 'perhaps'"
+    ) as raised:
         settings.resolve("keep")
-    assert raised.value.hint == "one of: yes, no"
+    assert raised.value.hint == "use yes, no"
 
 
 @pytest.mark.parametrize(

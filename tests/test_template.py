@@ -46,7 +46,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         ("${env.A:-b ${}", ("env.A",)),
     ],
 )
-def test_parts(text: str, parts: tuple[str, ...]) -> None:
+def test_a_template_is_split_into_text_and_names(text: str, parts: tuple[str, ...]) -> None:
     assert tuple(p if isinstance(p, str) else p.name for p in parse(text)) == parts
 
 
@@ -56,7 +56,7 @@ def test_what_is_no_reference(text: str) -> None:
         parse(text)
 
 
-def test_filling() -> None:
+def test_filling_replaces_names_that_have_values() -> None:
     values = {"a": "1", "b": "${c}"}
     assert fill("${a} $${a} ${b} ${z}", values.get) == "1 ${a} ${c} ${z}"
     assert fill_some("${a} $${a} ${b} ${z}", values.get) == "1 $${a} $${c} ${z}"

@@ -12,7 +12,7 @@ from tenfold.units import duration, memory
     ("value", "seconds"),
     [("0s", 0), ("1.5s", 1.5), ("1h2m3s", 3723), (7, 7), (0.5, 0.5), ("1d", 86400)],
 )
-def test_times(value: object, seconds: float) -> None:
+def test_durations_are_parsed_as_seconds(value: object, seconds: float) -> None:
     assert duration(value) == seconds
 
 
@@ -36,7 +36,7 @@ def test_what_is_no_time(value: object) -> None:
         ("1TB", 10**12),
     ],
 )
-def test_sizes(value: object, size: int) -> None:
+def test_memory_sizes_are_parsed_as_bytes(value: object, size: int) -> None:
     if size:
         assert memory(value) == size
     else:

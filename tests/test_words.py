@@ -18,7 +18,7 @@ from tenfold.words import WordsError, builtin, split
         ("", ()),
     ],
 )
-def test_words(text: str, words: tuple[str, ...]) -> None:
+def test_a_command_is_split_like_in_a_shell(text: str, words: tuple[str, ...]) -> None:
     assert split(text) == words
 
 

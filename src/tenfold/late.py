@@ -14,6 +14,7 @@ from tenfold.errors import InputError
 from tenfold.naming import label_of
 from tenfold.plans import Bound, ReadinessCheck, Task
 from tenfold.template import INDEX, fill
+from tenfold.words import filled
 
 Known = Callable[[str], str | None]
 
@@ -74,11 +75,29 @@ def bind(
 
 def _filled(ready: ReadinessCheck, value: Callable[[str], str]) -> ReadinessCheck:
     """`ready` with its names filled in; in a pattern a value stands for itself."""
-    if "${" not in ready.target:
+    return with_target(ready, lambda text, known: fill(text, known), value)
+
+
+def with_target(
+    ready: ReadinessCheck, fill_text: Callable[[str, Known], str], value: Known
+) -> ReadinessCheck:
+    """`ready` with its target filled by `fill_text` (`fill` or `fill_some`), according to its kind.
+
+    In a pattern a value stands for itself. In a command a value stays within its word.
+    """
+    text = ready.target
+    if "${" not in text:
         return ready
     if ready.kind == "log":
-        return replace(ready, target=fill(ready.target, lambda name: re.escape(value(name))))
-    return replace(ready, target=fill(ready.target, value))
+
+        def escaped(name: str) -> str | None:
+            found = value(name)
+            return None if found is None else re.escape(found)
+
+        return replace(ready, target=fill_text(text, escaped))
+    if ready.kind == "command":
+        return replace(ready, target=filled(text, lambda word: fill_text(word, value), "command"))
+    return replace(ready, target=fill_text(text, value))
 
 
 def _late_value(

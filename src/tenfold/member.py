@@ -11,8 +11,10 @@ import fcntl
 import math
 import os
 import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Number
 from pathlib import Path
 from typing import IO, Any
 
@@ -148,26 +150,46 @@ class _OddFigures:
 
     def __init__(self) -> None:
         self.found: dict[str, dict[str, Any]] = {}
+        self._later: deque[tuple[float, str, object]] = deque(maxlen=_MOST_LATER)
 
     def note(self, done: float, figures: Mapping[str, object], *, cheaply: bool) -> bool:
-        """Note what holds after step `done`; whether that is news.
+        """Note what holds after step `done`; return whether that is news.
 
-        `cheaply`: look at plain numbers and texts only, as the value of a device's array costs a
-        wait for the device.
+        With `cheaply`, arrays are kept for the next call without it: reading the value of an array
+        on a device waits for the device, and by then the device has computed it.
         """
         news = False
         for name, value in figures.items():
-            if cheaply and not isinstance(value, (str, int, float)):
-                continue
-            word = _odd_word(value)
-            known = self.found.get(name)
-            if word is not None and (known is None or known["until"] is not None):
-                self.found[name] = {"value": word, "since": _plain(done), "until": None}
-                news = True
-            elif word is None and known is not None and known["until"] is None:
-                known["until"] = _plain(done)
-                news = True
+            if isinstance(value, (str, Number)) or type(value).__module__ == "numpy":
+                news |= self._look(done, name, value)
+            else:
+                self._later.append((done, name, _kept(value)))
+        while self._later and not cheaply:
+            news |= self._look(*self._later.popleft())
         return news
+
+    def _look(self, done: float, name: str, value: object) -> bool:
+        word = _odd_word(value)
+        known = self.found.get(name)
+        if word is not None and (known is None or known["until"] is not None):
+            self.found[name] = {"value": word, "since": _plain(done), "until": None}
+            return True
+        if word is None and known is not None and known["until"] is None:
+            known["until"] = _plain(done)
+            return True
+        return False
+
+
+_MOST_LATER = 512
+"""Arrays whose values are read later, at most; of more in 0.2 s only the newest are read."""
+
+
+def _kept(value: Any) -> object:
+    """The value as it is now; of a PyTorch tensor without the graph that would stay in memory."""
+    if not hasattr(value, "detach"):
+        return value
+    tensor = value.detach()
+    return tensor.clone() if tensor.numel() == 1 else tensor
 
 
 _ODD_WORDS = frozenset({"nan", "inf", "infinity"})

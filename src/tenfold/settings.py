@@ -1,4 +1,4 @@
-"""Settings of the person at the keyboard, and which of several sources wins.
+"""User settings, and which of several sources wins.
 
 From strongest to weakest: a flag, a TENFOLD_* variable, the cluster file, the user's own
 `config.yaml` in the XDG configuration directory, the default. `tenfold config --show-origin` says
@@ -13,13 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tenfold.cell_table import DEFAULT
 from tenfold.errors import InputError
 from tenfold.paths import user_path
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting: its default, what it is for, and the values it may have (empty: any)."""
+    """One setting: default, meaning and allowed values (empty: any value)."""
 
     default: str
     meaning: str
@@ -28,7 +29,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A value and where it was found."""
+    """The value of a setting and its source."""
 
     value: str
     origin: str
@@ -36,12 +37,12 @@ class Resolved:
 
 SETTINGS = {
     "runs": Setting(".tenfold/runs", "directory where runs are kept"),
-    "cell": Setting("local", "where to run"),
-    "color": Setting("auto", "colour in the output", ("auto", "always", "never")),
+    "cell": Setting(DEFAULT, "cell to run on"),
+    "color": Setting("auto", "when to colour the output", ("auto", "always", "never")),
     "isolation": Setting(
-        "auto", "how local runs are kept from others", ("auto", "namespace", "loopback", "none")
+        "auto", "how local runs are isolated", ("auto", "namespace", "loopback", "none")
     ),
-    "keep": Setting("no", "keep a cluster up after its chief ended well", ("yes", "no")),
+    "keep": Setting("no", "keep the cluster running after its chief succeeds", ("yes", "no")),
     "dashboard": Setting("yes", "start the dashboard with `tenfold up`", ("yes", "no")),
 }
 
@@ -56,13 +57,13 @@ def variable(name: str) -> str:
 def resolve(
     name: str, flag: str | None = None, file: Mapping[str, str | None] | None = None
 ) -> Resolved:
-    """The value of the setting `name` that wins.
+    """Resolve the setting `name` from all sources, the strongest first.
 
     Args:
-        flag: what the command line said, None if nothing.
-        file: what the cluster file says of settings, by name.
+        flag: the value on the command line, or None.
+        file: the settings in the cluster file, by name.
 
-    Raises InputError, naming the source, for a value that cannot be.
+    Raises InputError, which names the source, for an invalid value.
     """
     sources = (
         (f"--{name}", flag),
@@ -83,12 +84,14 @@ def _checked(name: str, value: str, origin: str) -> str:
     if not value:
         raise InputError(f"{origin}: {name} is empty", hint=SETTINGS[name].meaning)
     if choices and value not in choices:
-        raise InputError(f"{origin}: {name} is {value!r}", hint="one of: " + ", ".join(choices))
+        raise InputError(
+            f"{origin}: invalid value for {name}: {value!r}", hint="use " + ", ".join(choices)
+        )
     return value
 
 
 def user_file() -> Path | None:
-    """The user's own settings file, whether or not it is there; None for a user without a home."""
+    """The path of the user's settings file; None for a user without a home directory."""
     import platformdirs
 
     try:
@@ -107,15 +110,15 @@ def _user_settings() -> dict[str, str]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}", cause=error) from error
+        raise InputError(f"cannot read {path}: {error}", cause=error) from error
     import yaml
 
     try:
         values = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
-        raise InputError(f"{path} is no YAML: {error}", cause=error) from error
+        raise InputError(f"{path} is not valid YAML: {error}", cause=error) from error
     if not isinstance(values, dict):
-        raise InputError(f"{path} has to be a mapping of settings")
+        raise InputError(f"{path} must be a mapping of settings")
     unknown = values.keys() - SETTINGS.keys()
     if unknown:
         raise InputError(
@@ -126,7 +129,7 @@ def _user_settings() -> dict[str, str]:
 
 
 def _is_out_of_reach(path: Path) -> bool:
-    """Whether this user may not even look for it: HOME is another user's, after `su` say."""
+    """Whether the user may not read it, for example because HOME belongs to another user."""
     try:
         path.stat()
     except PermissionError:
@@ -138,7 +141,7 @@ def _is_out_of_reach(path: Path) -> bool:
 
 def _text(path: Path, name: str, value: object) -> str:
     if isinstance(value, (dict, list)):
-        raise InputError(f"{path}: {name} has to be one value")
+        raise InputError(f"{path}: {name} must be a single value")
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -11,7 +11,7 @@ import json
 import re
 import shlex
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 SHELLS = ("sh", "bash", "zsh", "dash", "ksh")
@@ -74,6 +74,14 @@ def split(text: str, key: str = "run") -> tuple[str, ...]:
     if refusal := _refusal(bare, key, kept):
         raise WordsError(*refusal)
     return tuple(restored(word, kept) for word in words)
+
+
+def filled(text: str, fill: Callable[[str], str], key: str = "run") -> str:
+    """The command line `text` with each of its words filled by `fill`, and quoted where it must be.
+
+    Splitting the result gives the filled words: a value with spaces or quotes stays one word.
+    """
+    return shlex.join(fill(word) for word in split(text, key))
 
 
 def hidden_references(text: str, kept: list[str]) -> str:

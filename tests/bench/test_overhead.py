@@ -38,7 +38,7 @@ def test_supervision_stopped_and_going_on(bench: Bench) -> None:
     assert measured(bench)["turns", "step rate"]["n"] == 2
 
 
-def test_first_step(bench: Bench) -> None:
+def test_first_steps_are_measured_in_seconds(bench: Bench) -> None:
     overhead.first_steps(bench)
     difference = ("one task to its first step: tenfold up − bare", "difference")
     assert measured(bench)[difference]["unit"] == "s"

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from tenfold.cells.kubernetes_api import refused
-from tenfold.cells.kubernetes_logs import LogFollower, stamp
-from tenfold.cells.kubernetes_pods import End, ended, trouble
-from tenfold.cells.kubernetes_watch import Ears, PodWatch
+from tenfold.cells.kubernetes.api import refused
+from tenfold.cells.kubernetes.logs import LogFollower, stamp
+from tenfold.cells.kubernetes.pods import End, ended, trouble
+from tenfold.cells.kubernetes.watch import Ears, PodWatch
 from tenfold.errors import TenfoldError
 from tenfold.logs import last_lines
 from tenfold.rundir import RunDirectory
@@ -48,7 +48,9 @@ def over(code: int, **more: Any) -> dict[str, Any]:
         (pod(over(1, message="a text of the image's own")), End(1, None)),
     ],
 )
-def test_ends(given: dict[str, Any], end: End | None) -> None:
+def test_the_end_of_a_container_is_read_from_its_pod(
+    given: dict[str, Any], end: End | None
+) -> None:
     assert ended(given) == end
 
 
@@ -80,7 +82,7 @@ def test_ends_that_need_a_word(given: dict[str, Any], words: str) -> None:
         ("CreateContainerConfigError", 'secret "c-secrets" not found', True),
     ],
 )
-def test_troubles(reason: str, said: str, final: bool) -> None:
+def test_waiting_reasons_are_reported_as_troubles(reason: str, said: str, final: bool) -> None:
     found = trouble(pod({"waiting": {"reason": reason, "message": said}}))
     assert found is not None
     assert found.final is final
@@ -98,7 +100,7 @@ def test_refusals_say_what_to_do() -> None:
     assert refused(500, {}).message == "HTTP status 500"
 
 
-def test_stamps() -> None:
+def test_the_time_stamp_of_a_log_line_is_parsed() -> None:
     assert stamp(b"2026-11-25T01:00:00.123456789Z a b") == (1795568400.123456, b"a b")
     assert stamp(b"2026-11-25T03:00:00.000000000+02:00 ") == (1795568400.0, b"")
     assert stamp(b"a line that has none") is None

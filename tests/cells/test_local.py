@@ -207,7 +207,7 @@ def test_command_that_does_not_exist_fails_the_run_and_is_named(runs: Path, isol
 
 
 @pytest.mark.parametrize("kind", ["http", "command", "log"])
-def test_readiness(runs: Path, isolation: str, kind: str) -> None:
+def test_a_task_starts_after_its_dependency_is_ready(runs: Path, isolation: str, kind: str) -> None:
     served = (
         "sleep 0.5; touch $TENFOLD_RUN_DIRECTORY/ready; echo 'now ready: yes';"
         f"exec {sys.executable} -m http.server --bind 127.0.0.1 $${{TENFOLD_ADDRESS##*:}}"
@@ -315,7 +315,7 @@ def test_asking_for_a_namespace_where_there_is_none_is_refused(
     import asyncio
 
     from tenfold.cells import Handlers, Wishes
-    from tenfold.cells.local import LocalCell
+    from tenfold.cells.local.supervisor import LocalCell
     from tenfold.rundir import create
 
     monkeypatch.setattr(namespace, "refusal", lambda: "not here")

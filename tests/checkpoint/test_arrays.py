@@ -32,7 +32,7 @@ assert "jax" not in sys.modules
 """
 
 
-def test_numpy_alone(tmp_path: Path) -> None:
+def test_arrays_need_numpy_and_no_framework(tmp_path: Path) -> None:
     run(PLAIN, tmp_path)
 
 

@@ -39,7 +39,7 @@ def test_a_fault_with_its_line_and_a_caret(capsys: pytest.CaptureFixture[str]) -
     ]
 
 
-def test_json(capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_prints_faults_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     Path("tenfold.yaml").write_text(BAD)
     assert run(["check", "--json"]) == 2
     told = json.loads(capsys.readouterr().out)
@@ -76,7 +76,7 @@ def test_programs_are_looked_for_on_the_local_cell_only(capsys: pytest.CaptureFi
     assert "did you mean docker?" in capsys.readouterr().err
 
 
-def test_no_file(capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_without_a_file_suggests_tenfold_init(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["check"]) == 2
     assert "tenfold init" in capsys.readouterr().err
     assert run(["check", "--json"]) == 2

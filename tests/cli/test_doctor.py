@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.doctor.findings import Finding
+from tenfold.cells.probing.findings import Finding
 from tenfold.views.doctor import show_findings, verdict
 from tenfold.views.terminal import Terminal
 from tests.cli.desk import Desk
@@ -27,7 +27,7 @@ def test_of_this_machine(desk: Desk) -> None:
     assert "…" not in said.out
 
 
-def test_json(desk: Desk) -> None:
+def test_doctor_prints_findings_as_json(desk: Desk) -> None:
     said = desk.tenfold("doctor", "--json")
     told = json.loads(said.out)
     assert (said.code, told["version"], told["ok"]) == (0, 1, True)
@@ -119,7 +119,7 @@ def test_on_a_terminal(desk: Desk, width: int) -> None:
     with desk.type("doctor", columns=width) as typed:
         assert typed.end(60) == 0
     assert b"\x1b[32m\xe2\x9c\x93 ok" in typed.raw
-    assert "tenfold doctor tenfold.yaml: can that file run here" in typed.text
+    assert "check whether the file can run here: tenfold doctor tenfold.yaml" in typed.text
     long = [line.strip() for line in typed.text.splitlines() if len(line) > width]
     assert all(line.startswith("hint: ") or " " not in line for line in long), long
     with desk.type("doctor", "tenfold.yaml", columns=width, env={"NO_COLOR": "1"}) as typed:

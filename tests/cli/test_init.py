@@ -38,7 +38,7 @@ def test_what_is_there_stays_and_nothing_else_is_written(
 ) -> None:
     (tmp_path / name).write_text("mine")
     assert run(["init", str(tmp_path)]) == 2
-    assert f"{name} is in {tmp_path} already" in capsys.readouterr().err
+    assert f"{name} already exists in {tmp_path}" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_text() == "mine"
 

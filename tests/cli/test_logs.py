@@ -53,7 +53,7 @@ def test_all_lines_by_time(desk: Desk) -> None:
 
 
 @pytest.mark.usefixtures("written")
-def test_json_lines(desk: Desk) -> None:
+def test_logs_prints_one_json_object_per_line(desk: Desk) -> None:
     said = desk.tenfold("logs", "--json", "--tail", "1", "worker/1")
     assert [json.loads(line) for line in said.out.splitlines()] == [
         {"time": 1009.3, "task": "worker/1", "stream": "stderr", "text": "stderr 9"}
@@ -95,7 +95,7 @@ def test_cluster_may_stand_before_the_tasks(desk: Desk, written: RunDirectory) -
         (("old", "chief"), "has no task"),
     ],
 )
-def test_wrong_words(desk: Desk, words: tuple[str, ...], message: str) -> None:
+def test_logs_rejects_invalid_arguments(desk: Desk, words: tuple[str, ...], message: str) -> None:
     said = desk.tenfold("logs", *words)
     assert (said.code, said.out) == (2, "")
     assert message in said.err
@@ -164,5 +164,5 @@ def test_times_as_people_write_them() -> None:
     assert since_moment("1970-01-01T00:01:00+00:00", 0.0) == 60.0
     assert seconds("500ms", "--timeout") == 0.5
     for text in ("", "5x", "-5", "nan", "1e9", "9" * 30, "5 m"):
-        with pytest.raises(InputError, match="--timeout is"):
+        with pytest.raises(InputError, match="invalid value for --timeout"):
             seconds(text, "--timeout")

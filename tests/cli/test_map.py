@@ -46,4 +46,4 @@ def test_following_ends_with_the_run(desk: Desk) -> None:
 def test_a_picture_is_of_one_moment(desk: Desk) -> None:
     refused = desk.tenfold("map", "--svg", "-f")
     assert refused.code == 2
-    assert "--svg is a picture of one moment" in refused.err
+    assert "--svg cannot be combined with -f or --json" in refused.err

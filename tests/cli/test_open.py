@@ -47,7 +47,7 @@ def test_up_says_early_where_the_dashboard_is(desk: Desk, dashboards: Path) -> N
     told = json.loads(desk.tenfold("open", "--json").out)
     assert told == {"version": 1, "url": line, "pid": found.pid, "runs": str(dashboards)}
     other = desk.tenfold("open", "--no-browser", "--port", "9")
-    assert f"already, on port {found.port}" in other.err
+    assert f"already runs on port {found.port}" in other.err
     assert desk.tenfold("down").code == 0
     assert alive(dashboards).pid == found.pid
 
@@ -68,7 +68,7 @@ def test_an_attached_up_ends_though_its_dashboard_goes_on(desk: Desk, dashboards
         ("dashboard: true\n", (), {}),
     ],
 )
-def test_up_without(
+def test_up_starts_no_dashboard_when_it_is_turned_off(
     desk: Desk, dashboards: Path, file: str, words: tuple[str, ...], env: dict[str, str]
 ) -> None:
     desk.write(file + QUICK)
@@ -84,7 +84,7 @@ def test_a_dashboard_that_cannot_be_fails_no_run(desk: Desk, runs: Path) -> None
     (runs / ".dashboard").write_text("in the way")
     up = desk.tenfold("up", env=WANTED)
     assert up.code == 0
-    assert "no dashboard: " in up.err
+    assert "cannot start the dashboard: " in up.err
 
 
 def test_open_serves_until_ctrl_c(desk: Desk, dashboards: Path) -> None:

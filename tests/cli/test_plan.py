@@ -24,7 +24,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("tenfold.yaml").write_text(FILE)
 
 
-def test_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+def test_plan_prints_a_table_of_tasks(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["plan"]) == 0
     out = capsys.readouterr().out
     assert "x: 33 tasks on local, framework none" in out
@@ -36,7 +36,7 @@ def test_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert "hush" not in out
 
 
-def test_json(capsys: pytest.CaptureFixture[str]) -> None:
+def test_plan_prints_tasks_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["plan", "--json", "--set", "jobs.a.tasks=1", "--on", "local"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["version"], told["cluster"], told["framework"], told["cell"]) == (
@@ -60,3 +60,22 @@ def test_nothing_is_written() -> None:
 def test_a_faulty_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["plan", "--set", "jobs.a.tasks=none"]) == 2
     assert "--set jobs.a.tasks=none: jobs.a.tasks: expected" in capsys.readouterr().err
+
+
+def test_what_up_would_refuse_here_is_shown_below_the_plan(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["plan", "--on", "local"]) == 0
+    shown = capsys.readouterr()
+    assert "tenfold up will refuse to start this here:" in shown.err
+    assert 'jobs.a.run[0]: there is no program "train"' in shown.err
+    assert 'jobs.b.run[0]: there is no program "serve"' in shown.err
+    assert "x: 33 tasks" in shown.out
+
+
+def test_programs_are_not_looked_for_where_another_machine_runs_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("tenfold.yaml").write_text("cluster: x\nimage: img\njobs: {a: {run: serve}}\n")
+    assert run(["plan", "--on", "docker"]) == 0
+    assert "there is no program" not in capsys.readouterr().err

@@ -10,11 +10,11 @@ from tenfold.cli import run
 from tenfold.schema import json_schema, markdown
 
 
-def test_schema(capsys: pytest.CaptureFixture[str]) -> None:
+def test_schema_prints_the_json_schema(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["schema"]) == 0
     assert json.loads(capsys.readouterr().out) == json_schema()
 
 
-def test_markdown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_schema_prints_markdown_on_request(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["schema", "--markdown"]) == 0
     assert capsys.readouterr().out == markdown()

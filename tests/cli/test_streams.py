@@ -66,7 +66,7 @@ def test_a_run_whose_output_goes_nowhere_ends_as_it_would(
     done = shell(cluster, runs, f"up {redirected}")
     assert done.returncode == 0, done.stderr
     assert ended(runs) == "succeeded"
-    assert "fault of tenfold's" not in done.stdout + done.stderr
+    assert "bug in tenfold" not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("redirected", ["<&- >&- 2>&-", "--json >/dev/full 2>&1"])

@@ -51,7 +51,7 @@ def test_json_is_alone_on_stdout_when_detached(desk: Desk) -> None:
 
 
 def test_down_with_nothing_there(desk: Desk) -> None:
-    assert desk.tenfold("down").err == f"nothing is up under {desk.runs}\n"
+    assert desk.tenfold("down").err == f"no cluster is running under {desk.runs}\n"
     assert desk.tenfold("down", "nope").code == 2
 
 
@@ -85,7 +85,7 @@ def test_ctrl_c_stops_gently_and_says_so(desk: Desk) -> None:
     with desk.type("up") as typed:
         typed.see("4 tasks up after")
         typed.press("\x03")
-        typed.see(r"stopping \(Ctrl-C again: at once\)")
+        typed.see(r"stopping \(press Ctrl-C again to kill\)")
         assert typed.end() == 130
         assert "demo stopped: stopped by Ctrl-C" in typed.text
 
@@ -145,7 +145,7 @@ def test_waiting_has_a_limit_that_leaves_the_run(desk: Desk) -> None:
     desk.write("cluster: never\njobs: {a: {run: 'sleep 600', ready: tcp}}\n")
     said = desk.tenfold("up", "--wait", "--timeout", "500ms")
     assert said.code == 1
-    assert "after 0.5 s not every task is up" in said.err
+    assert "not all tasks have started after 0.5 s" in said.err
     assert desk.tenfold("down").code == 0
 
 
@@ -161,7 +161,7 @@ def test_bad_words_start_nothing(desk: Desk, words: tuple[str, ...]) -> None:
     assert not list(desk.runs.glob("*/*"))
 
 
-def test_hostile_directory(desk: Desk) -> None:
+def test_up_works_in_a_directory_with_a_hostile_name(desk: Desk) -> None:
     """Spaces, umlauts, a line of Japanese, and far too long for a socket's address."""
     home = desk.directory / "ü ä'ö $x" / "日本語" / ("x" * 120)
     home.mkdir(parents=True)

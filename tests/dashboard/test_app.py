@@ -68,7 +68,7 @@ def test_the_map_and_its_layout(board: Dashboard, run: FakeRun) -> None:
     assert set(drawn["layout"]["nodes"]) == set(run.names)
 
 
-def test_a_task(board: Dashboard, run: FakeRun) -> None:
+def test_a_task_is_served_with_its_last_lines_and_edges(board: Dashboard, run: FakeRun) -> None:
     run.log("worker/3", *(f"line {n}" for n in range(100)))
     told = board.get(f"api/runs/{run.key}/tasks/worker-3")
     assert told["task"]["task"] == "worker/3"
@@ -147,7 +147,7 @@ def test_a_question_that_is_no_json_or_too_long(board: Dashboard, run: FakeRun) 
     assert board.ask(path, method="POST", headers={"Content-Length": "0"}).status == 200
 
 
-def test_methods(board: Dashboard, run: FakeRun) -> None:
+def test_only_get_and_head_are_allowed(board: Dashboard, run: FakeRun) -> None:
     for path in (f"api/runs/{run.key}", f"api/runs/{run.key}/stream", "metrics"):
         head = board.ask(path, method="HEAD")
         assert (head.status, head.body) == (200, b"")
@@ -255,7 +255,9 @@ def every_answer(board: Dashboard, run: FakeRun) -> None:
     assert streamed.body.startswith(b"retry: 1000\n\nevent: status\n")
 
 
-def test_compare(board: Dashboard, run: FakeRun, place: Path) -> None:
+def test_comparing_two_runs_lists_their_differences(
+    board: Dashboard, run: FakeRun, place: Path
+) -> None:
     with FakeRun(place, {"chief": 1, "ps": 4, "worker": 16}, env={"RATE": "2"}) as other:
         other.progress("chief/0", 10, 10, loss=0.25)
         told = board.get(f"api/compare?a={run.key}&b={other.key}")

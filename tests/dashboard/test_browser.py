@@ -164,7 +164,9 @@ def test_tabs_are_reached_with_the_keyboard(demo_run: FakeRun, look: Look) -> No
     shown(page, "events")
 
 
-def test_log_filters(full_run: FakeRun, look: Look, faults: Faults) -> None:
+def test_log_lines_are_filtered_by_text_and_regex(
+    full_run: FakeRun, look: Look, faults: Faults
+) -> None:
     faults.expect("status of 400")  # the answer to a pattern that is none
     full_run.log("worker/1", *(f"step {n} loss {n / 7:.3f}" for n in range(50)))
     page = look(full_run, "logs")
@@ -350,7 +352,7 @@ def test_dark_and_light(demo_run: FakeRun, look: Look) -> None:
 @pytest.mark.parametrize(
     "jobs", [{"chief": 1, "ps": 9, "worker": 290}, THOUSAND], ids=["300", "1,000"]
 )
-def test_many_tasks(make_run: MakeRun, look: Look, jobs: dict[str, int]) -> None:
+def test_the_page_shows_many_tasks(make_run: MakeRun, look: Look, jobs: dict[str, int]) -> None:
     run = make_run(jobs)
     run.flow()
     page = look(run)

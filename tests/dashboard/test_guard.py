@@ -146,7 +146,7 @@ def test_hosts_of_this_machine(host: str) -> None:
      "0.0.0.0", "localhost.", "127.0.0.1:x", "127.0.0.1:99999", "[::1", "localhost, evil",
      "127.1", "[::2]"],
 )  # fmt: skip
-def test_other_hosts(host: str) -> None:
+def test_requests_for_other_hosts_are_refused(host: str) -> None:
     assert ask(headers=KNOWN | {"host": host})[0] == 403
 
 
@@ -165,7 +165,7 @@ def test_two_hosts_are_none() -> None:
         ("http://evil.example", 403),
     ],
 )
-def test_origins(origin: str, status: int) -> None:
+def test_only_requests_from_the_page_itself_are_allowed(origin: str, status: int) -> None:
     assert ask(headers=KNOWN | {"origin": origin})[0] == status
 
 

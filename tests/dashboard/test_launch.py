@@ -172,7 +172,9 @@ def test_a_place_that_cannot_be(tmp_path: Path) -> None:
     assert not (tmp_path / "nothing").exists()
 
 
-def test_the_tunnel(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_ssh_tunnel_command_names_the_port_and_the_host(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("SSH_CONNECTION", "10.0.0.1 5000 10.0.0.2 22")
     assert launch.tunnel(10110).startswith("ssh -N -L 10110:127.0.0.1:10110 ")
     assert launch.tunnel(10110).endswith("@10.0.0.2")

@@ -57,7 +57,7 @@ def test_nonsense_is_no_thread(text: str) -> None:
     assert from_faulthandler(text) == ()
 
 
-def test_py_spy() -> None:
+def test_stacks_of_py_spy_are_parsed() -> None:
     def thread(number: int, name: str | None, *frames: tuple[str, str, int]) -> dict[str, object]:
         keys = ("name", "filename", "line")
         return {

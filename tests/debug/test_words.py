@@ -60,7 +60,7 @@ def test_why_there_is_no_stack_and_what_helps() -> None:
     ]
 
 
-def test_silent_edges() -> None:
+def test_silent_edges_are_listed_with_their_silence() -> None:
     silent = (Silence("ps/0", "worker/0", None), Silence("ps/0", "worker/1", 12.4))
     assert text_of(silent=silent) == [
         "", "planned, and silent:",

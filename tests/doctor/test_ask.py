@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.doctor.ask import Answer, ask, together
+from tenfold.cells.probing.ask import Answer, ask, together
 from tests.conftest import wait_for
 
 
@@ -23,7 +23,7 @@ def gone(pid: int) -> bool:
         return True
 
 
-def test_an_answer() -> None:
+def test_ask_returns_exit_code_and_output() -> None:
     assert ask(["sh", "-c", "echo out; echo err >&2; exit 3"], 10) == Answer(3, "out\n", "err\n")
     answer = ask(["sh", "-c", "echo $LC_ALL $MORE; cat"], 10, {"MORE": "more"})
     assert answer == Answer(0, "C more\n", "")
@@ -79,7 +79,7 @@ def test_an_error_of_a_probe_is_raised() -> None:
 def test_an_interrupt_leaves_no_program(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     hang = ["sh", "-c", f"echo $$ > {pid}.new; mv {pid}.new {pid}; exec sleep 600"]
-    code = f"from tenfold.doctor.ask import *; together(lambda: ask({hang!r}, 500))"
+    code = f"from tenfold.cells.probing.ask import *; together(lambda: ask({hang!r}, 500))"
     with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) as asking:
         try:
             wait_for(pid.exists)

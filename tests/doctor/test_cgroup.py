@@ -68,7 +68,7 @@ def test_the_group_with_the_least_left_counts(tmp_path: Path) -> None:
     assert limits(tree(tmp_path, "0::/a/b\n", V2, files)).left == 10 * MIB
 
 
-def test_version_1(tmp_path: Path) -> None:
+def test_limits_of_cgroup_version_1_are_read(tmp_path: Path) -> None:
     process = tree(
         tmp_path,
         "4:memory:/job\n2:cpu,cpuacct:/job\n1:name=systemd:/\n",
@@ -144,7 +144,7 @@ def limited() -> Iterator[str]:
                 group.rmdir()
 
 
-def test_real_limits(limited: str) -> None:
+def test_limits_of_a_real_cgroup_are_measured(limited: str) -> None:
     code = (
         "import json; from tenfold.doctor.machine import measure; m = measure();"
         "print(json.dumps([m.cores, m.memory, m.available, m.limited]))"

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.doctor import docker
-from tenfold.doctor.findings import Finding
+from tenfold.cells.docker import doctor as docker
+from tenfold.cells.probing.findings import Finding
 from tests.doctor.conftest import Programs
 
 CLIENT = '{"Client":{"Version":"28.2.2","Context":"default"},"Server":null}\n'
@@ -37,7 +37,7 @@ def said(finding: Finding) -> tuple[str, str, str | None]:
     return finding.state, finding.message, finding.hint
 
 
-def test_no_client(programs: Programs) -> None:
+def test_a_missing_docker_client_is_reported(programs: Programs) -> None:
     state, message, hint = said(docker.engine())
     assert (state, message) == ("missing", "the command docker is not installed")
     assert hint == f"see {docker.PAGE}"
@@ -66,7 +66,7 @@ def test_an_engine_without_root(programs: Programs) -> None:
 
 
 @pytest.mark.parametrize("words", [NO_ENGINE, NO_API])
-def test_no_engine(programs: Programs, words: str) -> None:
+def test_a_stopped_docker_engine_is_reported(programs: Programs, words: str) -> None:
     socket = "/var/run/docker.sock"
     programs.says("docker", CLIENT, words.replace("%s", socket), 1)
     state, message, hint = said(docker.engine())
@@ -196,7 +196,7 @@ def test_compose_as_a_command(programs: Programs) -> None:
     assert "no longer maintained" in found.message
 
 
-def test_no_compose(programs: Programs) -> None:
+def test_missing_docker_compose_is_reported(programs: Programs) -> None:
     programs.put("apt-get", "")
     words, found = docker.compose()
     assert words is None
@@ -224,7 +224,7 @@ def test_what_the_engine_here_has() -> None:
 
 
 @pytest.mark.usefixtures("docker_engine")
-def test_compose_here() -> None:
+def test_the_installed_docker_compose_is_found() -> None:
     words, found = docker.compose()
     assert (words is None) == (found.state == "missing")
     if words is not None:

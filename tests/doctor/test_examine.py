@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from tenfold.cell_table import CELLS
-from tenfold.doctor import examine, kubernetes
+from tenfold.cells.kubernetes import client as kubernetes
+from tenfold.cells.probing.findings import Finding, State
+from tenfold.doctor import examine
 from tenfold.doctor.examine import everything, for_plan, runnable
-from tenfold.doctor.findings import Finding, State
 from tenfold.doctor.gpus import Gpu
 from tenfold.doctor.packages import PACKAGES
 from tenfold.plans import Task
@@ -26,7 +27,7 @@ def finding(area: str, state: State, name: str = "x") -> Finding:
     return Finding(area, name, state, None, "", None)
 
 
-def test_everything(tmp_path: Path) -> None:
+def test_every_cell_and_framework_is_examined(tmp_path: Path) -> None:
     found = everything(tmp_path)
     assert set(names(found, "cell")) - {"compose"} == set(CELLS)
     assert names(found, "framework")[: len(PACKAGES)] == list(PACKAGES)

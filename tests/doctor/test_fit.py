@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import socket
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tenfold.doctor import docker, fit
-from tenfold.doctor.findings import Finding
-from tenfold.doctor.fit import COSTS, Room, fits, images, local_room, needed_memory, starts
+from tenfold.cells.docker import doctor as docker
+from tenfold.cells.docker.fit import container_gpus, images
+from tenfold.cells.probing.findings import Finding, Room
+from tenfold.doctor.fit import fits, local_room, needed_memory, starts
 from tenfold.doctor.machine import GIB, Machine
+from tenfold.frameworks import framework
 from tenfold.plans import Plan, Task
 from tests.plans import plan_of, shell
 
@@ -40,7 +41,7 @@ def test_a_plan_that_asks_for_nothing() -> None:
     assert (found["cores"].state, found["cores"].message) == ("ok", "1 task, 2 of this machine")
 
 
-def test_cores() -> None:
+def test_more_cores_than_available_are_a_warning() -> None:
     tasks = [shell(f"a/{n}", "", cpu=0.5) for n in range(3)]
     found = by_name(fits(plan_of(*tasks), Room("there", cores=1.5)))["cores"]
     assert (found.state, found.message) == ("ok", "1.5 of the 1.5 of there")
@@ -61,7 +62,8 @@ def test_memory_that_is_asked_for() -> None:
 
 @LINUX
 def test_memory_of_the_framework_is_paid_once_where_tasks_are_forked() -> None:
-    cost = COSTS["tensorflow"]
+    cost = framework("tensorflow").memory
+    assert cost is not None
     tasks = [python(f"worker/{n}") for n in range(8)]
     need, words = needed_memory(tensorflow(*tasks))
     assert need == cost.first + 8 * cost.forked
@@ -80,7 +82,7 @@ def test_a_task_that_asks_is_taken_at_its_word() -> None:
     assert needed_memory(tensorflow(page)) == (0, "")
 
 
-def test_gpus() -> None:
+def test_more_gpus_than_available_are_a_warning() -> None:
     plan = plan_of(shell("a", "", gpu=2))
     found = by_name(fits(plan, local_room(HERE, 2)))["gpus"]
     assert (found.state, found.message) == ("ok", "2 of the 2 of this machine")
@@ -109,7 +111,7 @@ def test_too_few_open_files() -> None:
     assert found.message == "1000 tasks need 11,040 open files, 4,096 are allowed"
 
 
-def test_images(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_image_is_a_warning_unless_it_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = {"here:1": True, "away:1": False, "silent:1": None, "made:1": False}
     monkeypatch.setattr(docker, "has_image", answers.get)
 
@@ -127,12 +129,5 @@ def test_gpus_for_containers(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = plan_of(shell("a", "", gpu=1))
     for answer, states in ((True, []), (None, []), (False, ["broken"])):
         monkeypatch.setattr(docker, "knows_gpus", lambda answer=answer: answer)
-        assert [found.state for found in fit.container_gpus(plan)] == states
-    assert fit.container_gpus(plan_of(shell("a", ""))) == []
-
-
-def test_costs_are_of_frameworks_there_are() -> None:
-    from tenfold.frameworks import NAMES
-
-    assert set(COSTS) < set(NAMES)
-    assert Path(fit.__file__).parents[3].joinpath("docs", "performance.md").exists()
+        assert [found.state for found in container_gpus(plan)] == states
+    assert container_gpus(plan_of(shell("a", ""))) == []

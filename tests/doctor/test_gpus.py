@@ -23,7 +23,7 @@ def smi(programs: Programs, table: str) -> None:
     )
 
 
-def test_two_gpus(programs: Programs) -> None:
+def test_each_gpu_is_listed_with_memory_and_driver(programs: Programs) -> None:
     smi(programs, H100)
     found, words = gpus()
     assert [(gpu.index, gpu.memory, gpu.driver, gpu.cuda) for gpu in found] == [
@@ -56,7 +56,7 @@ def test_a_gpu_that_shares_the_machines_memory(programs: Programs) -> None:
          "nvidia-smi fails: Unable to determine", "see https://"),
     ],
 )  # fmt: skip
-def test_it_fails(
+def test_a_failing_nvidia_smi_is_reported(
     programs: Programs, words: str, code: int, state: str, message: str, hint: str | None
 ) -> None:
     programs.says("nvidia-smi", words + "\n", "", code)
@@ -68,7 +68,7 @@ def test_it_fails(
     assert (hint or "") in (told.hint or "")
 
 
-def test_it_hangs(programs: Programs) -> None:
+def test_a_hanging_nvidia_smi_is_reported(programs: Programs) -> None:
     programs.put("nvidia-smi", "/bin/sleep 600; exit 0")
     found, (told,) = gpus(0.5)
     assert not found

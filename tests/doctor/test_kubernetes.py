@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.doctor import kubernetes
-from tenfold.doctor.kubernetes import cluster
+from tenfold.cells.kubernetes import doctor as kubernetes
+from tenfold.cells.kubernetes.doctor import cluster
 
 FIELDS = ["gitCommit", "gitTreeState", "buildDate", "goVersion", "compiler", "platform"]
 VERSION = {"major": "1", "minor": "31", "gitVersion": "v1.31.2"} | dict.fromkeys(FIELDS, "x")
@@ -76,7 +76,7 @@ def api_server(code: int) -> Iterator[str]:
         server.server_close()
 
 
-def test_no_client(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_kubernetes_client_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     found = cluster()
     assert (found.area, found.name, found.state) == ("cell", "kubernetes", "missing")
@@ -84,7 +84,7 @@ def test_no_client(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @client
-def test_no_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_kubeconfig_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cluster().message == "there is no ~/.kube/config, so no cluster is known"
     monkeypatch.setenv("KUBECONFIG", "/nonexistent/config")
     found = cluster()
@@ -104,7 +104,7 @@ def test_a_server_that_answers(home: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @client
-def test_another_context(home: Path) -> None:
+def test_the_configured_context_is_examined(home: Path) -> None:
     configure(home, "http://127.0.0.1:2")
     found = cluster(context="there")
     assert found.state == "broken"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.doctor.local import local
+from tenfold.cells.local.doctor import local
 from tenfold.launch import namespace
 
 
@@ -27,7 +27,7 @@ def test_it_tells_what_a_run_gets_here() -> None:
         ("user/max_user_namespaces", "100", "in a container"),
     ],
 )  # fmt: skip
-def test_a_refusal(
+def test_a_refused_namespace_is_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, value: str, hint: str
 ) -> None:
     path = tmp_path / "sys" / file

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tenfold.cells.probing.findings import Finding
 from tenfold.doctor import machine
-from tenfold.doctor.findings import Finding
 from tenfold.doctor.machine import GIB, Machine, disk, measure, ports
 from tenfold.errors import InputError
 
@@ -26,7 +26,7 @@ def told(about: str, **more: object) -> Finding:
     return found[about]
 
 
-def test_this_machine() -> None:
+def test_this_machine_is_measured_within_its_limits() -> None:
     here = measure()
     assert 0 < here.cores <= here.all_cores
     assert here.files > 0
@@ -40,7 +40,7 @@ def test_this_machine() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity here")
-def test_affinity_counts() -> None:
+def test_cpu_affinity_limits_the_cores() -> None:
     usual = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(usual)})
     try:
@@ -49,12 +49,12 @@ def test_affinity_counts() -> None:
         os.sched_setaffinity(0, usual)
 
 
-def test_cores() -> None:
+def test_usable_cores_are_reported() -> None:
     assert told("cores").message == "all 4 may be used"
     assert told("cores", cores=1.5).message == "1.5 of the 4 may be used"
 
 
-def test_memory() -> None:
+def test_little_free_memory_is_a_warning() -> None:
     assert told("memory").message == "6.0 GiB free of the 8.0 GiB"
     assert told("memory", limited=True).message.endswith("that this container or job may have")
     assert told("memory", available=None).message == "8.0 GiB"
@@ -64,7 +64,7 @@ def test_memory() -> None:
     assert told("memory", memory=None, available=None).state == "warning"
 
 
-def test_open_files() -> None:
+def test_a_low_limit_of_open_files_is_a_warning() -> None:
     assert told("open files").state == "ok"
     assert told("open files", files=sys.maxsize).message == "no limit"
     few = told("open files", files=256)
@@ -107,7 +107,7 @@ def test_little_shared_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "--shm-size" in (found.hint or "")
 
 
-def test_ports() -> None:
+def test_a_lack_of_free_ports_is_reported() -> None:
     assert ports().state == "ok"
 
     def refuse() -> None:

@@ -14,7 +14,7 @@ from tenfold.doctor import memory
         ("nobody may", "warning", "is no limit on the local cell: nobody may"),
     ],
 )
-def test_memory_limits(
+def test_missing_memory_limits_are_reported(
     refused: str | None, state: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "refusal", lambda _: refused)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.doctor.slurm import COMMANDS, PAGE
-from tenfold.doctor.slurm import slurm as found_slurm
+from tenfold.cells.slurm.doctor import COMMANDS, PAGE
+from tenfold.cells.slurm.doctor import slurm as found_slurm
 from tests.doctor.conftest import Programs
 from tests.engines.slurm import NODES, Slurm
 
@@ -44,19 +44,19 @@ def with_nodes(programs: Programs, nodes: str, ping: str = UP) -> None:
 
 
 @pytest.mark.usefixtures("programs")
-def test_no_commands() -> None:
+def test_missing_slurm_commands_are_reported() -> None:
     found = found_slurm()
     assert (found.area, found.name, found.state) == ("cell", "slurm", "missing")
     assert found.hint == f"see {PAGE}"
 
 
-def test_some_commands(programs: Programs) -> None:
+def test_partly_installed_slurm_is_broken(programs: Programs) -> None:
     commands(programs, but=("srun", "squeue"))
     found = found_slurm()
     assert (found.state, found.message) == ("broken", "Slurm's srun and squeue cannot be found")
 
 
-def test_no_configuration(programs: Programs) -> None:
+def test_a_missing_slurm_conf_is_reported(programs: Programs) -> None:
     commands(programs)
     programs.says("scontrol", "", UNCONFIGURED, 1)
     found = found_slurm()

@@ -5,9 +5,14 @@ Owns when a missing engine is a skip and when it is a failure: see `missing`.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -62,13 +67,24 @@ def need(programs: dict[str, str]) -> None:
     wanted = " ".join(packages)
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         missing(f"needs {wanted}: apt-get install {wanted}", bool(shutil.which("apt-get")))
-    refusal = _install(packages)
+    with _turn():
+        refusal = _install(absent(programs))
     if left := absent(programs):
         missing(f"apt-get install {wanted} did not bring {' '.join(left)}: {refusal}")
 
 
+@contextlib.contextmanager
+def _turn() -> Iterator[None]:
+    """One lane at a time: apt-get waits for another's installation, but not for its lists."""
+    with open(Path(tempfile.gettempdir()) / "tenfold-test-packages.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def _install(packages: list[str]) -> str:
     """Install, reading the package lists first if the first try fails for want of them."""
+    if not packages:
+        return ""
     install = [*APT, "install", "--no-install-recommends", *packages]
     refusal = _run(install)
     if refusal:

@@ -60,7 +60,7 @@ def test_slurm_runs_the_parts_of_a_heterogeneous_job(slurm: Slurm, tmp_path: Pat
     assert len({node for part, node in parts if part == "second"}) == 2
 
 
-def test_slurm_cancels(slurm: Slurm, tmp_path: Path) -> None:
+def test_slurm_cancels_a_running_job(slurm: Slurm, tmp_path: Path) -> None:
     job, _ = submit(slurm, "#!/bin/sh\nexec sleep 600\n", tmp_path)
     wait_for(lambda: slurm.jobs().get(job) == "RUNNING", 60)
     slurm.run("scancel", job)

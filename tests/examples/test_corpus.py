@@ -68,7 +68,7 @@ def test_command_says_it_without_a_traceback(tmp_path: Path, cache: Path) -> Non
     assert not cache.exists()
 
 
-def test_docstrings(tmp_path: Path) -> None:
+def test_docstrings_are_extracted_from_valid_files(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text(
         '"""Module."""\nclass A:\n    """Class."""\n    async def f(self):\n'
         '        """Function."""\n        "no docstring"\nraise SystemExit\n',
@@ -112,7 +112,9 @@ def _archive(path: Path, text: str) -> None:
         archive.writestr("text8", text)
 
 
-def test_text8(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text8_is_unpacked_once_and_cached(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _archive(tmp_path / "source.zip", "anarchism originated")
     _serve(monkeypatch, tmp_path / "source.zip")
     path = corpus.locate("text8")

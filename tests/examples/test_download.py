@@ -186,7 +186,7 @@ def test_a_wrong_file_in_place_is_replaced(server: _Server, tmp_path: Path) -> N
     assert (tmp_path / "file").read_bytes() == BODY
 
 
-def test_no_server(tmp_path: Path) -> None:
+def test_a_download_fails_when_no_server_responds(tmp_path: Path) -> None:
     with pytest.raises(download.DownloadFailed, match="refused"):
         download.fetch("http://127.0.0.1:9/", tmp_path / "file", size=1, attempts=2, pause_s=0.01)
 

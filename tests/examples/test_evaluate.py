@@ -15,7 +15,7 @@ VECTORS = np.array([[1, 1, 0], [1, -1, 0.1], [0.2, 1, 0], [0.2, -1, 0.1], [0, 0,
 INDEX = {word: place for place, word in enumerate(WORDS)}
 
 
-def test_neighbours() -> None:
+def test_neighbours_are_sorted_by_similarity() -> None:
     [near_king, near_apple] = evaluate.neighbours(VECTORS, [0, 4], count=3)
     assert next(WORDS[i] for i, _ in near_king) == "man"
     assert near_king == sorted(near_king, key=lambda pair: -pair[1])
@@ -41,7 +41,7 @@ def test_interesting_words_exist(count: int) -> None:
     assert all(0 <= n < count for n in chosen)
 
 
-def test_analogies() -> None:
+def test_analogies_count_only_questions_of_known_words() -> None:
     sections = evaluate.questions(
         [": family", "Man King Woman Queen", "man king woman unknown", ": fruit", "x y z apple"]
     )
@@ -77,7 +77,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_projector(tmp_path: Path) -> None:
+def test_projector_files_hold_words_and_vectors(tmp_path: Path) -> None:
     pictures.save_projector(tmp_path / "words", WORDS, VECTORS)
     assert "tensor_path" in (tmp_path / "words" / "projector_config.pbtxt").read_text()
     assert (tmp_path / "words" / "words.tsv").read_text().split() == list(WORDS)
@@ -85,7 +85,7 @@ def test_projector(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_picture(tmp_path: Path) -> None:
+def test_the_picture_is_written_as_png(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     rng = np.random.default_rng(1)
     words = [f"w{n}" for n in range(40)] + ["$x", "ä"]

@@ -120,7 +120,7 @@ def test_the_loss_is_that_of_the_first_batches() -> None:
     assert got[2] == 8 * batches
 
 
-def test_quotient() -> None:
+def test_the_quotient_falls_from_one_to_the_inverse() -> None:
     strengths = tf.constant([0.0, 1e-6, 0.01, 1.0, 50.0])
     quotients = together.quotient(strengths, 8).numpy()
     assert quotients[0] == pytest.approx(1.0, abs=1e-3)

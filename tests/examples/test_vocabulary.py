@@ -15,7 +15,7 @@ import vocabulary
 TEXT = "The cat, the DOG; the bird! Don't: naïve Ünïts x2y cat_dog"
 
 
-def test_words() -> None:
+def test_text_is_split_into_lowercase_words() -> None:
     assert vocabulary.tokens(TEXT) == (
         [
             "the",
@@ -55,7 +55,7 @@ def test_rare_words_are_left_out() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "  ", "1 2 3", "!", "\0"])
-def test_no_words(text: str) -> None:
+def test_text_without_words_gives_an_empty_vocabulary(text: str) -> None:
     words, ids = vocabulary.build(text)
     assert len(words) == len(ids) == 0
 
@@ -94,7 +94,7 @@ def test_a_million_words_take_no_loop() -> None:
     )
 
 
-def test_fingerprint() -> None:
+def test_the_fingerprint_depends_on_the_words_and_counts() -> None:
     one, _ = vocabulary.build("a b a b a", min_count=1)
     same, _ = vocabulary.build("a b a b a", min_count=1)
     other, _ = vocabulary.build("a b a b", min_count=1)

@@ -114,7 +114,7 @@ def test_a_corpus_that_is_no_good_ends_the_run(tmp_path: Path, runs: Path, conte
     assert tasks["corpus/0"]["exit_code"] == 2
 
 
-def test_notebook(planted: Path, tmp_path: Path, runs: Path) -> None:
+def test_the_notebook_runs_against_a_cluster(planted: Path, tmp_path: Path, runs: Path) -> None:
     nbformat = pytest.importorskip("nbformat")
     pytest.importorskip("nbclient")
     up = tenfold(

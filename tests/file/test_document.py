@@ -54,7 +54,7 @@ def test_quoted_scalars_are_text() -> None:
     assert scalar("a: |\n  8\n").value == "8\n"
 
 
-def test_tags() -> None:
+def test_yaml_tags_are_applied_or_rejected() -> None:
     assert scalar("a: !!str 8").value == "8"
     assert scalar('a: !!int "8"').value == 8
     assert compose("a: !!int x", "f").faults[0].message == '"x" is not what its tag !!int says'

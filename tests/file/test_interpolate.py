@@ -6,6 +6,7 @@ import pytest
 
 from tenfold.errors import InputError
 from tenfold.file import Loaded, loads
+from tenfold.words import split
 
 
 def load(vars_: str, run: str = "x", rest: str = "", **environment: str) -> Loaded:
@@ -39,11 +40,26 @@ def test_a_value_with_spaces_stays_one_word_and_a_list_becomes_several() -> None
     assert made == ("x", "a b", "a b", "--x", "a b")
 
 
+def test_a_value_with_spaces_stays_one_word_of_a_readiness_command() -> None:
+    rest = "    ready: {command: \"test -d '${p}' -a -d ${p} ${l} ${task.name}\"}\n"
+    ready = load('p: "a b\'c", l: [x, "y z"]', rest=rest).cluster.jobs["a"].ready
+    assert ready is not None
+    assert ready.command is not None
+    made = split(ready.command, "command")
+    assert made == ("test", "-d", "a b'c", "-a", "-d", "a b'c", "x", "y z", "${task.name}")
+
+
+def test_a_var_can_be_a_whole_readiness_command() -> None:
+    ready = load("c: test -e x", rest="    ready: {command: '${c}'}\n").cluster.jobs["a"].ready
+    assert ready is not None
+    assert ready.command == "test -e x"
+
+
 def test_vars_of_vars() -> None:
     assert words('a: "${b}/c", b: "${d}", d: 3', "x ${a} ${vars.b}") == ("x", "3/c", "3")
 
 
-def test_environment() -> None:
+def test_environment_variables_are_interpolated() -> None:
     made = words("a: 1", "x ${env.H} ${env.N:-no ne} ${env.E:-empty}", H="${a} $", E="")
     assert made == ("x", "$${a} $", "no ne", "empty")
 
@@ -55,7 +71,7 @@ def test_types_are_kept() -> None:
     assert job.after == {"b": "ready"}
 
 
-def test_literal_dollars() -> None:
+def test_literal_dollars_are_kept() -> None:
     assert words("d: $", "x $${y} ${d}{z} $5") == ("x", "$${y}", "$${z}", "$5")
 
 
@@ -80,7 +96,9 @@ def test_literal_dollars() -> None:
         ("a: 1", "x ${a b}", '"a b" is not a name', "$${"),
     ],
 )
-def test_faults(vars_: str, run: str, words_: str, hint: str | None) -> None:
+def test_invalid_references_are_faults_with_a_hint(
+    vars_: str, run: str, words_: str, hint: str | None
+) -> None:
     told, given = fault(vars_, run, HOME="/h")
     assert words_ in told
     assert (hint or "") in (given or "")

@@ -141,7 +141,7 @@ def _vars(**values: str) -> list[str]:
     ("text", "seconds"),
     [("10s", 10.0), ("500ms", 0.5), ("1m30s", 90.0), ("2h", 7200.0), ("3", 3.0)],
 )
-def test_times(text: str, seconds: float) -> None:
+def test_durations_are_read_as_seconds(text: str, seconds: float) -> None:
     loaded = loads(f"cluster: x\nstop_grace: {text}\njobs: {{a: {{run: x}}}}")
     assert loaded.cluster.stop_grace == seconds
 
@@ -150,11 +150,11 @@ def test_times(text: str, seconds: float) -> None:
     ("text", "size"),
     [("2GiB", 2 << 30), ("512Mi", 512 << 20), ("1.5GB", 1_500_000_000), ("4096", 4096)],
 )
-def test_sizes(text: str, size: int) -> None:
+def test_memory_sizes_are_read_as_bytes(text: str, size: int) -> None:
     assert job(f"{{run: x, resources: {{memory: {text}}}}}").resources.memory == size
 
 
-def test_short_forms() -> None:
+def test_short_forms_are_expanded() -> None:
     made = job("{run: x, restart: always, ready: tcp, preload: none, secret: A, env: {A: b}}")
     assert made.restart is not None
     assert made.restart.policy == "always"
@@ -220,7 +220,7 @@ def test_a_byte_order_mark_is_no_fault() -> None:
     assert loads(b"\xef\xbb\xbf" + DEMO.encode()).cluster.cluster == "word2vec"
 
 
-def test_merge_keys() -> None:
+def test_yaml_merge_keys_are_applied() -> None:
     text = "cluster: x\njobs:\n  a: &a {run: x, tasks: 2}\n  b: {<<: *a, tasks: 3}\n"
     cluster = loads(text).cluster
     assert cluster.jobs["b"].run == ("x",)
@@ -419,7 +419,7 @@ def test_a_dump_says_the_same() -> None:
     assert loads(dump(odd)).cluster.jobs == odd.jobs
 
 
-def test_places() -> None:
+def test_a_path_is_mapped_to_its_line_and_column() -> None:
     loaded = loads(DEMO)
     assert str(loaded.place("jobs.worker.tasks")) == "tenfold.yaml:6:19"
     assert loaded.place("jobs.nobody") is None

@@ -208,19 +208,19 @@ VALUES = st.recursive(TRAPS, flow, max_leaves=12)
 
 @ANY_TIME
 @given(st.binary(max_size=300))
-def test_any_bytes(data: bytes) -> None:
+def test_any_bytes_give_a_cluster_or_faults(data: bytes) -> None:
     answer(data)
 
 
 @ANY_TIME
 @given(st.text(max_size=300))
-def test_any_text(text: str) -> None:
+def test_any_text_gives_a_cluster_or_faults(text: str) -> None:
     answer(text)
 
 
 @ANY_TIME
 @given(st.sampled_from(["utf-8-sig", "utf-16", "utf-16-le", "utf-32", "latin-1", "utf-7"]))
-def test_any_encoding(encoding: str) -> None:
+def test_any_encoding_gives_a_cluster_or_faults(encoding: str) -> None:
     loaded = answer((GOOD + "# é").encode(encoding))
     if encoding == "utf-8-sig":
         assert loaded is not None
@@ -263,7 +263,7 @@ def test_any_keys_and_values_of_a_job(pairs: list[tuple[str, str]]) -> None:
     st.sampled_from([*_SETTINGS, ""]),
     VALUES,
 )
-def test_any_setting(key: str, value: str) -> None:
+def test_any_setting_gives_a_cluster_or_faults(key: str, value: str) -> None:
     answer(GOOD, settings=[f"{key}={value}"])
 
 

@@ -64,5 +64,5 @@ def test_it_can_extend_a_file(tmp_path: Path) -> None:
         ("def f(): f()\nf()", "RecursionError"),
     ],
 )
-def test_faults(tmp_path: Path, text: str, words: str) -> None:
+def test_an_invalid_python_file_is_a_fault(tmp_path: Path, text: str, words: str) -> None:
     assert words in fault(tmp_path, text)

@@ -60,7 +60,9 @@ def test_local_ranks_count_those_on_the_same_host() -> None:
         ("localhost:1", "localhost", True),
     ],
 )
-def test_hosts(address: str, host: str, loopback: bool) -> None:
+def test_the_head_host_is_read_from_the_first_address(
+    address: str, host: str, loopback: bool
+) -> None:
     assert host_of(address) == host
     assert is_loopback(host) is loopback
     assert place("worker", 0, {"worker": (address,)}).head_host == host

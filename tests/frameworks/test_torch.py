@@ -11,7 +11,7 @@ from tenfold.frameworks import JobFacts, framework
 SLURM = {"chief": ("n1:20001",), "worker": ("n1:20002", "n2:20001")}
 
 
-def test_torchruns_variables() -> None:
+def test_a_torch_worker_gets_the_variables_of_torchrun() -> None:
     assert framework("torch").environment("worker", 1, SLURM) == {
         "RANK": "2",
         "WORLD_SIZE": "3",

@@ -51,8 +51,13 @@ WORKERS = "{worker: {run: python train.py, tasks: 3}}"
 ALL = {f"worker-{n}": f"{n} 3 3 3" for n in range(3)}
 
 
-@pytest.mark.parametrize("join", [OURS, ALONE], ids=["tenfold", "jax"])
-def test_workers_join(
+@pytest.mark.parametrize(
+    ("join", "isolation"),
+    [(OURS, "namespace"), (ALONE, "none")],  # the others: test_a_proxy_is_not_asked_for…, below
+    indirect=["isolation"],
+    ids=["tenfold", "jax"],
+)
+def test_jax_workers_join_one_cluster(
     join: str, runs: Path, tmp_path: Path, isolation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in [name for name in os.environ if "proxy" in name.lower()]:
@@ -151,8 +156,8 @@ def test_a_process_that_raises_does_not_wait_for_the_others(
     assert all(task["restarts"] == 0 for task in run.status()["tasks"])
 
 
-def test_the_example_trains_to_its_end(runs: Path, isolation: str) -> None:
-    run = succeeded(example_plan("digits-jax", workers=2, epochs=12), runs, isolation)
+def test_the_example_trains_to_its_end(runs: Path) -> None:
+    run = succeeded(example_plan("digits-jax", workers=2, epochs=12), runs, "auto")
     weights = said(run, "process")
     assert {words.split(":")[0] for words in weights.values()} == {f"{n} of 2" for n in range(2)}
     assert len({words.split(":")[1] for words in weights.values()}) == 1

@@ -28,7 +28,7 @@ from tenfold.launch.awaited import AwaitedLine
         ("^x+ends$", [*[b"x" * 10_000] * 5, b"ends\n"]),
     ],
 )
-def test_found(pattern: str, pieces: list[bytes]) -> None:
+def test_an_awaited_line_is_found_across_pieces(pattern: str, pieces: list[bytes]) -> None:
     awaited = AwaitedLine(pattern)
     assert [awaited.is_in("stdout", piece) for piece in pieces][-1]
 

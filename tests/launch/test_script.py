@@ -185,7 +185,7 @@ def test_modules_end_the_same(runner: Runner, module: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_multiprocessing_works(runner: Runner, method: str) -> None:
+def test_multiprocessing_works_in_a_forked_task(runner: Runner, method: str) -> None:
     argv = (PYTHON, "programs/pools.py", method)
     forked = runner.forked(*argv, modules=("multiprocessing.pool",))
     assert forked == runner.plain(*argv)
@@ -193,8 +193,12 @@ def test_multiprocessing_works(runner: Runner, method: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "modules",
-    [("random", "uuid", "tempfile", "multiprocessing", "numpy"), ("tensorflow",)],
+    ("modules", "isolation"),
+    [
+        (("random", "uuid", "tempfile", "multiprocessing", "numpy"), "namespace"),
+        (("tensorflow",), "none"),
+    ],
+    indirect=["isolation"],
     ids=str,
 )
 def test_no_two_tasks_share_a_random_state(runner: Runner, modules: tuple[str, ...]) -> None:

@@ -38,8 +38,7 @@ PLAIN = """
 cluster: together
 jobs:
   plain: {run: python writer.py}
-  module: {run: python -m first}
-  shell: {run: [sh, -c, "python first.py && echo done"]}
+  shell: {run: [sh, -c, "python -m first && echo done"]}
 """
 PRELOADED = """
 cluster: together

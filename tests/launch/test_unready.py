@@ -43,6 +43,10 @@ from tests.plans import plan_of, shell
             "nothing listens on its main port 2225 by TCP; it uses that port by UDP",
         ),
         (
+            Listening((), (5140, 514, 514)),
+            "nothing listens on its main port 2225 by TCP; it uses 514, 5140 by UDP",
+        ),
+        (
             Listening((), (), ("/run/redis.sock",)),
             "nothing listens on its main port 2225; it listens on the Unix socket /run/redis.sock",
         ),
@@ -107,6 +111,15 @@ WAITING = {
         shell("ps", "sleep 600",
               ready=ReadinessCheck("command", "sh -c 'echo no database >&2; exit 3'")),
         "its readiness command exits with code 3 (no database)"),
+    "a command that does not exist": (
+        shell("ps", "sleep 600", ready=ReadinessCheck("command", "no-such-program x")),
+        "its readiness command cannot be started: no-such-program*No such file or directory"),
+    "a command that is killed": (
+        shell("ps", "sleep 600", ready=ReadinessCheck("command", "sh -c 'kill -9 $$'")),
+        "its readiness command is killed by SIGKILL"),
+    "a command that takes too long": (
+        shell("ps", "sleep 600", ready=ReadinessCheck("command", "sleep 50")),
+        "its readiness command has not ended yet"),
     "a line that does not come": (
         shell("ps", "echo Ready; echo to go; sleep 600",
               ready=ReadinessCheck("log", "ready to go")),

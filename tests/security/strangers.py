@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import ipaddress
 import json
 import os
 import re
@@ -19,6 +20,7 @@ import subprocess
 import traceback
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 import pytest
@@ -58,6 +60,22 @@ def listening(run_directory: Path) -> set[tuple[int, int]]:
                 if state == LISTENING and f"socket:[{inode}]" in inodes:
                     found.add((int(family), int(local.rpartition(":")[2], 16)))
     return found
+
+
+def of_others(ports: Collection[int]) -> set[int]:
+    """Those of the ports of a namespace on which something outside listens too, as in other lanes.
+
+    Whoever connects to such a port reaches the other listener.
+    """
+    lines = [
+        line.split()
+        for name in ("tcp", "tcp6")
+        for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]
+    ]
+    taken = {
+        int(local.rpartition(":")[2], 16) for _, local, _, state, *_ in lines if state == LISTENING
+    }
+    return taken & set(ports)
 
 
 def addresses() -> set[str]:
@@ -126,10 +144,34 @@ def reached_by_nobody(ports: Collection[int]) -> set[Target]:
     return elsewhere(lambda: reached(addresses(), ports), become)
 
 
+class Cable(NamedTuple):
+    """A veth pair: the names of its ends and their addresses, this machine's first."""
+
+    here: str
+    there: str
+    ipv4: tuple[str, str]
+    ipv6: tuple[str, str]
+
+    @classmethod
+    def numbered(cls, pid: int) -> Cable:
+        """The cable of the second machine that this process keeps. No two lanes share addresses.
+
+        198.18.0.0/15 is for measurements between networks (RFC 2544) and holds 32768 pairs.
+        """
+        number = pid % 32768
+        ipv4 = ipaddress.IPv4Address("198.18.0.0") + 4 * number
+        ipv6 = ipaddress.IPv6Address(f"fd5e:c0de:0:{number:x}::")
+        return cls(
+            f"tf{pid}a",
+            f"tf{pid}b",
+            (str(ipv4 + 1), str(ipv4 + 2)),
+            (str(ipv6 + 1), str(ipv6 + 2)),
+        )
+
+
 @contextlib.contextmanager
 def second_machine() -> Iterator[Callable[[Collection[int]], set[Target]]]:
     """A network beside this machine's; gives a function: which pairs are reached from there."""
-    ours, theirs = f"tf{os.getpid() % 100_000}a", f"tf{os.getpid() % 100_000}b"
     ready, made = os.pipe(), os.pipe()
     keeper = os.fork()
     if keeper == 0:
@@ -142,15 +184,15 @@ def second_machine() -> Iterator[Callable[[Collection[int]], set[Target]]]:
             os._exit(0)
     os.close(made[0])
     os.close(ready[1])
+    cable = Cable.numbered(keeper)
     try:
         assert os.read(ready[0], 1), "the second network could not be made"
-        _join(ours, theirs, keeper)
+        _join(cable, keeper)
         with open(f"/proc/{keeper}/ns/net", "rb") as network:
 
             def asked(ports: Collection[int]) -> set[Target]:
-                hosts = {re.sub("%.*", f"%{theirs}", address) for address in addresses()}
-                assert "198.18.7.1" in hosts
-                assert "fd5e:c0de::1" in hosts
+                hosts = {re.sub("%.*", f"%{cable.there}", address) for address in addresses()}
+                assert {cable.ipv4[0], cable.ipv6[0]} <= hosts
                 return elsewhere(
                     lambda: reached(hosts, ports),
                     lambda: namespace.join(network.fileno(), namespace.CLONE_NEWNET),
@@ -161,23 +203,23 @@ def second_machine() -> Iterator[Callable[[Collection[int]], set[Target]]]:
         for end in (ready[0], made[1]):
             os.close(end)
         os.waitpid(keeper, 0)
-        subprocess.run(["ip", "link", "del", ours], capture_output=True, check=False)
+        subprocess.run(["ip", "link", "del", cable.here], capture_output=True, check=False)
 
 
-def _join(ours: str, theirs: str, keeper: int) -> None:
-    """A cable between this machine's network and the keeper's, and routes over it."""
+def _join(cable: Cable, keeper: int) -> None:
+    """Lay a cable between this machine's network and the keeper's, and routes over it."""
     here = [
-        f"link add {ours} type veth peer name {theirs} netns {keeper}",
-        f"addr add 198.18.7.1/30 dev {ours}",
-        f"-6 addr add fd5e:c0de::1/64 dev {ours} nodad",
-        f"link set {ours} up",
+        f"link add {cable.here} type veth peer name {cable.there} netns {keeper}",
+        f"addr add {cable.ipv4[0]}/30 dev {cable.here}",
+        f"-6 addr add {cable.ipv6[0]}/64 dev {cable.here} nodad",
+        f"link set {cable.here} up",
     ]
     there = [
-        f"addr add 198.18.7.2/30 dev {theirs}",
-        f"-6 addr add fd5e:c0de::2/64 dev {theirs} nodad",
-        f"link set {theirs} up",
-        f"route add default via 198.18.7.1 dev {theirs}",
-        f"-6 route add default via fd5e:c0de::1 dev {theirs}",
+        f"addr add {cable.ipv4[1]}/30 dev {cable.there}",
+        f"-6 addr add {cable.ipv6[1]}/64 dev {cable.there} nodad",
+        f"link set {cable.there} up",
+        f"route add default via {cable.ipv4[0]} dev {cable.there}",
+        f"-6 route add default via {cable.ipv6[0]} dev {cable.there}",
     ]
     for words in here:
         subprocess.run(["ip", *words.split()], check=True)

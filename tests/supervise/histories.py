@@ -46,8 +46,6 @@ class History:
             self.state.observe_told(signal.task, self.now, kill=signal.number == 9)
         for state in actions.start:
             name = state.task.name
-            again = state.started is not None
-            state.restarts += again
             self.state.observe_started(name, 1000, self.now)
             if state.task.ready is None:
                 self.state.observe_ready(name, self.now)

@@ -149,9 +149,8 @@ def test_a_task_that_cannot_be_killed_is_named_and_no_longer_waited_for() -> Non
     assert signalled(history.step(10.0)) == [("chief/0", KILL)]
     assert history.step(19.9).unkillable == []
     actions = history.step(20.0)
-    assert [state.task.name for state in actions.unkillable] == ["chief/0"]
-    history.state.give_up("chief/0", 20.0)
-    assert history.step(20.0).over
+    assert [(one.task.task.name, one.pid) for one in actions.unkillable] == [("chief/0", 1000)]
+    assert actions.over
     state = history.state.tasks["chief/0"]
     assert state.phase == "failed"
     assert "could not be killed" in (state.reason or "")
@@ -287,8 +286,7 @@ def test_a_task_that_was_given_up_stays_so() -> None:
     history.state.ask_restart("tensorboard/0")
     history.step(0.0)
     history.step(1.0)
-    history.step(11.0)
-    history.state.give_up("tensorboard/0", 11.0)
+    assert history.step(11.0).unkillable
     assert not history.state.ask_restart("tensorboard/0")
     assert history.step(12.0).start == []
 

@@ -64,7 +64,9 @@ def hung(looks: Iterable[Signs]) -> list[tuple[int, str, str | None]]:
         ([replace(UP, files=(1, 1), talk=n) for n in range(30)], [(10, "files", None)]),
     ],
 )  # fmt: skip
-def test_what_counts(looks: list[Signs], at: list[tuple[int, str, str | None]]) -> None:
+def test_a_hang_is_detected_only_without_signs_of_life(
+    looks: list[Signs], at: list[tuple[int, str, str | None]]
+) -> None:
     assert hung(looks) == at
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from tenfold.supervise.lingering import AFTER_S, Lingerers, Rank, lingering
+from tenfold import frameworks
+from tenfold.supervise.lingering import AFTER_S, Rank, lingering
 from tests.supervise.histories import History, task
 
 NOW = 1000.0
@@ -18,7 +19,9 @@ def ranks(ends: Mapping[str, float | None]) -> list[Rank]:
 
 
 def words(ends: Mapping[str, float | None], framework: str = "torch") -> list[str]:
-    return [found.words(NOW) for found in lingering(framework, ranks(ends), NOW)]
+    return [
+        found.words(NOW) for found in lingering(frameworks.framework(framework), ranks(ends), NOW)
+    ]
 
 
 @pytest.mark.parametrize("framework", ["torch", "jax", "tensorflow"])
@@ -49,7 +52,7 @@ def test_nothing_is_reported_while_nothing_is_wrong(ends: dict[str, float | None
 
 
 def test_a_rank_that_failed_or_starts_again_is_reported_elsewhere() -> None:
-    assert lingering("torch", [*ranks({"worker/0": None, "worker/1": 1.0}),
+    assert lingering(frameworks.framework("torch"), [*ranks({"worker/0": None, "worker/1": 1.0}),
                                Rank("worker/2", "worker", running=False)], NOW) == []  # fmt: skip
 
 
@@ -65,12 +68,9 @@ def test_a_report_comes_once_and_ends_nothing() -> None:
     history.step(0.0)
     history.now = 1.0
     history.ends("worker/1")
-    lingerers = Lingerers()
-    history.step(2.0)
-    assert lingerers.news(history.state, 2.0) == []
-    ((message, hint),) = lingerers.news(history.state, 12.0)
+    assert history.step(2.0).notes == []
+    ((message, hint),) = history.step(12.0).notes
     assert message == "worker/0 still runs; the other rank ended well 11 s ago"
     assert hint == "see where it is: tenfold stacks c"
-    history.step(100.0)
-    assert lingerers.news(history.state, 100.0) == []
+    assert history.step(100.0).notes == []
     assert history.phases() == {"worker/0": "running", "worker/1": "succeeded"}

@@ -6,8 +6,10 @@ import signal
 
 import pytest
 
+from tenfold.cells import Outcome
 from tenfold.plans import ReadinessCheck
 from tenfold.supervise.failure import consequences, first_failure
+from tenfold.supervise.reconcile import Actions
 from tests.supervise.histories import RETRY, History, signalled, started, task
 
 TERM, KILL = signal.SIGTERM, signal.SIGKILL
@@ -181,11 +183,16 @@ def test_task_that_is_never_ready_is_ended_and_named() -> None:
         task("chief"), task("ps", ready=ReadinessCheck("tcp", timeout_s=5), service=True)
     )
     history.step()
-    history.state.observe_unready("ps/0", 5.0)
-    assert signalled(history.step(5.0)) == [("ps/0", TERM)]
+    history.state.observe_waits("ps/0", "nothing listens on 127.0.0.1:7000")
+    assert history.step(4.9).unready == []
+    actions = history.step(5.0)
+    assert [state.task.name for state in actions.unready] == ["ps/0"]
+    assert signalled(actions) == [("ps/0", TERM)]
+    assert history.step(5.1).unready == []
     history.ends("ps/0", None, TERM)
     history.step()
-    assert history.state.reason == "ps/0 was not ready after 5 s"
+    words = "ps/0 was not ready after 5 s: nothing listens on 127.0.0.1:7000"
+    assert history.state.reason == words
 
 
 def test_command_that_cannot_start_is_not_tried_again() -> None:
@@ -254,3 +261,105 @@ def test_a_lost_cell_fails_the_run_and_blames_no_task() -> None:
     assert history.state.reason == "the launch server was killed by SIGKILL"
     assert first_failure(history.state.deaths) is None
     assert history.phases() == {"chief/0": "stopped"}
+
+
+def test_a_ready_task_is_not_ended_when_its_readiness_timeout_passes() -> None:
+    history = History(task("chief", ready=ReadinessCheck("tcp", timeout_s=5)))
+    history.step(0.0)
+    history.state.observe_ready("chief/0", 4.9)
+    assert history.step(6.0).unready == []
+    history.state.ask_restart("chief/0")
+    history.step(6.0)
+    history.ends("chief/0", None, TERM)
+    assert started(history.step(7.0)) == ["chief/0"]
+    assert history.step(11.9).unready == []
+    assert history.step(12.0).unready, "each life has the whole time"
+
+
+def test_a_service_that_is_not_ready_when_the_run_stops_has_not_failed() -> None:
+    ready = ReadinessCheck("tcp", timeout_s=5)
+    history = History(task("chief"), task("ps", ready=ready, service=True), grace_s=20.0)
+    history.step(0.0)
+    history.state.ask_stop("down", 1.0)
+    assert signalled(history.step(1.0)) == [("chief/0", TERM)]
+    assert history.step(6.0).unready == []
+    history.ends("chief/0", None, TERM)
+    assert signalled(history.step(7.0)) == [("ps/0", TERM)]
+    history.ends("ps/0", None, TERM)
+    assert history.step(7.0).over
+    assert history.phases() == {"chief/0": "stopped", "ps/0": "stopped"}
+
+
+def test_nothing_starts_while_the_cell_opens() -> None:
+    history = History(task("chief"))
+    history.state.observe_opening()
+    assert history.step(0.0) == Actions()
+    history.state.observe_open()
+    assert started(history.step(1.0)) == ["chief/0"]
+
+
+def test_a_run_that_is_stopped_while_its_cell_opens_is_over() -> None:
+    history = History(task("chief"))
+    history.state.observe_opening()
+    history.state.ask_stop("Ctrl-C", 0.0)
+    assert history.step(0.0).over
+    assert (history.state.phase, history.phases()) == ("stopped", {"chief/0": "stopped"})
+
+
+def test_starts_that_are_under_way_are_called_off_when_the_run_stops() -> None:
+    history = History(task("chief"), task("worker", after={"chief": "ready"}))
+    history.state.observe_beginning("chief/0")
+    assert history.step(0.0).start == []
+    history.state.ask_stop("down", 0.0)
+    assert [state.task.name for state in history.step(0.0).call_off] == ["chief/0"]
+
+
+def test_a_supervisor_that_breaks_fails_the_run_whatever_was_known_of_it() -> None:
+    history = History(task("chief"), task("worker"), keep=True)
+    history.step(0.0)
+    history.ends("chief/0")
+    history.step(1.0)
+    assert history.state.outcome == "succeeded"
+    history.state.observe_broken("the disk is gone")
+    history.state.observe_closed()
+    assert history.step(2.0).over
+    assert (history.state.phase, history.state.reason) == ("failed", "the disk is gone")
+    assert history.phases() == {"chief/0": "succeeded", "worker/0": "stopped"}
+    worker = history.state.tasks["worker/0"]
+    assert (worker.pid, worker.ended) == (None, 2.0)
+    assert history.state.deaths == []
+
+
+def test_a_run_that_its_cell_starts_again_is_left_as_one_that_starts() -> None:
+    history = History(task("chief"), task("worker"), success=("chief",))
+    history.step(0.0)
+    history.ends("worker/0")
+    history.state.observe_cell_ending("again", "a node went down", 1.0)
+    actions = history.step(1.0)
+    assert (actions.over, actions.signals) == (True, [])
+    history.state.observe_closed()
+    assert history.step(2.0).notes == [("a node went down", None)]
+    assert history.phases() == {"chief/0": "waiting", "worker/0": "succeeded"}
+    state = history.state
+    assert (state.phase, state.outcome, state.reason) == ("starting", None, "a node went down")
+
+
+@pytest.mark.parametrize(
+    ("why", "outcome", "reason"),
+    [
+        (None, "stopped", "stopped by SIGTERM"),
+        (("stopped", "Slurm job 7 was cancelled"), "stopped", "Slurm job 7 was cancelled"),
+        (("failed", "its time limit was over"), "failed", "its time limit was over"),
+    ],
+)
+def test_a_terminated_supervisor_stops_the_run_and_says_what_the_cell_knows(
+    why: tuple[Outcome, str] | None, outcome: str, reason: str
+) -> None:
+    history = History(task("chief"))
+    history.step(0.0)
+    history.state.observe_terminated(why, "stopped by SIGTERM", 1.0)
+    assert signalled(history.step(1.0)) == [("chief/0", TERM)]
+    assert (history.state.outcome, history.state.reason) == (outcome, reason)
+    history.state.observe_terminated(why, "stopped by SIGTERM", 2.0)
+    assert signalled(history.step(2.0)) == [("chief/0", KILL)], "told again, it ends at once"
+    assert history.state.reason == reason

@@ -87,25 +87,6 @@ def test_shards_lie_evenly_over_the_servers_as_their_devices_say(
     assert len([told for told in found["variables"] if told["name"] == "Variable"]) == 3
 
 
-MIRRORED = """
-import tenfold, tensorflow as tf
-strategy = tenfold.tensorflow.strategy()
-with strategy.scope():
-    total = tf.Variable(tf.zeros([3, 4]), name="total")
-"""
-
-
-def test_mirrored_variables_lie_on_every_worker(runs: Path, tmp_path: Path) -> None:
-    run = up(plan_for(tmp_path, MIRRORED, "{worker: {tasks: 2, run: python train.py}}"), runs=runs)
-    status = run.wait(200)
-    assert status["state"] == "succeeded", status["first_failure"]
-    found = placement(run.directory)
-    (total,) = found["variables"]
-    assert (total["name"], total["task"], total["also_on"]) == ("total", "worker/0", ["worker/1"])
-    assert (found["servers"], found["balance"]) == ([], None)
-    assert [worker["bytes"] for worker in found["workers"]] == [48, 48]
-
-
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunDirectory]:
     """A run of which this process is the chief, and a placement of which nothing is told."""

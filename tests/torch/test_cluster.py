@@ -109,8 +109,8 @@ def test_a_rank_that_raises_is_named_before_those_that_lost_it(
     assert first["lines"][-1] == f"[rank{rank}]: ValueError: a bad day"  # PyTorch marks them
 
 
-def test_the_example_trains_to_its_end(runs: Path, isolation: str) -> None:
-    run = succeeded(example_plan("digits-torch", workers=3, epochs=12), runs, isolation)
+def test_the_example_trains_to_its_end(runs: Path) -> None:
+    run = succeeded(example_plan("digits-torch", workers=3, epochs=12), runs, "auto")
     weights = said(run, "rank")
     assert {words.split(":")[0] for words in weights.values()} == {f"{n} of 3" for n in range(3)}
     assert len({words.split(":")[1] for words in weights.values()}) == 1

@@ -52,7 +52,7 @@ LINES = [
 
 
 @pytest.mark.parametrize(("line", "cause"), LINES, ids=[line[:40] for line, _ in LINES])
-def test_known_texts(line: str, cause: str) -> None:
+def test_known_error_texts_have_a_cause_and_a_hint(line: str, cause: str) -> None:
     found = said(["starting", line])
     assert found is not None
     assert found.line == line

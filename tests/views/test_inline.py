@@ -75,7 +75,7 @@ def test_damaged_files_are_named(run: RunDirectory) -> None:
     assert f"damaged: {run.status}" in _Reader(tasks_html(status(run))).text
 
 
-def test_log_lines() -> None:
+def test_log_lines_are_escaped_in_html() -> None:
     lines = [
         LogLine(0.0, "a-0", "stdout", f"one\t\x1b[31mred\x1b[0m {EVIL}"),
         LogLine(0.0, "worker-10", "stderr", "two"),

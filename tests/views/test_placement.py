@@ -113,7 +113,7 @@ def test_ranks_have_the_order_of_their_groups(tmp_path: Path, framework: str) ->
     assert "jupyter/0" not in told
 
 
-def test_other_roles(tmp_path: Path) -> None:
+def test_roles_outside_the_training_are_described(tmp_path: Path) -> None:
     run = make(tmp_path, "tensorflow", chief=1, evaluator=1, fetch=1)
     assert roles(run) == {
         "chief/0": "trains alone: it holds all variables",

@@ -47,7 +47,7 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         (StringIO, "always", {"NO_COLOR": "1"}, True, False),
     ],
 )
-def test_who_decides(
+def test_environment_and_option_decide_about_colour(
     monkeypatch: pytest.MonkeyPatch,
     stream: type[StringIO],
     color: str,

@@ -16,26 +16,26 @@ from tenfold.launch.signals import hear_of_children
 from tenfold.secrets import veiled
 
 _COMMANDS = {
-    "init": "A starter tenfold.yaml and train.py.",
-    "check": "All faults and warnings of a file.",
-    "plan": "What `up` would do.",
-    "render": "The cell's own files: compose.yaml, job.sbatch, manifests.",
-    "up": "Bring a cluster up and follow it.",
-    "ps": "The tasks of a run, and how they are.",
-    "logs": "What the tasks wrote.",
-    "open": "The dashboard in a browser.",
-    "map": "Who talks to whom, and how much.",
-    "events": "What happened, in order.",
-    "stacks": "Where every task is right now.",
-    "why": "What went wrong, and what to do.",
-    "restart": "Start tasks anew.",
-    "exec": "A command beside a task, as the task sees the world.",
-    "down": "Stop a run, the whole tree.",
-    "doctor": "What works here, and what to do about the rest.",
-    "schema": "The JSON Schema of the file.",
-    "config": "Settings, and where they come from.",
-    "task": "One task, where a cell has put it; for files that tenfold made.",
-    "completion": "Completion for bash, zsh or fish.",
+    "init": "Create a starter tenfold.yaml and train.py.",
+    "check": "Check a cluster file and list all errors and warnings.",
+    "plan": "Show what `up` would start.",
+    "render": "Print the files of the cell: compose.yaml, job.sbatch, manifests.",
+    "up": "Start a cluster and follow its output.",
+    "ps": "List the tasks of a run and their states.",
+    "logs": "Show the output of tasks.",
+    "open": "Open the dashboard in a browser.",
+    "map": "Show the traffic between tasks.",
+    "events": "List the events of a run in order.",
+    "stacks": "Show stack traces of all tasks.",
+    "why": "Explain why a run failed and what to do next.",
+    "restart": "Restart tasks.",
+    "exec": "Run a command in the environment of a task.",
+    "down": "Stop a run and all its processes.",
+    "doctor": "Check what works on this machine and how to fix the rest.",
+    "schema": "Print the JSON Schema of the cluster file.",
+    "config": "Show the settings and where they come from.",
+    "task": "Run one task of a cluster (used by files that tenfold generates).",
+    "completion": "Print the completion script for bash, zsh or fish.",
 }
 
 
@@ -69,14 +69,14 @@ _ELSEWHERE = {
     "template": "render",
     "export": "render",
 }
-"""What other tools call a command, and what it is called here."""
+"""Names of commands in other tools, and the tenfold command that does the same."""
 
 _ACTING = ("up", "down", "restart", "exec", "open", "init", "task")
-"""Commands that do something, and do it whatever becomes of their output."""
+"""Commands that change something, and finish even if nobody reads their output."""
 
 
 class _NobodyReadsError(Exception):
-    """Whoever read this command's output is gone."""
+    """The reader of this command's output has closed its end."""
 
 
 class _Commands(click.Group):
@@ -129,9 +129,9 @@ _ANYWHERE: tuple[tuple[str, click.Choice[str] | None, str], ...] = (
     (
         "--color",
         click.Choice(["auto", "always", "never"]),
-        "Colour in the output; auto: on a terminal.",
+        "Colour the output (auto: only on a terminal).",
     ),
-    ("--debug", None, "Show where an error comes from."),
+    ("--debug", None, "Show the traceback of an error."),
 )
 """Options that may stand before the command or after it."""
 
@@ -150,7 +150,7 @@ def _option(name: str, kind: click.Choice[str] | None, meaning: str) -> click.Op
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="tenfold")
 def tenfold() -> None:
-    """One file describes a training cluster; `tenfold up` brings it up."""
+    """Start and watch a training cluster that is described in one file."""
 
 
 tenfold.params += [_option(*made) for made in _ANYWHERE]
@@ -171,7 +171,7 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         error.show()
         if isinstance(error, click.NoSuchOption) and error.option_name in ("-f", "--file"):
-            click.echo("The file stands alone: tenfold up my.yaml", err=True)
+            click.echo("Pass the file as an argument: tenfold up my.yaml", err=True)
         return error.exit_code
     except click.exceptions.Abort:
         return 130
@@ -185,7 +185,7 @@ def run(arguments: list[str]) -> int:
         return _read_no_more()
     except Exception as error:
         if isinstance(error, FileNotFoundError) and _directory_is_gone():
-            gone = InputError("the working directory does not exist any more", cause=error)
+            gone = InputError("the working directory no longer exists", cause=error)
             _show(gone, debug)
             return gone.exit_code
         return _show_bug(error, debug)
@@ -193,13 +193,13 @@ def run(arguments: list[str]) -> int:
 
 
 def _read_no_more() -> int:
-    """Nobody reads on, as in `tenfold logs | head`, and that is nobody's fault."""
+    """End quietly when the reader has stopped, as in `tenfold logs | head`."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
 def _directory_is_gone() -> bool:
-    """Whether somebody has deleted the directory in which the command was typed."""
+    """Whether the directory in which the command was started has been deleted."""
     try:
         os.getcwd()  # noqa: PTH109 - it raises where Path.cwd() does, and says no more
     except FileNotFoundError:
@@ -216,7 +216,7 @@ def _show(error: TenfoldError, debug: bool) -> None:
     if debug:
         _print_traceback(error)
     if isinstance(error, InputError) and _directory_is_gone():
-        error.hint = "the working directory has been deleted: cd to a directory that exists"
+        error.hint = "the working directory has been deleted; cd to an existing directory"
     from tenfold.cli.common import console
     from tenfold.views import terminal
     from tenfold.views.faults import show_error
@@ -233,7 +233,7 @@ def _show_bug(error: Exception, debug: bool) -> int:
         _print_traceback(error)
         return 1
     click.echo(veiled(f"tenfold: unexpected {type(error).__name__}: {error}"), err=True)
-    click.echo("    hint: this is a fault of tenfold's; tenfold --debug shows where", err=True)
+    click.echo("    hint: this is a bug in tenfold; run tenfold --debug for a traceback", err=True)
     return 1
 
 

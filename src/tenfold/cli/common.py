@@ -31,14 +31,14 @@ set_option = click.option(
     "overrides",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Change one value of the file: --set jobs.worker.tasks=16. Can be repeated.",
+    help="Override one value of the file, such as jobs.worker.tasks=16. Can be repeated.",
 )
 on_option = click.option(
-    "--on", "cell", metavar="CELL", help="Where to run: local, docker, slurm or kubernetes."
+    "--on", "cell", metavar="CELL", help="Run on this cell: local, docker, slurm or kubernetes."
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 runs_option = click.option(
-    "--runs", metavar="DIR", help="Where runs are kept (default ./.tenfold/runs)."
+    "--runs", metavar="DIR", help="Keep runs in this directory (default ./.tenfold/runs)."
 )
 
 
@@ -52,7 +52,7 @@ def _complete_cluster(
 def _complete_task(
     ctx: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Jobs, too, where a whole job can be meant."""
+    """Complete task names, and job names where a whole job is allowed."""
 
     def names() -> list[str]:
         found = task_names(find_run(ctx.params.get("cluster"), ctx.params.get("runs")))
@@ -63,7 +63,7 @@ def _complete_task(
 
 
 def _matching(incomplete: str, names: Callable[[], list[str]]) -> list[CompletionItem]:
-    """Never an error: it would be printed into the line that is being typed."""
+    """The matching names. Never raises: an error would appear in the line being typed."""
     from click.shell_completion import CompletionItem
 
     try:
@@ -82,7 +82,7 @@ cluster_option = click.option(
     "--cluster",
     metavar="CLUSTER",
     shell_complete=_complete_cluster,
-    help="The cluster, or CLUSTER/RUN-ID; default: the newest run.",
+    help="Use this cluster or CLUSTER/RUN-ID (default: the newest run).",
 )
 
 
@@ -95,12 +95,12 @@ def tasks_argument(required: bool = False) -> Callable[[_Command], _Command]:
 
 
 def runs_directory(flag: str | None = None) -> Path:
-    """Where runs are kept, by the order of precedence."""
+    """The directory that holds the runs, by the order of precedence of settings."""
     return Path(settings.resolve("runs", flag).value)
 
 
 def find_run(cluster: str | None, flag: str | None = None, *, up: bool = False) -> RunDirectory:
-    """The run that the user means; with `up`, the newest that is up, if any is.
+    """The run that the user named; with `up`, the newest running one if there is any.
 
     Raises InputError if there is none.
     """
@@ -116,7 +116,7 @@ def find_run(cluster: str | None, flag: str | None = None, *, up: bool = False) 
 
 
 def settle_run(run: RunDirectory) -> None:
-    """Bring the run directory up to date, where a run's supervisor is elsewhere."""
+    """Update the run directory of a run whose supervisor is on another machine."""
     if run.is_elsewhere():
         from tenfold.api import settle
 
@@ -124,7 +124,7 @@ def settle_run(run: RunDirectory) -> None:
 
 
 def task_names(run: RunDirectory) -> list[str]:
-    """The names of a run's tasks, in display order; what is left of them without a plan."""
+    """The names of a run's tasks in display order; without a plan, from its directories."""
     planned = (read_json(run.plan) or {}).get("tasks")
     if not isinstance(planned, list):
         return [name_of(task.label) for task in run.tasks()]
@@ -133,9 +133,9 @@ def task_names(run: RunDirectory) -> list[str]:
 
 
 def choose_tasks(run: RunDirectory, wanted: tuple[str, ...]) -> list[str]:
-    """Task names for what the user wrote, each once; all if they wrote nothing.
+    """The names of the tasks that the user named, each once; all tasks if none is named.
 
-    Raises InputError for a name that is no task and no job.
+    Raises InputError for a name that is neither a task nor a job.
     """
     names = task_names(run)
     if not wanted:
@@ -152,9 +152,9 @@ def choose_tasks(run: RunDirectory, wanted: tuple[str, ...]) -> list[str]:
 def find_run_and_tasks(
     words: tuple[str, ...], cluster: str | None, flag: str | None = None, *, up: bool = False
 ) -> tuple[RunDirectory, list[str]]:
-    """The run and its tasks for `[CLUSTER] [TASK…]`; what names a task is taken for that.
+    """The run and its tasks for `[CLUSTER] [TASK…]`. A word that names a task is a task.
 
-    Raises InputError for what names neither.
+    Raises InputError for a word that names neither.
     """
     from tenfold.errors import InputError
 
@@ -176,12 +176,12 @@ def _refuse_task(run: RunDirectory, word: str, names: list[str]) -> NoReturn:
     from tenfold.errors import InputError, shown
 
     near = get_close_matches(word, [*names, *{job_of(name) for name in names}], 1)
-    hint = f"did you mean {near[0]}?" if near else "tenfold ps lists the tasks"
+    hint = f"did you mean {near[0]}?" if near else "list the tasks with `tenfold ps`"
     raise InputError(f"{run.cluster} has no task {shown(word)}", hint=hint)
 
 
 def seconds(text: str, what: str, hint: str = "write 90, 90s, 5m or 1h30m") -> float:
-    """Seconds of `90`, `5m`, `1h30m`. Raises InputError, which begins with `what`."""
+    """Parse `90`, `5m` or `1h30m` as seconds. Raises InputError that starts with `what`."""
     from tenfold.errors import InputError, shown
     from tenfold.quantities import parse_duration
 
@@ -189,17 +189,17 @@ def seconds(text: str, what: str, hint: str = "write 90, 90s, 5m or 1h30m") -> f
         return float(text)
     found = parse_duration(text)
     if found is None:
-        raise InputError(f"{what} is {shown(text)}", hint=hint)
+        raise InputError(f"invalid value for {what}: {shown(text)}", hint=hint)
     return found
 
 
 def out() -> Terminal:
-    """What people asked for goes here: stdout."""
+    """The terminal for the output that was asked for: stdout."""
     return _terminal(stderr=False)
 
 
 def err() -> Terminal:
-    """What tenfold says by the way goes here: stderr."""
+    """The terminal for progress and notes: stderr."""
     return _terminal(stderr=True)
 
 
@@ -216,21 +216,21 @@ def _color() -> str:
 
 
 def console(*, stderr: bool = False) -> Console:
-    """The same as a rich console, for what has to be laid out."""
+    """A rich console for output that needs a layout."""
     from tenfold.views.terminal import console as make
 
     return make(_color(), stderr=stderr)
 
 
 def print_json(value: object) -> None:
-    """One JSON value on stdout: laid out for people on a terminal, in one line for programs."""
+    """Print one JSON value: indented on a terminal, otherwise in one line."""
     indent = 2 if sys.stdout.isatty() else None
     click.echo(json_text(value, indent=indent))
 
 
 def not_inherited(cell: str, framework: str) -> list[str]:
     """Names of variables of this shell that tasks on `cell` would not inherit."""
+    from tenfold.cell_table import traits
     from tenfold.launch.inherited import dropped
 
-    inherits = cell in ("local", "slurm")  # containers get the image's environment
-    return dropped(os.environ, cell, framework) if inherits else []
+    return dropped(os.environ, cell, framework) if traits(cell).shares_files else []

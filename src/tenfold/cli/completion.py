@@ -1,4 +1,4 @@
-"""`tenfold completion`: the line to add to a shell's start-up file."""
+"""`tenfold completion`: print the completion script for a shell."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from click.shell_completion import get_completion_class
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
-    """Print the completion script: eval "$(tenfold completion bash)"
+    """Print the completion script. Use it as eval "$(tenfold completion bash)".
 
-    Commands, options, clusters and the tasks of the newest run are completed.
+    It completes commands, options, clusters and the tasks of the newest run.
     """
     made = get_completion_class(shell)
     assert made is not None

@@ -1,4 +1,4 @@
-"""`tenfold config`: the settings in force, and where each comes from."""
+"""`tenfold config`: show the settings and where each comes from."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from tenfold.cli.common import json_option, out, print_json
 
 
 @click.command("config")
-@click.option("--show-origin", is_flag=True, help="Say where each value comes from.")
+@click.option("--show-origin", is_flag=True, help="Show where each value comes from.")
 @json_option
 def command(show_origin: bool, as_json: bool) -> None:
-    """The settings in force here. Flags and the cluster file can still change them."""
+    """Show the current settings. Options and the cluster file can override them."""
     resolved = {name: settings.resolve(name) for name in settings.SETTINGS}
     if as_json:
         shown = {n: {"value": r.value, "origin": r.origin} for n, r in resolved.items()}

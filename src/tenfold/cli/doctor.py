@@ -1,4 +1,4 @@
-"""`tenfold doctor`: what works here, and the command that mends what does not."""
+"""`tenfold doctor`: check what works on this machine and how to fix the rest."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tenfold.cli.common import (
 from tenfold.errors import InputError, UnavailableError
 
 if TYPE_CHECKING:
-    from tenfold.doctor.findings import Finding
+    from tenfold.cells.probing.findings import Finding
     from tenfold.file import Loaded
     from tenfold.plans import Plan
 
@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 @file_argument
 @set_option
 @on_option
-@click.option(
-    "--deep", is_flag=True, help="Import the frameworks, even where there is no GPU. Slow."
-)
+@click.option("--deep", is_flag=True, help="Import the frameworks even if there is no GPU (slow).")
 @runs_option
 @json_option
 def command(
@@ -42,11 +40,13 @@ def command(
     runs: str | None,
     as_json: bool,
 ) -> int:
-    """What works on this machine, and the command that mends what does not.
+    """Check what works on this machine, and print the commands that fix the rest.
 
-    With FILE, whether that file can run here: its cell, its framework, and whether cores, memory,
-    disk and GPUs are enough; --on and --set alone mean ./tenfold.yaml. Exit code 3 if it cannot,
-    0 if it can, warnings or not; without FILE always 0. Nothing is started, installed or changed.
+    With FILE, check whether that file can run here: its cell, its framework, and whether there
+    are enough cores, memory, disk space and GPUs. With --on or --set, FILE defaults to
+    ./tenfold.yaml. The exit code is 3 if the file cannot run here and 0 otherwise, even with
+    warnings. Without FILE the exit code is always 0. This command starts, installs and changes
+    nothing.
     """
     if file is None and cell is None and not overrides:
         return _of_machine(runs, deep, as_json)
@@ -77,7 +77,8 @@ def _of_machine(runs: str | None, deep: bool, as_json: bool) -> int:
 
     show_findings(out(), found)
     if err().is_terminal and Path("tenfold.yaml").is_file():
-        err().print(err().paint("\ntenfold doctor tenfold.yaml: can that file run here", "dim"))
+        words = "check whether the file can run here: tenfold doctor tenfold.yaml"
+        err().print(err().paint(f"\n{words}", "dim"))
     return 0
 
 
@@ -100,18 +101,18 @@ def _planned(
 
 
 def _placed(loaded: Loaded, plan: Plan) -> tuple[Plan, list[Finding]]:
-    """The plan as its cell places it, and what the cell, or a task, cannot do without."""
-    from tenfold.cells import kind
+    """The plan with its placement, and what the cell or a task is missing."""
+    from tenfold.cell_table import traits
+    from tenfold.cells import client
+    from tenfold.cells.probing.findings import Finding
     from tenfold.check import faults_here
-    from tenfold.doctor.findings import Finding
 
-    cell = kind(plan.cell)
     found = [
         Finding("file", fault.path, "broken", None, fault.message, fault.hint)
-        for fault in (faults_here(loaded) if cell.here else ())
+        for fault in (faults_here(loaded) if traits(plan.cell).shares_files else ())
     ]
     try:
-        return cell.accepted(plan), found
+        return client(plan.cell).accepted(plan), found
     except InputError as error:
         found.append(Finding("file", plan.cell, "broken", None, error.message, error.hint))
         return plan, found

@@ -1,4 +1,4 @@
-"""`tenfold down`: stop a run, the whole tree."""
+"""`tenfold down`: stop a run and all its processes."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ _SLACK_S = 10.0
 
 @click.command("down")
 @cluster_argument
-@click.option("--kill", is_flag=True, help="At once, without grace.")
-@click.option("--all", "every_run", is_flag=True, help="Every run that is up.")
+@click.option("--kill", is_flag=True, help="Kill all processes immediately.")
+@click.option("--all", "every_run", is_flag=True, help="Stop all running clusters.")
 @runs_option
 @json_option
 def command(
     cluster: str | None, kill: bool, every_run: bool, runs: str | None, as_json: bool
 ) -> None:
-    """Stop a run: SIGTERM, a time of grace, SIGKILL. What it left stays on disk.
+    """Stop a run: send SIGTERM, wait for the grace period, send SIGKILL.
 
-    Without CLUSTER: the newest run that is up. A run that is over already is no error.
+    Without CLUSTER, stop the newest running cluster. Logs and all other files stay on disk. It
+    is not an error if the run has already ended.
     """
     place = runs_directory(runs)
     if every_run or not (cluster or any(every(place))):
@@ -41,14 +42,14 @@ def command(
     else:
         chosen = [find_run(cluster, runs, up=True)]
     if not chosen:
-        err().print(f"nothing is up under {place}")
+        err().print(f"no cluster is running under {place}")
     ended = [_stop(run, kill) for run in chosen]
     if as_json:
         print_json(ended if every_run or not ended else ended[0])
 
 
 def _may_be_left(run: RunDirectory) -> bool:
-    """A run that did not end by its supervisor's word, on a cell that keeps what it started."""
+    """Whether the cell may still hold resources of a run whose supervisor has died."""
     from tenfold import files
     from tenfold.rundir import OVER, read_json
 
@@ -64,7 +65,7 @@ def _stop(run: RunDirectory, kill: bool) -> dict[str, Any]:
     if not run.alive():
         say(f"{run.cluster} {run.run} is not running")
         if swept := sweep(run):
-            say(f"removed what was left of it: {', '.join(swept)}")
+            say(f"removed its remains: {', '.join(swept)}")
         return Run(run).status()
     grace_s = _grace_s(read_json(run.plan) or {})
     say(f"stopping {run.cluster} {run.run}" + ("" if kill else f" (up to {limit_text(grace_s)})"))
@@ -73,9 +74,9 @@ def _stop(run: RunDirectory, kill: bool) -> dict[str, Any]:
     except (TimeoutError, TenfoldError):
         killed = interrupt(run)
         say(
-            f"its supervisor does not answer: killed process {killed[0]}, which held its lock"
+            f"its supervisor does not respond: killed process {killed[0]}, which held its lock"
             if killed
-            else "its supervisor does not answer, and no process of this machine holds its lock"
+            else "its supervisor does not respond, and no process on this machine holds its lock"
         )
         sweep(run)
         status = _ended(run)
@@ -90,8 +91,8 @@ def _ended(run: RunDirectory) -> dict[str, Any]:
         return Run(run).wait(_SLACK_S)
     except TimeoutError as error:
         raise TenfoldError(
-            f"{run.cluster} {run.run} does not end",
-            hint="tenfold ps shows what is known; tenfold down tries again",
+            f"{run.cluster} {run.run} has not stopped",
+            hint="check it with `tenfold ps`, then retry `tenfold down`",
             cause=error,
         ) from error
 

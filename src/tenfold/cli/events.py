@@ -1,4 +1,4 @@
-"""`tenfold events`: what happened to a run, in order."""
+"""`tenfold events`: list the events of a run in order."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _POLL_S = 0.2
 
 @click.command("events")
 @cluster_argument
-@click.option("-f", "--follow", is_flag=True, help="Go on until the run is over.")
+@click.option("-f", "--follow", is_flag=True, help="Print new events until the run ends.")
 @runs_option
 @json_option
 def command(cluster: str | None, follow: bool, runs: str | None, as_json: bool) -> None:
-    """What happened to a run, in order; with --json as JSON Lines."""
+    """List the events of a run in order (with --json as JSON Lines)."""
     from tenfold.rundir import Problems, read_events
 
     run = find_run(cluster, runs)

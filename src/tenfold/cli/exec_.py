@@ -1,4 +1,4 @@
-"""`tenfold exec`: a command beside a task, as the task sees the world."""
+"""`tenfold exec`: run a command in the environment of a task."""
 
 from __future__ import annotations
 
@@ -27,14 +27,15 @@ from tenfold.rundir import RunDirectory, read_json
 @cluster_option
 @runs_option
 def command(task: str, words: tuple[str, ...], cluster: str | None, runs: str | None) -> int:
-    """Run a command beside a task: tenfold exec worker/3 -- python client.py
+    """Run a command next to a task: tenfold exec worker/3 -- python client.py
 
-    It gets the task's network, processes, environment and working directory, and this terminal.
-    Options of tenfold's own stand before TASK; the exit code is the command's.
+    The command runs in the network, process namespace, environment and working directory of the
+    task, and uses this terminal. Put options of tenfold before TASK. The exit code is that of the
+    command.
     """
     words = words[1:] if words[0] == "--" else words
     if not words:
-        raise InputError("no command is named", hint=f"write tenfold exec {task} -- COMMAND")
+        raise InputError("no command is given", hint=f"write tenfold exec {task} -- COMMAND")
     from tenfold.launch import signals
     from tenfold.launch.enter import require_pid, run_beside
 
@@ -43,7 +44,7 @@ def command(task: str, words: tuple[str, ...], cluster: str | None, runs: str | 
     if not run.alive():
         raise TenfoldError(
             f"run {run.run} of {run.cluster} is not running",
-            hint="tenfold ps shows how it ended; tenfold up starts it again",
+            hint="see how it ended with `tenfold ps`, start it with `tenfold up`",
         )
     if len(names) > 1:
         raise InputError(f"{task} has {len(names)} tasks", hint=f"name one: {names[0]}")
@@ -56,11 +57,11 @@ def command(task: str, words: tuple[str, ...], cluster: str | None, runs: str | 
 
 
 def _elsewhere(run: RunDirectory, name: str, words: tuple[str, ...]) -> list[str] | None:
-    """The command that runs `words` where the task is, if that is not a process of this machine."""
-    from tenfold.cells import kind
+    """The command that runs `words` next to a task that is not a local process."""
+    from tenfold.cells import client
 
     cell = (read_json(run.plan) or {}).get("cell")
-    return kind(cell).beside(run, name, words) if isinstance(cell, str) else None
+    return client(cell).beside(run, name, words) if isinstance(cell, str) else None
 
 
 def _workdir(run: RunDirectory, name: str) -> Path:

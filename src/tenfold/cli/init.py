@@ -1,4 +1,4 @@
-"""`tenfold init`: a starter tenfold.yaml and train.py."""
+"""`tenfold init`: create a starter tenfold.yaml and train.py."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _SCHEMA = ".tenfold/schema.json"
 @click.command("init")
 @click.argument("directory", default=".", type=click.Path(path_type=Path))
 def command(directory: Path) -> None:
-    """Write a starter tenfold.yaml and train.py into DIRECTORY (here), which may be new.
+    """Create a starter tenfold.yaml and train.py in DIRECTORY (default: this directory).
 
-    Files that are there already are never touched: if one is, nothing is written.
+    DIRECTORY is created if it does not exist. If one of the files exists, nothing is written.
     """
     from tenfold.schema import schema_text
 
@@ -33,7 +33,8 @@ def command(directory: Path) -> None:
     taken = [name for name in texts if (directory / name).exists()]
     if taken:
         raise InputError(
-            f"{' and '.join(taken)} {'is' if len(taken) == 1 else 'are'} in {directory} already",
+            f"{' and '.join(taken)} already {'exists' if len(taken) == 1 else 'exist'} "
+            f"in {directory}",
             hint="nothing was written; name a new directory: tenfold init DIR",
         )
     try:
@@ -51,14 +52,14 @@ def _starter(name: str) -> str:
 
 
 def _cluster_name(directory: Path) -> str:
-    """The directory's name as a cluster may be called, or a plain one."""
+    """A valid cluster name made from the directory's name."""
     slug = re.sub(r"[^a-z0-9]+", "-", directory.absolute().resolve().name.lower())
     slug = slug.lstrip("-0123456789")[:63].strip("-")
     return slug or "my-cluster"
 
 
 def _write(directory: Path, texts: dict[str, str], schema: str) -> None:
-    """Write all of it; the schema is tenfold's own and may be replaced, the rest is new."""
+    """Write all files. Only the schema, which tenfold owns, may be replaced."""
     schema_file = directory / _SCHEMA
     schema_file.parent.mkdir(parents=True, exist_ok=True)
     schema_file.write_text(schema, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""`tenfold logs`: what the tasks wrote, together or one by one."""
+"""`tenfold logs`: show the output of tasks, together or one by one."""
 
 from __future__ import annotations
 
@@ -27,12 +27,14 @@ from tenfold.streams import nobody_reads
 @click.command("logs")
 @tasks_argument()
 @cluster_option
-@click.option("-f", "--follow", is_flag=True, help="Go on as new lines come.")
-@click.option("-n", "--tail", metavar="N", help="Only the last N lines of each task.")
-@click.option("--since", metavar="TIME", help="Only lines since 5m, 2h30m, or an ISO time.")
-@click.option("-t", "--timestamps", is_flag=True, help="Show when each line came.")
-@click.option("--no-log-prefix", is_flag=True, help="Show the lines alone.")
-@click.option("--no-dedup", is_flag=True, help="Never fold the same line of many tasks.")
+@click.option("-f", "--follow", is_flag=True, help="Print new lines until the run ends.")
+@click.option("-n", "--tail", metavar="N", help="Show only the last N lines of each task.")
+@click.option(
+    "--since", metavar="TIME", help="Show only lines since TIME: 5m, 2h30m or an ISO time."
+)
+@click.option("-t", "--timestamps", is_flag=True, help="Show the time of each line.")
+@click.option("--no-log-prefix", is_flag=True, help="Show lines without the task name.")
+@click.option("--no-dedup", is_flag=True, help="Show every line, even if many tasks print it.")
 @runs_option
 @json_option
 def command(
@@ -47,9 +49,9 @@ def command(
     runs: str | None,
     as_json: bool,
 ) -> None:
-    """What the tasks wrote. TASK is worker/3, or a whole job: worker.
+    """Show the output of tasks. TASK is a task (worker/3) or a whole job (worker).
 
-    The cluster may stand before the tasks, as in `logs word2vec worker`. With --json, JSON Lines.
+    The first argument can name the cluster: `logs word2vec worker`. --json prints JSON Lines.
     """
     from tenfold.logs import skip_to_tail
     from tenfold.views.follow import Follower, Options
@@ -79,12 +81,14 @@ def command(
 
 def _count(tail: str) -> int:
     if not re.fullmatch("[0-9]{1,15}", tail):
-        raise InputError(f"--tail is {shown(tail)}", hint="a number of lines, or all")
+        raise InputError(
+            f"invalid value for --tail: {shown(tail)}", hint="write a number of lines, or all"
+        )
     return int(tail)
 
 
 def since_moment(text: str, now: float) -> float:
-    """Seconds since 1970 for `5m`, `2h30m` (before `now`) or an ISO date and time (local)."""
+    """Seconds since 1970 for `5m` or `2h30m` before `now`, or a local ISO time."""
     try:
         return datetime.fromisoformat(text).astimezone().timestamp()
     except (ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""`tenfold map`: who talks to whom, how much, and whether the plan says so."""
+"""`tenfold map`: show the traffic between tasks and whether it was planned."""
 
 from __future__ import annotations
 
@@ -28,15 +28,17 @@ if TYPE_CHECKING:
 
 _EVERY_S = 1.0
 _OTHER_LINES = 4
-"""Of the map on a terminal: those that are no edges."""
+"""Lines of the map on a terminal that are not edges."""
 
 
 @click.command("map")
 @cluster_argument
-@click.option("-f", "--follow", is_flag=True, help="Go on until the run is over.")
-@click.option("-a", "--all", "every", is_flag=True, help="Every edge, however many.")
-@click.option("--dot", "form", flag_value="dot", help="Print it in Graphviz's language.")
-@click.option("--svg", "form", flag_value="svg", help="Print it as an SVG picture.")
+@click.option("-f", "--follow", is_flag=True, help="Update the map until the run ends.")
+@click.option("-a", "--all", "every", is_flag=True, help="Show all edges.")
+@click.option(
+    "--dot", "form", flag_value="dot", help="Print the map in the DOT language of Graphviz."
+)
+@click.option("--svg", "form", flag_value="svg", help="Print the map as an SVG image.")
 @runs_option
 @json_option
 def command(
@@ -47,14 +49,16 @@ def command(
     runs: str | None,
     as_json: bool,
 ) -> None:
-    """Who talks to whom, how much, and whether the plan says so.
+    """Show which tasks exchange data, how much, and whether the plan expects it.
 
-    While the run goes, rates are of the last seconds; afterwards, its mean.
+    Rates are those of the last seconds while the cluster runs, and the average after it ended.
     """
     from tenfold.views.traffic import MapReader
 
     if form and (follow or as_json):
-        raise InputError(f"--{form} is a picture of one moment", hint="leave -f and --json out")
+        raise InputError(
+            f"--{form} cannot be combined with -f or --json", hint="remove -f and --json"
+        )
     run = find_run(cluster, runs)
     settle_run(run)
     reader = MapReader(run)
@@ -78,7 +82,7 @@ def _draw(shown: dict[str, Any], form: str) -> None:
 
 
 def _follow(run: RunDirectory, reader: MapReader, every: bool, as_json: bool) -> None:
-    """The map again and again: in place on a terminal, one after the other elsewhere."""
+    """Print the map repeatedly; a terminal is cleared before each print."""
     from tenfold.views.map import MOST_EDGES, show_map
 
     terminal = out()

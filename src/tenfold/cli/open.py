@@ -1,4 +1,4 @@
-"""`tenfold open`: the dashboard in a browser; served from here if none is up."""
+"""`tenfold open`: open the dashboard in a browser, and serve it if needed."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 @click.command("open")
 @cluster_argument
 @click.option("--port", type=click.IntRange(1, 65_535), help="Serve on this port.")
-@click.option("--no-browser", is_flag=True, help="Print the address alone.")
+@click.option("--no-browser", is_flag=True, help="Only print the address.")
 @runs_option
 @json_option
 def command(
     cluster: str | None, port: int | None, no_browser: bool, runs: str | None, as_json: bool
 ) -> None:
-    """The dashboard in a browser: the map, tasks, logs and curves of all runs.
+    """Open the dashboard in a browser: map, tasks, logs and curves of all runs.
 
-    CLUSTER is a cluster's name, or CLUSTER/RUN-ID; the newest run if it is not named. If no
-    dashboard is up, this command serves it until Ctrl-C.
+    CLUSTER is the name of a cluster or CLUSTER/RUN-ID. The default is the newest run. If no
+    dashboard is running, this command serves it until Ctrl-C.
     """
     from tenfold.dashboard.launch import Running, claim
 
@@ -59,7 +59,7 @@ def command(
 
 
 def _wanted(cluster: str | None, runs: str | None) -> tuple[Path, RunDirectory | None]:
-    """The runs directory, and the run to show first, if there is any."""
+    """The runs directory, and the run to show first if there is one."""
     try:
         run = find_run(cluster, runs)
     except InputError:
@@ -74,11 +74,14 @@ def _tell(found: Running, run: RunDirectory | None, port: int | None, serves: bo
 
     out().print(found.url(run))
     if port not in (None, found.port):
-        err().print(f"it is up already, on port {found.port}; end process {found.pid} to move it")
+        err().print(
+            f"the dashboard already runs on port {found.port}; "
+            f"to change the port, end process {found.pid} first"
+        )
     if os.environ.get("SSH_CONNECTION"):
-        err().print(f"on your own machine, first: {tunnel(found.port)}")
+        err().print(f"first, on your own machine: {tunnel(found.port)}")
     if serves:
-        err().print("serving here; Ctrl-C ends the dashboard, and no run")
+        err().print("serving the dashboard; press Ctrl-C to stop it (clusters keep running)")
 
 
 def _has_display() -> bool:
@@ -94,4 +97,4 @@ def _serve(taken: Claim) -> None:
     try:
         serve(taken, ends_alone=False)
     except KeyboardInterrupt:
-        err().print("the dashboard has ended")
+        err().print("the dashboard has stopped")

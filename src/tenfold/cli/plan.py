@@ -1,4 +1,4 @@
-"""`tenfold plan`: what `up` would do, without doing it."""
+"""`tenfold plan`: show what `up` would start, without starting it."""
 
 from __future__ import annotations
 
@@ -23,19 +23,23 @@ from tenfold.cli.common import (
 @on_option
 @json_option
 def command(file: Path | None, overrides: tuple[str, ...], cell: str | None, as_json: bool) -> int:
-    """Show what `tenfold up` would start: every task, its command, environment and order.
+    """Show what `tenfold up` would start: each task with its command and environment.
 
-    Only reads. Values of secrets are hidden; addresses that are not known yet are null in --json.
+    This command changes nothing. Secrets are hidden. With --json, addresses that are not known
+    yet are null.
+    Reasons why `up` would refuse to start the plan on this machine are shown below it.
     """
     from tenfold import settings
-    from tenfold.cells import kind
+    from tenfold.cell_table import traits
+    from tenfold.cells import client
+    from tenfold.check import faults_here
     from tenfold.file import load
     from tenfold.planner import plan
 
     loaded = load(file, settings=overrides)
     place = settings.resolve("cell", cell, {"cell": loaded.cluster.cell}).value
     made = plan(loaded, cell=place)
-    made = kind(place).accepted(made)
+    made = client(place).accepted(made)
     if as_json:
         dropped = not_inherited(made.cell, made.framework)
         shown = {"cluster": made.shown(made.cluster), "not_inherited": dropped}
@@ -46,4 +50,8 @@ def command(file: Path | None, overrides: tuple[str, ...], cell: str | None, as_
 
     show_faults(console(stderr=True), list(loaded.warnings))
     show_plan(console(), made, not_inherited(made.cell, made.framework))
+    if faults := faults_here(loaded) if traits(place).shares_files else []:
+        stderr = console(stderr=True)
+        stderr.print("tenfold up will refuse to start this here:")
+        show_faults(stderr, faults)
     return 0

@@ -1,4 +1,4 @@
-"""`tenfold ps`: the tasks of a run, and how they are; after the end, how they ended."""
+"""`tenfold ps`: list the tasks of a run and their states, also after it ended."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 @click.command("ps")
 @cluster_argument
-@click.option("-a", "--all", "every_run", is_flag=True, help="All runs, one line each.")
+@click.option("-a", "--all", "every_run", is_flag=True, help="List all runs, one per line.")
 @runs_option
 @json_option
 def command(cluster: str | None, every_run: bool, runs: str | None, as_json: bool) -> None:
-    """The tasks of a run, and how they are.
+    """List the tasks of a run and their states.
 
-    CLUSTER is a cluster's name, or CLUSTER/RUN-ID; the newest run if it is not named.
+    CLUSTER is the name of a cluster or CLUSTER/RUN-ID. The default is the newest run.
     """
     from tenfold.views.status import status
 
@@ -50,7 +50,7 @@ def command(cluster: str | None, every_run: bool, runs: str | None, as_json: boo
 
 
 def _headline(run: RunDirectory, shown: dict[str, Any]) -> str | None:
-    """The first line of `why`, of a run that failed."""
+    """The first line of `why` if the run failed."""
     if shown["state"] != "failed":
         return None
     from tenfold.views.headline import headline  # it reads far more than the rest of this

@@ -1,4 +1,4 @@
-"""`tenfold render`: the cell's own files, to read or to keep."""
+"""`tenfold render`: print or write the files of the cell."""
 
 from __future__ import annotations
 
@@ -14,14 +14,19 @@ from tenfold.errors import InputError
 from tenfold.paths import user_path
 
 if TYPE_CHECKING:
-    from tenfold.render import RenderLocations
+    from tenfold.cells.rendering import RenderLocations
 
 
 @click.command("render")
 @file_argument
 @set_option
 @on_option
-@click.option("-o", "--output", metavar="DIR", help="Write a directory that works by itself.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="DIR",
+    help="Write a self-contained directory.",
+)
 @click.option("--with", "extra", multiple=True, type=click.Choice(["jobset"]), help="Use JobSet.")
 @json_option
 def command(
@@ -32,24 +37,25 @@ def command(
     extra: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Show the files that the cluster's cell runs: compose.yaml, job.sbatch, manifests.
+    """Print the files that the cell of the cluster uses: compose.yaml, job.sbatch, manifests.
 
-    With -o they go to a directory, with all that `docker compose up`, `sbatch` or `kubectl apply`
-    need; tenfold itself is then needed in the image only. Nothing is started.
+    With -o, write them to a directory with everything that `docker compose up`, `sbatch` or
+    `kubectl apply` needs. Then only the image has to contain tenfold. This command starts nothing.
     """
     from tenfold import settings
-    from tenfold.cells import kind
+    from tenfold.cell_table import traits
+    from tenfold.cells import client
+    from tenfold.cells.export import run_files
     from tenfold.file import load
     from tenfold.planner import plan
-    from tenfold.render.export import run_files
 
     loaded = load(file, settings=overrides)
     place = settings.resolve("cell", cell, {"cell": loaded.cluster.cell}).value
     made = plan(loaded, cell=place)
-    made = kind(place).accepted(made)
+    made = client(place).accepted(made)
     target = user_path(output, "-o") if output else None
-    places = _places(made.directory, target, frozenset(extra), relative=place != "slurm")
-    files = kind(place).render(made, places)
+    places = _places(made.directory, target, frozenset(extra), relative=not traits(place).absolute)
+    files = client(place).render(made, places)
     if as_json:
         print_json({"version": 1, "files": {one.path: one.text for one in files}})
     if target is None:
@@ -64,8 +70,8 @@ def command(
 def _places(
     project: str, target: Path | None, extra: frozenset[str], relative: bool
 ) -> RenderLocations:
-    from tenfold.render import RenderLocations
-    from tenfold.render.export import RUN
+    from tenfold.cells.export import RUN
+    from tenfold.cells.rendering import RenderLocations
 
     if target is None:
         return RenderLocations(project, f"./{RUN}", python=sys.executable, extra=extra)
@@ -76,11 +82,11 @@ def _places(
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write a file; one that is there already and says something else is not replaced."""
+    """Write a file. Raises InputError if it exists with other content."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and path.read_bytes() != data:
-            raise InputError(f"{path} is there already", hint="name another directory: -o DIR")
+            raise InputError(f"{path} already exists", hint="choose another directory: -o DIR")
         path.write_bytes(data)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}", cause=error) from error

@@ -1,4 +1,4 @@
-"""`tenfold restart`: start tasks anew, in their place."""
+"""`tenfold restart`: restart tasks."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tenfold.errors import TenfoldError
 @cluster_option
 @runs_option
 def command(tasks: tuple[str, ...], cluster: str | None, runs: str | None) -> None:
-    """Start tasks anew, in their place: the same address, the same environment."""
+    """Restart tasks with the same address and environment."""
     from tenfold.supervise import control
 
     run, names = find_run_and_tasks(tasks, cluster, runs, up=True)
     answer = control.ask(run, "restart", tasks=names)
     if answer.get("refused"):
         raise TenfoldError(
-            f"cannot restart {', '.join(answer['refused'])}: the run is ending",
-            hint="tenfold up starts it again",
+            f"cannot restart {', '.join(answer['refused'])}: the cluster is stopping",
+            hint="start it again with `tenfold up`",
         )
     err().print(f"restarting {', '.join(names)}")

@@ -1,4 +1,4 @@
-"""`tenfold stacks`: where every task is right now."""
+"""`tenfold stacks`: show stack traces of all tasks."""
 
 from __future__ import annotations
 
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 @click.command("stacks")
 @tasks_argument()
 @cluster_option
-@click.option("--raw", is_flag=True, help="What faulthandler or py-spy wrote, task by task.")
-@click.option("--native", is_flag=True, help="With frames of C and C++, by py-spy.")
+@click.option(
+    "--raw", is_flag=True, help="Print the output of faulthandler or py-spy for each task."
+)
+@click.option("--native", is_flag=True, help="Include frames of C and C++ (uses py-spy).")
 @runs_option
 @json_option
 def command(
@@ -41,10 +43,11 @@ def command(
     runs: str | None,
     as_json: bool,
 ) -> None:
-    """Where every task is right now: its stacks, identical ones together.
+    """Show stack traces of all tasks, with identical ones grouped.
 
-    tenfold stacks [CLUSTER] [TASK…], of the newest run that is up. Tells who stands out, too:
-    who is stopped, is elsewhere than the rest of its job, or has long been silent.
+    Use it as tenfold stacks [CLUSTER] [TASK…]. The default is the newest running cluster. It also
+    names suspicious tasks: tasks that are stopped, differ from the rest of their job, or have
+    been silent for long.
     """
     from tenfold.views.stacks import show_raw, show_stacks
     from tenfold.views.status import status
@@ -54,7 +57,7 @@ def command(
     if not run.alive():
         raise TenfoldError(
             f"run {run.run} of {run.cluster} is not running",
-            hint="hangs/ in its directory has the reports of hangs; tenfold why tells how it ended",
+            hint="see how it ended with `tenfold why`; reports of hangs are in hangs/ of the run",
         )
     now = status(run)
     found = _find(run, [task for task in now["tasks"] if task["task"] in names], native)
@@ -68,7 +71,8 @@ def command(
 
 
 def _find(run: RunDirectory, tasks: Sequence[dict[str, Any]], native: bool) -> Findings:
-    from tenfold.cells import kind
+    from tenfold.cell_table import traits
+    from tenfold.cells import client
     from tenfold.debug.collect import BOUND_ELSEWHERE_S, BOUND_S, StackTarget
     from tenfold.debug.findings import find
     from tenfold.plans import Plan
@@ -77,10 +81,10 @@ def _find(run: RunDirectory, tasks: Sequence[dict[str, Any]], native: bool) -> F
     known = read_json(run.plan)
     if known is None:
         raise TenfoldError(
-            f"the plan of the run cannot be read: {run.plan}", hint="tenfold ps says what is wrong"
+            f"cannot read the plan of the run: {run.plan}", hint="see the cause with `tenfold ps`"
         )
     plan = Plan.from_json(known)
-    place = kind(plan.cell)
+    cell, facts = client(plan.cell), traits(plan.cell)
     here = socket.gethostname()
     wanted = [
         StackTarget(task["task"], task["state"], task["pid"] if task["host"] == here else None)
@@ -90,8 +94,8 @@ def _find(run: RunDirectory, tasks: Sequence[dict[str, Any]], native: bool) -> F
         run,
         plan,
         wanted,
-        lambda task, words: place.beside(run, task, words),
-        python=sys.executable if place.here else "python",
-        bound_s=BOUND_ELSEWHERE_S if place.apart else BOUND_S,
+        lambda task, words: cell.beside(run, task, words),
+        python=sys.executable if facts.shares_files else "python",
+        bound_s=BOUND_ELSEWHERE_S if facts.renders else BOUND_S,
         native=native,
     )

@@ -1,4 +1,4 @@
-"""`tenfold task`: the task runner, what a container or a batch step starts."""
+"""`tenfold task`: run one task in a container or a batch step."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import click
 
 @click.command("task", hidden=True)
 @click.argument("name")
-@click.option("--wait", is_flag=True, help="Only wait for the jobs it comes after.")
-@click.option("--held", is_flag=True, help="Take orders on standard input.")
+@click.option("--wait", is_flag=True, help="Only wait for the jobs that this task depends on.")
+@click.option("--held", is_flag=True, help="Read orders from standard input.")
 def command(name: str, wait: bool, held: bool) -> int:
-    """Run one task of a cluster here, in the place where a cell has put it.
+    """Run one task of a cluster in this container or batch step.
 
-    For compose files, batch scripts and manifests that tenfold made; people type `tenfold up`.
+    Used by compose files, batch scripts and manifests that tenfold generates. To start a cluster,
+    run `tenfold up`.
     """
     from tenfold.launch import signals
 

@@ -1,4 +1,4 @@
-"""`tenfold up`: bring a cluster up and follow it, or leave it running."""
+"""`tenfold up`: start a cluster and follow it, or leave it running."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _PENDING = {"waiting", "starting", "restarting"}
 
 @dataclass(frozen=True, slots=True)
 class _Wishes:
-    """What was asked for, beyond the plan."""
+    """The options of this command that are not part of the plan."""
 
     wait: bool
     timeout_s: float | None
@@ -55,18 +55,20 @@ class _Wishes:
 @file_argument
 @set_option
 @on_option
-@click.option("-d", "--detach", is_flag=True, help="Leave it running; return when tasks started.")
-@click.option("--wait", is_flag=True, help="As -d, but return when every task can be used.")
-@click.option("--timeout", metavar="TIME", help="With -d or --wait: how long to wait at most.")
-@click.option("--keep/--no-keep", default=None, help="Stay up when the chief has ended well.")
-@click.option("--isolation", metavar="MODE", help="auto, namespace, loopback or none.")
-@click.option("--fresh", is_flag=True, help="Go on from no earlier run's checkpoint.")
-@click.option("--resume", is_flag=True, help="Go on from one, even if the command has changed.")
-@click.option("--exit-code-from", metavar="TASK", help="Exit as this task did.")
-@click.option("-y", "--yes", is_flag=True, help="Never ask.")
-@click.option("--dashboard/--no-dashboard", default=None, help="Start the dashboard, or not.")
-@click.option("--no-log-prefix", is_flag=True, help="Show the lines alone.")
-@click.option("--no-dedup", is_flag=True, help="Never fold the same line of many tasks.")
+@click.option("-d", "--detach", is_flag=True, help="Return when the tasks have started.")
+@click.option("--wait", is_flag=True, help="Like -d, but return when all tasks are ready.")
+@click.option("--timeout", metavar="TIME", help="With -d or --wait: wait at most this long.")
+@click.option("--keep/--no-keep", default=None, help="Keep running after the chief has succeeded.")
+@click.option(
+    "--isolation", metavar="MODE", help="Isolate the network: auto, namespace, loopback or none."
+)
+@click.option("--fresh", is_flag=True, help="Ignore checkpoints of earlier runs.")
+@click.option("--resume", is_flag=True, help="Resume even if the command has changed.")
+@click.option("--exit-code-from", metavar="TASK", help="Exit with the exit code of this task.")
+@click.option("-y", "--yes", is_flag=True, help="Never ask for confirmation.")
+@click.option("--dashboard/--no-dashboard", default=None, help="Start the dashboard or not.")
+@click.option("--no-log-prefix", is_flag=True, help="Show lines without the task name.")
+@click.option("--no-dedup", is_flag=True, help="Show every line, even if many tasks print it.")
 @runs_option
 @json_option
 def command(
@@ -88,10 +90,11 @@ def command(
     runs: str | None,
     as_json: bool,
 ) -> int:
-    """Bring up the cluster of FILE (./tenfold.yaml) and follow it.
+    """Start the cluster described in FILE (default ./tenfold.yaml) and follow its output.
 
-    Ctrl-C stops it gently; a second one at once. It ends when its chief ends. Where an earlier run
-    of it broke off and left a checkpoint, it goes on from there.
+    Press Ctrl-C to stop the cluster gracefully, and again to kill it. The cluster stops when its
+    chief exits. If an earlier run was interrupted and left a checkpoint, the cluster resumes from
+    that checkpoint.
     """
     del yes  # nothing is ever asked; the option is for scripts written for tools that do
     from tenfold import settings
@@ -124,7 +127,7 @@ def command(
 def _options(
     overrides: tuple[str, ...], cell: str | None, keep: bool | None, isolation: str | None
 ) -> tuple[str, ...]:
-    """What was typed that another `tenfold up` of the same cluster needs, too."""
+    """The options that another `tenfold up` of the same cluster has to repeat."""
     from tenfold.file.extends import setting_shown
 
     words = [word for setting in overrides for word in ("--set", setting_shown(setting))]
@@ -135,7 +138,7 @@ def _options(
 
 def _resume_wish(fresh: bool, resume: bool) -> Wish:
     if fresh and resume:
-        raise InputError("--fresh and --resume exclude each other", hint="leave one of them out")
+        raise InputError("--fresh and --resume cannot be combined", hint="remove one of them")
     return "no" if fresh else "yes" if resume else "auto"
 
 
@@ -144,37 +147,39 @@ def _yes_or_no(wish: bool | None) -> str | None:
 
 
 def _show_dashboard(run: Run) -> None:
-    """Say where the run can be looked at; that it cannot is no reason not to run."""
+    """Print the address of the dashboard. The run continues without one."""
     from tenfold.dashboard.launch import start, tunnel
 
     directory = run.directory
     try:
         found = start(directory.path.parent.parent)
     except (OSError, TenfoldError) as error:
-        err().print(err().paint(f"no dashboard: {error}", "dim"))
+        err().print(err().paint(f"cannot start the dashboard: {error}", "dim"))
         return
     err().print(f"dashboard: {err().paint(found.url(directory), 'underline')}")
     if os.environ.get("SSH_CONNECTION"):
-        err().print(err().paint(f"on your own machine, first: {tunnel(found.port)}", "dim"))
+        err().print(err().paint(f"first, on your own machine: {tunnel(found.port)}", "dim"))
 
 
 def _refuse_nonsense(detach: bool, timeout: str | None, exit_code_from: str | None) -> None:
     if timeout is not None and not detach:
-        raise InputError("--timeout goes with -d or --wait", hint="Ctrl-C ends what is followed")
+        raise InputError(
+            "--timeout requires -d or --wait", hint="without them, stop the cluster with Ctrl-C"
+        )
     if exit_code_from is not None and detach:
         raise InputError(
-            "--exit-code-from waits for the end, -d and --wait do not", hint="leave one of them out"
+            "--exit-code-from cannot be combined with -d or --wait", hint="remove one of them"
         )
 
 
 def _show_plan(made: Plan) -> None:
-    from tenfold.cells import kind
+    from tenfold.cell_table import traits
     from tenfold.views.follow import count
 
     jobs = ", ".join(
         f"{len(tasks)} {job}" if len(tasks) > 1 else job for job, tasks in made.jobs().items()
     )
-    place = kind(made.cell).words
+    place = traits(made.cell).where
     name = err().paint(veiled(made.cluster), "bold")
     err().print(f"{name}: {count(len(made.tasks), 'task')} {place}: {jobs}")
 
@@ -203,7 +208,9 @@ def _detached(run: Run, wishes: _Wishes) -> int:
     try:
         now = follower.follow(enough)
     except KeyboardInterrupt:
-        err().print("it goes on; tenfold ps shows how, tenfold down stops it")
+        err().print(
+            "The cluster keeps running. Check it with `tenfold ps`, stop it with `tenfold down`."
+        )
         return 130
     if now["state"] in _EXIT:
         now = run.wait()
@@ -211,8 +218,9 @@ def _detached(run: Run, wishes: _Wishes) -> int:
         return _end(now, wishes, _EXIT[now["state"]])
     if not submitted and not _is_up(now, wishes.wait):
         raise TenfoldError(
-            f"after {limit_text(wishes.timeout_s or 0.0)} not every task is up",
-            hint="tenfold ps shows which; it goes on; tenfold down stops it",
+            f"not all tasks have started after {limit_text(wishes.timeout_s or 0.0)}",
+            hint="the cluster keeps running: check it with `tenfold ps`, "
+            "stop it with `tenfold down`",
         )
     if now["state"] == "running":
         follower.announce(now)
@@ -221,7 +229,7 @@ def _detached(run: Run, wishes: _Wishes) -> int:
 
 
 def _commands(run: Run) -> str:
-    """How to go on with a run that was left running."""
+    """The commands for a run that was left running."""
     from tenfold.views.commands import with_runs
 
     runs = run.directory.path.parent.parent
@@ -261,7 +269,7 @@ def _end(status: dict[str, Any], wishes: _Wishes, code: int) -> int:
 
 @contextlib.contextmanager
 def _signals_noted() -> Iterator[list[int]]:
-    """Ctrl-C, SIGTERM and the end of the terminal end nothing: they are put into this list."""
+    """Collect SIGINT, SIGTERM and SIGHUP in a list instead of ending this process."""
     seen: list[int] = []
     wanted = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
     before = {n: h for n in wanted if (h := signal.getsignal(n)) is not signal.SIG_IGN}
@@ -275,7 +283,7 @@ def _signals_noted() -> Iterator[list[int]]:
 
 
 def _follow(run: Run, follower: Follower, seen: list[int]) -> None:
-    """Follow to the end; the first signal stops the run gently, the next one at once."""
+    """Follow to the end. The first signal stops the run gracefully, the next one kills it."""
     from tenfold.supervise import control
 
     handled = 0
@@ -286,7 +294,7 @@ def _follow(run: Run, follower: Follower, seen: list[int]) -> None:
     while follower.follow(interrupted=interrupted)["state"] not in _EXIT:
         handled = len(seen)
         gently = handled == 1
-        words = "stopping (Ctrl-C again: at once)" if gently else "killing"
+        words = "stopping (press Ctrl-C again to kill)" if gently else "killing"
         with contextlib.suppress(OSError):
             err().print(err().paint(f"\n{words}", "yellow"))
         with contextlib.suppress(TenfoldError):

@@ -1,4 +1,4 @@
-"""`tenfold why`: what went wrong, what was tried, and what to do next."""
+"""`tenfold why`: explain what went wrong and what to do next."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from tenfold.cli.common import (
 @runs_option
 @json_option
 def command(cluster: str | None, runs: str | None, as_json: bool) -> None:
-    """Why a run failed, hangs, or does not get up; what was tried; what to do next.
+    """Explain why a run failed, hangs or does not start, and what to do next.
 
-    The first line says it all. CLUSTER is a cluster's name, or CLUSTER/RUN-ID; the newest run if
-    it is not named.
+    The first line is the summary. CLUSTER is the name of a cluster or CLUSTER/RUN-ID. The default
+    is the newest run.
     """
     from tenfold.views.account import show_account
     from tenfold.views.why import account

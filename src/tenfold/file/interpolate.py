@@ -11,7 +11,8 @@ spaces stays one word; a var that holds a list becomes several words.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+import shlex
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tenfold.errors import MOST_FAULTS, Fault, SourcePosition, path_text, shown
@@ -102,9 +103,27 @@ class _Run:
             return self._command(node, path)
         if _is_env(path) and not self.hidden.is_secret(str(path[-1])):
             self._doubt_value(node, path)
+        if path[-2:] == ("ready", "command") and "${" in node.text and not node.broken:
+            return self._readiness(node, path)
         made = self._scalar(node, path)
         self.hidden.literal(path, made)
         return made
+
+    def _readiness(self, node: Scalar, path: Path) -> Node:
+        """A readiness command with each word filled, and quoted; one `${…}` may be the whole."""
+        try:
+            words = split(node.text, "command")
+        except WordsError:
+            return self._scalar(node, path)  # the check of the whole file tells what is wrong
+        if len(words) < 2:
+            return self._scalar(node, path)
+        made = self._items(self._words_of(node, words), path)
+        items = made.items if isinstance(made, SequenceNode) else ()
+        filled = [item.text for item in items if isinstance(item, Scalar)]
+        if len(filled) < len(items) or any(isinstance(i, Scalar) and i.broken for i in items):
+            return _broken(node)
+        text = shlex.join(filled)
+        return Scalar(text, text, node.place)
 
     def _items(self, node: SequenceNode, path: Path) -> Node:
         items: list[Node] = []
@@ -127,6 +146,17 @@ class _Run:
             words = split(node.text)
         except WordsError as error:
             return self._wrong(node, path, node.place, str(error), error.hint)
+        if not words:
+            return node
+        made = self._items(self._words_of(node, words), path)
+        for doubt in in_text(node.text, "run", self._environment):
+            self.remarks.append(Remark((*path, doubt.word), doubt.message, doubt.hint))
+        filled = [position for position, word in enumerate(words) if "${" in word]
+        self._doubt_words(made, path, filled)
+        return made
+
+    def _words_of(self, node: Scalar, words: Sequence[str]) -> SequenceNode:
+        """The words of a command line, each at its position in the file."""
         parts: list[Scalar] = []
         offset = 0
         for word in words:
@@ -135,14 +165,7 @@ class _Run:
             exact = 0 if found >= 0 and node.inset is not None else None
             parts.append(Scalar(word, word, place, exact))
             offset = max(offset, found + len(word))
-        if not words:
-            return node
-        made = self._items(SequenceNode(tuple(parts), node.place), path)
-        for doubt in in_text(node.text, "run", self._environment):
-            self.remarks.append(Remark((*path, doubt.word), doubt.message, doubt.hint))
-        filled = [position for position, word in enumerate(words) if "${" in word]
-        self._doubt_words(made, path, filled)
-        return made
+        return SequenceNode(tuple(parts), node.place)
 
     def _list_of_words(self, node: SequenceNode, path: Path) -> Node:
         made = self._items(node, path)

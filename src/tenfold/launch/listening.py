@@ -54,6 +54,8 @@ class Listening:
             return f"{said} by TCP; it uses that port by UDP"
         if self.unix:
             return f"{said}; it listens on the Unix socket {_few(self.unix)}"
+        if self.udp:
+            return f"{said} by TCP; it uses {_few(sorted(set(self.udp)))} by UDP"
         return said
 
 

@@ -137,9 +137,15 @@ class Preloads:
         first = (*found.directories, *([home] if home is not None else []))
         return Choice(made, directories=first)
 
+    def wants(self, task: Task, bound: Bound) -> bool:
+        """Whether `of` reads files for the task; if not, there is nothing to fork it from."""
+        modules = self._framework.preload() if task.preload is None else task.preload
+        return bool(modules) and python_command(bound.command) is not None
+
     def _verdict(self, task: Task, bound: Bound, modules: tuple[str, ...]) -> PreloadVerdict:
         done = actions(bound.command, Path(bound.workdir), bound.env)
-        return verdict(done, matters(self._framework, task.job, modules), bound.env)
+        reads = matters(self._framework, task.job, modules)
+        return verdict(done, reads, bound.env, modules)
 
 
 def _interpreter(name: str, bound: Bound) -> str | None:

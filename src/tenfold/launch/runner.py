@@ -31,7 +31,7 @@ from tenfold.launch.memory import own_kills
 from tenfold.launch.readiness import PROBE_S, answer
 from tenfold.launch.remainder import Remainder
 from tenfold.launch.signals import signal_group
-from tenfold.launch.unready import Unready, recorder, spoken
+from tenfold.launch.unready import Unready, how_it_ended, recorder, spoken
 from tenfold.plans import Bound, Plan, ReadinessCheck, Task
 from tenfold.quantities import limit_text
 from tenfold.rundir import RunDirectory
@@ -238,10 +238,18 @@ class Runner:
             return
         port = place.ports.get(ready.port or "main")
         self._unready = Unready(self._run.task(self._task.label))
-        while not await self._is_ready(ready, bound, place):
+        while not await self._try_telling(ready, bound, place, port):
             if self._unready.due() and self._remainder is not None:
                 await asyncio.to_thread(self._unready.tell, ready, self._remainder.group, port)
             await asyncio.sleep(_PROBE_EVERY_S)
+
+    async def _try_telling(
+        self, ready: ReadinessCheck, bound: Bound, place: HostSettings, port: int | None
+    ) -> bool:
+        attempt = self._is_ready(ready, bound, place)
+        if self._remainder is None or ready.kind != "command":
+            return await attempt
+        return await self._unready.telling(attempt, ready, self._remainder.group, port)
 
     async def _is_ready(self, ready: ReadinessCheck, bound: Bound, place: HostSettings) -> bool:
         if ready.kind == "log":
@@ -278,7 +286,7 @@ class Runner:
             pid, end = self._children.spawn(argv, bound.env, bound.workdir, (output, output))
             async with asyncio.timeout(ready.timeout_s):
                 code = await asyncio.shield(end)
-            self._unready.answer = f"exits with code {code}{spoken(output)}"
+            self._unready.answer = f"{how_it_ended(code)}{spoken(output)}"
             return code == 0
         except TimeoutError:
             self._unready.answer = f"has not ended within {limit_text(ready.timeout_s)}"

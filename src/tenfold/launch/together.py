@@ -20,6 +20,7 @@ import glob
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -56,7 +57,25 @@ def found_by(
 
     None if one of the two is not installed there.
     """
-    places = tuple(dict.fromkeys(_directories(environment, command, workdir)))
+    words = (command[0], "python", "python3") if command else ("python", "python3")
+    seen = tuple(environment.get(name) for name in ("PATH", "PYTHONPATH", "HOME"))
+    return _found_by(tuple(dict.fromkeys(words)), workdir, *seen, int(time.monotonic()))
+
+
+@functools.lru_cache(maxsize=64)
+def _found_by(
+    programs: tuple[str, ...],
+    workdir: str,
+    path: str | None,
+    python_path: str | None,
+    home: str | None,
+    second: int,
+) -> tuple[str, ...] | None:
+    """As `found_by`. Many tasks that start in one second look once; a later one looks again."""
+    del second
+    search = os.defpath if path is None else path
+    found = _directories(programs, workdir, search, python_path or "", home or "")
+    places = tuple(dict.fromkeys(found))
     return places if _holds("triton", places) and _holds("tensorflow", places) else None
 
 
@@ -76,17 +95,15 @@ def _holds(package: str, directories: Iterable[str]) -> bool:
 
 
 def _directories(
-    environment: Mapping[str, str], command: Sequence[str], workdir: str
+    programs: Iterable[str], workdir: str, path: str, python_path: str, home: str
 ) -> Iterator[str]:
-    """Directories in which Python programs of this command look for packages."""
-    path = environment.get("PATH", os.defpath)
-    programs = {command[0], "python", "python3"} if command else {"python", "python3"}
+    """Directories in which these programs, if they are Python, look for packages."""
     for program in programs:
         found = str(Path(workdir, program)) if "/" in program else shutil.which(program, path=path)
         if found:
             yield from packages_of(found)
-    yield from (entry for entry in environment.get("PYTHONPATH", "").split(os.pathsep) if entry)
-    if home := environment.get("HOME"):
+    yield from (entry for entry in python_path.split(os.pathsep) if entry)
+    if home:
         yield from glob.glob(os.path.join(glob.escape(home), ".local", _PACKAGES[0]))  # noqa: PTH118, PTH207
 
 

@@ -6,10 +6,13 @@ task runs and cannot be used; the words follow the task's name and a colon.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from tenfold.launch.listening import listening
 from tenfold.plans import ReadinessCheck
@@ -29,9 +32,11 @@ class Unready:
         self._next = time.monotonic() + FIRST_S
         self._said: str | None = None
         self._lines = 0
+        self._writing = threading.Lock()
         self.answer: str | None = None
         """What the last try heard: `answers 404 at /health`."""
         self.clear()
+        self._over = False
 
     def due(self) -> bool:
         """Whether it is time to look."""
@@ -48,9 +53,26 @@ class Unready:
         words = found[:_LONGEST]
         if words != self._said:
             said = {"version": 1, "words": words, "sure": sure, "time": time.time()}
-            with contextlib.suppress(OSError):
-                write_json(self._path, said)
-                self._said = words
+            with self._writing, contextlib.suppress(OSError):
+                if not self._over:
+                    write_json(self._path, said)
+                    self._said = words
+
+    async def telling(
+        self, attempt: Awaitable[bool], ready: ReadinessCheck, pid: int, port: int | None
+    ) -> bool:
+        """The result of one try; while it lasts, `tell` is called whenever it is due."""
+        speaker = asyncio.ensure_future(self._keep_telling(ready, pid, port))
+        try:
+            return await attempt
+        finally:
+            speaker.cancel()
+
+    async def _keep_telling(self, ready: ReadinessCheck, pid: int, port: int | None) -> None:
+        while True:
+            await asyncio.sleep(_EVERY_S)
+            if self.due():
+                await asyncio.to_thread(self.tell, ready, pid, port)
 
     def _words(self, ready: ReadinessCheck, pid: int, port: int | None) -> tuple[str, bool]:
         """Why, and whether that is more than what every start looks like for a while."""
@@ -67,7 +89,8 @@ class Unready:
     def clear(self) -> None:
         """The task is ready, or has ended."""
         self._said = None
-        with contextlib.suppress(OSError):
+        with self._writing, contextlib.suppress(OSError):
+            self._over = True
             self._path.unlink()
 
 
@@ -79,6 +102,16 @@ def spoken(file: int) -> str:
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         return f" ({lines[-1][:_LONGEST]})" if lines else ""
     return ""
+
+
+def how_it_ended(code: int) -> str:
+    """Words for a command's exit code, which is negative for a signal: `exits with code 3`."""
+    if code >= 0:
+        return f"exits with code {code}"
+    try:
+        return f"is killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"is killed by signal {-code}"
 
 
 def recorder(otherwise: Callable[[], int]) -> int:

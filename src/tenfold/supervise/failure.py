@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tenfold.supervise.state import OVER, ClusterState, Death, TaskState
+from tenfold.supervise.deaths import Death
+from tenfold.supervise.state import OVER, ClusterState, TaskState
 
 
 def together(cluster: ClusterState, culprit: TaskState) -> list[TaskState]:

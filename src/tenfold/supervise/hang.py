@@ -1,4 +1,4 @@
-"""Policy: whether the cluster hangs, since when, and what is started again then.
+"""Policy: whether the cluster hangs, since when, and what is restarted or stopped then.
 
 What counts as going on is, of these, the first that there is:
 
@@ -24,7 +24,7 @@ from typing import Literal
 from tenfold.quantities import duration_text
 from tenfold.supervise.failure import sharing, together
 from tenfold.supervise.restart import spent_restarts
-from tenfold.supervise.state import ClusterState, TaskState
+from tenfold.supervise.state import ClusterState, Hung, TaskState
 
 MOST_LOOK_S = 3.0
 """No more than this passes between two looks, whatever the clock says."""
@@ -203,15 +203,36 @@ def _is_over(key: _Key, signs: Signs) -> bool:
     return bool(signs.steps) if task is None else task in signs.steps
 
 
+@dataclass(frozen=True, slots=True)
+class HangRuling:
+    """What the hang policy does: restart these tasks, or (`stop` is the reason) stop the run."""
+
+    restart: list[TaskState] = field(default_factory=list)
+    stop: str | None = None
+
+
+def ruling(cluster: ClusterState, hung: Hung, now: float) -> HangRuling:
+    """What to do about a hang, by the plan's `hang.action`."""
+    action = cluster.plan.hang.action if cluster.plan.hang else "report"
+    if action == "stop":
+        return HangRuling(stop=f"hung: {hung.words}")
+    again = to_restart(cluster, hung.task) if action == "restart" else []
+    if again and in_vain(cluster, again, now):
+        return HangRuling(stop=f"hung, and was started again too often: {hung.words}")
+    return HangRuling(again)
+
+
 def to_restart(cluster: ClusterState, culprit: str | None) -> list[TaskState]:
     """Whom to start anew: the culprit and what belongs with it; of an unknown one, all members.
 
-    Nobody if the culprit is up no more: what follows from its end is not for this policy to say.
+    Nobody if the culprit, or every member, has ended or was told to end. Its restart is under way
+    then, or the restart policy decides when it has ended.
     """
     if culprit is None:
-        return [state for state in cluster.tasks.values() if state.task.member and state.live]
+        members = [state for state in cluster.tasks.values() if state.task.member and state.live]
+        return members if any(state.lasts for state in members) else []
     state = cluster.tasks[culprit]
-    if not state.live:
+    if not state.lasts:
         return []
     return [state, *(other for other in together(cluster, state) if other.live)]
 

@@ -7,9 +7,10 @@ left, an evaluation for example. Pure: no clock, no file, no process.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
 
+from tenfold.frameworks import Framework, framework
 from tenfold.frameworks.ranks import TOGETHER
 from tenfold.quantities import duration_text
 from tenfold.supervise.state import ClusterState
@@ -38,6 +39,11 @@ class Lingering:
     ended: int
     since: float
 
+    @property
+    def key(self) -> Hashable:
+        """What makes it another report than those before."""
+        return self.tasks, self.since
+
     def words(self, now: float) -> str:
         """A sentence without its end: `worker/0 still runs; the other 3 ranks ended well …`."""
         names = ", ".join(self.tasks[:_MOST_NAMES])
@@ -48,7 +54,7 @@ class Lingering:
         return f"{names} {verb}; {others} ended well {duration_text(now - self.since)} ago"
 
 
-def lingering(framework: str, ranks: Iterable[Rank], now: float) -> list[Lingering]:
+def lingering(frame: Framework, ranks: Iterable[Rank], now: float) -> list[Lingering]:
     """What there is to report at `now`, a group each.
 
     `ranks` are all tasks that are no services. Groups are those of the framework: chief, master
@@ -58,7 +64,7 @@ def lingering(framework: str, ranks: Iterable[Rank], now: float) -> list[Lingeri
     groups: dict[str, list[Rank]] = {}
     for rank in ranks:
         groups.setdefault("" if rank.job in TOGETHER else rank.job, []).append(rank)
-    if framework == "none" or "ps" in groups:
+    if not frame.ends_together(groups):
         return []
     return [found for group in groups.values() if (found := _in_group(group, now))]
 
@@ -72,30 +78,17 @@ def _in_group(group: list[Rank], now: float) -> Lingering | None:
     return Lingering(running, len(ended), max(ended))
 
 
-@dataclass(slots=True)
-class Lingerers:
-    """What was reported so far, so that everything is reported once."""
-
-    _told: set[tuple[tuple[str, ...], float]] = field(default_factory=set)
-
-    def news(self, cluster: ClusterState, now: float) -> list[tuple[str, str]]:
-        """Message and hint of each report that is new at `now`."""
-        if cluster.stop_since is not None:
-            return []
-        ranks = [
-            Rank(
-                name,
-                state.task.job,
-                state.phase == "running",
-                state.ended if state.phase == "succeeded" else None,
-            )
-            for name, state in cluster.tasks.items()
-            if not state.task.service
-        ]
-        news = []
-        for found in lingering(cluster.plan.framework, ranks, now):
-            if (found.tasks, found.since) not in self._told:
-                self._told.add((found.tasks, found.since))
-                hint = f"see where it is: tenfold stacks {cluster.plan.cluster}"
-                news.append((found.words(now), hint))
-        return news
+def unreported(cluster: ClusterState, now: float) -> list[Lingering]:
+    """What there is to report of a run at `now` that was not reported yet."""
+    ranks = [
+        Rank(
+            name,
+            state.task.job,
+            state.phase == "running",
+            state.ended if state.phase == "succeeded" else None,
+        )
+        for name, state in cluster.tasks.items()
+        if not state.task.service
+    ]
+    found = lingering(framework(cluster.plan.framework), ranks, now)
+    return [one for one in found if one.key not in cluster.lingering]

@@ -1,7 +1,7 @@
 """The supervisor's loop: clock, cell and run directory around `reconcile`.
 
-Owns the writing of events.jsonl, and the readiness probes. What happens next is decided by
-`reconcile` alone.
+Tells the state what happens (`observe_…`, `ask_…`), and carries out the actions of each step. The
+loop changes no state and decides nothing: only `reconcile` does (tests/supervise/test_owners.py).
 """
 
 from __future__ import annotations
@@ -13,27 +13,24 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from tenfold import files
 from tenfold.appending import Reserve
 from tenfold.cells import Cell, Ended, Handlers, Outcome, Patience, Protection
 from tenfold.errors import TenfoldError
 from tenfold.eventlog import EventLog
-from tenfold.plans import Plan
+from tenfold.plans import Plan, Task
 from tenfold.rundir import RunDirectory, set_aside_damaged
-from tenfold.supervise import failure, past
+from tenfold.supervise import past
 from tenfold.supervise.clock import steady_clock
+from tenfold.supervise.deaths import signal_name
 from tenfold.supervise.figures import FigureWatch, Odd
-from tenfold.supervise.lingering import Lingerers
+from tenfold.supervise.journal import Journal
 from tenfold.supervise.presence import Presence
-from tenfold.supervise.reconcile import Actions, Retry, step
-from tenfold.supervise.restart import spent_restarts
+from tenfold.supervise.reconcile import Actions, step
 from tenfold.supervise.standstill import Standstill
 from tenfold.supervise.state import (
-    OVER,
     ClusterState,
+    Hung,
     TaskState,
-    ending,
-    signal_name,
 )
 from tenfold.supervise.statuses import Statuses
 from tenfold.supervise.stop import Signal
@@ -43,6 +40,7 @@ MakeCell = Callable[[Handlers], Cell]
 
 _TICK_S = 0.25
 _PROBE_S = 0.1
+_PROBE_NEWS_S = 1.0
 _WRITE_S = 0.02
 _RESERVE_BYTES, _TASK_RESERVE_BYTES = 1 << 16, 1 << 13
 
@@ -76,21 +74,15 @@ class Supervisor:
         self._probes: dict[str, asyncio.Task[None]] = {}
         self._hosts: dict[str, str] = {}
         self._broken: BaseException | None = None
-        self._left: str | None = None
-        """Why the run was left, to be gone on with by a supervisor that its place will start."""
-        self._noted = "starting"
-        self._lingerers = Lingerers()
+        self._journal = Journal(run, self._state, self._events, self._clock)
         self._figures = FigureWatch(run)
-        self._standstill = Standstill(
-            run, self._state, self._events, self._clock, self._hosts, self._wake.set
-        )
+        self._standstill = Standstill(run, self._state, self._hosts, self._on_hang)
         self._statuses = Statuses(
             run,
             self._state,
             self._cell,
             self._clock,
             self._hosts,
-            lambda: self._standstill.told,
             self._resumed,
             self._figures,
         )
@@ -125,21 +117,12 @@ class Supervisor:
             with contextlib.suppress(OSError):  # a full disk
                 traceback.print_exception(error)
             self._fail(f"tenfold itself failed: {error}", f"see {self._run.supervisor_log}")
-        if self._left is not None:
-            self._leave(self._left)
-        self._finish()
+        self._conclude()
         return self._state.phase
-
-    def _leave(self, reason: str) -> None:
-        for state in self._state.tasks.values():
-            if state.phase not in OVER:
-                state.phase, state.pid = "waiting", None
-        self._state.phase, self._state.reason = "starting", reason
-        self._state.outcome = None
-        self._events.write("note", message=reason, hint=None)
 
     async def _open(self) -> Protection | None:
         """Open the cell; None if the run was to end before that was done."""
+        self._state.observe_opening()
         opening = asyncio.create_task(self._cell.open(self._cell_lost))
         while not opening.done():
             self._wake.clear()
@@ -148,63 +131,47 @@ class Supervisor:
                                return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
             waiting.cancel()
             self._write_status()
-            if not opening.done() and (self._state.stop_since or self._left):
+            if not opening.done() and step(self._state, self._clock()).over:
                 opening.cancel()
                 with contextlib.suppress(asyncio.CancelledError, TenfoldError):
                     await opening
-                self._close_early()
                 return None
+        self._state.observe_open()
         return opening.result()
 
-    def _close_early(self) -> None:
-        for state in self._state.tasks.values():
-            state.phase = "stopped"
-        self._state.phase = self._state.outcome or "stopped"
-
     def _fail(self, message: str, hint: str | None) -> None:
-        self._state.outcome, self._state.phase = "failed", "failed"
-        self._state.reason = message
-        for state in self._state.tasks.values():
-            if state.phase not in OVER:
-                state.phase, state.pid = "stopped", None
+        self._state.observe_broken(message)
         self._events.write("error", message=message, hint=hint)
 
     async def _loop(self) -> None:
-        while self._broken is None and self._left is None:
+        while self._broken is None:
             self._wake.clear()
             actions = step(self._state, self._clock())
-            self._note(actions)
-            self._note_figures()
-            for signal in actions.signals:
-                self._send(signal)
-            for state in actions.unkillable:
-                self._give_up(state)
-            for state in actions.start:
-                self._begin(state)
-            if self._state.stop_since is not None:
-                for begun in self._starts.values():
-                    begun.cancel()
+            self._carry_out(actions)
             self._write_status()
             if actions.over:
                 return
             await self._pause()
-        if self._broken is not None:
-            raise self._broken
+        raise self._broken
+
+    def _carry_out(self, actions: Actions) -> None:
+        self._journal.write(actions)
+        self._note_figures()
+        for state in (*actions.unready, *(one.task for one in actions.unkillable)):
+            self._end_probe(state.task.name)
+        for signal in actions.signals:
+            self._send(signal)
+        for state in actions.start:
+            self._begin(state)
+        for state in actions.call_off:
+            if begun := self._starts.get(state.task.name):
+                begun.cancel()
 
     async def _pause(self) -> None:
         try:
             await asyncio.wait_for(self._wake.wait(), _TICK_S)
         except TimeoutError:
             return
-
-    def _note(self, actions: Actions) -> None:
-        for retry in actions.retried:
-            self._note_retry(retry)
-        phase, self._noted = self._noted, self._state.phase
-        if self._noted != phase and self._noted in {"running", "stopping"}:
-            self._events.write(f"cluster-{self._noted}", reason=self._state.reason)
-        for message, hint in self._lingerers.news(self._state, self._clock()):
-            self._on_note(message, hint)
 
     def _note_figures(self) -> None:
         """Tell of figures that are not finite, once each."""
@@ -217,56 +184,28 @@ class Supervisor:
             rest = {key: value for key, value in odd.items() if key != "task"}
             self._events.write("not-finite", odd["task"], **rest)
 
-    def _note_retry(self, retry: Retry) -> None:
-        state, now = retry.task, self._clock()
-        name, rule = state.task.name, state.task.restart
-        self._events.write(
-            "task-retried",
-            name,
-            in_s=round(max(0.0, state.start_at - now), 3),
-            attempt=spent_restarts(failure.sharing(self._state, state), now),
-            limit=rule.limit,
-            scope=rule.scope,
-            anew=rule.scope != "task" and not self._has_checkpoint(),
-            because=state.reason or ending(state.exit_code, state.signal),
-        )
-        for other in retry.others:
-            self._events.write("restarted-with", other.task.name, because=name)
-
-    def _has_checkpoint(self) -> bool:
-        """Whether anything is in the run's `checkpoints/`. Scripts may save elsewhere, unseen."""
-        return bool(files.names(self._run.shared("checkpoints")))
-
-    def _give_up(self, state: TaskState) -> None:
-        name, pid = state.task.name, state.pid
-        self._end_probe(name)
-        self._state.give_up(name, self._clock())
-        self._events.write("task-unkillable", name, pid=pid)
-
     def _send(self, signal: Signal) -> None:
         state = self._state.tasks[signal.task]
         name = signal_name(signal.number)
-        state_kill = name == "SIGKILL"
         self._events.write("task-signalled", signal.task, signal=name)
         self._cell.signal(state.task, signal.number)
-        self._state.observe_told(signal.task, self._clock(), kill=state_kill)
+        self._state.observe_told(signal.task, self._clock(), kill=name == "SIGKILL")
 
     def _begin(self, state: TaskState) -> None:
         """Start a task on the side: what it is forked from may take seconds to be ready."""
         name = state.task.name
-        if name not in self._starts:
-            self._state.observe_beginning(name)
-            self._starts[name] = asyncio.create_task(self._start(state))
-            self._starts[name].add_done_callback(lambda done: self._begun(name, done))
+        self._state.observe_beginning(name)
+        self._starts[name] = asyncio.create_task(self._start(state))
+        self._starts[name].add_done_callback(lambda done: self._begun(name, done))
 
     def _begun(self, name: str, done: asyncio.Task[None]) -> None:
-        del self._starts[name]
+        if self._starts.get(name) is done:
+            del self._starts[name]
         if not done.cancelled() and (error := done.exception()):
             self._broken = error
         self._wake.set()
 
     async def _start(self, state: TaskState) -> None:
-        again = state.started is not None
         name = state.task.name
         try:
             placed = await self._cell.start(state.task)
@@ -274,7 +213,6 @@ class Supervisor:
             self._state.observe_refused(name, error.message, self._clock())
             self._events.write("task-refused", name, reason=error.message)
             return
-        state.restarts += again
         self._hosts[name] = placed.host
         self._state.observe_started(name, placed.pid, self._clock())
         self._events.write(
@@ -287,25 +225,32 @@ class Supervisor:
         if state.task.ready is None:
             self._ready(name)
         else:
-            self._probes[name] = asyncio.create_task(self._probe(state, state.task.ready.timeout_s))
+            self._probes[name] = asyncio.create_task(self._probe(state))
 
-    async def _probe(self, state: TaskState, timeout_s: float) -> None:
-        started, said = state.started, WaitWords(self._run.task(state.task.label))
-        try:
-            async with asyncio.timeout(timeout_s):
-                while not await self._cell.is_ready(state.task):
-                    if words := said.news():
-                        self._events.write("task-waits", state.task.name, words=words)
-                    await asyncio.sleep(_PROBE_S)
-        except TimeoutError:
-            self._state.observe_unready(state.task.name, self._clock(), said.words)
-            self._events.write(
-                "task-unready", state.task.name, timeout_s=timeout_s, words=said.words
-            )
-            self._wake.set()
-            return
+    async def _probe(self, state: TaskState) -> None:
+        """Ask the cell until the task is ready; `reconcile` says when that takes too long."""
+        name, started = state.task.name, state.started
+        said = WaitWords(self._run.task(state.task.label))
+        while not await self._try(state.task, said):
+            await asyncio.sleep(_PROBE_S)
         if state.started == started:
-            self._ready(state.task.name)
+            self._ready(name)
+
+    async def _try(self, task: Task, said: WaitWords) -> bool:
+        """Try once whether a task is ready; report meanwhile and afterwards why it is not."""
+        attempt = asyncio.ensure_future(self._cell.is_ready(task))
+        try:
+            while True:
+                await asyncio.wait({attempt}, timeout=_PROBE_NEWS_S)
+                if attempt.done() and attempt.result():
+                    return True
+                if words := said.news():
+                    self._events.write("task-waits", task.name, words=words)
+                self._state.observe_waits(task.name, said.words)
+                if attempt.done():
+                    return False
+        finally:
+            attempt.cancel()
 
     def _ready(self, name: str) -> None:
         if self._state.observe_ready(name, self._clock()):
@@ -341,6 +286,10 @@ class Supervisor:
     def _on_note(self, message: str, hint: str | None) -> None:
         self._events.write("note", message=message, hint=hint)
 
+    def _on_hang(self, hung: Hung | None) -> None:
+        self._state.observe_hang(hung, self._clock())
+        self._wake.set()
+
     def _on_disk(self, place: Path, lost: int | None) -> None:
         if lost is None:
             self._events.write("disk-full", path=str(place))
@@ -348,10 +297,7 @@ class Supervisor:
             self._events.write("disk-back", path=str(place), lost_bytes=lost)
 
     def _on_stop(self, outcome: Outcome, reason: str) -> None:
-        if outcome == "again":
-            self._left = reason
-        elif self._state.stop_since is None:
-            self._state.begin_stop(outcome, reason, self._clock())
+        self._state.observe_cell_ending(outcome, reason, self._clock())
         self._wake.set()
 
     async def told_to_end(self, why: Callable[[], tuple[Outcome, str] | None], words: str) -> None:
@@ -359,10 +305,8 @@ class Supervisor:
         told = None
         with contextlib.suppress(TenfoldError):
             told = await asyncio.to_thread(why)
-        if told is not None and self._state.stop_since is None:
-            self._on_stop(*told)
-        else:
-            self.stop(words)
+        self._state.observe_terminated(told, words, self._clock())
+        self._wake.set()
 
     def _cell_lost(self, reason: str) -> None:
         self._state.observe_cell_lost(reason, self._clock())
@@ -375,8 +319,7 @@ class Supervisor:
 
     def kill(self, reason: str) -> None:
         """End the run at once."""
-        self._state.ask_stop(reason, self._clock())
-        self._state.kill = True
+        self._state.ask_kill(reason, self._clock())
         self._wake.set()
 
     def restart(self, names: list[str]) -> list[str]:
@@ -402,7 +345,10 @@ class Supervisor:
             message = f"removed while the run went on: {' and '.join(back)}; put back"
             self._events.write("note", message=message, hint="find out which task removes it")
 
-    def _finish(self) -> None:
+    def _conclude(self) -> None:
+        """Take the last step, and write how the run ended."""
+        self._state.observe_closed()
+        self._journal.notes(step(self._state, self._clock()))
         self._reserve.give_back()
         self._put_back(at_once=True)
         self._events.keep()

@@ -8,19 +8,37 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tenfold.supervise import failure, stop, success
-from tenfold.supervise.restart import restart_at, unforgiven
+from tenfold.supervise import failure, hang, lingering, stop, success, unready
+from tenfold.supervise.deaths import Death
+from tenfold.supervise.restart import restart_at, spent_restarts, unforgiven
 from tenfold.supervise.start import may_start
-from tenfold.supervise.state import LIVE, OVER, ClusterState, Death, TaskState
+from tenfold.supervise.state import OVER, ClusterState, HangNews, Hung, TaskState
 from tenfold.supervise.stop import Signal
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """`task` failed and will be started again, and `others` with it."""
+    """`task` failed and will be started again, and `others` with it; `attempt` counts from 1."""
 
     task: TaskState
     others: list[TaskState]
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unkillable:
+    """`task` was killed in vain, and is waited for no longer; `pid` was its process."""
+
+    task: TaskState
+    pid: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class HangReport:
+    """A finding of the hang watch to report, and the tasks that are restarted because of it."""
+
+    news: HangNews
+    restarted: list[TaskState] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -28,17 +46,25 @@ class Actions:
     """What to do now, in this order.
 
     Attributes:
+        hangs: hangs, and their ends, to report.
+        unready: tasks that were not ready in time: probe them no longer.
         retried: tasks that failed and will be started again, and what with each.
         signals: signals to send.
-        unkillable: tasks that were killed in vain, and are waited for no longer.
+        unkillable: tasks that were killed in vain.
         start: tasks to start.
-        over: the run has ended; nothing is live.
+        call_off: tasks whose start is under way: do not start them after all.
+        notes: messages for people, each with a hint or None.
+        over: the run has ended, nothing is live; or this supervisor leaves it.
     """
 
+    hangs: list[HangReport] = field(default_factory=list)
+    unready: list[TaskState] = field(default_factory=list)
     retried: list[Retry] = field(default_factory=list)
     signals: list[Signal] = field(default_factory=list)
-    unkillable: list[TaskState] = field(default_factory=list)
+    unkillable: list[Unkillable] = field(default_factory=list)
     start: list[TaskState] = field(default_factory=list)
+    call_off: list[TaskState] = field(default_factory=list)
+    notes: list[tuple[str, str | None]] = field(default_factory=list)
     over: bool = False
 
 
@@ -46,29 +72,107 @@ def step(cluster: ClusterState, now: float) -> Actions:
     """What follows from the state at `now` (seconds since 1970).
 
     The caller reports what came of the actions with the state's `observe_…` methods, and calls
-    again after every observation and at least twice a second.
+    again after every observation and at least twice a second, and once when the cell is closed.
     """
-    actions = Actions()
-    if cluster.stop_since is None:
+    if cluster.closed:
+        return _conclude(cluster, now)
+    if cluster.leaving is not None:
+        return Actions(over=True)
+    if cluster.lost is not None and cluster.stop_since is None:
+        cluster.begin_stop("failed", cluster.lost, now)
+    actions = Actions(hangs=_rule_on_hangs(cluster))
+    if cluster.stop_since is None and not cluster.opening:
+        actions.unready = _end_unready(cluster, now)
         actions.retried = _retry(cluster, now)
         _mark_recovered(cluster)
         _judge(cluster, now)
     actions.signals = stop.signals(cluster, now)
-    actions.unkillable = stop.unkillable(cluster, now)
-    if cluster.stop_since is None:
+    actions.unkillable = _give_up(cluster, now)
+    if cluster.stop_since is not None:
+        actions.call_off = [state for state in cluster.tasks.values() if state.beginning]
+        actions.over = not any(state.live for state in cluster.tasks.values())
+    elif not cluster.opening:
         actions.start = may_start(cluster, now)
         _note_running(cluster)
-    elif not any(state.live for state in cluster.tasks.values()):
+        actions.notes = _report_lingering(cluster, now)
+    if actions.over:
         _close(cluster, now)
-        actions.over = True
     return actions
+
+
+def _conclude(cluster: ClusterState, now: float) -> Actions:
+    """The last step: the cell is closed. A run that is left goes on, under another supervisor."""
+    if cluster.broken is not None:
+        cluster.outcome, cluster.reason = "failed", cluster.broken
+    if cluster.leaving is None:
+        _close(cluster, now)
+        return Actions(over=True)
+    for state in cluster.tasks.values():
+        if state.phase not in OVER:
+            state.phase, state.pid = "waiting", None
+    cluster.phase, cluster.outcome, cluster.reason = "starting", None, cluster.leaving
+    return Actions(notes=[(cluster.leaving, None)], over=True)
+
+
+def _rule_on_hangs(cluster: ClusterState) -> list[HangReport]:
+    """Apply the hang policy to each finding; while the run stops, findings are dropped."""
+    found, cluster.hang_news = cluster.hang_news, []
+    reports = []
+    for news in found:
+        if cluster.stop_since is not None:
+            break
+        cluster.hang = news if news.hung is not None else None
+        restarted = [] if news.hung is None else _apply(cluster, news.hung, news.time)
+        reports.append(HangReport(news, restarted))
+    return reports
+
+
+def _apply(cluster: ClusterState, hung: Hung, now: float) -> list[TaskState]:
+    """Do what the hang policy rules, and give the tasks that are restarted.
+
+    The restart counts against the budget of the first of them, as a failure would.
+    """
+    ruled = hang.ruling(cluster, hung, now)
+    if ruled.stop is not None:
+        cluster.begin_stop("failed", ruled.stop, now)
+    for state in ruled.restart:
+        state.start_again(now)
+    if ruled.restart:
+        ruled.restart[0].retried.append(now)
+    return ruled.restart
+
+
+def _end_unready(cluster: ClusterState, now: float) -> list[TaskState]:
+    """Have the tasks end that were not ready in time: each has failed."""
+    found = unready.overdue(cluster, now)
+    for state in found:
+        state.unready = True
+        name, needed = state.task.name, state.task.needed
+        cluster.deaths.append(Death(name, now, None, None, unready.words(state), needed))
+    return found
+
+
+def _give_up(cluster: ClusterState, now: float) -> list[Unkillable]:
+    """Wait no longer for tasks that were killed in vain."""
+    found = [Unkillable(state, state.pid) for state in stop.unkillable(cluster, now)]
+    for one in found:
+        cluster.give_up(one.task.task.name, now)
+    return found
+
+
+def _report_lingering(cluster: ClusterState, now: float) -> list[tuple[str, str | None]]:
+    """Report ranks that still run when the others of their group have ended, once each."""
+    found = lingering.unreported(cluster, now)
+    cluster.lingering.update(one.key for one in found)
+    hint = f"see where it is: tenfold stacks {cluster.plan.cluster}"
+    return [(one.words(now), hint) for one in found]
 
 
 def _retry(cluster: ClusterState, now: float) -> list[Retry]:
     """Who starts again; the first to have died takes those along that only followed."""
     if cluster.outcome is not None or success.is_reached(cluster):
         return []
-    retried = []
+    retried: list[tuple[TaskState, list[TaskState]]] = []
     ended = [s for s in cluster.tasks.values() if s.phase in {"failed", "succeeded"}]
     for state in sorted(ended, key=lambda state: state.ended or now):
         if state.phase not in {"failed", "succeeded"} or state.given_up:
@@ -82,8 +186,11 @@ def _retry(cluster: ClusterState, now: float) -> list[Retry]:
             state.phase, state.start_at, state.in_order = "restarting", at, bool(others)
             for other in others:
                 _take_along(cluster, other, at, now)
-            retried.append(Retry(state, others))
-    return retried
+            retried.append((state, others))
+    return [
+        Retry(state, others, spent_restarts(failure.sharing(cluster, state), now))
+        for state, others in retried
+    ]
 
 
 def _take_along(cluster: ClusterState, other: TaskState, at: float, now: float) -> None:
@@ -133,8 +240,9 @@ def _note_running(cluster: ClusterState) -> None:
 
 
 def _close(cluster: ClusterState, now: float) -> None:
+    """End the run, of which no process is left: tasks that are not over were stopped."""
     for state in cluster.tasks.values():
-        if state.phase not in OVER and state.phase not in LIVE:
-            state.phase = "stopped"
-            state.ended = state.ended or (now if state.started else None)
+        if state.phase not in OVER:
+            state.phase, state.pid = "stopped", None
+            state.ended = state.ended or (now if state.started is not None else None)
     cluster.phase = cluster.outcome or "stopped"

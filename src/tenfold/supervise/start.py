@@ -21,6 +21,7 @@ def may_start(cluster: ClusterState, now: float) -> list[TaskState]:
         state
         for state in cluster.tasks.values()
         if state.phase in {"waiting", "restarting"}
+        and not state.beginning
         and state.start_at <= now
         and not (state.in_order and ending_together)
         and all(is_met(job, condition) for job, condition in awaited(cluster, state).items())

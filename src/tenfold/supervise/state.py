@@ -1,19 +1,20 @@
 """What is known of a run: its tasks' states, and the observations that change them.
 
-Owns no process, file or clock: observations carry their time (seconds since 1970). What follows
-from a state is `reconcile`'s.
+Owns no process, file or clock: observations carry their time (seconds since 1970). Methods called
+`observe_…` record what happened, and `ask_…` what was asked for; everybody may call them. All other
+changes of a state are decisions, which `reconcile` makes.
 """
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tenfold.cells import Cause, Ended, Patience
+from tenfold.cells import Cause, Ended, Outcome, Patience
 from tenfold.plans import Plan, Task
-from tenfold.quantities import limit_text
+from tenfold.supervise.deaths import Death
 
 TaskPhase = Literal[
     "waiting",  # for the tasks it comes after
@@ -31,42 +32,27 @@ LIVE: frozenset[TaskPhase] = frozenset({"starting", "running", "stopping"})
 OVER: frozenset[TaskPhase] = frozenset({"succeeded", "failed", "stopped"})
 
 
-def ending(exit_code: int | None, signal_number: int | None) -> str:
-    """How a process ended: `exited with code 3`, `was killed by SIGKILL`, …"""
-    if signal_number is not None:
-        return f"was killed by {signal_name(signal_number)}"
-    if exit_code is None:
-        return "could not be started"
-    return "ended" if exit_code == 0 else f"exited with code {exit_code}"
+@dataclass(frozen=True, slots=True)
+class Hung:
+    """The hang watch's finding: the tasks make no progress.
 
+    Attributes:
+        words: what hangs, in a sentence without its end.
+        task: the likely culprit, or None if nobody stands out.
+        report: the path of the report, or None if the disk did not take it.
+    """
 
-def signal_name(number: int) -> str:
-    """`SIGKILL` for 9."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+    words: str
+    task: str | None
+    report: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Death:
-    """A task ended badly, unasked: `exit_code` or `signal`, or neither if it never ran.
+class HangNews:
+    """At `time` the hang watch found a hang, or (`hung` None) the tasks made progress again."""
 
-    `reason` says more than these, where somebody knows more; `cause` is that of `Ended`.
-    """
-
-    task: str
     time: float
-    exit_code: int | None
-    signal: int | None
-    reason: str | None = None
-    needed: bool = True
-    cause: Cause | None = None
-
-    @property
-    def words(self) -> str:
-        """How it ended, for a sentence that begins with the task's name."""
-        return self.reason or ending(self.exit_code, self.signal)
+    hung: Hung | None
 
 
 @dataclass(slots=True)
@@ -84,6 +70,8 @@ class TaskState:
             the last time.
         left: when its own process ended, of which others have not; they are told to end.
         given_up: it was killed and has not ended, and is not waited for any more.
+        waits: why it is not ready yet, as far as anybody knows.
+        unready: it was not ready in time, and has to end.
     """
 
     task: Task
@@ -108,6 +96,7 @@ class TaskState:
     given_up: bool = False
     restart_asked: bool = False
     unready: bool = False
+    waits: str | None = None
 
     @property
     def live(self) -> bool:
@@ -155,6 +144,14 @@ class ClusterState:
         outcome: how the run will have ended, once it is known; `reason` says why.
         stop_since: when the run began to stop.
         kill: no more grace.
+        opening: its cell is being opened; no task can start yet.
+        closed: its cell is closed; no process of the run is left.
+        lost: why the cell, and all tasks with it, are gone.
+        leaving: why this supervisor leaves the run to another one that the cell will start.
+        broken: why the supervisor itself cannot go on.
+        lingering: what was reported of ranks that still run (`lingering.Lingering.key`).
+        hang: the hang there is now; its `hung` is not None.
+        hang_news: what the hang watch found since the last step.
     """
 
     plan: Plan
@@ -167,6 +164,14 @@ class ClusterState:
     stop_since: float | None = None
     kill: bool = False
     deaths: list[Death] = field(default_factory=list)
+    opening: bool = False
+    closed: bool = False
+    lost: str | None = None
+    leaving: str | None = None
+    broken: str | None = None
+    lingering: set[Hashable] = field(default_factory=set)
+    hang: HangNews | None = None
+    hang_news: list[HangNews] = field(default_factory=list)
 
     @classmethod
     def of(
@@ -188,13 +193,30 @@ class ClusterState:
         """The tasks of a job, in the order of their index."""
         return [state for state in self.tasks.values() if state.task.job == name]
 
+    def observe_opening(self) -> None:
+        """The cell is being opened."""
+        self.opening = True
+
+    def observe_open(self) -> None:
+        """The cell is open."""
+        self.opening = False
+
+    def observe_closed(self) -> None:
+        """The cell is closed."""
+        self.closed = True
+
+    def observe_broken(self, message: str) -> None:
+        """The supervisor cannot go on: its cell failed, or its own code did."""
+        self.broken = message
+
     def observe_started(self, name: str, pid: int | None, now: float) -> None:
         """The task's process runs."""
         state = self.tasks[name]
+        state.restarts += state.started is not None
         state.phase, state.pid, state.started = "starting", pid, now
         state.ready = state.ended = state.exit_code = state.signal = None
         state.reason = state.cause = state.told = state.killed = None
-        state.left = state.left_as = None
+        state.left = state.left_as = state.waits = None
         state.unready = state.beginning = False
         state.in_order = state.restart_asked
 
@@ -219,14 +241,9 @@ class ClusterState:
         state.reason = reason
         self.deaths.append(Death(name, now, None, None, reason, state.task.needed))
 
-    def observe_unready(self, name: str, now: float, because: str | None = None) -> None:
-        """The task ran for the whole of its readiness time and could still not be used."""
-        state = self.tasks[name]
-        ready = state.task.ready
-        waited = limit_text(ready.timeout_s) if ready else "its time"
-        reason = f"was not ready after {waited}" + (f": {because}" if because else "")
-        self.deaths.append(Death(name, now, None, None, reason, state.task.needed))
-        state.unready = True
+    def observe_waits(self, name: str, waits: str | None) -> None:
+        """The task is not ready yet, and why."""
+        self.tasks[name].waits = waits
 
     def observe_told(self, name: str, now: float, *, kill: bool) -> None:
         """The task was sent SIGTERM, or SIGKILL."""
@@ -310,13 +327,36 @@ class ClusterState:
             state.phase, state.start_at = "restarting", 0.0
         return True
 
+    def observe_hang(self, hung: Hung | None, now: float) -> None:
+        """The hang watch found a hang; None: the tasks make progress again."""
+        self.hang_news.append(HangNews(now, hung))
+
     def observe_cell_lost(self, reason: str, now: float) -> None:
         """What started the tasks is gone, and they with it. None of them has failed."""
         for state in self.tasks.values():
             if state.live:
                 state.phase, state.pid, state.ended = "stopped", None, now
                 state.reason = f"ended: {reason}"
-        self.begin_stop("failed", reason, now)
+        self.lost = self.lost or reason
+
+    def observe_cell_ending(self, outcome: Outcome, reason: str, now: float) -> None:
+        """The cell ends the run; `again`: it will start another supervisor of the run."""
+        if outcome == "again":
+            self.leaving = reason
+        elif self.stop_since is None:
+            self.begin_stop(outcome, reason, now)
+
+    def observe_terminated(
+        self, why: tuple[Outcome, str] | None, otherwise: str, now: float
+    ) -> None:
+        """The supervisor was told to end; `why` is what the cell knows, `otherwise` is said else.
+
+        Told again, the run ends at once.
+        """
+        if why is None or self.stop_since is not None:
+            self.ask_stop(otherwise, now)
+        else:
+            self.observe_cell_ending(*why, now)
 
     def ask_stop(self, reason: str, now: float) -> None:
         """Have the run end; asked again, have it end at once."""
@@ -324,6 +364,11 @@ class ClusterState:
             self.kill = True
             return
         self.begin_stop("stopped", reason, now)
+
+    def ask_kill(self, reason: str, now: float) -> None:
+        """Have the run end at once."""
+        self.ask_stop(reason, now)
+        self.kill = True
 
     def begin_stop(
         self, outcome: Literal["succeeded", "failed", "stopped"], reason: str, now: float

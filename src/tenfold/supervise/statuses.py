@@ -20,8 +20,9 @@ from tenfold.logs import last_lines
 from tenfold.rundir import RunDirectory, write_json
 from tenfold.secrets import veiled_all
 from tenfold.supervise import failure
+from tenfold.supervise.deaths import Death, signal_name
 from tenfold.supervise.figures import FigureWatch
-from tenfold.supervise.state import OVER, ClusterState, Death, TaskState, signal_name
+from tenfold.supervise.state import OVER, ClusterState, TaskState
 
 HEARTBEAT_S = 1.0
 _MOST_LOOKS = 100
@@ -39,7 +40,6 @@ class Statuses:
     Attributes:
         protection: who else can reach the run, once its cell is open; None before.
         resumed: which run this one goes on from, or None.
-        hang: tells what hangs now, as status.json shows it.
         hosts: where each task was started.
         figures: knows which figures are not finite.
     """
@@ -51,7 +51,6 @@ class Statuses:
         cell: Cell,
         clock: Callable[[], float],
         hosts: Mapping[str, str],
-        hang: Callable[[], dict[str, Any] | None],
         resumed: dict[str, Any] | None,
         figures: FigureWatch,
     ) -> None:
@@ -61,7 +60,6 @@ class Statuses:
         self._cell = cell
         self._clock = clock
         self._hosts = hosts
-        self._hang = hang
         self._resumed = resumed
         self._figures = figures
         self._began = clock()
@@ -82,7 +80,7 @@ class Statuses:
         """
         changed, left = self._write_tasks(time.monotonic() + at_most_s)
         now = self._clock()
-        told = (self._state.phase, self._state.outcome, self._hang())
+        told = (self._state.phase, self._state.outcome, self._state.hang)
         changed, self._told = changed or told != self._told, told
         if changed or now - self._beat >= HEARTBEAT_S or self._state.phase in OVER:
             self._beat = now
@@ -208,6 +206,18 @@ class Statuses:
             "consequences": [
                 _told(death) for death in failure.consequences(self._state.deaths) if failed
             ],
+        }
+
+    def _hang(self) -> dict[str, Any] | None:
+        found, rule = self._state.hang, self._state.plan.hang
+        if found is None or found.hung is None:
+            return None
+        return {
+            "time": round(found.time, 3),
+            "task": found.hung.task,
+            "words": found.hung.words,
+            "report": found.hung.report,
+            "action": rule and rule.action,
         }
 
     def _account(self, death: Death) -> dict[str, Any]:

@@ -10,11 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tenfold.cell_table import runs_on_this_machine
 from tenfold.edges import cut_off
+from tenfold.frameworks import framework_of
 from tenfold.naming import job_of
 from tenfold.quantities import duration_text, limit_text, memory_text
+from tenfold.supervise.deaths import ending
 from tenfold.supervise.lingering import Rank, lingering
-from tenfold.supervise.state import ending
 from tenfold.views import notfinite
 from tenfold.views.endings import signal_number
 from tenfold.views.facts import RunFacts, moment
@@ -167,7 +169,7 @@ def _unkillable(facts: RunFacts) -> Iterator[Trouble]:
 
 def _stale(facts: RunFacts) -> Iterator[Trouble]:
     age_s = facts.status["age_s"]
-    if age_s is not None and age_s > _STALE_S and facts.status["cell"] == "local":
+    if age_s is not None and age_s > _STALE_S and runs_on_this_machine(facts.status["cell"]):
         pid = facts.said.get("supervisor_pid")
         words = f"its supervisor lives, but has said nothing for {duration_text(age_s)}"
         yield Trouble("stale", words, f"is it stopped? ps -o pid,stat -p {pid}; kill -CONT {pid}")
@@ -320,10 +322,10 @@ def _lingering(facts: RunFacts, now: float) -> Iterator[Trouble]:
     for task in facts.status["tasks"]:
         if not facts.planned(task["task"]).get("service"):
             well = task["state"] == "succeeded"
-            job = str(task["task"]).rpartition("/")[0]
+            job = job_of(str(task["task"]))
             running = task["state"] == "running"
             ranks.append(Rank(task["task"], job, running, task["ended"] if well else None))
-    for found in lingering(str(facts.plan.get("framework", "none")), ranks, now):
+    for found in lingering(framework_of(facts.plan), ranks, now):
         hint = f"see where it is: tenfold stacks {facts.cluster}"
         yield Trouble("lingering", found.words(now), hint, found.tasks[0], found.since,
                       next=(f"tenfold stacks {facts.cluster}",))  # fmt: skip

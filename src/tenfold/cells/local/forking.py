@@ -1,0 +1,60 @@
+"""What a task of the local cell is forked from, ready to do so; and what is said when it is not.
+
+Owns waiting for a preloaded process, and the notes. Leaves to others: which one it is
+(`launch.preloads`), and starting it (`launch.client`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from tenfold.launch.channel import PreloadError
+from tenfold.launch.client import LaunchClient
+from tenfold.launch.preloads import Preload, Preloads
+from tenfold.plans import Bound, Plan, Task
+from tenfold.scripts.hiding import first_hidden
+from tenfold.scripts.wording import hiding_words, obstacle_words
+
+
+class Forking:
+    """The preloads of one run. `on_note` gets a message and a hint."""
+
+    def __init__(self, plan: Plan, on_note: Callable[[str, str | None], None]) -> None:
+        self._preloads = Preloads(plan)
+        self._on_note = on_note
+        self._unloaded: set[Preload] = set()
+        self._slow: set[tuple[str, str]] = set()
+
+    async def preload(self, task: Task, bound: Bound, client: LaunchClient) -> Preload | None:
+        """What to fork the task from, once it is ready; None to start it as any program."""
+        if not self._preloads.wants(task, bound):
+            return None
+        choice = await asyncio.to_thread(self._preloads.of, task, bound)
+        preload = choice.preload
+        if choice.obstacle is not None:
+            self._note(task, *obstacle_words(choice.obstacle))
+        if preload is None or preload in self._unloaded:
+            return None
+        try:
+            imported = await client.preload(preload, room_for=bound.env)
+        except PreloadError as error:
+            if preload not in self._unloaded:
+                self._unloaded.add(preload)
+                self._note(
+                    task,
+                    f"{' '.join(preload.modules)} could not be imported beforehand: "
+                    f"{error.message}",
+                    "supervisor.log has the whole story; `preload: none` is for jobs without it",
+                )
+            return None
+        if (hidden := first_hidden(choice.directories, imported)) is not None:
+            self._note(task, *hiding_words(*hidden))
+            return None
+        return preload
+
+    def _note(self, task: Task, why: str, hint: str) -> None:
+        """Say once of a job why it has no preload."""
+        if (task.job, why) not in self._slow:
+            self._slow.add((task.job, why))
+            self._on_note(f"{task.job} starts slowly, each task by itself: {why}", hint)
