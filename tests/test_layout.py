@@ -12,7 +12,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "tenfold"
 
 ORDER = (
-    ("interpreter", "streams", "json_text", "states"),
+    ("interpreter", "streams", "json_text", "procfs", "quantities", "access", "states"),
     (
         "errors",
         "words",

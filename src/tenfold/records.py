@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tenfold.naming import name_of
 from tenfold.states import OF_RUNS, OF_TASKS
 
 DEEPEST = 40
@@ -87,7 +88,7 @@ def task_name(value: object) -> bool:
 
 def label(value: object) -> bool:
     """`worker-3`: a task's name as its directory has it."""
-    return isinstance(value, str) and task_name("/".join(value.rsplit("-", 1)))
+    return isinstance(value, str) and task_name(name_of(value))
 
 
 def link(value: object) -> bool:

@@ -17,6 +17,7 @@ import pytest
 from tenfold.dashboard.app import STATIC
 from tenfold.views.why import account
 from tests.engines.browser import Faults, NewPage
+from tests.test_quantities import AMOUNTS, DURATIONS
 
 from .conftest import MakeRun
 from .fake_runs import FakeRun
@@ -397,3 +398,17 @@ def test_damaged_files_break_no_view(full_run: FakeRun, look: Look) -> None:
             page.wait_for_timeout(200)
         page.reload()
         shown(page, "runs")
+
+
+def test_the_page_writes_bytes_and_durations_as_the_terminal_does(
+    look: Look, full_run: FakeRun
+) -> None:
+    page = look(full_run)
+    written = page.evaluate(
+        """async ([seconds, counts]) => {
+          const { bytes, duration } = await import("/static/format.js");
+          return [seconds.map(duration), counts.map(bytes)];
+        }""",
+        [list(DURATIONS), list(AMOUNTS)],
+    )
+    assert written == [list(DURATIONS.values()), list(AMOUNTS.values())]

@@ -25,6 +25,7 @@ from tenfold.cli.common import (
     set_option,
 )
 from tenfold.errors import InputError, TenfoldError, printable
+from tenfold.quantities import limit_text
 from tenfold.secrets import veiled
 from tenfold.states import State
 
@@ -218,7 +219,7 @@ def _detached(run: Run, wishes: _Wishes) -> int:
         return _end(now, wishes, _EXIT[now["state"]])
     if not submitted and not _is_up(now, wishes.wait):
         raise TenfoldError(
-            f"not all tasks have started after {wishes.timeout_s:g} s",
+            f"not all tasks have started after {limit_text(wishes.timeout_s or 0.0)}",
             hint="the cluster keeps running: check it with `tenfold ps`, "
             "stop it with `tenfold down`",
         )

@@ -24,7 +24,9 @@ from tenfold.debug.collect import StackTarget
 from tenfold.debug.findings import Findings, find
 from tenfold.errors import printable
 from tenfold.logs import last_lines
+from tenfold.naming import label_of
 from tenfold.plans import HangPolicy, Plan
+from tenfold.quantities import duration_text, limit_text
 from tenfold.rundir import RunDirectory, write_json
 from tenfold.states import LIVE
 from tenfold.supervise.hang import HangVerdict, Resumed, Stillness
@@ -177,7 +179,7 @@ class RunWatch:
         found = {}
         for name in chosen:
             with contextlib.suppress(OSError):
-                found[name] = last_lines(self._run.task(name.replace("/", "-")), LINES)
+                found[name] = last_lines(self._run.task(label_of(name)), LINES)
         return found
 
 
@@ -202,8 +204,8 @@ def _text(report: dict[str, Any], findings: Findings) -> list[str]:
         logs += ["", name, *(f"    {printable(line)}" for line in lines or ["(no output)"])]
     head = [
         f"{report['cluster']} {report['run']} hangs: {report['words']}",
-        f"seen {when}, after {report['still_s']:g} s (hang.after: {report['after_s']:g} s); "
-        f"action: {report['action']}",
+        f"seen {when}, after {duration_text(report['still_s'])} "
+        f"(hang.after: {limit_text(report['after_s'])}); action: {report['action']}",
         "",
         *(text for text, _ in words.said(findings)),
         "",

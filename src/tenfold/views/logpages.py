@@ -21,6 +21,7 @@ from tenfold.errors import InputError
 from tenfold.logs import STREAMS
 from tenfold.logs.files import LogFiles, dropped_words, look
 from tenfold.logs.times import StreamTimes
+from tenfold.naming import label_of, name_of
 from tenfold.rundir import RunDirectory, TaskDirectory
 from tenfold.views.inside import task_labels
 from tenfold.views.terminal import Terminal
@@ -81,7 +82,7 @@ class _Log:
     """
 
     def __init__(self, directory: TaskDirectory, stream: str, piece_bytes: int) -> None:
-        self.task = "/".join(directory.label.rsplit("-", 1))
+        self.task = name_of(directory.label)
         self.stream = stream
         self.key = f"{directory.label} {stream[3]}"
         self.files = look(directory, stream)
@@ -194,7 +195,7 @@ def chosen_labels(run: RunDirectory, words: Sequence[str]) -> list[str]:
     there = sorted(task_labels(run))
     if not words:
         return there
-    wanted = {word.replace("/", "-") for word in words}
+    wanted = {label_of(word) for word in words}
     return [label for label in there if label in wanted or label.rpartition("-")[0] in wanted]
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.errors import TenfoldError
+from tenfold.naming import job_of
+from tenfold.quantities import duration_text
 from tenfold.rundir import RunDirectory
 from tenfold.states import TERMINAL, State
 from tenfold.views import causes, notfinite
@@ -24,7 +26,6 @@ from tenfold.views.endings import meaning
 from tenfold.views.eventtexts import NO_CHECKPOINT
 from tenfold.views.facts import RunFacts, read_facts
 from tenfold.views.notfinite import odd_figures
-from tenfold.views.tasks import duration
 from tenfold.views.traffic import MapReader
 from tenfold.views.troubles import Trouble, budget, how_it_ended, names_of, troubles
 
@@ -168,7 +169,7 @@ def _of_lost_supervisor(facts: RunFacts) -> _Verdict:
     hint = f"{_up(facts)} restarts it: {NO_CHECKPOINT}"
     if (saved := facts.checkpoint) is not None:
         end = facts.status["seen"] or saved.time
-        age = duration(max(0.0, end - saved.time))
+        age = duration_text(max(0.0, end - saved.time))
         hint = f"{_up(facts)} resumes from checkpoint {saved.name}, {age} older than the end"
     return _Verdict("failed", words, hint, next=(_up(facts),))
 
@@ -196,7 +197,7 @@ def _of_living(facts: RunFacts, found: Sequence[Trouble], now: float) -> _Verdic
             return _Verdict("hangs", trouble.words, first, next=trouble.next)
         return _Verdict(f"{verb}, but" if verb == "runs" else verb, trouble.words, trouble.hint)
     began = facts.status["started"]
-    since = f" (for {duration(now - began)})" if isinstance(began, (int, float)) else ""
+    since = f" (for {duration_text(now - began)})" if isinstance(began, (int, float)) else ""
     told = _Verdict(f"{verb}{since}; no problem found", wrong=False)
     return _with_restarts(facts, told)
 
@@ -226,7 +227,7 @@ def _with_restarts(facts: RunFacts, verdict: _Verdict) -> _Verdict:
 
 def _took(facts: RunFacts) -> str:
     began, ended = facts.status["started"], facts.status["ended"]
-    return f" ({duration(ended - began)})" if began and ended else ""
+    return f" ({duration_text(ended - began)})" if began and ended else ""
 
 
 def _up(facts: RunFacts) -> str:
@@ -307,7 +308,7 @@ def _hint(
     facts: RunFacts, task: str, cause: object, error: causes.CauseLine | None, usual: str | None
 ) -> str | None:
     """What to do about a task that ended: for its cause, for what it says, or for its exit."""
-    job = task.rpartition("/")[0]
+    job = job_of(task)
     match cause:
         case "oom" if facts.planned(task).get("memory"):
             return f"raise jobs.{job}.resources.memory"

@@ -32,6 +32,7 @@ from tenfold.cells.slurm.sbatch import Component, components, sbatch
 from tenfold.cells.supervisor_side import Wishes
 from tenfold.errors import TenfoldError, UnavailableError
 from tenfold.interpreter import own
+from tenfold.naming import label_of
 from tenfold.plans import Plan
 from tenfold.requirements import require_packages
 from tenfold.rundir import RunDirectory, read_json, write_json
@@ -155,7 +156,7 @@ class SlurmClient(ClientSide):
 
     def beside(self, run: RunDirectory, task: str, words: Sequence[str]) -> list[str] | None:
         """Through `srun`, on the task's node."""
-        status = read_json(run.task(task.replace("/", "-")).status) or {}
+        status = read_json(run.task(label_of(task)).status) or {}
         job, host = _job(run), status.get("host")
         if job is None or not isinstance(host, str) or status.get("pid") is None:
             raise TenfoldError(f"{task} is not running", hint="tenfold ps shows how it ended")

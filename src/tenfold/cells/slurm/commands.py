@@ -16,6 +16,7 @@ from typing import Literal
 from tenfold.cells import Outcome
 from tenfold.cells.slurm.sbatch import NOT_SHARED, WARNING_S
 from tenfold.errors import TenfoldError, UnavailableError
+from tenfold.quantities import limit_text
 from tenfold.states import State
 
 _COMMAND_S = 30.0
@@ -82,7 +83,7 @@ def command(*argv: str, env: Mapping[str, str] | None = None) -> str:
     except FileNotFoundError as error:
         raise UnavailableError(f"there is no {argv[0]} here", hint="tenfold doctor") from error
     except subprocess.TimeoutExpired as error:
-        raise UnavailableError(f"{argv[0]} gave no answer in {_COMMAND_S:g} s") from error
+        raise UnavailableError(f"{argv[0]} gave no answer in {limit_text(_COMMAND_S)}") from error
     if done.returncode != 0:
         raise TenfoldError(_last(done.stderr) or f"{argv[0]} failed and said nothing")
     return done.stdout
