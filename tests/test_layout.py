@@ -32,7 +32,7 @@ ORDER = (
     ("plans", "late", "planner", "edges"),
     ("files",),
     ("leftovers", "appending", "filesystem", "locks", "records"),
-    ("rundir", "eventlog", "logfiles", "logs", "rendezvous"),
+    ("rundir", "statusfiles", "eventlog", "logfiles", "logs", "rendezvous"),
     ("traffic",),
     ("debug",),
     ("render",),
