@@ -35,12 +35,11 @@ ORDER = (
     ("rundir", "statusfiles", "eventlog", "logfiles", "logs", "rendezvous"),
     ("traffic",),
     ("debug",),
-    ("render",),
     ("member", "checkpoint", "tensorflow", "torch", "jax", "services"),
     ("requirements", "settings"),
     ("launch",),
-    ("doctor",),
     ("cells",),
+    ("doctor",),
     ("supervise",),
     ("views",),
     ("dashboard",),
@@ -55,7 +54,7 @@ HEAVY = ("pydantic", "rich", "yaml", "tensorflow", "torch", "jax", "numpy", "psu
 
 
 def room(module: str) -> str:
-    """The room of `tenfold.cells.local`: cells."""
+    """The room of `tenfold.cells.local.supervisor`: cells."""
     parts = module.split(".")
     return parts[1] if len(parts) > 1 else "__init__"
 

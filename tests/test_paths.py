@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tenfold import settings
-from tenfold.cells.docker_engine import build_words
+from tenfold.cells.docker.engine import build_words
 from tenfold.checkpoint import Checkpoints
 from tenfold.cli import run
 from tenfold.errors import InputError

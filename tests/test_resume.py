@@ -302,13 +302,13 @@ def test_what_a_killed_supervisor_left_on_its_cell_is_ended_first(
 ) -> None:
     """As Docker's containers are, which go on without it, and save."""
 
-    class Left(cells.Kind):
+    class Left(cells.ClientSide):
         def sweep(self, run: RunDirectory) -> list[str]:
             save = Checkpoints(place=run.shared("checkpoints")).save
             save(99, writer("the last that it saved"))
             return ["3 containers"]
 
-    monkeypatch.setattr(cells, "kind", lambda name: Left())
+    monkeypatch.setattr(cells, "client", lambda name: Left())
     dead, over = former(tmp_path / "a", "running", steps=(1,)), former(tmp_path / "b", steps=(1,))
     decided = decide(tmp_path / "a", PLAN)
     assert decided.notes[0] == f"removed what {dead.run} had left: 3 containers"

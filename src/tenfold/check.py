@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tenfold import check_scripts, task_references
+from tenfold.cell_table import DEFAULT, traits
 from tenfold.errors import Fault, shown
 from tenfold.file.places import Remark, Where
 from tenfold.file.unexpanded import in_text
-from tenfold.frameworks import framework
+from tenfold.frameworks import FRAMEWORKS, NO_FRAMEWORK, Framework, framework
 from tenfold.nearest import did_you_mean
 from tenfold.patterns import PatternError, compiled
 from tenfold.programs import is_python, missing, search_path
@@ -103,20 +104,24 @@ def _commands(cluster: Cluster, dropped: frozenset[Where]) -> Iterator[Remark]:
             elif refusal := builtin(words(job) or ()):
                 yield Remark(("jobs", name, "run", 0), *refusal)
         elif not (known_faulty(name) or frame.job_defaults(name, cluster.jobs).standard_server):
-            whose = (
-                "" if cluster.framework == "none" else f" for a job of this name in {frame.name}"
-            )
-            hint = "add run: python train.py"
-            if cluster.framework == "none" and name in ("ps", "worker", "chief", "master"):
-                hint += ", or framework: tensorflow for its standard server"
-            message = f"has no `run`, and there is no standard server{whose}"
-            yield Remark(("jobs", name), message, hint, about_key=True)
+            yield _no_command(name, frame, cluster)
         for key, override in job.overrides.items():
             path: Where = ("jobs", name, "overrides", key, "run")
             if override.run is not None and not (override.run and override.run[0]):
                 yield Remark(path, "the command is empty")
             elif refusal := builtin(override.run or ()):
                 yield Remark((*path, 0), *refusal)
+
+
+def _no_command(name: str, frame: Framework, cluster: Cluster) -> Remark:
+    whose, hint = f" for a job of this name in {frame.name}", "add run: python train.py"
+    if frame.name == NO_FRAMEWORK:
+        whose = ""
+        frames = map(framework, FRAMEWORKS)
+        able = [f.name for f in frames if f.job_defaults(name, cluster.jobs).standard_server]
+        hint += f", or framework: {able[0]} for its standard server" if able else ""
+    message = f"has no `run`, and there is no standard server{whose}"
+    return Remark(("jobs", name), message, hint, about_key=True)
 
 
 def _cells(cluster: Cluster, dropped: frozenset[Where]) -> Iterator[Remark]:
@@ -278,7 +283,7 @@ def _threads(cluster: Cluster) -> Iterator[Remark]:
     total = sum(job.tasks for job in cluster.jobs.values())
     cores = os.cpu_count() or 1
     frame = framework(cluster.framework)
-    if total <= cores or cluster.cell not in (None, "local"):
+    if total <= cores or not traits(cluster.cell or DEFAULT).on_this_machine:
         return
     for name, job in cluster.jobs.items():
         limited = any(key in cluster.env or key in job.env for key in _THREADS)

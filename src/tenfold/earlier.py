@@ -78,7 +78,7 @@ class Earlier:
     def end_remains(self, cell: str, notes: Notes) -> None:
         """End what a supervisor that was killed has left on its cell, and would train on."""
         with contextlib.suppress(TenfoldError):  # a cell that does not answer
-            if left := cells.kind(cell).sweep(self.run):
+            if left := cells.client(cell).sweep(self.run):
                 notes.said.append(f"removed what {self.run.run} had left: {', '.join(left)}")
         for task in self.run.tasks():
             _read(task.status, notes)

@@ -121,7 +121,7 @@ class RunDirectory:
         """Whether the run is up: its supervisor lives, or is to begin elsewhere.
 
         Its lock tells on this host. Of a run whose supervisor is elsewhere, status.json tells; its
-        cell writes it when nobody else does (`tenfold.cells.Kind.settle`).
+        cell writes it when nobody else does (`tenfold.cells.ClientSide.settle`).
         """
         return self.locked() or (
             self.is_elsewhere() and (read_json(self.status) or {}).get("state") not in OVER

@@ -26,6 +26,7 @@ from pydantic import (
 
 from tenfold.cell_settings import BuildValue, Cells
 from tenfold.cell_table import CELLS
+from tenfold.frameworks import FRAMEWORKS, NO_FRAMEWORK
 from tenfold.nearest import did_you_mean
 from tenfold.units import (
     ClusterName,
@@ -89,6 +90,20 @@ def _known_cell(name: str) -> str:
 
 CellName = Annotated[
     str, AfterValidator(_known_cell), WithJsonSchema({"type": "string", "enum": list(CELLS)})
+]
+
+
+def _known_framework(name: object) -> object:
+    if not isinstance(name, str) or name not in FRAMEWORKS:
+        near = did_you_mean(name[:200].lower(), FRAMEWORKS) if isinstance(name, str) else None
+        raise wrong(f"one of {', '.join(FRAMEWORKS)}", near)
+    return name
+
+
+FrameworkName = Annotated[
+    str,
+    BeforeValidator(_known_framework),
+    WithJsonSchema({"enum": list(FRAMEWORKS), "type": "string"}),
 ]
 
 
@@ -346,7 +361,7 @@ class Cluster(FileModel):
     cluster: ClusterName
     """Its name: lower-case letters, digits and -, at most 63."""
 
-    framework: Literal["tensorflow", "torch", "jax", "none"] = "none"
+    framework: FrameworkName = NO_FRAMEWORK
     """How tasks learn of each other."""
 
     cell: CellName | None = None

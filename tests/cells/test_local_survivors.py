@@ -16,8 +16,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tenfold import cells
 from tenfold.api import up
-from tenfold.cells import Patience, Wishes, kind
+from tenfold.cells import Patience, Wishes
 from tenfold.launch import client
 from tenfold.launch.survivors import end_survivors, lives
 from tenfold.launch.survivors import survivors as left_of
@@ -41,7 +42,7 @@ def test_a_task_that_cannot_be_killed_is_named_and_not_waited_for(
         supervisor = Supervisor(
             plan,
             run,
-            lambda hear: kind("local").make(plan, run, hear, wishes),
+            lambda hear: cells.supervisor("local").make(plan, run, hear, wishes),
             patience=Patience(kill_s=0.5),
         )
         ends = asyncio.create_task(supervisor.run())
@@ -103,10 +104,10 @@ def test_both_killed_at_once_leave_grandchildren_without_one_until_the_sweep(run
     wait_for(lambda: _processes(run.directory.path) == {"sleep 600", "sleep 601"}, 5)
     there = survivors(run.directory.path)
     assert sorted(left_of(run.directory)) == sorted(there)
-    swept = kind("local").sweep(run.directory)
+    swept = cells.client("local").sweep(run.directory)
     assert swept[0] == "2 processes"
     assert survivors(run.directory.path) == []
-    assert kind("local").sweep(run.directory) == []
+    assert cells.client("local").sweep(run.directory) == []
 
 
 def _kill_both(directory: Path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tenfold.cells.probing.findings import Finding
 from tenfold.doctor import machine
-from tenfold.doctor.findings import Finding
 from tenfold.doctor.machine import GIB, Machine, disk, measure, ports, size
 from tenfold.errors import InputError
 

@@ -236,7 +236,7 @@ def print_json(value: object) -> None:
 
 def not_inherited(cell: str, framework: str) -> list[str]:
     """Names of variables of this shell that tasks on `cell` would not inherit."""
+    from tenfold.cell_table import traits
     from tenfold.launch.inherited import dropped
 
-    inherits = cell in ("local", "slurm")  # containers get the image's environment
-    return dropped(os.environ, cell, framework) if inherits else []
+    return dropped(os.environ, cell, framework) if traits(cell).shares_files else []

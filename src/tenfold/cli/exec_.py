@@ -57,10 +57,10 @@ def command(task: str, words: tuple[str, ...], cluster: str | None, runs: str | 
 
 def _elsewhere(run: RunDirectory, name: str, words: tuple[str, ...]) -> list[str] | None:
     """The command that runs `words` next to a task that is not a local process."""
-    from tenfold.cells import kind
+    from tenfold.cells import client
 
     cell = (read_json(run.plan) or {}).get("cell")
-    return kind(cell).beside(run, name, words) if isinstance(cell, str) else None
+    return client(cell).beside(run, name, words) if isinstance(cell, str) else None
 
 
 def _workdir(run: RunDirectory, name: str) -> Path:

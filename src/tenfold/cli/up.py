@@ -172,13 +172,13 @@ def _refuse_nonsense(detach: bool, timeout: str | None, exit_code_from: str | No
 
 
 def _show_plan(made: Plan) -> None:
-    from tenfold.cells import kind
+    from tenfold.cell_table import traits
     from tenfold.views.follow import count
 
     jobs = ", ".join(
         f"{len(tasks)} {job}" if len(tasks) > 1 else job for job, tasks in made.jobs().items()
     )
-    place = kind(made.cell).words
+    place = traits(made.cell).where
     name = err().paint(veiled(made.cluster), "bold")
     err().print(f"{name}: {count(len(made.tasks), 'task')} {place}: {jobs}")
 

@@ -19,7 +19,7 @@ from tenfold.rundir import RunDirectory
 
 Beside = Callable[[str, Sequence[str]], list[str] | None]
 """The command that runs words beside a task; None: it is a process of this machine
-(`tenfold.cells.Kind.beside`). May raise what says why there is none."""
+(`tenfold.cells.ClientSide.beside`). May raise what says why there is none."""
 
 BOUND_S = 4.0
 """How long all of it may take on this machine."""

@@ -14,9 +14,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tenfold.doctor.ask import Answer, ask
-from tenfold.doctor.findings import Finding
-from tenfold.doctor.hints import as_root
+from tenfold.cells.probing.ask import Answer, ask
+from tenfold.cells.probing.findings import Finding
+from tenfold.cells.probing.hints import as_root
 from tenfold.doctor.machine import size
 
 DRIVER_PAGE = "https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"

@@ -16,9 +16,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tenfold.cells.probing.findings import Finding, State
+from tenfold.cells.probing.hints import as_root
 from tenfold.doctor import cgroup
-from tenfold.doctor.findings import Finding, State
-from tenfold.doctor.hints import as_root
 from tenfold.errors import TenfoldError
 from tenfold.rendezvous import hold_port
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tenfold import files
-from tenfold.cells import kind
+from tenfold.cells import client
 from tenfold.errors import TenfoldError
 from tenfold.rundir import RunDirectory, read_json
 from tenfold.statusfiles import RunStatus
@@ -137,7 +137,7 @@ def _is_here(run: RunDirectory) -> bool:
 
 def _ask_elsewhere(run: RunDirectory, request: dict[str, Any]) -> dict[str, Any]:
     cell = (read_json(run.elsewhere) or {}).get("cell", "")
-    answer = kind(cell).ask(run, request) if run.alive() else None
+    answer = client(cell).ask(run, request) if run.alive() else None
     if answer is None:
         raise _not_running(run)
     return answer

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
+from tenfold.frameworks import Framework, framework
 from tenfold.frameworks.ranks import TOGETHER
 from tenfold.supervise.state import ClusterState
 
@@ -52,7 +53,7 @@ class Lingering:
         return f"{names} {verb}; {others} ended well {max(0.0, now - self.since):.0f} s ago"
 
 
-def lingering(framework: str, ranks: Iterable[Rank], now: float) -> list[Lingering]:
+def lingering(frame: Framework, ranks: Iterable[Rank], now: float) -> list[Lingering]:
     """What there is to report at `now`, a group each.
 
     `ranks` are all tasks that are no services. Groups are those of the framework: chief, master
@@ -62,7 +63,7 @@ def lingering(framework: str, ranks: Iterable[Rank], now: float) -> list[Lingeri
     groups: dict[str, list[Rank]] = {}
     for rank in ranks:
         groups.setdefault("" if rank.job in TOGETHER else rank.job, []).append(rank)
-    if framework == "none" or "ps" in groups:
+    if not frame.ends_together(groups):
         return []
     return [found for group in groups.values() if (found := _in_group(group, now))]
 
@@ -88,5 +89,5 @@ def unreported(cluster: ClusterState, now: float) -> list[Lingering]:
         for name, state in cluster.tasks.items()
         if not state.task.service
     ]
-    found = lingering(cluster.plan.framework, ranks, now)
+    found = lingering(framework(cluster.plan.framework), ranks, now)
     return [one for one in found if one.key not in cluster.lingering]

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tenfold import files
-from tenfold.cells import kind
+from tenfold.cell_table import traits
+from tenfold.cells import client
 from tenfold.debug import words
 from tenfold.debug.collect import UP, StackTarget
 from tenfold.debug.findings import Findings, find
@@ -118,15 +119,15 @@ class RunWatch:
 
     def _account(self, verdict: HangVerdict, tasks: Sequence[TaskFacts]) -> Hung:
         """Find out, and write it down."""
-        place = kind(self._plan.cell)
-        python = sys.executable if place.here else "python"
+        cell, facts = client(self._plan.cell), traits(self._plan.cell)
+        python = sys.executable if facts.shares_files else "python"
         wanted = [StackTarget(task.name, task.phase, task.pid) for task in tasks]
-        elsewhere = place.apart or any(t.pid is None for t in tasks if t.phase in UP)
+        elsewhere = facts.renders or any(t.pid is None for t in tasks if t.phase in UP)
         findings = find(
             self._run,
             self._plan,
             wanted,
-            lambda task, argv: place.beside(self._run, task, argv),
+            lambda task, argv: cell.beside(self._run, task, argv),
             accused=verdict.task if verdict.sign == "progress" else None,
             python=python,
             bound_s=_BOUND_ELSEWHERE_S if elsewhere else _BOUND_S,

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tenfold.cell_table import traits
 from tenfold.errors import printable
 from tenfold.frameworks import framework
 from tenfold.plans import Plan
@@ -63,7 +64,7 @@ def show_plan(out: Console, plan: Plan, not_inherited: Sequence[str] = ()) -> No
 
 def _preloads(plan: Plan) -> Iterator[tuple[str, str]]:
     """Of each job whose preload is not the usual one because of its script: why."""
-    if plan.cell != "local" or sys.platform != "linux":
+    if not traits(plan.cell).forks or sys.platform != "linux":
         return
     frame = framework(plan.framework)
     for job, (task, *_) in plan.jobs().items():

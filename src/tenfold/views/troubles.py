@@ -10,7 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tenfold.cell_table import runs_on_this_machine
 from tenfold.edges import cut_off
+from tenfold.frameworks import framework_of
 from tenfold.supervise.deaths import ending
 from tenfold.supervise.lingering import Rank, lingering
 from tenfold.views import notfinite
@@ -172,7 +174,7 @@ def _unkillable(facts: RunFacts) -> Iterator[Trouble]:
 
 def _stale(facts: RunFacts) -> Iterator[Trouble]:
     age_s = facts.status["age_s"]
-    if age_s is not None and age_s > _STALE_S and facts.status["cell"] == "local":
+    if age_s is not None and age_s > _STALE_S and runs_on_this_machine(facts.status["cell"]):
         pid = facts.said.get("supervisor_pid")
         words = f"its supervisor lives, but has said nothing for {duration(age_s)}"
         yield Trouble("stale", words, f"is it stopped? ps -o pid,stat -p {pid}; kill -CONT {pid}")
@@ -326,7 +328,7 @@ def _lingering(facts: RunFacts, now: float) -> Iterator[Trouble]:
             job = str(task["task"]).rpartition("/")[0]
             running = task["state"] == "running"
             ranks.append(Rank(task["task"], job, running, task["ended"] if well else None))
-    for found in lingering(str(facts.plan.get("framework", "none")), ranks, now):
+    for found in lingering(framework_of(facts.plan), ranks, now):
         hint = f"see where it is: tenfold stacks {facts.cluster}"
         yield Trouble("lingering", found.words(now), hint, found.tasks[0], found.since,
                       next=(f"tenfold stacks {facts.cluster}",))  # fmt: skip
