@@ -32,7 +32,7 @@ ORDER = (
     ("plans", "late", "planner", "edges"),
     ("files",),
     ("leftovers", "appending", "filesystem", "locks", "records"),
-    ("rundir", "eventlog", "logs", "rendezvous"),
+    ("rundir", "statusfiles", "eventlog", "logs", "rendezvous"),
     ("traffic",),
     ("debug",),
     ("member", "checkpoint", "tensorflow", "torch", "jax", "services"),

@@ -13,6 +13,7 @@ from typing import Any
 from tenfold.errors import printable
 from tenfold.quantities import duration_text, memory_text
 from tenfold.rundir import RunDirectory
+from tenfold.secrets import veiled
 from tenfold.states import State
 from tenfold.views.commands import with_runs
 from tenfold.views.terminal import STATE_COLOURS, Terminal
@@ -30,7 +31,7 @@ def show_end(err: Terminal, status: Mapping[str, Any]) -> None:
     run = RunDirectory(Path(status["directory"]))
     told = account(run)
     err.print(_headline(err, told))
-    err.print(err.paint(f"all files: {told['directory']}", "dim"))
+    err.print(err.paint(veiled(f"all files: {told['directory']}"), "dim"))
     if told["state"] == State.SUCCEEDED:
         return
     if told["first_failure"]:

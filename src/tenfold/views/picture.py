@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
+from tenfold.errors import visible
 from tenfold.quantities import bytes_text, duration_text
 from tenfold.traffic.ledger import OUTSIDE
 from tenfold.views.layout import RADIUS, Layout, layout
@@ -63,7 +64,7 @@ def svg(shown: Mapping[str, Any], aspect: float = 1.6) -> str:
         _text(0, made.height + 0.8, _title(shown), "small"),
         "</svg>",
     ]
-    return "\n".join(part for part in parts if part) + "\n"
+    return visible("\n".join(part for part in parts if part)) + "\n"
 
 
 def _title(shown: Mapping[str, Any]) -> str:
@@ -168,7 +169,7 @@ def dot(shown: Mapping[str, Any]) -> str:
         label = _quoted(bytes_text(edge["bytes"])) if edge["bytes"] is not None else '""'
         ends = f"{_quoted(edge['from'])} -- {_quoted(edge['to'])}"
         lines.append(f"  {ends} [label={label}{style}];")
-    return "\n".join([*lines, "}"]) + "\n"
+    return visible("\n".join([*lines, "}"])) + "\n"
 
 
 def _quoted(text: str) -> str:
