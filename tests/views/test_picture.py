@@ -65,3 +65,11 @@ def test_dot_says_the_same() -> None:
     assert '"ps/0" -- "worker/0" [label="0 B", style=dashed];' in text
     assert '"worker/1" -- "outside:1.2.3.4" [label="9 B", color=purple];' in text
     assert text.count("subgraph") == 3
+
+
+def test_names_of_peers_cannot_move_a_cursor() -> None:
+    shown = a_map()
+    shown["edges"].append(edge("ps/0", "outside:\x1b]0;T\x07\x08\x9b\u202e\u2066x", 5))
+    ElementTree.fromstring(svg(shown))
+    for text in (svg(shown), dot(shown)):
+        assert not set("\x1b\x07\x08\x9b\u202e\u2066") & set(text)
