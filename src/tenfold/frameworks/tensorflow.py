@@ -21,6 +21,7 @@ from pathlib import Path
 from tenfold.frameworks import Addresses, Advice, JobDefaults, JobFacts, Talk
 from tenfold.frameworks.packages import GpuQuestion, MemoryCost, Package, text_of
 from tenfold.frameworks.ranks import NO_SAVE
+from tenfold.naming import job_of
 
 CHIEFS = ("chief", "master")
 SERVERS = (*CHIEFS, "worker", "ps")
@@ -98,9 +99,9 @@ class TensorFlow:
 
     def roles(self, tasks: Sequence[str]) -> Iterator[tuple[str, str]]:
         """What each task does that is no parameter server."""
-        jobs = Counter(task.rpartition("/")[0] for task in tasks)
+        jobs = Counter(job_of(task) for task in tasks)
         for task in tasks:
-            if (job := task.rpartition("/")[0]) != "ps":
+            if (job := job_of(task)) != "ps":
                 yield task, _role(job, jobs)
 
     def talks(self, jobs: Mapping[str, int]) -> Iterable[Talk]:
@@ -199,13 +200,13 @@ class TensorFlow:
 
 def _role(job: str, jobs: Mapping[str, int]) -> str:
     if job == "evaluator":
-        return "evaluates beside the training; no member of the others' cluster"
+        return "evaluates next to the training, outside its cluster"
     if job not in SERVERS:
-        return "no member of the TensorFlow cluster"
+        return "not a member of the TensorFlow cluster"
     if "ps" in jobs and job in CHIEFS:
-        return f"coordinates: hands work to {_count(jobs.get('worker', 0), 'worker')}"
+        return f"coordinates: sends work to {_count(jobs.get('worker', 0), 'worker')}"
     if "ps" in jobs:
-        return f"computes what it is handed, on variables of {_count(jobs['ps'], 'server')}"
+        return f"computes with variables of {_count(jobs['ps'], 'server')}"
     if sum(jobs.get(name, 0) for name in (*CHIEFS, "worker")) > 1:
         return "no parameter servers: holds its own copy of mirrored variables"
     return "trains alone: it holds all variables"

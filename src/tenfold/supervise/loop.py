@@ -11,6 +11,7 @@ import contextlib
 import math
 import traceback
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from tenfold.appending import Reserve
@@ -99,7 +100,7 @@ class Supervisor:
         for path, to in aside:
             self._events.write("set-aside", file=path, **{"as": to})
         if self._resumed is not None:
-            self._events.write("resumed", **self._resumed)
+            self._events.write("resumed", **asdict(self._resumed))
         try:
             try:
                 self._statuses.protection = await self._open()
@@ -116,7 +117,7 @@ class Supervisor:
         except Exception as error:
             with contextlib.suppress(OSError):  # a full disk
                 traceback.print_exception(error)
-            self._fail(f"tenfold itself failed: {error}", f"see {self._run.supervisor_log}")
+            self._fail(f"internal error in tenfold: {error}", f"see {self._run.supervisor_log}")
         self._conclude()
         return self._state.phase
 
@@ -342,8 +343,8 @@ class Supervisor:
         if back:
             self._events.keep()
             self._statuses.look_again()
-            message = f"removed while the run went on: {' and '.join(back)}; put back"
-            self._events.write("note", message=message, hint="find out which task removes it")
+            message = f"removed during the run: {' and '.join(back)}; put back"
+            self._events.write("note", message=message, hint="check which task removes it")
 
     def _conclude(self) -> None:
         """Take the last step, and write how the run ended."""

@@ -13,6 +13,7 @@ import time
 from tenfold.cells.probing.ask import Answer, ask
 from tenfold.cells.probing.findings import Finding, State
 from tenfold.cells.probing.hints import install, start_service
+from tenfold.quantities import limit_text
 
 PAGE = "https://slurm.schedmd.com/quickstart_admin.html"
 COMMANDS = ("sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo")
@@ -60,7 +61,7 @@ def _get_slurm() -> str:
 
 def _silent(timeout_s: float) -> tuple[str, str]:
     return (
-        f"Slurm gives no answer within {timeout_s:g} s",
+        f"Slurm gives no answer within {limit_text(timeout_s)}",
         "is slurmctld up? scontrol ping says so, and where it is looked for",
     )
 
