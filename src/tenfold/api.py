@@ -26,7 +26,8 @@ from tenfold.interpreter import own
 from tenfold.locks import signal_holders
 from tenfold.plans import Plan
 from tenfold.resume import Wish, decide
-from tenfold.rundir import OVER, RunDirectory
+from tenfold.rundir import RunDirectory
+from tenfold.states import TERMINAL
 from tenfold.supervise import control
 from tenfold.views.status import status
 
@@ -103,7 +104,7 @@ class Run:
                 time.sleep(_POLL_S)
 
     def wait(
-        self, timeout_s: float | None = None, *, for_state: tuple[str, ...] = OVER
+        self, timeout_s: float | None = None, *, for_state: tuple[str, ...] = ()
     ) -> dict[str, Any]:
         """Wait until the run is in one of these states or over; gives its status.
 
@@ -112,10 +113,10 @@ class Run:
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
             now = self.status()
-            if now["state"] in OVER:  # or its directory was removed as it was read
+            if now["state"] in TERMINAL:  # or its directory was removed as it was read
                 now = self.status()
-            over = now["state"] in OVER and not self.directory.alive()
-            if over or (now["state"] in for_state and now["state"] not in OVER):
+            over = now["state"] in TERMINAL and not self.directory.alive()
+            if over or (now["state"] in for_state and now["state"] not in TERMINAL):
                 self._reap()
                 return now
             if deadline is not None and time.monotonic() > deadline:
@@ -130,7 +131,9 @@ class Run:
         """Start tasks (`worker/3`) anew. Raises TenfoldError, naming those that cannot be."""
         refused = control.ask(self.directory, "restart", tasks=list(tasks))["refused"]
         if refused:
-            raise TenfoldError(f"cannot restart {', '.join(refused)}: no such task has begun here")
+            raise TenfoldError(
+                f"cannot restart {', '.join(refused)}: the task does not exist or has not started"
+            )
 
     def stop(self, *, kill: bool = False, timeout_s: float | None = None) -> dict[str, Any]:
         """End the run, gently or at once, and wait for it. A run that is over stays as it is."""
@@ -271,8 +274,8 @@ def _start_supervisor(run: RunDirectory, orders: dict[str, Any]) -> SupervisorPr
 def _refuse(run: RunDirectory) -> None:
     said = files.read_end(run.supervisor_log, 1 << 16).decode(errors="replace").strip().splitlines()
     raise TenfoldError(
-        f"the supervisor could not start: {said[-1] if said else 'it said nothing'}",
-        hint=f"all it said is in {run.supervisor_log}",
+        f"the supervisor could not start: {said[-1] if said else 'it printed nothing'}",
+        hint=f"its output is in {run.supervisor_log}",
     )
 
 

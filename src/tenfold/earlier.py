@@ -21,7 +21,8 @@ from tenfold.cells.settling import Settler
 from tenfold.checkpoint import Checkpoint, manifest
 from tenfold.errors import InputError, TenfoldError
 from tenfold.plans import Plan
-from tenfold.rundir import OVER, RunDirectory, every, read_events, read_json
+from tenfold.rundir import RunDirectory, every, read_events, read_json
+from tenfold.states import TERMINAL, State
 
 FRESH = "fresh"
 """A file in the directory of a run that was to begin anew: nothing before it is gone on with."""
@@ -38,9 +39,9 @@ class Notes:
     def damaged(self, was: Path, now: Path | None, damage: str) -> None:
         """A file or checkpoint is no good; `now` is where it was put, if it could be."""
         if now is None:
-            self.said.append(f"{was} is passed over: {damage}")
+            self.said.append(f"{was} is skipped: {damage}")
             return
-        self.said.append(f"{was} is damaged ({damage}): set aside as {now.name}")
+        self.said.append(f"{was} is damaged ({damage}): renamed to {now.name}")
         self.aside.append({"file": str(was), "as": str(now)})
 
 
@@ -63,13 +64,13 @@ class Earlier:
     @property
     def died(self) -> bool:
         """Its supervisor ended before it could say how the run did."""
-        return not self.up and self.state not in OVER
+        return not self.up and self.state not in TERMINAL
 
     def closed(self) -> str | None:
         """Why nothing of this run, nor of those before it, is gone on with; None if it may be."""
         if self.up:
-            return f"{self.run.run} is still up"
-        return f"{self.run.run} ended well" if self.state == "succeeded" else None
+            return f"{self.run.run} is still running"
+        return f"{self.run.run} succeeded" if self.state == State.SUCCEEDED else None
 
     def saves(self) -> bool:
         """Whether it has anything in `checkpoints`, whole or not."""
@@ -79,7 +80,7 @@ class Earlier:
         """End what a supervisor that was killed has left on its cell, and would train on."""
         with contextlib.suppress(TenfoldError):  # a cell that does not answer
             if left := cells.client(cell).sweep(self.run):
-                notes.said.append(f"removed what {self.run.run} had left: {', '.join(left)}")
+                notes.said.append(f"removed the remains of {self.run.run}: {', '.join(left)}")
         for task in self.run.tasks():
             _read(task.status, notes)
 
@@ -115,7 +116,7 @@ def newest_first(runs: Path, cluster: str, notes: Notes) -> Iterator[Earlier]:
 
 def _beats_elsewhere(run: RunDirectory, status: dict[str, Any] | None) -> bool:
     """Whether a supervisor on another host, whose lock is not seen here, goes on writing."""
-    if status is None or status.get("state") in OVER:
+    if status is None or status.get("state") in TERMINAL:
         return False
     if status.get("host") in (None, socket.gethostname()):
         return False
@@ -131,19 +132,19 @@ def _beats_elsewhere(run: RunDirectory, status: dict[str, Any] | None) -> bool:
 def _plan(run: RunDirectory, notes: Notes) -> Plan | None:
     told = _read(run.plan, notes)
     if told is None:
-        notes.said.append(f"{run.run} has no plan that can be read: passed over")
+        notes.said.append(f"{run.run} has no readable plan: skipped")
         return None
     try:
         return Plan.from_json(told)
     except InputError as error:
-        notes.said.append(f"{run.plan}: {error.message}: {run.run} is passed over")
+        notes.said.append(f"{run.plan}: {error.message}: {run.run} is skipped")
         return None
 
 
 def _told_by_events(run: RunDirectory) -> str | None:
     """The end that events.jsonl tells of, where status.json does not."""
     events, _ = read_events(run.events)
-    ends = {f"cluster-{state}": state for state in OVER}
+    ends = {f"cluster-{state}": state for state in TERMINAL}
     told = (ends.get(str(event.get("kind"))) for event in reversed(events))
     return next((state for state in told if state), None)
 

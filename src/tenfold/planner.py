@@ -99,7 +99,7 @@ def _refuse_homes(loaded: Loaded, cell: str) -> None:
     if traits(cell).shares_files:
         return
     remarks = [
-        Remark(path, "~ means no directory inside a container", "write the path in the image")
+        Remark(path, "~ cannot be used inside a container", "write the path in the image")
         for path, text in loaded.homes.items()
         if path[-1] == "workdir" and not f"{text}/".startswith(f"{loaded.directory}/")
     ]

@@ -35,12 +35,10 @@ from tenfold.leftovers import sweep
 from tenfold.locks import is_held
 from tenfold.nearest import did_you_mean
 from tenfold.paths import user_path
+from tenfold.states import TERMINAL
 
 SHARED = ("tensorboard", "checkpoints", "results")
 """Directories of a run that tasks write to and that outlive it."""
-
-OVER = ("succeeded", "failed", "stopped")
-"""States of a run that has ended."""
 
 LONGEST_EVENT = 4 << 20
 """Bytes of a line of `events.jsonl`; a longer one is damage."""
@@ -124,7 +122,7 @@ class RunDirectory:
         cell writes it when nobody else does (`tenfold.cells.ClientSide.settle`).
         """
         return self.locked() or (
-            self.is_elsewhere() and (read_json(self.status) or {}).get("state") not in OVER
+            self.is_elsewhere() and (read_json(self.status) or {}).get("state") not in TERMINAL
         )
 
     def is_elsewhere(self) -> bool:
@@ -202,7 +200,7 @@ class TaskDirectory:
         return self.path / f"{stream}.log"
 
     def older_log(self, stream: str) -> Path:
-        """The bytes before those, once the log has reached its limit (see `logfiles`)."""
+        """The bytes before those, once the log has reached its limit (see `tenfold.logs.files`)."""
         return self.path / f"{stream}.log.1"
 
     def broken(self, stream: str) -> Path:
@@ -247,8 +245,8 @@ def create(runs: Path, cluster: str) -> RunDirectory:
             (path / name).mkdir(mode=0o700)
     except OSError as error:
         raise InputError(
-            f"cannot make a run directory under {runs}: {error.strerror or error}",
-            hint="name another place with --runs DIR or TENFOLD_RUNS",
+            f"cannot create a run directory under {runs}: {error.strerror or error}",
+            hint="choose another directory with --runs DIR or TENFOLD_RUNS",
             cause=error,
         ) from error
     return RunDirectory(path.resolve())
@@ -285,8 +283,8 @@ def _hint_for(runs: Path, cluster: str | None) -> str:
     if cluster in known or (known and cluster is None):
         return f"tenfold ps --all --runs {shlex.quote(str(runs))} lists those there are"
     if not known:
-        start = "tenfold up starts one; " if cluster is None else ""
-        return f"{start}--runs DIR looks elsewhere"
+        start = "start one with `tenfold up`; " if cluster is None else ""
+        return f"{start}use --runs DIR for another directory"
     clusters = ", ".join(known[:10])
     return did_you_mean(cluster or "", known) or f"clusters here: {clusters}"
 

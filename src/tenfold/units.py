@@ -81,7 +81,7 @@ def _dns_name(kind: str, most: int) -> Callable[[str], str]:
             return value
         slug = re.sub(r"[^a-z0-9]+", "-", value[:200].lower()).lstrip("-0123456789")[:most]
         slug = slug.strip("-")
-        rule = f"{kind} of at most {most} lower-case letters, digits and -, a letter first"
+        rule = f"{kind} of at most {most} lower-case letters, digits and -, beginning with a letter"
         raise wrong(rule, f"write {slug}" if slug else None)
 
     return check
@@ -90,7 +90,7 @@ def _dns_name(kind: str, most: int) -> Callable[[str], str]:
 def _env_name(value: str) -> str:
     if len(value) <= 255 and re.fullmatch(_ENV_PATTERN, value):
         return value
-    raise wrong("a variable's name of letters, digits and _, no digit first")
+    raise wrong("a variable name of letters, digits and _ that does not begin with a digit")
 
 
 def _text(value: str) -> str:
@@ -162,7 +162,7 @@ def _each_once(values: tuple[str, ...]) -> tuple[str, ...]:
     seen: set[str] = set()
     for value in values:
         if value in seen:
-            raise wrong(f"every name once ({shown(value)} is there twice)")
+            raise wrong(f"unique names ({shown(value)} occurs twice)")
         seen.add(value)
     return values
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tenfold.dashboard.app import STATIC
 from tenfold.views.why import account
 from tests.engines.browser import Faults, NewPage
 from tests.test_quantities import AMOUNTS, DURATIONS
@@ -25,7 +26,7 @@ from .served import Dashboard, served
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
-VIEWS = ("map", "tasks", "logs", "training", "placement", "events", "runs")
+VIEWS = tuple(re.findall(r'{ name: "(\w+)"', (STATIC / "views.js").read_text()))
 THOUSAND = {"chief": 1, "ps": 19, "worker": 980}
 PHONE = {"width": 390, "height": 844}
 
@@ -248,9 +249,9 @@ def test_a_run_that_dies_is_shown_as_dead(demo_run: FakeRun, look: Look) -> None
     node(page, "worker/3", "running")
     demo_run.kill()
     node(page, "worker/3", "lost")
-    page.get_by_text("its supervisor ended without a last word").first.wait_for()
+    page.get_by_text("its supervisor was killed").first.wait_for()
     page.reload()
-    page.get_by_text("its supervisor ended without a last word").first.wait_for()
+    page.get_by_text("its supervisor was killed").first.wait_for()
 
 
 def test_the_headline_of_a_failure_is_that_of_why_in_every_view(

@@ -49,7 +49,7 @@ def test_a_run_whose_task_removes_the_run_directory_is_told_of_as_it_ended(
     assert state in listed.out
     run = _run(desk)
     assert not run.alive()
-    assert "removed while the run went on" in " ".join(
+    assert "removed during the run" in " ".join(
         str(event.get("message")) for event in read_events(run.events)[0]
     )
     assert desk.tenfold("why").out.startswith(f"demo {state}")

@@ -18,6 +18,7 @@ from tenfold.cli.common import (
 from tenfold.errors import TenfoldError
 from tenfold.quantities import limit_text
 from tenfold.rundir import RunDirectory, every
+from tenfold.states import TERMINAL
 
 _SLACK_S = 10.0
 
@@ -51,9 +52,9 @@ def command(
 def _may_be_left(run: RunDirectory) -> bool:
     """Whether the cell may still hold resources of a run whose supervisor has died."""
     from tenfold import files
-    from tenfold.rundir import OVER, read_json
+    from tenfold.rundir import read_json
 
-    over = (read_json(run.status) or {}).get("state") in OVER
+    over = (read_json(run.status) or {}).get("state") in TERMINAL
     return not over and "cell" in files.directories(run.path)
 
 

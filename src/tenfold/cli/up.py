@@ -27,6 +27,7 @@ from tenfold.cli.common import (
 from tenfold.errors import InputError, TenfoldError, printable
 from tenfold.quantities import limit_text
 from tenfold.secrets import veiled
+from tenfold.states import State
 
 if TYPE_CHECKING:
     from tenfold.api import Run
@@ -34,9 +35,9 @@ if TYPE_CHECKING:
     from tenfold.resume import Wish
     from tenfold.views.follow import Follower
 
-_EXIT = {"succeeded": 0, "failed": 1, "stopped": 130}
+_EXIT = {State.SUCCEEDED: 0, State.FAILED: 1, State.STOPPED: 130}
 _LAST_WORD_S = 60.0
-_PENDING = {"waiting", "starting", "restarting"}
+_PENDING = {State.WAITING, State.STARTING, State.RESTARTING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +223,7 @@ def _detached(run: Run, wishes: _Wishes) -> int:
             hint="the cluster keeps running: check it with `tenfold ps`, "
             "stop it with `tenfold down`",
         )
-    if now["state"] == "running":
+    if now["state"] == State.RUNNING:
         follower.announce(now)
     err().print(err().paint(_commands(run), "dim"))
     return _end(now, wishes, 0)
@@ -240,7 +241,7 @@ def _commands(run: Run) -> str:
 
 def _is_up(now: dict[str, Any], wait: bool) -> bool:
     states = {task["state"] for task in now["tasks"]}
-    return bool(now["state"]) and not states & (_PENDING if wait else {"waiting"})
+    return bool(now["state"]) and not states & (_PENDING if wait else {State.WAITING})
 
 
 def _over(deadline: float | None) -> bool:
@@ -254,7 +255,7 @@ def _attached(run: Run, made: Plan, wishes: _Wishes) -> int:
         status = run.wait(_LAST_WORD_S)
     with contextlib.suppress(OSError):
         _show_end(status)
-    if seen and status["state"] != "succeeded":
+    if seen and status["state"] != State.SUCCEEDED:
         return _end(status, wishes, 128 + seen[0])
     if wishes.exit_code_from:
         return _end(status, wishes, _exit_code_of(status, wishes.exit_code_from))
@@ -302,7 +303,7 @@ def _follow(run: Run, follower: Follower, seen: list[int]) -> None:
 
 
 def _reason(seen: list[int]) -> str:
-    from tenfold.views.news import CTRL_C
+    from tenfold.views.eventtexts import CTRL_C
 
     return CTRL_C if seen[-1] == signal.SIGINT else f"stopped by {signal.Signals(seen[-1]).name}"
 

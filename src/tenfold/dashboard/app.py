@@ -31,6 +31,7 @@ from tenfold.dashboard.stream import Watches
 from tenfold.errors import InputError, UnavailableError
 from tenfold.naming import label_of
 from tenfold.rundir import RunDirectory
+from tenfold.states import State
 from tenfold.views.compare import compare
 from tenfold.views.eventpages import events_from
 from tenfold.views.live import BriefReader
@@ -247,7 +248,7 @@ class Dashboard:
 
 
 def _serves(task: dict[str, Any]) -> bool:
-    return task["state"] == "running" and isinstance(task["url"], str)
+    return task["state"] == State.RUNNING and isinstance(task["url"], str)
 
 
 def _asset(request: Request, path: Path | None) -> Response:

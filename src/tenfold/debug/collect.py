@@ -18,6 +18,7 @@ from tenfold.errors import TenfoldError
 from tenfold.naming import label_of
 from tenfold.quantities import limit_text
 from tenfold.rundir import RunDirectory
+from tenfold.states import LIVE
 
 Beside = Callable[[str, Sequence[str]], list[str] | None]
 """The command that runs words beside a task; None: it is a process of this machine
@@ -29,7 +30,6 @@ BOUND_S = 4.0
 BOUND_ELSEWHERE_S = 20.0
 """And where every task has to be asked through an engine: a container's `exec`, a job's step."""
 
-UP = ("starting", "running", "stopping")
 """States of a task that has a process."""
 
 _AT_ONCE = 16
@@ -107,7 +107,7 @@ def _one(
     everybody: processes.Family,
     question: Question,
 ) -> TaskStacks:
-    if one.phase not in UP:
+    if one.phase not in LIVE:
         return TaskStacks(one.task, one.phase, trouble=f"is not up: {one.phase}")
     try:
         command = beside(one.task, words)

@@ -9,6 +9,7 @@ from pathlib import PurePath
 from typing import Any
 
 from tenfold.naming import job_of
+from tenfold.states import State
 
 _LIBRARY = re.compile(r".*/(?:site-packages|dist-packages|lib/python[\d.]+)/")
 
@@ -90,7 +91,7 @@ class TaskStacks:
     """
 
     task: str
-    phase: str = "running"
+    phase: str = State.RUNNING
     processes: tuple[ProcessStacks, ...] = ()
     trouble: str | None = None
     elsewhere: bool = False

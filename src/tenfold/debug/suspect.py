@@ -17,8 +17,9 @@ from tenfold.debug.accounts import Silence
 from tenfold.debug.groups import Path, kind_of
 from tenfold.debug.stacks import TaskStacks
 from tenfold.quantities import duration_text
+from tenfold.states import State
 
-_DOWN = ("restarting", "failed", "lost")
+_DOWN = (State.RESTARTING, State.FAILED, State.LOST)
 _LEAST = 3
 """Of fewer tasks than these, none is the odd one out."""
 

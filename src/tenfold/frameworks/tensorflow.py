@@ -200,13 +200,13 @@ class TensorFlow:
 
 def _role(job: str, jobs: Mapping[str, int]) -> str:
     if job == "evaluator":
-        return "evaluates beside the training; no member of the others' cluster"
+        return "evaluates next to the training, outside its cluster"
     if job not in SERVERS:
-        return "no member of the TensorFlow cluster"
+        return "not a member of the TensorFlow cluster"
     if "ps" in jobs and job in CHIEFS:
-        return f"coordinates: hands work to {_count(jobs.get('worker', 0), 'worker')}"
+        return f"coordinates: sends work to {_count(jobs.get('worker', 0), 'worker')}"
     if "ps" in jobs:
-        return f"computes what it is handed, on variables of {_count(jobs['ps'], 'server')}"
+        return f"computes with variables of {_count(jobs['ps'], 'server')}"
     if sum(jobs.get(name, 0) for name in (*CHIEFS, "worker")) > 1:
         return "no parameter servers: holds its own copy of mirrored variables"
     return "trains alone: it holds all variables"

@@ -38,8 +38,8 @@ _PATCHED = ("builtins", "time", "logging", "threading", "socket", "os", "io", "r
 
 _PATCHERS = ("logging.setLoggerClass", "logging.setLogRecordFactory", "sys.setswitchinterval")
 
-HANDED_ON = "passes os.environ on, so that other code may set variables"
-UNKNOWN_CODE = "runs code that is known only when it runs"
+HANDED_ON = "passes os.environ to other code, which may set variables"
+UNKNOWN_CODE = "runs code that is generated at run time"
 PATCHES = "changes a module of the standard library"
 
 

@@ -246,7 +246,7 @@ class _ScriptFile:
         elif isinstance(node, ast.Call):
             yield from self._called(node)
         elif self._is_code(node):
-            yield "holds code in a text that sets variables", {}
+            yield "contains code in a text that sets variables", {}
 
     def _is_code(self, node: ast.AST) -> bool:
         is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
@@ -313,10 +313,10 @@ class _ScriptFile:
         elif name.endswith("patch.dict") and node.args and self._is_environ_or_its_name(node):
             yield _set(None, None)
         elif name == _AFFINITY or (_last(node.func) == "cpu_affinity" and node.args):
-            yield "changes the cores that it may use", {"about": "process"}
+            yield "changes its CPU affinity", {"about": "process"}
         elif name in ("warnings.simplefilter", "warnings.filterwarnings"):
             if node.args and text_of(node.args[0]) == "error":
-                yield "makes warnings errors", {"about": "process"}
+                yield "turns warnings into errors", {"about": "process"}
         elif name == "sys.path.insert":
             yield from self._path(node.args[-1] if node.args else None)
         elif name == "site.addsitedir":
@@ -349,7 +349,7 @@ class _ScriptFile:
         if listed or not each or len(known) < len(paths):
             yield "changes sys.path", {"about": "path"}
         else:
-            yield "puts a directory before others on sys.path", {"about": "path", "paths": known}
+            yield "inserts a directory at the front of sys.path", {"about": "path", "paths": known}
 
     def scripts_named(self, node: ast.AST) -> Iterator[Path]:
         """Files that a text names and that may be run: `runpy.run_path("train.py")`."""
@@ -368,7 +368,7 @@ _Found = tuple[str, dict[str, object]]
 
 
 def _set(name: str | None, value: str | None) -> _Found:
-    words = f"sets {name}" if name else "sets variables whose names are known only when it runs"
+    words = f"sets {name}" if name else "sets variables whose names are computed at run time"
     sure = name is not None and value is not None
     return words, {"variable": name, "value": value, "certain": sure}
 

@@ -123,7 +123,7 @@ def ask(run: RunDirectory, op: str, **more: object) -> dict[str, Any]:
 def _not_running(run: RunDirectory, cause: Exception | None = None) -> TenfoldError:
     return TenfoldError(
         f"run {run.run} of {run.cluster} is not running",
-        hint="tenfold ps shows how it ended; tenfold up starts it again",
+        hint="see how it ended with `tenfold ps`, start it with `tenfold up`",
         cause=cause,
     )
 

@@ -86,7 +86,7 @@ class HangVerdict:
             case "files":
                 return f"no event file has grown, and there was no output, {since}"
             case _:
-                return f"no traffic between tasks that have to talk, and no output, {since}"
+                return f"no traffic between tasks that must communicate, and no output, {since}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +218,7 @@ def ruling(cluster: ClusterState, hung: Hung, now: float) -> HangRuling:
         return HangRuling(stop=f"hung: {hung.words}")
     again = to_restart(cluster, hung.task) if action == "restart" else []
     if again and in_vain(cluster, again, now):
-        return HangRuling(stop=f"hung, and was started again too often: {hung.words}")
+        return HangRuling(stop=f"hung, and all restarts are used up: {hung.words}")
     return HangRuling(again)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from tenfold.frameworks import Framework, framework
 from tenfold.frameworks.ranks import TOGETHER
 from tenfold.quantities import duration_text
+from tenfold.states import State
 from tenfold.supervise.state import ClusterState
 
 AFTER_S = 10.0
@@ -51,7 +52,7 @@ class Lingering:
         names += f" and {more} more" if more > 0 else ""
         verb = "still runs" if len(self.tasks) == 1 else "still run"
         others = "the other rank" if self.ended == 1 else f"the other {self.ended} ranks"
-        return f"{names} {verb}; {others} ended well {duration_text(now - self.since)} ago"
+        return f"{names} {verb}; {others} finished {duration_text(now - self.since)} ago"
 
 
 def lingering(frame: Framework, ranks: Iterable[Rank], now: float) -> list[Lingering]:
@@ -84,8 +85,8 @@ def unreported(cluster: ClusterState, now: float) -> list[Lingering]:
         Rank(
             name,
             state.task.job,
-            state.phase == "running",
-            state.ended if state.phase == "succeeded" else None,
+            state.phase == State.RUNNING,
+            state.ended if state.phase == State.SUCCEEDED else None,
         )
         for name, state in cluster.tasks.items()
         if not state.task.service

@@ -16,6 +16,7 @@ from tenfold.debug import processes
 from tenfold.naming import label_of
 from tenfold.plans import Plan
 from tenfold.rundir import RunDirectory, read_json
+from tenfold.states import State
 from tenfold.supervise.hang import Signs, Step
 from tenfold.traffic.samples import SampleReader, is_number
 
@@ -87,7 +88,9 @@ class SignReader:
         if not up:
             return Signs(up=False)
         members = [
-            t for t in tasks if t.name in self._members and t.phase in ("starting", "running")
+            t
+            for t in tasks
+            if t.name in self._members and t.phase in (State.STARTING, State.RUNNING)
         ]
         steps = dict(self._steps(members))
         files = None if steps else self._files()

@@ -19,10 +19,11 @@ from tenfold.debug.broken import ended_by, masked
 from tenfold.logs import last_lines
 from tenfold.rundir import RunDirectory, write_json
 from tenfold.secrets import veiled_all
+from tenfold.states import State
 from tenfold.supervise import failure
 from tenfold.supervise.deaths import Death, signal_name
 from tenfold.supervise.figures import FigureWatch
-from tenfold.supervise.state import OVER, ClusterState, TaskState
+from tenfold.supervise.state import ClusterState, TaskState
 
 HEARTBEAT_S = 1.0
 _MOST_LOOKS = 100
@@ -82,11 +83,11 @@ class Statuses:
         now = self._clock()
         told = (self._state.phase, self._state.outcome, self._state.hang)
         changed, self._told = changed or told != self._told, told
-        if changed or now - self._beat >= HEARTBEAT_S or self._state.phase in OVER:
+        if changed or now - self._beat >= HEARTBEAT_S or self._state.phase.is_terminal:
             self._beat = now
-            if now - self._looked >= HEARTBEAT_S or self._state.phase in OVER:
+            if now - self._looked >= HEARTBEAT_S or self._state.phase.is_terminal:
                 self._looked = now
-                self._look_again(all_of_them=self._state.phase in OVER)
+                self._look_again(all_of_them=self._state.phase.is_terminal)
             with contextlib.suppress(OSError):  # a full disk: told again at the next beat
                 write_json(self._run.status, self._cluster_status(now))
         return left
@@ -114,7 +115,7 @@ class Statuses:
         states = [*self._state.tasks.items()]
         for place in (*range(self._unwritten, len(states)), *range(self._unwritten)):
             name, state = states[place]
-            nothing_said = state.phase == "waiting" and name not in self._written
+            nothing_said = state.phase == State.WAITING and name not in self._written
             if nothing_said and (self.protection is None or state.beginning):
                 continue  # there is nothing to say yet, or there is more to say soon
             mark = self._mark(name, state)
@@ -182,8 +183,8 @@ class Statuses:
 
     def _cluster_status(self, now: float) -> dict[str, Any]:
         first = failure.first_failure(self._state.deaths)
-        failed = self._state.outcome == "failed" and first is not None
-        over = self._state.phase in OVER
+        failed = self._state.outcome == State.FAILED and first is not None
+        over = self._state.phase.is_terminal
         return {
             "version": 1,
             "cluster": self._run.cluster,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tenfold.quantities import limit_text
+from tenfold.states import State
 from tenfold.supervise.state import ClusterState, TaskState
 
 
@@ -11,7 +12,7 @@ def overdue(cluster: ClusterState, now: float) -> list[TaskState]:
     return [
         state
         for state in cluster.tasks.values()
-        if state.phase == "starting"
+        if state.phase == State.STARTING
         and not state.unready
         and state.task.ready is not None
         and state.started is not None

@@ -20,7 +20,7 @@ from tenfold import files
 from tenfold.cell_table import traits
 from tenfold.cells import client
 from tenfold.debug import words
-from tenfold.debug.collect import UP, StackTarget
+from tenfold.debug.collect import StackTarget
 from tenfold.debug.findings import Findings, find
 from tenfold.errors import printable
 from tenfold.logs import last_lines
@@ -28,6 +28,7 @@ from tenfold.naming import label_of
 from tenfold.plans import HangPolicy, Plan
 from tenfold.quantities import duration_text, limit_text
 from tenfold.rundir import RunDirectory, write_json
+from tenfold.states import LIVE
 from tenfold.supervise.hang import HangVerdict, Resumed, Stillness
 from tenfold.supervise.signs import SignReader, TaskFacts
 from tenfold.supervise.state import Hung
@@ -124,7 +125,7 @@ class RunWatch:
         cell, facts = client(self._plan.cell), traits(self._plan.cell)
         python = sys.executable if facts.shares_files else "python"
         wanted = [StackTarget(task.name, task.phase, task.pid) for task in tasks]
-        elsewhere = facts.renders or any(t.pid is None for t in tasks if t.phase in UP)
+        elsewhere = facts.renders or any(t.pid is None for t in tasks if t.phase in LIVE)
         findings = find(
             self._run,
             self._plan,

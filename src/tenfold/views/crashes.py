@@ -33,7 +33,7 @@ _PACKAGES = ("site-packages", "dist-packages")
 _STANDARD = re.compile(r"python3[\d.]*t?")
 
 _ORDER = (
-    "import triton before TensorFlow, or let PYTHONPATH keep tenfold's directory "
+    "import triton before TensorFlow, or keep the directory of tenfold in PYTHONPATH "
     "(docs/torch.md, TensorFlow in the same process)"
 )
 

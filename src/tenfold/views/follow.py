@@ -17,10 +17,11 @@ from tenfold.errors import printable
 from tenfold.logs import LogLine, LogReader, merged, readers
 from tenfold.naming import label_of
 from tenfold.quantities import duration_text
-from tenfold.rundir import OVER, RunDirectory, read_events, read_json
+from tenfold.rundir import RunDirectory, read_events, read_json
+from tenfold.states import TERMINAL, State
 from tenfold.views import progress
+from tenfold.views.eventtexts import news
 from tenfold.views.lines import Folder, Style, render
-from tenfold.views.news import news
 from tenfold.views.screen import Screen
 from tenfold.views.status import StatusReader
 from tenfold.views.tasks import full_words
@@ -89,12 +90,12 @@ class Follower:
             while True:
                 self._settle()
                 now = self._status()
-                if now["state"] in OVER:  # or its directory was removed as it was read
+                if now["state"] in TERMINAL:  # or its directory was removed as it was read
                     self._settle()
                     now = self._status()
-                done = now["state"] in OVER or until(now)
+                done = now["state"] in TERMINAL or until(now)
                 self._show_lines(interrupted, last=done)
-                if now["state"] not in OVER:
+                if now["state"] not in TERMINAL:
                     self._show_room()
                 over = done or interrupted()
                 if self._options.talk:
@@ -144,12 +145,12 @@ class Follower:
                 self._screen.say(f"· {words}", "yellow")
                 if isinstance(hint := event.get("hint"), str):
                     self._screen.say(f"    hint: {printable(hint)}", "dim")
-        if now["state"] == "starting" and now["reason"] and self._first(now["reason"]):
+        if now["state"] == State.STARTING and now["reason"] and self._first(now["reason"]):
             self._screen.say(f"· {now['reason']}", "dim")
-        if now["state"] == "running":
+        if now["state"] == State.RUNNING:
             self.announce(now)
-        if now["state"] == "running" and now["outcome"] and self._first("outcome"):
-            words = f"· {now['reason']}; the cluster stays up until Ctrl-C or tenfold down"
+        if now["state"] == State.RUNNING and now["outcome"] and self._first("outcome"):
+            words = f"· {now['reason']}; the cluster keeps running until Ctrl-C or tenfold down"
             self._screen.say(words, "green")
 
     def _first(self, what: str) -> bool:
@@ -162,7 +163,7 @@ class Follower:
         """Say, once, how many tasks run, where their pages are and who else can reach them."""
         if not self._first("running"):
             return
-        running = sum(task["state"] == "running" for task in now["tasks"])
+        running = sum(task["state"] == State.RUNNING for task in now["tasks"])
         took = duration_text(time.time() - now["started"]) if now["started"] else "?"
         self._screen.say(f"· {count(running, 'task')} up after {took}", "green")
         for task in now["tasks"]:
@@ -186,7 +187,7 @@ class Follower:
 
     def _progress(self, now: dict[str, Any]) -> dict[str, Any] | None:
         for task in now["tasks"]:
-            if task["state"] == "running":
+            if task["state"] == State.RUNNING:
                 label = label_of(task["task"])
                 said = read_json(self._run.task(label).progress)
                 if progress.makes_sense(said) and said["time"] >= (task["started"] or 0):
@@ -194,11 +195,12 @@ class Follower:
         return None
 
     def _wait(self, now: dict[str, Any]) -> str:
-        if now["state"] in OVER:
+        if now["state"] in TERMINAL:
             return ""
         states = [task["state"] for task in now["tasks"]]
         took = duration_text(time.time() - now["started"]) if now["started"] else ""
-        wanted, what = ("stopping", "to end") if now["state"] == "stopping" else ("running", "up")
+        ending = now["state"] == State.STOPPING
+        wanted, what = (State.STOPPING, "to end") if ending else (State.RUNNING, "up")
         number = f"{states.count(wanted)} of {len(states)} tasks {what}"
         words = f"{now['state'] or 'starting'}: {number}"
         err = self._screen.err

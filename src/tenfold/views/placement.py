@@ -77,7 +77,7 @@ def _told(run: RunDirectory, task: str, problems: Problems) -> _Variables:
     entries = variables if isinstance(variables, list) else [None]
     whole = [entry for entry in entries if _is_whole(entry)]
     if len(whole) < len(entries):
-        problems.add(path, "has variables that make no sense")
+        problems.add(path, "has invalid variables")
     return whole
 
 

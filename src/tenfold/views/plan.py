@@ -45,9 +45,7 @@ def show_plan(out: Console, plan: Plan, not_inherited: Sequence[str] = ()) -> No
         )
     )
     out.print(_line("starts", " → ".join(", ".join(stage) for stage in plan.stages())))
-    out.print(
-        _line("succeeds", f"when {_and(plan.success)} ended well" if plan.success else "never")
-    )
+    out.print(_line("succeeds", f"when {_and(plan.success)} finished" if plan.success else "never"))
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     table.add_column("task", no_wrap=True)
     table.add_column("command", overflow="fold")
@@ -58,7 +56,8 @@ def show_plan(out: Console, plan: Plan, not_inherited: Sequence[str] = ()) -> No
     for name, words in _preloads(plan):
         out.print(_line(name, printable(plan.shown(words))))
     if not_inherited:
-        words = f"{', '.join(not_inherited)}: tasks have places of their own (set them in `env`)"
+        words = f"{', '.join(not_inherited)}"
+        words += ": tasks would join another cluster with them (set them in `env`)"
         out.print(_line("not inherited from this shell", words))
 
 

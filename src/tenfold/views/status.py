@@ -15,11 +15,10 @@ from urllib.parse import quote
 
 from tenfold import files
 from tenfold.naming import label_of, name_of
-from tenfold.rundir import OVER, Problems, RunDirectory, TaskDirectory, read_json
+from tenfold.rundir import Problems, RunDirectory, TaskDirectory, read_json
+from tenfold.states import LIVE, TERMINAL, State
 from tenfold.supervise.waits import wait_words
 from tenfold.views.notfinite import odd_figures
-
-_LIVE = ("starting", "running", "stopping", "restarting")
 
 _LONGEST_TOKEN = 1000
 
@@ -58,14 +57,14 @@ class StatusReader:
         alive = run.alive()  # first: a supervisor that ends after this has written its last word
         plan = self._file(run.plan, problems) or {}
         said = self._file(run.status, problems) or {}
-        lost = not alive and said.get("state") not in OVER
+        lost = not alive and said.get("state") not in TERMINAL
         return {
             "version": 1,
             "cluster": said.get("cluster") or plan.get("cluster") or run.cluster,
             "run": run.run,
             "directory": str(run.path),
             "cell": said.get("cell") or plan.get("cell"),
-            "state": "failed" if lost else said.get("state"),
+            "state": State.FAILED.value if lost else said.get("state"),
             "outcome": said.get("outcome"),
             "reason": _lost_words(said) if lost else said.get("reason"),
             "started": said.get("started"),
@@ -91,7 +90,7 @@ class StatusReader:
 
     def _waits(self, directory: TaskDirectory, task: dict[str, Any]) -> dict[str, Any]:
         """`task`, and why it is not ready, if it is starting."""
-        if task["state"] == "starting":
+        if task["state"] == State.STARTING:
             task["waits"] = wait_words(self._file(directory.unready, Problems()))
         return task
 
@@ -127,8 +126,8 @@ def _age(said: Mapping[str, Any]) -> float | None:
 
 def _lost_words(said: Mapping[str, Any]) -> str:
     if not said:
-        return "the supervisor ended before it wrote a word"
-    return "the supervisor is gone without a last word: killed, most likely"
+        return "the supervisor ended before it wrote its status"
+    return "the supervisor is gone, probably killed"
 
 
 def _name(directory: TaskDirectory, said: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,10 +141,10 @@ def _task(
     directory: TaskDirectory, planned: Mapping[str, Any], said: Mapping[str, Any], lost: bool
 ) -> dict[str, Any]:
     shown = {key: said.get(key) for key in _TASK_KEYS}
-    shown["state"] = said.get("state", "waiting")
+    shown["state"] = said.get("state", State.WAITING.value)
     shown["restarts"] = said.get("restarts", 0)
-    if lost and shown["state"] in _LIVE:
-        shown |= {"state": "lost", "pid": None}
+    if lost and shown["state"] in LIVE | {State.RESTARTING}:
+        shown |= {"state": State.LOST.value, "pid": None}
     urls = shown["urls"] if isinstance(shown["urls"], dict) else {}
     if shown["url"]:
         shown["url"] = _with_token(shown["url"], directory)

@@ -10,6 +10,7 @@ from typing import Any
 from tenfold.appending import has_room
 from tenfold.errors import printable
 from tenfold.quantities import duration_text
+from tenfold.states import State
 from tenfold.views import notfinite
 from tenfold.views.because import because, first_failed
 from tenfold.views.notfinite import odd_figures
@@ -28,7 +29,7 @@ def show_run(out: Terminal, status: Mapping[str, Any]) -> None:
     rows = [_row(task, status["seen"], first) for task in status["tasks"]]
     show_table(out, _TITLES, rows)
     for task in status["tasks"]:
-        if task["url"] and task["state"] == "running":
+        if task["url"] and task["state"] == State.RUNNING:
             out.print(f"{task['job']}: {out.paint(task['url'], 'underline')}")
     for task in status["tasks"]:
         if task.get("waits"):
@@ -88,7 +89,7 @@ def _row(task: Mapping[str, Any], seen: float | None, first: str | None) -> list
 
 def since(task: Mapping[str, Any], seen: float | None = None) -> str:
     """How long the task has run, or how long ago it ended; when it was `seen`, if it was lost."""
-    end = seen if task["state"] == "lost" else task["ended"]
+    end = seen if task["state"] == State.LOST else task["ended"]
     if end is not None:
         return f"{duration_text(time.time() - end)} ago"
     return duration_text(time.time() - task["started"]) if task["started"] is not None else ""

@@ -17,7 +17,8 @@ from tenfold import edges, files
 from tenfold.errors import TenfoldError
 from tenfold.naming import job_of
 from tenfold.plans import Plan
-from tenfold.rundir import OVER, Problems, RunDirectory, read_json
+from tenfold.rundir import Problems, RunDirectory, read_json
+from tenfold.states import TERMINAL
 from tenfold.traffic.ledger import OUTSIDE
 from tenfold.views.flows import FlowReader, Flows, PeerFlow
 from tenfold.views.status import StatusReader
@@ -69,7 +70,7 @@ class MapReader:
         problems = problems if problems is not None else Problems()
         status = self._status.read(problems)
         now = time.time()
-        over = status["state"] in OVER
+        over = status["state"] in TERMINAL
         last = status["ended"] or status["seen"] if over else now
         seconds = max(0.0, (last or now) - (status["started"] or last or now))
         tasks = [

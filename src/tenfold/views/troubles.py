@@ -15,6 +15,7 @@ from tenfold.edges import cut_off
 from tenfold.frameworks import framework_of
 from tenfold.naming import job_of
 from tenfold.quantities import duration_text, limit_text, memory_text
+from tenfold.states import UNSTARTED, State
 from tenfold.supervise.deaths import ending
 from tenfold.supervise.lingering import Rank, lingering
 from tenfold.views import notfinite
@@ -81,7 +82,7 @@ def _not_finite(facts: RunFacts) -> Iterator[Trouble]:
     odd = odd_figures(facts.status.get("not_finite"))
     if (said := notfinite.words(odd)) is not None:
         lasts = any(one.get("until") is None for one in odd)
-        hint = "a smaller learning rate; go on from an earlier checkpoint" if lasts else None
+        hint = "use a smaller learning rate; resume from an earlier checkpoint" if lasts else None
         yield Trouble("not-finite", said, hint, odd[0].get("task"), now=lasts)
 
 
@@ -131,13 +132,15 @@ def _disk(facts: RunFacts) -> Iterator[Trouble]:
     place = str(facts.run.path)
     disk = facts.disk
     if disk is not None and (disk.free < min(LITTLE_DISK, disk.total // 20) or not disk.files_left):
-        left = memory_text(disk.free) if disk.files_left else "no room for new files"
+        left = memory_text(disk.free) if disk.files_left else "no space for new files"
         words = f"the disk of {place} is full ({left} free)"
-        yield Trouble("disk", words, f"make room there: du -xsh {facts.run.path.parent.parent}/*/*")
+        yield Trouble(
+            "disk", words, f"free space there: du -xsh {facts.run.path.parent.parent}/*/*"
+        )
     elif full:
         path = next(iter(full))
         event = full[path]
-        yield Trouble("disk", f"the disk did not take {path}", f"df -h {path}",
+        yield Trouble("disk", f"the disk refused to write {path}", f"df -h {path}",
                       time=moment(event.get("time")))  # fmt: skip
     elif events:
         lost = int(sum(moment(event.get("lost_bytes")) or 0 for event in events))
@@ -171,13 +174,17 @@ def _stale(facts: RunFacts) -> Iterator[Trouble]:
     age_s = facts.status["age_s"]
     if age_s is not None and age_s > _STALE_S and runs_on_this_machine(facts.status["cell"]):
         pid = facts.said.get("supervisor_pid")
-        words = f"its supervisor lives, but has said nothing for {duration_text(age_s)}"
-        yield Trouble("stale", words, f"is it stopped? ps -o pid,stat -p {pid}; kill -CONT {pid}")
+        words = f"its supervisor is alive, but has not responded for {duration_text(age_s)}"
+        yield Trouble(
+            "stale",
+            words,
+            f"check whether it is stopped: ps -o pid,stat -p {pid}; kill -CONT {pid}",
+        )
 
 
 def _crash_loops(facts: RunFacts, now: float) -> Iterator[Trouble]:
     for task in facts.status["tasks"]:
-        if task["state"] != "restarting":
+        if task["state"] != State.RESTARTING:
             continue
         name = task["task"]
         spent, limit = budget(facts, name, now)
@@ -228,7 +235,7 @@ def _not_ready(facts: RunFacts, now: float) -> Iterator[Trouble]:
     for task in facts.status["tasks"]:
         began = moment(task["started"])
         said = task.get("waits")
-        if task["state"] != "starting" or began is None:
+        if task["state"] != State.STARTING or began is None:
             continue
         if now - began < _LONG_WAIT_S and not said:
             continue
@@ -244,17 +251,17 @@ def _not_ready(facts: RunFacts, now: float) -> Iterator[Trouble]:
 
 
 _READY = {
-    "tcp": "does not answer on its port yet",
-    "http": "does not answer on its page yet",
+    "tcp": "does not respond on its port yet",
+    "http": "does not respond on its page yet",
     "command": "runs, but its readiness command fails",
-    "log": "has not written the line by which it is ready",
+    "log": "has not written its readiness line",
 }
 
 
 def _waiting(facts: RunFacts, now: float) -> Iterator[Trouble]:
     """Tasks that wait for others for long, and for whom."""
     began = moment(facts.status["started"])
-    waiting = [task for task in facts.status["tasks"] if task["state"] == "waiting"]
+    waiting = [task for task in facts.status["tasks"] if task["state"] == State.WAITING]
     if not waiting or began is None or now - began < _LONG_WAIT_S:
         return
     states = {task["task"]: task["state"] for task in facts.status["tasks"]}
@@ -276,10 +283,10 @@ def _waiting(facts: RunFacts, now: float) -> Iterator[Trouble]:
 
 def _is_so(state: str, condition: object) -> bool:
     if condition == "succeeded":
-        return state == "succeeded"
+        return state == State.SUCCEEDED
     if condition == "started":
-        return state not in ("waiting", "restarting")
-    return state in ("running", "succeeded")
+        return state not in UNSTARTED
+    return state in (State.RUNNING, State.SUCCEEDED)
 
 
 def _cut(facts: RunFacts, edges: Sequence[Mapping[str, Any]], now: float) -> Iterator[Trouble]:
@@ -290,7 +297,7 @@ def _cut(facts: RunFacts, edges: Sequence[Mapping[str, Any]], now: float) -> Ite
         if edge.get("mark") == CUT or now - (moment(edge.get("last_byte")) or 0.0) < _ALIVE_S
     }
     if (found := cut_off(known)) is not None:
-        hint = "look at the network between them (ping, firewall); tenfold map shows each edge"
+        hint = "check the network between them (ping, firewall); see each edge with `tenfold map`"
         states = {task["task"] for task in facts.status["tasks"]}
         task = next((name for name in found.tasks if name in states), None)
         yield Trouble("cut", found.words, hint, task)
@@ -310,9 +317,9 @@ def _silent(facts: RunFacts, edges: Sequence[Mapping[str, Any]], now: float) -> 
         return
     for name, heard in last.items():
         since = max(heard, moment(states[name]["started"]) or 0.0)
-        if states[name]["state"] == "running" and since and now - since > _SILENT_S:
+        if states[name]["state"] == State.RUNNING and since and now - since > _SILENT_S:
             ever = f"for {duration_text(now - heard)}" if heard else "at all"
-            words = f"nobody has heard from {name} {ever}, and the others talk"
+            words = f"{name} has been silent {ever}, and the other tasks communicate"
             yield Trouble("silent", words, f"tenfold stacks {name}; tenfold map", name, since)
 
 
@@ -321,9 +328,9 @@ def _lingering(facts: RunFacts, now: float) -> Iterator[Trouble]:
     ranks = []
     for task in facts.status["tasks"]:
         if not facts.planned(task["task"]).get("service"):
-            well = task["state"] == "succeeded"
+            well = task["state"] == State.SUCCEEDED
             job = job_of(str(task["task"]))
-            running = task["state"] == "running"
+            running = task["state"] == State.RUNNING
             ranks.append(Rank(task["task"], job, running, task["ended"] if well else None))
     for found in lingering(framework_of(facts.plan), ranks, now):
         hint = f"see where it is: tenfold stacks {facts.cluster}"
@@ -333,10 +340,10 @@ def _lingering(facts: RunFacts, now: float) -> Iterator[Trouble]:
 
 def _damaged(facts: RunFacts) -> Iterator[Trouble]:
     for event in facts.of_kind("set-aside"):
-        words = f"{event.get('file')} was damaged, and is set aside as {event.get('as')}"
+        words = f"{event.get('file')} was damaged, and is renamed to {event.get('as')}"
         yield Trouble("damaged", words, time=moment(event.get("time")), now=False)
     for path, what in facts.damaged.items():
-        yield Trouble("damaged", f"{path} {what}", "the rest is read without it")
+        yield Trouble("damaged", f"{path} {what}", "the rest is used without it")
     for path, what in facts.bad_checkpoints.items():
         yield Trouble("damaged", f"checkpoint {path}: {what}", "an older one is used", now=False)
 

@@ -16,14 +16,15 @@ from typing import Any
 from tenfold.errors import TenfoldError
 from tenfold.naming import job_of
 from tenfold.quantities import duration_text
-from tenfold.rundir import OVER, RunDirectory
+from tenfold.rundir import RunDirectory
+from tenfold.states import TERMINAL, State
 from tenfold.views import causes, notfinite
 from tenfold.views.broken import find_error, it_says
 from tenfold.views.commands import up_again, with_runs
 from tenfold.views.crashes import crash
 from tenfold.views.endings import meaning
+from tenfold.views.eventtexts import NO_CHECKPOINT
 from tenfold.views.facts import RunFacts, read_facts
-from tenfold.views.news import NO_CHECKPOINT
 from tenfold.views.notfinite import odd_figures
 from tenfold.views.traffic import MapReader
 from tenfold.views.troubles import Trouble, budget, how_it_ended, names_of, troubles
@@ -118,21 +119,21 @@ def _judge(
 ) -> _Verdict:
     state = facts.status["state"]
     if facts.damaged and not facts.said and not facts.events:
-        look = f"look into {facts.status['directory']}"
-        return _Verdict("left no word that can be read", names_of(facts.damaged), look)
-    if "failed" in (state, facts.status["outcome"]):
-        told = _said_over(facts) or facts.said.get("outcome") == "failed"
+        look = f"read {facts.status['directory']}"
+        return _Verdict("has no readable status or events", names_of(facts.damaged), look)
+    if State.FAILED in (state, facts.status["outcome"]):
+        told = _said_over(facts) or facts.said.get("outcome") == State.FAILED
         if first is not None and told:
             return _of_failure(facts, first)
         return _of_reason(facts, found) if told else _of_lost_supervisor(facts)
-    if state == "succeeded":
-        words = str(facts.status["reason"] or "every task ended well") + _took(facts)
+    if state == State.SUCCEEDED:
+        words = str(facts.status["reason"] or "all tasks finished") + _took(facts)
         told = _Verdict("succeeded", words, wrong=False)
         odd = odd_figures(facts.status.get("not_finite"))
         if any(one.get("until") is None for one in odd):
             told = _Verdict("succeeded, but", f"{notfinite.words(odd)}; {words}")
         return _with_restarts(facts, told)
-    if state == "stopped":
+    if state == State.STOPPED:
         return _Verdict("stopped", str(facts.status["reason"] or "by request"), wrong=False)
     return _of_living(facts, found, now)
 
@@ -140,8 +141,8 @@ def _judge(
 def _said_over(facts: RunFacts) -> bool:
     """Whether the run's end was told; without status.json, by its last event."""
     if facts.said:
-        return facts.said.get("state") in OVER
-    return bool(facts.of_kind(*(f"cluster-{state}" for state in OVER)))
+        return facts.said.get("state") in TERMINAL
+    return bool(facts.of_kind(*(f"cluster-{state}" for state in TERMINAL)))
 
 
 def _of_failure(facts: RunFacts, first: Mapping[str, Any]) -> _Verdict:
@@ -162,14 +163,14 @@ def _of_failure(facts: RunFacts, first: Mapping[str, Any]) -> _Verdict:
 
 def _of_lost_supervisor(facts: RunFacts) -> _Verdict:
     last = next((line for line in reversed(facts.supervisor_said) if line.strip()), None)
-    words = "its supervisor ended without a last word (killed, or its machine went down)"
+    words = "its supervisor was killed or its machine went down"
     if last is not None and causes.exception(facts.supervisor_said):
-        words = f'its supervisor broke: it says "{last.strip()}"'
-    hint = f"{_up(facts)} starts it again: {NO_CHECKPOINT}"
+        words = f'its supervisor crashed: it says "{last.strip()}"'
+    hint = f"{_up(facts)} restarts it: {NO_CHECKPOINT}"
     if (saved := facts.checkpoint) is not None:
         end = facts.status["seen"] or saved.time
         age = duration_text(max(0.0, end - saved.time))
-        hint = f"{_up(facts)} goes on from checkpoint {saved.name}, {age} older than the end"
+        hint = f"{_up(facts)} resumes from checkpoint {saved.name}, {age} older than the end"
     return _Verdict("failed", words, hint, next=(_up(facts),))
 
 
@@ -177,7 +178,7 @@ def _of_reason(facts: RunFacts, found: Sequence[Trouble]) -> _Verdict:
     """A run that failed and not by a task: a hang that ended it, or a cell that could not begin."""
     hang = next((trouble for trouble in found if trouble.kind == "hang"), None)
     errors = [event for event in facts.of_kind("error") if event.get("message")]
-    reason = str(facts.status["reason"] or "nobody said why")
+    reason = str(facts.status["reason"] or "the reason is unknown")
     if errors:
         hint = errors[-1].get("hint")
         return _Verdict("failed", reason, str(hint) if hint else None)
@@ -197,12 +198,12 @@ def _of_living(facts: RunFacts, found: Sequence[Trouble], now: float) -> _Verdic
         return _Verdict(f"{verb}, but" if verb == "runs" else verb, trouble.words, trouble.hint)
     began = facts.status["started"]
     since = f" (for {duration_text(now - began)})" if isinstance(began, (int, float)) else ""
-    told = _Verdict(f"{verb}{since}; nothing wrong found", wrong=False)
+    told = _Verdict(f"{verb}{since}; no problem found", wrong=False)
     return _with_restarts(facts, told)
 
 
 _VERBS = {
-    "beginning": "is beginning",
+    "beginning": "is starting",
     "running": "runs",
     "starting": "is starting",
     "stopping": "is stopping",
@@ -218,7 +219,7 @@ def _with_restarts(facts: RunFacts, verdict: _Verdict) -> _Verdict:
     times = "once" if len(retried) == 1 else f"{len(retried)} times"
     because = retried[-1].get("because")
     last = f" (the last {because})" if because else ""
-    more = f"; {names_of(names)} started again {times}{last}"
+    more = f"; {names_of(names)} restarted {times}{last}"
     if verdict.words:
         return replace(verdict, words=verdict.words + more)
     return replace(verdict, verb=verdict.verb + more)
@@ -242,8 +243,8 @@ def _next(facts: RunFacts, first: Mapping[str, Any] | None) -> list[str]:
     """Commands that help on."""
     if first is not None:
         return [f"tenfold logs {facts.cluster} {first['task']}", _up(facts)]
-    if facts.status["state"] in OVER:
-        return [_up(facts)] if facts.status["state"] != "succeeded" else []
+    if facts.status["state"] in TERMINAL:
+        return [_up(facts)] if facts.status["state"] != State.SUCCEEDED else []
     return [f"tenfold ps {facts.cluster}"]
 
 
@@ -291,7 +292,7 @@ def _failure_by_events(facts: RunFacts) -> dict[str, Any] | None:
         task, kind = event.get("task"), event.get("kind")
         if not isinstance(task, str):
             continue
-        if kind == "task-exited" and event.get("state") == "failed":
+        if kind == "task-exited" and event.get("state") == State.FAILED:
             lasting.setdefault(task, dict(event))
         elif kind == "task-refused":
             lasting.setdefault(task, {**event, "words": event.get("reason")})
@@ -314,9 +315,9 @@ def _hint(
         case "oom":
             return f"free -h; give jobs.{job} resources.memory, or the machine fewer tasks"
         case "removed":
-            return f"find out who removed it; {_up(facts)} starts anew"
+            return f"find out who removed it; {_up(facts)} starts a new run"
         case "node":
-            return f"{_up(facts)} starts on the nodes that are left"
+            return f"{_up(facts)} starts a run on the remaining nodes"
     if error is not None and error.cause == causes.PEER_GONE:
         for death in facts.status["consequences"]:
             return f"look at {death.get('task')}, which {death.get('words')} soon after"

@@ -17,6 +17,7 @@ from tenfold.cells import Outcome
 from tenfold.cells.slurm.sbatch import NOT_SHARED, WARNING_S
 from tenfold.errors import TenfoldError, UnavailableError
 from tenfold.quantities import limit_text
+from tenfold.states import State
 
 _COMMAND_S = 30.0
 
@@ -63,14 +64,14 @@ class JobState:
         """It has ended, or is about to."""
         return self.state in GONE
 
-    def outcome(self, job: str) -> tuple[Literal["failed", "stopped"], str]:
+    def outcome(self, job: str) -> tuple[Literal[State.FAILED, State.STOPPED], str]:
         """How a run ended whose job is gone, and why, in words."""
         if self.state == "CANCELLED":
-            return "stopped", f"Slurm job {job} was cancelled"
+            return State.STOPPED, f"Slurm job {job} was cancelled"
         if self.exit_code == NOT_SHARED:
-            return "failed", f"the node of Slurm job {job} does not see the run directory"
+            return State.FAILED, f"the node of Slurm job {job} does not see the run directory"
         words = _WORDS.get(self.state, f"it is {self.state}")
-        return "failed", f"Slurm job {job} ended: {words}"
+        return State.FAILED, f"Slurm job {job} ended: {words}"
 
 
 def command(*argv: str, env: Mapping[str, str] | None = None) -> str:
@@ -205,16 +206,16 @@ def why_told(job: str, restarts: int, *, asked: bool = False) -> tuple[Outcome, 
     """
     state = job_state(job)
     if state is None:
-        return "failed", f"Slurm knows job {job} no more"
+        return State.FAILED, f"Slurm knows job {job} no more"
     if state.restarts > restarts:
         words = f"Slurm starts job {job} again: a node went down, or another job needed its nodes"
         return "again", words
     if state.state in ("COMPLETING", "CANCELLED"):
-        return "stopped", f"Slurm job {job} was cancelled"
+        return State.STOPPED, f"Slurm job {job} was cancelled"
     if state.gone:
         return state.outcome(job)
     if asked and state.state == "RUNNING" and _soon(state.end):
-        return "failed", f"the time limit of Slurm job {job} is almost over"
+        return State.FAILED, f"the time limit of Slurm job {job} is almost over"
     return None
 
 

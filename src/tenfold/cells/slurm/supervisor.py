@@ -38,6 +38,7 @@ from tenfold.launch.runner import TaskLife
 from tenfold.plans import Plan, Task
 from tenfold.quantities import limit_text
 from tenfold.rundir import RunDirectory, read_json
+from tenfold.states import State
 
 _PLACE_S = 300.0
 _PLACE_TRIES = 30
@@ -294,7 +295,7 @@ class SlurmCell:
         """Slurm calls a job that ends COMPLETING; srun has heard of a node that failed."""
         said = (words for agent in self._agents.values() for words in agent.words)
         node = next((words for words in said if "node failure" in words.lower()), None)
-        return ("failed", node) if why[0] == "stopped" and node is not None else why
+        return (State.FAILED, node) if why[0] == State.STOPPED and node is not None else why
 
     def signal(self, task: Task, number: int) -> None:
         """Have the agent signal the task's process group."""

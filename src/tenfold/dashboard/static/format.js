@@ -3,6 +3,8 @@
  * Bytes and durations follow the rules of `tenfold.quantities`; a test compares the two.
  */
 
+import { stateOf } from "./states.js";
+
 const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
 
 /** Bytes: `0 B`, `812 B`, `1.2 MB`, `34 MB`, `512 GB`; empty where it is not known. */
@@ -106,7 +108,7 @@ export function exitWords(task) {
 
 /** How long a task has run, or how long ago it ended (when it was seen last, if it was lost). */
 export function since(task, now, seen) {
-  const end = task.state === "lost" ? seen : task.ended;
+  const end = stateOf(task.state).unseen ? seen : task.ended;
   if (end) return `${duration(now - end)} ago`;
   return task.started ? duration(now - task.started) : "";
 }
