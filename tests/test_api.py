@@ -67,7 +67,7 @@ def test_a_taken_port_is_refused_before_anything_starts(runs: Path, tmp_path: Pa
 def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
-    with pytest.raises(InputError, match="cannot make a run directory"):
+    with pytest.raises(InputError, match="cannot create a run directory"):
         up(plan_of(shell("chief", "true")), runs=file / "runs")
 
 

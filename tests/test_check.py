@@ -28,8 +28,8 @@ def fault(jobs: str, top: str = "") -> str:
     ("jobs", "words"),
     [
         ("a: {run: x, after: b}", 'jobs.a.after.b: there is no job "b"'),
-        ("a: {run: x, after: a}", "jobs.a.after.a: a job cannot wait for itself"),
-        ("a: {run: x, after: b}, b: {run: x, after: a}", "in a circle: a → b → a"),
+        ("a: {run: x, after: a}", "jobs.a.after.a: a job cannot depend on itself"),
+        ("a: {run: x, after: b}, b: {run: x, after: a}", "in a cycle: a → b → a"),
         ("ps: {}", "jobs.ps: has no `run`, and there is no standard server"),
         ("a: {run: ''}", "jobs.a.run: the command is empty"),
         ("a: {run: []}", "jobs.a.run: expected a command line or a list of words, got a list"),
@@ -41,9 +41,9 @@ def fault(jobs: str, top: str = "") -> str:
         ("a: {run: x, ready: {}}", "expected exactly one of tcp, http, command and log"),
         ("a: {run: x, ready: {http: a}}", "jobs.a.ready.http: expected a path that begins with /"),
         ("a: {run: x, ready: {log: '('}}", "jobs.a.ready.log: not a regular expression"),
-        ("a: {run: x, ports: {b: 1, c: 1}}", "jobs.a.ports.c: port 1 is b's already"),
+        ("a: {run: x, ports: {b: 1, c: 1}}", "jobs.a.ports.c: port 1 is already used by b"),
         ("a: {run: x, publish: web}", 'jobs.a.publish: the job has no port "web"'),
-        ("a: {run: x, ports: {main: 1}}", "jobs.a.ports.main: every task has its main port"),
+        ("a: {run: x, ports: {main: 1}}", "jobs.a.ports.main: every task already has a main port"),
         (
             "a: {run: x, ports: {b: 0}}",
             "jobs.a.ports.b: expected a port, 1 to 65535, or auto, got 0",
@@ -56,7 +56,7 @@ def fault(jobs: str, top: str = "") -> str:
             "a: {run: x, tasks: 9, overrides: {3-1: {}}}",
             "jobs.a.overrides.3-1: 3-1 is an empty range",
         ),
-        ("a: {run: x, tasks: 9, overrides: {1-3: {}, 2: {}}}", "2 and 1-3 are about the same task"),
+        ("a: {run: x, tasks: 9, overrides: {1-3: {}, 2: {}}}", "2 and 1-3 contain the same task"),
         (
             "a: {run: x, tasks: 2}, a-1: {run: x}",
             "jobs.a-1: a-1 is also the name of task 1 of job a",
@@ -69,9 +69,11 @@ def test_an_impossible_job_is_a_fault(jobs: str, words: str) -> None:
 
 def test_faults_of_the_top() -> None:
     assert 'success[0]: there is no job "b"' in fault("a: {run: x}", "success: [b]\n")
-    assert "`jupyter: …` makes a job of this name" in fault("jupyter: {run: x}", "jupyter: true\n")
+    assert "`jupyter: …` already creates a job of this name" in fault(
+        "jupyter: {run: x}", "jupyter: true\n"
+    )
     services = "tensorboard: {port: 80}\njupyter: {port: 80}\n"
-    assert "jupyter.port: port 80 is tensorboard's already" in fault("a: {run: x}", services)
+    assert "jupyter.port: port 80 is already used by tensorboard" in fault("a: {run: x}", services)
 
 
 @pytest.mark.parametrize(
@@ -112,11 +114,18 @@ def test_an_evaluator_and_scripts_that_will_hurt(tmp_path: Path) -> None:
     assert any(line.startswith("jobs.chief.run: ") and "checkpoint" in line for line in told)
 
 
+def test_a_fit_in_a_local_module_is_warned_of_too(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import loop\nloop.train()\n")
+    (tmp_path / "loop.py").write_text("def train(): model.compile('sgd'); model.fit(x)\n")
+    told = warnings(TF + "jobs: {chief: {run: python train.py}, ps: {}, worker: {}}", tmp_path)
+    assert "jobs.chief.run: Keras 3 `fit` does not work with parameter servers" in told
+
+
 def test_unlimited_threads_on_few_cores_are_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     one_core(monkeypatch)
     text = "cluster: x\njobs: {a: {run: python x.py, tasks: 4}}\n"
     (told,) = warnings(text)
-    assert told == "jobs.a: 4 tasks on 1 cores, each with as many threads as it likes"
+    assert told == "jobs.a: 4 tasks on 1 cores, and no limit of threads for each"
     assert warnings(text + 'env: {OMP_NUM_THREADS: "1"}\n') == []
 
 
@@ -127,7 +136,7 @@ def test_fixed_ports_of_several_tasks() -> None:
 
 def test_what_only_a_shell_would_expand() -> None:
     (told,) = warnings("cluster: x\njobs: {a: {run: x $HOME}}")
-    assert told == "jobs.a.run[1]: $HOME stays as it is: no shell runs"
+    assert told == "jobs.a.run[1]: $HOME is not expanded, because no shell is used"
     assert warnings("cluster: x\njobs: {a: {run: [sh, -c, 'x $HOME']}}") == []
 
 
@@ -163,6 +172,7 @@ def here(tmp_path: Path) -> Path:
         (tmp_path / name).write_text("#!/bin/sh\n")
         (tmp_path / name).chmod(0o755)
     (tmp_path / "train.py").touch()
+    (tmp_path / "loop").symlink_to("loop")
     return tmp_path
 
 
@@ -206,6 +216,7 @@ def test_commands_that_can_start(here: Path, job: str) -> None:
             'jobs.a.ready.command: there is no program "traner" on PATH',
             "trainer?",
         ),
+        ("{run: ./loop}", '"./loop" is a symbolic link that leads nowhere', "points to loop"),
         (
             '{run: ["trainer --rate 1"]}',
             'jobs.a.run[0]: there is no program "trainer --rate 1"',

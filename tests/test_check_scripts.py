@@ -26,9 +26,7 @@ def of_preload(messages: list[str]) -> list[str]:
 def test_a_variable_that_is_surely_set_is_told(tmp_path: Path) -> None:
     script = "import os\nos.environ['JAX_ENABLE_X64'] = '1'\nimport jax\n"
     (message,) = of_preload(told(tmp_path, script))
-    assert message == (
-        "train.py:2 sets JAX_ENABLE_X64: tenfold sets it before it imports the modules for it"
-    )
+    assert message == ("train.py:2 sets JAX_ENABLE_X64: tenfold sets it before it imports modules")
 
 
 def test_a_script_that_keeps_its_job_from_a_preload_is_told(tmp_path: Path) -> None:
@@ -36,14 +34,14 @@ def test_a_script_that_keeps_its_job_from_a_preload_is_told(tmp_path: Path) -> N
     (message,) = of_preload(told(tmp_path, script))
     assert message == (
         "worker starts without a preload: train.py:2 sets JAX_PLATFORMS, "
-        "which its imports may depend on"
+        "which may affect its imports"
     )  # fmt: skip
 
 
 def test_a_local_module_that_hides_another_is_told(tmp_path: Path) -> None:
     (tmp_path / "csv.py").touch()
     (message,) = of_preload(told(tmp_path, "import jax\n"))
-    assert message.endswith("csv.py hides the module csv that other imports need")
+    assert message.endswith("csv.py shadows the module csv that other imports need")
 
 
 @pytest.mark.parametrize(

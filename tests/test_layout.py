@@ -12,7 +12,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "tenfold"
 
 ORDER = (
-    ("interpreter", "streams", "json_text", "states"),
+    ("interpreter", "streams", "json_text", "procfs", "quantities", "access", "states"),
     (
         "errors",
         "words",
@@ -35,12 +35,11 @@ ORDER = (
     ("rundir", "eventlog", "logs", "rendezvous"),
     ("traffic",),
     ("debug",),
-    ("render",),
     ("member", "checkpoint", "tensorflow", "torch", "jax", "services"),
     ("requirements", "settings"),
     ("launch",),
-    ("doctor",),
     ("cells",),
+    ("doctor",),
     ("supervise",),
     ("views",),
     ("dashboard",),
@@ -55,7 +54,7 @@ HEAVY = ("pydantic", "rich", "yaml", "tensorflow", "torch", "jax", "numpy", "psu
 
 
 def room(module: str) -> str:
-    """The room of `tenfold.cells.local`: cells."""
+    """The room of `tenfold.cells.local.supervisor`: cells."""
     parts = module.split(".")
     return parts[1] if len(parts) > 1 else "__init__"
 

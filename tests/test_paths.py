@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tenfold import settings
-from tenfold.cells.docker_engine import build_words
+from tenfold.cells.docker.engine import build_words
 from tenfold.checkpoint import Checkpoints
 from tenfold.cli import run
 from tenfold.errors import InputError
@@ -57,8 +57,8 @@ def test_what_a_tilde_means(home: Path) -> None:
     ("path", "words", "hint"),
     [
         ("~no-such-user/x", 'there is no user "no-such-user"', "./~no-such-user for a directory"),
-        ("$HOME/x", "$HOME stays as it is", "write ~"),
-        ("$NOWHERE", "$NOWHERE stays as it is", "write the whole path"),
+        ("$HOME/x", "$HOME is not expanded", "write ~"),
+        ("$NOWHERE", "$NOWHERE is not expanded", "write the full path"),
     ],
 )
 def test_what_means_no_directory_is_refused(path: str, words: str, hint: str) -> None:
@@ -76,7 +76,7 @@ def test_a_user_without_a_home_is_told_so() -> None:
     if os.getuid():
         pytest.skip("only root can become a user that does not exist")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert "this user has no home, and HOME is not set" in done.stderr
+    assert "this user has no home directory, and HOME is not set" in done.stderr
 
 
 @pytest.mark.parametrize("source", ["--runs", "TENFOLD_RUNS", "config.yaml"])
@@ -143,7 +143,7 @@ def test_faults_of_paths_have_a_place(pattern: tuple[str, ...]) -> None:
     ]
     for bad, words in (
         ("~no-such-user/x", "there is no user"),
-        ("$HOME/x", "$HOME stays as it is"),
+        ("$HOME/x", "$HOME is not expanded"),
     ):
         value: object = f"{bad}:/x" if keys[-1] == "mounts" else bad
         setting = f"{'.'.join(keys)}={json.dumps(value)}"
@@ -158,12 +158,12 @@ def test_faults_of_paths_have_a_place(pattern: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("cell", ["docker", "kubernetes"])
 def test_a_home_that_a_container_does_not_see_is_refused(cell: str, home: Path) -> None:
     text = "cluster: x\nimage: i\njobs: {a: {run: x, workdir: ~/a}}\n"
-    with pytest.raises(InputError, match="~ means no directory inside a container") as caught:
+    with pytest.raises(InputError, match="~ cannot be used inside a container") as caught:
         plan(loads(text), cell=cell)
     assert caught.value.faults[0].place is not None
     assert plan(loads(text, directory=home), cell=cell).tasks[0].workdir == f"{home}/a"
     assert plan(loads(text), cell="slurm").tasks[0].workdir == f"{home}/a"
-    with pytest.raises(InputError, match="~ means no directory inside a container"):
+    with pytest.raises(InputError, match="~ cannot be used inside a container"):
         loads(text + 'cells: {docker: {mounts: ["~/a:~/a"]}}\n')
 
 

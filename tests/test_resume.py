@@ -99,7 +99,7 @@ def test_it_is_said_how_long_before_the_end_it_was_saved(
     run = former(tmp_path, steps=(1200,))
     assert decide(tmp_path, PLAN).notes == (
         f"resumes from {run.run}: checkpoint of step 1200, saved 12 s before it ended"
-        " (--fresh starts anew)",
+        " (--fresh ignores checkpoints)",
     )
     write_json(run.status, {"state": "running", "updated": ENDED - 12.5})
     assert ", saved just before it ended" in decide(tmp_path, PLAN).notes[0]
@@ -115,7 +115,7 @@ def test_nothing_is_gone_on_with_past_a_run_that_ended_well(tmp_path: Path) -> N
     former(tmp_path, steps=(1,))
     well = former(tmp_path, "succeeded", steps=(2,))
     assert decide(tmp_path, PLAN) == Resumption()
-    with pytest.raises(InputError, match=f"nothing to resume: {well.run} ended well"):
+    with pytest.raises(InputError, match=f"nothing to resume: {well.run} succeeded"):
         decide(tmp_path, PLAN, "yes")
 
 
@@ -124,8 +124,8 @@ def test_nothing_is_gone_on_with_past_a_run_that_is_up(tmp_path: Path) -> None:
     with hold_lock(up_now := former(tmp_path, "running", steps=(2,))):
         decided = decide(tmp_path, PLAN)
         assert (decided.earlier, decided.checkpoints) == (None, ())
-        assert decided.notes == (f"begins anew: {up_now.run} is still up",)
-        with pytest.raises(InputError, match="is still up"):
+        assert decided.notes == (f"starts from the beginning: {up_now.run} is still running",)
+        with pytest.raises(InputError, match="is still running"):
             decide(tmp_path, PLAN, "yes")
     assert decide(tmp_path, PLAN).earlier is not None
 
@@ -156,8 +156,8 @@ def test_a_changed_command_begins_anew_unless_told_otherwise(tmp_path: Path) -> 
     decided = decide(tmp_path, other)
     assert decided.earlier is None
     assert decided.notes == (
-        f"begins anew: the command of chief has changed since {run.run};"
-        " --resume goes on all the same",
+        f"starts from the beginning: the command of chief has changed since {run.run};"
+        " --resume resumes anyway",
     )
     assert decide(tmp_path, other, "yes").earlier == run
 
@@ -227,7 +227,7 @@ def test_a_run_whose_plan_is_damaged_is_named_and_passed_over(tmp_path: Path) ->
     bad.plan.write_text("{")
     decided = decide(tmp_path, PLAN)
     assert decided.earlier == older
-    assert any(f"{bad.run} has no plan" in note for note in decided.notes)
+    assert any(f"{bad.run} has no readable plan" in note for note in decided.notes)
     strange = former(tmp_path, steps=(30,))
     write_json(strange.plan, {"version": 1})
     assert decide(tmp_path, PLAN).earlier == older
@@ -278,7 +278,7 @@ def test_what_cannot_be_handed_over_is_no_silent_beginning(tmp_path: Path) -> No
     decided = decide(tmp_path, PLAN)
     run = create(tmp_path, "c")
     (run.shared("checkpoints") / "training").write_text("in the way")
-    with pytest.raises(TenfoldError, match="cannot take over"):
+    with pytest.raises(TenfoldError, match="cannot link"):
         decided.hand_over(run)
 
 
@@ -302,16 +302,16 @@ def test_what_a_killed_supervisor_left_on_its_cell_is_ended_first(
 ) -> None:
     """As Docker's containers are, which go on without it, and save."""
 
-    class Left(cells.Kind):
+    class Left(cells.ClientSide):
         def sweep(self, run: RunDirectory) -> list[str]:
             save = Checkpoints(place=run.shared("checkpoints")).save
             save(99, writer("the last that it saved"))
             return ["3 containers"]
 
-    monkeypatch.setattr(cells, "kind", lambda name: Left())
+    monkeypatch.setattr(cells, "client", lambda name: Left())
     dead, over = former(tmp_path / "a", "running", steps=(1,)), former(tmp_path / "b", steps=(1,))
     decided = decide(tmp_path / "a", PLAN)
-    assert decided.notes[0] == f"removed what {dead.run} had left: 3 containers"
+    assert decided.notes[0] == f"removed the remains of {dead.run}: 3 containers"
     assert decided.checkpoints[0][1].step == 99
     decide(tmp_path / "a", plan_of(shell("chief", "another")))
     decide(tmp_path / "b", PLAN)
@@ -435,7 +435,7 @@ def test_what_is_typed_and_said(
     assert said(last) == [f"from {reached}", f"done {reached + 1}"]
     code, told = tenfold()
     assert code == 0
-    assert "resumes" not in told, "it has ended well"
+    assert "resumes" not in told, "it has finished"
 
 
 def test_a_crash_loop_has_its_budgeted_starts_across_supervisors(

@@ -45,7 +45,7 @@ def test_two_runs_at_once_get_two_directories(tmp_path: Path) -> None:
 
 def test_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="cannot make a run directory") as raised:
+    with pytest.raises(InputError, match="cannot create a run directory") as raised:
         create(tmp_path / "file" / "runs", "c")
     assert "TENFOLD_RUNS" in (raised.value.hint or "")
 

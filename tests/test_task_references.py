@@ -55,7 +55,9 @@ def test_a_task_that_the_job_has_not_is_a_fault(kind: str, place: str) -> None:
     job = place % f"${{jobs.node.{kind}.3}}"
     job = job if job.startswith("{") else f"\n      {job}"
     text = f"cluster: c\nframework: none\njobs:\n  node: {{tasks: 3, run: x}}\n  a: {job}\n"
-    with pytest.raises(InputError, match=r"there is no task 3 of job .?node.?: it has 3") as caught:
+    with pytest.raises(
+        InputError, match=r"no task 3 in job .?node.? \(number of tasks: 3\)"
+    ) as caught:
         loads(text)
     (fault,) = caught.value.faults
     assert fault.hint == "write a number from 0 to 2"
@@ -65,7 +67,7 @@ def test_a_task_that_the_job_has_not_is_a_fault(kind: str, place: str) -> None:
 
 def test_a_fault_in_the_environment_of_all() -> None:
     text = "env: {A: '${jobs.a.hosts.1}'}\ncluster: c\nframework: none\njobs: {a: {run: x}}"
-    with pytest.raises(InputError, match=r"there is no task 1 of job .?a.?") as caught:
+    with pytest.raises(InputError, match=r"there is no task 1 in job .?a.?") as caught:
         loads(text)
     assert caught.value.faults[0].hint == "write 0, its only task"
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from tenfold.cells.rendering import RenderLocations
+from tenfold.cells.slurm.sbatch import sbatch
 from tenfold.file import load
 from tenfold.json_text import json_text
 from tenfold.planner import plan
 from tenfold.plans import Plan
-from tenfold.render import RenderLocations
-from tenfold.render.sbatch import sbatch
 from tenfold.rundir import every, read_json
 
 TENFOLD = str(Path(sys.executable).with_name("tenfold"))

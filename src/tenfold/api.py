@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenfold import cells, files, filesystem, rundir, settings
-from tenfold.cell_table import CELLS
+from tenfold.cell_table import CELLS, traits
+from tenfold.cells.rendering import RenderLocations
 from tenfold.cells.settling import Settler
 from tenfold.errors import InputError, TenfoldError
 from tenfold.interpreter import own
 from tenfold.locks import signal_holders
 from tenfold.plans import Plan
-from tenfold.render import RenderLocations
 from tenfold.resume import Wish, decide
 from tenfold.rundir import RunDirectory
 from tenfold.states import TERMINAL
@@ -131,7 +131,9 @@ class Run:
         """Start tasks (`worker/3`) anew. Raises TenfoldError, naming those that cannot be."""
         refused = control.ask(self.directory, "restart", tasks=list(tasks))["refused"]
         if refused:
-            raise TenfoldError(f"cannot restart {', '.join(refused)}: no such task has begun here")
+            raise TenfoldError(
+                f"cannot restart {', '.join(refused)}: the task does not exist or has not started"
+            )
 
     def stop(self, *, kill: bool = False, timeout_s: float | None = None) -> dict[str, Any]:
         """End the run, gently or at once, and wait for it. A run that is over stays as it is."""
@@ -168,12 +170,12 @@ def up(
     UnavailableError where it cannot run here. Nothing is left half-started then.
     """
     made = source if isinstance(source, Plan) else planned(source, cell=cell)
-    kind = cells.kind(made.cell)
-    made = kind.place(made)
+    cell_side = cells.client(made.cell)
+    made = cell_side.place(made)
     wishes = cells.Wishes(
         isolation=settings.resolve("isolation", isolation).value,
         keep=keep,
-        secrets=cells.secrets_of(made) if kind.apart else {},
+        secrets=cells.secrets_of(made) if traits(made.cell).renders else {},
     )
     given = str(runs) if runs is not None else None
     home = Path(settings.resolve("runs", given, {"runs": made.runs}).value)
@@ -183,8 +185,8 @@ def up(
     rundir.write_json(run.plan, made.to_json())
     try:
         before.hand_over(run)
-        _keep_files(kind, made, run)
-        if kind.submit(made, run, wishes):
+        _keep_files(made, run)
+        if cell_side.submit(made, run, wishes):
             return Run(run, before.notes)
         filesystem.require(run.path)
     except TenfoldError:
@@ -198,12 +200,12 @@ def up(
     return Run(run, before.notes, _start_supervisor(run, orders))
 
 
-def _keep_files(kind: cells.Kind, plan: Plan, run: RunDirectory) -> None:
+def _keep_files(plan: Plan, run: RunDirectory) -> None:
     """Put the cell's own files into the run directory, for the cell to use and people to read."""
-    if not kind.apart:
+    if not traits(plan.cell).renders:
         return
     places = RenderLocations(plan.directory, str(run.path), True, sys.executable)
-    for file in kind.render(plan, places):
+    for file in cells.client(plan.cell).render(plan, places):
         path = run.path / file.path
         path.parent.mkdir(mode=0o700, exist_ok=True, parents=True)
         path.touch(mode=0o600)
@@ -233,11 +235,11 @@ def planned(
         loaded = source
     place = settings.resolve("cell", cell, {"cell": loaded.cluster.cell}).value
     made = plan(loaded, cell=place)
-    kind = cells.kind(place)
-    made = kind.accepted(made)
-    if kind.here and (faults := faults_here(loaded)):
+    cell_side = cells.client(place)
+    made = cell_side.accepted(made)
+    if traits(place).shares_files and (faults := faults_here(loaded)):
         raise InputError(faults=faults)
-    kind.require(made)
+    cell_side.require(made)
     return made
 
 
@@ -272,8 +274,8 @@ def _start_supervisor(run: RunDirectory, orders: dict[str, Any]) -> SupervisorPr
 def _refuse(run: RunDirectory) -> None:
     said = files.read_end(run.supervisor_log, 1 << 16).decode(errors="replace").strip().splitlines()
     raise TenfoldError(
-        f"the supervisor could not start: {said[-1] if said else 'it said nothing'}",
-        hint=f"all it said is in {run.supervisor_log}",
+        f"the supervisor could not start: {said[-1] if said else 'it printed nothing'}",
+        hint=f"its output is in {run.supervisor_log}",
     )
 
 
@@ -307,4 +309,4 @@ def sweep(run: RunDirectory) -> list[str]:
     supervised = run.alive() and not run.is_elsewhere()
     if supervised or not isinstance(cell, str) or cell not in CELLS:
         return []
-    return cells.kind(cell).sweep(run)
+    return cells.client(cell).sweep(run)

@@ -1,7 +1,7 @@
-"""What `cells:`, `image:` and `build:` of a cluster file can say: how it runs on each kind of cell.
+"""The model of `cells:`, `image:` and `build:` of a cluster file.
 
 Owns: names, types, defaults of these keys. Leaves to others: the rest of the file (`spec`), and
-what a cell makes of its settings (`cells`). The local cell has no settings.
+the effect of the settings (`cells`). The local cell has no settings.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tenfold.units import EnvName, EnvValue, FileModel, JobName, Memory, Names, 
 
 
 def _lines(value: object) -> object:
-    """Several lines in one text are several lines."""
+    """Split texts with several lines into lines."""
     if isinstance(value, str):
         return value.strip("\n").splitlines()
     if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
@@ -32,57 +32,57 @@ def _build(value: object) -> object:
 
 
 class Build(FileModel):
-    """How the image is built."""
+    """How to build the image."""
 
     context: Text = "."
-    """The directory that is sent to the engine, relative to the file's."""
+    """The directory that is sent to the engine, relative to the directory of the file."""
 
     dockerfile: Text | None = None
-    """The Dockerfile, relative to the context; `Dockerfile` if not said."""
+    """The Dockerfile, relative to the context. The default is `Dockerfile`."""
 
     args: dict[EnvName, EnvValue] = {}
-    """Values of the Dockerfile's `ARG`s."""
+    """Values for `ARG`s in the Dockerfile."""
 
 
 BuildValue = Annotated[Build, BeforeValidator(_build, json_schema_input_type=Text | Build)]
 
 
 class DockerSettings(FileModel):
-    """`cells.docker`: containers of this machine's engine."""
+    """`cells.docker`: containers on the Docker engine of this machine."""
 
     code: Literal["mount", "image"] = "mount"
-    """Where the file's directory comes from: `mount`: it is mounted at /workspace; `image`: the
-    image holds it there."""
+    """How the directory of the file gets to /workspace. `mount`: it is mounted there. `image`: the
+    image contains it there."""
 
     mounts: Names = ()
-    """More directories, as `HOST:CONTAINER` or `HOST:CONTAINER:ro`; HOST is relative to the
+    """Additional directories, as `HOST:CONTAINER` or `HOST:CONTAINER:ro`. HOST is relative to the
     file."""
 
     shm_size: Memory | None = None
-    """Size of /dev/shm, which PyTorch's data loaders use; Docker's own 64 MiB if not said."""
+    """Size of /dev/shm, which data loaders of PyTorch use. The default of Docker is 64 MiB."""
 
 
 class SlurmJob(FileModel):
-    """What Slurm is asked for the tasks of one job."""
+    """Slurm settings for the tasks of one job."""
 
     partition: Text | None = None
-    """Another partition."""
+    """The partition of this job."""
 
     constraint: Text | None = None
-    """Features that its nodes must have."""
+    """Features that the nodes of this job must have."""
 
     options: Lines = ()
-    """More options of sbatch, `--exclusive` for example."""
+    """Additional options of sbatch, such as `--exclusive`."""
 
 
 class SlurmSettings(FileModel):
-    """`cells.slurm`: one heterogeneous batch job, a step a task."""
+    """`cells.slurm`: one heterogeneous batch job with one step per task."""
 
     partition: Text | None = None
-    """The partition; Slurm's default if not said."""
+    """The partition. The default is that of Slurm."""
 
     account: Text | None = None
-    """The account that is charged."""
+    """The account to charge."""
 
     qos: Text | None = None
     """The quality of service."""
@@ -91,78 +91,79 @@ class SlurmSettings(FileModel):
     """Features that nodes must have."""
 
     time: Text | None = None
-    """The time limit as Slurm writes it (`2:00:00`, `1-12`); the partition's own if not said."""
+    """The time limit in the format of Slurm (`2:00:00`, `1-12`). The default is that of the
+    partition."""
 
     requeue: bool = True
-    """Whether Slurm may start the job again when a node fails or a job of more importance comes;
-    training then goes on from its last checkpoint."""
+    """Whether Slurm may requeue the job when a node fails or another job preempts it. The training
+    then resumes from its last checkpoint."""
 
     setup: Lines = ()
-    """Lines of shell before anything else on the first node: `module load cuda`."""
+    """Shell commands to run first, on the first node, such as `module load cuda`."""
 
     options: Lines = ()
-    """More options of sbatch, for every job."""
+    """Additional options of sbatch, for all jobs."""
 
     jobs: dict[JobName, SlurmJob] = {}
-    """What is different for single jobs of the cluster."""
+    """Settings of single jobs of the cluster."""
 
 
 class Storage(FileModel):
-    """A volume that outlives the pods: the run directory goes there."""
+    """A volume for the run directory that outlives the pods."""
 
     claim: Text | None = None
-    """An existing PersistentVolumeClaim that many nodes may write (ReadWriteMany)."""
+    """An existing PersistentVolumeClaim that many nodes can write (ReadWriteMany)."""
 
     size: Memory | None = None
-    """The size of a claim that is made for the run."""
+    """The size of a claim that tenfold creates for the run."""
 
     storage_class: Text | None = None
-    """The class of the claim that is made; the cluster's default if not said."""
+    """The storage class of the created claim. The default is that of the cluster."""
 
 
 class KubernetesSettings(FileModel):
     """`cells.kubernetes`: Jobs, a Service and a NetworkPolicy in one namespace."""
 
     namespace: Text | None = None
-    """The namespace; the current context's if not said."""
+    """The namespace. The default is that of the current context."""
 
     context: Text | None = None
-    """The context of kubeconfig; the current one if not said."""
+    """The context of kubeconfig. The default is the current context."""
 
     storage: Storage | None = None
-    """Where the run directory is kept; without it, it ends with each pod, and tenfold collects
-    the logs."""
+    """Storage for the run directory. Without it, each pod has its own run directory, which is
+    deleted with the pod, and tenfold collects the logs."""
 
     service_account: Text | None = None
-    """The pods' service account."""
+    """The service account of the pods."""
 
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
-    """When nodes fetch the image."""
+    """When nodes pull the image."""
 
     image_pull_secrets: Names = ()
-    """Names of Secrets with which nodes may fetch it."""
+    """Names of Secrets that nodes use to pull the image."""
 
     node_selector: dict[Text, Text] = {}
     """Labels that nodes must have."""
 
     tolerations: tuple[dict[str, Any], ...] = ()
-    """Taints that the pods put up with, in Kubernetes' own form."""
+    """Tolerations of the pods, in the format of Kubernetes."""
 
     user: Annotated[StrictInt, Field(ge=1)] = 1000
-    """The number of the user in the pods."""
+    """The user id in the pods."""
 
     port: Port = 8080
-    """The port that every task listens on."""
+    """The port on which every task listens."""
 
     shm_size: Memory | None = None
-    """Size of /dev/shm, which PyTorch's data loaders use; 64 MiB if not said."""
+    """Size of /dev/shm, which data loaders of PyTorch use. The default is 64 MiB."""
 
 
 class Cells(FileModel):
     """Settings of single cells."""
 
     docker: DockerSettings = DockerSettings()
-    """Containers of this machine's Docker engine."""
+    """Containers on the Docker engine of this machine."""
 
     slurm: SlurmSettings = SlurmSettings()
     """A batch job of a Slurm cluster."""

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tenfold import check_scripts, task_references
+from tenfold.cell_table import DEFAULT, traits
 from tenfold.errors import Fault, shown
 from tenfold.file.places import Remark, Where
 from tenfold.file.unexpanded import in_text
-from tenfold.frameworks import framework
+from tenfold.frameworks import FRAMEWORKS, NO_FRAMEWORK, Framework, framework
 from tenfold.nearest import did_you_mean
 from tenfold.patterns import PatternError, compiled
 from tenfold.programs import is_python, missing, search_path
@@ -66,7 +67,7 @@ def _size(cluster: Cluster, dropped: frozenset[Where]) -> Iterator[Remark]:
     total = sum(job.tasks for job in cluster.jobs.values())
     if total > MAX_TASKS:
         largest = max(cluster.jobs, key=lambda name: cluster.jobs[name].tasks)
-        message = f"the cluster has {total} tasks, at most {MAX_TASKS} are possible"
+        message = f"the cluster has {total} tasks, but the limit is {MAX_TASKS}"
         yield Remark(("jobs", largest, "tasks"), message)
 
 
@@ -74,8 +75,8 @@ def _reserved(cluster: Cluster, dropped: frozenset[Where]) -> Iterator[Remark]:
     del dropped
     for name in _SERVICES:
         if getattr(cluster, name) is not None and name in cluster.jobs:
-            message = f"`{name}: …` makes a job of this name already"
-            hint = f"rename this job, or leave out `{name}:`"
+            message = f"`{name}: …` already creates a job of this name"
+            hint = f"rename this job, or remove `{name}:`"
             yield Remark(("jobs", name), message, hint, about_key=True)
 
 
@@ -103,20 +104,24 @@ def _commands(cluster: Cluster, dropped: frozenset[Where]) -> Iterator[Remark]:
             elif refusal := builtin(words(job) or ()):
                 yield Remark(("jobs", name, "run", 0), *refusal)
         elif not (known_faulty(name) or frame.job_defaults(name, cluster.jobs).standard_server):
-            whose = (
-                "" if cluster.framework == "none" else f" for a job of this name in {frame.name}"
-            )
-            hint = "add run: python train.py"
-            if cluster.framework == "none" and name in ("ps", "worker", "chief", "master"):
-                hint += ", or framework: tensorflow for its standard server"
-            message = f"has no `run`, and there is no standard server{whose}"
-            yield Remark(("jobs", name), message, hint, about_key=True)
+            yield _no_command(name, frame, cluster)
         for key, override in job.overrides.items():
             path: Where = ("jobs", name, "overrides", key, "run")
             if override.run is not None and not (override.run and override.run[0]):
                 yield Remark(path, "the command is empty")
             elif refusal := builtin(override.run or ()):
                 yield Remark((*path, 0), *refusal)
+
+
+def _no_command(name: str, frame: Framework, cluster: Cluster) -> Remark:
+    whose, hint = f" for a job of this name in {frame.name}", "add run: python train.py"
+    if frame.name == NO_FRAMEWORK:
+        whose = ""
+        frames = map(framework, FRAMEWORKS)
+        able = [f.name for f in frames if f.job_defaults(name, cluster.jobs).standard_server]
+        hint += f", or framework: {able[0]} for its standard server" if able else ""
+    message = f"has no `run`, and there is no standard server{whose}"
+    return Remark(("jobs", name), message, hint, about_key=True)
 
 
 def _cells(cluster: Cluster, dropped: frozenset[Where]) -> Iterator[Remark]:
@@ -134,8 +139,8 @@ def _after(cluster: Cluster, dropped: frozenset[Where]) -> Iterator[Remark]:
         for other in job.after:
             path = ("jobs", name, "after", other)
             if other == name:
-                message = "a job cannot wait for itself"
-                yield Remark(path, message, "leave it out", about_key=True)
+                message = "a job cannot depend on itself"
+                yield Remark(path, message, "remove it", about_key=True)
             elif other not in cluster.jobs and other not in broken:
                 others = [known for known in cluster.jobs if known != name]
                 hint = _nearest(other, others)
@@ -162,9 +167,9 @@ def _circles(cluster: Cluster, dropped: frozenset[Where]) -> Iterator[Remark]:
             elif state.get(other) == 1:
                 names = [each for each, _ in trail]
                 circle = " → ".join([*names[names.index(other) :], other])
-                message = f"jobs wait for each other in a circle: {circle}"
+                message = f"jobs depend on each other in a cycle: {circle}"
                 where = ("jobs", name, "after", other)
-                yield Remark(where, message, "take one wait out", about_key=True)
+                yield Remark(where, message, "remove one of the dependencies", about_key=True)
             elif other not in state:
                 state[other] = 1
                 trail.append((other, iter(waits[other])))
@@ -182,8 +187,8 @@ def _services(cluster: Cluster, dropped: frozenset[Where]) -> Iterator[Remark]:
     del dropped
     first, second = cluster.tensorboard, cluster.jupyter
     if first and second and first.port is not None and first.port == second.port:
-        message = f"port {first.port} is tensorboard's already"
-        yield Remark(("jupyter", "port"), message, "give it another one")
+        message = f"port {first.port} is already used by tensorboard"
+        yield Remark(("jupyter", "port"), message, "use another port")
 
 
 # One job.
@@ -218,9 +223,9 @@ def _ports(where: Where, job: Job) -> Iterator[Remark]:
     for name, port in job.ports.items():
         path = (*where, "ports", name)
         if name == MAIN_PORT:
-            yield Remark(path, "every task has its main port without asking", "use another name")
+            yield Remark(path, "every task already has a main port", "use another name")
         elif isinstance(port, int) and owners.setdefault(port, name) != name:
-            message = f"port {port} is {owners[port]}'s already"
+            message = f"port {port} is already used by {owners[port]}"
             yield Remark(path, message, "write auto, or another number")
 
 
@@ -235,12 +240,12 @@ def _overrides(where: Where, job: Job, dropped: frozenset[Where]) -> Iterator[Re
             yield Remark(path, message, f"write {high}-{low}", about_key=True)
             continue
         if high >= job.tasks and (*where, "tasks") not in dropped:
-            message = f"there is no task {high}: the job has {job.tasks}, counted from 0"
+            message = f"there is no task {high}: the job has {job.tasks} tasks, numbered from 0"
             yield Remark(path, message, about_key=True)
         for other_low, other_high, other in taken:
             if low <= other_high and other_low <= high:
-                hint = "let each task be in one of them only"
-                message = f"{key} and {other} are about the same task"
+                hint = "list each task in only one of them"
+                message = f"{key} and {other} contain the same task"
                 yield Remark(path, message, hint, about_key=True)
                 break
         taken.append((low, high, key))
@@ -278,7 +283,7 @@ def _threads(cluster: Cluster) -> Iterator[Remark]:
     total = sum(job.tasks for job in cluster.jobs.values())
     cores = os.cpu_count() or 1
     frame = framework(cluster.framework)
-    if total <= cores or cluster.cell not in (None, "local"):
+    if total <= cores or not traits(cluster.cell or DEFAULT).on_this_machine:
         return
     for name, job in cluster.jobs.items():
         limited = any(key in cluster.env or key in job.env for key in _THREADS)
@@ -287,7 +292,7 @@ def _threads(cluster: Cluster) -> Iterator[Remark]:
             and not limited
             and not frame.process_environment(name, total, cores)
         ):
-            message = f"{total} tasks on {cores} cores, each with as many threads as it likes"
+            message = f"{total} tasks on {cores} cores, and no limit of threads for each"
             each = max(1, cores // total)
             yield Remark(("jobs", name), message, f'add env: {{OMP_NUM_THREADS: "{each}"}}')
             return
@@ -297,7 +302,7 @@ def _endless(cluster: Cluster) -> Iterator[Remark]:
     frame = framework(cluster.framework)
     ending = cluster.success
     if ending is None and not frame.success_jobs(sorted(cluster.jobs)):
-        message = "no job ends by itself: the cluster runs until it is stopped"
+        message = "no job ends by itself, so the cluster runs until it is stopped"
         yield Remark(("jobs",), message, "add a chief, or name the jobs that end in `success`")
     for position, name in enumerate(ending or ()):
         if frame.job_defaults(name, cluster.jobs).service and cluster.jobs[name].run is None:
@@ -309,7 +314,7 @@ def _fixed_ports(where: Where, job: Job) -> Iterator[Remark]:
     for name, port in job.ports.items():
         if isinstance(port, int) and job.tasks > 1:
             message = f"{job.tasks} tasks on one machine cannot share port {port}"
-            hint = f"write auto; each task finds its own in ${{task.ports.{name}}}"
+            hint = f"write auto; the port of each task is ${{task.ports.{name}}}"
             yield Remark((*where, "ports", name), message, hint)
 
 
@@ -322,8 +327,8 @@ def _ready_unexpanded(where: Where, job: Job) -> Iterator[Remark]:
 def _set_by_tenfold(where: Where, env: Mapping[str, str]) -> Iterator[Remark]:
     for name in env:
         if name == "TF_CONFIG" or name.startswith("TENFOLD_"):
-            message = f"replaces what tenfold would set {name} to"
-            yield Remark((*where, name), message, "leave it out: tenfold knows the addresses")
+            message = f"overrides the value that tenfold sets for {name} to"
+            yield Remark((*where, name), message, "remove it: tenfold knows the addresses")
 
 
 def _unknown_secrets(where: Where, job: Job, env: Mapping[str, str]) -> Iterator[Remark]:

@@ -39,9 +39,9 @@ class Notes:
     def damaged(self, was: Path, now: Path | None, damage: str) -> None:
         """A file or checkpoint is no good; `now` is where it was put, if it could be."""
         if now is None:
-            self.said.append(f"{was} is passed over: {damage}")
+            self.said.append(f"{was} is skipped: {damage}")
             return
-        self.said.append(f"{was} is damaged ({damage}): set aside as {now.name}")
+        self.said.append(f"{was} is damaged ({damage}): renamed to {now.name}")
         self.aside.append({"file": str(was), "as": str(now)})
 
 
@@ -69,8 +69,8 @@ class Earlier:
     def closed(self) -> str | None:
         """Why nothing of this run, nor of those before it, is gone on with; None if it may be."""
         if self.up:
-            return f"{self.run.run} is still up"
-        return f"{self.run.run} ended well" if self.state == State.SUCCEEDED else None
+            return f"{self.run.run} is still running"
+        return f"{self.run.run} succeeded" if self.state == State.SUCCEEDED else None
 
     def saves(self) -> bool:
         """Whether it has anything in `checkpoints`, whole or not."""
@@ -79,8 +79,8 @@ class Earlier:
     def end_remains(self, cell: str, notes: Notes) -> None:
         """End what a supervisor that was killed has left on its cell, and would train on."""
         with contextlib.suppress(TenfoldError):  # a cell that does not answer
-            if left := cells.kind(cell).sweep(self.run):
-                notes.said.append(f"removed what {self.run.run} had left: {', '.join(left)}")
+            if left := cells.client(cell).sweep(self.run):
+                notes.said.append(f"removed the remains of {self.run.run}: {', '.join(left)}")
         for task in self.run.tasks():
             _read(task.status, notes)
 
@@ -132,12 +132,12 @@ def _beats_elsewhere(run: RunDirectory, status: dict[str, Any] | None) -> bool:
 def _plan(run: RunDirectory, notes: Notes) -> Plan | None:
     told = _read(run.plan, notes)
     if told is None:
-        notes.said.append(f"{run.run} has no plan that can be read: passed over")
+        notes.said.append(f"{run.run} has no readable plan: skipped")
         return None
     try:
         return Plan.from_json(told)
     except InputError as error:
-        notes.said.append(f"{run.plan}: {error.message}: {run.run} is passed over")
+        notes.said.append(f"{run.plan}: {error.message}: {run.run} is skipped")
         return None
 
 

@@ -43,7 +43,9 @@ def expanded(
     known = os.environ if environment is None else environment
     found = _VARIABLE.search(path)
     if found and (found.start() == 0 or (in_file and found[1] in known)):
-        raise PathError(f"${found[1]} stays as it is: no shell runs", _instead(found[1], in_file))
+        raise PathError(
+            f"${found[1]} is not expanded, because no shell is used", _instead(found[1], in_file)
+        )
     if not path.startswith("~"):
         return path
     head, slash, rest = path.partition("/")
@@ -62,7 +64,7 @@ def user_path(path: str | os.PathLike[str], what: str) -> Path:
 def _instead(name: str, in_file: bool) -> str:
     forms = ["~"] if name == "HOME" else []
     forms += [f"${{env.{name}}}"] if in_file else []
-    return f"write {' or '.join(forms)}" if forms else "write the whole path"
+    return f"write {' or '.join(forms)}" if forms else "write the full path"
 
 
 def _home_of(name: str, environment: Mapping[str, str]) -> str:
@@ -72,7 +74,7 @@ def _home_of(name: str, environment: Mapping[str, str]) -> str:
         return (pwd.getpwnam(name) if name else pwd.getpwuid(os.getuid())).pw_dir
     except (KeyError, ValueError) as error:
         if name:
-            hint = f"write the whole path, or ./~{name} for a directory of that name"
+            hint = f"write the full path, or ./~{name} for a directory of that name"
             raise PathError(f"there is no user {shown(name)}", hint) from error
-        message = "~ means no directory: this user has no home, and HOME is not set"
-        raise PathError(message, "set HOME, or write the whole path") from error
+        message = "~ cannot be expanded: this user has no home directory, and HOME is not set"
+        raise PathError(message, "set HOME, or write the full path") from error

@@ -84,7 +84,7 @@ def compiled(text: str) -> Pattern:
     """
     if len(text) > MOST_CHARACTERS:
         message = f"the regular expression is too long: {len(text):,} characters"
-        raise PatternError(message, f"at most {MOST_CHARACTERS:,} are possible")
+        raise PatternError(message, f"at most {MOST_CHARACTERS:,} are allowed")
     re2 = _engine()
     options = re2.Options()
     options.log_errors = False
@@ -94,7 +94,7 @@ def compiled(text: str) -> Pattern:
     except re2.error as error:
         raise _fault(text, error) from error
     except UnicodeEncodeError as error:
-        message = "not a regular expression: it holds one half of a surrogate pair"
+        message = "not a regular expression: it contains half of a surrogate pair"
         raise PatternError(message, r"write the character itself, or \x{1F600}") from error
     if made.programsize > _MOST_INSTRUCTIONS:
         raise _too_large()
@@ -106,7 +106,7 @@ def _engine() -> Any:
         import re2
     except ImportError as error:
         raise UnavailableError(
-            "google-re2 is not installed here, and regular expressions are searched with it",
+            "google-re2, which searches regular expressions, is not installed",
             hint="pip install google-re2",
             cause=error,
         ) from error
@@ -142,10 +142,10 @@ def _fault(text: str, error: Exception) -> PatternError:
     if "invalid perl operator" in words or "escape" in words or "repetition operator" in words:
         for pattern, message in _UNSUPPORTED:
             if re.search(pattern, text):
-                hint = "expressions are those of RE2: https://github.com/google/re2/wiki/Syntax"
+                hint = "use the syntax of RE2: https://github.com/google/re2/wiki/Syntax"
                 return PatternError(f"in regular expressions, {message}", hint)
     message = f"not a regular expression: {words}"
-    return PatternError(message, r"put \ before a character meant as itself")
+    return PatternError(message, r"put \ before a literal character")
 
 
 def _is_backwards(words: str) -> bool:
@@ -156,4 +156,4 @@ def _is_backwards(words: str) -> bool:
 
 def _too_large() -> PatternError:
     message = "the regular expression is too large"
-    return PatternError(message, "repeat at most 1000 times in all, or use * or +")
+    return PatternError(message, "use at most 1000 repetitions in total, or * or +")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tenfold.cell_table import CELLS
+from tenfold.cell_table import CELLS, DEFAULT, traits
 from tenfold.errors import InputError, shown
 from tenfold.file import from_cluster
 from tenfold.file.places import Remark
@@ -48,7 +48,7 @@ def plan(
     """
     loaded = _unpack(source, directory)
     cluster, where = loaded.cluster, loaded.directory
-    cell = _known_cell(cell or cluster.cell or "local")
+    cell = _known_cell(cell or cluster.cell or DEFAULT)
     _refuse_homes(loaded, cell)
     tasks: list[Task] = []
     for job in sorted(cluster.jobs, key=_display_order):
@@ -96,10 +96,10 @@ def _unpack(source: Loaded | Cluster, directory: Path | None) -> Loaded:
 
 def _refuse_homes(loaded: Loaded, cell: str) -> None:
     """Raise InputError for a working directory below a home that a container does not see."""
-    if cell not in _IN_IMAGES:
+    if traits(cell).shares_files:
         return
     remarks = [
-        Remark(path, "~ means no directory inside a container", "write the path in the image")
+        Remark(path, "~ cannot be used inside a container", "write the path in the image")
         for path, text in loaded.homes.items()
         if path[-1] == "workdir" and not f"{text}/".startswith(f"{loaded.directory}/")
     ]
@@ -199,13 +199,9 @@ def _command(cluster: Cluster, name: str, cell: str) -> tuple[str, ...]:
     return split(run) if isinstance(run, str) else run
 
 
-_IN_IMAGES = ("docker", "kubernetes")
-"""Cells whose tasks see their image's files, not those of this machine."""
-
-
 def _python(cell: str) -> str:
     """The interpreter that has tenfold: this one, or the one that an image calls python."""
-    return "python" if cell in _IN_IMAGES else sys.executable
+    return sys.executable if traits(cell).shares_files else "python"
 
 
 def _workdir(workdir: str | None, directory: Path) -> str:

@@ -109,19 +109,26 @@ def missing(command: Sequence[str], workdir: Path, search: str) -> Missing | Non
         return None
     directory = (workdir / script).parent
     near = did_you_mean(Path(script).name, _listing(directory))
-    hint = near or f"it is looked for in {directory}"
+    hint = near or f"expected at {workdir / script}"  # whole, so that a secret is hidden
     return Missing(list(command).index(script), f"there is no script {shown(script)}", hint)
 
 
 def _unusable(program: str, workdir: Path, search: str) -> Missing | None:
     """Why a program that is there cannot be started; None if it can, or is not there."""
     found = workdir / program if "/" in program else shutil.which(program, path=search)
-    if found is None or not _exists(path := Path(found)):
+    if found is None:
         return None
+    if not _exists(path := Path(found)):
+        if not path.is_symlink():
+            return None
+        message = f"{shown(program)} is a symbolic link that leads nowhere"
+        return Missing(
+            0, message, f"it points to {os.readlink(path)}: ls -l {shlex.quote(program)}"
+        )
     if path.is_dir():
         return Missing(0, f"{shown(program)} is a directory", "name a program in it")
     if not os.access(path, os.X_OK):
-        hint = f"chmod +x {shlex.quote(program)}, or name its interpreter: {_by(program)}"
+        hint = f"chmod +x {shlex.quote(program)}, or use its interpreter: {_by(program)}"
         return Missing(0, f"{shown(program)} is not executable", hint)
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
@@ -142,17 +149,17 @@ def _unusable_script(program: str, begin: bytes) -> Missing | None:
     if not begin.startswith(b"#!"):
         if b"\0" in begin or begin.startswith(b"\x7fELF"):
             return None  # a binary, of whichever kind
-        message = f"{shown(program)} has no #! line, so only a shell could start it"
+        message = f"{shown(program)} has no #! line and cannot be started without a shell"
         return Missing(0, message, f"run it with its interpreter: {_by(program)}")
     words = begin[2:].partition(b"\n")[0].strip(b" \t").split()
     line = os.fsdecode(words[0]) if words else ""
     ending = begin.partition(b"\n")[0].endswith(b"\r")
     if ending:
         message = f"the #! line of {shown(program)} ends with a carriage return"
-        return Missing(0, message, f"it has Windows line ends: sed -i 's/\\r$//' {program}")
+        return Missing(0, message, f"convert its Windows line endings: sed -i 's/\\r$//' {program}")
     if line.startswith("/") and not _exists(Path(line)):
         message = f"the #! line of {shown(program)} names {shown(line)}, which does not exist"
-        return Missing(0, message, f"correct it, or run it with its interpreter: {_by(program)}")
+        return Missing(0, message, f"fix it, or run it with its interpreter: {_by(program)}")
     return None
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tenfold.naming import name_of
 from tenfold.states import OF_RUNS, OF_TASKS
 
 DEEPEST = 40
@@ -42,7 +43,7 @@ def parse(data: bytes) -> dict[str, Any]:
     try:
         value = json.loads(data.decode("utf-8"))
         if not isinstance(value, dict):
-            raise NotAnObjectError("does not hold an object")
+            raise NotAnObjectError("does not contain an object")
         return {_text(key): _sound(item, 1) for key, item in value.items()}
     except RecursionError:
         raise ValueError("is nested too deeply") from None
@@ -87,7 +88,7 @@ def task_name(value: object) -> bool:
 
 def label(value: object) -> bool:
     """`worker-3`: a task's name as its directory has it."""
-    return isinstance(value, str) and task_name("/".join(value.rsplit("-", 1)))
+    return isinstance(value, str) and task_name(name_of(value))
 
 
 def link(value: object) -> bool:

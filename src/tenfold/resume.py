@@ -23,9 +23,9 @@ from tenfold.earlier import FRESH, Earlier, Notes, newest_first
 from tenfold.errors import InputError, TenfoldError
 from tenfold.files import open_regular
 from tenfold.plans import Plan
+from tenfold.quantities import duration_text
 from tenfold.rundir import RunDirectory, write_json
 from tenfold.supervise import past
-from tenfold.views.tasks import duration
 
 Wish = Literal["auto", "yes", "no"]
 WISHES: tuple[Wish, ...] = ("auto", "yes", "no")
@@ -68,9 +68,9 @@ class Resumption:
                 write_json(run.resumed, self._record(self.earlier))
         except OSError as error:
             raise TenfoldError(
-                f"cannot take over the checkpoint of {self.earlier and self.earlier.run}:"
+                f"cannot link the checkpoint of {self.earlier and self.earlier.run}:"
                 f" {error.strerror or error}",
-                hint="--fresh starts anew",
+                hint="--fresh ignores checkpoints",
                 cause=error,
             ) from error
 
@@ -99,22 +99,22 @@ def decide(runs: Path, plan: Plan, wish: Wish = "auto") -> Resumption:
     Raises InputError if `wish` is `yes` and there is nothing to go on with, or is no wish.
     """
     if wish not in WISHES:
-        raise InputError(f"resume is one of {', '.join(WISHES)}, not {wish}")
+        raise InputError(f"invalid value for resume: {wish} (use {', '.join(WISHES)})")
     if wish == "no":
         return Resumption(fresh=True)
     notes = Notes()
     shown = Plan.from_json(plan.to_json())  # as files show it, without secrets
     chosen, why = _choose(newest_first(runs, plan.cluster, notes), shown, wish, notes)
     if chosen is None and wish == "yes":
-        raise InputError(f"there is nothing to resume: {why}", hint="leave --resume out")
+        raise InputError(f"there is nothing to resume: {why}", hint="remove --resume")
     retried = past.retried(notes.broken_off) if notes.broken_off else {}
     retried = {task: moments for task, moments in retried.items() if moments}
     if chosen is not None:
         notes.said.append(_words(chosen))
     elif notes.broken_off and retried:
         notes.said.append(
-            f"{notes.broken_off.run} broke off and left no checkpoint of tenfold's; the"
-            " restarts that it has used up still count (--fresh forgets them)"
+            f"{notes.broken_off.run} was interrupted and left no checkpoint of tenfold;"
+            " its used restarts still count (--fresh resets them)"
         )
     return Resumption(
         chosen.run if chosen else notes.broken_off if retried else None,
@@ -134,7 +134,7 @@ def _choose(
     for former in formers:
         if (end := former.closed()) is not None:
             if former.up and former.saves():
-                notes.said.append(f"begins anew: {end}")
+                notes.said.append(f"starts from the beginning: {end}")
             return None, end
         if former.plan is None:
             continue
@@ -145,7 +145,8 @@ def _choose(
         if changed and wish != "yes":
             if former.checkpoints:
                 notes.said.append(
-                    f"begins anew: {changed} since {former.run.run}; --resume goes on all the same"
+                    f"starts from the beginning: {changed} since {former.run.run};"
+                    " --resume resumes anyway"
                 )
             return None, changed
         if former.died and not considered:
@@ -154,8 +155,8 @@ def _choose(
         if former.checkpoints:
             return former, ""
         if former.fresh:
-            return None, f"{former.run.run} began anew and left no checkpoint"
-    return None, f"no run of {plan.cluster} has left a whole checkpoint of tenfold.checkpoint's"
+            return None, f"{former.run.run} was started with --fresh and left no checkpoint"
+    return None, f"no run of {plan.cluster} has left a complete checkpoint of tenfold.checkpoint"
 
 
 def difference(before: Plan, now: Plan) -> str | None:
@@ -183,12 +184,12 @@ def _words(former: Earlier) -> str:
     if former.ended is None:
         before = ""
     elif former.ended > latest.time:
-        before = f", saved {duration(former.ended - latest.time)} before it ended"
+        before = f", saved {duration_text(former.ended - latest.time)} before it ended"
     else:  # after the last heartbeat of a supervisor that was killed
         before = ", saved just before it ended"
     return (
         f"resumes from {former.run.run}: checkpoint of step {latest.step}{before}"
-        " (--fresh starts anew)"
+        " (--fresh ignores checkpoints)"
     )
 
 
@@ -213,7 +214,7 @@ def _link(file: Path, there: Path) -> None:
     except OSError:  # another device, or somebody else's file
         _copy(file, there)
     if not stat.S_ISREG(there.lstat().st_mode):
-        raise OSError(errno.EINVAL, "is no regular file", str(file))
+        raise OSError(errno.EINVAL, "is not a regular file", str(file))
 
 
 def _copy(file: Path, there: Path) -> None:

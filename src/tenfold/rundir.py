@@ -119,7 +119,7 @@ class RunDirectory:
         """Whether the run is up: its supervisor lives, or is to begin elsewhere.
 
         Its lock tells on this host. Of a run whose supervisor is elsewhere, status.json tells; its
-        cell writes it when nobody else does (`tenfold.cells.Kind.settle`).
+        cell writes it when nobody else does (`tenfold.cells.ClientSide.settle`).
         """
         return self.locked() or (
             self.is_elsewhere() and (read_json(self.status) or {}).get("state") not in TERMINAL
@@ -245,8 +245,8 @@ def create(runs: Path, cluster: str) -> RunDirectory:
             (path / name).mkdir(mode=0o700)
     except OSError as error:
         raise InputError(
-            f"cannot make a run directory under {runs}: {error.strerror or error}",
-            hint="name another place with --runs DIR or TENFOLD_RUNS",
+            f"cannot create a run directory under {runs}: {error.strerror or error}",
+            hint="choose another directory with --runs DIR or TENFOLD_RUNS",
             cause=error,
         ) from error
     return RunDirectory(path.resolve())
@@ -283,8 +283,8 @@ def _hint_for(runs: Path, cluster: str | None) -> str:
     if cluster in known or (known and cluster is None):
         return f"tenfold ps --all --runs {shlex.quote(str(runs))} lists those there are"
     if not known:
-        start = "tenfold up starts one; " if cluster is None else ""
-        return f"{start}--runs DIR looks elsewhere"
+        start = "start one with `tenfold up`; " if cluster is None else ""
+        return f"{start}use --runs DIR for another directory"
     clusters = ", ".join(known[:10])
     return did_you_mean(cluster or "", known) or f"clusters here: {clusters}"
 

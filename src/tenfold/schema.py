@@ -96,7 +96,7 @@ def _one_line(text: str) -> str:
 
 
 def markdown() -> str:
-    """docs/file.md."""
+    """The contents of docs/file.md."""
     schema = json_schema()
     return "\n".join(_page(schema))
 
@@ -106,7 +106,7 @@ _OPENING = """\
 
 <!-- Made by `python -m tenfold.schema` from src/tenfold/spec.py; do not edit. -->
 
-`tenfold.yaml` describes one cluster: the jobs that run together. A file as short as this is whole:
+`tenfold.yaml` describes one cluster: the jobs that run together. This is a complete file:
 
 ```yaml
 cluster: word2vec
@@ -118,8 +118,8 @@ jobs:
 tensorboard: true
 ```
 
-`tenfold check` tells every fault with its place; `tenfold plan` shows what `tenfold up` would do.
-`tenfold schema` prints the JSON Schema (draft-07) that editors read: put
+`tenfold check` lists all errors with their lines. `tenfold plan` shows what `tenfold up` would
+start. `tenfold schema` prints the JSON Schema (draft-07) for editors. To use it, put
 `# yaml-language-server: $schema=PATH` in the first line, as `tenfold init` does.
 """
 
@@ -127,66 +127,64 @@ _CLOSING = """\
 ## Values
 
 - The file is UTF-8 YAML 1.2: `no`, `on` and `0777` are text, `true` and `8` are not. Values of `env`
-  and words of `run` reach the task exactly as they are written (`1.10`, `22:22`, `1e3`).
+  and words of `run` are passed to the task exactly as written (`1.10`, `22:22`, `1e3`).
 - Times: `500ms`, `10s`, `1m30s`, `2h`, or a number of seconds. Sizes: `512MiB`, `2GiB`, `1.5GB`, or a
   number of bytes.
-- Anchors, aliases and `<<` work. Keys that are there twice, unknown keys and unknown tags are
-  faults. At most 512 KiB, 30,000 values, 50 levels, 100,000 tasks.
+- Anchors, aliases and `<<` are supported. Duplicate keys, unknown keys and unknown tags are errors. The
+  limits are 512 KiB, 30,000 values, 50 levels and 100,000 tasks.
 
 ## Commands
 
-`run` is one command, and no shell reads it. Quotes work as in a shell, and a `\\` at the end of a line
-joins it with the next one; a line that begins with an option (`--rate 1`) belongs to the line above.
+`run` is one command, which is started without a shell. Quotes work as in a shell. A `\\` at the end of a line
+joins it with the next line. A line that begins with an option (`--rate 1`) is joined with the line above.
 
-Syntax that only a shell understands is a fault: several lines, `&&`, `|`, `>`, `$(…)`, `A=1 x`, comments, and
-commands such as `cd`. Ask for a shell by its name:
+Syntax of a shell is an error: several lines, `&&`, `|`, `>`, `$(…)`, `A=1 x`, comments, and commands such as
+`cd`. To use a shell, start it:
 
 ```yaml
 run: [sh, -c, "set -e\\npython prepare.py\\npython train.py"]
 run: [sh, -c, "python prepare.py && python train.py"]
 ```
 
-`tenfold check` warns about text that a shell would expand and tenfold passes on: `$HOME`, `~`, `*.txt`,
-`{1..3}`. Write `${env.HOME}` instead, or put into quotes what means itself. The same holds for
-`ready.command`, and for `$NAME` and `~` in values of `env`.
+`tenfold check` warns about text that a shell would expand and tenfold does not: `$HOME`, `~`, `*.txt`, `{1..3}`.
+Write `${env.HOME}` instead, or quote literal text. The same applies to `ready.command`, and to `$NAME` and `~` in
+values of `env`.
 
 ## Paths
 
 `~` and `~name` at the beginning of a path are home directories: in `runs`, `workdir`, `extends`, `build` and
-`mounts`, in `--runs`, `-o` and FILE, in TENFOLD_RUNS and in the settings file. The home of `~` is HOME of
-whoever runs tenfold. A directory called `~` is written `./~`. `$HOME` in a path is a fault: write `~` or
-`${env.HOME}`.
+`mounts`, in `--runs`, `-o` and FILE, in TENFOLD_RUNS and in the settings file. `~` is HOME of the user who runs
+tenfold. For a directory named `~`, write `./~`. `$HOME` in a path is an error: write `~` or `${env.HOME}`.
 
-Relative paths of the file count from the file's directory, but `runs` counts from the directory where tenfold is
-started. A container has homes of its own, so on docker and kubernetes `~` in `workdir` is for the project's
-directory only, and a plain `~` in `mounts` and `build` is the home where Docker runs.
+Relative paths in the file are relative to its directory, except `runs`, which is relative to the directory in which
+tenfold is started. Containers have other home directories. On docker and kubernetes `~` in `workdir` therefore works
+only for the directory of the project, and `~` in `mounts` and `build` is the home directory where Docker runs.
 
 ## `${…}`
 
 | name | value |
 |---|---|
-| `${NAME}` | the var `NAME`; alone it keeps its type (`tasks: ${workers}`), in a longer text it is its text |
-| `${env.NAME}`, `${env.NAME:-default}` | an environment variable of whoever runs tenfold |
+| `${NAME}` | the var `NAME`; alone it keeps its type (`tasks: ${workers}`), in a longer text it becomes text |
+| `${env.NAME}`, `${env.NAME:-default}` | an environment variable of the user who runs tenfold |
 | `${task.job}`, `${task.index}`, `${task.name}`, `${task.label}` | `worker`, `3`, `worker/3`, `worker-3` |
-| `${task.address}`, `${task.ports.NAME}` | the task's `host:port`, and the number of one of its ports |
-| `${jobs.JOB.addresses}`, `${jobs.JOB.tasks}` | all addresses of a job, separated by commas; how many tasks it has |
-| `${jobs.JOB.addresses.0}`, `${jobs.JOB.hosts.0}`, `${jobs.JOB.ports.0}` | the `host:port` of one task of a job, by its index; the host and the port alone |
+| `${task.address}`, `${task.ports.NAME}` | `host:port` of the task; the number of one of its ports |
+| `${jobs.JOB.addresses}`, `${jobs.JOB.tasks}` | all addresses of a job, separated by commas; its number of tasks |
+| `${jobs.JOB.addresses.0}`, `${jobs.JOB.hosts.0}`, `${jobs.JOB.ports.0}` | `host:port` of one task of a job, by its index; only the host; only the port |
 | `${run.directory}`, `${run.tensorboard}`, `${run.checkpoints}`, `${run.results}` | directories of the run |
 
-Those of `task`, `jobs` and `run` can stand in `run`, `env`, `workdir` and `ready`. `$${` is a literal
-`${`. `run` is split into words before anything is filled in, so a value with spaces stays one word;
-a var that holds a list becomes several words. Inside `[…]` and `{…}` YAML wants quotes: `"${n}"`.
+`${task.…}`, `${jobs.…}` and `${run.…}` are allowed in `run`, `env`, `workdir` and `ready`. `$${` is a literal `${`.
+`run` is split into words before values are inserted, so a value with spaces stays one word. A var with a list becomes
+several words. Inside `[…]` and `{…}` YAML requires quotes: `"${n}"`.
 
 ## `extends` and `--set`
 
-`extends: base.yaml` (or a list) builds on other files, relative to this one. Mappings are merged key by
-key, lists and single values are replaced, `null` removes a key: `jobs: {evaluator: null}`. Later files
-win, and this one wins over all of them; `--set jobs.worker.tasks=16` and `--set vars.epochs=3`
-win over everything.
+`extends: base.yaml` (or a list) extends other files, relative to this one. Mappings are merged key by key. Lists and
+single values are replaced. `null` removes a key: `jobs: {evaluator: null}`. Later files take precedence over earlier
+ones, this file over all of them, and `--set jobs.worker.tasks=16` or `--set vars.epochs=3` over everything.
 
 ## Python
 
-A file that ends in `.py` and defines `cluster`, or a function of that name that returns one, is as good:
+You can also write a Python file (`.py`) that defines `cluster`, or a function `cluster` that returns a cluster:
 
 ```python
 from tenfold.spec import Cluster, Job
@@ -210,12 +208,12 @@ def _page(schema: Schema) -> Iterator[str]:
     titles = {
         "Job": "A job: `jobs.NAME`",
         "Resources": "`resources`",
-        "Restart": "`restart`, when it is a mapping",
-        "Ready": "`ready`, when it is a mapping",
-        "Hang": "`hang`, when it is a mapping",
+        "Restart": "`restart` as a mapping",
+        "Ready": "`ready` as a mapping",
+        "Hang": "`hang` as a mapping",
         "Override": "`overrides.INDEX`",
-        "Service": "`tensorboard` and `jupyter`, when they are mappings",
-        "Build": "`build`, when it is a mapping",
+        "Service": "`tensorboard` and `jupyter` as mappings",
+        "Build": "`build` as a mapping",
         "Cells": "`cells`",
         "DockerSettings": "`cells.docker`",
         "SlurmSettings": "`cells.slurm`",
@@ -233,12 +231,12 @@ def _page(schema: Schema) -> Iterator[str]:
 def _table(title: str, schema: Schema) -> Iterator[str]:
     yield f"## {title}\n"
     yield schema["description"] + "\n"
-    yield "| key | value | default | |\n|---|---|---|---|"
+    yield "| key | value | default | meaning |\n|---|---|---|---|"
     needed = schema.get("required", [])
     for choice in schema.get("anyOf", []):
         needed += choice["required"] if "extends" not in choice["required"] else []
     for name, inner in schema["properties"].items():
-        default = "**needed**" if name in needed else _default(inner)
+        default = "**required**" if name in needed else _default(inner)
         kinds = " or ".join(dict.fromkeys(_kinds(inner)))
         yield f"| `{name}` | {kinds} | {default} | {inner['description']} |"
     yield ""
@@ -253,7 +251,7 @@ def _default(schema: Schema) -> str:
 
 
 def _kinds(schema: Schema) -> Iterator[str]:
-    """The kinds of value a key takes, in words."""
+    """The types of values that a key accepts, as text."""
     if schema in (_VAR, {"type": "null"}):
         return
     if "anyOf" in schema:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tenfold.cell_table import DEFAULT
 from tenfold.errors import InputError
 from tenfold.paths import user_path
 
@@ -36,7 +37,7 @@ class Resolved:
 
 SETTINGS = {
     "runs": Setting(".tenfold/runs", "directory where runs are kept"),
-    "cell": Setting("local", "cell to run on"),
+    "cell": Setting(DEFAULT, "cell to run on"),
     "color": Setting("auto", "when to colour the output", ("auto", "always", "never")),
     "isolation": Setting(
         "auto", "how local runs are isolated", ("auto", "namespace", "loopback", "none")

@@ -1,4 +1,4 @@
-"""What a cluster file can say: `Cluster`, `Job`, `Resources` and what they are made of.
+"""The model of a cluster file: `Cluster`, `Job`, `Resources` and their parts.
 
 Owns: names, types, limits and defaults of every key, and their descriptions, of which the JSON
 Schema and docs/file.md are made. Leaves to others: times, sizes and names (`units`), reading files
@@ -26,6 +26,7 @@ from pydantic import (
 
 from tenfold.cell_settings import BuildValue, Cells
 from tenfold.cell_table import CELLS
+from tenfold.frameworks import FRAMEWORKS, NO_FRAMEWORK
 from tenfold.nearest import did_you_mean
 from tenfold.units import (
     ClusterName,
@@ -44,10 +45,10 @@ from tenfold.units import (
 )
 
 MAX_TASKS = 100_000
-"""Most tasks that one job, and one cluster, may have."""
+"""Maximum number of tasks of a job and of a cluster."""
 
 MAIN_PORT = "main"
-"""The name of the port that a task's peers know; every task has it without asking."""
+"""The name of the port that peers of a task use. Every task has this port."""
 
 
 def _exit_codes(text: str) -> str:
@@ -92,8 +93,22 @@ CellName = Annotated[
 ]
 
 
+def _known_framework(name: object) -> object:
+    if not isinstance(name, str) or name not in FRAMEWORKS:
+        near = did_you_mean(name[:200].lower(), FRAMEWORKS) if isinstance(name, str) else None
+        raise wrong(f"one of {', '.join(FRAMEWORKS)}", near)
+    return name
+
+
+FrameworkName = Annotated[
+    str,
+    BeforeValidator(_known_framework),
+    WithJsonSchema({"enum": list(FRAMEWORKS), "type": "string"}),
+]
+
+
 def _conditions(value: object) -> object:
-    """A list of jobs means that each has to be ready."""
+    """Convert a list of jobs: each must be ready."""
     if isinstance(value, str):
         return {value: "ready"}
     if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
@@ -106,14 +121,14 @@ def _restart(value: object) -> object:
 
 
 def _codes(value: object) -> object:
-    """Single codes may be numbers."""
+    """Convert single codes and numbers to a list of texts."""
     if isinstance(value, (list, tuple)):
         return [str(item) if type(item) is int else item for item in value]
     return [str(value)] if type(value) is int else [value] if isinstance(value, str) else value
 
 
 def _hang(value: object) -> object:
-    """A duration or `never` alone says how long."""
+    """Convert a duration or `never` to a mapping."""
     return value if isinstance(value, Mapping) else {"after": value}
 
 
@@ -122,7 +137,7 @@ def _ready(value: object) -> object:
 
 
 def _service(value: object) -> object:
-    """`true` is a service with nothing said about it, `false` is none."""
+    """Convert `true` to a service with defaults, and `false` to None."""
     if value is True:
         return {}
     return None if value is False else value
@@ -135,37 +150,37 @@ def _preload(value: object) -> object:
 
 
 class Resources(FileModel):
-    """What one task needs."""
+    """Resources of each task."""
 
     cpu: Annotated[float, Field(gt=0, le=10_000, strict=True, allow_inf_nan=False)] | None = None
-    """Processor cores, whole or in parts (0.5)."""
+    """Number of processor cores; fractions (0.5) are allowed."""
 
     memory: Memory | None = None
-    """Memory, as 2GiB or 512MiB (K, M, G, T are powers of 1000; Ki, Mi, Gi, Ti of 1024)."""
+    """Memory, such as 2GiB or 512MiB (K, M, G, T are powers of 1000; Ki, Mi, Gi, Ti of 1024)."""
 
     gpu: Annotated[StrictInt, Field(ge=0, le=1024)] = 0
-    """Whole GPUs."""
+    """Number of GPUs."""
 
 
 class Restart(FileModel):
-    """When a task that has ended is started again in its place."""
+    """When a task that has ended is restarted."""
 
     policy: Policy
-    """`never`, `on-failure` (a bad exit or a signal), or `always`."""
+    """`never`, `on-failure` (a non-zero exit code or a signal), or `always`."""
 
     limit: Annotated[StrictInt, Field(ge=0, le=1_000_000)] = 3
-    """Most restarts of one task within the window."""
+    """Maximum number of restarts of a task within the window."""
 
     window: Annotated[Duration, AfterValidator(_some_time)] = 3600.0
-    """The time that the limit counts for: failures longer ago are forgiven."""
+    """The period to which the limit applies. Earlier failures are not counted."""
 
     backoff: Duration = 1.0
-    """Wait before a restart; it doubles each time, up to a minute. A little is added by chance, so
-    that many tasks do not start at once."""
+    """Pause before a restart. It doubles with each restart, up to one minute. A small random time
+    is added so that many tasks do not start at once."""
 
     scope: Scope | None = None
-    """What is started again when such a task fails: the `task` alone, its `job`, or the `cluster`,
-    all tasks of the training together, in their order of start. The framework knows."""
+    """What restarts when such a task fails: only the `task`, its `job`, or the `cluster` (all tasks
+    of the training together, in their start order). The default depends on the framework."""
 
     codes: (
         Annotated[
@@ -177,32 +192,32 @@ class Restart(FileModel):
         ]
         | None
     ) = None
-    """Bad exit codes after which `on-failure` starts again, single ones or ranges, as in
-    `[75, 128-255]`; all but 2, which means bad input, if not said. A task that was killed by
-    signal n counts as 128 + n: `128-255` is for crashes alone."""
+    """Exit codes after which `on-failure` restarts the task: single codes or ranges, such as `[75,
+    128-255]`. The default is all codes except 2, which means bad input. A task that was killed by
+    signal n counts as 128 + n, so `128-255` restarts only after crashes."""
 
 
 class Ready(FileModel):
-    """How to tell that a task can be used: exactly one of tcp, http, command and log."""
+    """The readiness check of a task: exactly one of tcp, http, command and log."""
 
     tcp: PortName | None = None
-    """A port (by name) that accepts connections; `main` is the one the task's peers know."""
+    """The name of a port that must accept connections. `main` is the port that peers use."""
 
     http: Annotated[Text, Field(pattern="^/")] | None = None
-    """A path that answers with a status below 400."""
+    """A path that must respond with a status below 400."""
 
     port: PortName | None = None
-    """For http: which port, by name; the main one if not said."""
+    """For http: the name of the port. The default is the main port."""
 
     command: Text | None = None
-    """A command that ends with 0."""
+    """A command that must exit with code 0."""
 
     log: Annotated[Text, Field(max_length=1000)] | None = None
-    """A regular expression (RE2's syntax) that matches in a line of the task's output as `logs`
-    shows it: without colours."""
+    """A regular expression (RE2 syntax) that must match a line of the task's output, as `logs`
+    shows it without colours."""
 
     timeout: Duration = 120.0
-    """How long that may take before the task counts as failed."""
+    """The task fails if it is not ready within this time."""
 
     @model_validator(mode="after")
     def _one_of(self) -> Ready:
@@ -223,13 +238,14 @@ Preload = Annotated[
 
 
 class Hang(FileModel):
-    """When a cluster counts as hung, and what is done then."""
+    """When a cluster counts as hung, and what tenfold does then."""
 
     after: Duration | Literal["never"] = 300.0
-    """How long without progress; `never` for a cluster that nobody is to watch."""
+    """Time without progress; `never` turns hang detection off."""
 
     action: Action = "report"
-    """`report` what hangs, `restart` the culprit (or all, if none is known), or `stop` the run."""
+    """`report` the hang, `restart` the culprit (or all tasks, if it is not known), or `stop` the
+    run."""
 
 
 HangValue = Annotated[
@@ -238,54 +254,54 @@ HangValue = Annotated[
 
 
 class Override(FileModel):
-    """What is different for some tasks of a job."""
+    """Settings that differ for some tasks of a job."""
 
     run: Command | None = None
-    """Another command."""
+    """The command of these tasks."""
 
     env: dict[EnvName, EnvValue] = {}
-    """More variables, or other values."""
+    """Additional variables, or other values."""
 
     resources: Resources | None = None
-    """Other needs; what is not named stays as the job has it."""
+    """Other resources. Keys that are not set keep the value of the job."""
 
     restart: RestartValue | None = None
-    """Another restart rule."""
+    """The restart policy of these tasks."""
 
     needed: StrictBool | None = None
-    """Whether the run fails when these tasks have failed for good."""
+    """Whether the run fails when one of these tasks has failed permanently."""
 
     workdir: Text | None = None
-    """Another working directory."""
+    """The working directory of these tasks."""
 
 
 class Job(FileModel):
-    """A role in the cluster, and how many tasks play it."""
+    """A role in the cluster, with one or more tasks."""
 
     run: Command | None = None
-    """The command of each task: a line split at spaces (quotes as in a shell, but no shell runs),
-    or a list of words. Without it the framework's standard server runs."""
+    """The command of each task: a line that is split at spaces (with quotes as in a shell, but
+    without a shell), or a list of words. The default is the standard server of the framework."""
 
     tasks: Annotated[StrictInt, Field(ge=1, le=MAX_TASKS)] = 1
-    """How many tasks."""
+    """Number of tasks."""
 
     resources: Resources = Resources()
-    """What each task needs. On the local cell `memory` is a limit where this user may make control
-    groups (`tenfold doctor` tells); it enforces nothing else."""
+    """Resources of each task. The local cell enforces only `memory`, and only if this user may
+    create control groups (see `tenfold doctor`)."""
 
     env: dict[EnvName, EnvValue] = {}
-    """Environment variables; values reach the task exactly as they are written."""
+    """Environment variables. Values are passed to the task exactly as written."""
 
     secret: Names = ()
-    """Names of variables whose values no output shows. Names that end in TOKEN, KEY, PASSWORD or
-    SECRET are hidden without being listed."""
+    """Names of variables whose values are hidden in all output. Variables whose names end in TOKEN,
+    KEY, PASSWORD or SECRET are always hidden."""
 
     restart: RestartValue | None = None
-    """When a task that has ended is started again; the framework knows what each job survives."""
+    """When a task that has ended is restarted. The default depends on the framework and the job."""
 
     needed: StrictBool | None = None
-    """Whether the run fails when a task of this job has failed for good. `false`: the run goes on
-    without that task, and fails only if no task of the job ends well."""
+    """Whether the run fails when a task of this job has failed permanently. With `false` the run
+    continues without that task, and fails only if no task of the job succeeds."""
 
     after: Annotated[
         dict[JobName, Condition],
@@ -294,45 +310,46 @@ class Job(FileModel):
             json_schema_input_type=JobName | list[JobName] | dict[JobName, Condition],
         ),
     ] = {}
-    """Jobs that have to be `started`, `ready` or `succeeded` before this one starts. A list of
-    names means `ready`."""
+    """Jobs that must be `started`, `ready` or `succeeded` before this job starts. A list of names
+    means `ready`."""
 
     ready: (
         Annotated[Ready, BeforeValidator(_ready, json_schema_input_type=Literal["tcp"] | Ready)]
         | None
     ) = None
-    """How to tell that a task can be used; `tcp` is short for its main port."""
+    """The readiness check of each task. `tcp` alone checks the main port."""
 
     ports: dict[PortName, Port | Literal["auto"]] = {}
-    """Ports beyond the main one, by name: a number, or `auto` for any free one."""
+    """Additional ports by name: a number, or `auto` for a free port."""
 
     publish: Names = ()
-    """Names of ports that people open: they can be reached on this machine's loopback address,
-    and from nowhere else. All other ports belong to the cluster alone."""
+    """Names of ports that can be reached on the loopback address of this machine, and from nowhere
+    else. All other ports can be reached only inside the cluster."""
 
     workdir: Text | None = None
-    """Working directory, relative to the file's; the file's own if not said."""
+    """Working directory, relative to the directory of the file. The default is the directory of the
+    file."""
 
     image: Text | None = None
-    """Another container image than the cluster's."""
+    """The container image of this job."""
 
     network: Literal["cluster", "host"] = "cluster"
-    """`cluster`: the run's own network, closed to the outside. `host`: the machine's, for a task
-    that needs the internet."""
+    """`cluster`: the network of the run, closed to the outside. `host`: the network of the machine,
+    for tasks that need the internet."""
 
     preload: Preload | None = None
-    """Installed modules that are imported once, in a process from which Python tasks are forked;
-    the framework's own if not said. `none`: every task is an interpreter started anew."""
+    """Installed modules that are imported once, in a process from which Python tasks are forked.
+    The default is the modules of the framework. With `none` every task is a new interpreter."""
 
     overrides: dict[Annotated[str, Field(pattern=r"^[0-9]{1,6}(-[0-9]{1,6})?$")], Override] = {}
-    """What is different for single tasks, by index (`0`) or range (`2-5`)."""
+    """Settings of single tasks, by index (`0`) or range (`2-5`)."""
 
 
 class Service(FileModel):
-    """A page that tenfold runs beside the cluster."""
+    """A page that tenfold runs next to the cluster."""
 
     port: Port | None = None
-    """Its port on this machine; the usual one or the next free one if not said."""
+    """The port on this machine. The default is the usual port or the next free one."""
 
 
 ServiceValue = Annotated[
@@ -344,13 +361,13 @@ class Cluster(FileModel):
     """One application: the jobs that run together."""
 
     cluster: ClusterName
-    """Its name: lower-case letters, digits and -, at most 63."""
+    """The name of the cluster: at most 63 lower-case letters, digits and -."""
 
-    framework: Literal["tensorflow", "torch", "jax", "none"] = "none"
-    """How tasks learn of each other."""
+    framework: FrameworkName = NO_FRAMEWORK
+    """The framework, which determines how tasks find each other."""
 
     cell: CellName | None = None
-    """Where it runs, unless `--on` says otherwise; `local` if nobody does."""
+    """The cell to run on. `--on` overrides it. The default is `local`."""
 
     jobs: Annotated[dict[JobName, Job], Field(min_length=1)]
     """The jobs, by name."""
@@ -362,54 +379,55 @@ class Cluster(FileModel):
         Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$", max_length=100)],
         Scalar | tuple[Scalar, ...],
     ] = {}
-    """Values to use as `${NAME}` anywhere in the file; `--set vars.NAME=VALUE` replaces them."""
+    """Values to use as `${NAME}` anywhere in the file. `--set vars.NAME=VALUE` overrides them."""
 
     tensorboard: ServiceValue = None
-    """Run TensorBoard on the run's summaries."""
+    """Run TensorBoard on the summaries of the run."""
 
     jupyter: ServiceValue = None
     """Run Jupyter inside the cluster."""
 
     dashboard: StrictBool | None = None
-    """Whether `tenfold up` starts the dashboard, unless TENFOLD_DASHBOARD says otherwise; `true` if
-    nobody does."""
+    """Whether `tenfold up` starts the dashboard. TENFOLD_DASHBOARD overrides it. The default is
+    `true`."""
 
     success: JobNames | None = None
-    """Jobs whose tasks must all end well for the cluster to have succeeded. The framework knows:
-    the chief if there is one, else all jobs that end by themselves."""
+    """The cluster succeeds when all tasks of these jobs have succeeded. The default depends on the
+    framework: the chief if there is one, else all jobs that end by themselves."""
 
     stop_grace: Duration = 10.0
-    """Time between the request to stop and the kill."""
+    """Grace period between SIGTERM and SIGKILL."""
 
     hang: HangValue = Hang()
     """When the cluster counts as hung: a time without progress, `never`, or a mapping."""
 
     expose: StrictBool = False
-    """Whether tasks that listen may run where neither a namespace nor a rewriting of their binds
-    keeps their ports from the machine\'s network."""
+    """Whether tasks that listen may run on a machine where neither a namespace nor redirected binds
+    keep their ports off the network."""
 
     log_limit: Annotated[Memory, AfterValidator(_enough_log)] = 1 << 30
-    """How much of each stream of each task's output is kept at least; older lines may be dropped
-    beyond that."""
+    """Minimum size of the output that is kept of each stream of each task. Older lines may be
+    dropped."""
 
     runs: Text | None = None
-    """Where runs are kept; `.tenfold/runs` if nobody says otherwise."""
+    """The directory for runs. The default is `.tenfold/runs`."""
 
     extends: Names = ()
-    """A file, or files, that this one builds on, relative to it and inside the project. Mappings
-    are merged, later files win; lists and single values are replaced; null removes."""
+    """One or more files that this file extends, relative to it and inside the project. Mappings are
+    merged, and later files take precedence. Lists and single values are replaced. null removes a
+    key."""
 
     image: Text | None = None
-    """The container image of every task, for cells that run containers. It needs tenfold in it;
-    with `build`, it is the name of what is built."""
+    """The container image of all tasks, for cells that run containers. It must contain tenfold.
+    With `build` it is the name of the image that is built."""
 
     build: BuildValue | None = None
-    """How the image is built: a directory with a Dockerfile, or a mapping."""
+    """How to build the image: a directory with a Dockerfile, or a mapping."""
 
     cells: Cells = Cells()
-    """Settings of single cells, by the cell's name."""
+    """Settings of single cells, by the name of the cell."""
 
 
 def dumped(cluster: Cluster) -> dict[str, Any]:
-    """What a file that says the same holds, without what has its default value."""
+    """The contents of an equivalent file, without default values."""
     return cluster.model_dump(mode="json", exclude_defaults=True)

@@ -25,7 +25,9 @@ def remarks(cluster: Cluster, dropped: frozenset[Where] = frozenset()) -> Iterat
         for job, index in _indexes(text):
             if job in sizes and index >= sizes[job]:
                 last = sizes[job] - 1
-                message = f"there is no task {index} of job {shown(job)}: it has {sizes[job]}"
+                message = (
+                    f"there is no task {index} in job {shown(job)} (number of tasks: {sizes[job]})"
+                )
                 hint = "write 0, its only task" if last == 0 else f"write a number from 0 to {last}"
                 yield Remark(where, message, hint)
 

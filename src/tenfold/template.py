@@ -108,7 +108,7 @@ def _reference(text: str, start: int) -> tuple[Reference, int]:
         raise TemplateError("`${` without its `}`", offset, f"close it, or {escape}")
     name, separator, default = text[start:end].partition(":-")
     if not _NAME.fullmatch(name):
-        message = f'"{name[:40]}" is not a name that ${{…}} can hold'
+        message = f'"{name[:40]}" is not a valid name in ${{…}}'
         raise TemplateError(message, offset, f"a name is letters, digits, _ and -, or {escape}")
     return Reference(name, default if separator else None, offset), end + 1
 

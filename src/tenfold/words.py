@@ -69,7 +69,7 @@ def split(text: str, key: str = "run") -> tuple[str, ...]:
     try:
         words = shlex.split(bare)
     except ValueError as error:
-        hint = "take the \\ at its end out" if "escaped" in str(error) else "close the quote"
+        hint = "remove the \\ at its end" if "escaped" in str(error) else "close the quote"
         raise WordsError(f"the command line cannot be split: {error}", hint) from error
     if refusal := _refusal(bare, key, kept):
         raise WordsError(*refusal)
@@ -130,8 +130,8 @@ def shell_form(text: str, key: str = "run") -> str:
 def _refusal(text: str, key: str, kept: Sequence[str]) -> Refusal | None:
     """Why a text whose quotes are closed is no command line."""
     if _SPACE_FIRST.search(_QUOTED.sub(_escapes_alone, text)):
-        message = "a \\ before a space makes the space a part of the next word"
-        return Refusal(message, f"take the \\ out, or write the lines below `{key}: |`")
+        message = "a \\ before a space makes the space part of the next word"
+        return Refusal(message, f"remove the \\, or write the lines below `{key}: |`")
     bare = unquoted(text)
     if refusal := _of_lines(text, bare, key, kept):
         return refusal
@@ -139,7 +139,7 @@ def _refusal(text: str, key: str, kept: Sequence[str]) -> Refusal | None:
     if operator is None:
         return None
     shown = restored(operator, kept)
-    message = f"`{key}` is one command, without a shell: {shown} is a shell's"
+    message = f"`{key}` is one command without a shell, but {shown} is shell syntax"
     return Refusal(message, shell_form(restored(text, kept), key))
 
 
@@ -153,11 +153,11 @@ def _of_lines(text: str, bare: str, key: str, kept: Sequence[str]) -> Refusal | 
     code = [line for line in lines if not line.lstrip().startswith("#")]
     commands = [line for line in code[1:] if not _OPTION.match(line)]
     if commands:
-        message = f"`{key}` is one command, without a shell, and this has {len(code)} lines"
+        message = f"`{key}` is one command without a shell, but has {len(code)} lines"
         return Refusal(message, _hint_for_lines(restored(text, kept), code, key))
     if len(code) < len(lines) or any("#" in line.split() for line in code):
-        message = "a comment is passed on as words of the command: no shell runs"
-        return Refusal(message, f"take the comment out of `{key}`, or put the # into quotes")
+        message = "a comment becomes part of the command, because no shell is used"
+        return Refusal(message, f"remove the comment from `{key}`, or quote the #")
     return None
 
 
@@ -165,7 +165,7 @@ def _hint_for_lines(text: str, code: Sequence[str], key: str) -> str:
     """The two forms that run several lines, and the one that makes one line of them."""
     if len(text) > _LONGEST_SHOWN:
         script = "run: sh -e script.sh" if key == "run" else f'{key}: "sh -e script.sh"'
-        return f"write the lines into a file and run that: {script}"
+        return f"write the lines to a file and run it: {script}"
     forms = [shell_form(f"set -e\n{textwrap.dedent(text).strip()}", key)]
     lines = [line.strip() for line in text.split("\n") if line.strip()]
     whole = len(lines) == len(code) and not any(map(_UNFINISHED.search, code))
@@ -183,14 +183,14 @@ def _shell_operator(text: str) -> str | None:
 
 
 _OF_SHELLS = {
-    "cd": "set workdir: DIRECTORY, and let the command be what follows",
-    "pushd": "set workdir: DIRECTORY, and let the command be what follows",
-    "source": "for a virtual environment, name its interpreter: run: venv/bin/python train.py",
-    ".": "for a virtual environment, name its interpreter: run: venv/bin/python train.py",
+    "cd": "set workdir: DIRECTORY, and use the rest as the command",
+    "pushd": "set workdir: DIRECTORY, and use the rest as the command",
+    "source": "for a virtual environment, use its interpreter: run: venv/bin/python train.py",
+    ".": "for a virtual environment, use its interpreter: run: venv/bin/python train.py",
     "export": 'set env: {NAME: "value"}',
     "declare": 'set env: {NAME: "value"}',
     "unset": "start the command with env: run: env -u NAME python train.py",
-    "exec": "take exec out: the command is the task's own process",
+    "exec": "remove exec: the command already is the process of the task",
     "eval": "run the command in a shell: run: [sh, -c, …]",
     "set": "run the command in a shell: run: [sh, -c, …]",
     "trap": "run the command in a shell: run: [sh, -c, …]",
@@ -205,4 +205,4 @@ def builtin(words: Sequence[str]) -> Refusal | None:
     hint = _OF_SHELLS.get(words[0]) if words else None
     if hint is None:
         return None
-    return Refusal(f"{words[0]} is a command of a shell itself, and no shell runs", hint)
+    return Refusal(f"{words[0]} is a built-in command of a shell, but no shell is used", hint)

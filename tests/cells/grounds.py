@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.api import Run, up
-from tenfold.cells import kind
+from tenfold.cells import client
 from tenfold.plans import Plan, Task
 from tests.conftest import survivors
 from tests.plans import plan_of
@@ -40,7 +40,7 @@ class Ground:
     def plan(self, *tasks: Task, **more: Any) -> Plan:
         """A plan of these tasks for this cell."""
         made = plan_of(*tasks, cell=self.name, directory=str(self.home), **more)
-        return kind(self.name).place(self._fitted(made))
+        return client(self.name).place(self._fitted(made))
 
     def _fitted(self, plan: Plan) -> Plan:
         return plan
@@ -83,7 +83,7 @@ class Docker(Ground):
 
     def left(self, run: Run) -> list[str]:
         """Containers and networks with the run's label."""
-        from tenfold.cells.docker import project_of
+        from tenfold.cells.docker.project import project_of
 
         label = f"label=com.docker.compose.project={project_of(run.directory)}"
         found = []
@@ -123,7 +123,7 @@ class Own(Ground):
 def own_table(directory: Path) -> Mapping[str, str]:
     """Environment in which every Python process has the line of `Own` in its table."""
     (directory / "sitecustomize.py").write_text(
-        "from tenfold.cell_table import CELLS\nCELLS['own'] = 'tests.cells.own_cell'\n"
+        "from tenfold.cell_table import CELLS\nCELLS['own'] = 'tests.cells.own'\n"
     )
     paths = [str(directory), str(ROOT), os.environ.get("PYTHONPATH", "")]
     return {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}

@@ -22,8 +22,8 @@ from typing import Any
 import pytest
 
 from tenfold.api import Run
-from tenfold.cell_table import CELLS
-from tenfold.cells import kind, secrets_of
+from tenfold.cell_table import CELLS, traits
+from tenfold.cells import secrets_of
 from tenfold.logs import last_lines
 from tenfold.plans import HangPolicy, ReadinessCheck, RestartPolicy, Task
 from tenfold.rundir import read_events, read_json
@@ -53,7 +53,7 @@ def ground(
         case "own":
             for name, value in own_table(tmp_path).items():
                 monkeypatch.setenv(name, value)
-            monkeypatch.setitem(CELLS, "own", "tests.cells.own_cell")
+            monkeypatch.setitem(CELLS, "own", "tests.cells.own")
             made = Own(runs, home)
         case name:
             made = Ground(name, runs, home)
@@ -320,7 +320,7 @@ def _supervisor(run: Run) -> int:
     wanted += str(run.directory.path)
     for entry in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
-            if entry.name.isdigit() and wanted in (entry / "cmdline").read_text():
+            if entry.name.isdigit() and wanted in (entry / "cmdline").read_text(errors="replace"):
                 return int(entry.name)
     raise AssertionError("no supervisor")
 
@@ -332,7 +332,7 @@ def test_secrets_arrive_and_are_written_nowhere(ground: Ground) -> None:
     web = shell("web", "while ! test -e ${run.directory}/known; do sleep 0.1; done")
     plan = replace(ground.plan(replace(chief, after={"web": "succeeded"}), web),
                    masked=frozenset({secret}))  # fmt: skip
-    if kind(ground.name).apart:
+    if traits(ground.name).renders:
         assert secrets_of(plan) == {"HUB_TOKEN": secret}
     run = ground.begin(plan)
     for path in run.directory.path.rglob("*"):
@@ -419,7 +419,7 @@ def test_a_flood_of_output_is_kept_whole(ground: Ground) -> None:
 
 def test_every_cell_says_where_it_runs() -> None:
     for name in CELLS:
-        assert kind(name).words.startswith("on ")
+        assert traits(name).where.startswith("on ")
 
 
 def test_status_says_who_can_reach_the_ports(ground: Ground) -> None:

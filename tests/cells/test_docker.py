@@ -24,12 +24,13 @@ from typing import Any
 import pytest
 
 from tenfold.api import Run, planned
-from tenfold.cells import docker_engine as engine
-from tenfold.cells.docker import DockerKind, project_of
-from tenfold.doctor.docker import compose
+from tenfold.cells.docker import engine
+from tenfold.cells.docker.client import DockerClient
+from tenfold.cells.docker.doctor import compose
+from tenfold.cells.docker.project import project_of
+from tenfold.cells.rendering import File, RenderLocations
 from tenfold.logs import last_lines
 from tenfold.plans import Plan, ReadinessCheck, RestartPolicy
-from tenfold.render import File, RenderLocations
 from tenfold.rundir import RunDirectory, every, read_events, read_json
 from tests.cells.grounds import ROOT, Docker
 from tests.conftest import wait_for
@@ -363,13 +364,13 @@ def test_a_task_without_memory_says_that_it_was_the_memory(ground: Docker) -> No
 def test_a_run_directory_that_the_engine_does_not_see_is_told(
     ground: Docker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rendered: Callable[..., list[File]] = DockerKind.render
+    rendered: Callable[..., list[File]] = DockerClient.render
 
-    def elsewhere(self: DockerKind, plan: Plan, places: RenderLocations) -> list[File]:
+    def elsewhere(self: DockerClient, plan: Plan, places: RenderLocations) -> list[File]:
         (file,) = rendered(self, plan, places)
         return [File(file.path, file.text.replace(f"{places.run}:", f"{tmp_path}/empty:"))]
 
-    monkeypatch.setattr(DockerKind, "render", elsewhere)
+    monkeypatch.setattr(DockerClient, "render", elsewhere)
     run = ground.up(shell("chief", SLEEP))
     status = run.wait(60)
     assert status["state"] == "failed"

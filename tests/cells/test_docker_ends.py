@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tenfold.cells import Ended
-from tenfold.cells.docker_ends import REMOVED, with_reason
+from tenfold.cells.docker.ends import REMOVED, with_reason
 from tests.plans import shell
 
 TASK = replace(shell("ps/1", "true"), memory=512 << 20)

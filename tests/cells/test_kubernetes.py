@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tenfold.api import Run, sweep, up
-from tenfold.cells.kubernetes import KIND
+from tenfold.cells.kubernetes.client import CLIENT
 from tenfold.errors import InputError, TenfoldError, UnavailableError
 from tenfold.logs import LogReader, last_lines
 from tenfold.plans import Plan, ReadinessCheck, RestartPolicy, Task
@@ -39,7 +39,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKub
 
 def planned(*tasks: Task, **more: Any) -> Plan:
     """A placed plan of these tasks on the Kubernetes cell."""
-    return KIND.place(plan_of(*tasks, cell="kubernetes", **more))
+    return CLIENT.place(plan_of(*tasks, cell="kubernetes", **more))
 
 
 def job(name: str, script: str, **more: Any) -> Task:
@@ -301,7 +301,7 @@ def test_a_killed_supervisor_leaves_what_down_removes(runs: Path, cluster: FakeK
     wait_for(lambda: not run.directory.alive(), 10)
     run.wait(10)
     assert "Pod" in cluster.kinds()
-    words = KIND.beside(run.directory, "chief/0", ["id"]) or []
+    words = CLIENT.beside(run.directory, "chief/0", ["id"]) or []
     assert words[:5] == ["kubectl", "--namespace", "ml", "exec", "-i"]
     assert words[5].startswith("c-chief-0-")
     assert "1 Job" in sweep(run.directory)
@@ -362,24 +362,24 @@ def test_a_cluster_that_is_silent_is_told_before_anything_is_made(
     gone = FakeKubernetes(tmp_path)
     monkeypatch.setenv("KUBECONFIG", str(gone.kubeconfig()))
     plan = planned(job("chief", "true"))
-    KIND.require(plan)
+    CLIENT.require(plan)
     gone.close()
     with pytest.raises(UnavailableError, match="does not answer"):
-        KIND.require(plan)
+        CLIENT.require(plan)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "nothing"))
     with pytest.raises(UnavailableError, match="no Kubernetes cluster is known"):
-        KIND.require(plan)
+        CLIENT.require(plan)
 
 
 def test_a_plan_without_an_image_is_refused(cluster: FakeKubernetes) -> None:
     del cluster
     with pytest.raises(InputError, match="no image is named for chief/0"):
-        KIND.require(planned(shell("chief", "true")))
+        CLIENT.require(planned(shell("chief", "true")))
 
 
 def test_a_task_without_a_pod_has_nothing_beside_it(runs: Path) -> None:
     with pytest.raises(TenfoldError, match="has no pod"):
-        KIND.beside(RunDirectory(runs / "c" / "x"), "chief/0", ["id"])
+        CLIENT.beside(RunDirectory(runs / "c" / "x"), "chief/0", ["id"])
 
 
 def test_pages_are_told(runs: Path, cluster: FakeKubernetes) -> None:

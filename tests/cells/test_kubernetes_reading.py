@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from tenfold.cells.kubernetes_api import refused
-from tenfold.cells.kubernetes_logs import LogFollower, stamp
-from tenfold.cells.kubernetes_pods import End, ended, trouble
-from tenfold.cells.kubernetes_watch import Ears, PodWatch
+from tenfold.cells.kubernetes.api import refused
+from tenfold.cells.kubernetes.logs import LogFollower, stamp
+from tenfold.cells.kubernetes.pods import End, ended, trouble
+from tenfold.cells.kubernetes.watch import Ears, PodWatch
 from tenfold.errors import TenfoldError
 from tenfold.logs import last_lines
 from tenfold.rundir import RunDirectory

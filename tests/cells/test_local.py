@@ -315,7 +315,7 @@ def test_asking_for_a_namespace_where_there_is_none_is_refused(
     import asyncio
 
     from tenfold.cells import Handlers, Wishes
-    from tenfold.cells.local import LocalCell
+    from tenfold.cells.local.supervisor import LocalCell
     from tenfold.rundir import create
 
     monkeypatch.setattr(namespace, "refusal", lambda: "not here")

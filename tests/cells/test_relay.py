@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from tenfold.cells.relay import Relay, connect
+from tenfold.cells.local.relay import Relay, connect
 from tenfold.rendezvous import hold_port
 
 

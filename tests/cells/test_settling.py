@@ -25,7 +25,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
             found.append(run.path)
             raise UnavailableError("no answer")
 
-    monkeypatch.setattr(cells, "kind", lambda _: Silent())
+    monkeypatch.setattr(cells, "client", lambda _: Silent())
     return found
 
 

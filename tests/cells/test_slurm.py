@@ -13,13 +13,13 @@ import pytest
 
 from tenfold import api
 from tenfold.api import Run
-from tenfold.cells.slurm_commands import JobState, why_told
+from tenfold.cells.export import run_files
+from tenfold.cells.rendering import RenderLocations
+from tenfold.cells.slurm.commands import JobState, why_told
+from tenfold.cells.slurm.sbatch import components, sbatch
 from tenfold.errors import TenfoldError
 from tenfold.logs import last_lines
 from tenfold.plans import Plan, ReadinessCheck, Task
-from tenfold.render import RenderLocations
-from tenfold.render.export import run_files
-from tenfold.render.sbatch import components, sbatch
 from tenfold.rundir import RunDirectory, read_events, read_json, write_json
 from tests.cells import grounds
 from tests.conftest import wait_for

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tenfold.cells.settling import Settler
-from tenfold.cells.slurm_commands import batch_host, is_job_of, job_state, why_told
+from tenfold.cells.slurm.commands import batch_host, is_job_of, job_state, why_told
 from tenfold.errors import UnavailableError
 from tenfold.rundir import create, read_json, write_json
 from tests.plans import plan_of, shell

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tenfold.cells import Ended
-from tenfold.cells.slurm_ends import lost, told
+from tenfold.cells.slurm.ends import lost, told
 from tenfold.launch.runner import TaskLife
 from tests.plans import shell
 

@@ -80,7 +80,10 @@ def test_check_without_a_file_suggests_tenfold_init(capsys: pytest.CaptureFixtur
     assert run(["check"]) == 2
     assert "tenfold init" in capsys.readouterr().err
     assert run(["check", "--json"]) == 2
-    assert json.loads(capsys.readouterr().out)["faults"][0]["message"] == "no tenfold.yaml here"
+    assert (
+        json.loads(capsys.readouterr().out)["faults"][0]["message"]
+        == "no tenfold.yaml in this directory"
+    )
 
 
 def test_a_terminal_is_never_told_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:

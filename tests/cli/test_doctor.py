@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.doctor.findings import Finding
+from tenfold.cells.probing.findings import Finding
 from tenfold.views.doctor import show_findings, verdict
 from tenfold.views.terminal import Terminal
 from tests.cli.desk import Desk

@@ -47,7 +47,7 @@ def test_ps_all_lists_runs_whole_in_a_pipe(desk: Desk) -> None:
 def test_ps_without_any_run_says_what_to_do(desk: Desk) -> None:
     said = desk.tenfold("ps")
     assert (said.code, said.out) == (2, "")
-    assert "hint: tenfold up starts one" in said.err
+    assert "hint: start one with `tenfold up`" in said.err
 
 
 def test_ps_json_imports_nothing_heavy(runs: Path) -> None:

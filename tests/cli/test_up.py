@@ -36,7 +36,7 @@ def test_lines_go_to_stdout_and_talk_to_stderr(desk: Desk) -> None:
     assert {"chief-0  | begun", "chief-0  | done"} <= set(said.out.splitlines())
     assert all(" | " in line for line in said.out.splitlines())
     assert said.err.startswith("demo: 4 tasks on this machine: chief, 3 worker\n")
-    assert "demo succeeded: chief ended well" in said.err
+    assert "demo succeeded: chief finished" in said.err
     assert "\x1b" not in said.out + said.err
 
 
@@ -136,7 +136,7 @@ def test_nobody_reads_on_and_the_run_goes_on(desk: Desk) -> None:
 def test_keep_stays_until_it_is_ended(desk: Desk) -> None:
     (desk.directory / "go").touch()
     with desk.type("up", "--keep") as typed:
-        typed.see("chief ended well; the cluster stays up")
+        typed.see("chief finished; the cluster keeps running")
         typed.press("\x03")
         assert typed.end() == 0
 
@@ -234,7 +234,7 @@ def test_killed_supervisor_is_never_shown_as_running(desk: Desk) -> None:
     wait_for(lambda: json.loads(desk.tenfold("ps", "--json").out)["state"] == "failed")
     said = desk.tenfold("ps")
     assert "demo" in said.out
-    assert "failed: its supervisor ended without a last word" in said.out
+    assert "failed: its supervisor was killed" in said.out
     assert "running" not in said.out
     assert desk.tenfold("exec", "worker/0", "true").code == 1
     assert "is not running" in desk.tenfold("restart", "worker/0").err

@@ -14,15 +14,15 @@ jobs:
 """
 FIRST = (
     'demo failed: chief/0 exited with code 1: it says "ModuleNotFoundError: No module named'
-    " 'nosuchmodule'\"; pip install the package of nosuchmodule there, or name another python in"
-    " `run`"
+    " 'nosuchmodule'\"; install the package of nosuchmodule there with pip, or use another "
+    "Python in `run`"
 )
 
 
 def test_why_of_a_failed_run_of_a_running_one_and_of_none(desk: Desk) -> None:
     none = desk.tenfold("why")
     assert (none.code, none.out) == (2, "")
-    assert "hint: tenfold up starts one" in none.err
+    assert "hint: start one with `tenfold up`" in none.err
     desk.write(FAILING, "failing.yaml")
     assert FIRST in desk.tenfold("up", "failing.yaml").err
     said = desk.tenfold("why")
@@ -38,7 +38,7 @@ def test_why_of_a_failed_run_of_a_running_one_and_of_none(desk: Desk) -> None:
     assert (told["version"], told["headline"], told["wrong"]) == (1, FIRST, True)
     assert told["first_failure"]["error"]["line"].startswith("ModuleNotFoundError")
     desk.tenfold("up", "--wait")
-    assert "nothing wrong found" in desk.tenfold("why").out
+    assert "no problem found" in desk.tenfold("why").out
     assert desk.tenfold("why", f"demo/{told['run']}").out.splitlines()[0] == FIRST
     desk.tenfold("down", "--kill")
 

@@ -17,6 +17,7 @@ import pytest
 from tenfold.dashboard.app import STATIC
 from tenfold.views.why import account
 from tests.engines.browser import Faults, NewPage
+from tests.test_quantities import AMOUNTS, DURATIONS
 
 from .conftest import MakeRun
 from .fake_runs import FakeRun
@@ -248,9 +249,9 @@ def test_a_run_that_dies_is_shown_as_dead(demo_run: FakeRun, look: Look) -> None
     node(page, "worker/3", "running")
     demo_run.kill()
     node(page, "worker/3", "lost")
-    page.get_by_text("its supervisor ended without a last word").first.wait_for()
+    page.get_by_text("its supervisor was killed").first.wait_for()
     page.reload()
-    page.get_by_text("its supervisor ended without a last word").first.wait_for()
+    page.get_by_text("its supervisor was killed").first.wait_for()
 
 
 def test_the_headline_of_a_failure_is_that_of_why_in_every_view(
@@ -397,3 +398,17 @@ def test_damaged_files_break_no_view(full_run: FakeRun, look: Look) -> None:
             page.wait_for_timeout(200)
         page.reload()
         shown(page, "runs")
+
+
+def test_the_page_writes_bytes_and_durations_as_the_terminal_does(
+    look: Look, full_run: FakeRun
+) -> None:
+    page = look(full_run)
+    written = page.evaluate(
+        """async ([seconds, counts]) => {
+          const { bytes, duration } = await import("/static/format.js");
+          return [seconds.map(duration), counts.map(bytes)];
+        }""",
+        [list(DURATIONS), list(AMOUNTS)],
+    )
+    assert written == [list(DURATIONS.values()), list(AMOUNTS.values())]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.doctor.findings import Finding
+from tenfold.cells.probing.findings import Finding
 
 NOBODY = 65534
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.doctor.ask import Answer, ask, together
+from tenfold.cells.probing.ask import Answer, ask, together
 from tests.conftest import wait_for
 
 
@@ -79,7 +79,7 @@ def test_an_error_of_a_probe_is_raised() -> None:
 def test_an_interrupt_leaves_no_program(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     hang = ["sh", "-c", f"echo $$ > {pid}.new; mv {pid}.new {pid}; exec sleep 600"]
-    code = f"from tenfold.doctor.ask import *; together(lambda: ask({hang!r}, 500))"
+    code = f"from tenfold.cells.probing.ask import *; together(lambda: ask({hang!r}, 500))"
     with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) as asking:
         try:
             wait_for(pid.exists)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.doctor import docker
-from tenfold.doctor.findings import Finding
+from tenfold.cells.docker import doctor as docker
+from tenfold.cells.probing.findings import Finding
 from tests.doctor.conftest import Programs
 
 CLIENT = '{"Client":{"Version":"28.2.2","Context":"default"},"Server":null}\n'

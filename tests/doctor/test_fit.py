@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import socket
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tenfold.doctor import docker, fit
-from tenfold.doctor.findings import Finding
-from tenfold.doctor.fit import COSTS, Room, fits, images, local_room, needed_memory, starts
+from tenfold.cells.docker import doctor as docker
+from tenfold.cells.docker.fit import container_gpus, images
+from tenfold.cells.probing.findings import Finding, Room
+from tenfold.doctor.fit import fits, local_room, needed_memory, starts
 from tenfold.doctor.machine import GIB, Machine
+from tenfold.frameworks import framework
 from tenfold.plans import Plan, Task
 from tests.plans import plan_of, shell
 
@@ -61,7 +62,8 @@ def test_memory_that_is_asked_for() -> None:
 
 @LINUX
 def test_memory_of_the_framework_is_paid_once_where_tasks_are_forked() -> None:
-    cost = COSTS["tensorflow"]
+    cost = framework("tensorflow").memory
+    assert cost is not None
     tasks = [python(f"worker/{n}") for n in range(8)]
     need, words = needed_memory(tensorflow(*tasks))
     assert need == cost.first + 8 * cost.forked
@@ -127,12 +129,5 @@ def test_gpus_for_containers(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = plan_of(shell("a", "", gpu=1))
     for answer, states in ((True, []), (None, []), (False, ["broken"])):
         monkeypatch.setattr(docker, "knows_gpus", lambda answer=answer: answer)
-        assert [found.state for found in fit.container_gpus(plan)] == states
-    assert fit.container_gpus(plan_of(shell("a", ""))) == []
-
-
-def test_costs_are_of_frameworks_there_are() -> None:
-    from tenfold.frameworks import NAMES
-
-    assert set(COSTS) < set(NAMES)
-    assert Path(fit.__file__).parents[3].joinpath("docs", "performance.md").exists()
+        assert [found.state for found in container_gpus(plan)] == states
+    assert container_gpus(plan_of(shell("a", ""))) == []

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.doctor import kubernetes
-from tenfold.doctor.kubernetes import cluster
+from tenfold.cells.kubernetes import doctor as kubernetes
+from tenfold.cells.kubernetes.doctor import cluster
 
 FIELDS = ["gitCommit", "gitTreeState", "buildDate", "goVersion", "compiler", "platform"]
 VERSION = {"major": "1", "minor": "31", "gitVersion": "v1.31.2"} | dict.fromkeys(FIELDS, "x")

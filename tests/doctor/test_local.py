@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.doctor.local import local
+from tenfold.cells.local.doctor import local
 from tenfold.launch import namespace
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.doctor import packages
-from tenfold.doctor.packages import PACKAGES, Package, package
+from tenfold.doctor.packages import PACKAGES, package
+from tenfold.frameworks.packages import Package, installed
 
 CUDA = "build_info = collections.OrderedDict([('cuda_version', '12.5.1'), ('is_cuda_build', True)])"
 
@@ -115,6 +115,6 @@ def test_the_real_tensorflow() -> None:
     found = package("tensorflow")
     assert found.state == "ok", "the tests' own environment has it"
     assert found.version == importlib.metadata.version(
-        next(d for d in PACKAGES["tensorflow"].distributions if packages._version((d,)))
+        next(d for d in PACKAGES["tensorflow"].distributions if installed((d,)))
     )
     assert found.message.startswith("installed, built for ")

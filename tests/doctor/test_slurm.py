@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.doctor.slurm import COMMANDS, PAGE
-from tenfold.doctor.slurm import slurm as found_slurm
+from tenfold.cells.slurm.doctor import COMMANDS, PAGE
+from tenfold.cells.slurm.doctor import slurm as found_slurm
 from tests.doctor.conftest import Programs
 from tests.engines.slurm import NODES, Slurm
 

@@ -8,6 +8,7 @@ import pytest
 
 from tenfold.doctor import visible as module
 from tenfold.doctor.visible import visible
+from tenfold.frameworks import framework
 
 TORCH = (
     "class cuda:\n  is_available = lambda: {0} > 0\n  device_count = lambda: {0}\nprint('hello')\n"
@@ -49,8 +50,10 @@ def test_the_way_out(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "--index-url https://download.pytorch.org/whl/cu" in (visible("torch", 1).hint or "")
     (stand_in / "jax.py").write_text(JAX.format(0))
     assert (visible("jax", 1).hint or "").endswith("pip install 'jax[cuda12]'")
-    monkeypatch.setattr(module, "_is_installed", lambda name: True)
-    hint = module._with_cuda("tensorflow")
+    monkeypatch.setattr(module, "installed", lambda names: "2.21")
+    question = framework("tensorflow").gpus
+    assert question is not None
+    hint = module._with_cuda(question)
     assert "uninstall -y tensorflow-cpu && " in hint
     assert hint.endswith("pip install 'tensorflow[and-cuda]'")
 

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from tenfold.api import Run, planned
-from tenfold.cells.docker import project_of
+from tenfold.cells.docker.project import project_of
 from tenfold.file import loads
 from tenfold.logs import last_lines
 from tenfold.rundir import find, read_events

@@ -57,7 +57,7 @@ def test_quoted_scalars_are_text() -> None:
 def test_yaml_tags_are_applied_or_rejected() -> None:
     assert scalar("a: !!str 8").value == "8"
     assert scalar('a: !!int "8"').value == 8
-    assert compose("a: !!int x", "f").faults[0].message == '"x" is not what its tag !!int says'
+    assert compose("a: !!int x", "f").faults[0].message == '"x" does not match its tag !!int'
     assert compose("a: !!set {b}", "f").faults[0].message == 'unknown tag "!!set"'
 
 
@@ -102,8 +102,8 @@ def test_all_faults_of_the_structure_at_once() -> None:
     [
         ("a: {n: ${n}}", 'inside […] and {…} write "${…}" in quotes'),
         ("a: 'b", "close the quote"),
-        ("\ta: b", "indent with spaces, not tabs; quote a text that begins with @, ` or %"),
-        ("a: b: c", 'put a text that has ": " in it into quotes'),
+        ("\ta: b", "indent with spaces, not tabs; quote text that begins with @, ` or %"),
+        ("a: b: c", 'quote text that contains ": "'),
     ],
 )
 def test_hints_of_syntax_errors(text: str, hint: str) -> None:

@@ -159,8 +159,8 @@ def test_short_values_spoil_no_message() -> None:
     loaded = loads(
         'cluster: x\njobs: {a: {run: "x ${env.A_KEY} *", tasks: 11}}', environment={"A_KEY": "1"}
     )
-    (warning,) = (w for w in loaded.warnings if "stays" in w.message)
-    assert "* stays as it is" in warning.message
+    (warning,) = (w for w in loaded.warnings if "is not expanded" in w.message)
+    assert "* is not expanded" in warning.message
     assert str(TenfoldError("11 tasks on 1 core")) == "11 tasks on 1 core"
 
 

@@ -83,17 +83,17 @@ def test_literal_dollars_are_kept() -> None:
         ("a: 1", "x ${jobs.b.tasks}", "there is no ${jobs.b.tasks}", "${jobs.a.tasks}?"),
         ("a: 1", "x ${task.ports.web}", "there is no ${task.ports.web}", None),
         ("a: 1", "x ${env.HOMEE}", "variable HOMEE is not set", "${env.HOME}"),
-        ("a: 1", "x ${a:-2}", "a default is for ${env.NAME:-…} only", "vars.a"),
-        ("a: [1]", "x b${a}", "${a} is a list", "alone"),
+        ("a: 1", "x ${a:-2}", "only ${env.NAME:-…} can have a default", "vars.a"),
+        ("a: [1]", "x b${a}", "${a} is a list", "whole value"),
         (
             'a: "${b}", b: "${a}"',
             "x",
-            "2:8: vars.a: vars refer to each other in a circle: a → b → a",
+            "2:8: vars.a: vars refer to each other in a cycle: a → b → a",
             "",
         ),
         ('a: "${', "x", "is not YAML", None),
         ("a: 1", "x ${a", "`${` without its `}`", "$${"),
-        ("a: 1", "x ${a b}", '"a b" is not a name', "$${"),
+        ("a: 1", "x ${a b}", '"a b" is not a valid name', "$${"),
     ],
 )
 def test_invalid_references_are_faults_with_a_hint(
@@ -107,7 +107,7 @@ def test_invalid_references_are_faults_with_a_hint(
 def test_late_names_have_their_places() -> None:
     told, hint = fault("a: 1", rest='    tasks: "${task.index}"\n')
     assert told == "6:13: jobs.a.tasks: ${task.index} is known only when the tasks start"
-    assert hint == "it can stand in run, env, workdir and ready"
+    assert hint == "use it only in run, env, workdir and ready"
     assert words('d: "${run.directory}/x"', "y ${d}") == ("y", "${run.directory}/x")
 
 
@@ -119,4 +119,4 @@ def test_a_late_name_in_a_var_is_judged_where_it_is_used() -> None:
 def test_growth_has_an_end() -> None:
     doubling = ", ".join(f'v{i}: "${{v{i + 1}}}${{v{i + 1}}}"' for i in range(40))
     told, _ = fault(f"{doubling}, v40: aaaaaaaa", "x ${v0}")
-    assert "vars grow without end" in told
+    assert "the value of this var is too long" in told

@@ -69,7 +69,7 @@ jobs:
     text = text.replace("${B}", '"${B}"')
     assert faults(text) == [
         "1:10: cluster: expected a name of at most 63 lower-case letters, digits and -, "
-        'a letter first, got "Word2vec"',
+        'beginning with a letter, got "Word2vec"',
         "2:1: framwork: unknown key",
         '4:41: jobs.chief.after[0]: there is no job "wroker"',
         '7:12: jobs.worker.tasks: expected a positive integer, got "two"',
@@ -113,7 +113,7 @@ def test_too_many_tasks() -> None:
     (fault,) = faults("cluster: x\njobs: {a: {run: x, tasks: 1000000000}}")
     assert "expected at most 100000, got 1000000000" in fault
     (fault,) = faults("cluster: x\njobs: {a: {run: x, tasks: 60000}, b: {run: x, tasks: 60000}}")
-    assert "the cluster has 120000 tasks, at most 100000 are possible" in fault
+    assert "the cluster has 120000 tasks, but the limit is 100000" in fault
 
 
 def test_texts_reach_the_task_as_they_are_written() -> None:
@@ -167,17 +167,17 @@ def test_short_forms_are_expanded() -> None:
 def test_a_job_without_a_value_is_told_how_to_write_it() -> None:
     text = "cluster: x\nframework: tensorflow\njobs:\n  chief: {run: x}\n  ps:\n"
     assert faults(text) == ["5:3: jobs.ps: has no value"]
-    assert hints(text) == ["write ps: {} for a job with nothing said about it"]
+    assert hints(text) == ["write ps: {} for a job with default settings"]
 
 
 def test_two_jobs_of_one_name() -> None:
     text = "cluster: x\njobs:\n  a: {run: x}\n  a: {run: y}\n"
-    assert faults(text) == ['4:3: "a" is there twice, first in line 3']
+    assert faults(text) == ['4:3: "a" occurs twice, first in line 3']
 
 
 def test_an_unknown_key_that_belongs_to_a_job() -> None:
     text = "cluster: x\njobs: {a: {run: x}}\ntasks: 3\n"
-    assert hints(text) == ["it belongs to a job: put it below jobs.NAME"]
+    assert hints(text) == ["it belongs to a job: move it below jobs.NAME"]
 
 
 def test_a_misspelt_framework_brings_no_other_faults() -> None:
@@ -199,16 +199,16 @@ def test_what_is_missing_is_told_with_lines_to_paste() -> None:
         (b"- a\n", "1:1: expected a mapping of keys, got a list"),
         (b"hello", "1:1: expected a mapping of keys, got a single text"),
         ("a: é".encode("latin-1"), "1:4: is not UTF-8 text (byte 0xe9)"),
-        ("a: b".encode("utf-16"), "1:1: is UTF-16, only UTF-8 is read"),
-        (b"a: b\nc: \x00", "2:4: has a character that no YAML file may hold (U+0000)"),
+        ("a: b".encode("utf-16"), "1:1: is UTF-16, but must be UTF-8"),
+        (b"a: b\nc: \x00", "2:4: has a character that YAML does not allow (U+0000)"),
         (b"a: [1,\nb: 2", "2:5: is not YAML: a list or mapping in brackets that is not closed"),
         (b"a: b: c", "1:5: is not YAML: a second `: ` in one line"),
         (b"a: 'x", "1:6: is not YAML: the file ends inside a quoted text"),
         (b"a: 1\n---\nb: 2\n", "2:1: a second document begins here"),
         (b"a: !!python/name:os.system x", '1:4: unknown tag "!!python/name:os.system"'),
-        (b"a: *b", '1:4: no anchor "b" before this'),
-        (b"a: &a [*a]", '1:8: anchor "a" holds itself'),
-        (b"? [a]\n: b", "1:3: a key has to be text"),
+        (b"a: *b", '1:4: no anchor "b" is defined before this alias'),
+        (b"a: &a [*a]", '1:8: anchor "a" contains itself'),
+        (b"? [a]\n: b", "1:3: a key must be text"),
         (b"[" * 60, "1:51: lists and mappings are nested more than 50 deep"),
     ],
 )
@@ -286,8 +286,8 @@ def test_a_fault_is_told_where_it_was_written(
     ("extends", "words"),
     [
         ("nowhere.yaml", "1:10: extends: cannot read nowhere.yaml: No such file or directory"),
-        ("tenfold.yaml", "files extend each other in a circle: tenfold.yaml → tenfold.yaml"),
-        ("circle.yaml", "circle: tenfold.yaml → circle.yaml → tenfold.yaml"),
+        ("tenfold.yaml", "files extend each other in a cycle: tenfold.yaml → tenfold.yaml"),
+        ("circle.yaml", "cycle: tenfold.yaml → circle.yaml → tenfold.yaml"),
         ("code.py", "a YAML file cannot extend a Python file"),
         ("'${x}'", "extends is read before vars"),
         (".", "is a directory"),
@@ -323,7 +323,7 @@ def test_what_lies_outside_of_the_project_cannot_be_extended(
     file.write_text(f"extends: {extends}\ncluster: x\njobs: {{a: {{run: x}}}}\n")
     with pytest.raises(InputError) as caught:
         load(file)
-    assert f'1:10: extends: "{extends}" is outside of the project' in str(caught.value.faults[0])
+    assert f'1:10: extends: "{extends}" is outside the project' in str(caught.value.faults[0])
     monkeypatch.setenv("TENFOLD_EXTENDS", "anywhere")
     if extends != "/etc/hostname":
         assert load(file).cluster.stop_grace == 7
@@ -340,7 +340,7 @@ def test_a_project_is_the_whole_checkout(tmp_path: Path) -> None:
     assert load(file).cluster.stop_grace == 1
     (tmp_path / "far.yaml").write_text("cluster: far\n")
     file.write_text("extends: ../../far.yaml\njobs: {a: {run: x}}\n")
-    with pytest.raises(InputError, match="outside of the project"):
+    with pytest.raises(InputError, match="outside the project"):
         load(file)
 
 
@@ -383,7 +383,7 @@ def test_settings_are_yaml() -> None:
 
 
 def test_the_file_is_found(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no tenfold\.yaml here"):
+    with pytest.raises(InputError, match=r"no tenfold\.yaml in this directory"):
         find(tmp_path)
     (tmp_path / "a.tenfold.yaml").touch()
     assert find(tmp_path).name == "a.tenfold.yaml"
@@ -395,13 +395,13 @@ def test_the_file_is_found(tmp_path: Path) -> None:
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    for name, words in (("no", "No such file"), ("", "is a directory"), ("a\0b", "not a possible")):
+    for name, words in (("no", "No such file"), ("", "is a directory"), ("a\0b", "not a valid")):
         with pytest.raises(InputError, match=words):
             load(f"{tmp_path}/{name}")
     large = tmp_path / "large.yaml"
     with large.open("wb") as file:
         file.truncate(50_000_000)
-    with pytest.raises(InputError, match="too large: 50 MB, at most 512 KiB"):
+    with pytest.raises(InputError, match="too large: 50 MB; the limit is 512 KiB"):
         load(large)
     with pytest.raises(InputError, match="not a regular file"):
         load("/dev/zero")

@@ -22,10 +22,15 @@ def warnings(job: dict[str, object], **more: object) -> list[tuple[str, str, str
     [
         ("x $HOME/y", 1, "$HOME", "write ${env.HOME}"),
         ('x "$HOME/y"', 1, "$HOME", "write ${env.HOME}"),
-        ("x $NOWHERE", 1, "$NOWHERE", 'a shell expands it: run: [sh, -c, "x $NOWHERE"]'),
+        (
+            "x $NOWHERE",
+            1,
+            "$NOWHERE",
+            'for the value of the variable, write run: [sh, -c, "x $NOWHERE"]',
+        ),
         ("x ~/y", 1, "~", "write ${env.HOME}"),
         ("x data=~/y", 1, "~", "write ${env.HOME}"),
-        ("x ~ann/y", 1, "~ann", "write the whole path"),
+        ("x ~ann/y", 1, "~ann", "write the full path"),
         ("x *.txt", 1, "*.txt", 'run: [sh, -c, "x *.txt"]'),
         ("x -v f?.txt", 2, "f?.txt", 'run: [sh, -c, "x -v f?.txt"]'),
         ("x ${env.DATA}/[0-9].txt", 1, "${env.DATA}/[0-9].txt", 'run: [sh, -c, "x ${env.DATA}'),
@@ -43,7 +48,10 @@ def warnings(job: dict[str, object], **more: object) -> list[tuple[str, str, str
 )
 def test_what_only_a_shell_would_expand(run: object, position: int, what: str, hint: str) -> None:
     ((path, message, told),) = warnings({"run": run})
-    assert (path, message) == (f"jobs.a.run[{position}]", f"{what} stays as it is: no shell runs")
+    assert (path, message) == (
+        f"jobs.a.run[{position}]",
+        f"{what} is not expanded, because no shell is used",
+    )
     assert told.startswith(hint)
 
 
@@ -73,24 +81,27 @@ def test_text_that_means_itself_is_not_warned_of(run: object) -> None:
 
 def test_words_that_a_var_brings_are_warned_of() -> None:
     ((path, message, _),) = warnings({"run": "x ${data}"}, vars={"data": "~/y"})
-    assert (path, message) == ("jobs.a.run[1]", "~ stays as it is: no shell runs")
+    assert (path, message) == ("jobs.a.run[1]", "~ is not expanded, because no shell is used")
 
 
 def test_overrides_and_settings_are_judged_as_the_job_is() -> None:
     ((path, message, _),) = warnings({"overrides": {"0": {"run": "x $HOME"}}})
     assert path == 'jobs.a.overrides."0".run[1]' or path.endswith("run[1]")
-    assert message.startswith("$HOME stays")
+    assert message.startswith("$HOME is not expanded")
     text = "cluster: x\njobs: {a: {run: x}}"
-    with pytest.raises(InputError, match="this has 2 lines"):
+    with pytest.raises(InputError, match="has 2 lines"):
         loads(text, settings=['jobs.a.run="x\\ny"'])
     assert loads(text, settings=["jobs.a.run=x *"]).warnings
 
 
 def test_readiness_commands_are_judged_too() -> None:
     ((path, message, hint),) = warnings({"ready": {"command": "test -e *.done"}})
-    assert (path, message) == ("jobs.a.ready.command", "*.done stays as it is: no shell runs")
+    assert (path, message) == (
+        "jobs.a.ready.command",
+        "*.done is not expanded, because no shell is used",
+    )
     assert hint.startswith("command: \"sh -c 'test -e *.done'\"")
-    with pytest.raises(InputError, match="this has 2 lines"):
+    with pytest.raises(InputError, match="has 2 lines"):
         warnings({"ready": {"command": "a\nb"}})
 
 
@@ -107,9 +118,9 @@ def test_values_of_variables_are_judged_but_not_of_secrets() -> None:
 
 
 def test_a_command_that_only_a_shell_has_is_a_fault() -> None:
-    with pytest.raises(InputError, match="cd is a command of a shell itself"):
+    with pytest.raises(InputError, match="cd is a built-in command of a shell"):
         warnings({"run": ["cd", "x"]})
-    with pytest.raises(InputError, match="export is a command of a shell itself"):
+    with pytest.raises(InputError, match="export is a built-in command of a shell"):
         warnings({"overrides": {"0": {"run": "export A"}}})
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tenfold.frameworks import NAMES, JobFacts, framework
+from tenfold.frameworks import FRAMEWORKS, JobFacts, framework
 from tenfold.frameworks.ranks import NO_SAVE
 
 ADDRESSES = {
@@ -124,7 +124,7 @@ def test_an_evaluator_is_warned_of() -> None:
     assert any("evaluator" in message for message in advice_for("checkpoint", "evaluator"))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FRAMEWORKS)
 def test_every_framework_keeps_the_promise(name: str) -> None:
     frame = framework(name)
     assert frame.job_defaults("anything", ("anything",)).restart_limit >= 0
@@ -134,3 +134,10 @@ def test_every_framework_keeps_the_promise(name: str) -> None:
         assert tuple(made) == frame.variables(job)
     assert isinstance(frame.process_environment("a", 3, 2), dict)
     assert list(frame.advice([])) == []
+
+
+def test_a_fit_that_is_not_of_keras_is_not_warned_of() -> None:
+    script = "import keras\nfrom sklearn.linear_model import Ridge\nRidge().fit(x, y)"
+    assert not fits(f"tf.distribute.MultiWorkerMirroredStrategy()\n{script}", 2)
+    assert not fits(script, 2, 1)
+    assert fits(f"{script}\nmodel.compile('sgd')\nf = self.m.fit\nf(x)", 2, 1)

@@ -37,7 +37,7 @@ def test_it_is_reported_before_anything_starts(tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "train.py").write_text("import torch\n")
     (tmp_path / "src" / "csv.py").touch()
-    told = f"{tmp_path}/src/csv.py hides the module csv that other imports need"
+    told = f"{tmp_path}/src/csv.py shadows the module csv that other imports need"
     assert words("src/train.py") == told
     assert words("-m", "src.train") is None
     assert words("-P", "src/train.py") is None

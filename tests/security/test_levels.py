@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tenfold.api import Run
-from tenfold.cells.protection import require_protection
+from tenfold.cells.local.protection import require_protection
 from tenfold.errors import UnavailableError
 from tenfold.launch import binds, isolation
 from tenfold.plans import ReadinessCheck, Task
@@ -51,7 +51,7 @@ def tenfold(refused: str, *words: str, cwd: Path) -> subprocess.CompletedProcess
 
 def doctor(refused: str, place: Path) -> str:
     """The state and message of what doctor finds of the local cell on such a machine."""
-    ask = "from tenfold.doctor.local import local; f = local(); print(f.state, f.message)"
+    ask = "from tenfold.cells.local.doctor import local; f = local(); print(f.state, f.message)"
     program = str(Path(__file__).with_name("refusing.py"))
     command = [sys.executable, program, refused, "--", sys.executable, "-c", ask]
     return subprocess.run(

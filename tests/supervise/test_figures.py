@@ -33,7 +33,7 @@ def test_a_run_whose_loss_is_nan_succeeds_and_says_since_which_step(runs: Path) 
     assert ended["state"] == "succeeded"
     told = account(run.directory)
     assert told["headline"].startswith(
-        "c succeeded, but: loss is not finite (nan) since step 20 of chief/0; chief ended well"
+        "c succeeded, but: loss is not finite (nan) since step 20 of chief/0; chief finished"
     )
     assert told["wrong"]
     assert [one["kind"] for one in told["troubles"]] == ["not-finite"]

@@ -204,7 +204,7 @@ def test_the_restarts_of_hangs_and_failures_share_one_budget() -> None:
     history.step(21.0)
     assert history.state.outcome is None
     hangs(history, "worker/0", 30.0)
-    assert history.state.reason == "hung, and was started again too often: no progress for 5 s"
+    assert history.state.reason == "hung, and all restarts are used up: no progress for 5 s"
 
 
 def test_restarts_outside_the_window_are_not_counted() -> None:

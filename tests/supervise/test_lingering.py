@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from tenfold import frameworks
 from tenfold.supervise.lingering import AFTER_S, Rank, lingering
 from tests.supervise.histories import History, task
 
@@ -18,7 +19,9 @@ def ranks(ends: Mapping[str, float | None]) -> list[Rank]:
 
 
 def words(ends: Mapping[str, float | None], framework: str = "torch") -> list[str]:
-    return [found.words(NOW) for found in lingering(framework, ranks(ends), NOW)]
+    return [
+        found.words(NOW) for found in lingering(frameworks.framework(framework), ranks(ends), NOW)
+    ]
 
 
 @pytest.mark.parametrize("framework", ["torch", "jax", "tensorflow"])
@@ -49,7 +52,7 @@ def test_nothing_is_reported_while_nothing_is_wrong(ends: dict[str, float | None
 
 
 def test_a_rank_that_failed_or_starts_again_is_reported_elsewhere() -> None:
-    assert lingering("torch", [*ranks({"worker/0": None, "worker/1": 1.0}),
+    assert lingering(frameworks.framework("torch"), [*ranks({"worker/0": None, "worker/1": 1.0}),
                                Rank("worker/2", "worker", running=False)], NOW) == []  # fmt: skip
 
 

@@ -127,7 +127,7 @@ def test_restart_has_a_budget(runs: Path) -> None:
     run = cluster(runs, HangPolicy(1.0, "restart"), stick=10, restart=rule)
     status = run.wait(60)
     assert status["state"] == "failed"
-    assert status["reason"].startswith("hung, and was started again too often: no progress for ")
+    assert status["reason"].startswith("hung, and all restarts are used up: no progress for ")
     assert [task["restarts"] for task in status["tasks"]] == [1, 1, 1, 1]
     assert len(events(run, "hang")) == 2
 
@@ -175,7 +175,7 @@ def test_traffic_that_stops_is_a_hang(runs: Path) -> None:
                  workdir="/tmp", after={"ps": "ready"})  # fmt: skip
     run = up(plan_of(chief, ps, hang=HangPolicy(1.5)), runs=runs)
     hang = the_hang(run)
-    assert hang["words"].startswith("no traffic between tasks that have to talk, and no output")
+    assert hang["words"].startswith("no traffic between tasks that must communicate, and no output")
     assert hang["time"] - run.status()["started"] > 2
     report = read_json(Path(hang["report"]).with_name("report.json")) or {}
     assert report["suspects"][0]["task"] == "chief/0"

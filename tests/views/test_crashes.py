@@ -76,7 +76,8 @@ def test_a_crash_in_a_preloaded_process_is_explained_the_same(runs: Path, tmp_pa
 def test_a_program_without_a_stack_is_told_of_the_kernels_log(runs: Path, tmp_path: Path) -> None:
     told = account(ended(tmp_path, runs, "", '[sh, -c, "kill -SEGV $$"]'))
     assert told["headline"].endswith(
-        "was killed by SIGSEGV (a crash in native code); dmesg | grep segfault names the library"
+        "was killed by SIGSEGV (a crash in native code); find the library with dmesg | "
+        "grep segfault"
     )
     assert told["first_failure"]["crash"] is None
 

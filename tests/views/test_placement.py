@@ -67,8 +67,8 @@ def test_servers_are_summed_and_empty_ones_are_listed(tmp_path: Path) -> None:
     assert found["balance"] == pytest.approx(4 / 3, abs=1e-4)
     assert len(found["variables"]) == 4
     assert list(roles(run)) == ["chief/0", "worker/0", "worker/1"]
-    assert roles(run)["chief/0"] == "coordinates: hands work to 2 workers"
-    assert roles(run)["worker/1"] == "computes what it is handed, on variables of 4 servers"
+    assert roles(run)["chief/0"] == "coordinates: sends work to 2 workers"
+    assert roles(run)["worker/1"] == "computes with variables of 4 servers"
     assert [worker["bytes"] for worker in found["workers"]] == [None] * 3
 
 
@@ -117,8 +117,8 @@ def test_roles_outside_the_training_are_described(tmp_path: Path) -> None:
     run = make(tmp_path, "tensorflow", chief=1, evaluator=1, fetch=1)
     assert roles(run) == {
         "chief/0": "trains alone: it holds all variables",
-        "evaluator/0": "evaluates beside the training; no member of the others' cluster",
-        "fetch/0": "no member of the TensorFlow cluster",
+        "evaluator/0": "evaluates next to the training, outside its cluster",
+        "fetch/0": "not a member of the TensorFlow cluster",
     }
     assert roles(make(tmp_path, "none", a=1)) == {"a/0": "runs its command"}
 

@@ -44,9 +44,9 @@ def test_a_stopped_task_hangs_the_cluster(written: Written) -> None:
 
 def test_a_hang_that_ended_the_run(written: Written) -> None:
     written.event("hang", "worker/1", words=STOPPED, report=None, action="stop")
-    written.failed(f"hung, and was started again too often: {STOPPED}")
+    written.failed(f"hung, and all restarts are used up: {STOPPED}")
     assert written.told()["headline"] == (
-        f"word2vec failed: it hung, and was started again too often: {STOPPED}"
+        f"word2vec failed: it hung, and all restarts are used up: {STOPPED}"
     )
 
 
@@ -54,7 +54,7 @@ def test_a_hang_that_went_by_is_told_below(written: Written) -> None:
     written.event("hang", "worker/1", 90, words=STOPPED, report=None, action="report")
     written.event("progress-resumed", ago_s=60)
     told = written.told(alive=True)
-    assert told["headline"].endswith("nothing wrong found")
+    assert told["headline"].endswith("no problem found")
     assert [(one["kind"], one["now"]) for one in told["troubles"]] == [("hang", False)]
     assert "was hang" in shown(told)
 
@@ -63,11 +63,11 @@ def test_a_full_disk(written: Written) -> None:
     place = str(written.run.path)
     full = written.told(alive=True, disk=Disk(0, 1 << 30))
     assert full["headline"].startswith(
-        f"word2vec runs, but: the disk of {place} is full (0B free);"
+        f"word2vec runs, but: the disk of {place} is full (0 B free);"
     )
-    assert "make room there" in full["headline"]
+    assert "free space there" in full["headline"]
     names = written.told(alive=True, disk=Disk(1 << 29, 1 << 30, files_left=False))
-    assert "is full (no room for new files free)" in names["headline"]
+    assert "is full (no space for new files free)" in names["headline"]
 
 
 def test_a_disk_that_did_not_take_checkpoints_and_then_did(written: Written) -> None:
@@ -75,12 +75,13 @@ def test_a_disk_that_did_not_take_checkpoints_and_then_did(written: Written) -> 
     disk = Disk(1 << 40, 1 << 41)
     told = written.told(alive=True, disk=disk)
     assert told["headline"] == (
-        "word2vec runs, but: the disk did not take /scratch/checkpoints; df -h /scratch/checkpoints"
+        "word2vec runs, but: the disk refused to write /scratch/checkpoints; "
+        "df -h /scratch/checkpoints"
     )
     written.event("disk-back", ago_s=30, path="/scratch/checkpoints", lost_bytes=3 << 20)
     told = written.told(alive=True, disk=disk)
     assert not told["wrong"]
-    assert "a disk was full for a while; 3MiB of output were lost" in shown(told)
+    assert "a disk was full for a while; 3 MiB of output were lost" in shown(told)
 
 
 def test_a_network_that_is_cut_names_whom_nobody_hears(written: Written) -> None:
@@ -92,11 +93,11 @@ def test_a_network_that_is_cut_names_whom_nobody_hears(written: Written) -> None
              edge("ps/0", "worker/1", 45.0), edge("ps/1", "worker/1", None)]  # fmt: skip
     told = written.told(*edges, alive=True)
     assert told["headline"] == (
-        "word2vec runs, but: nobody has heard from worker/1 for 45 s, and the others talk;"
+        "word2vec runs, but: worker/1 has been silent for 45 s, and the other tasks communicate;"
         " tenfold stacks worker/1; tenfold map"
     )
     quiet = [{**one, "last_byte": NOW - 45} for one in edges]
-    assert written.told(*quiet, alive=True)["headline"].endswith("nothing wrong found")
+    assert written.told(*quiet, alive=True)["headline"].endswith("no problem found")
 
 
 def test_edges_that_are_cut_name_who_is_cut_off(written: Written) -> None:
@@ -106,7 +107,7 @@ def test_edges_that_are_cut_name_who_is_cut_off(written: Written) -> None:
     told = written.told(*edges, alive=True)
     assert told["headline"].startswith(
         "word2vec runs, but: ps/0 is cut off: what it and chief/0, worker/0 send each other"
-        " is not acknowledged; look at the network between them"
+        " is not acknowledged; check the network between them"
     )
     assert [(one["kind"], one["task"]) for one in told["troubles"]] == [("cut", "ps/0")]
 
@@ -141,7 +142,7 @@ def test_a_group_that_was_restarted_and_a_run_that_was_resumed(written: Written)
     written.tasks["ps/1"]["retried"] = [NOW - 300, NOW - 200]
     told = written.told(alive=True)
     assert told["headline"].endswith(
-        "nothing wrong found; ps/1 started again 2 times (the last was killed by SIGKILL)"
+        "no problem found; ps/1 restarted 2 times (the last was killed by SIGKILL)"
     )
     (retry,) = told["retries"]
     assert (retry["task"], retry["spent"], retry["limit"]) == ("ps/1", 2, 3)
@@ -168,7 +169,11 @@ def test_a_peer_that_was_gone_is_pointed_at(written: Written) -> None:
     [
         ("oom", "was killed (out of memory at its limit of 512MiB)", "raise jobs.ps.resources."),
         ("removed", "ended: its container was removed from outside", "find out who removed it"),
-        ("node", "was evicted from its node: disk", "tenfold up starts on the nodes that are left"),
+        (
+            "node",
+            "was evicted from its node: disk",
+            "tenfold up starts a run on the remaining nodes",
+        ),
     ],
 )
 def test_what_the_cell_knows(written: Written, cause: str, words: str, hint: str) -> None:
@@ -203,7 +208,7 @@ def test_checkpoints_that_are_cut_are_named_and_an_older_one_is_told(written: Wr
     told = written.told()
     assert told["checkpoint"]["path"] == str(older)
     assert told["checkpoint"]["age_s"] == 100.0
-    assert "goes on from checkpoint main/000001-step-900, 1 min 40 s" in told["headline"]
+    assert "resumes from checkpoint main/000001-step-900, 1 min 40 s" in told["headline"]
     assert f"checkpoint {newer}: state has 3 bytes instead of 5" in shown(told)
 
 
@@ -215,7 +220,7 @@ def test_garbled_events_and_files_that_were_set_aside(written: Written) -> None:
     told = written.told(alive=True)
     assert told["headline"].startswith("word2vec runs, but: ")
     assert "events.jsonl has a damaged line" in told["headline"]
-    assert "status.json was damaged, and is set aside as status.json.damaged" in shown(told)
+    assert "status.json was damaged, and is renamed to status.json.damaged" in shown(told)
 
 
 def test_a_cell_that_cannot_begin(written: Written) -> None:
@@ -233,8 +238,9 @@ def test_a_supervisor_that_broke(written: Written) -> None:
     written.write()
     told = written.told()
     assert told["headline"].startswith(
-        'word2vec failed: its supervisor broke: it says "RuntimeError: bug"; tenfold up starts it '
-        "again: tenfold has no checkpoint of it, and a script that saves its own snapshots"
+        'word2vec failed: its supervisor crashed: it says "RuntimeError: bug"; '
+        "tenfold up restarts it: tenfold has no checkpoint of it, and a script that saves "
+        "its own snapshots"
     )
 
 

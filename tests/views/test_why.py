@@ -95,7 +95,7 @@ CAUGHT = (
 REAL = {
     "workers killed and recovered": Fault(
         (shell("chief", UNTIL_GO), shell("worker", SLEEP, restart=AGAIN)),
-        "c succeeded: chief ended well (* s); worker/0 started again 2 times"
+        "c succeeded: chief finished (* s); worker/0 restarted 2 times"
         " (the last was killed by SIGKILL)",
         "",
         _kill_worker_twice,
@@ -103,16 +103,16 @@ REAL = {
     ),
     "a ps killed": Fault(
         (shell("chief", SLEEP), shell("ps", SLEEP)),
-        "c failed: ps/0 was killed by SIGKILL (something killed it: a person, or the kernel for "
-        "want of memory); dmesg | grep -i -E 'killed process|oom'",
+        "c failed: ps/0 was killed by SIGKILL (killed by a user, or by the kernel because memory "
+        "ran out); check for a kill by the kernel: dmesg | grep -i -E 'killed process|oom'",
         "tenfold logs c ps/0",
         lambda run: _kill(run, "ps-0"),
         {"success": ("chief", "ps")},
     ),
     "the supervisor killed": Fault(
         (shell("chief", SLEEP),),
-        "c failed: its supervisor ended without a last word (killed, or its machine went down); "
-        "tenfold up goes on from checkpoint main/000001-step-1200, * s older than the end",
+        "c failed: its supervisor was killed or its machine went down; "
+        "tenfold up resumes from checkpoint main/000001-step-1200, * s older than the end",
         "tenfold up",
         _kill_supervisor,
     ),
@@ -125,8 +125,8 @@ REAL = {
     "a port that is taken": Fault(
         (_python("chief", BIND),),
         'c failed: chief/0 exited with code 1: it says "OSError: [Errno 98] Address already in use"'
-        "; listen on the port that tenfold gives (TENFOLD_ADDRESS); while the run is up, "
-        "tenfold exec TASK -- ss -ltnp shows who has it",
+        "; listen on the port of TENFOLD_ADDRESS; to find the process during the run: "
+        "tenfold exec TASK -- ss -ltnp",
     ),
     "a program's own mistake": Fault(
         (_python("chief", RAISES),),
@@ -151,7 +151,7 @@ REAL = {
     "a command that is not there": Fault(
         (shell("chief", "nosuchprogram"),),
         "c failed: chief/0 exited with code 127 (its command was not found): it says "
-        '"sh: 1: nosuchprogram: not found"; is it installed there, and on PATH?',
+        '"sh: 1: nosuchprogram: not found"; check that it is installed there and on PATH',
     ),
     "a command that cannot be started": Fault(
         (Task("chief", 0, ("./nosuchprogram",), workdir="/tmp"),),
@@ -188,7 +188,7 @@ def test_of_real_clusters(name: str, runs: Path) -> None:
     assert _matches(told["headline"], fault.headline), told["headline"]
     assert told["wrong"] == (fault.state == "failed")
     assert (told["next"] or [""])[0] == fault.next
-    resumes = "next        tenfold up  # goes on from main/000001-step-1200" in shown(told)
+    resumes = "next        tenfold up  # resumes from main/000001-step-1200" in shown(told)
     assert resumes == (told["checkpoint"] is not None)
     assert shown(told).splitlines()[0] == told["headline"]
 
@@ -223,7 +223,7 @@ def test_of_a_running_cluster_nothing_or_what_is_wrong_now(runs: Path) -> None:
     worker = shell("worker", script, restart=replace(AGAIN, backoff_s=60.0))
     run = up(plan_of(shell("chief", SLEEP), worker), runs=runs)
     run.wait(20, for_state=("running",))
-    assert _matches(account(run.directory)["headline"], "c runs (for * s); nothing wrong found")
+    assert _matches(account(run.directory)["headline"], "c runs (for * s); no problem found")
     (run.directory.path / "go").touch()
     path = run.directory.task("worker-0").status
     wait_for(lambda: (read_json(path) or {}).get("state") == "restarting", 20)
@@ -289,6 +289,6 @@ def test_of_files_that_say_nothing(tmp_path: Path) -> None:
     for path in (run.plan, run.status, run.events):
         path.write_bytes(b"\0\xff{[")
     told = account(run)
-    assert told["headline"].startswith("c left no word that can be read: ")
+    assert told["headline"].startswith("c has no readable status or events: ")
     assert str(run.status) in told["headline"]
     assert shown(told)

@@ -37,4 +37,4 @@ class Settler:
             return
         cell = (read_json(run.elsewhere) or {}).get("cell")
         with contextlib.suppress(TenfoldError, OSError):
-            cells.kind(str(cell)).settle(run)
+            cells.client(str(cell)).settle(run)

@@ -63,15 +63,16 @@ def command(file: Path | None, overrides: tuple[str, ...], cell: str | None, as_
 def _here(loaded: Loaded, cell: str | None) -> tuple[tuple[Fault, ...], tuple[Fault, ...]]:
     """Faults and warnings that depend on what this machine has."""
     from tenfold import settings
-    from tenfold.cells import kind
+    from tenfold.cell_table import traits
+    from tenfold.cells import client
     from tenfold.check import faults_here
     from tenfold.doctor.scripts import warnings_here
     from tenfold.planner import plan
 
     place = settings.resolve("cell", cell, {"cell": loaded.cluster.cell}).value
     made = plan(loaded, cell=place)  # refuses a cell that does not exist
-    kind(place).accepted(made)
-    if place != "local":
+    client(place).accepted(made)
+    if not traits(place).on_this_machine:
         return (), ()
     return tuple(faults_here(loaded)), tuple(warnings_here(loaded))
 

@@ -20,7 +20,7 @@ from tenfold.cli.common import (
 from tenfold.errors import InputError, UnavailableError
 
 if TYPE_CHECKING:
-    from tenfold.doctor.findings import Finding
+    from tenfold.cells.probing.findings import Finding
     from tenfold.file import Loaded
     from tenfold.plans import Plan
 
@@ -102,17 +102,17 @@ def _planned(
 
 def _placed(loaded: Loaded, plan: Plan) -> tuple[Plan, list[Finding]]:
     """The plan with its placement, and what the cell or a task is missing."""
-    from tenfold.cells import kind
+    from tenfold.cell_table import traits
+    from tenfold.cells import client
+    from tenfold.cells.probing.findings import Finding
     from tenfold.check import faults_here
-    from tenfold.doctor.findings import Finding
 
-    cell = kind(plan.cell)
     found = [
         Finding("file", fault.path, "broken", None, fault.message, fault.hint)
-        for fault in (faults_here(loaded) if cell.here else ())
+        for fault in (faults_here(loaded) if traits(plan.cell).shares_files else ())
     ]
     try:
-        return cell.accepted(plan), found
+        return client(plan.cell).accepted(plan), found
     except InputError as error:
         found.append(Finding("file", plan.cell, "broken", None, error.message, error.hint))
         return plan, found

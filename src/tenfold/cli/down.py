@@ -16,6 +16,7 @@ from tenfold.cli.common import (
     runs_option,
 )
 from tenfold.errors import TenfoldError
+from tenfold.quantities import limit_text
 from tenfold.rundir import RunDirectory, every
 from tenfold.states import TERMINAL
 
@@ -68,7 +69,7 @@ def _stop(run: RunDirectory, kill: bool) -> dict[str, Any]:
             say(f"removed its remains: {', '.join(swept)}")
         return Run(run).status()
     grace_s = _grace_s(read_json(run.plan) or {})
-    say(f"stopping {run.cluster} {run.run}" + ("" if kill else f" (up to {grace_s:g} s)"))
+    say(f"stopping {run.cluster} {run.run}" + ("" if kill else f" (up to {limit_text(grace_s)})"))
     try:
         status = Run(run).stop(kill=kill, timeout_s=grace_s + _SLACK_S)
     except (TimeoutError, TenfoldError):

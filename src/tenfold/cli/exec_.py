@@ -17,6 +17,7 @@ from tenfold.cli.common import (
     task_argument,
 )
 from tenfold.errors import InputError, TenfoldError
+from tenfold.naming import label_of
 from tenfold.rundir import RunDirectory, read_json
 
 
@@ -50,17 +51,17 @@ def command(task: str, words: tuple[str, ...], cluster: str | None, runs: str | 
     if remote := _elsewhere(run, names[0], words):
         signals.before_exec(keep=frozenset({signal.SIGHUP}))  # nohup's
         os.execvp(remote[0], remote)
-    label = names[0].replace("/", "-")
+    label = label_of(names[0])
     pid = require_pid(names[0], (read_json(run.task(label).status) or {}).get("pid"), run.lock)
     return run_beside(pid, words, dict(os.environ), _workdir(run, names[0]))
 
 
 def _elsewhere(run: RunDirectory, name: str, words: tuple[str, ...]) -> list[str] | None:
     """The command that runs `words` next to a task that is not a local process."""
-    from tenfold.cells import kind
+    from tenfold.cells import client
 
     cell = (read_json(run.plan) or {}).get("cell")
-    return kind(cell).beside(run, name, words) if isinstance(cell, str) else None
+    return client(cell).beside(run, name, words) if isinstance(cell, str) else None
 
 
 def _workdir(run: RunDirectory, name: str) -> Path:

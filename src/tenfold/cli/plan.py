@@ -30,7 +30,8 @@ def command(file: Path | None, overrides: tuple[str, ...], cell: str | None, as_
     Reasons why `up` would refuse to start the plan on this machine are shown below it.
     """
     from tenfold import settings
-    from tenfold.cells import kind
+    from tenfold.cell_table import traits
+    from tenfold.cells import client
     from tenfold.check import faults_here
     from tenfold.file import load
     from tenfold.planner import plan
@@ -38,7 +39,7 @@ def command(file: Path | None, overrides: tuple[str, ...], cell: str | None, as_
     loaded = load(file, settings=overrides)
     place = settings.resolve("cell", cell, {"cell": loaded.cluster.cell}).value
     made = plan(loaded, cell=place)
-    made = kind(place).accepted(made)
+    made = client(place).accepted(made)
     if as_json:
         dropped = not_inherited(made.cell, made.framework)
         shown = {"cluster": made.shown(made.cluster), "not_inherited": dropped}
@@ -49,7 +50,7 @@ def command(file: Path | None, overrides: tuple[str, ...], cell: str | None, as_
 
     show_faults(console(stderr=True), list(loaded.warnings))
     show_plan(console(), made, not_inherited(made.cell, made.framework))
-    if faults := faults_here(loaded) if kind(place).here else []:
+    if faults := faults_here(loaded) if traits(place).shares_files else []:
         stderr = console(stderr=True)
         stderr.print("tenfold up will refuse to start this here:")
         show_faults(stderr, faults)

@@ -14,7 +14,7 @@ from tenfold.errors import InputError
 from tenfold.paths import user_path
 
 if TYPE_CHECKING:
-    from tenfold.render import RenderLocations
+    from tenfold.cells.rendering import RenderLocations
 
 
 @click.command("render")
@@ -43,18 +43,19 @@ def command(
     `kubectl apply` needs. Then only the image has to contain tenfold. This command starts nothing.
     """
     from tenfold import settings
-    from tenfold.cells import kind
+    from tenfold.cell_table import traits
+    from tenfold.cells import client
+    from tenfold.cells.export import run_files
     from tenfold.file import load
     from tenfold.planner import plan
-    from tenfold.render.export import run_files
 
     loaded = load(file, settings=overrides)
     place = settings.resolve("cell", cell, {"cell": loaded.cluster.cell}).value
     made = plan(loaded, cell=place)
-    made = kind(place).accepted(made)
+    made = client(place).accepted(made)
     target = user_path(output, "-o") if output else None
-    places = _places(made.directory, target, frozenset(extra), relative=place != "slurm")
-    files = kind(place).render(made, places)
+    places = _places(made.directory, target, frozenset(extra), relative=not traits(place).absolute)
+    files = client(place).render(made, places)
     if as_json:
         print_json({"version": 1, "files": {one.path: one.text for one in files}})
     if target is None:
@@ -69,8 +70,8 @@ def command(
 def _places(
     project: str, target: Path | None, extra: frozenset[str], relative: bool
 ) -> RenderLocations:
-    from tenfold.render import RenderLocations
-    from tenfold.render.export import RUN
+    from tenfold.cells.export import RUN
+    from tenfold.cells.rendering import RenderLocations
 
     if target is None:
         return RenderLocations(project, f"./{RUN}", python=sys.executable, extra=extra)

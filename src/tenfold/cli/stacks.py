@@ -71,7 +71,8 @@ def command(
 
 
 def _find(run: RunDirectory, tasks: Sequence[dict[str, Any]], native: bool) -> Findings:
-    from tenfold.cells import kind
+    from tenfold.cell_table import traits
+    from tenfold.cells import client
     from tenfold.debug.collect import BOUND_ELSEWHERE_S, BOUND_S, StackTarget
     from tenfold.debug.findings import find
     from tenfold.plans import Plan
@@ -83,7 +84,7 @@ def _find(run: RunDirectory, tasks: Sequence[dict[str, Any]], native: bool) -> F
             f"cannot read the plan of the run: {run.plan}", hint="see the cause with `tenfold ps`"
         )
     plan = Plan.from_json(known)
-    place = kind(plan.cell)
+    cell, facts = client(plan.cell), traits(plan.cell)
     here = socket.gethostname()
     wanted = [
         StackTarget(task["task"], task["state"], task["pid"] if task["host"] == here else None)
@@ -93,8 +94,8 @@ def _find(run: RunDirectory, tasks: Sequence[dict[str, Any]], native: bool) -> F
         run,
         plan,
         wanted,
-        lambda task, words: place.beside(run, task, words),
-        python=sys.executable if place.here else "python",
-        bound_s=BOUND_ELSEWHERE_S if place.apart else BOUND_S,
+        lambda task, words: cell.beside(run, task, words),
+        python=sys.executable if facts.shares_files else "python",
+        bound_s=BOUND_ELSEWHERE_S if facts.renders else BOUND_S,
         native=native,
     )

@@ -25,6 +25,7 @@ from tenfold.cli.common import (
     set_option,
 )
 from tenfold.errors import InputError, TenfoldError, printable
+from tenfold.quantities import limit_text
 from tenfold.secrets import veiled
 from tenfold.states import State
 
@@ -173,13 +174,13 @@ def _refuse_nonsense(detach: bool, timeout: str | None, exit_code_from: str | No
 
 
 def _show_plan(made: Plan) -> None:
-    from tenfold.cells import kind
+    from tenfold.cell_table import traits
     from tenfold.views.follow import count
 
     jobs = ", ".join(
         f"{len(tasks)} {job}" if len(tasks) > 1 else job for job, tasks in made.jobs().items()
     )
-    place = kind(made.cell).words
+    place = traits(made.cell).where
     name = err().paint(veiled(made.cluster), "bold")
     err().print(f"{name}: {count(len(made.tasks), 'task')} {place}: {jobs}")
 
@@ -218,7 +219,7 @@ def _detached(run: Run, wishes: _Wishes) -> int:
         return _end(now, wishes, _EXIT[now["state"]])
     if not submitted and not _is_up(now, wishes.wait):
         raise TenfoldError(
-            f"not all tasks have started after {wishes.timeout_s:g} s",
+            f"not all tasks have started after {limit_text(wishes.timeout_s or 0.0)}",
             hint="the cluster keeps running: check it with `tenfold ps`, "
             "stop it with `tenfold down`",
         )

@@ -15,12 +15,14 @@ from tenfold.debug import processes
 from tenfold.debug.ask import Question, stacks_of
 from tenfold.debug.stacks import TaskStacks, from_json
 from tenfold.errors import TenfoldError
+from tenfold.naming import label_of
+from tenfold.quantities import limit_text
 from tenfold.rundir import RunDirectory
 from tenfold.states import LIVE
 
 Beside = Callable[[str, Sequence[str]], list[str] | None]
 """The command that runs words beside a task; None: it is a process of this machine
-(`tenfold.cells.Kind.beside`). May raise what says why there is none."""
+(`tenfold.cells.ClientSide.beside`). May raise what says why there is none."""
 
 BOUND_S = 4.0
 """How long all of it may take on this machine."""
@@ -86,7 +88,7 @@ def _gathered(
     question: Question,
     bound_s: float,
 ) -> list[TaskStacks]:
-    late = f"no answer within {bound_s:g} s"
+    late = f"no answer within {limit_text(bound_s)}"
     found = [TaskStacks(one.task, one.phase, trouble=late) for one in asked]
     for _ in asked:
         try:
@@ -114,7 +116,7 @@ def _one(
             return replace(told, task=one.task, phase=one.phase, elsewhere=True)
         if one.pid is None:
             return TaskStacks(one.task, one.phase, trouble="its pid is not known")
-        directory = run.task(one.task.replace("/", "-"))
+        directory = run.task(label_of(one.task))
         found = stacks_of(directory, one.pid, everybody, question)
     except Exception as error:  # of one task; the others are told all the same
         why = (

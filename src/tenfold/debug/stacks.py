@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
+from tenfold.naming import job_of
 from tenfold.states import State
 
 _LIBRARY = re.compile(r".*/(?:site-packages|dist-packages|lib/python[\d.]+)/")
@@ -98,7 +99,7 @@ class TaskStacks:
     @property
     def job(self) -> str:
         """`worker` of `worker/3`."""
-        return self.task.rpartition("/")[0]
+        return job_of(self.task)
 
     @property
     def stopped(self) -> tuple[ProcessStacks, ...]:

@@ -16,6 +16,7 @@ from tenfold import edges
 from tenfold.debug.accounts import Silence
 from tenfold.debug.groups import Path, kind_of
 from tenfold.debug.stacks import TaskStacks
+from tenfold.quantities import duration_text
 from tenfold.states import State
 
 _DOWN = (State.RESTARTING, State.FAILED, State.LOST)
@@ -151,7 +152,7 @@ def _unheard(evidence: Evidence) -> Iterator[Suspect]:
     usual = statistics.median(heard.values())
     for task, seconds in sorted(heard.items(), key=lambda item: -item[1]):
         if seconds > usual + _LONGER_S:
-            since = "ever" if seconds == float("inf") else f"for {seconds:.0f} s"
+            since = "ever" if seconds == float("inf") else f"for {duration_text(seconds)}"
             yield Suspect(task, f"is silent: nobody has heard from it {since}")
 
 

@@ -3,16 +3,11 @@
 Owns: one `Finding` for everything that was looked at. Nothing here starts, installs or changes
 anything, imports a framework into this process, or waits longer than its bound. Leaves to others:
 tables and exit codes (`views`, `cli`), and what a cell then does with what is there (`cells`).
+Each cell has its own probe in its folder, and `cells/probing` has what all probes share.
 
-findings.py     what was found: a state, a sentence, the command that mends it
-ask.py          a command with a bound, and probes side by side
-hints.py        commands to type: packages, services, pip
 machine.py      Python, cores, memory, disk, open files, shared memory, ports
 cgroup.py       the limits that a container or a batch system sets
-local.py        the cell on this machine: does a run get a namespace
-docker.py       the engine, compose, images
-slurm.py        the commands, the controller, the nodes
-kubernetes.py   the client, the configuration, the API server
+memory.py       whether memory limits can be enforced
 packages.py     frameworks and pages, as they are installed
 together.py     TensorFlow and triton, which do not survive every order in one process
 scripts.py      scripts of a file that import both, for `check`

@@ -9,15 +9,15 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from tenfold.doctor import docker, fit, kubernetes
-from tenfold.doctor.ask import together
-from tenfold.doctor.findings import Finding
+from tenfold.cell_table import CELLS, traits
+from tenfold.cells import client
+from tenfold.cells.probing.ask import together
+from tenfold.cells.probing.findings import Finding
+from tenfold.doctor import fit
 from tenfold.doctor.gpus import gpus
-from tenfold.doctor.local import local
 from tenfold.doctor.machine import Machine, machine, measure
 from tenfold.doctor.memory import memory_limits
 from tenfold.doctor.packages import PACKAGES, package
-from tenfold.doctor.slurm import slurm
 from tenfold.doctor.together import combination
 from tenfold.doctor.visible import NAMES, visible
 from tenfold.plans import Plan
@@ -31,8 +31,8 @@ def everything(runs: Path, *, deep: bool = False) -> list[Finding]:
     Runs are kept in `runs`. Frameworks are imported, in children, where there is a GPU, or
     everywhere with `deep`. Call it before any thread is started.
     """
-    here = [local()]  # it forks
-    cells: list[Probe] = [_docker, lambda: [slurm()], lambda: [kubernetes.cluster()]]
+    here = [found for cell in CELLS if traits(cell).on_this_machine for found in _probe(cell)()]
+    cells = [_probe(cell) for cell in CELLS if not traits(cell).on_this_machine]
     facts = measure()
     first: list[Probe] = [lambda: machine(runs, facts), lambda: [memory_limits()], lambda: here]
     count, found = _look([*first, *cells, lambda: _packages(PACKAGES), combination])
@@ -44,10 +44,13 @@ def for_plan(plan: Plan, runs: Path, *, deep: bool = False) -> list[Finding]:
 
     The rest as in `everything`.
     """
-    here = [local(), memory_limits()] if plan.cell == "local" else []
+    probe = _probe(plan.cell, plan)
+    if traits(plan.cell).on_this_machine:
+        found_here = [*probe(), memory_limits()]
+        probe = lambda: found_here  # noqa: E731
     facts, names = measure(), list(_needed_packages(plan))
-    first: list[Probe] = [lambda: machine(runs, facts), lambda: here]
-    count, found = _look([*first, *_cell_probes(plan), lambda: _packages(names)])
+    first: list[Probe] = [lambda: machine(runs, facts), probe]
+    count, found = _look([*first, lambda: _packages(names)])
     sight = _with_sight(found, [name for name in NAMES if name in names], count, deep)
     return sight + _fit(plan, facts, count, sight)
 
@@ -71,21 +74,9 @@ def _look(probes: list[Probe]) -> tuple[int, list[Finding]]:
     return count, found
 
 
-def _docker() -> list[Finding]:
-    engine = docker.engine()
-    if engine.state == "missing":
-        return [engine]  # compose alone is of no use, and would be a second line about the same
-    return [engine, docker.compose()[1]]
-
-
-def _cell_probes(plan: Plan) -> list[Probe]:
-    context = plan.settings.get("context")
-    table: dict[str, Probe] = {
-        "docker": _docker,
-        "slurm": lambda: [slurm()],
-        "kubernetes": lambda: [kubernetes.cluster(context=context)],
-    }
-    return [table[plan.cell]] if plan.cell in table else []
+def _probe(cell: str, plan: Plan | None = None) -> Probe:
+    side = client(cell)
+    return lambda: side.probe(plan)
 
 
 def _packages(names: Iterable[str]) -> list[Finding]:
@@ -97,7 +88,7 @@ _PAGES = {"tensorboard": "tensorboard", "jupyter": "jupyterlab"}
 
 def _needed_packages(plan: Plan) -> Iterator[str]:
     """Modules that the plan's tasks take from tenfold's own interpreter."""
-    if plan.cell not in ("local", "slurm"):
+    if not traits(plan.cell).shares_files:
         return  # what is in an image, nobody here knows
     if plan.framework in PACKAGES and any(_own_python(t.command[0]) for t in plan.tasks):
         yield plan.framework
@@ -132,10 +123,10 @@ def _sight(name: str, count: int) -> Callable[[], Finding]:
 
 
 def _fit(plan: Plan, facts: Machine, count: int, found: list[Finding]) -> list[Finding]:
-    if plan.cell == "local":
+    if traits(plan.cell).on_this_machine:
         return fit.starts(plan, facts) + fit.fits(plan, fit.local_room(facts, count))
-    if plan.cell != "docker" or not all(each.usable for each in found if each.area == "cell"):
+    if not all(each.usable for each in found if each.area == "cell"):
         return []
-    there, words = docker.capacity(), "the engine's machine"
-    room = fit.Room(words, there.cores, there.memory) if there else fit.Room(words)
-    return [*fit.images(plan), *fit.container_gpus(plan), *fit.fits(plan, room)]
+    side = client(plan.cell)
+    room = side.room()
+    return [*side.fit(plan), *(fit.fits(plan, room) if room else [])]

@@ -9,55 +9,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
-from tenfold.doctor import docker
-from tenfold.doctor.findings import Finding, State
-from tenfold.doctor.machine import Machine, size
+from tenfold.cell_table import traits
+from tenfold.cells.probing.findings import Finding, Room, State
+from tenfold.doctor.machine import Machine
 from tenfold.errors import InputError, UnavailableError
 from tenfold.frameworks import framework
 from tenfold.plans import Plan, Task
 from tenfold.programs import python_command
+from tenfold.quantities import memory_text
 from tenfold.requirements import files_needed, require_packages, require_ports
 from tenfold.services import REQUIREMENTS
-
-MIB = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """Bytes of memory of a framework before a task does anything.
-
-    `first` is that of the first process that imports it, `more` that of each further one, which
-    shares the files with it; `forked` that of each task forked from a process that imported it.
-    """
-
-    first: int
-    more: int
-    forked: int
-
-
-COSTS = {
-    "tensorflow": Cost(600 * MIB, 320 * MIB, 48 * MIB),
-    "torch": Cost(210 * MIB, 145 * MIB, 5 * MIB),
-    "jax": Cost(125 * MIB, 90 * MIB, 6 * MIB),
-}
-"""By framework, on Linux. TensorFlow 2.21: a fit through docs/performance.md, 5 to 64 servers.
-torch 2.13 (CPU) and jax 0.10: PSS of one to three processes that imported it and made an array."""
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """Where a plan has to fit: `where` is words such as `this machine`; None: not known.
-
-    `memory` is in bytes: with `free`, what nobody uses now, else what there is at all.
-    """
-
-    where: str
-    cores: float | None = None
-    memory: int | None = None
-    free: bool = False
-    gpus: int | None = None
 
 
 def local_room(facts: Machine, gpus: int) -> Room:
@@ -79,21 +41,6 @@ def starts(plan: Plan, facts: Machine) -> list[Finding]:
             *_files(plan, facts)]  # fmt: skip
 
 
-def images(plan: Plan) -> list[Finding]:
-    """The images that the tasks name, and whether the engine has them."""
-    names = dict.fromkeys(task.image for task in plan.tasks if task.image)
-    return [_image(name, plan) for name in names]
-
-
-def container_gpus(plan: Plan) -> list[Finding]:
-    """Whether the engine can give containers the GPUs that the plan asks for."""
-    if not any(task.gpu for task in plan.tasks) or docker.knows_gpus() is not False:
-        return []
-    message = "the tasks ask for GPUs, and the engine knows nothing of NVIDIA's"
-    page = "https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/"
-    return [_said("gpus", "broken", message, f"install nvidia-container-toolkit: {page}")]
-
-
 def _said(name: str, state: State, message: str, hint: str | None = None) -> Finding:
     return Finding("file", name, state, None, message, hint)
 
@@ -105,17 +52,6 @@ def _refused(name: str, require: Callable[[Plan], None], plan: Plan) -> Iterator
         yield _said(name, "missing", error.message, error.hint)
     except InputError as error:
         yield _said(name, "broken", error.message, error.hint)
-
-
-def _image(name: str, plan: Plan) -> Finding:
-    has = docker.has_image(name)
-    if has:
-        return _said("image", "ok", f"the engine has {name}")
-    if has is None:
-        return _said("image", "warning", f"whether the engine has {name} cannot be told")
-    if plan.build is not None and name == plan.image:
-        return _said("image", "ok", f"{name} is not built yet; tenfold up builds it")
-    return _said("image", "warning", f"the engine does not have {name}", f"docker pull {name}")
 
 
 def _cores(plan: Plan, room: Room) -> Finding | None:
@@ -148,7 +84,7 @@ def _memory(plan: Plan, room: Room) -> Finding | None:
     need, words = needed_memory(plan)
     if not need:
         return None
-    message = f"{words}; {room.where} has {size(room.memory)}{' free' if room.free else ''}"
+    message = f"{words}; {room.where} has {memory_text(room.memory)}{' free' if room.free else ''}"
     if need > room.memory:
         return _said("memory", "warning", message, _fewer(plan))
     return _said("memory", "ok", message)
@@ -164,15 +100,15 @@ def needed_memory(plan: Plan) -> tuple[int, str]:
     rest = [task for task in plan.tasks if task.memory is None]
     cost = _overhead(plan, rest)
     words = {
-        f"the tasks ask for {size(asked)}": asked,
-        f"{plan.framework} takes some {size(cost)} before anything is trained": cost,
+        f"the tasks ask for {memory_text(asked)}": asked,
+        f"{plan.framework} takes some {memory_text(cost)} before anything is trained": cost,
     }
     return asked + cost, " and ".join(text for text, count in words.items() if count)
 
 
 def _overhead(plan: Plan, tasks: list[Task]) -> int:
     """What the framework takes for those of `tasks` that are Python's and no page."""
-    cost = COSTS.get(plan.framework)
+    cost = framework(plan.framework).memory
     python = [t for t in tasks if python_command(t.command) and not _is_page(t)]
     if cost is None or not python:
         return 0
@@ -187,7 +123,7 @@ def _is_page(task: Task) -> bool:
 
 def _is_forked(plan: Plan, task: Task) -> bool:
     preload = framework(plan.framework).preload() if task.preload is None else task.preload
-    return bool(preload) and plan.cell == "local" and sys.platform == "linux"
+    return bool(preload) and traits(plan.cell).forks and sys.platform == "linux"
 
 
 def _gpus(plan: Plan, room: Room) -> Finding | None:

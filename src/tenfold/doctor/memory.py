@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 
-from tenfold.doctor.findings import Finding
+from tenfold.cells.probing.findings import Finding
 from tenfold.launch.memory import find_place, refusal
 
 _NAME = "memory limits"

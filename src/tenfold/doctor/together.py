@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from tenfold.doctor.findings import Finding
+from tenfold.cells.probing.findings import Finding
 from tenfold.launch import together
 
 ADVICE = "tenfold up loads triton's library first; without tenfold, write `import triton` first"

@@ -5,33 +5,23 @@ That takes seconds, so it is done where there is a GPU, or when it is asked for.
 
 from __future__ import annotations
 
-import contextlib
-import importlib.metadata
 import os
 import sys
 
-from tenfold.doctor.ask import Answer, ask
-from tenfold.doctor.findings import Finding, State
-from tenfold.doctor.hints import pip_install
+from tenfold.cells.probing.ask import Answer, ask
+from tenfold.cells.probing.findings import Finding, State
+from tenfold.cells.probing.hints import pip_install
+from tenfold.frameworks import FRAMEWORKS, framework
+from tenfold.frameworks.packages import GpuQuestion, installed
+from tenfold.quantities import limit_text
 
 IMPORT_S = 120.0
 """How long an import and a look at the devices may take."""
 
 _MARK = "tenfold-doctor-gpus="
-_QUESTIONS = {
-    "tensorflow": "import tensorflow as f; n = len(f.config.list_physical_devices('GPU'))",
-    "torch": "import torch as f; n = f.cuda.device_count() if f.cuda.is_available() else 0",
-    "jax": "import jax as f; n = sum(d.platform == 'gpu' for d in f.local_devices())",
-}
-_WITH_CUDA = {
-    "tensorflow": ("tensorflow[and-cuda]",),
-    "torch": ("torch",),
-    "jax": ("jax[cuda12]",),
-}
-_TORCH = "https://download.pytorch.org/whl/cu126"
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
-NAMES = tuple(_QUESTIONS)
+NAMES = tuple(name for name in FRAMEWORKS if framework(name).gpus is not None)
 """Frameworks that can be asked."""
 
 
@@ -40,16 +30,18 @@ def visible(name: str, here: int, timeout_s: float = IMPORT_S) -> Finding:
 
     The finding is of area `gpu`; of `framework`, and broken, if it cannot be imported.
     """
-    code = f"{_QUESTIONS[name]}; print('{_MARK}%d' % n)"
+    question = framework(name).gpus
+    assert question is not None
+    code = f"{question.code}; print('{_MARK}%d' % n)"
     answer = ask([sys.executable, "-P", "-c", code], timeout_s, _QUIET)
     if answer is None:
-        message = f"was not imported within {timeout_s:g} s"
+        message = f"was not imported within {limit_text(timeout_s)}"
         return _unusable(name, message, f"{sys.executable} -X importtime -c 'import {name}'")
     sees = _number(answer)
     if sees is None:
         message = f"cannot be imported: {answer.last_line()}"
         return _unusable(name, message, f"{sys.executable} -c 'import {name}' shows more")
-    return _compared(name, sees, here)
+    return _compared(name, question, sees, here)
 
 
 def _found(name: str, state: State, message: str, hint: str | None = None) -> Finding:
@@ -67,7 +59,7 @@ def _number(answer: Answer) -> int | None:
     return None
 
 
-def _compared(name: str, sees: int, here: int) -> Finding:
+def _compared(name: str, question: GpuQuestion, sees: int, here: int) -> Finding:
     if here == 0 and sees == 0:
         return _found(name, "ok", "can be imported; sees no GPU, and none is here")
     if sees >= here:
@@ -77,21 +69,16 @@ def _compared(name: str, sees: int, here: int) -> Finding:
     if chosen is not None:
         hint = "unset CUDA_VISIBLE_DEVICES"
         return _found(name, "warning", f"{message} (CUDA_VISIBLE_DEVICES={chosen})", hint)
-    return _found(name, "warning", message, _with_cuda(name))
+    return _found(name, "warning", message, _with_cuda(question))
 
 
-def _with_cuda(name: str) -> str:
+def _with_cuda(question: GpuQuestion) -> str:
     """The command that replaces the package by one that was built for CUDA."""
-    command = pip_install(*_WITH_CUDA[name])
-    if name == "torch":
-        return command.replace("install ", f"install --force-reinstall --index-url {_TORCH} ", 1)
-    if name == "tensorflow" and _is_installed("tensorflow-cpu"):
-        remove = command.partition(" install ")[0] + " uninstall -y tensorflow-cpu"
+    command = pip_install(question.requirement)
+    if question.index is not None:
+        options = f"install --force-reinstall --index-url {question.index} "
+        return command.replace("install ", options, 1)
+    if question.replaces is not None and installed((question.replaces,)):
+        remove = command.partition(" install ")[0] + f" uninstall -y {question.replaces}"
         return f"{remove} && {command}"
     return command
-
-
-def _is_installed(distribution: str) -> bool:
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-        return bool(importlib.metadata.version(distribution))
-    return False

@@ -91,8 +91,13 @@ def find(directory: Path | None = None) -> Path:
         return where / found[0]
     if found:
         listed = ", ".join(display_name(Path(name)) for name in found[:10])
-        raise InputError(f"several cluster files here: {listed}", hint=f"name one, or {FILE} it")
-    raise InputError(f"no {FILE} here", hint="name a file, or make one: tenfold init")
+        raise InputError(
+            f"several cluster files here: {listed}",
+            hint=f"name one of them, or rename it to {FILE}",
+        )
+    raise InputError(
+        f"no {FILE} in this directory", hint="name a file, or create one: tenfold init"
+    )
 
 
 def load(
@@ -229,7 +234,7 @@ def _failed(faults: list[Fault], shown_as: str, places: SourcePositions) -> Inpu
     ordered = sorted(unique.values(), key=_order(shown_as))
     told = [places.with_line(fault) for fault in ordered[:MOST_FAULTS]]
     if rest := len(ordered) - len(told):
-        told.append(Fault(None, "", f"and {rest} more faults", "these are enough to begin with"))
+        told.append(Fault(None, "", f"and {rest} more faults", "fix these first"))
     return InputError(faults=told)
 
 
@@ -364,9 +369,9 @@ class _Plain:
         return node.text if node.value is not None and _is_text(path) else node.value
 
     def _nothing(self, entry: MappingEntry, path: Where) -> None:
-        hint = "write the value, or take the key out"
+        hint = "write a value, or remove the key"
         if path[0] == "jobs" and len(path) == 2:
-            hint = f"write {path[1]}: {{}} for a job with nothing said about it"
+            hint = f"write {path[1]}: {{}} for a job with default settings"
         elif len(path) > 1 and path[-2] == "env":
             hint = f'write {path[-1]}: "" for an empty text'
         self.faults.append(Fault(entry.key, path_text(path), "has no value", hint))

@@ -22,6 +22,7 @@ import yaml
 
 from tenfold.errors import Fault, InputError, SourcePosition, shown
 from tenfold.file.syntax import syntax_fault
+from tenfold.quantities import bytes_text, memory_text
 
 MAX_BYTES = 512 * 1024
 """Largest file; the time to read grows with it, and people's files are a hundredth of it."""
@@ -144,30 +145,26 @@ def read_bytes(path: Path, shown_as: str) -> bytes:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a possible name"
+        reason = error.strerror if isinstance(error, OSError) else "not a valid name"
         raise InputError(f"cannot read {shown_as}: {reason}", cause=error) from error
     if len(data) > MAX_BYTES:
         raise InputError(_too_large(shown_as, len(data)), hint=_SMALLER)
     return data
 
 
-_SMALLER = "a cluster file describes jobs; keep data in files of its own"
+_SMALLER = "a cluster file describes jobs; keep data in separate files"
 
 
 def _too_large(shown_as: str, size: int) -> str:
-    unit, amount = next(
-        (unit, size / scale)
-        for unit, scale in (("MB", 1e6), ("kB", 1e3), ("B", 1))
-        if size >= scale
-    )
-    return f"{shown_as} is too large: {amount:.0f} {unit}, at most {MAX_BYTES // 1024} KiB are read"
+    limit = memory_text(MAX_BYTES)
+    return f"{shown_as} is too large: {bytes_text(size)}; the limit is {limit}"
 
 
 def decode(data: bytes, file: str) -> tuple[str | None, Fault | None]:
     """The text of UTF-8 bytes, a byte order mark left out, or the fault that says why not."""
     if data.startswith(_BOMS):
         hint = f"convert it: iconv -f UTF-16 -t UTF-8 {file}"
-        return None, Fault(SourcePosition(file, 1, 1), "", "is UTF-16, only UTF-8 is read", hint)
+        return None, Fault(SourcePosition(file, 1, 1), "", "is UTF-16, but must be UTF-8", hint)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -177,7 +174,7 @@ def decode(data: bytes, file: str) -> tuple[str | None, Fault | None]:
         return None, Fault(place, "", f"is not UTF-8 text (byte {byte})", hint)
     if found := _UNREADABLE.search(text):
         place = _place_of(text[: found.start()], file)
-        message = f"has a character that no YAML file may hold (U+{ord(found[0]):04X})"
+        message = f"has a character that YAML does not allow (U+{ord(found[0]):04X})"
         return None, Fault(place, "", message, 'write it as an escape in quotes ("\\x07")')
     return text, None
 
@@ -237,7 +234,7 @@ class _Composer:
         next(self._events)  # the end of the document
         extra = next(self._events)
         if isinstance(extra, yaml.DocumentStartEvent):
-            hint = "keep one cluster a file; `extends` builds on another file"
+            hint = "write one cluster per file; use `extends` to extend another file"
             self._fault(extra, "a second document begins here", hint)
         return root
 
@@ -271,18 +268,20 @@ class _Composer:
             return known[0]
         name = shown(event.anchor)
         if known is None:
-            self._fault(
-                event, f"anchor {name} holds itself", "an alias cannot be inside its anchor"
-            )
+            self._fault(event, f"anchor {name} contains itself", "move the alias out of its anchor")
         else:
-            self._fault(event, f"no anchor {name} before this", "quote a text that begins with *")
+            self._fault(
+                event,
+                f"no anchor {name} is defined before this alias",
+                "quote text that begins with *",
+            )
         return Scalar(None, "", place, broken=True)
 
     def _counted(self, number: int, event: Any) -> None:
         self.count += number
         if self.count > MAX_NODES:
-            message = f"holds more than {MAX_NODES} values"
-            hint = "an alias counts with everything it stands for"
+            message = f"contains more than {MAX_NODES} values"
+            hint = "an alias counts as all values of its anchor"
             raise _Fatal(Fault(self._place(event.start_mark), "", message, hint))
 
     def _scalar(self, event: Any) -> Scalar:
@@ -308,12 +307,12 @@ class _Composer:
         value = resolve(scalar.text)
         fits = type(value) in _TAG_FITS[name]
         if not fits:
-            self._fault(event, f"{shown(scalar.text)} is not what its tag !!{name} says")
+            self._fault(event, f"{shown(scalar.text)} does not match its tag !!{name}")
         return replace(scalar, value=value, broken=not fits)
 
     def _unknown_tag(self, event: Any) -> Scalar:
         tag = event.tag.replace(_TAG, "!!")
-        hint = "leave it out: tenfold makes nothing but text, numbers, lists and mappings"
+        hint = "remove it: only text, numbers, lists and mappings are supported"
         self._fault(event, f"unknown tag {shown(tag)}", hint)
         return Scalar(None, "", self._place(event.start_mark), broken=True)
 
@@ -334,7 +333,7 @@ class _Composer:
                 self._place(inner.start_mark), self._node(next(self._events), depth + 1)
             )
             if not isinstance(key, Scalar):
-                self._fault(inner, "a key has to be text", "quote a key that begins with [ or {")
+                self._fault(inner, "a key must be text", "quote a key that begins with [ or {")
             elif key.broken:
                 continue
             elif key.text == "<<" and key.inset == 0:
@@ -354,7 +353,7 @@ class _Composer:
             entries[key] = entry
             return
         where = f", first in line {first.key.line}" if first.key else ""
-        self._fault(event, f"{shown(key)} is there twice{where}", "keep one of them")
+        self._fault(event, f"{shown(key)} occurs twice{where}", "keep one of them")
 
     def _merge(self, entries: dict[str, MappingEntry], entry: MappingEntry, event: Any) -> None:
         """YAML's merge key: what is said here wins over what is merged in."""

@@ -120,19 +120,19 @@ class _ExtendsReader:
         target = path.parent / text if not fault else path
         resolved = target.resolve() if not fault else path
         if not fault and self._project and not resolved.is_relative_to(self._project):
-            hint = f"files of {self._project} can be; {OUTSIDE}=anywhere allows all"
-            words = f"{shown(name.text)} is outside of the project"
+            hint = f"use files in {self._project}, or set {OUTSIDE}=anywhere to allow all"
+            words = f"{shown(name.text)} is outside the project"
             self.faults.append(Fault(name.place, where, words, hint))
             return None
         if resolved in open_files and not fault:
             circle = [file.name for file in [*open_files[open_files.index(resolved) :], resolved]]
-            fault = f"files extend each other in a circle: {' → '.join(circle)}"
+            fault = f"files extend each other in a cycle: {' → '.join(circle)}"
         if resolved in self._done and not fault:
             return self._done[resolved]
         if len(self._done) >= MAX_FILES and not fault:
-            fault = f"a cluster may be made of at most {MAX_FILES} files"
+            fault = f"a cluster can consist of at most {MAX_FILES} files"
         if self._size > MAX_NODES and not fault:
-            fault = f"the files hold more than {MAX_NODES} values together"
+            fault = f"the files contain more than {MAX_NODES} values in total"
         if fault:
             self.faults.append(Fault(name.place, where, fault))
             return None
@@ -141,7 +141,7 @@ class _ExtendsReader:
         try:
             document = read_document(read_bytes(target, display), display)
         except InputError as error:
-            hint = _nearest_file(target) or "the path counts from this file's directory"
+            hint = _nearest_file(target) or "the path is relative to the directory of this file"
             self.faults.append(Fault(name.place, where, error.message, error.hint or hint))
             return None
         self._done[resolved] = self.merged(document, target, display, [*open_files, resolved])
@@ -169,9 +169,9 @@ def _unfit(name: Scalar) -> tuple[str | None, str]:
     if not name.text or "\0" in name.text or len(name.text) > 4096:
         return "not the name of a file", ""
     if "${" in name.text:
-        return "extends is read before vars, and cannot hold ${…}", ""
+        return "extends is read before vars and cannot contain ${…}", ""
     if name.text.endswith(".py"):
-        return "a YAML file cannot extend a Python file: loading it must run nothing", ""
+        return "a YAML file cannot extend a Python file, because loading YAML must not run code", ""
     try:
         return None, expanded(name.text)
     except PathError as error:

@@ -95,7 +95,7 @@ def _mount(text: str, environment: Mapping[str, str]) -> str:
     host, colon, rest = text.partition(":")
     there = rest.partition(":")[0] if colon else host
     if there.startswith("~"):
-        message = "~ means no directory inside a container"
+        message = "~ cannot be used inside a container"
         raise PathError(message, f"write HOST:CONTAINER, as in {host}:/data")
     new = expanded(host, environment, in_file=True)
     return text if _is_plain(host) else new + colon + rest

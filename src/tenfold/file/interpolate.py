@@ -189,7 +189,7 @@ class _Run:
         if node.broken or "${" not in node.text or not isinstance(node.value, str):
             return node
         if len(node.text) > MAX_TEXT:
-            message = f"a text with ${{…}} can have {MAX_TEXT} characters, this one has more"
+            message = f"a text with ${{…}} can have at most {MAX_TEXT} characters"
             return self._wrong(node, path, node.place, message, "keep data in files")
         try:
             parts = parse(node.text)
@@ -218,8 +218,8 @@ class _Run:
         self._check_late(new, node, path)
         text = written(new)
         if len(text) > MAX_TEXT:
-            message = f"vars grow without end: this would have {len(text)} characters"
-            return self._wrong(node, path, node.place, message, f"{MAX_TEXT} are possible")
+            message = f"the value of this var is too long: {len(text)} characters"
+            return self._wrong(node, path, node.place, message, f"the limit is {MAX_TEXT}")
         if not self._spend(len(text), node, path):
             raise _Unknown
         return Scalar(text, text, node.place)
@@ -228,8 +228,8 @@ class _Run:
         value = self._value(reference, node, path)
         if isinstance(value, Scalar):
             return parse(value.text) if isinstance(value.value, str) else (value.text,)
-        message = f"${{{reference.name}}} is a list, and cannot be part of a text"
-        self._wrong(node, path, node.at(reference.offset), message, "let it stand alone")
+        message = f"${{{reference.name}}} is a list and cannot be part of a text"
+        self._wrong(node, path, node.at(reference.offset), message, "write it as the whole value")
         raise _Unknown
 
     # What names stand for.
@@ -248,7 +248,7 @@ class _Run:
             self._unknown(reference, node, path)
             raise _Unknown
         if reference.default is not None:
-            message = "a default is for ${env.NAME:-…} only"
+            message = "only ${env.NAME:-…} can have a default"
             self._wrong(node, path, node.at(reference.offset), message, f"set vars.{name} instead")
             raise _Unknown
         value = self._var(name)
@@ -265,8 +265,8 @@ class _Run:
         path = ("vars", name)
         if name in self._open:
             circle = " → ".join([*self._open[self._open.index(name) :], name])
-            message = f"vars refer to each other in a circle: {circle}"
-            self._fault(path, entry.key, message, "give one of them a value of its own")
+            message = f"vars refer to each other in a cycle: {circle}"
+            self._fault(path, entry.key, message, "give one of them a value without a reference")
             return None
         if len(self._open) >= MAX_STEPS:
             message = f"vars refer to vars more than {MAX_STEPS} times in a row"
@@ -316,7 +316,7 @@ class _Run:
                 continue  # a var is judged where it is used
             if not _may_be_late(path):
                 message = f"${{{part.name}}} is known only when the tasks start"
-                hint = "it can stand in run, env, workdir and ready"
+                hint = "use it only in run, env, workdir and ready"
                 self._wrong(node, path, _place_of(part, node), message, hint)
                 raise _Unknown
             if not self._late_exists(part.name, path):
@@ -364,8 +364,10 @@ class _Run:
         before = self._characters
         self._characters += characters
         if before <= MAX_CHARACTERS < self._characters:
-            message = "vars grow without end: they stand for too much text"
-            self._wrong(node, path, node.place, message, "vars of vars of vars multiply")
+            message = "the values of vars are too long"
+            self._wrong(
+                node, path, node.place, message, "vars that contain vars multiply their length"
+            )
         return self._characters <= MAX_CHARACTERS
 
     def _wrong(

@@ -17,12 +17,12 @@ _WORDS = (
     (
         r"mapping values are not allowed",
         "a second `: ` in one line",
-        'put a text that has ": " in it into quotes',
+        'quote text that contains ": "',
     ),
     (
         r"cannot start any token",
         "a character that cannot begin a value",
-        "indent with spaces, not tabs; quote a text that begins with @, ` or %",
+        "indent with spaces, not tabs; quote text that begins with @, ` or %",
     ),
     (
         r"could not find expected ':'",
@@ -32,21 +32,21 @@ _WORDS = (
     (
         r"did not find expected key",
         "this does not line up with the keys around it",
-        "give keys of one mapping the same indentation, and close what is open",
+        "indent keys of one mapping equally, and close open brackets and quotes",
     ),
     (
         r"did not find expected '-' indicator",
         "this does not line up with the items of the list around it",
-        "give items of one list the same indentation",
+        "indent items of one list equally",
     ),
     (r"unexpected end of stream", "the file ends inside a quoted text", "close the quote"),
     (
         r"did not find expected ',' or '[\]}]'",
         "a list or mapping in brackets that is not closed here",
-        "close it with ] or }, or put a comma between its items",
+        "close it with ] or }, or separate its items with commas",
     ),
     (r"maximum nesting depth", "lists and mappings are nested too deep", None),
-    (r"expected node content|block sequence entries", "something else belongs here", None),
+    (r"expected node content|block sequence entries", "unexpected text", None),
 )
 _UNQUOTED = re.compile(r"[^\[{]*[\[{].*[^\"'$]\$\{")
 """From a line's first bracket on; matched at its beginning, so that a long line takes no longer."""
@@ -66,7 +66,7 @@ def syntax_fault(error: yaml.MarkedYAMLError, file: str, lines: list[str]) -> Fa
     if _UNQUOTED.match(line):
         hint = 'inside […] and {…} write "${…}" in quotes'
     if error.context and error.context_mark:
-        message += f" ({error.context.strip()} that began in line {error.context_mark.line + 1})"
+        message += f" ({error.context.strip()} that begins in line {error.context_mark.line + 1})"
     return Fault(place, "", f"is not YAML: {message}", hint)
 
 

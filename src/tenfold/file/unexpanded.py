@@ -101,23 +101,28 @@ def _in_word(bare: str, half: str, form: str, known: Container[str]) -> tuple[st
         return _stays(tilde[0]), tilde[1]
     if "://" in bare:
         return None
-    quoted = f"{form}\nor, if the text means itself, put it into quotes"
+    quoted = f"{form}\nor quote it, if it is literal text"
     if _GLOB.match(bare) or _BRACES.search(bare):
         return _stays(bare), quoted
     if found := _GLUED.fullmatch(bare):
         return _stays(found[1]), quoted
     if bare.startswith("#"):
-        return f"{bare} is passed on to the command: in a shell it begins a comment", "quote it"
+        return f"{bare} is passed to the command; in a shell it would begin a comment", "quote it"
     return None
 
 
 def _stays(what: str) -> str:
-    return f"{what} stays as it is: no shell runs"
+    return f"{what} is not expanded, because no shell is used"
 
 
 def _variable(name: str, form: str, known: Container[str]) -> tuple[str, str]:
     message = _stays(f"${name}")
-    return message, f"write ${{env.{name}}}" if name in known else f"a shell expands it: {form}"
+    return (
+        message,
+        f"write ${{env.{name}}}"
+        if name in known
+        else f"for the value of the variable, write {form}",
+    )
 
 
 def _tilde(word: str) -> tuple[str, str] | None:
@@ -127,7 +132,7 @@ def _tilde(word: str) -> tuple[str, str] | None:
         return None
     if found[1] == "~":
         return "~", "write ${env.HOME}"
-    return found[1], "write the whole path"
+    return found[1], "write the full path"
 
 
 def _of_shell(words: Sequence[str]) -> set[int]:

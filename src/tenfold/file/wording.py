@@ -126,7 +126,7 @@ def _expected_key(path: Path, item: ErrorDetails) -> tuple[str, str | None]:
         return f"one of {_listed(context)}", _nearest(str(path[-1]), _choices(context))
     if path[-2:-1] == ("overrides",):
         return "the index of a task (0) or a range of them (2-5)", None
-    return "a name of letters, digits, - and _, a letter first", None
+    return "a name of letters, digits, - and _, beginning with a letter", None
 
 
 def _expected(path: Path, item: ErrorDetails, context: Mapping[str, Any]) -> str:
@@ -218,7 +218,7 @@ def _nearest_key(path: Path) -> str | None:
     names = list(model.model_fields)
     near = _nearest(str(path[-1]), names)
     if near is None and path[:-1] == () and str(path[-1]) in spec.Job.model_fields:
-        return "it belongs to a job: put it below jobs.NAME"
+        return "it belongs to a job: move it below jobs.NAME"
     return near or f"keys here: {', '.join(names)}"
 
 

@@ -1,4 +1,7 @@
-"""How the tasks of a cluster learn of each other: one module a framework, and their table.
+"""How the tasks of a cluster find each other: one module per framework, and their table.
+
+To add a framework, write a module with a `FRAMEWORK` and add one line to `FRAMEWORKS`. Frameworks
+whose processes differ by their rank alone derive from `tenfold.frameworks.ranks.RankFramework`.
 
 A framework knows job names, its own environment variables and what its processes survive. It
 knows nothing of cells, files or plans: it is handed job names and addresses, and gives back
@@ -11,6 +14,8 @@ import importlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
+
+from tenfold.frameworks.packages import GpuQuestion, MemoryCost, Package
 
 Addresses = Mapping[str, Sequence[str]]
 """`host:port` of every task, by job, in the order of the task's index."""
@@ -51,7 +56,8 @@ class JobFacts:
     tasks: int
     run: Sequence[str] | None
     source: str | None
-    """Text of the Python script that the job runs, where there is one and it can be read."""
+    """Text of the Python script that the job runs, where there is one and it can be read, with the
+    texts of the local modules that it imports."""
     preloaded: bool = True
     """Whether the framework is imported before the script begins."""
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -82,15 +88,36 @@ class Talk:
 
 
 class Framework(Protocol):
-    """The promise of one framework module."""
+    """What tenfold asks of a framework. Each module of the table has one, called `FRAMEWORK`."""
 
     name: str
+
+    package: Package | None
+    """What `tenfold doctor` looks for; None where no package is needed."""
+
+    gpus: GpuQuestion | None
+    """How `tenfold doctor` asks which GPUs the framework sees; None: it does not ask."""
+
+    memory: MemoryCost | None
+    """What `tenfold doctor` adds up for tasks that do not say how much memory they need."""
+
+    peers: bool
+    """Tasks of every job listen, so that the other tasks can connect to them."""
+
+    corrects_launcher: bool
+    """`environment` sets the rank variables of a batch system to the task's true rank."""
 
     def job_defaults(self, job: str, jobs: Collection[str]) -> JobDefaults:
         """What holds for a job of this name, among `jobs`, unless the file says otherwise."""
 
     def success_jobs(self, jobs: Sequence[str]) -> tuple[str, ...]:
         """The jobs whose tasks must all end well for the cluster to have succeeded."""
+
+    def ends_together(self, jobs: Collection[str]) -> bool:
+        """Whether all tasks of a group end at about the same time in a cluster of these jobs."""
+
+    def roles(self, tasks: Sequence[str]) -> Iterable[tuple[str, str]]:
+        """Each of `tasks` (names as `worker/0`, no services) that computes, and what it does."""
 
     def talks(self, jobs: Mapping[str, int]) -> Iterable[Talk]:
         """Who talks to whom in a cluster of these jobs, by how many tasks each has."""
@@ -123,18 +150,25 @@ class Framework(Protocol):
         """What is legal in these jobs but will hurt."""
 
 
-NAMES = ("tensorflow", "torch", "jax", "none")
-
-_MODULES = {
+FRAMEWORKS = {
     "tensorflow": "tenfold.frameworks.tensorflow",
     "torch": "tenfold.frameworks.torch",
     "jax": "tenfold.frameworks.jax",
     "none": "tenfold.frameworks.plain",
 }
+"""Name of each framework, as `framework:` of a cluster file has it, and its module."""
+
+NO_FRAMEWORK = "none"
+"""The name that stands for tasks without a framework."""
 
 
 def framework(name: str) -> Framework:
-    """The framework called `name`, one of `NAMES`; KeyError for any other."""
-    module = importlib.import_module(_MODULES[name])
-    made: Framework = module.FRAMEWORK
+    """The framework called `name`, one of `FRAMEWORKS`; KeyError for any other."""
+    made: Framework = importlib.import_module(FRAMEWORKS[name]).FRAMEWORK
     return made
+
+
+def framework_of(plan: Mapping[str, object]) -> Framework:
+    """The framework that a stored plan names; that without a framework if it names none we know."""
+    name = plan.get("framework")
+    return framework(name if isinstance(name, str) and name in FRAMEWORKS else NO_FRAMEWORK)

@@ -14,17 +14,11 @@ each would be process 0 of 1, and train by itself without a word. So Slurm's wor
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
 
-from tenfold.frameworks import Addresses, Advice, JobDefaults, JobFacts, Talk
-from tenfold.frameworks.ranks import (
-    advice_to_save,
-    decisive,
-    defaults_of_ranks,
-    is_member,
-    place,
-    talks_of_ranks,
-)
+from tenfold.frameworks import Addresses
+from tenfold.frameworks.packages import GpuQuestion, MemoryCost, Package, installed
+from tenfold.frameworks.ranks import RankFramework, is_member, place
 
 _VARIABLES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
 
@@ -57,27 +51,32 @@ _READ_LATER = frozenset(
 """Read by `jax.distributed.initialize()`, or when the first device is made."""
 
 
-class Jax:
+_ROCM = ("jax-rocm7-plugin", "jax-rocm60-plugin")
+
+
+def _build(place: Path, version: str | None) -> str | None:
+    """JAX itself is the same everywhere: plug-ins bring the GPUs."""
+    del place, version
+    for cuda in ("13", "12"):
+        if installed((f"jax-cuda{cuda}-plugin",)):
+            return f"with its plug-in for CUDA {cuda}"
+    return "with its plug-in for AMD GPUs" if installed(_ROCM) else "for the CPU alone"
+
+
+class Jax(RankFramework):
     """See `tenfold.frameworks.Framework` for what each method promises."""
 
     name = "jax"
-
-    def job_defaults(self, job: str, jobs: Collection[str]) -> JobDefaults:
-        """The coordinator takes none back: when a process is killed, all start again together."""
-        del jobs
-        return defaults_of_ranks(job)
-
-    def success_jobs(self, jobs: Sequence[str]) -> tuple[str, ...]:
-        """All processes of chief, master and workers must end well; without these, all jobs."""
-        return decisive(jobs)
-
-    def talks(self, jobs: Mapping[str, int]) -> Iterable[Talk]:
-        """All processes with the coordinator; any two, as the collectives like."""
-        return talks_of_ranks(jobs)
-
-    def variables(self, job: str) -> tuple[str, ...]:
-        """Coordinator, count and id, for every job but services."""
-        return _VARIABLES if is_member(job) else ()
+    package = Package("jax", ("jax",), "jax", _build)
+    gpus = GpuQuestion(
+        "import jax as f; n = sum(d.platform == 'gpu' for d in f.local_devices())", "jax[cuda12]"
+    )
+    memory = MemoryCost(125 << 20, 90 << 20, 6 << 20)  # PSS of one to three processes
+    corrects_launcher = True
+    process = "process"
+    rank_variables = _VARIABLES
+    read_at_import = _READ_AT_IMPORT
+    read_later = _READ_LATER
 
     def environment(self, job: str, index: int, addresses: Addresses) -> dict[str, str]:
         """Coordinator, count and id; where all are on loopback, the coordinator is to stay there.
@@ -113,25 +112,9 @@ class Jax:
         """
         return ("jax", "tenfold.jax")
 
-    def reads_at_import(self, name: str) -> bool:
-        """JAX's, XLA's and their libraries' own, but for those about the cluster."""
-        return name.startswith(_READ_AT_IMPORT) and name not in _READ_LATER
-
-    def holds_ports(self) -> dict[str, str]:
-        """The coordinator binds its port alone."""
-        return {}
-
-    def standard_server(self, job: str) -> tuple[str, ...]:
-        """There is none."""
-        raise KeyError(job)
-
     def requirement(self) -> tuple[str, str] | None:
         """JAX itself, for whichever devices."""
         return ("jax", "tenfold[jax]")
-
-    def advice(self, jobs: Sequence[JobFacts]) -> Iterable[Advice]:
-        """Scripts that save nothing; JAX says itself what else is known to hurt."""
-        return advice_to_save(jobs)
 
 
 FRAMEWORK = Jax()

@@ -11,6 +11,11 @@ class Plain:
     """Commands that need nothing said beyond the addresses every task gets."""
 
     name = "none"
+    package = None
+    gpus = None
+    memory = None
+    peers = False
+    corrects_launcher = False
 
     def job_defaults(self, job: str, jobs: Collection[str]) -> JobDefaults:
         """Every job is taken at its word: it runs, ends, and a failure is the cluster's."""
@@ -20,6 +25,15 @@ class Plain:
     def success_jobs(self, jobs: Sequence[str]) -> tuple[str, ...]:
         """The chief, if a job is called that; else all of them."""
         return ("chief",) if "chief" in jobs else tuple(jobs)
+
+    def ends_together(self, jobs: Collection[str]) -> bool:
+        """Commands may end whenever they like."""
+        del jobs
+        return False
+
+    def roles(self, tasks: Sequence[str]) -> Iterable[tuple[str, str]]:
+        """Nothing is known of what a command does."""
+        return ((task, "runs its command") for task in tasks)
 
     def talks(self, jobs: Mapping[str, int]) -> Iterable[Talk]:
         """Nobody is known to."""

@@ -1,7 +1,7 @@
 """Ranks: which tasks form one group, and each one's place in it.
 
 Owns what torch and JAX have in common, whose processes all do the same and are told apart by a
-number. Leaves to them: how a process is told (`torch`, `jax`).
+number, and the base of both. Leaves to them: how a process is told (`torch`, `jax`).
 
 `chief`, `master` and `worker` are one group, in this order: whoever says `worker: {tasks: 4}` means
 four ranks, and a chief beside them is rank 0. Any other job is a group of its own, so that one that
@@ -10,10 +10,12 @@ fetches data first, or another training beside the first, is not waited for by a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tenfold.frameworks import Addresses, Advice, JobDefaults, JobFacts, Talk
+from tenfold.frameworks.packages import GpuQuestion, MemoryCost, Package
+from tenfold.naming import job_of
 
 TOGETHER = ("chief", "master", "worker")
 """Jobs of one group, in the order of their ranks."""
@@ -56,17 +58,6 @@ def decisive(jobs: Sequence[str]) -> tuple[str, ...]:
     return tuple(job for job in jobs if job in TOGETHER) or tuple(jobs)
 
 
-def defaults_of_ranks(job: str) -> JobDefaults:
-    """Of a job whose tasks cannot go on without each other, once they are a group."""
-    together = job in TOGETHER
-    return JobDefaults(
-        restart="on-failure",
-        crashes_only=True,
-        scope="cluster" if together else "job",
-        member=together,
-    )
-
-
 def place(job: str, index: int, addresses: Addresses) -> RankPlacement:
     """The place of `job`/`index`, which must be a member, in the group that `addresses` hold."""
     jobs = [name for name in TOGETHER if name in addresses] if job in TOGETHER else [job]
@@ -87,16 +78,6 @@ def place(job: str, index: int, addresses: Addresses) -> RankPlacement:
     )
 
 
-def talks_of_ranks(jobs: Mapping[str, int]) -> Iterator[Talk]:
-    """In each group all with its first, which they meet at, and perhaps any two."""
-    together = tuple(job for job in TOGETHER if job in jobs)
-    alone = ((job,) for job in jobs if job not in TOGETHER and is_member(job))
-    for group in (together, *alone):
-        if group:
-            yield Talk((f"{group[0]}/0",), group)
-            yield Talk(group, group, sure=False)
-
-
 _SAVES = ("checkpoint", "snapshot", ".save", "pickle.dump", "orbax")
 
 NO_SAVE = (
@@ -104,18 +85,6 @@ NO_SAVE = (
     "whole training"
 )
 """Only the script is read: what it imports may save."""
-
-
-def advice_to_save(jobs: Sequence[JobFacts]) -> Iterator[Advice]:
-    """Of the group's scripts, one that saves nothing: when a rank dies, all begin anew."""
-    for facts in jobs:
-        source = (facts.source or "checkpoint").lower()
-        if facts.job in TOGETHER and not any(word in source for word in _SAVES):
-            yield Advice(
-                f"jobs.{facts.job}.run",
-                NO_SAVE,
-                "tenfold.checkpoint saves it and goes on; see docs/checkpoints.md",
-            )
 
 
 def host_of(address: str) -> str:
@@ -126,3 +95,103 @@ def host_of(address: str) -> str:
 def is_loopback(host: str) -> bool:
     """Whether `host` is this machine for everybody on it, and nothing for anybody else."""
     return host in ("localhost", "::1") or host.startswith("127.")
+
+
+class RankFramework:
+    """A framework whose processes differ by their rank alone: see `tenfold.frameworks.Framework`.
+
+    A module derives from it, fills in the attributes, and writes `environment`,
+    `process_environment`, `preload` and `requirement`.
+
+    Attributes:
+        process: what the framework calls a member of a group: `rank`.
+        rank_variables: names of the variables that `environment` sets for every member.
+        read_at_import: beginnings of the variables that may be read during the import.
+        read_later: those of them that are read after it.
+    """
+
+    name: str
+    package: Package | None = None
+    gpus: GpuQuestion | None = None
+    memory: MemoryCost | None = None
+    peers = True
+    corrects_launcher = False
+
+    process = "rank"
+    rank_variables: tuple[str, ...] = ()
+    read_at_import: tuple[str, ...] = ()
+    read_later: frozenset[str] = frozenset()
+
+    def job_defaults(self, job: str, jobs: Collection[str]) -> JobDefaults:
+        """A group is formed once: when a member is killed, all are restarted together."""
+        del jobs
+        together = job in TOGETHER
+        return JobDefaults(
+            restart="on-failure",
+            crashes_only=True,
+            scope="cluster" if together else "job",
+            member=together,
+        )
+
+    def success_jobs(self, jobs: Sequence[str]) -> tuple[str, ...]:
+        """All tasks of chief, master and workers must succeed; without these, all jobs."""
+        return decisive(jobs)
+
+    def ends_together(self, jobs: Collection[str]) -> bool:
+        """Each collective needs all members of the group."""
+        return "ps" not in jobs
+
+    def roles(self, tasks: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Number of each task in its group, and the part of the model that it holds."""
+        groups: dict[str, list[str]] = {}
+        for task in tasks:
+            job = job_of(task)
+            groups.setdefault("" if job in TOGETHER else job, []).append(task)
+        for group in groups.values():
+            group.sort(
+                key=lambda task: TOGETHER.index(job_of(task)) if job_of(task) in TOGETHER else 0
+            )
+            for rank, task in enumerate(group):
+                yield task, self._role(rank, len(group))
+
+    def _role(self, rank: int, size: int) -> str:
+        if size == 1:
+            return f"{self.process} 0 of 1: holds the whole model"
+        held = "the whole model, as data parallel training has it, unless the script splits it"
+        return f"{self.process} {rank} of {size}: {held}"
+
+    def talks(self, jobs: Mapping[str, int]) -> Iterator[Talk]:
+        """In each group all with its first, which they meet at, and perhaps any two."""
+        together = tuple(job for job in TOGETHER if job in jobs)
+        alone = ((job,) for job in jobs if job not in TOGETHER and is_member(job))
+        for group in (together, *alone):
+            if group:
+                yield Talk((f"{group[0]}/0",), group)
+                yield Talk(group, group, sure=False)
+
+    def variables(self, job: str) -> tuple[str, ...]:
+        """`rank_variables`, for every job but services."""
+        return self.rank_variables if is_member(job) else ()
+
+    def reads_at_import(self, name: str) -> bool:
+        """The framework's own variables and those of its libraries, as they were traced."""
+        return name.startswith(self.read_at_import) and name not in self.read_later
+
+    def holds_ports(self) -> dict[str, str]:
+        """The first of a group binds its port alone."""
+        return {}
+
+    def standard_server(self, job: str) -> tuple[str, ...]:
+        """There is none."""
+        raise KeyError(job)
+
+    def advice(self, jobs: Sequence[JobFacts]) -> Iterator[Advice]:
+        """Scripts of a group that save nothing: when a member dies, all begin anew."""
+        for facts in jobs:
+            source = (facts.source or "checkpoint").lower()
+            if facts.job in TOGETHER and not any(word in source for word in _SAVES):
+                yield Advice(
+                    f"jobs.{facts.job}.run",
+                    NO_SAVE,
+                    "tenfold.checkpoint saves it and goes on; see docs/checkpoints.md",
+                )

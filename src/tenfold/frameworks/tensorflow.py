@@ -12,11 +12,16 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from tenfold.frameworks import Addresses, Advice, JobDefaults, JobFacts, Talk
+from tenfold.frameworks.packages import GpuQuestion, MemoryCost, Package, text_of
 from tenfold.frameworks.ranks import NO_SAVE
+from tenfold.naming import job_of
 
 CHIEFS = ("chief", "master")
 SERVERS = (*CHIEFS, "worker", "ps")
@@ -38,10 +43,40 @@ _DEFAULTS = {
 }
 
 
+def _build(place: Path, version: str | None) -> str | None:
+    """What TensorFlow was built for, from the module `build_info` that its build writes."""
+    del version
+    said = text_of(place / "python" / "platform" / "build_info.py")
+    if re.search(r"'is_rocm_build', True", said):
+        return "built for AMD GPUs"
+    if re.search(r"'is_cuda_build', True", said):
+        cuda = re.search(r"'cuda_version', '([\d.]+)'", said)
+        return f"built for CUDA {cuda[1]}" if cuda else "built for CUDA"
+    return "built for the CPU alone" if "'is_cuda_build', False" in said else None
+
+
 class TensorFlow:
     """See `tenfold.frameworks.Framework` for what each method promises."""
 
     name = "tensorflow"
+    package = Package(
+        "tensorflow",
+        (
+            *("tensorflow", "tensorflow-cpu", "tf-nightly", "tf-nightly-cpu", "tensorflow-rocm"),
+            *("tensorflow-macos", "tensorflow-aarch64", "tensorflow-cpu-aws"),
+        ),
+        "tenfold[tensorflow]",
+        _build,
+    )
+    gpus = GpuQuestion(
+        "import tensorflow as f; n = len(f.config.list_physical_devices('GPU'))",
+        "tensorflow[and-cuda]",
+        replaces="tensorflow-cpu",
+    )
+    memory = MemoryCost(600 << 20, 320 << 20, 48 << 20)
+    """A fit through docs/performance.md, 5 to 64 servers, TensorFlow 2.21."""
+    peers = True
+    corrects_launcher = False
 
     def job_defaults(self, job: str, jobs: Collection[str]) -> JobDefaults:
         """ps never end. A worker of theirs is restarted in its place; when a ps or a chief is
@@ -57,6 +92,17 @@ class TensorFlow:
             if choice[0] in jobs:
                 return choice
         return tuple(job for job in jobs if not self.job_defaults(job, jobs).service)
+
+    def ends_together(self, jobs: Collection[str]) -> bool:
+        """Members of a mirrored training do; workers of parameter servers need not."""
+        return "ps" not in jobs
+
+    def roles(self, tasks: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """What each task does that is no parameter server."""
+        jobs = Counter(job_of(task) for task in tasks)
+        for task in tasks:
+            if (job := job_of(task)) != "ps":
+                yield task, _role(job, jobs)
 
     def talks(self, jobs: Mapping[str, int]) -> Iterable[Talk]:
         """With parameter servers: the chief with all of them and all workers, each worker with
@@ -152,6 +198,24 @@ class TensorFlow:
                 )
 
 
+def _role(job: str, jobs: Mapping[str, int]) -> str:
+    if job == "evaluator":
+        return "evaluates next to the training, outside its cluster"
+    if job not in SERVERS:
+        return "not a member of the TensorFlow cluster"
+    if "ps" in jobs and job in CHIEFS:
+        return f"coordinates: sends work to {_count(jobs.get('worker', 0), 'worker')}"
+    if "ps" in jobs:
+        return f"computes with variables of {_count(jobs['ps'], 'server')}"
+    if sum(jobs.get(name, 0) for name in (*CHIEFS, "worker")) > 1:
+        return "no parameter servers: holds its own copy of mirrored variables"
+    return "trains alone: it holds all variables"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def _nodes(source: str) -> Iterable[ast.AST]:
     """Everything in a script; nothing if it is no Python."""
     try:
@@ -167,14 +231,15 @@ def _unfit(facts: JobFacts, jobs: Sequence[JobFacts]) -> str | None:
     Keras 3 and works in Keras 2.
     """
     source = facts.source or ""
-    called = _called(source)
-    if "fit" not in called or _uses_keras_2(facts):
+    methods = _methods(source)
+    of_keras = "compile" in methods or "sklearn" not in source  # scikit-learn has a `fit`, too
+    if "fit" not in methods or not of_keras or _uses_keras_2(facts):
         return None
     if any(other.job == "ps" for other in jobs):
         return "parameter servers"
     tasks = sum(other.tasks for other in jobs if other.job in SERVERS)
     mirrored = "MultiWorkerMirroredStrategy" in source or "tenfold.tensorflow.strategy" in source
-    of_keras = "compile" in called or "keras" in source
+    of_keras = "compile" in methods or "keras" in source
     mirrors = facts.job in SERVERS and tasks > 1 and mirrored and of_keras
     return "MultiWorkerMirroredStrategy" if mirrors else None
 
@@ -194,12 +259,13 @@ def _uses_keras_2(facts: JobFacts) -> bool:
     return legacy and not any(name.partition(".")[0] == "keras" for name in modules)
 
 
-def _called(source: str) -> set[str]:
-    """Names of the methods that a script calls."""
+def _methods(source: str) -> set[str]:
+    """Names of the methods that a script uses, without `re.compile`."""
     return {
-        node.func.attr
+        node.attr
         for node in _nodes(source)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        if isinstance(node, ast.Attribute)
+        and not (isinstance(node.value, ast.Name) and node.value.id == "re")
     }
 
 

@@ -11,18 +11,14 @@ none of them can take it back: a group is formed once.
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from tenfold.frameworks import Addresses, Advice, JobDefaults, JobFacts, Talk
-from tenfold.frameworks.ranks import (
-    advice_to_save,
-    decisive,
-    defaults_of_ranks,
-    is_member,
-    place,
-    talks_of_ranks,
-)
+from tenfold.frameworks import Addresses, Advice, JobFacts
+from tenfold.frameworks.packages import GpuQuestion, MemoryCost, Package, text_of
+from tenfold.frameworks.ranks import RankFramework, is_member, place
 
 _VARIABLES = (
     "RANK",
@@ -63,27 +59,30 @@ _READ_LATER = frozenset({"CUDA_VISIBLE_DEVICES"})
 """Read when CUDA is first used, not at the import."""
 
 
-class Torch:
+def _build(place: Path, version: str | None) -> str | None:
+    """What PyTorch was built for, from the module `version` that its build writes."""
+    said = text_of(place / "version.py")
+    for name, words in (("cuda", "CUDA"), ("hip", "AMD GPUs, ROCm")):
+        if found := re.search(rf"^{name}\b[^=\n]*= '([\w.-]+)'", said, re.M):
+            return f"built for {words} {found[1]}"
+    alone = (version or "").endswith("+cpu") or re.search(r"^cuda\b[^=\n]*= None", said, re.M)
+    return "built for the CPU alone" if alone else None
+
+
+class Torch(RankFramework):
     """See `tenfold.frameworks.Framework` for what each method promises."""
 
     name = "torch"
-
-    def job_defaults(self, job: str, jobs: Collection[str]) -> JobDefaults:
-        """The group is formed once: when a rank is killed, all start again together."""
-        del jobs
-        return defaults_of_ranks(job)
-
-    def success_jobs(self, jobs: Sequence[str]) -> tuple[str, ...]:
-        """All ranks of chief, master and workers must end well; without these, all jobs."""
-        return decisive(jobs)
-
-    def talks(self, jobs: Mapping[str, int]) -> Iterable[Talk]:
-        """All ranks with rank 0, which keeps the store; any two, as the collectives like."""
-        return talks_of_ranks(jobs)
-
-    def variables(self, job: str) -> tuple[str, ...]:
-        """What torchrun sets, for every job but services."""
-        return _VARIABLES if is_member(job) else ()
+    package = Package("torch", ("torch",), "torch", _build)
+    gpus = GpuQuestion(
+        "import torch as f; n = f.cuda.device_count() if f.cuda.is_available() else 0",
+        "torch",
+        index="https://download.pytorch.org/whl/cu126",
+    )
+    memory = MemoryCost(210 << 20, 145 << 20, 5 << 20)  # PSS of one to three processes, CPU build
+    rank_variables = _VARIABLES
+    read_at_import = _READ_AT_IMPORT
+    read_later = _READ_LATER
 
     def environment(self, job: str, index: int, addresses: Addresses) -> dict[str, str]:
         """What torchrun sets; also GLOO_SOCKET_IFNAME where all ranks are on loopback.
@@ -131,25 +130,13 @@ class Torch:
         """
         return ("torch", "torch._dynamo", "tenfold.torch")
 
-    def reads_at_import(self, name: str) -> bool:
-        """PyTorch's own and its libraries'."""
-        return name.startswith(_READ_AT_IMPORT) and name not in _READ_LATER
-
-    def holds_ports(self) -> dict[str, str]:
-        """Rank 0 binds its port alone."""
-        return {}
-
-    def standard_server(self, job: str) -> tuple[str, ...]:
-        """There is none."""
-        raise KeyError(job)
-
     def requirement(self) -> tuple[str, str] | None:
         """PyTorch itself, of whichever build."""
         return ("torch", "tenfold[torch]")
 
-    def advice(self, jobs: Sequence[JobFacts]) -> Iterable[Advice]:
+    def advice(self, jobs: Sequence[JobFacts]) -> Iterator[Advice]:
         """Scripts that start ranks themselves, or save nothing."""
-        yield from advice_to_save(jobs)
+        yield from super().advice(jobs)
         for facts in jobs:
             starter = _starts_ranks(facts)
             if starter is not None and facts.tasks > 1:

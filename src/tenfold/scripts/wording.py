@@ -44,7 +44,7 @@ def report(
     if python is None or not modules:
         return None
     done = actions(command, workdir, environment)
-    found = verdict(done, matters(frame, job, modules), environment)
+    found = verdict(done, matters(frame, job, modules), environment, modules)
     if found.obstacle is not None:
         return Report(*obstacle_words(found.obstacle), forked=False)
     home = home_of(python, workdir, environment)
@@ -56,16 +56,16 @@ def report(
 
 def obstacle_words(action: Action) -> tuple[str, str]:
     """Of something that a script does before its imports, or may do."""
-    words = f"{action.place} {action.words}, which its imports may depend on"
+    words = f"{action.place} {action.words}, which may affect its imports"
     if action.variable is not None:
-        return words, f"{_env(action)} in the file instead starts it fast"
-    return words, "`preload: none` in the file says that this is meant"
+        return words, f"{_env(action)} in the file instead keeps the fast start"
+    return words, "`preload: none` in the file confirms that this is intended"
 
 
 def value_words(action: Action) -> tuple[str, str]:
     """Of a variable that a preloaded process of their own gives to the imports of a job."""
-    words = f"{action.place} {action.words}: tenfold sets it before it imports the modules for it"
-    return words, f"{_env(action)} in the file says so in one place"
+    words = f"{action.place} {action.words}: tenfold sets it before it imports modules"
+    return words, f"{_env(action)} in the file sets it for all tasks"
 
 
 def _env(action: Action) -> str:
@@ -76,5 +76,5 @@ def _env(action: Action) -> str:
 def hiding_words(name: str, file: Path) -> tuple[str, str]:
     """Of a local module with the name of an installed one."""
     shown = file if file.suffix else f"{file}/"
-    words = f"{shown} hides the module {name} that other imports need"
-    return words, "give it another name; `preload: none` says that this is meant"
+    words = f"{shown} shadows the module {name} that other imports need"
+    return words, "rename it, or set `preload: none` if this is intended"

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from tenfold import files, streams
-from tenfold.cells import Wishes, kind
+from tenfold.cells import Wishes
+from tenfold.cells import supervisor as side_of
 from tenfold.launch import signals
 from tenfold.plans import Plan
 from tenfold.rundir import RunDirectory, hold_lock, read_json
@@ -36,20 +37,20 @@ async def supervise(
     run: RunDirectory, plan: Plan, wishes: Wishes, attached: bool, lock: IO[bytes]
 ) -> str:
     """Run the plan to its end; `lock` is the run's, held."""
-    place = kind(plan.cell)
+    side = side_of(plan.cell)
     supervisor = Supervisor(
         plan,
         run,
-        lambda hear: place.make(plan, run, hear, wishes),
+        lambda hear: side.make(plan, run, hear, wishes),
         keep=wishes.keep,
-        patience=place.patience,
+        patience=side.patience,
         presence=Presence(run, plan, lock),
     )
     loop = asyncio.get_running_loop()
     told: set[asyncio.Task[None]] = set()
 
     def end(words: str) -> None:
-        told.add(asyncio.create_task(supervisor.told_to_end(place.why_told, words)))
+        told.add(asyncio.create_task(supervisor.told_to_end(side.why_told, words)))
 
     signals.outlast()
     for number in (signal.SIGTERM, signal.SIGINT):

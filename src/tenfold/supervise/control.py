@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tenfold import files
-from tenfold.cells import kind
+from tenfold.cells import client
 from tenfold.errors import TenfoldError
 from tenfold.rundir import RunDirectory, read_json
 
@@ -123,7 +123,7 @@ def ask(run: RunDirectory, op: str, **more: object) -> dict[str, Any]:
 def _not_running(run: RunDirectory, cause: Exception | None = None) -> TenfoldError:
     return TenfoldError(
         f"run {run.run} of {run.cluster} is not running",
-        hint="tenfold ps shows how it ended; tenfold up starts it again",
+        hint="see how it ended with `tenfold ps`, start it with `tenfold up`",
         cause=cause,
     )
 
@@ -135,7 +135,7 @@ def _is_here(run: RunDirectory) -> bool:
 
 def _ask_elsewhere(run: RunDirectory, request: dict[str, Any]) -> dict[str, Any]:
     cell = (read_json(run.elsewhere) or {}).get("cell", "")
-    answer = kind(cell).ask(run, request) if run.alive() else None
+    answer = client(cell).ask(run, request) if run.alive() else None
     if answer is None:
         raise _not_running(run)
     return answer

@@ -21,6 +21,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tenfold.quantities import duration_text
 from tenfold.supervise.failure import sharing, together
 from tenfold.supervise.restart import spent_restarts
 from tenfold.supervise.state import ClusterState, Hung, TaskState
@@ -74,7 +75,7 @@ class HangVerdict:
     @property
     def words(self) -> str:
         """What is wrong, in a sentence without its end."""
-        since = f"for {self.still_s:.0f} s"
+        since = f"for {duration_text(self.still_s)}"
         match self.sign:
             case "stopped":
                 return f"{self.task} has been stopped {since}"
@@ -85,7 +86,7 @@ class HangVerdict:
             case "files":
                 return f"no event file has grown, and there was no output, {since}"
             case _:
-                return f"no traffic between tasks that have to talk, and no output, {since}"
+                return f"no traffic between tasks that must communicate, and no output, {since}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +218,7 @@ def ruling(cluster: ClusterState, hung: Hung, now: float) -> HangRuling:
         return HangRuling(stop=f"hung: {hung.words}")
     again = to_restart(cluster, hung.task) if action == "restart" else []
     if again and in_vain(cluster, again, now):
-        return HangRuling(stop=f"hung, and was started again too often: {hung.words}")
+        return HangRuling(stop=f"hung, and all restarts are used up: {hung.words}")
     return HangRuling(again)
 
 

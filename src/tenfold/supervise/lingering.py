@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
+from tenfold.frameworks import Framework, framework
 from tenfold.frameworks.ranks import TOGETHER
+from tenfold.quantities import duration_text
 from tenfold.states import State
 from tenfold.supervise.state import ClusterState
 
@@ -50,10 +52,10 @@ class Lingering:
         names += f" and {more} more" if more > 0 else ""
         verb = "still runs" if len(self.tasks) == 1 else "still run"
         others = "the other rank" if self.ended == 1 else f"the other {self.ended} ranks"
-        return f"{names} {verb}; {others} ended well {max(0.0, now - self.since):.0f} s ago"
+        return f"{names} {verb}; {others} finished {duration_text(now - self.since)} ago"
 
 
-def lingering(framework: str, ranks: Iterable[Rank], now: float) -> list[Lingering]:
+def lingering(frame: Framework, ranks: Iterable[Rank], now: float) -> list[Lingering]:
     """What there is to report at `now`, a group each.
 
     `ranks` are all tasks that are no services. Groups are those of the framework: chief, master
@@ -63,7 +65,7 @@ def lingering(framework: str, ranks: Iterable[Rank], now: float) -> list[Lingeri
     groups: dict[str, list[Rank]] = {}
     for rank in ranks:
         groups.setdefault("" if rank.job in TOGETHER else rank.job, []).append(rank)
-    if framework == "none" or "ps" in groups:
+    if not frame.ends_together(groups):
         return []
     return [found for group in groups.values() if (found := _in_group(group, now))]
 
@@ -89,5 +91,5 @@ def unreported(cluster: ClusterState, now: float) -> list[Lingering]:
         for name, state in cluster.tasks.items()
         if not state.task.service
     ]
-    found = lingering(cluster.plan.framework, ranks, now)
+    found = lingering(framework(cluster.plan.framework), ranks, now)
     return [one for one in found if one.key not in cluster.lingering]

@@ -116,7 +116,7 @@ class Supervisor:
         except Exception as error:
             with contextlib.suppress(OSError):  # a full disk
                 traceback.print_exception(error)
-            self._fail(f"tenfold itself failed: {error}", f"see {self._run.supervisor_log}")
+            self._fail(f"internal error in tenfold: {error}", f"see {self._run.supervisor_log}")
         self._conclude()
         return self._state.phase
 
@@ -342,8 +342,8 @@ class Supervisor:
         if back:
             self._events.keep()
             self._statuses.look_again()
-            message = f"removed while the run went on: {' and '.join(back)}; put back"
-            self._events.write("note", message=message, hint="find out which task removes it")
+            message = f"removed during the run: {' and '.join(back)}; put back"
+            self._events.write("note", message=message, hint="check which task removes it")
 
     def _conclude(self) -> None:
         """Take the last step, and write how the run ended."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tenfold import edges, files
 from tenfold.debug import processes
+from tenfold.naming import label_of
 from tenfold.plans import Plan
 from tenfold.rundir import RunDirectory, read_json
 from tenfold.states import State
@@ -40,7 +41,7 @@ class TaskFacts:
     @property
     def label(self) -> str:
         """`worker-3`."""
-        return self.name.replace("/", "-")
+        return label_of(self.name)
 
 
 @dataclass(slots=True)

@@ -291,7 +291,7 @@ class ClusterState:
         state.phase, state.ended = State.FAILED, now
         state.given_up, state.restart_asked = True, False
         state.reason = (
-            "was killed, and nobody has heard of its end"
+            "was killed, but its exit was not reported"
             if state.pid is None
             else f"could not be killed: its process {state.pid} hangs in the kernel"
         )

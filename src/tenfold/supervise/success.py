@@ -61,7 +61,7 @@ def _waits_in_vain(cluster: ClusterState, state: TaskState) -> str | None:
         for other in cluster.job(job):
             if other.phase.is_terminal and other.phase != State.SUCCEEDED:
                 name = state.task.name
-                return f"{other.task.name} {other.phase}, and {name} waits until it is {condition}"
+                return f"{other.task.name} {other.phase}, but {name} waits until it is {condition}"
     return None
 
 
@@ -79,6 +79,6 @@ def _is_lost(job: list[TaskState]) -> bool:
 
 
 def _words_of_success(cluster: ClusterState) -> str:
-    words = f"{' and '.join(cluster.plan.success)} ended well"
+    words = f"{' and '.join(cluster.plan.success)} finished"
     lost = [s.task.name for s in _decisive(cluster) if s.phase != State.SUCCEEDED]
     return f"{words}, without {ranges(lost)}" if lost else words

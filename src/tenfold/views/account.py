@@ -10,12 +10,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tenfold.doctor.machine import size
 from tenfold.errors import printable
+from tenfold.quantities import duration_text, memory_text
 from tenfold.rundir import RunDirectory
 from tenfold.states import State
 from tenfold.views.commands import with_runs
-from tenfold.views.tasks import duration
 from tenfold.views.terminal import STATE_COLOURS, Terminal
 from tenfold.views.troubles import names_of
 from tenfold.views.why import account
@@ -31,12 +30,12 @@ def show_end(err: Terminal, status: Mapping[str, Any]) -> None:
     run = RunDirectory(Path(status["directory"]))
     told = account(run)
     err.print(_headline(err, told))
-    err.print(err.paint(f"everything it left: {told['directory']}", "dim"))
+    err.print(err.paint(f"all files: {told['directory']}", "dim"))
     if told["state"] == State.SUCCEEDED:
         return
     if told["first_failure"]:
         if later := _later(told):
-            words = printable(f"after it, and so perhaps because of it: {later}")
+            words = printable(f"afterwards, and possibly because of it: {later}")
             err.print(err.paint(words, "dim"))
         _show_failure(err, told["first_failure"])
     if told["wrong"]:
@@ -80,8 +79,8 @@ def _show_exception(out: Terminal, first: Mapping[str, Any]) -> None:
 def _lines_words(first: Mapping[str, Any]) -> str:
     lines = first["lines"]
     if not lines:
-        return "it wrote nothing"
-    return f"its last {len(lines)} lines:" if len(lines) > 1 else "its last words:"
+        return "it wrote no output"
+    return f"its last {len(lines)} lines:" if len(lines) > 1 else "its last output:"
 
 
 def _show_lines(out: Terminal, lines: Sequence[str]) -> None:
@@ -113,7 +112,7 @@ def show_account(out: Terminal, told: Mapping[str, Any]) -> None:
         label = "next" if place == 0 else ""
         more = ""
         if told["checkpoint"] and command.startswith("tenfold up"):
-            more = out.paint(f"  # goes on from {printable(told['checkpoint']['name'])}", "dim")
+            more = out.paint(f"  # resumes from {printable(told['checkpoint']['name'])}", "dim")
         out.print(f"{out.paint(f'{label:<{_LABEL}}', 'bold')}{printable(command)}{more}")
 
 
@@ -158,17 +157,17 @@ def _state_rows(told: Mapping[str, Any]) -> Iterator[Row]:
     if told["ended"]:
         reason = f": {told['reason']}" if told["reason"] and not told["first_failure"] else ""
         began = told["started"]
-        took = f", after {duration(told['ended'] - began)}" if began else ""
+        took = f", after {duration_text(told['ended'] - began)}" if began else ""
         yield "ended", f"{told['state']} {_clock(told['ended'], _DAY)}{took}{reason}", None
     elif told["state"] == State.FAILED and told["seen"]:
         yield "last word", _clock(told["seen"], _DAY), None
     if saved := told["checkpoint"]:
         older = "ago" if told["ended"] is None else "before the end"
-        words = f"{saved['name']}, step {saved['step']}, {duration(saved['age_s'])} {older}"
+        words = f"{saved['name']}, step {saved['step']}, {duration_text(saved['age_s'])} {older}"
         yield "checkpoint", words, None
     if disk := told["disk"]:
-        words = f"{size(disk['free'])} free of {size(disk['total'])} where the run is kept"
-        yield "disk", words, None
+        free, total = memory_text(disk["free"]), memory_text(disk["total"])
+        yield "disk", f"{free} free of {total} where the run is kept", None
 
 
 def _retry_words(retry: Mapping[str, Any]) -> str:
@@ -176,11 +175,11 @@ def _retry_words(retry: Mapping[str, Any]) -> str:
     shown = ", ".join(times[-_MOST_TIMES:])
     shown = f"…, {shown}" if len(times) > _MOST_TIMES else shown
     count = "once" if len(times) == 1 else f"{len(times)} times"
-    words = f"{retry['task']} started again {count} ({shown})"
+    words = f"{retry['task']} restarted {count} ({shown})"
     if retry["with"]:
         words += f", and with it {names_of(retry['with'])}"
     if retry["limit"] is not None and retry["spent"] >= retry["limit"]:
-        budget = f"all its {retry['limit']} restarts are" if retry["limit"] > 1 else "its budget is"
+        budget = f"all its {retry['limit']} restarts are" if retry["limit"] > 1 else "its limit is"
         words += f"; {budget} used up"
     return words + (f"; the last time it {retry['because']}" if retry["because"] else "")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
-from tenfold.doctor.findings import Finding, State
+from tenfold.cells.probing.findings import Finding, State
 from tenfold.errors import columns, printable
 from tenfold.views.terminal import Terminal
 

@@ -21,31 +21,39 @@ class Meaning:
 
 
 _CODES = {
-    2: Meaning("bad input: programs refuse their arguments so", "look at the command and the file"),
-    126: Meaning("its command cannot be executed", "chmod +x it, or name its interpreter in `run`"),
-    127: Meaning("its command was not found", "is it installed there, and on PATH?"),
+    2: Meaning(
+        "bad input: the usual exit code for invalid arguments", "check the command and the file"
+    ),
+    126: Meaning(
+        "its command cannot be executed",
+        "make it executable with chmod +x, or use its interpreter in `run`",
+    ),
+    127: Meaning("its command was not found", "check that it is installed there and on PATH"),
 }
 
 _SIGNALS = {
     signal.SIGKILL: Meaning(
-        "something killed it: a person, or the kernel for want of memory",
-        "dmesg | grep -i -E 'killed process|oom'",
+        "killed by a user, or by the kernel because memory ran out",
+        "check for a kill by the kernel: dmesg | grep -i -E 'killed process|oom'",
     ),
-    signal.SIGTERM: Meaning("something asked it to end, and it was not tenfold"),
-    signal.SIGINT: Meaning("it was interrupted, and not by tenfold"),
-    signal.SIGHUP: Meaning("its terminal or session went away"),
-    signal.SIGSEGV: Meaning("a crash in native code", "dmesg | grep segfault names the library"),
-    signal.SIGABRT: Meaning("native code gave up: a failed check or assertion says so above"),
+    signal.SIGTERM: Meaning("it was asked to end, but not by tenfold"),
+    signal.SIGINT: Meaning("it was interrupted, but not by tenfold"),
+    signal.SIGHUP: Meaning("its terminal or session was closed"),
+    signal.SIGSEGV: Meaning(
+        "a crash in native code", "find the library with dmesg | grep segfault"
+    ),
+    signal.SIGABRT: Meaning("native code aborted: see the failed check or assertion above"),
     signal.SIGBUS: Meaning(
-        "memory behind a file could not be had: a full /dev/shm or disk", "df -h /dev/shm ."
+        "memory of a file was not available: /dev/shm or the disk is full",
+        "check free space: df -h /dev/shm .",
     ),
     signal.SIGILL: Meaning(
-        "an instruction this CPU does not have", "install a build for this machine's CPU"
+        "the CPU does not support an instruction", "install a build for the CPU of this machine"
     ),
     signal.SIGFPE: Meaning("a division by zero in native code"),
-    signal.SIGPIPE: Meaning("whoever read its output was gone"),
-    signal.SIGXCPU: Meaning("its limit of CPU time was over", "ulimit -t"),
-    signal.SIGXFSZ: Meaning("its limit of file size was reached", "ulimit -f"),
+    signal.SIGPIPE: Meaning("the reader of its output had closed it"),
+    signal.SIGXCPU: Meaning("it exceeded its limit of CPU time", "ulimit -t"),
+    signal.SIGXFSZ: Meaning("it exceeded its limit of file size", "ulimit -f"),
 }
 
 
@@ -73,7 +81,9 @@ def meaning(exit_code: int | None, signal_name: object) -> Meaning | None:
         found = _SIGNALS.get(_known(number))
         if found is None:
             return None
-        return Meaning(f"a shell's word for {_known(number).name}: {found.words}", found.hint)
+        return Meaning(
+            f"the exit code of a shell for {_known(number).name}: {found.words}", found.hint
+        )
     return _SIGNALS.get(_known(number)) if number is not None else None
 
 

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from tenfold.errors import printable
 from tenfold.json_text import json_text
+from tenfold.quantities import duration_text, limit_text
 from tenfold.states import State
 from tenfold.views.notfinite import event_words
-from tenfold.views.tasks import duration
 
 CTRL_C = "stopped by Ctrl-C"
 """Why a run stops when its follower was interrupted. The follower has already said so."""
@@ -59,12 +59,12 @@ def _left(event: Event) -> str:
 def _retried(event: Event) -> str:
     again = _AGAIN.get(str(event.get("scope")), "it starts again")
     number = f" ({event['attempt']} of {event['limit']})" if event.get("limit") else ""
-    words = f"{event['task']} {event['because']}; {again} in {duration(event['in_s'])}{number}"
+    words = f"{event['task']} {event['because']}; {again} in {duration_text(event['in_s'])}{number}"
     return f"{words}; {NO_CHECKPOINT}" if event.get("anew") else words
 
 
 def _unready(event: Event) -> str:
-    words = f"{event['task']} could not be used after {event['timeout_s']:g} s"
+    words = f"{event['task']} could not be used after {limit_text(event['timeout_s'])}"
     return f"{words}: {event['words']}" if event.get("words") else words
 
 

@@ -15,6 +15,8 @@ from typing import Any
 from tenfold import files
 from tenfold.errors import printable
 from tenfold.logs import LogLine, LogReader, merged, readers
+from tenfold.naming import label_of
+from tenfold.quantities import duration_text
 from tenfold.rundir import RunDirectory, read_events, read_json
 from tenfold.states import TERMINAL, State
 from tenfold.views import progress
@@ -22,7 +24,7 @@ from tenfold.views.eventtexts import news
 from tenfold.views.lines import Folder, Style, render
 from tenfold.views.screen import Screen
 from tenfold.views.status import StatusReader
-from tenfold.views.tasks import duration, full_words
+from tenfold.views.tasks import full_words
 
 POLL_S = 0.1
 PLAIN_PROGRESS_S = 10.0
@@ -148,7 +150,7 @@ class Follower:
         if now["state"] == State.RUNNING:
             self.announce(now)
         if now["state"] == State.RUNNING and now["outcome"] and self._first("outcome"):
-            words = f"· {now['reason']}; the cluster stays up until Ctrl-C or tenfold down"
+            words = f"· {now['reason']}; the cluster keeps running until Ctrl-C or tenfold down"
             self._screen.say(words, "green")
 
     def _first(self, what: str) -> bool:
@@ -162,7 +164,7 @@ class Follower:
         if not self._first("running"):
             return
         running = sum(task["state"] == State.RUNNING for task in now["tasks"])
-        took = duration(time.time() - now["started"]) if now["started"] else "?"
+        took = duration_text(time.time() - now["started"]) if now["started"] else "?"
         self._screen.say(f"· {count(running, 'task')} up after {took}", "green")
         for task in now["tasks"]:
             if task["url"]:
@@ -186,7 +188,7 @@ class Follower:
     def _progress(self, now: dict[str, Any]) -> dict[str, Any] | None:
         for task in now["tasks"]:
             if task["state"] == State.RUNNING:
-                label = task["task"].replace("/", "-")
+                label = label_of(task["task"])
                 said = read_json(self._run.task(label).progress)
                 if progress.makes_sense(said) and said["time"] >= (task["started"] or 0):
                     return said
@@ -196,7 +198,7 @@ class Follower:
         if now["state"] in TERMINAL:
             return ""
         states = [task["state"] for task in now["tasks"]]
-        took = duration(time.time() - now["started"]) if now["started"] else ""
+        took = duration_text(time.time() - now["started"]) if now["started"] else ""
         ending = now["state"] == State.STOPPING
         wanted, what = (State.STOPPING, "to end") if ending else (State.RUNNING, "up")
         number = f"{states.count(wanted)} of {len(states)} tasks {what}"

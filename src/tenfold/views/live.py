@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold import files
+from tenfold.naming import label_of
 from tenfold.rundir import Problems, RunDirectory, read_json
 from tenfold.states import LIVE, TERMINAL
 from tenfold.views import notfinite
@@ -106,7 +107,7 @@ class LiveReader:
     def _progress(self, task: Mapping[str, Any], problems: Problems) -> dict[str, Any] | None:
         """What the task told in its present life, or in its last one."""
         name = task["task"]
-        path = self._told.get(name) or self._run.task(name.replace("/", "-")).progress
+        path = self._told.get(name) or self._run.task(label_of(name)).progress
         said = self._said.read(self._told.setdefault(name, path), problems)
         if not makes_sense(said):
             return None

@@ -19,6 +19,7 @@ from typing import Any, Literal
 from tenfold.errors import InputError
 from tenfold.logs import STREAMS, LogLine, LogReader, by_time
 from tenfold.logs.files import LogFiles, look
+from tenfold.naming import label_of, name_of
 from tenfold.rundir import RunDirectory
 from tenfold.views.inside import task_labels
 from tenfold.views.terminal import Terminal
@@ -93,7 +94,7 @@ def chosen_labels(run: RunDirectory, words: Sequence[str]) -> list[str]:
     there = sorted(task_labels(run))
     if not words:
         return there
-    wanted = {word.replace("/", "-") for word in words}
+    wanted = {label_of(word) for word in words}
     return [label for label in there if label in wanted or label.rpartition("-")[0] in wanted]
 
 
@@ -176,8 +177,7 @@ def _shown(line: LogLine, passes: Passes | None) -> str | None:
 
 
 def _told(line: LogLine, text: str, spans: Spans | None) -> dict[str, Any]:
-    name = "/".join(line.task.rsplit("-", 1))
-    told = {"time": line.time, "task": name, "stream": line.stream, "text": text}
+    told = {"time": line.time, "task": name_of(line.task), "stream": line.stream, "text": text}
     return told if spans is None else told | {"marks": _utf16(text, spans(text))}
 
 

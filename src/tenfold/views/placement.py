@@ -7,12 +7,14 @@ words what the plan knows of every task's work. What nobody told and no plan say
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeGuard
 
 from tenfold import files
-from tenfold.frameworks.ranks import TOGETHER, is_member
-from tenfold.frameworks.tensorflow import CHIEFS, SERVERS
+from tenfold.frameworks import Framework, framework_of
+from tenfold.frameworks.ranks import is_member
+from tenfold.frameworks.tensorflow import CHIEFS
+from tenfold.naming import job_of, label_of, name_of
 from tenfold.rundir import Problems, RunDirectory, read_json
 
 _TEXTS = ("name", "variable", "dtype", "device")
@@ -44,7 +46,7 @@ def placement(run: RunDirectory) -> dict[str, Any]:
         "variables": variables,
         "servers": (servers := _servers(tasks, variables)),
         "balance": _balance([server["bytes"] for server in servers]),
-        "workers": _workers(plan.get("framework"), tasks, variables),
+        "workers": _workers(framework_of(plan), tasks, variables),
         "damaged": {str(path): what for path, what in problems.found.items()},
     }
 
@@ -53,19 +55,21 @@ def _tasks(plan: Mapping[str, Any], run: RunDirectory) -> list[str]:
     """Names of the tasks in the plan's order; without a plan, of those that left something."""
     planned = plan.get("tasks")
     if not isinstance(planned, list):
-        return ["/".join(task.label.rsplit("-", 1)) for task in run.tasks()]
+        return [name_of(task.label) for task in run.tasks()]
     names = (task.get("task") for task in planned if isinstance(task, dict))
     return _attached_first([name for name in names if isinstance(name, str)], run)
 
 
 def _attached_first(names: list[str], run: RunDirectory) -> list[str]:
     """With the chief that a notebook is, which no plan has."""
-    chiefs = (f"{job}/0" for job in CHIEFS if files.exists(run.task(f"{job}-0").placement))
+    chiefs = (
+        f"{job}/0" for job in CHIEFS if files.exists(run.task(label_of(f"{job}/0")).placement)
+    )
     return [*(name for name in chiefs if name not in names), *names]
 
 
 def _told(run: RunDirectory, task: str, problems: Problems) -> _Variables:
-    path = run.task(task.replace("/", "-")).placement
+    path = run.task(label_of(task)).placement
     said = read_json(path, problems)
     if said is None:
         return []
@@ -73,7 +77,7 @@ def _told(run: RunDirectory, task: str, problems: Problems) -> _Variables:
     entries = variables if isinstance(variables, list) else [None]
     whole = [entry for entry in entries if _is_whole(entry)]
     if len(whole) < len(entries):
-        problems.add(path, "has variables that make no sense")
+        problems.add(path, "has invalid variables")
     return whole
 
 
@@ -114,7 +118,7 @@ def _servers(tasks: Iterable[str], variables: _Variables) -> list[dict[str, Any]
     return [
         {"task": task, "bytes": sum(held[task]), "parts": len(held[task])}
         for task in tasks
-        if _job(task) == "ps"
+        if job_of(task) == "ps"
     ]
 
 
@@ -133,67 +137,10 @@ def _balance(bytes_each: list[int]) -> float | None:
     return round(max(bytes_each) * len(bytes_each) / sum(bytes_each), 4)
 
 
-def _workers(framework: object, tasks: list[str], variables: _Variables) -> list[dict[str, Any]]:
+def _workers(framework: Framework, tasks: list[str], variables: _Variables) -> list[dict[str, Any]]:
     held = _held(variables)
-    words = dict(_roles(framework, tasks))
+    words = dict(framework.roles([task for task in tasks if is_member(job_of(task))]))
     return [
         {"task": task, "role": role, "bytes": sum(held[task]) if task in held else None}
         for task, role in words.items()
     ]
-
-
-def _job(task: str) -> str:
-    return task.rpartition("/")[0]
-
-
-def _roles(framework: object, tasks: list[str]) -> Iterator[tuple[str, str]]:
-    """What each task does that is neither a parameter server nor a service."""
-    own = [task for task in tasks if is_member(_job(task))]
-    if framework == "tensorflow":
-        yield from _tensorflow_roles(own)
-    elif framework in ("torch", "jax"):
-        yield from _ranks(own, "rank" if framework == "torch" else "process")
-    else:
-        yield from ((task, "runs its command") for task in own)
-
-
-def _tensorflow_roles(tasks: list[str]) -> Iterator[tuple[str, str]]:
-    jobs = Counter(map(_job, tasks))
-    for task in tasks:
-        if (job := _job(task)) != "ps":
-            yield task, _tensorflow_role(job, jobs)
-
-
-def _tensorflow_role(job: str, jobs: Mapping[str, int]) -> str:
-    if job == "evaluator":
-        return "evaluates beside the training; no member of the others' cluster"
-    if job not in SERVERS:
-        return "no member of the TensorFlow cluster"
-    if "ps" in jobs and job in CHIEFS:
-        return f"coordinates: hands work to {_count(jobs.get('worker', 0), 'worker')}"
-    if "ps" in jobs:
-        return f"computes what it is handed, on variables of {_count(jobs['ps'], 'server')}"
-    if sum(jobs.get(name, 0) for name in (*CHIEFS, "worker")) > 1:
-        return "no parameter servers: holds its own copy of mirrored variables"
-    return "trains alone: it holds all variables"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _ranks(tasks: list[str], noun: str) -> Iterator[tuple[str, str]]:
-    groups: dict[str, list[str]] = defaultdict(list)
-    for task in tasks:
-        groups["" if _job(task) in TOGETHER else _job(task)].append(task)
-    for group in groups.values():
-        group.sort(key=lambda task: TOGETHER.index(_job(task)) if _job(task) in TOGETHER else 0)
-        ranks = {task: rank for rank, task in enumerate(group)}
-        yield from ((task, _rank_role(noun, ranks[task], len(ranks))) for task in group)
-
-
-def _rank_role(noun: str, rank: int, size: int) -> str:
-    if size == 1:
-        return f"{noun} 0 of 1: holds the whole model"
-    held = "the whole model, as data parallel training has it, unless the script splits it"
-    return f"{noun} {rank} of {size}: {held}"

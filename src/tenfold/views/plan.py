@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tenfold.cell_table import traits
 from tenfold.errors import printable
 from tenfold.frameworks import framework
 from tenfold.plans import Plan
@@ -44,9 +45,7 @@ def show_plan(out: Console, plan: Plan, not_inherited: Sequence[str] = ()) -> No
         )
     )
     out.print(_line("starts", " → ".join(", ".join(stage) for stage in plan.stages())))
-    out.print(
-        _line("succeeds", f"when {_and(plan.success)} ended well" if plan.success else "never")
-    )
+    out.print(_line("succeeds", f"when {_and(plan.success)} finished" if plan.success else "never"))
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     table.add_column("task", no_wrap=True)
     table.add_column("command", overflow="fold")
@@ -57,13 +56,14 @@ def show_plan(out: Console, plan: Plan, not_inherited: Sequence[str] = ()) -> No
     for name, words in _preloads(plan):
         out.print(_line(name, printable(plan.shown(words))))
     if not_inherited:
-        words = f"{', '.join(not_inherited)}: tasks have places of their own (set them in `env`)"
+        words = f"{', '.join(not_inherited)}"
+        words += ": tasks would join another cluster with them (set them in `env`)"
         out.print(_line("not inherited from this shell", words))
 
 
 def _preloads(plan: Plan) -> Iterator[tuple[str, str]]:
     """Of each job whose preload is not the usual one because of its script: why."""
-    if plan.cell != "local" or sys.platform != "linux":
+    if not traits(plan.cell).forks or sys.platform != "linux":
         return
     frame = framework(plan.framework)
     for job, (task, *_) in plan.jobs().items():

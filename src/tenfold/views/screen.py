@@ -49,8 +49,8 @@ class Screen:
     def _stop_writing(self, error: OSError) -> None:
         self._deaf = True
         os.dup2(os.open(os.devnull, os.O_WRONLY), self.out.stream.fileno())
-        why = f"· lines cannot be written any more ({error.strerror})"
-        self.say(f"{why}; the run goes on, tenfold logs shows them", "yellow")
+        why = f"· cannot write lines any more ({error.strerror})"
+        self.say(f"{why}; the cluster keeps running, read them with `tenfold logs`", "yellow")
 
     def say(self, text: str, style: str = "") -> None:
         """A line of tenfold's own."""

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from tenfold import files
+from tenfold.naming import label_of, name_of
 from tenfold.rundir import Problems, RunDirectory, TaskDirectory, read_json
 from tenfold.states import LIVE, TERMINAL, State
 from tenfold.supervise.waits import wait_words
@@ -110,7 +111,7 @@ class StatusReader:
         if isinstance(planned, list):
             for task in planned:
                 if isinstance(task, dict) and isinstance(task.get("task"), str):
-                    yield self._run.task(task["task"].replace("/", "-")), task
+                    yield self._run.task(label_of(task["task"])), task
         else:
             for directory in self._run.tasks():
                 yield directory, _name(directory, self._file(directory.status, problems) or {})
@@ -125,14 +126,15 @@ def _age(said: Mapping[str, Any]) -> float | None:
 
 def _lost_words(said: Mapping[str, Any]) -> str:
     if not said:
-        return "the supervisor ended before it wrote a word"
-    return "the supervisor is gone without a last word: killed, most likely"
+        return "the supervisor ended before it wrote its status"
+    return "the supervisor is gone, probably killed"
 
 
 def _name(directory: TaskDirectory, said: Mapping[str, Any]) -> dict[str, Any]:
-    job, _, index = directory.label.rpartition("-")
+    name = name_of(directory.label)
+    job, _, index = name.rpartition("/")
     number = int(index) if index.isdigit() else None
-    return {"task": said.get("task", f"{job}/{index}"), "job": job, "index": number}
+    return {"task": said.get("task", name), "job": job, "index": number}
 
 
 def _task(

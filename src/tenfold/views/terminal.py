@@ -18,6 +18,7 @@ import click
 
 from tenfold.errors import visible
 from tenfold.escapes import plain
+from tenfold.naming import label_of
 from tenfold.states import State
 
 if TYPE_CHECKING:
@@ -136,6 +137,6 @@ class _Filtered:
 
 def task_colour(label: str) -> str:
     """A colour for a task, the same in every view and every run."""
-    job, _, index = label.replace("/", "-").rpartition("-")
+    job, _, index = label_of(label).rpartition("-")
     start = zlib.crc32(job.encode()) + (int(index) if index.isdecimal() else 0)
     return TASK_COLOURS[start % len(TASK_COLOURS)]

@@ -10,7 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tenfold.cell_table import runs_on_this_machine
 from tenfold.edges import cut_off
+from tenfold.frameworks import framework_of
+from tenfold.naming import job_of
+from tenfold.quantities import duration_text, limit_text, memory_text
 from tenfold.states import UNSTARTED, State
 from tenfold.supervise.deaths import ending
 from tenfold.supervise.lingering import Rank, lingering
@@ -18,7 +22,6 @@ from tenfold.views import notfinite
 from tenfold.views.endings import signal_number
 from tenfold.views.facts import RunFacts, moment
 from tenfold.views.notfinite import odd_figures
-from tenfold.views.tasks import duration
 from tenfold.views.traffic import CUT
 
 Kind = Literal[
@@ -79,7 +82,7 @@ def _not_finite(facts: RunFacts) -> Iterator[Trouble]:
     odd = odd_figures(facts.status.get("not_finite"))
     if (said := notfinite.words(odd)) is not None:
         lasts = any(one.get("until") is None for one in odd)
-        hint = "a smaller learning rate; go on from an earlier checkpoint" if lasts else None
+        hint = "use a smaller learning rate; resume from an earlier checkpoint" if lasts else None
         yield Trouble("not-finite", said, hint, odd[0].get("task"), now=lasts)
 
 
@@ -129,26 +132,22 @@ def _disk(facts: RunFacts) -> Iterator[Trouble]:
     place = str(facts.run.path)
     disk = facts.disk
     if disk is not None and (disk.free < min(LITTLE_DISK, disk.total // 20) or not disk.files_left):
-        left = _size(disk.free) if disk.files_left else "no room for new files"
+        left = memory_text(disk.free) if disk.files_left else "no space for new files"
         words = f"the disk of {place} is full ({left} free)"
-        yield Trouble("disk", words, f"make room there: du -xsh {facts.run.path.parent.parent}/*/*")
+        yield Trouble(
+            "disk", words, f"free space there: du -xsh {facts.run.path.parent.parent}/*/*"
+        )
     elif full:
         path = next(iter(full))
         event = full[path]
-        yield Trouble("disk", f"the disk did not take {path}", f"df -h {path}",
+        yield Trouble("disk", f"the disk refused to write {path}", f"df -h {path}",
                       time=moment(event.get("time")))  # fmt: skip
     elif events:
         lost = int(sum(moment(event.get("lost_bytes")) or 0 for event in events))
         words = "a disk was full for a while; " + (
-            f"{_size(lost)} of output were lost" if lost else "no output was lost"
+            f"{memory_text(lost)} of output were lost" if lost else "no output was lost"
         )
         yield Trouble("disk", words, time=moment(events[-1].get("time")), now=False)
-
-
-def _size(count: float) -> str:
-    from tenfold.launch.memory import size_words  # it imports asyncio, too much for `ps`
-
-    return size_words(int(count))
 
 
 def _unsaved(facts: RunFacts) -> Iterator[Trouble]:
@@ -173,10 +172,14 @@ def _unkillable(facts: RunFacts) -> Iterator[Trouble]:
 
 def _stale(facts: RunFacts) -> Iterator[Trouble]:
     age_s = facts.status["age_s"]
-    if age_s is not None and age_s > _STALE_S and facts.status["cell"] == "local":
+    if age_s is not None and age_s > _STALE_S and runs_on_this_machine(facts.status["cell"]):
         pid = facts.said.get("supervisor_pid")
-        words = f"its supervisor lives, but has said nothing for {duration(age_s)}"
-        yield Trouble("stale", words, f"is it stopped? ps -o pid,stat -p {pid}; kill -CONT {pid}")
+        words = f"its supervisor is alive, but has not responded for {duration_text(age_s)}"
+        yield Trouble(
+            "stale",
+            words,
+            f"check whether it is stopped: ps -o pid,stat -p {pid}; kill -CONT {pid}",
+        )
 
 
 def _crash_loops(facts: RunFacts, now: float) -> Iterator[Trouble]:
@@ -186,7 +189,9 @@ def _crash_loops(facts: RunFacts, now: float) -> Iterator[Trouble]:
         name = task["task"]
         spent, limit = budget(facts, name, now)
         due = _next_start(facts, name)
-        when = f"starts again in {duration(due - now)}" if due and due > now else "starts again"
+        when = (
+            f"starts again in {duration_text(due - now)}" if due and due > now else "starts again"
+        )
         words = f"{name} {how_it_ended(facts, name)} and {when}"
         if limit is not None:
             words += f" ({spent} of {limit} restarts used)"
@@ -237,19 +242,19 @@ def _not_ready(facts: RunFacts, now: float) -> Iterator[Trouble]:
         ready = facts.planned(task["task"]).get("ready")
         ready = ready if isinstance(ready, dict) else {}
         limit_s = moment(ready.get("timeout_s"))
-        limit = f" of at most {duration(limit_s)}" if limit_s else ""
+        limit = f" of at most {limit_text(limit_s)}" if limit_s else ""
         waits = _READY.get(str(ready.get("kind")), "is not ready")
         words = f"waiting for {task['task']}: {said}" if said else f"{task['task']} {waits}"
-        words += f" ({duration(now - began)}{limit})"
+        words += f" ({duration_text(now - began)}{limit})"
         hint = f"tenfold logs {facts.cluster} {task['task']}"
         yield Trouble("not-ready", words, hint, task["task"], began)
 
 
 _READY = {
-    "tcp": "does not answer on its port yet",
-    "http": "does not answer on its page yet",
+    "tcp": "does not respond on its port yet",
+    "http": "does not respond on its page yet",
     "command": "runs, but its readiness command fails",
-    "log": "has not written the line by which it is ready",
+    "log": "has not written its readiness line",
 }
 
 
@@ -265,7 +270,7 @@ def _waiting(facts: RunFacts, now: float) -> Iterator[Trouble]:
         after = facts.planned(task["task"]).get("after")
         for job, condition in (after if isinstance(after, dict) else {}).items():
             for name, state in states.items():
-                if name.rpartition("/")[0] == job and not _is_so(state, condition):
+                if job_of(name) == job and not _is_so(state, condition):
                     awaited[f"{name} ({state})"] = None
     names = names_of([task["task"] for task in waiting])
     if facts.status["reason"] and not awaited:
@@ -292,7 +297,7 @@ def _cut(facts: RunFacts, edges: Sequence[Mapping[str, Any]], now: float) -> Ite
         if edge.get("mark") == CUT or now - (moment(edge.get("last_byte")) or 0.0) < _ALIVE_S
     }
     if (found := cut_off(known)) is not None:
-        hint = "look at the network between them (ping, firewall); tenfold map shows each edge"
+        hint = "check the network between them (ping, firewall); see each edge with `tenfold map`"
         states = {task["task"] for task in facts.status["tasks"]}
         task = next((name for name in found.tasks if name in states), None)
         yield Trouble("cut", found.words, hint, task)
@@ -313,8 +318,8 @@ def _silent(facts: RunFacts, edges: Sequence[Mapping[str, Any]], now: float) -> 
     for name, heard in last.items():
         since = max(heard, moment(states[name]["started"]) or 0.0)
         if states[name]["state"] == State.RUNNING and since and now - since > _SILENT_S:
-            ever = f"for {duration(now - heard)}" if heard else "at all"
-            words = f"nobody has heard from {name} {ever}, and the others talk"
+            ever = f"for {duration_text(now - heard)}" if heard else "at all"
+            words = f"{name} has been silent {ever}, and the other tasks communicate"
             yield Trouble("silent", words, f"tenfold stacks {name}; tenfold map", name, since)
 
 
@@ -324,10 +329,10 @@ def _lingering(facts: RunFacts, now: float) -> Iterator[Trouble]:
     for task in facts.status["tasks"]:
         if not facts.planned(task["task"]).get("service"):
             well = task["state"] == State.SUCCEEDED
-            job = str(task["task"]).rpartition("/")[0]
+            job = job_of(str(task["task"]))
             running = task["state"] == State.RUNNING
             ranks.append(Rank(task["task"], job, running, task["ended"] if well else None))
-    for found in lingering(str(facts.plan.get("framework", "none")), ranks, now):
+    for found in lingering(framework_of(facts.plan), ranks, now):
         hint = f"see where it is: tenfold stacks {facts.cluster}"
         yield Trouble("lingering", found.words(now), hint, found.tasks[0], found.since,
                       next=(f"tenfold stacks {facts.cluster}",))  # fmt: skip
@@ -335,10 +340,10 @@ def _lingering(facts: RunFacts, now: float) -> Iterator[Trouble]:
 
 def _damaged(facts: RunFacts) -> Iterator[Trouble]:
     for event in facts.of_kind("set-aside"):
-        words = f"{event.get('file')} was damaged, and is set aside as {event.get('as')}"
+        words = f"{event.get('file')} was damaged, and is renamed to {event.get('as')}"
         yield Trouble("damaged", words, time=moment(event.get("time")), now=False)
     for path, what in facts.damaged.items():
-        yield Trouble("damaged", f"{path} {what}", "the rest is read without it")
+        yield Trouble("damaged", f"{path} {what}", "the rest is used without it")
     for path, what in facts.bad_checkpoints.items():
         yield Trouble("damaged", f"checkpoint {path}: {what}", "an older one is used", now=False)
 

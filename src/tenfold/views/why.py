@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.errors import TenfoldError
+from tenfold.naming import job_of
+from tenfold.quantities import duration_text
 from tenfold.rundir import RunDirectory
 from tenfold.states import TERMINAL, State
 from tenfold.views import causes, notfinite
@@ -24,7 +26,6 @@ from tenfold.views.endings import meaning
 from tenfold.views.eventtexts import NO_CHECKPOINT
 from tenfold.views.facts import RunFacts, read_facts
 from tenfold.views.notfinite import odd_figures
-from tenfold.views.tasks import duration
 from tenfold.views.traffic import MapReader
 from tenfold.views.troubles import Trouble, budget, how_it_ended, names_of, troubles
 
@@ -118,15 +119,15 @@ def _judge(
 ) -> _Verdict:
     state = facts.status["state"]
     if facts.damaged and not facts.said and not facts.events:
-        look = f"look into {facts.status['directory']}"
-        return _Verdict("left no word that can be read", names_of(facts.damaged), look)
+        look = f"read {facts.status['directory']}"
+        return _Verdict("has no readable status or events", names_of(facts.damaged), look)
     if State.FAILED in (state, facts.status["outcome"]):
         told = _said_over(facts) or facts.said.get("outcome") == State.FAILED
         if first is not None and told:
             return _of_failure(facts, first)
         return _of_reason(facts, found) if told else _of_lost_supervisor(facts)
     if state == State.SUCCEEDED:
-        words = str(facts.status["reason"] or "every task ended well") + _took(facts)
+        words = str(facts.status["reason"] or "all tasks finished") + _took(facts)
         told = _Verdict("succeeded", words, wrong=False)
         odd = odd_figures(facts.status.get("not_finite"))
         if any(one.get("until") is None for one in odd):
@@ -162,14 +163,14 @@ def _of_failure(facts: RunFacts, first: Mapping[str, Any]) -> _Verdict:
 
 def _of_lost_supervisor(facts: RunFacts) -> _Verdict:
     last = next((line for line in reversed(facts.supervisor_said) if line.strip()), None)
-    words = "its supervisor ended without a last word (killed, or its machine went down)"
+    words = "its supervisor was killed or its machine went down"
     if last is not None and causes.exception(facts.supervisor_said):
-        words = f'its supervisor broke: it says "{last.strip()}"'
-    hint = f"{_up(facts)} starts it again: {NO_CHECKPOINT}"
+        words = f'its supervisor crashed: it says "{last.strip()}"'
+    hint = f"{_up(facts)} restarts it: {NO_CHECKPOINT}"
     if (saved := facts.checkpoint) is not None:
         end = facts.status["seen"] or saved.time
-        age = duration(max(0.0, end - saved.time))
-        hint = f"{_up(facts)} goes on from checkpoint {saved.name}, {age} older than the end"
+        age = duration_text(max(0.0, end - saved.time))
+        hint = f"{_up(facts)} resumes from checkpoint {saved.name}, {age} older than the end"
     return _Verdict("failed", words, hint, next=(_up(facts),))
 
 
@@ -177,7 +178,7 @@ def _of_reason(facts: RunFacts, found: Sequence[Trouble]) -> _Verdict:
     """A run that failed and not by a task: a hang that ended it, or a cell that could not begin."""
     hang = next((trouble for trouble in found if trouble.kind == "hang"), None)
     errors = [event for event in facts.of_kind("error") if event.get("message")]
-    reason = str(facts.status["reason"] or "nobody said why")
+    reason = str(facts.status["reason"] or "the reason is unknown")
     if errors:
         hint = errors[-1].get("hint")
         return _Verdict("failed", reason, str(hint) if hint else None)
@@ -196,13 +197,13 @@ def _of_living(facts: RunFacts, found: Sequence[Trouble], now: float) -> _Verdic
             return _Verdict("hangs", trouble.words, first, next=trouble.next)
         return _Verdict(f"{verb}, but" if verb == "runs" else verb, trouble.words, trouble.hint)
     began = facts.status["started"]
-    since = f" (for {duration(now - began)})" if isinstance(began, (int, float)) else ""
-    told = _Verdict(f"{verb}{since}; nothing wrong found", wrong=False)
+    since = f" (for {duration_text(now - began)})" if isinstance(began, (int, float)) else ""
+    told = _Verdict(f"{verb}{since}; no problem found", wrong=False)
     return _with_restarts(facts, told)
 
 
 _VERBS = {
-    "beginning": "is beginning",
+    "beginning": "is starting",
     "running": "runs",
     "starting": "is starting",
     "stopping": "is stopping",
@@ -218,7 +219,7 @@ def _with_restarts(facts: RunFacts, verdict: _Verdict) -> _Verdict:
     times = "once" if len(retried) == 1 else f"{len(retried)} times"
     because = retried[-1].get("because")
     last = f" (the last {because})" if because else ""
-    more = f"; {names_of(names)} started again {times}{last}"
+    more = f"; {names_of(names)} restarted {times}{last}"
     if verdict.words:
         return replace(verdict, words=verdict.words + more)
     return replace(verdict, verb=verdict.verb + more)
@@ -226,7 +227,7 @@ def _with_restarts(facts: RunFacts, verdict: _Verdict) -> _Verdict:
 
 def _took(facts: RunFacts) -> str:
     began, ended = facts.status["started"], facts.status["ended"]
-    return f" ({duration(ended - began)})" if began and ended else ""
+    return f" ({duration_text(ended - began)})" if began and ended else ""
 
 
 def _up(facts: RunFacts) -> str:
@@ -307,16 +308,16 @@ def _hint(
     facts: RunFacts, task: str, cause: object, error: causes.CauseLine | None, usual: str | None
 ) -> str | None:
     """What to do about a task that ended: for its cause, for what it says, or for its exit."""
-    job = task.rpartition("/")[0]
+    job = job_of(task)
     match cause:
         case "oom" if facts.planned(task).get("memory"):
             return f"raise jobs.{job}.resources.memory"
         case "oom":
             return f"free -h; give jobs.{job} resources.memory, or the machine fewer tasks"
         case "removed":
-            return f"find out who removed it; {_up(facts)} starts anew"
+            return f"find out who removed it; {_up(facts)} starts a new run"
         case "node":
-            return f"{_up(facts)} starts on the nodes that are left"
+            return f"{_up(facts)} starts a run on the remaining nodes"
     if error is not None and error.cause == causes.PEER_GONE:
         for death in facts.status["consequences"]:
             return f"look at {death.get('task')}, which {death.get('words')} soon after"

@@ -1,0 +1,140 @@
+"""What the client calls of a cell: `tenfold` commands, the Python API and the dashboard.
+
+All of it works from the plan or from the run directory alone, before, during and after a run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from tenfold.cells.probing.findings import Finding, Room
+from tenfold.cells.rendering import File, RenderLocations
+from tenfold.cells.supervisor_side import Wishes
+from tenfold.errors import InputError, UnavailableError
+from tenfold.plans import Plan
+from tenfold.rundir import RunDirectory
+
+
+class ClientSide(Protocol):
+    """What the client calls of a cell. `client.py` has one, called `CLIENT`.
+
+    A cell inherits from this class and overrides what it needs.
+    """
+
+    # Before a run.
+
+    def place(self, plan: Plan) -> Plan:
+        """`plan` with the addresses, ports and paths that are known before the start.
+
+        Pure. Raises InputError for a plan that this cell cannot run.
+        """
+        return plan
+
+    def accepted(self, plan: Plan) -> Plan:
+        """The placed `plan`, if `up` would not refuse it. Does not look at this machine.
+
+        Raises InputError as `place` does, and where a rendered file would hold a secret.
+        """
+        from tenfold.cell_table import traits
+
+        placed = self.place(plan)
+        if traits(plan.cell).renders:
+            secrets_of(placed)
+        return placed
+
+    def require(self, plan: Plan) -> None:
+        """Raise UnavailableError, with a hint, where `plan` cannot run now."""
+        del plan
+
+    def render(self, plan: Plan, places: RenderLocations) -> list[File]:
+        """The cell's own files for a placed `plan`. Raises UnavailableError if it has none."""
+        del places
+        raise UnavailableError(
+            f"cell {plan.cell} has no files of its own",
+            hint="tenfold plan shows what `up` would do",
+        )
+
+    def submit(self, plan: Plan, run: RunDirectory, wishes: Wishes) -> bool:
+        """Have the run's supervisor started by the cell.
+
+        False: the cell does not start supervisors, and the caller starts one on this machine.
+        Raises TenfoldError if the cell refuses the run.
+        """
+        del plan, run, wishes
+        return False
+
+    # During a run and after it.
+
+    def settle(self, run: RunDirectory) -> None:
+        """Write into the run directory what became of a run whose supervisor is elsewhere."""
+        del run
+
+    def ask(self, run: RunDirectory, request: dict[str, Any]) -> dict[str, Any] | None:
+        """Send a request (`tenfold.supervise.control`) to a supervisor that is elsewhere.
+
+        None: the supervisor does not answer any more.
+        """
+        del run, request
+        return None
+
+    def beside(self, run: RunDirectory, task: str, words: Sequence[str]) -> list[str] | None:
+        """The command that runs `words` beside a task. None: it is a process of this machine.
+
+        The supervisor calls this as well, to get the stacks of a cluster that hangs.
+        """
+        del run, task, words
+        return None
+
+    def sweep(self, run: RunDirectory) -> list[str]:
+        """Remove what a killed supervisor left of `run`. Returns what that was, in words."""
+        del run
+        return []
+
+    # For `tenfold doctor`.
+
+    def probe(self, plan: Plan | None) -> list[Finding]:
+        """Whether this cell works from here, for `plan` or in general. Changes nothing."""
+        del plan
+        return []
+
+    def fit(self, plan: Plan) -> list[Finding]:
+        """What this cell lacks for `plan`, images for example. Called if `probe` found no fault."""
+        del plan
+        return []
+
+    def room(self) -> Room | None:
+        """How much of everything the cell has for one run; None: that is not known."""
+        return None
+
+
+def secrets_of(plan: Plan) -> dict[str, str]:
+    """Values of the plan's secret variables, by name, for cells that hand them over separately.
+
+    Raises InputError if one name has two values in a cluster, or if a secret stands elsewhere
+    than in a variable: other users of a machine can read commands.
+    """
+    found: dict[str, str] = {}
+    said = json.dumps([plan.settings, {**(plan.build or {}), "args": None}], ensure_ascii=False)
+    if plan.shown(said) != said:
+        raise InputError(
+            f"a secret stands in cells.{plan.cell} or build",
+            hint="let tasks read it from a variable; build.args may hold one",
+        )
+    for task in plan.tasks:
+        for name, value in task.env.items():
+            secret = name in task.secrets or plan.shown(value) != value
+            if secret and found.setdefault(name, value) != value:
+                raise InputError(
+                    f"{name} is secret and has two values in {plan.cluster}",
+                    hint=f"on {plan.cell}, give each value a variable of its own name",
+                )
+        ready = task.ready.target if task.ready else ""
+        texts = (*task.command, *(task.preload or ()), task.workdir, ready, task.image or "")
+        if any(plan.shown(text) != text for text in texts):
+            raise InputError(
+                f"{task.name}: a secret stands in its command, preload, workdir, image or ready",
+                hint=f"on {plan.cell}, let the command read it from its environment",
+            )
+    return found

@@ -1,0 +1,57 @@
+"""Why a container ended, as far as the engine knows: out of memory, removed by hand, engine gone.
+
+Owns the words. Leaves to others: hearing of ends (`docker`), and the true exit, which the task
+runner tells.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from tenfold.cells import Ended
+from tenfold.cells.docker.engine import EngineError, inspected
+from tenfold.launch.memory import memory_end
+from tenfold.plans import Task
+from tenfold.quantities import memory_value
+
+
+def memory_words(task: Task) -> tuple[str, str]:
+    """That the kernel killed in a task's container for memory, and what to do."""
+    limit = f", {memory_value(task.memory)}" if task.memory else ""
+    return (
+        f"{task.name} has used all the memory it may have{limit}, and the kernel killed for it",
+        f"raise jobs.{task.job}.resources.memory",
+    )
+
+
+REMOVED: dict[str, Any] = {"ExitCode": 128 + signal.SIGKILL, "Status": "removing"}
+"""The state of a container that is not there any more."""
+
+
+def with_reason(ended: Ended, task: Task, state: Mapping[str, Any], *, engine_left: bool) -> Ended:
+    """`ended`, and why, as far as the engine's State of its container tells.
+
+    `engine_left`: it ended while the engine was away, which ends what it runs as it goes.
+    """
+    if state.get("OOMKilled"):
+        if words := memory_end(1, task.memory, ended.exit_code, ended.signal):
+            return replace(ended, reason=words, cause="oom")
+    elif state.get("Status") in ("removing", "dead"):
+        return replace(ended, reason="ended: its container was removed from outside",
+                       cause="removed")  # fmt: skip
+    elif engine_left:
+        return replace(ended, reason="ended with the Docker engine, which went away", cause="node")
+    return ended
+
+
+async def state_of(container: str) -> dict[str, Any]:
+    """The engine's State of a container, gone ones included. Raises EngineError otherwise."""
+    try:
+        return await inspected(container)
+    except EngineError as error:
+        if not error.is_gone:
+            raise
+        return REMOVED

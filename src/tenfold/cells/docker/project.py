@@ -1,0 +1,20 @@
+"""The compose project of a run: its name, and the file that remembers it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from tenfold.rundir import RunDirectory
+
+
+def handle(run: RunDirectory) -> Path:
+    """Where the run directory keeps the name of the project."""
+    return run.path / "cell" / "docker.json"
+
+
+def project_of(run: RunDirectory) -> str:
+    """The compose project of a run: no other run has it, wherever it is kept."""
+    mark = hashlib.sha256(os.fsencode(run.path)).hexdigest()[:6]
+    return f"tenfold-{run.cluster}-{run.run}-{mark}"

@@ -1,0 +1,269 @@
+"""Talking to an API server: requests and their answers as plain JSON, and errors in words.
+
+The official client finds the configuration (kubeconfig, its plug-ins, a pod's own) and makes the
+connections; it is imported when it is first needed, since that takes a second. Objects are plain
+data, so that any version of the client will do. Everything here blocks: call it in threads.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from tenfold.errors import TenfoldError, UnavailableError
+
+Object = dict[str, Any]
+
+PATHS = {
+    "Service": "/api/v1/namespaces/{}/services",
+    "ConfigMap": "/api/v1/namespaces/{}/configmaps",
+    "Secret": "/api/v1/namespaces/{}/secrets",
+    "PersistentVolumeClaim": "/api/v1/namespaces/{}/persistentvolumeclaims",
+    "Pod": "/api/v1/namespaces/{}/pods",
+    "Event": "/api/v1/namespaces/{}/events",
+    "NetworkPolicy": "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies",
+    "Job": "/apis/batch/v1/namespaces/{}/jobs",
+}
+"""Where the kinds are that this cell uses."""
+
+_CONNECT_S = 5.0
+_READ_S = 30.0
+_QUIET_S = 20.0
+"""A log that says nothing for so long is asked for again: the connection may be dead."""
+_CONNECTIONS = 1000
+_INSTALL = "pip install 'tenfold[kubernetes]'"
+
+
+class ApiError(TenfoldError):
+    """The API server refuses a request; `status` is HTTP's, `reason` Kubernetes' own word."""
+
+    def __init__(self, message: str, status: int, reason: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.reason = reason
+
+
+class SilentError(TenfoldError):
+    """The API server does not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Which cluster, and where in it. `context` is None for the current one."""
+
+    context: str | None
+    namespace: str
+
+
+class Api:
+    """One namespace of one cluster, through one configuration."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        """Raises UnavailableError where there is no client or no configuration that works."""
+        if importlib.util.find_spec("kubernetes") is None:
+            raise UnavailableError(
+                "the Python package kubernetes is not installed", hint=f"{_INSTALL} brings it"
+            )
+        self._configuration, found = _configured(settings.get("context"))
+        client = importlib.import_module("kubernetes.client")
+        self._pool = client.ApiClient(self._configuration).rest_client.pool_manager
+        self._errors = importlib.import_module("urllib3.exceptions").HTTPError
+        self.where = Where(settings.get("context"), settings.get("namespace") or found)
+
+    def version(self) -> str:
+        """The server's version; raises UnavailableError if it does not answer, or refuses."""
+        try:
+            return str(self._json("GET", "/version").get("gitVersion", "")).removeprefix("v")
+        except TenfoldError as error:
+            raise UnavailableError(error.message, hint=error.hint, cause=error) from error
+
+    def create(self, made: Object) -> Object:
+        """Make an object; gives it as the server has it."""
+        return self._json("POST", self._path(made["kind"]), body=made)
+
+    def read(self, kind: str, name: str) -> Object:
+        """One object."""
+        return self._json("GET", self._path(kind, name))
+
+    def list(self, kind: str, selector: str = "", fields: str = "") -> Object:
+        """The objects of a kind, `items`, and the list's own `metadata`."""
+        query = {"labelSelector": selector, "fieldSelector": fields}
+        return self._json("GET", self._path(kind), {k: v for k, v in query.items() if v})
+
+    def delete(self, kind: str, made: Object, grace_s: int | None = None) -> None:
+        """Delete this very object, and what it owns; one that is gone is no error."""
+        metadata = made["metadata"]
+        options: Object = {"propagationPolicy": "Foreground" if kind == "Job" else "Background"}
+        options["preconditions"] = {"uid": metadata["uid"]}
+        if grace_s is not None:
+            options["gracePeriodSeconds"] = grace_s
+        try:
+            self._json("DELETE", self._path(kind, metadata["name"]), body=options)
+        except ApiError as error:
+            if error.status not in (404, 409):  # 409: another object has this name by now
+                raise
+
+    def watch(self, kind: str, selector: str, version: str, seconds: int) -> Iterator[Object]:
+        """What happens to objects from `version` on: `type` and `object`; ends after `seconds`."""
+        query = {
+            "watch": "true",
+            "labelSelector": selector,
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(seconds),
+        }
+        for line in self._lines(self._path(kind), query, seconds + 10.0):
+            yield json.loads(line)
+
+    def log(self, pod: str, container: str, since: str | None, *, follow: bool) -> Iterator[bytes]:
+        """The lines a container wrote, each after its time and a space, as they come."""
+        query = {"container": container, "timestamps": "true", "follow": str(follow).lower()}
+        if since is not None:
+            query["sinceTime"] = since
+        return self._lines(f"{self._path('Pod', pod)}/log", query, _QUIET_S)
+
+    def _path(self, kind: str, name: str | None = None) -> str:
+        path = PATHS[kind].format(self.where.namespace)
+        return path if name is None else f"{path}/{name}"
+
+    def _json(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: object = None,
+    ) -> Object:
+        with self._told():
+            response = self._request(method, path, query, body, (_CONNECT_S, _READ_S))
+            return _object(response.data)
+
+    def _lines(self, path: str, query: Mapping[str, str], read_s: float | None) -> Iterator[bytes]:
+        """The lines of an answer that goes on; the last one may lack its end."""
+        with self._told():
+            response = self._request("GET", path, query, None, (_CONNECT_S, read_s), whole=False)
+            rest = b""
+            try:
+                for piece in response.stream(1 << 16):
+                    *lines, rest = (rest + piece).split(b"\n")
+                    yield from lines
+            finally:
+                response.close()
+            if rest:
+                yield rest
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: object,
+        wait_s: tuple[float, float | None],
+        *,
+        whole: bool = True,
+    ) -> Any:
+        timeout = importlib.import_module("urllib3").Timeout(connect=wait_s[0], read=wait_s[1])
+        response = self._pool.request(
+            method,
+            self._configuration.host + path + (f"?{urlencode(query)}" if query else ""),
+            body=None if body is None else json.dumps(body).encode(),
+            headers=self._headers(),
+            timeout=timeout,
+            retries=False,
+            preload_content=whole,
+        )
+        if response.status >= 400:
+            raise refused(response.status, _object(response.read() if not whole else response.data))
+        return response
+
+    def _headers(self) -> dict[str, str]:
+        """With the credentials as they are now: plug-ins renew them."""
+        headers = {"Accept": "application/json", "Content-Type": "application/json"}
+        for one in self._configuration.auth_settings().values():
+            if one["in"] == "header" and one["value"]:
+                headers[one["key"]] = one["value"]
+        return headers
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (self._errors, OSError) as error:
+            raise SilentError(
+                f"the API server {self._configuration.host} does not answer: {_one_line(error)}",
+                hint="is the cluster up, and the right context chosen? kubectl config get-contexts",
+                cause=error,
+            ) from error
+
+
+def _configured(context: str | None) -> tuple[Any, str]:
+    """The client's configuration, and the namespace that it names."""
+    config = importlib.import_module("kubernetes.config")
+    made = importlib.import_module("kubernetes.client").Configuration()
+    made.retries = False
+    made.connection_pool_maxsize = _CONNECTIONS
+    try:
+        file = os.environ.get("KUBECONFIG") or None  # the client looks only when it is imported
+        config.load_kube_config(file, context=context, client_configuration=made)
+        contexts, current = config.list_kube_config_contexts(file)
+        named = [one for one in contexts if one["name"] == context] if context else [current]
+        return made, str(named[0].get("context", {}).get("namespace") or "default")
+    except Exception as error:  # the client does not say what a configuration can hold wrong
+        try:
+            config.load_incluster_config(client_configuration=made)
+        except Exception:
+            raise UnavailableError(
+                f"no Kubernetes cluster is known: {_one_line(error)}",
+                hint="kubectl config view shows what is configured; KUBECONFIG names another file; "
+                "tenfold doctor tells more",
+                cause=error,
+            ) from error
+        return made, _own_namespace()
+
+
+def _own_namespace() -> str:
+    path = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return stream.read().strip()
+    except OSError:
+        return "default"
+
+
+def _object(data: bytes) -> Object:
+    try:
+        value = json.loads(data)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def refused(status: int, said: Object) -> ApiError:
+    """The server's refusal, in its own words, and what to do about it."""
+    message = str(said.get("message") or f"HTTP status {status}")
+    reason = str(said.get("reason") or "")
+    hint = None
+    if status == 401:
+        message, hint = "the API server does not know you: " + message, "log in to it again"
+    elif status == 403 and "quota" not in message and "PodSecurity" not in message:
+        hint = "ask the cluster's administrator for this right (the role `edit` has it)"
+    elif status == 404 and message.startswith("namespaces "):
+        hint = "kubectl create namespace makes it; cells.kubernetes.namespace names another"
+    return ApiError(message, status, reason, hint)
+
+
+def _one_line(error: BaseException) -> str:
+    text = str(getattr(error, "reason", None) or error) or type(error).__name__
+    return " ".join(text.split())[:200]
+
+
+def kubectl(context: str | None, namespace: str) -> list[str]:
+    """The beginning of a kubectl command line for this cluster."""
+    chosen = ["--context", context] if context else []
+    return ["kubectl", *chosen, "--namespace", namespace]

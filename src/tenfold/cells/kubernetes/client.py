@@ -1,0 +1,78 @@
+"""The Kubernetes cell: every life of a task a Job of its own, watched by the run's supervisor.
+
+Owns the objects of one run: it makes them, tells what becomes of their pods, and deletes them. A
+Job makes one pod, once: whether a task is started again is the supervisor's decision here as on
+every cell, so restarts, their limits and their order are the same everywhere. (What is rendered
+for `kubectl apply` has no supervisor and leaves all that to Indexed Jobs.)
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from tenfold.cells.client_side import ClientSide, secrets_of
+from tenfold.cells.kubernetes.api import Api, kubectl
+from tenfold.cells.kubernetes.doctor import cluster
+from tenfold.cells.kubernetes.made import forget, remembered, remove
+from tenfold.cells.kubernetes.names import placed
+from tenfold.cells.kubernetes.objects import require_images
+from tenfold.cells.kubernetes.pod_specs import CONTAINER
+from tenfold.cells.probing.findings import Finding
+from tenfold.cells.rendering import File, RenderLocations
+from tenfold.cells.workdirs import inside
+from tenfold.errors import TenfoldError
+from tenfold.naming import label_of
+from tenfold.plans import Plan
+from tenfold.rundir import RunDirectory
+
+
+class KubernetesClient(ClientSide):
+    """Jobs of a Kubernetes cluster."""
+
+    def place(self, plan: Plan) -> Plan:
+        """Every task has a name in the domain of the cluster's Service, and the same port."""
+        return placed(inside(plan))
+
+    def accepted(self, plan: Plan) -> Plan:
+        """And every task has an image."""
+        require_images(plan)
+        return super().accepted(plan)
+
+    def require(self, plan: Plan) -> None:
+        """Images are named, the client is there, and the API server answers."""
+        require_images(plan)
+        Api(plan.settings).version()
+
+    def render(self, plan: Plan, places: RenderLocations) -> list[File]:
+        """manifests.yaml."""
+        from tenfold.cells.kubernetes.manifests import manifests
+
+        return [manifests(plan, secrets_of(plan), places)]
+
+    def sweep(self, run: RunDirectory) -> list[str]:
+        """Delete the objects that carry the run's label."""
+        known = remembered(run)
+        if known is None:
+            return []
+        removed = remove(Api(known), run)
+        forget(run)
+        return removed
+
+    def beside(self, run: RunDirectory, task: str, words: Sequence[str]) -> list[str] | None:
+        """Through `kubectl exec`."""
+        known = remembered(run) or {}
+        pod = (known.get("pods") or {}).get(label_of(task))
+        if pod is None:
+            raise TenfoldError(f"{task} has no pod", hint="tenfold ps shows how it ended")
+        terminal = ["-it"] if sys.stdin.isatty() and sys.stdout.isatty() else ["-i"]
+        there = ["python", "-P", "-m", "tenfold.launch.beside", task, *words]
+        base = kubectl(known.get("context"), known["namespace"])
+        return [*base, "exec", *terminal, pod, "-c", CONTAINER, "--", *there]
+
+    def probe(self, plan: Plan | None) -> list[Finding]:
+        """The client, the configuration, the API server."""
+        return [cluster(context=plan.settings.get("context") if plan else None)]
+
+
+CLIENT = KubernetesClient()

@@ -1,0 +1,150 @@
+"""What a run makes in a cluster: made, remembered in its directory, and all of it removed.
+
+Only objects that carry the run's own label are ever deleted, each by its uid: nothing of the
+user's, no claim with results on it, no object of the same name that another run has made since.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from tenfold import files
+from tenfold.cells.kubernetes.api import Api, ApiError, Object, Where
+from tenfold.cells.kubernetes.names import RUN_LABEL
+from tenfold.cells.kubernetes.yaml_text import without_comments
+from tenfold.errors import TenfoldError
+from tenfold.rundir import RunDirectory, read_json, write_json
+
+_GONE_S = 30.0
+_POLL_S = 0.25
+_NAME_FREE_S = 60.0
+_SHARED = ("Secret", "ConfigMap", "Service", "NetworkPolicy")
+
+
+def remember(run: RunDirectory, where: Where, pods: Mapping[str, str]) -> None:
+    """Write down where the run's objects are, and the pod of each task by label."""
+    path = run.path / "cell" / "kubernetes.json"
+    files.make_directory(path.parent)
+    write_json(path, {"context": where.context, "namespace": where.namespace, "pods": dict(pods)})
+
+
+def remembered(run: RunDirectory) -> dict[str, Any] | None:
+    """What `remember` wrote; None if the run has nothing in a cluster."""
+    return read_json(run.path / "cell" / "kubernetes.json")
+
+
+def forget(run: RunDirectory) -> None:
+    """Nothing of the run is left in a cluster."""
+    files.remove(run.path / "cell" / "kubernetes.json")
+
+
+def selector(run: RunDirectory) -> str:
+    """Selects the run's objects."""
+    return f"{RUN_LABEL}={run.run}"
+
+
+def remove(api: Api, run: RunDirectory, grace_s: int = 1) -> list[str]:
+    """Delete all objects of the run, and wait until its pods are gone; in words, what that was.
+
+    Blocks for half a minute at most. Pods whose node does not confirm their end are then
+    forgotten by force. Raises TenfoldError if the API server refuses or does not answer.
+    """
+    chosen = selector(run)
+    found = {"Job": api.list("Job", chosen)["items"]}
+    for job in found["Job"]:
+        api.delete("Job", job)
+    for pod in api.list("Pod", chosen)["items"]:
+        api.delete("Pod", pod, grace_s)
+    _await_gone(api, chosen)
+    for kind in _SHARED:
+        found[kind] = api.list(kind, chosen)["items"]
+        for made in found[kind]:
+            api.delete(kind, made)
+    return [
+        f"{len(items)} {kind}{'s' if len(items) != 1 else ''}"
+        for kind, items in found.items()
+        if items
+    ]
+
+
+def _await_gone(api: Api, chosen: str) -> None:
+    deadline = time.monotonic() + _GONE_S
+    while pods := api.list("Pod", chosen)["items"]:
+        if time.monotonic() > deadline:
+            for pod in pods:
+                api.delete("Pod", pod, 0)
+            return
+        time.sleep(_POLL_S)
+
+
+class Exists(TenfoldError):
+    """An object of this name is there."""
+
+
+def create(api: Api, made: Object) -> Object:
+    """Make an object. Raises Exists if there is one of its name."""
+    try:
+        return api.create(without_comments(made))
+    except ApiError as error:
+        if error.status == 409 and error.reason == "AlreadyExists":
+            raise Exists(error.message) from error
+        raise
+
+
+def create_own(api: Api, made: Object) -> Object:
+    """Make an object of the run's; one that it has made already is as good.
+
+    One of the same name that is being deleted is waited for, for a minute. Raises TenfoldError if
+    the name is another's.
+    """
+    deadline = time.monotonic() + _NAME_FREE_S
+    while True:
+        try:
+            return create(api, made)
+        except Exists:
+            found = _existing(api, made)
+            if found is not None and _is_ours(found, made):
+                return found
+            going = found is None or "deletionTimestamp" in found["metadata"]
+            if not going or time.monotonic() > deadline:
+                raise _taken(api, made, found) from None
+        time.sleep(_POLL_S)
+
+
+def _existing(api: Api, made: Object) -> Object | None:
+    try:
+        return api.read(made["kind"], made["metadata"]["name"])
+    except ApiError as error:
+        if error.status == 404:
+            return None
+        raise
+
+
+def _is_ours(found: Object, made: Object) -> bool:
+    own: object = made["metadata"]["labels"].get(RUN_LABEL)
+    return bool((found["metadata"].get("labels") or {}).get(RUN_LABEL) == own)
+
+
+def _taken(api: Api, made: Object, found: Object | None) -> TenfoldError:
+    kind, name = made["kind"], made["metadata"]["name"]
+    labels = ((found or {}).get("metadata", {}).get("labels")) or {}
+    if run := labels.get(RUN_LABEL):
+        cluster = labels.get("app.kubernetes.io/name", "CLUSTER")
+        return TenfoldError(
+            f"a cluster of this name is up in namespace {api.where.namespace}: run {run}",
+            hint=f"tenfold down {cluster}/{run} ends it; "
+            "or give this one another name or namespace",
+        )
+    return TenfoldError(
+        f"namespace {api.where.namespace} has a {kind} {name} that is not this run's",
+        hint="give the cluster another name (`cluster:`), or another cells.kubernetes.namespace",
+    )
+
+
+def events_of(api: Api, job: str) -> list[Object]:
+    """What the cluster had to say of a Job."""
+    chosen = f"involvedObject.kind=Job,involvedObject.name={job}"
+    found: list[Object] = api.list("Event", fields=chosen)["items"]
+    return found

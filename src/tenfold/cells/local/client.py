@@ -1,0 +1,52 @@
+"""The local cell, seen from where `tenfold` is typed: what a run needs, and what one left."""
+
+from __future__ import annotations
+
+import threading
+
+from tenfold.cells.client_side import ClientSide
+from tenfold.cells.local.doctor import local
+from tenfold.cells.local.protection import require_protection
+from tenfold.cells.probing.findings import Finding
+from tenfold.cells.supervisor_side import Wishes
+from tenfold.launch import isolation
+from tenfold.launch.memory import sweep
+from tenfold.launch.survivors import end_survivors
+from tenfold.plans import Plan
+from tenfold.requirements import require_files, require_packages, require_ports
+from tenfold.rundir import RunDirectory
+
+
+class LocalClient(ClientSide):
+    """Processes of this machine."""
+
+    def require(self, plan: Plan) -> None:
+        """Packages are installed, ports that were asked for are free, files may be opened."""
+        require_packages(plan)
+        require_files(plan)
+        require_ports(plan)
+
+    def submit(self, plan: Plan, run: RunDirectory, wishes: Wishes) -> bool:
+        """Never elsewhere. What would be open to the network is refused before there is a run.
+
+        With threads about that is left to the run's own `open`: trying it forks.
+        """
+        del run
+        if threading.active_count() == 1:
+            require_protection(plan, wishes.isolation, isolation.find(wishes.isolation))
+        return False
+
+    def sweep(self, run: RunDirectory) -> list[str]:
+        """End what a killed supervisor left of `run`; remove control groups that any has left."""
+        killed = end_survivors(run)
+        groups = sweep()
+        found = [f"{len(killed)} processes"] if killed else []
+        return [*found, f"{groups} control groups"] if groups else found
+
+    def probe(self, plan: Plan | None) -> list[Finding]:
+        """Whether a run gets a namespace. It forks, so call it before a thread is started."""
+        del plan
+        return [local()]
+
+
+CLIENT = LocalClient()

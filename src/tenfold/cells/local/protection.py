@@ -1,0 +1,56 @@
+"""Which local runs may start with what this machine offers to keep others out, and what is said.
+
+Pure. Owns: what counts as a task that listens, the refusal, and the words of a run's protection.
+Leaves to others: finding what the machine offers (`launch.isolation`).
+"""
+
+from __future__ import annotations
+
+from tenfold.cells import Protection
+from tenfold.cells.local.ports import USUAL
+from tenfold.errors import UnavailableError
+from tenfold.frameworks import framework
+from tenfold.launch.isolation import Isolation
+from tenfold.plans import Plan, Task
+
+
+def require_protection(plan: Plan, wanted: str, way: Isolation) -> None:
+    """Raise UnavailableError where tasks would be open to the network and nobody said they may."""
+    if way.level != "none" or wanted == "none":
+        return
+    if wanted == "namespace":
+        raise UnavailableError(
+            f"this machine gives a run no namespace of its own: {way.refused[0][1]}",
+            hint="--isolation auto goes without one",
+        )
+    listening = [task.name for task in plan.tasks if _listens(plan, task)]
+    if wanted == "loopback" or (listening and not plan.expose):
+        raise UnavailableError(
+            f"whoever reaches this machine would reach {_few(listening)} ({way.why})",
+            hint="tenfold doctor says what mends that; where nobody can reach the machine, "
+            "write `expose: true` into the file, or --isolation none",
+        )
+
+
+def _listens(plan: Plan, task: Task) -> bool:
+    """Whether a task is to listen where its peers find it; pages listen on loopback anyway."""
+    if task.network == "host" or task.job in USUAL:
+        return False
+    by_port = task.ready is not None and task.ready.kind in ("tcp", "http")
+    return framework(plan.framework).peers or bool(task.ports) or by_port
+
+
+def _few(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more if names else "its tasks"
+
+
+def protection(plan: Plan, way: Isolation) -> Protection:
+    """What a run gets, as its status has it."""
+    words = f"{way.why or 'no namespace (asked for)'}: {way.words}"
+    if way.level == "namespace":
+        words = way.words
+    outside = sorted({t.job for t in plan.tasks if t.network == "host" and t.job not in USUAL})
+    if outside and way.level != "none":
+        words += f"; {', '.join(outside)} is on the machine's own network (`network: host`)"
+    return Protection(way.kind, words)

@@ -1,0 +1,58 @@
+"""A readiness command on the local cell: run once, where the task runs, with its last line."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+from tenfold.launch.channel import SpawnError
+from tenfold.launch.client import LaunchClient
+from tenfold.launch.unready import how_it_ended, recorder, spoken
+from tenfold.plans import Bound, ReadinessCheck, Task
+from tenfold.quantities import limit_text
+from tenfold.words import split
+
+
+async def try_command(
+    client: LaunchClient, task: Task, bound: Bound, ready: ReadinessCheck, devnull: int
+) -> tuple[bool, str]:
+    """Whether the command ended with exit code 0, and words for how: `exits with code 3 (…)`.
+
+    A command that takes longer than the readiness may is killed.
+    """
+    output = recorder(lambda: os.dup(devnull))
+    try:
+        code = await _run(client, task, bound, ready, (devnull, output, output))
+        return code == 0, f"{how_it_ended(code)}{spoken(output)}"
+    except TimeoutError:
+        return False, f"has not ended within {limit_text(ready.timeout_s)}"
+    except SpawnError as error:
+        return False, f"cannot be started: {error.message}"
+    finally:
+        os.close(output)
+
+
+async def _run(
+    client: LaunchClient,
+    task: Task,
+    bound: Bound,
+    ready: ReadinessCheck,
+    streams: tuple[int, int, int],
+) -> int:
+    ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def told(status: int) -> None:
+        if not ended.done():
+            ended.set_result(status)
+
+    started = await client.spawn(
+        split(ready.target), bound.env, Path(bound.workdir), streams, told, task.network
+    )
+    try:
+        async with asyncio.timeout(ready.timeout_s):
+            return os.waitstatus_to_exitcode(await ended)
+    except (TimeoutError, asyncio.CancelledError):
+        client.signal(started, signal.SIGKILL)
+        raise

@@ -1,0 +1,219 @@
+"""The Slurm cell, seen from where `tenfold` is typed: submit the batch job, and look after it.
+
+The supervisor runs inside the job, on its first node, so that a run needs nothing of whoever
+submitted it; the run directory, on a shared file system, tells how it is. This module speaks for
+the job while no supervisor does: before it begins, and after it was ended from outside.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from tenfold.cells.client_side import ClientSide
+from tenfold.cells.probing.findings import Finding
+from tenfold.cells.rendering import File, RenderLocations
+from tenfold.cells.slurm.commands import (
+    JobState,
+    batch_host,
+    cancel,
+    command,
+    is_job_of,
+    job_state,
+    submit,
+)
+from tenfold.cells.slurm.doctor import slurm as find_slurm
+from tenfold.cells.slurm.sbatch import Component, components, sbatch
+from tenfold.cells.supervisor_side import Wishes
+from tenfold.errors import TenfoldError, UnavailableError
+from tenfold.interpreter import own
+from tenfold.naming import label_of
+from tenfold.plans import Plan
+from tenfold.requirements import require_packages
+from tenfold.rundir import RunDirectory, read_json, write_json
+from tenfold.states import TERMINAL, State
+
+_LAST_WORD_S = 3.0
+_SILENT_S = 5.0
+
+
+def _status(run: RunDirectory, plan: Plan, state: State, reason: str) -> dict[str, Any]:
+    """A word about a run whose supervisor does not speak."""
+    now = time.time()
+    over = state.is_terminal
+    return {
+        "version": 1,
+        "cluster": plan.cluster,
+        "run": run.run,
+        "cell": plan.cell,
+        "state": state,
+        "outcome": state if over else None,
+        "reason": reason,
+        "started": now,
+        "updated": now,
+        "ended": now if over else None,
+        "host": None,
+    }
+
+
+class SlurmClient(ClientSide):
+    """A batch job of a Slurm cluster."""
+
+    def place(self, plan: Plan) -> Plan:
+        """Every task has a processor, as Slurm gives it; and more, if it asked."""
+        tasks = tuple(replace(task, cpu=task.cpu or 1.0) for task in plan.tasks)
+        return replace(plan, tasks=tasks)
+
+    def require(self, plan: Plan) -> None:
+        """Slurm answers; the packages are there, as nodes see this Python."""
+        finding = find_slurm()
+        if not finding.usable:
+            raise UnavailableError(finding.message, hint=finding.hint)
+        require_packages(plan)
+
+    def render(self, plan: Plan, places: RenderLocations) -> list[File]:
+        """job.sbatch."""
+        return [sbatch(plan, places)]
+
+    def submit(self, plan: Plan, run: RunDirectory, wishes: Wishes) -> bool:
+        """Submit the batch job; the supervisor begins with it."""
+        write_json(run.status, _status(run, plan, State.STARTING, "being submitted to Slurm"))
+        own = {"TENFOLD_KEEP": "yes" if wishes.keep else "no"}
+        env = dict(os.environ) | dict(wishes.secrets) | own
+        job = submit(str(run.path / "cell" / "job.sbatch"), env)
+        write_json(run.elsewhere, {"cell": "slurm", "job": job, "submitted": time.time()})
+        waiting = f"in Slurm's queue: job {job}"
+        if (read_json(run.status) or {}).get("supervisor_pid") is None:
+            write_json(run.status, _status(run, plan, State.STARTING, waiting))
+        return True
+
+    def settle(self, run: RunDirectory) -> None:
+        """Why the job still waits; or, if it is gone without a last word, how it ended."""
+        said = read_json(run.status) or {}
+        job = _job(run)
+        if job is None or said.get("state") in TERMINAL:
+            return
+        if time.time() - float(said.get("updated") or 0) < _SILENT_S:
+            return
+        state = job_state(job)
+        if state is None or state.gone:
+            self._last_word(run, job, state)
+        elif state.pending:
+            plan = Plan.from_json(read_json(run.plan) or {})
+            why = f" ({state.reason})" if state.reason not in ("", "None") else ""
+            write_json(
+                run.status, _status(run, plan, State.STARTING, f"in Slurm's queue: job {job}{why}")
+            )
+
+    def _last_word(self, run: RunDirectory, job: str, state: JobState | None) -> None:
+        deadline = time.monotonic() + _LAST_WORD_S
+        while time.monotonic() < deadline:  # the supervisor's own may still arrive
+            if (read_json(run.status) or {}).get("state") in TERMINAL:
+                return
+            time.sleep(0.1)
+        outcome, reason = (State.FAILED, f"Slurm job {job} is gone, and nobody said how it ended")
+        if state is not None:
+            outcome, reason = state.outcome(job)
+        plan = Plan.from_json(read_json(run.plan) or {})
+        kept = read_json(run.status) or {}
+        write_json(run.status, kept | _status(run, plan, outcome, reason) | _began(kept))
+        for task in plan.tasks:
+            _end_task(run, task.label, outcome)
+
+    def ask(self, run: RunDirectory, request: dict[str, Any]) -> dict[str, Any] | None:
+        """Hand a request over to the supervisor in the job; a job that waits is cancelled."""
+        job = _job(run)
+        if job is None:
+            return None
+        state = job_state(job)
+        if state is None or state.gone:
+            self._last_word(run, job, state)
+            return None
+        if state.pending or request["op"] == "kill":
+            _cancel_own(run, job)
+            return {"ok": True} if request["op"] in ("stop", "kill") else None
+        words = own("tenfold.supervise.control", str(run.path))
+        srun = ["srun", f"--jobid={job}", "--overlap", "--nodes=1", "--ntasks=1", "--mpi=none"]
+        srun += [f"--nodelist={batch_host(job)}", *_group(run, 0)]
+        answer: dict[str, Any] = json.loads(command(*srun, *words, json.dumps(request)))
+        return answer
+
+    def sweep(self, run: RunDirectory) -> list[str]:
+        """Cancel the job if there still is one."""
+        job = _job(run)
+        if job is None:
+            return []
+        state = job_state(job)
+        if state is None or state.gone:
+            return []
+        _cancel_own(run, job)
+        return [f"Slurm job {job}"]
+
+    def beside(self, run: RunDirectory, task: str, words: Sequence[str]) -> list[str] | None:
+        """Through `srun`, on the task's node."""
+        status = read_json(run.task(label_of(task)).status) or {}
+        job, host = _job(run), status.get("host")
+        if job is None or not isinstance(host, str) or status.get("pid") is None:
+            raise TenfoldError(f"{task} is not running", hint="tenfold ps shows how it ended")
+        terminal = ["--pty"] if sys.stdin.isatty() and sys.stdout.isatty() else []
+        srun = ["srun", f"--jobid={job}", "--overlap", "--nodes=1", "--ntasks=1", "--mpi=none"]
+        inside = ["env", f"TENFOLD_RUN_DIRECTORY={run.path}", *own("tenfold.launch.beside")]
+        group = _group(run, _component_of(run, task))
+        there = [f"--nodelist={host}", *terminal, *inside]
+        return [*srun, *group, *there, task, *words]
+
+    def probe(self, plan: Plan | None) -> list[Finding]:
+        """The commands, the controller, the nodes."""
+        del plan
+        return [find_slurm()]
+
+
+def _cancel_own(run: RunDirectory, job: str) -> None:
+    """Cancel the run's job. Raises TenfoldError if that is another's, whatever the file holds."""
+    if not is_job_of(job, str(run.path / "cell" / "job.sbatch")):
+        raise TenfoldError(
+            f"Slurm job {job} is not this run's, though {run.elsewhere} names it",
+            hint="squeue --me shows your jobs; scancel JOB cancels one",
+        )
+    cancel(job)
+
+
+def _components(run: RunDirectory) -> list[Component]:
+    return components(Plan.from_json(read_json(run.plan) or {}))
+
+
+def _component_of(run: RunDirectory, task: str) -> int:
+    found = enumerate(_components(run))
+    return next(n for n, one in found if any(other.name == task for other in one.tasks))
+
+
+def _group(run: RunDirectory, number: int) -> list[str]:
+    """srun's option for one component, if the job has several."""
+    return [f"--het-group={number}"] if len(_components(run)) > 1 else []
+
+
+def _job(run: RunDirectory) -> str | None:
+    job = (read_json(run.elsewhere) or {}).get("job")
+    return job if isinstance(job, str) and job.isdecimal() else None
+
+
+def _began(kept: dict[str, Any]) -> dict[str, Any]:
+    return {key: kept[key] for key in ("started", "host", "protection") if kept.get(key)}
+
+
+def _end_task(run: RunDirectory, label: str, outcome: State) -> None:
+    """A task that nobody saw ending has ended with its job."""
+    directory = run.task(label)
+    said = read_json(directory.status)
+    if said is None or said.get("state") in TERMINAL:
+        return
+    state = State.STOPPED if outcome == State.STOPPED else State.LOST
+    write_json(directory.status, said | {"state": state, "pid": None, "ended": time.time()})
+
+
+CLIENT = SlurmClient()

@@ -1,0 +1,168 @@
+"""What the supervisor calls of a cell: start, signal and watch the tasks of one run.
+
+A cell places tasks and nothing else. What to start when, and what an end means, is decided in
+`tenfold.supervise`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from tenfold.plans import Plan, Task
+from tenfold.rundir import RunDirectory
+from tenfold.states import State
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """Who else can reach the run's ports, and who ends its processes if the supervisor cannot.
+
+    Attributes:
+        kind: `namespace`, `loopback` (other users of the machine reach it), `network` (of the
+            engine), `policy`, or `none` where the tasks' network is shared with others.
+        words: the same for people, in a sentence.
+    """
+
+    kind: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where a task was started: its pid on the host, where that is known, and the host's name."""
+
+    pid: int | None
+    host: str
+
+
+Cause = Literal["oom", "removed", "node"]
+"""What ended a task from outside: lack of memory, removal of its container, or its host."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a task ended: `exit_code`, or `signal` if one killed it.
+
+    `reason` completes a sentence that begins with the task's name, where the cell knows more than
+    that. `cause` says the same for programs.
+    """
+
+    exit_code: int | None
+    signal: int | None = None
+    reason: str | None = None
+    cause: Cause | None = None
+
+
+ExitHandler = Callable[[str, Ended], None]
+"""Task name and how it ended; called once for each start."""
+
+NoteHandler = Callable[[str, str | None], None]
+"""Something that users should know but that stops nothing: a message, and a hint or None."""
+
+
+FullHandler = Callable[[Path, int | None], None]
+"""A directory whose disk is full (None), or can be written again, after so many lost bytes."""
+
+Outcome = Literal[State.FAILED, State.STOPPED, "again"]
+"""How a run is left that its cell ends from outside; `again`: the cell will start it anew."""
+
+StopHandler = Callable[[Outcome, str], None]
+"""The cell itself is ending the run: how that leaves it, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handlers:
+    """What a cell calls when something happens."""
+
+    on_exit: ExitHandler
+    on_note: NoteHandler
+    on_stop: StopHandler
+    on_disk: FullHandler = lambda *_: None
+    on_left: ExitHandler = lambda *_: None
+    """A task's own process has ended, and others of it have not; `on_exit` follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What was asked for of a run, beyond its plan.
+
+    Attributes:
+        isolation: one of `ISOLATION`.
+        keep: leave the cluster up when its chief has ended well.
+        secrets: values of secret variables by name (see `secrets_of`).
+    """
+
+    isolation: str = "auto"
+    keep: bool = False
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+ISOLATION = ("auto", "namespace", "loopback", "none")
+"""How a local run is kept from others: as well as the machine allows, by a namespace of its own or
+not at all, by binds to loopback or not at all, open to the machine's network."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a cell may take to report an end, in seconds.
+
+    Attributes:
+        kill_s: after SIGKILL, at the longest. A task that is not heard of by then is given up.
+        settle_s: between deaths that follow from one another.
+    """
+
+    kill_s: float = 10.0
+    settle_s: float = 2.0
+
+
+class Cell(Protocol):
+    """One run on a cell. docs/cells/contract.md explains each promise.
+
+    After `open` returns, every task can be started. After `close` returns, no process of the run
+    is left. A task is started again only after its exit was reported. What a task writes is in the
+    run directory before its exit is reported.
+    """
+
+    async def open(self, on_lost: Callable[[str], None]) -> Protection:
+        """Prepare to start tasks. The cell calls `on_lost` if it breaks later."""
+
+    async def start(self, task: Task) -> Placed:
+        """Start `task`. When this returns, its command runs. Raises TenfoldError if it cannot."""
+
+    def signal(self, task: Task, number: int) -> None:
+        """Send a signal to the task and what it started."""
+
+    async def is_ready(self, task: Task) -> bool:
+        """Try the task's readiness once. False: not yet.
+
+        It ends soon, a command after the readiness's own timeout at the latest.
+        """
+
+    def address(self, task: Task) -> str | None:
+        """`host:port` where the task's peers find it; None while that is not known."""
+
+    def urls(self, task: Task) -> dict[str, str]:
+        """Where users find the ports the task publishes, from this machine, without a token."""
+
+    async def close(self) -> None:
+        """End everything and give back what `open` took."""
+
+
+class SupervisorSide(Protocol):
+    """What the supervisor calls of a cell. `supervisor.py` has one, called `SUPERVISOR`."""
+
+    patience: Patience = Patience()
+    """How long this cell may take to report an end."""
+
+    def make(self, plan: Plan, run: RunDirectory, hear: Handlers, wishes: Wishes) -> Cell:
+        """The cell of one run. Starts nothing: that is for `Cell.open` and `Cell.start`."""
+
+    def why_told(self) -> tuple[Outcome, str] | None:
+        """Why the cell tells the supervisor itself to end, where the supervisor runs on the cell.
+
+        Called when the supervisor gets SIGTERM. None: a person sent the signal.
+        """
+        return None

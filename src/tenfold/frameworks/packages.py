@@ -1,0 +1,80 @@
+"""The package of a framework or a page, as `tenfold doctor` asks for it.
+
+Nothing here imports the package: what it was built for is read from its metadata and its files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+def _unknown_build(place: Path, version: str | None) -> str | None:
+    """Nothing is known of how the package was built."""
+    del place, version
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A module, the distributions that may bring it, and what to install to have it.
+
+    Attributes:
+        module: the module that tasks import.
+        distributions: names of the distributions that bring it, the usual one first.
+        requirement: what pip installs to have it beside tenfold.
+        build: what it was built for, in words, from the directory of the module and its version.
+    """
+
+    module: str
+    distributions: tuple[str, ...]
+    requirement: str
+    build: Callable[[Path, str | None], str | None] = _unknown_build
+
+
+@dataclass(frozen=True, slots=True)
+class GpuQuestion:
+    """How to ask a framework for the GPUs that it sees, and what to install if it sees none.
+
+    Attributes:
+        code: Python statements that import the framework as `f` and set `n` to the number of GPUs.
+        requirement: what pip installs to have a build for CUDA.
+        index: where pip finds it, if not on PyPI.
+        replaces: a distribution without GPUs that has to be uninstalled first.
+    """
+
+    code: str
+    requirement: str
+    index: str | None = None
+    replaces: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryCost:
+    """Bytes of memory of a framework before a task does anything, on Linux.
+
+    `first` is that of the first process that imports it, `more` that of each further one, which
+    shares the files with it; `forked` that of each task forked from a process that imported it.
+    """
+
+    first: int
+    more: int
+    forked: int
+
+
+def installed(distributions: tuple[str, ...]) -> str | None:
+    """The version of the first of these distributions that is installed beside tenfold."""
+    for name in distributions:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return importlib.metadata.version(name)
+    return None
+
+
+def text_of(path: Path) -> str:
+    """The text of a file of a package; empty if it cannot be read."""
+    with contextlib.suppress(OSError):
+        return path.read_text(encoding="utf-8", errors="replace")
+    return ""
