@@ -233,3 +233,30 @@ def test_a_reader_keeps_up_with_another_process_that_turns(task: TaskDirectory) 
     assert len(torn) <= len(marks)
     missed = sum(marks) + sum(len(text) for text in torn)
     assert 12 * len(numbers) + missed == 12 * 200_000
+
+
+def test_a_moment_within_a_line_begins_with_the_next(task: TaskDirectory) -> None:
+    task.log("stdout").write_text("half of it\nwhole\n")
+    task.times("stdout").write_text("0 1.0\n5 2.0\n")
+    reader = LogReader(task, "stdout")
+    reader.seek_time(1.5)
+    assert _texts(reader) == ["whole"]
+
+
+def test_backward_gives_the_lines_that_forward_does(task: TaskDirectory) -> None:
+    task.log("stdout").write_text("für\n\n10 %\r20 %\nlast")
+    task.times("stdout").write_text("0 1.0\n6 2.0\n")
+    forward = LogReader(task, "stdout", 3)
+    backward = LogReader(task, "stdout", 3)
+    lines = list(forward.lines(last=True))
+    assert list(backward.back(backward.size()))[::-1] == lines
+    assert [(line.start, line.end) for line in lines] == [(0, 5), (5, 6), (6, 16), (16, 20)]
+
+
+def test_a_tail_begins_after_what_was_skipped(task: TaskDirectory) -> None:
+    task.log("stdout").write_text("a\nb\nc\n")
+    task.times("stdout").write_text("0 1.0\n2 2.0\n4 3.0\n")
+    reader = LogReader(task, "stdout")
+    reader.seek_time(2.0)
+    skip_to_tail([reader], 5)
+    assert _texts(reader) == ["b", "c"]

@@ -10,10 +10,20 @@ from tenfold.logs.reader import (
     STREAMS,
     LogLine,
     LogReader,
+    by_time,
     last_lines,
     merged,
     readers,
     skip_to_tail,
 )
 
-__all__ = ["STREAMS", "LogLine", "LogReader", "last_lines", "merged", "readers", "skip_to_tail"]
+__all__ = [
+    "STREAMS",
+    "LogLine",
+    "LogReader",
+    "by_time",
+    "last_lines",
+    "merged",
+    "readers",
+    "skip_to_tail",
+]

@@ -2,27 +2,25 @@
 
 Reads in bounded pieces from where the page is, so that the end of a log of any size is there at
 once. A page's `start` and `end` are cursors: where each stream was, opaque to whoever holds them.
-Leaves to others: what a filter means, and when a line came (`tenfold.logs`).
+Lines are read, and joined by time, in `tenfold.logs`; what a filter means is said there, too.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import heapq
 import io
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from tenfold.errors import InputError
-from tenfold.logs import STREAMS
-from tenfold.logs.files import LogFiles, dropped_words, look
-from tenfold.logs.times import StreamTimes
+from tenfold.logs import STREAMS, LogLine, LogReader, by_time
+from tenfold.logs.files import LogFiles, look
 from tenfold.naming import label_of, name_of
-from tenfold.rundir import RunDirectory, TaskDirectory
+from tenfold.rundir import RunDirectory
 from tenfold.views.inside import task_labels
 from tenfold.views.terminal import Terminal
 
@@ -37,8 +35,7 @@ SCAN_S = 1.0
 
 _PIECE_BYTES = 1 << 17
 _ALL_PIECES_BYTES = 1 << 24
-_LONGEST_LINE_BYTES = 1 << 20
-_SHOWN_BYTES = 10_000
+_LONGEST_SHOWN = 10_000
 
 _PLAIN = Terminal(io.StringIO(), "never")
 
@@ -66,104 +63,6 @@ class LogPageQuery:
     spans: Spans | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """Bytes `start` to `end` of a log."""
-
-    start: int
-    end: int
-    data: bytes
-
-
-class _Log:
-    """One stream of one task, as long as it is when this is made.
-
-    Positions are offsets as in `logs.files`. In the place of what was dropped stands a line.
-    """
-
-    def __init__(self, directory: TaskDirectory, stream: str, piece_bytes: int) -> None:
-        self.task = name_of(directory.label)
-        self.stream = stream
-        self.key = f"{directory.label} {stream[3]}"
-        self.files = look(directory, stream)
-        self.begin, self.size = self.files.dropped, self.files.end
-        self.times = StreamTimes(directory, stream, self.files.turn)
-        self._piece_bytes = piece_bytes
-
-    def last_newline(self) -> int:
-        """The byte after the last whole line; the end, if that is too far away to be a line's."""
-        position, piece = self.size, 4096
-        while position > self.begin and self.size - position < _LONGEST_LINE_BYTES:
-            begin = max(self.begin, position - piece)
-            found = self._read(begin, position).rfind(b"\n")
-            if found >= 0:
-                return begin + found + 1
-            position, piece = begin, piece * 4
-        return self.size if position > self.begin else self.begin
-
-    def line_since(self, moment: float) -> int:
-        """Where the first line begins that came at `moment` or later."""
-        offset = self.times.first_since(moment)
-        if offset is None or offset >= self.size:
-            return self.size
-        if offset <= self.begin or self._read(offset - 1, offset) == b"\n":
-            return max(offset, self.begin)
-        for begin in range(offset, min(self.size, offset + _LONGEST_LINE_BYTES), _PIECE_BYTES):
-            found = self._read(begin, begin + _PIECE_BYTES).find(b"\n")
-            if found >= 0:
-                return begin + found + 1
-        return min(self.size, offset + _LONGEST_LINE_BYTES)
-
-    def back(self, position: int) -> Iterator[_Line]:
-        """Lines before `position`, the last one first."""
-        begin, data, end, piece = position, b"", 0, self._piece_bytes
-        while True:
-            cut = data.rfind(b"\n", 0, max(0, end - 1))
-            if cut >= 0:
-                yield _Line(begin + cut + 1, begin + end, data[cut + 1 : end])
-                end = cut + 1
-            elif begin <= self.begin or end > _LONGEST_LINE_BYTES:
-                if end:
-                    yield _Line(begin, begin + end, data[:end])
-                if begin <= self.begin:
-                    yield from self._dropped(0)
-                    return
-                end = 0
-            else:
-                before = max(self.begin, begin - piece)
-                data = self._read(before, begin) + data[:end]
-                end, begin, piece = end + begin - before, before, min(2 * piece, _PIECE_BYTES)
-                if len(data) < end:  # it was cut short while it was read
-                    return
-
-    def on(self, position: int, *, last: bool) -> Iterator[_Line]:
-        """Lines from `position` on; with `last`, also one that is not ended."""
-        yield from self._dropped(position)
-        position = max(position, self.begin)
-        data, begin, read = b"", position, position
-        while read < self.size:
-            piece = self._read(read, min(self.size, read + self._piece_bytes))
-            if not piece:
-                return
-            read += len(piece)
-            data += piece
-            ended = last and read >= self.size
-            whole = len(data) if ended or len(data) > _LONGEST_LINE_BYTES else data.rfind(b"\n") + 1
-            for line in io.BytesIO(data[:whole]):
-                yield _Line(begin, begin + len(line), line)
-                begin += len(line)
-            data = data[whole:]
-
-    def _dropped(self, since: int) -> Iterator[_Line]:
-        """A word about what was dropped since byte `since`, at the place where the log begins."""
-        if since < self.begin:
-            words = dropped_words(self.begin - since)
-            yield _Line(self.begin, self.begin, words.encode())
-
-    def _read(self, start: int, end: int) -> bytes:
-        return self.files.read(start, end - start)
-
-
 def page(run: RunDirectory, wanted: LogPageQuery) -> dict[str, Any]:
     """`{version, lines: [{time, task, stream, text}], start, end, more}`; lines in order.
 
@@ -176,7 +75,7 @@ def page(run: RunDirectory, wanted: LogPageQuery) -> dict[str, Any]:
     places = [(label, stream) for label in labels for stream in wanted.streams]
     piece = max(1 << 12, min(_PIECE_BYTES, _ALL_PIECES_BYTES // max(1, len(places))))
     ended = not run.alive()
-    logs = [_Log(run.task(label), stream, piece) for label, stream in places]
+    logs = [LogReader(run.task(label), stream, piece) for label, stream in places]
     positions = _positions(logs, wanted, ended)
     read = _back if wanted.direction == "back" else _on
     lines, reached, more = read(logs, positions, wanted, ended)
@@ -199,18 +98,18 @@ def chosen_labels(run: RunDirectory, words: Sequence[str]) -> list[str]:
     return [label for label in there if label in wanted or label.rpartition("-")[0] in wanted]
 
 
-def _positions(logs: Sequence[_Log], wanted: LogPageQuery, ended: bool) -> list[int]:
+def _positions(logs: Sequence[LogReader], wanted: LogPageQuery, ended: bool) -> list[int]:
     """Where the page begins in each log; a log that the cursor does not know is new since."""
     if wanted.cursor is not None:
         given = _given(wanted.cursor, wanted)
-        return [min(given.get(log.key, 0), log.size) for log in logs]
+        return [min(given.get(_key(log), 0), log.end) for log in logs]
     if wanted.at is not None:
         return [log.line_since(wanted.at) for log in logs]
-    return [log.size if ended else log.last_newline() for log in logs]
+    return [log.end if ended else log.last_newline() for log in logs]
 
 
 def _back(
-    logs: Sequence[_Log], positions: Sequence[int], wanted: LogPageQuery, ended: bool
+    logs: Sequence[LogReader], positions: Sequence[int], wanted: LogPageQuery, ended: bool
 ) -> tuple[list[dict[str, Any]], list[int], bool]:
     """The newest lines before these positions: lines in order, where they begin, whether more."""
     del ended
@@ -218,11 +117,11 @@ def _back(
     sources = [log.back(place) for log, place in zip(logs, positions, strict=True)]
     found: list[dict[str, Any]] = []
     budget = _Budget(wanted)
-    for n, moment, line in _by_time(logs, sources, -1):
+    for n, line in by_time(sources, back=True):
         if (text := _shown(line, wanted.passes)) is not None:
-            found.append(_told(logs[n], moment, text, wanted.spans))
+            found.append(_told(line, text, wanted.spans))
         reached[n] = line.start
-        budget.scanned += len(line.data)
+        budget.scanned += line.end - line.start
         if budget.is_used_up(found):
             break
     more = any(place > log.begin for log, place in zip(logs, reached, strict=True))
@@ -230,47 +129,23 @@ def _back(
 
 
 def _on(
-    logs: Sequence[_Log], positions: Sequence[int], wanted: LogPageQuery, ended: bool
+    logs: Sequence[LogReader], positions: Sequence[int], wanted: LogPageQuery, ended: bool
 ) -> tuple[list[dict[str, Any]], list[int], bool]:
     """The oldest lines from these positions on: lines, where they end, whether there are more."""
     reached = list(positions)
-    sources = [log.on(place, last=ended) for log, place in zip(logs, positions, strict=True)]
+    for log, place in zip(logs, positions, strict=True):
+        log.skip_to(place)
+    sources = [log.lines(last=ended, end_at=log.end) for log in logs]
     found: list[dict[str, Any]] = []
     budget = _Budget(wanted)
-    for n, moment, line in _by_time(logs, sources, 1):
+    for n, line in by_time(sources):
         if budget.is_used_up(found):
             return found, reached, True
         if (text := _shown(line, wanted.passes)) is not None:
-            found.append(_told(logs[n], moment, text, wanted.spans))
+            found.append(_told(line, text, wanted.spans))
         reached[n] = line.end
-        budget.scanned += len(line.data)
+        budget.scanned += line.end - line.start
     return found, reached, False
-
-
-def _by_time(
-    logs: Sequence[_Log], sources: Sequence[Iterator[_Line]], sign: int
-) -> Iterator[tuple[int, float, _Line]]:
-    """Lines of all logs by time, rising (`sign` 1) or falling (-1); each log keeps its order.
-
-    `LogTimes` are read when a line comes to the front, so that a page of one task costs one.
-    """
-
-    def head(n: int, least: float) -> tuple[float, int, float, _Line] | None:
-        line = next(sources[n], None)
-        if line is None:
-            return None
-        moment = logs[n].times.of(line.start)
-        return max(least, sign * moment), sign * n, moment, line
-
-    heads = [entry for n in range(len(logs)) if (entry := head(n, -float("inf")))]
-    heapq.heapify(heads)
-    while heads:
-        key, place, moment, line = heads[0]
-        yield abs(place), moment, line
-        if after := head(abs(place), key):
-            heapq.heapreplace(heads, after)
-        else:
-            heapq.heappop(heads)
 
 
 class _Budget:
@@ -288,20 +163,21 @@ class _Budget:
         return self.scanned > 0 and time.monotonic() > self._end
 
 
-def _shown(line: _Line, passes: Passes | None) -> str | None:
+def _shown(line: LogLine, passes: Passes | None) -> str | None:
     """A line as people see it: what was left of it, without colours; None if it is not wanted.
 
     Of a very long line only the beginning is looked at and shown.
     """
-    left = line.data.rstrip(b"\r\n").rpartition(b"\r")[2]
-    text = _PLAIN.foreign(left[:_SHOWN_BYTES].decode(errors="replace"))
+    text = _PLAIN.foreign(line.text[:_LONGEST_SHOWN])
     if passes is not None and not passes(text):
         return None
-    return text if len(left) <= _SHOWN_BYTES else f"{text}… ({len(left):,} bytes)"
+    if len(line.text) <= _LONGEST_SHOWN:
+        return text
+    return f"{text}… ({len(line.text.encode('utf-8', 'replace')):,} bytes)"
 
 
-def _told(log: _Log, moment: float, text: str, spans: Spans | None) -> dict[str, Any]:
-    told = {"time": moment, "task": log.task, "stream": log.stream, "text": text}
+def _told(line: LogLine, text: str, spans: Spans | None) -> dict[str, Any]:
+    told = {"time": line.time, "task": name_of(line.task), "stream": line.stream, "text": text}
     return told if spans is None else told | {"marks": _utf16(text, spans(text))}
 
 
@@ -312,9 +188,13 @@ def _utf16(text: str, spans: Sequence[tuple[int, int]]) -> list[list[int]]:
     return [[len(text[:place].encode("utf-16-le")) // 2 for place in span] for span in spans]
 
 
-def _cursor(logs: Sequence[_Log], positions: Sequence[int], wanted: LogPageQuery) -> str:
-    places = {log.key: place for log, place in zip(logs, positions, strict=True) if place}
+def _cursor(logs: Sequence[LogReader], positions: Sequence[int], wanted: LogPageQuery) -> str:
+    places = {_key(log): place for log, place in zip(logs, positions, strict=True) if place}
     return json.dumps([_selection(wanted), places], separators=(",", ":"))
+
+
+def _key(log: LogReader) -> str:
+    return f"{log.task} {log.stream[3]}"
 
 
 def _selection(wanted: LogPageQuery) -> str:
