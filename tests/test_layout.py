@@ -169,6 +169,16 @@ def test_nothing_outside_a_cell_or_a_framework_compares_its_name() -> None:
                 assert not found & names, f"{path}:{node.lineno} compares {found & names}"
 
 
+def test_a_new_field_of_a_task_touches_spec_planner_and_plan_only() -> None:
+    """Nothing else makes a `Task`: others read its fields, and change one with `replace`."""
+    makers = set()
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("Task", "plans.Task"):
+                makers.add(path.name)
+    assert makers == {"planner.py", "plans.py"}
+
+
 def test_tests_mirror_the_source() -> None:
     tests = Path(__file__).parent
     for directory in (path for path in SOURCE.iterdir() if path.is_dir()):
