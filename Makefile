@@ -13,6 +13,7 @@ RESULTS ?= .tenfold/bench$(if $(QUICK),-quick)
 demo: .venv/.demo            ## train word2vec on 1 chief, 4 ps, 8 workers
 	$(BIN)/tenfold up examples/word2vec/tenfold.yaml $(DEMO)
 
+test: export PYTHONDONTWRITEBYTECODE =
 test: check                  ## everything that can be tested here; LANES=0: one test at a time
 	$(BIN)/python -m pytest --numprocesses $(LANES) --durations 10 -m "not alone"
 	$(BIN)/python -m pytest --durations 10 -m alone $(shell grep -rl --include=test_*.py mark.alone tests)

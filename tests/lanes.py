@@ -39,7 +39,25 @@ ENGINES = (
 )
 """The files that start an engine. Their tests are told apart by the names of file and test."""
 
-LONGEST = (DOCKER, SLURM)
+LONGEST = (
+    DOCKER,
+    SLURM,
+    "tests/examples/test_word2vec.py",
+    "tests/dashboard/test_browser.py",
+    "tests/chaos/test_cases.py",
+    "tests/dashboard/test_real_cluster.py",
+    "tests/tensorflow/test_cluster.py",
+    "tests/launch/test_together.py",
+    "tests/services/test_pages.py",
+    "tests/torch/test_cluster.py",
+    "tests/jax/test_cluster.py",
+    "tests/bench/test_train.py",
+    "tests/bench/test_dashboard.py",
+    "tests/launch/test_script.py",
+    "tests/cells/test_contract.py",
+    "tests/supervise/test_presence.py",
+    "tests/supervise/test_endurance.py",
+)
 """The groups that take longest, in the order in which they begin. All others follow."""
 
 

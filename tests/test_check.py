@@ -112,6 +112,13 @@ def test_an_evaluator_and_scripts_that_will_hurt(tmp_path: Path) -> None:
     assert any(line.startswith("jobs.chief.run: ") and "checkpoint" in line for line in told)
 
 
+def test_a_fit_in_a_local_module_is_warned_of_too(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import loop\nloop.train()\n")
+    (tmp_path / "loop.py").write_text("def train(): model.compile('sgd'); model.fit(x)\n")
+    told = warnings(TF + "jobs: {chief: {run: python train.py}, ps: {}, worker: {}}", tmp_path)
+    assert "jobs.chief.run: Keras 3 `fit` does not work with parameter servers" in told
+
+
 def test_unlimited_threads_on_few_cores_are_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     one_core(monkeypatch)
     text = "cluster: x\njobs: {a: {run: python x.py, tasks: 4}}\n"
@@ -163,6 +170,7 @@ def here(tmp_path: Path) -> Path:
         (tmp_path / name).write_text("#!/bin/sh\n")
         (tmp_path / name).chmod(0o755)
     (tmp_path / "train.py").touch()
+    (tmp_path / "loop").symlink_to("loop")
     return tmp_path
 
 
@@ -206,6 +214,7 @@ def test_commands_that_can_start(here: Path, job: str) -> None:
             'jobs.a.ready.command: there is no program "traner" on PATH',
             "trainer?",
         ),
+        ("{run: ./loop}", '"./loop" is a symbolic link that leads nowhere', "points to loop"),
         (
             '{run: ["trainer --rate 1"]}',
             'jobs.a.run[0]: there is no program "trainer --rate 1"',

@@ -131,6 +131,11 @@ def test_a_test_that_asks_for_an_engine_is_in_the_engines_group(
             assert lanes.group(item.nodeid) == lanes.SLURM, item.nodeid
 
 
+def test_the_longest_groups_exist() -> None:
+    missing = [name for name in lanes.LONGEST[2:] if not (ROOT / name).is_file()]
+    assert not missing
+
+
 def test_files_that_ask_for_an_engine_are_listed() -> None:
     asking = {
         path.relative_to(ROOT).as_posix()

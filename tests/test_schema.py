@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import jsonschema
 import pytest
 import yaml
 
@@ -13,8 +13,18 @@ from tenfold.errors import InputError
 from tenfold.file import loads
 from tenfold.schema import json_schema, markdown, schema_text
 
+if TYPE_CHECKING:
+    import jsonschema
+
 ROOT = Path(__file__).parents[1]
 AGAIN = "write it anew: python -m tenfold.schema schema/tenfold.schema.json docs/file.md"
+
+
+def validator() -> jsonschema.Draft7Validator:
+    """A validator of the schema."""
+    import jsonschema  # takes two seconds, which every lane would spend at collection
+
+    return jsonschema.Draft7Validator(json_schema())
 
 
 def test_the_published_files_are_made_of_the_code() -> None:
@@ -23,7 +33,7 @@ def test_the_published_files_are_made_of_the_code() -> None:
 
 
 def test_it_is_a_schema_of_draft_07() -> None:
-    jsonschema.Draft7Validator.check_schema(json_schema())
+    validator().check_schema(json_schema())
     assert "$defs" not in json.dumps(json_schema())
 
 
@@ -52,7 +62,7 @@ def test_it_is_a_schema_of_draft_07() -> None:
     ],
 )
 def test_it_says_what_the_loader_says(text: str, good: bool) -> None:
-    valid = jsonschema.Draft7Validator(json_schema()).is_valid(yaml.safe_load(text))
+    valid = validator().is_valid(yaml.safe_load(text))
     try:
         loads(text)
         loaded = True
@@ -63,7 +73,7 @@ def test_it_says_what_the_loader_says(text: str, good: bool) -> None:
 
 def test_a_file_that_extends_may_leave_out_and_remove() -> None:
     text = "extends: base.yaml\njobs: {a: null, b: {env: {A: null}}}"
-    jsonschema.Draft7Validator(json_schema()).validate(yaml.safe_load(text))
+    validator().validate(yaml.safe_load(text))
 
 
 def test_every_key_has_a_description() -> None:

@@ -14,7 +14,7 @@ from tenfold.cell_table import DEFAULT, traits
 from tenfold.file.places import Remark
 from tenfold.frameworks import JobFacts, framework
 from tenfold.programs import script_of
-from tenfold.scripts.early import actions
+from tenfold.scripts.early import actions, files_read
 from tenfold.scripts.sources import MOST_BYTES
 from tenfold.scripts.wording import report
 from tenfold.spec import Cluster, Job
@@ -48,7 +48,7 @@ def facts(cluster: Cluster, directory: Path) -> list[JobFacts]:
             name,
             job.tasks,
             None if job.run is None else _words(job),
-            _source(job, directory),
+            _source(job, cluster.env, directory),
             job.preload != (),
             _variables(job, cluster.env, directory),
         )
@@ -56,11 +56,21 @@ def facts(cluster: Cluster, directory: Path) -> list[JobFacts]:
     ]
 
 
-def _source(job: Job, directory: Path) -> str | None:
-    script = script_of(_words(job))
+def _source(job: Job, env: Mapping[str, str], directory: Path) -> str | None:
+    words = _words(job)
+    script = script_of(words)
     if script is None or "${" in (job.workdir or ""):
         return None
-    path = directory / (job.workdir or ".") / script
+    workdir = directory / (job.workdir or ".")
+    main = _text(workdir / script)
+    if main is None:
+        return None
+    local = files_read(words, workdir, {**os.environ, **env, **job.env})
+    texts = (_text(file) for file in local if file != Path(os.path.realpath(workdir / script)))
+    return "\n".join([main, *(text for text in texts if text is not None)])
+
+
+def _text(path: Path) -> str | None:
     try:
         if not path.is_file() or path.stat().st_size > MOST_BYTES:
             return None

@@ -109,15 +109,22 @@ def missing(command: Sequence[str], workdir: Path, search: str) -> Missing | Non
         return None
     directory = (workdir / script).parent
     near = did_you_mean(Path(script).name, _listing(directory))
-    hint = near or f"it is looked for in {directory}"
+    hint = near or f"it is looked for at {workdir / script}"  # whole, so that a secret is hidden
     return Missing(list(command).index(script), f"there is no script {shown(script)}", hint)
 
 
 def _unusable(program: str, workdir: Path, search: str) -> Missing | None:
     """Why a program that is there cannot be started; None if it can, or is not there."""
     found = workdir / program if "/" in program else shutil.which(program, path=search)
-    if found is None or not _exists(path := Path(found)):
+    if found is None:
         return None
+    if not _exists(path := Path(found)):
+        if not path.is_symlink():
+            return None
+        message = f"{shown(program)} is a symbolic link that leads nowhere"
+        return Missing(
+            0, message, f"it points to {os.readlink(path)}: ls -l {shlex.quote(program)}"
+        )
     if path.is_dir():
         return Missing(0, f"{shown(program)} is a directory", "name a program in it")
     if not os.access(path, os.X_OK):

@@ -49,8 +49,9 @@ def blot(line: str) -> str:
 def hide(text: str, values: Iterable[str]) -> str:
     """`text` with every one of `values` replaced, longest first."""
     for value in sorted(values, key=len, reverse=True):
-        if value in text:
-            text = text.replace(value, HIDDEN)
+        for form in (value.replace("${", "$${"), value):  # as a template escapes it, and as it is
+            if form in text:
+                text = text.replace(form, HIDDEN)
     return text
 
 
@@ -161,8 +162,10 @@ def _forms(text: str) -> Iterator[str]:
     yield quote_plus(text, errors="replace")
     yield escape(text)
     yield text.translate(_VISIBLE)
-    yield text.replace("$", "$$")  # as compose and our own templates escape
+    yield text.replace("$", "$$")  # as compose escapes
+    yield text.replace("${", "$${")  # as our own templates escape
     yield re.sub("/+", "/", text)  # as a path
+    yield re.sub("/+", "/", re.sub(r"(?<![^/])\./", "", text))  # as pathlib writes a path
 
 
 def _parts(value: str) -> Iterator[str]:

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jsonschema
-import kubernetes_validate
 import pytest
 import yaml
 
@@ -99,6 +97,9 @@ def all_kinds(word2vec: Plan) -> Iterator[dict[str, Any]]:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_object_is_valid(word2vec: Plan, version: str) -> None:
+    import jsonschema  # takes two seconds, which every lane would spend at collection
+    import kubernetes_validate
+
     kinds = set()
     for made in all_kinds(word2vec):
         kinds.add(made["kind"])

@@ -134,3 +134,10 @@ def test_every_framework_keeps_the_promise(name: str) -> None:
         assert tuple(made) == frame.variables(job)
     assert isinstance(frame.process_environment("a", 3, 2), dict)
     assert list(frame.advice([])) == []
+
+
+def test_a_fit_that_is_not_of_keras_is_not_warned_of() -> None:
+    script = "import keras\nfrom sklearn.linear_model import Ridge\nRidge().fit(x, y)"
+    assert not fits(f"tf.distribute.MultiWorkerMirroredStrategy()\n{script}", 2)
+    assert not fits(script, 2, 1)
+    assert fits(f"{script}\nmodel.compile('sgd')\nf = self.m.fit\nf(x)", 2, 1)

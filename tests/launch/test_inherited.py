@@ -23,6 +23,8 @@ STALE = {
     "MASTER_PORT": "1", "GROUP_RANK": "2", "TORCHELASTIC_RUN_ID": "x", "SLURM_PROCID": "3",
     "SLURM_NTASKS": "4", "SLURM_JOB_ID": "5", "OMPI_COMM_WORLD_RANK": "6", "PMI_RANK": "7",
     "PMIX_RANK": "8", "JAX_PROCESS_ID": "9", "JAX_COORDINATOR_ADDRESS": "old:1",
+    "DMLC_ROLE": "worker", "DMLC_PS_ROOT_URI": "old", "PADDLE_TRAINER_ID": "1", "RANK_SIZE": "8",
+    "NEURON_RT_ROOT_COMM_ID": "old:1", "MPIRUN_RANK": "3",
     "HOROVOD_RANK": "1", "PET_NODE_RANK": "1", "FLUX_TASK_RANK": "2", "MV2_COMM_WORLD_RANK": "3",
 }  # fmt: skip
 
@@ -47,7 +49,9 @@ def test_on_slurm_the_job_s_own_variables_stay_but_for_the_place_of_its_step() -
 
 
 def test_an_interface_of_the_machine_is_nothing_to_a_run_on_loopback() -> None:
-    said = {"GLOO_SOCKET_IFNAME": "eth0", "NCCL_SOCKET_IFNAME": "eth0"}
+    said = dict.fromkeys(
+        ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME", "OMPI_MCA_btl_tcp_if_include"), "eth0"
+    )
     assert inheritable(said, "local", "none", {"a": ["127.0.0.1:1"]}) == {}
     assert inheritable(said, "docker", "none", ADDRESSES) == said
 
@@ -64,6 +68,12 @@ def test_peers_are_reached_without_a_proxy(name: str) -> None:
     words = made["no_proxy"].split(",")
     assert words[0] == "intra.net"
     assert {"127.0.0.1", "localhost", "ps-0.c", "ps-1.c", "10.1.2.3", "fd00::2"} <= set(words)
+
+
+def test_a_wildcard_for_all_hosts_stays_one() -> None:
+    made = past_proxies({"all_proxy": "http://p:1", "NO_PROXY": "*"}, ADDRESSES)
+    assert (made["no_proxy"], made["NO_PROXY"]) == ("*", "*")
+    assert "ps-0.c" in made["no_grpc_proxy"].split(",")
 
 
 def test_without_a_proxy_nothing_is_excepted() -> None:

@@ -85,8 +85,8 @@ def the_board_shows_strangers_nothing(url: str, token: str, directory: str) -> N
     assert {*shown(url, paths, known | {"Origin": "http://evil.example"}, ["GET"])} == set()
 
 
-def test_pages_are_behind_their_tokens(runs: Path, tmp_path: Path, isolation: str) -> None:
-    run = up(planned(loads(TEXT, directory=tmp_path)), runs=runs, isolation=isolation)
+def test_pages_are_behind_their_tokens(runs: Path, tmp_path: Path) -> None:
+    run = up(planned(loads(TEXT, directory=tmp_path)), runs=runs)
     status = run.wait(90, for_state=("running",))
     urls = {task["job"]: task["url"] for task in status["tasks"]}
     assert urls["tensorboard"].startswith("http://127.0.0.1:")
@@ -95,10 +95,9 @@ def test_pages_are_behind_their_tokens(runs: Path, tmp_path: Path, isolation: st
     assert "JupyterLab" in fetch(urls["jupyter"])
     bare = urls["jupyter"].partition("?")[0]
     assert refusal(f"{bare}api/contents") == 403
-    if isolation == "namespace":  # once is enough: it is the same program
-        strangers_are_refused(bare, urls["jupyter"].partition("token=")[2], str(tmp_path))
-        board_url, _, token = urls["tensorboard"].partition("?token=")
-        the_board_shows_strangers_nothing(board_url, token, str(tmp_path))
+    strangers_are_refused(bare, urls["jupyter"].partition("token=")[2], str(tmp_path))
+    board_url, _, token = urls["tensorboard"].partition("?token=")
+    the_board_shows_strangers_nothing(board_url, token, str(tmp_path))
     for job in ("tensorboard", "jupyter"):
         token = urls[job].partition("token=")[2]
         assert len(token) >= 22

@@ -33,8 +33,9 @@ def _run(desk: Desk) -> RunDirectory:
     return RunDirectory(next((desk.runs / "demo").iterdir()))
 
 
-@pytest.mark.parametrize(("code", "state"), [(0, "succeeded"), (3, "failed")])
-@pytest.mark.parametrize("later", ["", "; sleep 1.5"])
+@pytest.mark.parametrize(
+    ("code", "state", "later"), [(0, "succeeded", "; sleep 1.5"), (3, "failed", "")]
+)
 @pytest.mark.parametrize("what", ["$TENFOLD_RUN_DIRECTORY", "$TENFOLD_RUN_DIRECTORY/../.."])
 def test_a_run_whose_task_removes_the_run_directory_is_told_of_as_it_ended(
     desk: Desk, code: int, state: str, later: str, what: str

@@ -56,7 +56,8 @@ class JobFacts:
     tasks: int
     run: Sequence[str] | None
     source: str | None
-    """Text of the Python script that the job runs, where there is one and it can be read."""
+    """Text of the Python script that the job runs, where there is one and it can be read, with the
+    texts of the local modules that it imports."""
     preloaded: bool = True
     """Whether the framework is imported before the script begins."""
     variables: Mapping[str, str] = field(default_factory=dict)

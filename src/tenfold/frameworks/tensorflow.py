@@ -230,14 +230,15 @@ def _unfit(facts: JobFacts, jobs: Sequence[JobFacts]) -> str | None:
     Keras 3 and works in Keras 2.
     """
     source = facts.source or ""
-    called = _called(source)
-    if "fit" not in called or _uses_keras_2(facts):
+    methods = _methods(source)
+    of_keras = "compile" in methods or "sklearn" not in source  # scikit-learn has a `fit`, too
+    if "fit" not in methods or not of_keras or _uses_keras_2(facts):
         return None
     if any(other.job == "ps" for other in jobs):
         return "parameter servers"
     tasks = sum(other.tasks for other in jobs if other.job in SERVERS)
     mirrored = "MultiWorkerMirroredStrategy" in source or "tenfold.tensorflow.strategy" in source
-    of_keras = "compile" in called or "keras" in source
+    of_keras = "compile" in methods or "keras" in source
     mirrors = facts.job in SERVERS and tasks > 1 and mirrored and of_keras
     return "MultiWorkerMirroredStrategy" if mirrors else None
 
@@ -257,12 +258,13 @@ def _uses_keras_2(facts: JobFacts) -> bool:
     return legacy and not any(name.partition(".")[0] == "keras" for name in modules)
 
 
-def _called(source: str) -> set[str]:
-    """Names of the methods that a script calls."""
+def _methods(source: str) -> set[str]:
+    """Names of the methods that a script uses, without `re.compile`."""
     return {
-        node.func.attr
+        node.attr
         for node in _nodes(source)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        if isinstance(node, ast.Attribute)
+        and not (isinstance(node.value, ast.Name) and node.value.id == "re")
     }
 
 

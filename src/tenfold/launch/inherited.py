@@ -24,7 +24,10 @@ _PLACES = frozenset(
         "JAX_COORDINATOR_ADDRESS", "JAX_COORDINATOR_PORT", "JAX_COORDINATOR_BIND_ADDRESS",
         "JAX_NUM_PROCESSES", "JAX_PROCESS_ID", "JAX_PROCESS_COUNT", "JAX_PARTITION_INDEX",
         "HOROVOD_RANK", "HOROVOD_SIZE", "HOROVOD_HOSTNAME", "HOROVOD_CONTROLLER",
-        "MPI_LOCALRANKID", "MPI_LOCALNRANKS",
+        "MPI_LOCALRANKID", "MPI_LOCALNRANKS", "MPIRUN_RANK", "MPIRUN_NPROCS",
+        "RANK_ID", "RANK_SIZE", "RANK_TABLE_FILE",
+        "NEURON_RT_ROOT_COMM_ID", "NEURON_PJRT_PROCESS_INDEX",
+        "NEURON_PJRT_PROCESSES_NUM_DEVICES",
     }
 )  # fmt: skip
 """Variables by which torchrun, MPI, Horovod and others tell a process who it is."""
@@ -33,7 +36,8 @@ _LAUNCHERS = (
     "TORCHELASTIC_", "PET_", "SLURM_", "SLURMD_", "SRUN_", "OMPI_", "PMI_", "PMI2_", "PMIX_",
     "PRTE_", "PALS_", "MV2_COMM_WORLD_", "MPISPAWN_", "HYDI_", "FLUX_JOB_", "FLUX_TASK_",
     "FLUX_KVS_", "FLUX_PMI_", "JSM_NAMESPACE_", "LSB_", "HOROVOD_LOCAL_", "HOROVOD_CROSS_",
-    "HOROVOD_GLOO_",
+    "HOROVOD_GLOO_", "DMLC_", "PADDLE_TRAINER", "PADDLE_PSERVER", "PADDLE_CURRENT_ENDPOINT",
+    "PADDLE_MASTER", "PADDLE_GLOBAL_", "PADDLE_LOCAL_", "PADDLE_NNODES",
 )  # fmt: skip
 """Beginnings of the same."""
 
@@ -41,7 +45,13 @@ _KEPT = ("SLURM_CONF", "OMPI_ALLOW_RUN_AS_ROOT", "OMPI_MCA_btl", "OMPI_MCA_pml",
          "OMPI_MCA_coll", "OMPI_MCA_opal")  # fmt: skip
 """Beginnings of what looks alike and is a person's wish."""
 
-_INTERFACES = frozenset({"GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME", "TP_SOCKET_IFNAME"})
+_INTERFACES = frozenset(
+    {
+        "GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME", "TP_SOCKET_IFNAME", "UCX_NET_DEVICES",
+        "OMPI_MCA_btl_tcp_if_include", "OMPI_MCA_btl_tcp_if_exclude",
+        "OMPI_MCA_oob_tcp_if_include", "OMPI_MCA_oob_tcp_if_exclude",
+    }
+)  # fmt: skip
 """Network interfaces, of which a run on loopback has one only."""
 
 _PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy", "grpc_proxy"})
@@ -95,8 +105,11 @@ def past_proxies(environment: Mapping[str, str], addresses: Addresses) -> dict[s
     said = [environment.get(name, "") for name in _EXCEPTIONS]
     own = _few([*_HERE, *_hosts(addresses)])
     both = _joined([*said, *own])
+    grpc = environment.get(_GRPC_EXCEPTIONS, "")
+    if everything := "*" in both.split(","):  # only as the whole value; gRPC does not know it
+        both = "*"
     made = dict.fromkeys(_EXCEPTIONS, both)
-    if grpc := environment.get(_GRPC_EXCEPTIONS):
+    if grpc or everything:
         made[_GRPC_EXCEPTIONS] = _joined([grpc, *own])
     return made
 

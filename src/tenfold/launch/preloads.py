@@ -144,7 +144,8 @@ class Preloads:
 
     def _verdict(self, task: Task, bound: Bound, modules: tuple[str, ...]) -> PreloadVerdict:
         done = actions(bound.command, Path(bound.workdir), bound.env)
-        return verdict(done, matters(self._framework, task.job, modules), bound.env)
+        reads = matters(self._framework, task.job, modules)
+        return verdict(done, reads, bound.env, modules)
 
 
 def _interpreter(name: str, bound: Bound) -> str | None:

@@ -14,10 +14,11 @@ import ast
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tenfold.programs import python_command
+from tenfold.scripts.doubts import Doubts
 from tenfold.scripts.sources import PythonSource, mains_of, module_files, roots_of, source, stamp
 from tenfold.scripts.trees import Names, path_of, text_of
 
@@ -53,6 +54,7 @@ class Action:
         default: only where the variable has no value yet (`setdefault`).
         about: what it changes.
         paths: directories that it puts before others on `sys.path`.
+        imported: packages that were surely imported before it.
     """
 
     words: str
@@ -64,6 +66,7 @@ class Action:
     default: bool = False
     about: str = "environment"
     paths: tuple[str, ...] = ()
+    imported: frozenset[str] = frozenset()
 
     @property
     def place(self) -> str:
@@ -78,21 +81,34 @@ def actions(
 
     `environment` is what the command gets: PYTHONPATH counts, and PYTHONSAFEPATH.
     """
+    return _read(command, workdir, environment)[1]
+
+
+def files_read(
+    command: tuple[str, ...], workdir: Path, environment: Mapping[str, str]
+) -> tuple[Path, ...]:
+    """The files in which `actions` looks: the script, and the local modules that it imports."""
+    return _read(command, workdir, environment)[0]
+
+
+def _read(
+    command: tuple[str, ...], workdir: Path, environment: Mapping[str, str]
+) -> tuple[tuple[Path, ...], tuple[Action, ...]]:
     python = python_command(command)
     if python is None:
-        return ()
+        return (), ()
     roots = roots_of(python, workdir, environment)
     key = (command, workdir, roots)
     known = _KNOWN.get(key)
     if known is not None and all(stamp(file) == mark for file, mark in known[0]):
-        return known[1]
+        return tuple(file for file, _ in known[0]), known[1]
     reader = _ScriptReader(workdir, roots)
     for main, sure in mains_of(python, workdir, roots):
         reader.read(main, sure=sure)
     found = tuple(reader.found)
     if len(_KNOWN) < _MOST_KNOWN:
         _KNOWN[key] = (tuple((file, stamp(file)) for file in reader.seen), found)
-    return found
+    return tuple(reader.seen), found
 
 
 _MOST_KNOWN = 1000
@@ -107,16 +123,17 @@ class _ScriptReader:
         self.roots = roots
         self.found: list[Action] = []
         self._workdir = workdir
-        self.seen: set[Path] = set()
+        self.seen: dict[Path, None] = {}
         self._early = True
         """Nothing was imported yet that could import a framework."""
+        self._imported: frozenset[str] = frozenset()
 
     def read(self, main: PythonSource, *, sure: bool) -> None:
         """Take in a file; `sure`: it is known to run."""
         if main.file in self.seen or len(self.seen) >= _MOST_FILES:
             return
-        self.seen.add(main.file)
-        found = _ScriptFile(main, self._workdir)
+        self.seen[main.file] = None
+        found = _ScriptFile(main, self._workdir, first=len(self.seen) == 1)
         for statement in main.tree.body:
             nodes = list(ast.walk(statement))
             certain = sure and not any(isinstance(node, _MAYBE) for node in nodes)
@@ -128,7 +145,7 @@ class _ScriptReader:
                     self._file(file, sure=False)
 
     def _add(self, action: Action) -> None:
-        self.found.append(action)
+        self.found.append(replace(action, imported=self._imported))
         self.roots = (*(Path(path) for path in action.paths), *self.roots)
 
     def _imports(self, node: ast.AST, main: PythonSource, *, sure: bool) -> None:
@@ -140,6 +157,8 @@ class _ScriptReader:
                 self._file(file, sure=sure)
             if not files and not optional and name.partition(".")[0] not in _HARMLESS:
                 self._early = False
+                if sure:
+                    self._imported |= {name.partition(".")[0]}
 
     def _file(self, file: Path, *, sure: bool) -> None:
         if file not in self.seen and (made := source(file)) is not None:
@@ -198,10 +217,11 @@ def _absolute(node: ast.ImportFrom, main: PythonSource, roots: tuple[Path, ...])
 class _ScriptFile:
     """What the nodes of one file do."""
 
-    def __init__(self, main: PythonSource, workdir: Path) -> None:
+    def __init__(self, main: PythonSource, workdir: Path, *, first: bool) -> None:
         self._main = main
         self._workdir = workdir
         self._names = Names(main.tree)
+        self._doubts = Doubts(main.tree, self._names, exports=not first)
         self._shown = {id(one.value) for one in ast.walk(main.tree) if isinstance(one, ast.Expr)}
         """Texts that are statements, docstrings: they show code that nobody runs."""
 
@@ -211,6 +231,8 @@ class _ScriptFile:
         for words, more in self._of(node):
             certain = bool(more.pop("certain", False))
             yield Action(words, self._main.file, line, sure=sure and certain, **more)  # type: ignore[arg-type]
+        for words in self._doubts.of(node):
+            yield Action(words, self._main.file, line, about="doubt")
 
     def _of(self, node: ast.AST) -> Iterator[_Found]:
         if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
@@ -331,6 +353,10 @@ class _ScriptFile:
 
     def scripts_named(self, node: ast.AST) -> Iterator[Path]:
         """Files that a text names and that may be run: `runpy.run_path("train.py")`."""
+        if isinstance(node, ast.Call) and self._names.full(node.func) == "runpy.run_path":
+            text = text_of(node.args[0]) if node.args else None
+            if text is not None and len(text) < 1000:
+                yield self._workdir / text
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             text = node.value
             if text.endswith(".py") and "\n" not in text and len(text) < 1000:

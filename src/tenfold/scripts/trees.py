@@ -11,6 +11,9 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+_OF_OS = ("environ", "environb", "putenv", "unsetenv", "sched_setaffinity")
+"""What `from os import *` brings that matters here."""
+
 _ENVIRONS = ("os.environ", "os.environb")
 
 
@@ -27,6 +30,8 @@ class Names:
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 for alias in node.names:
                     self._known[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+                if node.module == "os" and node.names[0].name == "*":
+                    self._known |= {name: f"os.{name}" for name in _OF_OS}
         for target, value in _assigned(tree):
             if self.full(value) in (*_ENVIRONS, "os", "sys", "sys.path", "sys.modules"):
                 self._known[target] = self.full(value)

@@ -80,13 +80,22 @@ def matters(frame: Framework, job: str, modules: Collection[str]) -> Matters:
 
 
 def verdict(
-    actions: Iterable[Action], read_by_import: Matters, environment: Mapping[str, str]
+    actions: Iterable[Action],
+    read_by_import: Matters,
+    environment: Mapping[str, str],
+    modules: Collection[str] = (),
 ) -> PreloadVerdict:
-    """What follows from `actions`, in order; `environment` is the task's own."""
+    """What follows from `actions`, in order; `environment` is the task's own.
+
+    A doubt counts only until the packages of `modules` have surely been imported.
+    """
+    packages = {name.partition(".")[0] for name in modules} - {"tenfold"}
     values: dict[str, str] = {}
     sure: list[Action] = []
     directories: list[Path] = []
     for action in actions:
+        if action.about == "doubt" and packages and packages <= action.imported:
+            continue
         if action.about == "path" and action.paths:
             directories += [Path(path) for path in action.paths]
         elif action.about != "environment" or action.variable is None:

@@ -44,7 +44,7 @@ def report(
     if python is None or not modules:
         return None
     done = actions(command, workdir, environment)
-    found = verdict(done, matters(frame, job, modules), environment)
+    found = verdict(done, matters(frame, job, modules), environment, modules)
     if found.obstacle is not None:
         return Report(*obstacle_words(found.obstacle), forked=False)
     home = home_of(python, workdir, environment)
