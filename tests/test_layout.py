@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tenfold.cell_table import CELLS
+from tenfold.frameworks import FRAMEWORKS, NO_FRAMEWORK
+
 SOURCE = Path(__file__).parents[1] / "src" / "tenfold"
 
 ORDER = (
@@ -48,6 +51,14 @@ ORDER = (
     ("cli", "__main__", "notebook"),
 )
 """Rooms from the ground up: each imports from its own row and those above it in this list."""
+
+OWNERS = {("cells", cell) for cell in CELLS} | {
+    ("launch", "first"),  # it runs without tenfold, and reacts to an import by that name
+    ("torch.py",),
+    ("jax.py",),
+    ("tensorflow.py",),
+}
+"""What may know the name of a cell or a framework: its own folder, its own module."""
 
 HEAVY = ("pydantic", "rich", "yaml", "tensorflow", "torch", "jax", "numpy", "psutil")
 """What the supervisor and the launch server must not import: every run waits for them."""
@@ -136,6 +147,36 @@ def test_class_names_are_unique() -> None:
             if isinstance(node, ast.ClassDef):
                 found.setdefault(node.name, []).append(str(path.relative_to(SOURCE)))
     assert {name: paths for name, paths in found.items() if len(paths) > 1} == {}
+
+
+@pytest.mark.parametrize("folder", sorted((SOURCE / "cells").glob("*/")), ids=lambda f: f.name)
+def test_the_folder_of_a_cell_lists_its_files(folder: Path) -> None:
+    files = {path.name for path in folder.glob("*.py")} - {"__init__.py"}
+    if files:
+        text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
+        assert {line.split()[0] for line in text.splitlines()[2:] if line} == files
+
+
+def test_nothing_outside_a_cell_or_a_framework_compares_its_name() -> None:
+    """Cells have traits and frameworks have attributes: a new one then needs no other change."""
+    names = {*CELLS, *FRAMEWORKS} - {NO_FRAMEWORK}
+    for path in modules():
+        if path.relative_to(SOURCE).parts[:2] in OWNERS:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Compare):
+                found = {one.value for one in ast.walk(node) if isinstance(one, ast.Constant)}
+                assert not found & names, f"{path}:{node.lineno} compares {found & names}"
+
+
+def test_a_new_field_of_a_task_touches_spec_planner_and_plan_only() -> None:
+    """Nothing else makes a `Task`: others read its fields, and change one with `replace`."""
+    makers = set()
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("Task", "plans.Task"):
+                makers.add(path.name)
+    assert makers == {"planner.py", "plans.py"}
 
 
 def test_tests_mirror_the_source() -> None:

@@ -126,9 +126,9 @@ def _no_command(name: str, frame: Framework, cluster: Cluster) -> Remark:
 
 def _cells(cluster: Cluster, dropped: frozenset[Where]) -> Iterator[Remark]:
     del dropped
-    for name in cluster.cells.slurm.jobs:
+    for inner, name in cluster.cells.jobs_named():
         if name not in cluster.jobs and name not in _SERVICES:
-            path = ("cells", "slurm", "jobs", name)
+            path: Where = ("cells", *inner)
             hint = _nearest(name, cluster.jobs)
             yield Remark(path, f"there is no job {shown(name)}", hint, about_key=True)
 

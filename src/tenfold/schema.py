@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tenfold.cell_settings import CELL_SETTINGS
 from tenfold.spec import Cluster
 
 Schema = dict[str, Any]
@@ -203,7 +204,7 @@ def _page(schema: Schema) -> Iterator[str]:
     yield from _table("The file", schema)
     order = (
         *("Job", "Resources", "Restart", "Ready", "Hang", "Override", "Service", "Build", "Cells"),
-        *("DockerSettings", "SlurmSettings", "SlurmJob", "KubernetesSettings", "Storage"),
+        *(title for model in CELL_SETTINGS.values() for title in (model.__name__, *model.titles)),
     )
     titles = {
         "Job": "A job: `jobs.NAME`",
@@ -215,12 +216,10 @@ def _page(schema: Schema) -> Iterator[str]:
         "Service": "`tensorboard` and `jupyter` as mappings",
         "Build": "`build` as a mapping",
         "Cells": "`cells`",
-        "DockerSettings": "`cells.docker`",
-        "SlurmSettings": "`cells.slurm`",
-        "SlurmJob": "`cells.slurm.jobs.NAME`",
-        "KubernetesSettings": "`cells.kubernetes`",
-        "Storage": "`cells.kubernetes.storage`",
     }
+    for cell, model in CELL_SETTINGS.items():
+        titles[model.__name__] = f"`cells.{cell}`"
+        titles |= {name: f"`cells.{cell}.{key}`" for name, key in model.titles.items()}
     definitions = schema["definitions"]
     assert set(order) == set(definitions)
     for name in order:

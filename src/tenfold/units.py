@@ -7,8 +7,8 @@ wrong. Leaves to others: which key takes which (`spec`).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, ClassVar
 
 from pydantic import (
     AfterValidator,
@@ -39,6 +39,24 @@ class FileModel(BaseModel):
     """What all parts of a cluster file share: unknown keys are errors, values never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class CellSettings(FileModel):
+    """What `cells.NAME` of a cluster file can say. A cell's package has one in `settings.py`.
+
+    Attributes:
+        summary: what the cell is, as the schema says it of the key.
+        paths: keys whose values are paths of this machine: `HOST:CONTAINER`.
+        titles: models inside of this one, each with its key: sections of docs/file.md.
+    """
+
+    summary: ClassVar[str] = ""
+    paths: ClassVar[tuple[str, ...]] = ()
+    titles: ClassVar[Mapping[str, str]] = {}
+
+    def jobs_named(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Names of jobs in these settings, and where each stands in them, for `check`."""
+        return iter(())
 
 
 def wrong(expected: str, hint: str | None = None) -> PydanticCustomError:

@@ -121,9 +121,10 @@ class Own(Ground):
 
 
 def own_table(directory: Path) -> Mapping[str, str]:
-    """Environment in which every Python process has the line of `Own` in its table."""
+    """Environment in which every Python process has the cell and the framework of these tests."""
     (directory / "sitecustomize.py").write_text(
         "from tenfold.cell_table import CELLS\nCELLS['own'] = 'tests.cells.own'\n"
+        "from tenfold.frameworks import FRAMEWORKS\nFRAMEWORKS['own'] = 'tests.frameworks.own'\n"
     )
     paths = [str(directory), str(ROOT), os.environ.get("PYTHONPATH", "")]
     return {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
-from tenfold import cell_settings
 from tenfold.cells.kubernetes import names as kubernetes_names
 from tenfold.cells.kubernetes.client import CLIENT
 from tenfold.cells.kubernetes.names import placed_in_jobs, placed_in_set, short
 from tenfold.cells.kubernetes.objects import runner_words
+from tenfold.cells.kubernetes.settings import KubernetesSettings
 from tenfold.cells.rendering import RenderLocations
 from tenfold.errors import InputError
 from tenfold.file import load
@@ -246,5 +246,5 @@ def test_comments_are_for_people_only(word2vec: Plan) -> None:
 
 
 def test_defaults_are_those_of_the_settings() -> None:
-    said = cell_settings.KubernetesSettings()
+    said = KubernetesSettings()
     assert (said.port, said.user) == (kubernetes_names.PORT, kubernetes_names.USER)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from tenfold.cell_settings import CELL_SETTINGS
 from tenfold.errors import Fault, path_text
 from tenfold.file.document import MappingEntry, MappingNode, Node, Scalar, SequenceNode
 from tenfold.file.places import Where
@@ -25,7 +26,7 @@ _PATHS = (
     ("build", "dockerfile"),
     ("jobs", "*", "workdir"),
     ("jobs", "*", "overrides", "*", "workdir"),
-    ("cells", "docker", "mounts"),
+    *(("cells", cell, key) for cell, model in CELL_SETTINGS.items() for key in model.paths),
 )
 _PREFIXES = {pattern[:length] for pattern in _PATHS for length in range(len(pattern))}
 

@@ -47,7 +47,8 @@ class OwnCell:
         self._plan = replace(self._plan, tasks=tasks)
         for port in held:
             port.close()
-        return Protection("none", "nothing protects the tasks' ports")
+        words = self._plan.settings.get("protection", "nothing protects the tasks' ports")
+        return Protection("none", words)
 
     async def start(self, task: Task) -> Placed:
         """Start the task's command."""

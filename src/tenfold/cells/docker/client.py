@@ -31,7 +31,7 @@ USUAL = {"tensorboard": 6006, "jupyter": 8888}
 
 
 class DockerClient(ClientSide):
-    """Containers of this machine's Docker engine."""
+    """Containers on the Docker engine of this machine."""
 
     def place(self, plan: Plan) -> Plan:
         """Every task has a name on the run's network, and the same port."""

@@ -1,7 +1,8 @@
 """The Kubernetes cell: every life of a task is a Job of its own.
 
-client.py      what `tenfold` calls before, beside and after a run
+client.py      what `tenfold` calls before, during and after a run
 supervisor.py  starts, signals and watches Jobs
+settings.py    the model of `cells.kubernetes`
 api.py         requests to the API server, and their errors
 watch.py       follows the state of pods
 pods.py        what the state of a pod means

@@ -1,5 +1,6 @@
 """The local cell: every task is a process of this machine.
 
+client.py         what `tenfold` calls before, during and after a run
 supervisor.py     starts, signals and watches tasks through the launch server
 forking.py        which tasks are forked from a process that has imported the framework
 ports.py          the ports of the tasks

@@ -2,6 +2,7 @@
 
 client.py      submits the job and speaks for it while no supervisor does
 supervisor.py  starts, signals and watches steps, inside the job
+settings.py    the model of `cells.slurm`
 commands.py    runs sbatch, squeue, scancel and scontrol
 ends.py        why a step ended
 sbatch.py      renders job.sbatch
