@@ -10,7 +10,7 @@ from tenfold.units import CellSettings, Memory, Names
 class DockerSettings(CellSettings):
     """`cells.docker`: containers on the Docker engine of this machine."""
 
-    summary = "Containers of this machine's Docker engine."
+    summary = "Containers on the Docker engine of this machine."
     paths = ("mounts",)
 
     code: Literal["mount", "image"] = "mount"
