@@ -163,7 +163,7 @@ def test_what_is_no_engine(programs: Programs, monkeypatch: pytest.MonkeyPatch) 
 def test_a_client_that_hangs(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
     programs.put("docker", "/bin/sleep 600; exit 0")
     state, message, hint = said(docker.engine(0.5))
-    assert (state, message) == ("broken", "docker gives no answer within 0.5 s")
+    assert (state, message) == ("broken", "docker does not respond within 0.5 s")
     assert "docker" in (hint or "")
     assert "start" in (hint or "")
     monkeypatch.setenv("DOCKER_HOST", "ssh://far")

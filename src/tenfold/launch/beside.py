@@ -27,7 +27,7 @@ def main() -> None:
         data = Path(f"/proc/{pid}/environ").read_bytes()
         os.chdir(f"/proc/{pid}/cwd")
     except OSError as error:
-        sys.exit(f"tenfold: {task} cannot be looked at: {error.strerror}")
+        sys.exit(f"tenfold: {task} cannot be inspected: {error.strerror}")
     environment = dict(
         os.fsdecode(item).split("=", 1) for item in data.split(b"\0") if b"=" in item
     )

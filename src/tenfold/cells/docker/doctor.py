@@ -73,7 +73,7 @@ def _get_docker() -> str:
 
 def _silent(timeout_s: float) -> Finding:
     where = os.environ.get("DOCKER_HOST")
-    message = f"docker gives no answer within {timeout_s:g} s"
+    message = f"docker does not respond within {timeout_s:g} s"
     if where is None:
         return _found("broken", None, message, _restart_engine())
     hint = "is that host up? unset DOCKER_HOST asks this machine's own engine"

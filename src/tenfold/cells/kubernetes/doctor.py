@@ -62,7 +62,7 @@ def cluster(timeout_s: float = 10.0, context: str | None = None) -> Finding:
     question = [sys.executable, "-P", str(_QUESTION), f"{timeout_s:g}", *filter(None, [context])]
     answer = ask(question, timeout_s + 1)
     if answer is None:
-        return _found("broken", None, f"no answer within {timeout_s:g} s", _HINTS["silent"])
+        return _found("broken", None, f"no response within {timeout_s:g} s", _HINTS["silent"])
     return _read(answer)
 
 

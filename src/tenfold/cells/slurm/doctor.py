@@ -60,7 +60,7 @@ def _get_slurm() -> str:
 
 def _silent(timeout_s: float) -> tuple[str, str]:
     return (
-        f"Slurm gives no answer within {timeout_s:g} s",
+        f"Slurm does not respond within {timeout_s:g} s",
         "is slurmctld up? scontrol ping says so, and where it is looked for",
     )
 
