@@ -205,7 +205,7 @@ def _up_as(prefix: tuple[str, ...], ground: Docker, **env: str) -> str:
 
 def test_without_an_engine_nothing_begins(ground: Docker) -> None:
     said = _up_as((), ground, DOCKER_HOST="unix:///nonexistent")
-    assert "no engine answers at DOCKER_HOST=unix:///nonexistent" in said
+    assert "no engine responds at DOCKER_HOST=unix:///nonexistent" in said
     assert "start it there" in said
 
 
@@ -216,7 +216,7 @@ def test_without_permission_nothing_begins(ground: Docker) -> None:
     nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps", reads,
               "--ambient-caps", reads)  # fmt: skip
     said = _up_as(nobody, ground, HOME="/nonexistent")
-    assert "you may not talk to it" in said
+    assert "you have no access to it" in said
     assert "usermod -aG" in said
 
 

@@ -366,7 +366,7 @@ def test_a_cluster_that_is_silent_is_told_before_anything_is_made(
     plan = planned(job("chief", "true"))
     CLIENT.require(plan)
     gone.close()
-    with pytest.raises(UnavailableError, match="does not answer"):
+    with pytest.raises(UnavailableError, match="does not respond"):
         CLIENT.require(plan)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "nothing"))
     with pytest.raises(UnavailableError, match="no Kubernetes cluster is known"):

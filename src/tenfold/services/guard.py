@@ -30,14 +30,16 @@ class WsgiGuard:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request, or say why not."""
         if not _is_local(f"//{environ.get('HTTP_HOST', '')}") or not _same_origin(environ):
-            return _refuse(start_response, "403 Forbidden", "this page is for this machine only")
+            return _refuse(
+                start_response, "403 Forbidden", "this page can be used only on this machine"
+            )
         query = parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True)
         given = dict(query).get("token")
         if given is not None and self._is_right(given):
             rest = urlencode([(key, value) for key, value in query if key != "token"])
             return self._welcome(environ, start_response, rest)
         if not self._is_right(self._from_cookie(environ)):
-            words = "open the URL that `tenfold ps` shows; it holds the token"
+            words = "open the URL that `tenfold ps` shows; it contains the token"
             return _refuse(start_response, "401 Unauthorized", words)
         return self._application(environ, start_response)
 
