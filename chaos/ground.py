@@ -22,6 +22,7 @@ from chaos import ROOT
 from chaos.leftovers import MARK
 from chaos.trial import Missed, Trial
 from clusters import TENFOLD, environment, tree, write_cluster
+from tenfold.naming import label_of
 from tenfold.rundir import RunDirectory, every, read_events, read_json
 from tenfold.views.status import status
 
@@ -126,7 +127,7 @@ class Run:
 
     def on_disk(self, task: str) -> dict[str, Any]:
         """The task's own status.json, as it is."""
-        return read_json(self.directory.task(task.replace("/", "-")).status) or {}
+        return read_json(self.directory.task(label_of(task)).status) or {}
 
     def pid(self, task: str) -> int | None:
         """The host's pid of a task; None while it has none."""
@@ -153,14 +154,14 @@ class Run:
 
     def progress(self, task: str = "chief/0") -> float:
         """The share (0..1) that a task has told to be done."""
-        label = task.replace("/", "-")
+        label = label_of(task)
         told = read_json(self.directory.task(label).progress) or {}
         return float(told.get("done", 0)) / float(told.get("total") or 1)
 
     def log(self, task: str, stream: str = "stdout") -> str:
         """What a task wrote."""
         with contextlib.suppress(OSError):
-            path = self.directory.task(task.replace("/", "-")).log(stream)
+            path = self.directory.task(label_of(task)).log(stream)
             return path.read_text(encoding="utf-8", errors="replace")
         return ""
 

@@ -13,6 +13,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from tenfold.procfs import is_alive
+
 MARK = "CHAOS_HOME"
 
 GRACE_S = 5.0
@@ -29,13 +31,12 @@ def found(home: Path) -> list[int]:
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or entry.name == str(os.getpid()):
             continue
-        with contextlib.suppress(OSError, IndexError):
+        with contextlib.suppress(OSError):
             environment = (entry / "environ").read_bytes() + b"\0"
             ours = any(mark in environment for mark in marks)
             if not ours:
                 ours = below in (entry / "cmdline").read_bytes()
-            state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
-            if ours and state not in "ZX":
+            if ours and is_alive(int(entry.name)):
                 pids.append(int(entry.name))
     return pids
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from chaos.ground import Ground, Run, python
 from chaos.trial import Trial
+from tenfold.naming import label_of
 
 TASKS = 13
 LINE_BYTES = 64
@@ -77,7 +78,7 @@ def _limited(trial: Trial) -> None:
 
 def _logs(run: Run, task: str) -> list[Path]:
     """A task's log, the older part first."""
-    log = run.directory.task(task.replace("/", "-")).log("stdout")
+    log = run.directory.task(label_of(task)).log("stdout")
     return [path for path in (log.with_name(f"{log.name}.1"), log) if path.exists()]
 
 

@@ -12,7 +12,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "tenfold"
 
 ORDER = (
-    ("interpreter", "streams", "json_text"),
+    ("interpreter", "streams", "json_text", "procfs", "quantities", "access", "states"),
     (
         "errors",
         "words",
@@ -32,7 +32,7 @@ ORDER = (
     ("plans", "late", "planner", "edges"),
     ("files",),
     ("leftovers", "appending", "filesystem", "locks", "records"),
-    ("rundir", "eventlog", "logfiles", "logs", "rendezvous"),
+    ("rundir", "statusfiles", "eventlog", "logs", "rendezvous"),
     ("traffic",),
     ("debug",),
     ("member", "checkpoint", "tensorflow", "torch", "jax", "services"),

@@ -11,7 +11,7 @@ from tenfold import rundir
 from tenfold.eventlog import EventLog
 from tenfold.files import set_aside
 from tenfold.launch.logwriter import LogWriter
-from tenfold.logfiles import look
+from tenfold.logs.files import look
 from tenfold.rundir import (
     Problems,
     RunDirectory,

@@ -26,7 +26,8 @@ from tenfold.interpreter import own
 from tenfold.locks import signal_holders
 from tenfold.plans import Plan
 from tenfold.resume import Wish, decide
-from tenfold.rundir import OVER, RunDirectory
+from tenfold.rundir import RunDirectory
+from tenfold.states import TERMINAL
 from tenfold.supervise import control
 from tenfold.views.status import status
 
@@ -103,7 +104,7 @@ class Run:
                 time.sleep(_POLL_S)
 
     def wait(
-        self, timeout_s: float | None = None, *, for_state: tuple[str, ...] = OVER
+        self, timeout_s: float | None = None, *, for_state: tuple[str, ...] = ()
     ) -> dict[str, Any]:
         """Wait until the run is in one of these states or over; gives its status.
 
@@ -112,10 +113,10 @@ class Run:
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
             now = self.status()
-            if now["state"] in OVER:  # or its directory was removed as it was read
+            if now["state"] in TERMINAL:  # or its directory was removed as it was read
                 now = self.status()
-            over = now["state"] in OVER and not self.directory.alive()
-            if over or (now["state"] in for_state and now["state"] not in OVER):
+            over = now["state"] in TERMINAL and not self.directory.alive()
+            if over or (now["state"] in for_state and now["state"] not in TERMINAL):
                 self._reap()
                 return now
             if deadline is not None and time.monotonic() > deadline:

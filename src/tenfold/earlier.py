@@ -21,7 +21,8 @@ from tenfold.cells.settling import Settler
 from tenfold.checkpoint import Checkpoint, manifest
 from tenfold.errors import InputError, TenfoldError
 from tenfold.plans import Plan
-from tenfold.rundir import OVER, RunDirectory, every, read_events, read_json
+from tenfold.rundir import RunDirectory, every, read_events, read_json
+from tenfold.states import TERMINAL, State
 
 FRESH = "fresh"
 """A file in the directory of a run that was to begin anew: nothing before it is gone on with."""
@@ -63,13 +64,13 @@ class Earlier:
     @property
     def died(self) -> bool:
         """Its supervisor ended before it could say how the run did."""
-        return not self.up and self.state not in OVER
+        return not self.up and self.state not in TERMINAL
 
     def closed(self) -> str | None:
         """Why nothing of this run, nor of those before it, is gone on with; None if it may be."""
         if self.up:
             return f"{self.run.run} is still running"
-        return f"{self.run.run} succeeded" if self.state == "succeeded" else None
+        return f"{self.run.run} succeeded" if self.state == State.SUCCEEDED else None
 
     def saves(self) -> bool:
         """Whether it has anything in `checkpoints`, whole or not."""
@@ -115,7 +116,7 @@ def newest_first(runs: Path, cluster: str, notes: Notes) -> Iterator[Earlier]:
 
 def _beats_elsewhere(run: RunDirectory, status: dict[str, Any] | None) -> bool:
     """Whether a supervisor on another host, whose lock is not seen here, goes on writing."""
-    if status is None or status.get("state") in OVER:
+    if status is None or status.get("state") in TERMINAL:
         return False
     if status.get("host") in (None, socket.gethostname()):
         return False
@@ -143,7 +144,7 @@ def _plan(run: RunDirectory, notes: Notes) -> Plan | None:
 def _told_by_events(run: RunDirectory) -> str | None:
     """The end that events.jsonl tells of, where status.json does not."""
     events, _ = read_events(run.events)
-    ends = {f"cluster-{state}": state for state in OVER}
+    ends = {f"cluster-{state}": state for state in TERMINAL}
     told = (ends.get(str(event.get("kind"))) for event in reversed(events))
     return next((state for state in told if state), None)
 

@@ -178,6 +178,15 @@ def read_end(path: Path, size: int) -> bytes:
         return stream.read(size)
 
 
+def read_piece(path: Path, start: int, size: int) -> bytes:
+    """At most `size` bytes from `start` on; none of a link, or of what is no regular file."""
+    try:
+        with open_regular(path) as stream:
+            return os.pread(stream.fileno(), size, start)
+    except (OSError, ValueError):
+        return b""
+
+
 def make_directory(path: Path) -> None:
     """A directory at `path`, mode 0700; what else is there is set aside. Raises OSError."""
     with place(path) as (directory, name):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from tenfold.errors import InputError
+from tenfold.naming import label_of
 from tenfold.plans import Bound, ReadinessCheck, Task
 from tenfold.template import INDEX, fill
 from tenfold.words import filled
@@ -20,6 +21,7 @@ Known = Callable[[str], str | None]
 
 def known_values(task: Task, index: int, sizes: Mapping[str, int]) -> Known:
     """What a plan knows of late names, for task `index` of `task`'s job; None for the rest."""
+    own_name = f"{task.job}/{index}"
 
     def value(name: str) -> str | None:
         match name.split("."):
@@ -28,9 +30,9 @@ def known_values(task: Task, index: int, sizes: Mapping[str, int]) -> Known:
             case ["task", "index"]:
                 return str(index)
             case ["task", "name"]:
-                return f"{task.job}/{index}"
+                return own_name
             case ["task", "label"]:
-                return f"{task.job}-{index}"
+                return label_of(own_name)
             case ["task", "ports", port] if task.ports.get(port) is not None:
                 return str(task.ports[port])
             case ["jobs", job, "tasks"]:

@@ -11,11 +11,10 @@ import contextlib
 import fcntl
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tenfold import files
+from tenfold import files, procfs
 
 
 def is_held(path: Path) -> bool:
@@ -50,9 +49,8 @@ def holders(path: Path) -> list[int]:
     found: list[int] = []
     if (lock := _identity(path)) is not None:
         for pid in _processes():
-            with contextlib.suppress(OSError):
-                if _holds(pid, lock):
-                    found.append(pid)
+            if _holds(pid, lock):
+                found.append(pid)
     return found
 
 
@@ -67,11 +65,9 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _processes() -> Iterator[int]:
-    if sys.platform != "linux":
-        return
-    for name in os.listdir("/proc"):
-        if name.isdecimal() and int(name) not in (1, os.getpid()):
-            yield int(name)
+    for pid in procfs.pids():
+        if pid not in (1, os.getpid()):
+            yield pid
 
 
 def _signal_if_holder(pid: int, lock: tuple[int, int], number: int) -> bool:
@@ -88,17 +84,16 @@ def _signal_if_holder(pid: int, lock: tuple[int, int], number: int) -> bool:
 
 def _holds(pid: int, lock: tuple[int, int]) -> bool:
     """Whether one of the process's open files is that one, locked for itself alone."""
-    for name in os.listdir(f"/proc/{pid}/fd"):
-        with contextlib.suppress(OSError):
-            found = os.stat(f"/proc/{pid}/fd/{name}")  # noqa: PTH116
-            if (found.st_dev, found.st_ino) == lock and _is_locked(pid, name):
-                return True
-    return False
+    return any(_is_locked(pid, number) for number in procfs.descriptors_of(pid, lock))
 
 
-def _is_locked(pid: int, descriptor: str) -> bool:
+def _is_locked(pid: int, descriptor: int) -> bool:
     """proc(5): a line `lock: 1: FLOCK  ADVISORY  WRITE PID …` for each lock."""
-    with open(f"/proc/{pid}/fdinfo/{descriptor}", encoding="ascii", errors="replace") as stream:
+    with (
+        contextlib.suppress(OSError),
+        open(f"/proc/{pid}/fdinfo/{descriptor}", encoding="ascii", errors="replace") as stream,
+    ):
         return any(
             line.startswith("lock:") and "FLOCK" in line and "WRITE" in line for line in stream
         )
+    return False

@@ -22,6 +22,7 @@ from tenfold import files, rendezvous
 from tenfold.debug import answers
 from tenfold.errors import TenfoldError
 from tenfold.frameworks import framework
+from tenfold.naming import label_of
 from tenfold.paths import user_path
 from tenfold.plans import Plan
 from tenfold.rundir import RunDirectory, find, read_json, write_json
@@ -58,7 +59,7 @@ class Member:
     @property
     def directory(self) -> Path:
         """This task's own directory in the run directory."""
-        return RunDirectory(self.run_directory).task(f"{self.job}-{self.index}").path
+        return RunDirectory(self.run_directory).task(label_of(self.name)).path
 
     @property
     def tensorboard(self) -> Path:
@@ -234,7 +235,7 @@ def progress(done: float, total: float, *, unit: str = "steps", **figures: str |
         "figures": {key: _plain(value) for key, value in figures.items()},
         "time": time.time(),
     } | ({"not_finite": _odd.found} if _odd.found else {})
-    label = name.replace("/", "-")
+    label = label_of(name)
     with contextlib.suppress(OSError):  # a full disk must not end a training
         write_json(RunDirectory(Path(home)).task(label).progress, said)
 

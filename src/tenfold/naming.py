@@ -1,8 +1,26 @@
-"""Many tasks named in few words."""
+"""Names of tasks (`worker/3`) and their labels (`worker-3`), and many tasks named in few words."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+
+def label_of(name: str) -> str:
+    """Return the label of a task, fit for host and file names: `worker-3` for `worker/3`.
+
+    A label stays as it is.
+    """
+    return name.replace("/", "-")
+
+
+def name_of(label: str) -> str:
+    """Return the name of the task that has this label: `worker/3` for `worker-3`."""
+    return "/".join(label.rsplit("-", 1))
+
+
+def job_of(name: str) -> str:
+    """Return the job of a task: `worker` for `worker/3`."""
+    return name.rpartition("/")[0]
 
 
 def ranges(tasks: Sequence[str]) -> str:

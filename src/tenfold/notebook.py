@@ -25,6 +25,7 @@ from IPython.display import display, update_display
 from tenfold.cli.common import find_run, find_run_and_tasks, seconds, settle_run
 from tenfold.errors import InputError, TenfoldError, shown
 from tenfold.logs import merged, readers, skip_to_tail
+from tenfold.naming import label_of
 from tenfold.rundir import RunDirectory
 from tenfold.views.headline import HeadlineReader
 from tenfold.views.inline import logs_html, tasks_html, without_pages
@@ -123,7 +124,7 @@ class TenfoldMagics(Magics):  # type: ignore[misc]
         if not re.fullmatch("[0-9]{1,15}", options.tail):
             raise InputError(f"-n is {shown(options.tail)}", hint="a number of lines")
         run, names = _run_and_tasks(tuple(options.words))
-        labels = [name.replace("/", "-") for name in names]
+        labels = [label_of(name) for name in names]
         _show(run, functools.partial(_last_lines, run, labels, int(options.tail)), options.follow)
 
 

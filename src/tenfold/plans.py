@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from tenfold.errors import InputError
 from tenfold.frameworks import framework
+from tenfold.naming import label_of
 from tenfold.secrets import HIDDEN, hide, maskable, remember
 
 Condition = Literal["started", "ready", "succeeded"]
@@ -108,7 +109,7 @@ class Task:
     @property
     def label(self) -> str:
         """The same, fit for host and file names: `worker-3`."""
-        return f"{self.job}-{self.index}"
+        return label_of(self.name)
 
 
 @dataclass(frozen=True, slots=True)

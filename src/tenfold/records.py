@@ -14,6 +14,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tenfold.naming import name_of
+from tenfold.states import OF_RUNS, OF_TASKS
+
 DEEPEST = 40
 """No writer of tenfold's nests values deeper."""
 
@@ -24,12 +27,6 @@ _SURROGATE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?")
 _LINK = re.compile(r"https?://[!-~]{1,2000}")
 _TASK = re.compile(rf"{_NAME.pattern}/[0-9]{{1,9}}")
-
-CLUSTER_STATES = frozenset({"starting", "running", "stopping", "succeeded", "failed", "stopped"})
-TASK_STATES = frozenset({
-    "waiting", "starting", "running", "restarting", "stopping", "succeeded", "failed", "stopped",
-    "lost",
-})  # fmt: skip
 
 
 class NotAnObjectError(ValueError):
@@ -91,7 +88,7 @@ def task_name(value: object) -> bool:
 
 def label(value: object) -> bool:
     """`worker-3`: a task's name as its directory has it."""
-    return isinstance(value, str) and task_name("/".join(value.rsplit("-", 1)))
+    return isinstance(value, str) and task_name(name_of(value))
 
 
 def link(value: object) -> bool:
@@ -140,9 +137,10 @@ def anything(value: object) -> bool:
     return True
 
 
-def one_of(words: frozenset[str]) -> Callable[[object], bool]:
+def one_of(*words: str) -> Callable[[object], bool]:
     """One of these words."""
-    return lambda value: isinstance(value, str) and value in words
+    known = frozenset(words)
+    return lambda value: isinstance(value, str) and value in known
 
 
 class Shape:
@@ -245,14 +243,14 @@ RESUMED = Record(
 HANG = Record(words=text, task=task_name, report=text, time=moment, sign=text, action=text)
 
 CLUSTER_STATUS = Record(
-    cluster=word, run=word, cell=word, state=one_of(CLUSTER_STATES),
-    outcome=one_of(CLUSTER_STATES), reason=text, started=moment, updated=moment, ended=moment,
+    cluster=word, run=word, cell=word, state=one_of(*OF_RUNS),
+    outcome=one_of(*OF_RUNS), reason=text, started=moment, updated=moment, ended=moment,
     host=text, supervisor_pid=pid, protection=text, protection_words=text, resumed_from=RESUMED,
     hang=HANG, first_failure=DEATH, consequences=Items(DEATH, needed=("task", "words")),
 )  # fmt: skip
 
 TASK_STATUS = Record(
-    task=task_name, job=word, index=count, state=one_of(TASK_STATES), address=text, host=text,
+    task=task_name, job=word, index=count, state=one_of(*OF_TASKS), address=text, host=text,
     pid=pid, restarts=count, exit_code=whole, signal=text, reason=text, cause=text,
     retried=Items(moment), url=link, urls=Table(link), started=moment, ready=moment, ended=moment,
 )  # fmt: skip

@@ -20,6 +20,7 @@ from typing import IO
 
 from tenfold import files
 from tenfold.errors import InputError, TenfoldError
+from tenfold.quantities import limit_text
 from tenfold.rundir import RunDirectory, read_json, write_json
 
 PORTS = range(20_000, 32_000)
@@ -81,7 +82,7 @@ def wait_for(
         now = time.monotonic()
         if now >= deadline:
             raise TenfoldError(
-                f"no address after {timeout_s:g} s from {_few(missing)}",
+                f"no address after {limit_text(timeout_s)} from {_few(missing)}",
                 hint="look at their logs: tenfold logs",
             )
         if now >= next_word:

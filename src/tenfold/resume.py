@@ -23,9 +23,9 @@ from tenfold.earlier import FRESH, Earlier, Notes, newest_first
 from tenfold.errors import InputError, TenfoldError
 from tenfold.files import open_regular
 from tenfold.plans import Plan
+from tenfold.quantities import duration_text
 from tenfold.rundir import RunDirectory, write_json
 from tenfold.supervise import past
-from tenfold.views.tasks import duration
 
 Wish = Literal["auto", "yes", "no"]
 WISHES: tuple[Wish, ...] = ("auto", "yes", "no")
@@ -184,7 +184,7 @@ def _words(former: Earlier) -> str:
     if former.ended is None:
         before = ""
     elif former.ended > latest.time:
-        before = f", saved {duration(former.ended - latest.time)} before it ended"
+        before = f", saved {duration_text(former.ended - latest.time)} before it ended"
     else:  # after the last heartbeat of a supervisor that was killed
         before = ", saved just before it ended"
     return (

@@ -35,12 +35,10 @@ from tenfold.leftovers import sweep
 from tenfold.locks import is_held
 from tenfold.nearest import did_you_mean
 from tenfold.paths import user_path
+from tenfold.states import TERMINAL
 
 SHARED = ("tensorboard", "checkpoints", "results")
 """Directories of a run that tasks write to and that outlive it."""
-
-OVER = ("succeeded", "failed", "stopped")
-"""States of a run that has ended."""
 
 LONGEST_EVENT = 4 << 20
 """Bytes of a line of `events.jsonl`; a longer one is damage."""
@@ -124,7 +122,7 @@ class RunDirectory:
         cell writes it when nobody else does (`tenfold.cells.ClientSide.settle`).
         """
         return self.locked() or (
-            self.is_elsewhere() and (read_json(self.status) or {}).get("state") not in OVER
+            self.is_elsewhere() and (read_json(self.status) or {}).get("state") not in TERMINAL
         )
 
     def is_elsewhere(self) -> bool:
@@ -202,7 +200,7 @@ class TaskDirectory:
         return self.path / f"{stream}.log"
 
     def older_log(self, stream: str) -> Path:
-        """The bytes before those, once the log has reached its limit (see `logfiles`)."""
+        """The bytes before those, once the log has reached its limit (see `tenfold.logs.files`)."""
         return self.path / f"{stream}.log.1"
 
     def broken(self, stream: str) -> Path:

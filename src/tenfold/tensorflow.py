@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.errors import TenfoldError, UnavailableError
+from tenfold.naming import label_of
 from tenfold.rundir import RunDirectory, write_json
 
 MIN_SHARD_BYTES = 256 << 10
@@ -192,7 +193,7 @@ class _Placement:
                 variables = [told for same in self._told.values() for _, told in same]
             home, name = os.environ.get("TENFOLD_RUN_DIRECTORY"), os.environ.get("TENFOLD_TASK")
             if home and name:
-                place = RunDirectory(Path(home)).task(name.replace("/", "-")).placement
+                place = RunDirectory(Path(home)).task(label_of(name)).placement
                 said = {"version": 1, "time": round(time.time(), 3), "variables": variables}
                 with contextlib.suppress(OSError):  # a full disk must not end a training
                     write_json(place, said)

@@ -18,9 +18,9 @@ import os
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from tenfold import procfs
 from tenfold.errors import UnavailableError
 
 _NEEDED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -150,22 +150,13 @@ def _settle() -> None:
         before = now
 
 
-def _gloo_threads() -> dict[str, tuple[str, str]]:
+def _gloo_threads() -> dict[int, tuple[str, str]]:
     """State and voluntary switches of each thread of gloo's, by number; empty if none is known."""
     found = {}
-    try:
-        threads = list(Path("/proc/self/task").iterdir())
-    except OSError:
-        return {}
-    for thread in threads:
-        try:
-            fields = dict(
-                line.split(":\t", 1) for line in (thread / "status").read_text().splitlines()
-            )
-        except (OSError, ValueError):  # it has ended
-            continue
+    for thread in procfs.thread_ids("self"):
+        fields = procfs.read_status("self", thread=thread) or {}
         if fields.get("Name") == _GLOO_THREAD:
-            found[thread.name] = (fields["State"][:1], fields["voluntary_ctxt_switches"])
+            found[thread] = (fields["State"][:1], fields["voluntary_ctxt_switches"])
     return found
 
 

@@ -22,21 +22,13 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from tenfold.errors import shown
+from tenfold.quantities import parse_bytes, parse_duration
 
 MAX_TEXT = 128 * 1024 - 1
 """Linux hands a process no single argument or variable that is longer (MAX_ARG_STRLEN)."""
 
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"(?:[0-9]{1,12}(?:\.[0-9]{1,9})?(?:ms|s|m|h|d)){1,5}")
-_DURATION_PART = re.compile(r"([0-9.]+)(ms|s|m|h|d)")
 _LONGEST_S = 366 * 86400.0
 
-_BYTES = {"": 1} | {
-    f"{letter}{suffix}": factor**power
-    for power, letter in enumerate("KMGT", start=1)
-    for suffix, factor in (("iB", 1024), ("i", 1024), ("B", 1000), ("", 1000))
-}
-_MEMORY = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?) ?([KMGT]i?B?|)")
 _MOST_BYTES = 1 << 60
 
 _DNS_PATTERN = "[a-z]([a-z0-9-]*[a-z0-9])?"
@@ -57,8 +49,8 @@ def wrong(expected: str, hint: str | None = None) -> PydanticCustomError:
 
 def duration(value: object) -> float:
     """Seconds of `10s`, `1m30s`, `500ms`, or of a bare number of seconds."""
-    if isinstance(value, str) and _DURATION.fullmatch(value):
-        value = sum(float(n) * _SECONDS[unit] for n, unit in _DURATION_PART.findall(value))
+    if isinstance(value, str):
+        value = parse_duration(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise wrong("a time such as 10s, 500ms or 1m30s")
     if not 0 <= value <= _LONGEST_S:
@@ -68,13 +60,12 @@ def duration(value: object) -> float:
 
 def memory(value: object) -> int:
     """Bytes of `2GiB`, `512MiB`, `2Gi`, `1.5GB`, or of a bare number of bytes."""
-    if isinstance(value, str) and (match := _MEMORY.fullmatch(value)):
-        value = int(float(match[1]) * _BYTES[match[2]])
-    if isinstance(value, bool) or not isinstance(value, int):
+    count = parse_bytes(value) if isinstance(value, str) else value
+    if isinstance(count, bool) or not isinstance(count, int):
         raise wrong("a size such as 2GiB or 512MiB", _size_hint(value))
-    if not 0 < value <= _MOST_BYTES:
+    if not 0 < count <= _MOST_BYTES:
         raise wrong("a size of 1 byte to 1048576TiB")
-    return value
+    return count
 
 
 def _size_hint(value: object) -> str | None:

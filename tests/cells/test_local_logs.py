@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tenfold.api import Run, up
-from tenfold.logfiles import look
 from tenfold.logs import last_lines, merged, readers
+from tenfold.logs.files import look
 from tenfold.plans import Task
 from tenfold.rundir import read_events
 from tests.conftest import wait_for

@@ -20,8 +20,9 @@ from tenfold import cells
 from tenfold.api import up
 from tenfold.cells import Patience, Wishes
 from tenfold.launch import client
-from tenfold.launch.survivors import end_survivors, lives
+from tenfold.launch.survivors import end_survivors
 from tenfold.launch.survivors import survivors as left_of
+from tenfold.procfs import is_alive
 from tenfold.rundir import create, read_events, read_json
 from tenfold.supervise.loop import Supervisor
 from tests.conftest import survivors, wait_for
@@ -57,7 +58,7 @@ def test_a_task_that_cannot_be_killed_is_named_and_not_waited_for(
 
     with freezer("worker") as group:
         pid = asyncio.run(supervised(group))
-        assert lives(pid)
+        assert is_alive(pid)
         events, _ = read_events(run.events)
         named = [(e["task"], e["pid"]) for e in events if e["kind"] == "task-unkillable"]
         assert named == [("worker/0", pid)]
@@ -65,7 +66,7 @@ def test_a_task_that_cannot_be_killed_is_named_and_not_waited_for(
         assert notes == [f"killed, but still running when the run ended: worker/0 (pid {pid})"]
         (chief,) = (e for e in events if e["kind"] == "task-exited")
         assert chief["task"] == "chief/0"
-    wait_for(lambda: not lives(pid), 5)  # thawed, it is dead
+    wait_for(lambda: not is_alive(pid), 5)  # thawed, it is dead
 
 
 GRANDCHILDREN = "sleep 600 & setsid sleep 601 & wait"
@@ -164,9 +165,9 @@ def _alive_after(code: str, output: Path) -> list[bool]:
     pids = [int(pid) for pid in output.read_text().split()]
     try:
         time.sleep(0.2)
-        return [lives(pid) for pid in pids]
+        return [is_alive(pid) for pid in pids]
     finally:
-        for pid in filter(lives, pids):
+        for pid in filter(is_alive, pids):
             os.kill(pid, signal.SIGKILL)
 
 

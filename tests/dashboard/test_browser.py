@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tenfold.dashboard.app import STATIC
 from tenfold.views.why import account
 from tests.engines.browser import Faults, NewPage
+from tests.test_quantities import AMOUNTS, DURATIONS
 
 from .conftest import MakeRun
 from .fake_runs import FakeRun
@@ -24,7 +26,7 @@ from .served import Dashboard, served
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
-VIEWS = ("map", "tasks", "logs", "training", "placement", "events", "runs")
+VIEWS = tuple(re.findall(r'{ name: "(\w+)"', (STATIC / "views.js").read_text()))
 THOUSAND = {"chief": 1, "ps": 19, "worker": 980}
 PHONE = {"width": 390, "height": 844}
 
@@ -396,3 +398,17 @@ def test_damaged_files_break_no_view(full_run: FakeRun, look: Look) -> None:
             page.wait_for_timeout(200)
         page.reload()
         shown(page, "runs")
+
+
+def test_the_page_writes_bytes_and_durations_as_the_terminal_does(
+    look: Look, full_run: FakeRun
+) -> None:
+    page = look(full_run)
+    written = page.evaluate(
+        """async ([seconds, counts]) => {
+          const { bytes, duration } = await import("/static/format.js");
+          return [seconds.map(duration), counts.map(bytes)];
+        }""",
+        [list(DURATIONS), list(AMOUNTS)],
+    )
+    assert written == [list(DURATIONS.values()), list(AMOUNTS.values())]

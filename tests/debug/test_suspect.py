@@ -50,7 +50,7 @@ def test_nobody_stands_out_where_all_are_alike() -> None:
          "is at hold (train.py:5); 3 of 4 worker tasks are at recv (train.py:3)"),
         ([*WORKERS, task("worker/3", WAIT, HOLD), CHIEF], {}, "worker/3", "or with other threads"),
         (WORKERS, {"silences": silences(worker_0=9.0, worker_1=60.0, worker_2=9.5)}, "worker/1",
-         "has been silent for 60 s"),
+         "has been silent for 1 min 00 s"),
         (WORKERS, {"silences": silences(worker_0=1.0, worker_1=None, worker_2=1.0)}, "worker/1",
          "has been silent since the start"),
         ([CHIEF, *WORKERS], {"cores": {"chief/0": 0.98, "worker/0": 0.01, "worker/1": 0.0}},

@@ -11,7 +11,7 @@ import pytest
 
 from tenfold.cells.probing.findings import Finding
 from tenfold.doctor import machine
-from tenfold.doctor.machine import GIB, Machine, disk, measure, ports, size
+from tenfold.doctor.machine import GIB, Machine, disk, measure, ports
 from tenfold.errors import InputError
 
 
@@ -116,11 +116,3 @@ def test_a_lack_of_free_ports_is_reported() -> None:
     found = ports(refuse)
     assert (found.state, found.message) == ("broken", "no free TCP port was found")
     assert found.hint == "end what holds them"
-
-
-@pytest.mark.parametrize(
-    ("count", "words"),
-    [(0, "0 MiB"), (512 << 20, "512 MiB"), (GIB, "1.0 GiB"), (1536 * GIB, "1.5 TiB")],
-)
-def test_sizes_are_printed_in_binary_units(count: int, words: str) -> None:
-    assert size(count) == words

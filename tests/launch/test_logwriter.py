@@ -8,8 +8,8 @@ import pytest
 
 from tenfold.debug.broken import ended_by
 from tenfold.launch.logwriter import HELD_BYTES, LogWriter, room
-from tenfold.logfiles import look
 from tenfold.logs import LogReader
+from tenfold.logs.files import look
 from tenfold.rundir import TaskDirectory
 from tests.disks import fill, small_disk
 

@@ -218,12 +218,3 @@ def test_a_kill_that_nobody_sent_is_the_machines_if_it_counted_one(
     assert ours.end(None, signal.SIGKILL) is None, "it was us"
     watch.explain(1)
     assert watch.begin("a-0", None).end(None, signal.SIGKILL) is None, "a group accounts for it"
-
-
-@pytest.mark.parametrize(
-    ("count", "words"),
-    [(512 << 20, "512MiB"), (3 << 29, "1.5GiB"), (2 << 30, "2GiB"), (999, "999B"),
-     (10**9, "953.7MiB"), (1 << 40, "1TiB")],
-)  # fmt: skip
-def test_sizes_as_people_write_them(count: int, words: str) -> None:
-    assert memory.size_words(count) == words

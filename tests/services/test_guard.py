@@ -62,6 +62,8 @@ def test_without_the_token_nothing_is_shown(query: str, headers: dict[str, str])
         {"host": "localhost.evil.example:6006"},
         {"host": ""},
         {"host": "[::1"},
+        {"host": "evil.example@localhost"},
+        {"host": "localhost:99999"},
         {"origin": "http://evil.example"},
         {"origin": "null"},
         {"origin": "https://localhost:6006"},

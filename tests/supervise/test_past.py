@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tenfold.rundir import RunDirectory, create, write_json
+from tenfold.statusfiles import ResumedFrom
 from tenfold.supervise import past
 
 
@@ -25,7 +26,7 @@ def test_budgets_of_the_run_it_goes_on_from(run: RunDirectory) -> None:
     said = {"run": "c/1", "checkpoint": "step-3", "step": 3, "retried": {"worker/0": [1.0, 2]}}
     write_json(run.resumed, said)
     assert past.retried(run) == {"worker/0": [1.0, 2.0]}
-    assert past.resumed(run) == {"run": "c/1", "checkpoint": "step-3", "step": 3}
+    assert past.resumed(run) == ResumedFrom(run="c/1", checkpoint="step-3", step=3)
 
 
 def test_budgets_of_the_same_run_when_its_place_starts_the_supervisor_anew(

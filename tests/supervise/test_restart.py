@@ -8,6 +8,7 @@ import pytest
 
 from tenfold.planner import CRASHES
 from tenfold.plans import RestartPolicy
+from tenfold.states import State
 from tenfold.supervise.restart import JITTER, MAX_BACKOFF_S, restart_at, spent_restarts
 from tenfold.supervise.state import ClusterState, TaskState
 from tests.supervise.histories import plan, task
@@ -24,7 +25,7 @@ def ended(
 ) -> TaskState:
     """A task of this rule that has just ended, unasked."""
     state = TaskState(task("worker/0", restart=rule, service=service), retried=list(retried))
-    state.phase = "succeeded" if code == 0 and not service else "failed"
+    state.phase = State.SUCCEEDED if code == 0 and not service else State.FAILED
     state.ended, state.exit_code, state.signal = at, code, signal_number
     return state
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tenfold.files import read_piece, size_of
 from tenfold.rundir import RunDirectory
 from tenfold.views import eventpages
 from tenfold.views.eventpages import end_of_events, events_from
-from tenfold.views.inside import directories, open_file, read_piece, size_of, task_labels
+from tenfold.views.inside import directories, task_labels
 
 
 def _write(run: RunDirectory, *numbers: int) -> None:
@@ -59,7 +60,7 @@ def test_a_line_longer_than_a_piece_is_passed(
         piece = events_from(run, place)
         found += piece["events"]
         place = piece["next"]
-    assert found == [{"n": 1}]
+    assert found == [{"n": 1, "text": "n=1", "tone": "plain"}]
 
 
 def test_links_and_what_is_no_file(tmp_path: Path) -> None:
@@ -73,7 +74,6 @@ def test_links_and_what_is_no_file(tmp_path: Path) -> None:
     assert read_piece(file, 1, 2) == b"ex"
     assert size_of(file) == 4
     for path in (tmp_path / "link", home, tmp_path / "none", Path("a\0b")):
-        assert open_file(path) is None
         assert read_piece(path, 0, 5) == b""
         assert size_of(path) == 0
     home.rename(tmp_path / "moved")

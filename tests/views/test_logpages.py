@@ -12,11 +12,11 @@ import pytest
 
 from tenfold.errors import InputError
 from tenfold.launch.logwriter import LogWriter
+from tenfold.logs.filter import line_filter
+from tenfold.logs.times import LogTimes
 from tenfold.rundir import RunDirectory, create, hold_lock
 from tenfold.views import logpages
-from tenfold.views.logfilter import line_filter
 from tenfold.views.logpages import LogPageQuery, page
-from tenfold.views.logtimes import LogTimes
 
 TASKS = ("worker-0", "worker-1")
 

@@ -36,7 +36,7 @@ def test_svg_shows_every_task_and_edge() -> None:
     root = ElementTree.fromstring(svg(a_map()))
     titles = [title.text or "" for title in root.iter(f"{SVG}title")]
     assert "chief/0 – ps/0: 5.0 MB, as planned" in titles
-    assert "worker/1 – outside:1.2.3.4: 9 bytes, not planned" in titles
+    assert "worker/1 – outside:1.2.3.4: 9 B, not planned" in titles
     classes = [path.get("class") for path in root.iter(f"{SVG}path")]
     assert sorted(map(str, classes)) == ["as", "as", "not", "silent"]
     assert {t.removesuffix(" running") for t in titles if "running" in t} == {
@@ -62,6 +62,14 @@ def test_an_empty_map_is_a_picture_too() -> None:
 def test_dot_says_the_same() -> None:
     text = dot(a_map('a"b'))
     assert text.startswith('graph "a\\"b" {')
-    assert '"ps/0" -- "worker/0" [label="0 bytes", style=dashed];' in text
-    assert '"worker/1" -- "outside:1.2.3.4" [label="9 bytes", color=purple];' in text
+    assert '"ps/0" -- "worker/0" [label="0 B", style=dashed];' in text
+    assert '"worker/1" -- "outside:1.2.3.4" [label="9 B", color=purple];' in text
     assert text.count("subgraph") == 3
+
+
+def test_names_of_peers_cannot_move_a_cursor() -> None:
+    shown = a_map()
+    shown["edges"].append(edge("ps/0", "outside:\x1b]0;T\x07\x08\x9b\u202e\u2066x", 5))
+    ElementTree.fromstring(svg(shown))
+    for text in (svg(shown), dot(shown)):
+        assert not set("\x1b\x07\x08\x9b\u202e\u2066") & set(text)

@@ -13,7 +13,7 @@ import pytest
 from tenfold.rundir import Problems, RunDirectory, create, hold_lock, read_json, write_json
 from tenfold.views.account import show_end
 from tenfold.views.status import StatusReader, status
-from tenfold.views.tasks import duration, show_run, show_runs, since
+from tenfold.views.tasks import show_run, show_runs, since
 from tenfold.views.terminal import Terminal
 
 FILES = ("plan.json", "status.json", "tasks/a-0/status.json", "tasks/a-1/status.json", "tasks")
@@ -119,15 +119,6 @@ def test_a_thousand_tasks(tmp_path: Path) -> None:
     tasks = [{"task": f"worker/{n}", "job": "worker", "index": n} for n in range(1000)]
     write_json(run.plan, {"cluster": "big", "tasks": tasks})
     assert len(_shown(run).splitlines()) > 1000
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(-1, "0.0 s"), (0.44, "0.4 s"), (59.9, "59 s"), (185, "3 min 05 s"), (7800, "2 h 10 min"),
-     (1e5, "1 d 3 h"), (float("inf"), "11574 d 1 h")],
-)  # fmt: skip
-def test_durations_are_printed_in_short_form(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
 
 
 def test_a_reader_reads_again_what_changed_and_nothing_else(

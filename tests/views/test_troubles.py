@@ -63,7 +63,7 @@ def test_a_full_disk(written: Written) -> None:
     place = str(written.run.path)
     full = written.told(alive=True, disk=Disk(0, 1 << 30))
     assert full["headline"].startswith(
-        f"word2vec runs, but: the disk of {place} is full (0B free);"
+        f"word2vec runs, but: the disk of {place} is full (0 B free);"
     )
     assert "free space there" in full["headline"]
     names = written.told(alive=True, disk=Disk(1 << 29, 1 << 30, files_left=False))
@@ -81,7 +81,7 @@ def test_a_disk_that_did_not_take_checkpoints_and_then_did(written: Written) -> 
     written.event("disk-back", ago_s=30, path="/scratch/checkpoints", lost_bytes=3 << 20)
     told = written.told(alive=True, disk=disk)
     assert not told["wrong"]
-    assert "a disk was full for a while; 3MiB of output were lost" in shown(told)
+    assert "a disk was full for a while; 3 MiB of output were lost" in shown(told)
 
 
 def test_a_network_that_is_cut_names_whom_nobody_hears(written: Written) -> None:

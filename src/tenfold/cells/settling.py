@@ -10,7 +10,8 @@ import time
 
 from tenfold import cells
 from tenfold.errors import TenfoldError
-from tenfold.rundir import OVER, RunDirectory, read_json
+from tenfold.rundir import RunDirectory, read_json
+from tenfold.states import TERMINAL
 
 ASK_S = 10.0
 """How long after an answer the cell is not asked again."""
@@ -32,7 +33,7 @@ class Settler:
         if moment < self._asked.get(run, moment) or not run.is_elsewhere():
             return
         self._asked[run] = moment + self._ask_s
-        if (read_json(run.status) or {}).get("state") in OVER:
+        if (read_json(run.status) or {}).get("state") in TERMINAL:
             return
         cell = (read_json(run.elsewhere) or {}).get("cell")
         with contextlib.suppress(TenfoldError, OSError):

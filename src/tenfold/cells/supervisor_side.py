@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 
 from tenfold.plans import Plan, Task
 from tenfold.rundir import RunDirectory
+from tenfold.states import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ NoteHandler = Callable[[str, str | None], None]
 FullHandler = Callable[[Path, int | None], None]
 """A directory whose disk is full (None), or can be written again, after so many lost bytes."""
 
-Outcome = Literal["failed", "stopped", "again"]
+Outcome = Literal[State.FAILED, State.STOPPED, "again"]
 """How a run is left that its cell ends from outside; `again`: the cell will start it anew."""
 
 StopHandler = Callable[[Outcome, str], None]

@@ -22,7 +22,9 @@ from tenfold import files
 from tenfold.checkpoint import manifest
 from tenfold.checkpoint.manifest import Checkpoint
 from tenfold.errors import InputError, TenfoldError
+from tenfold.naming import label_of
 from tenfold.paths import user_path
+from tenfold.quantities import limit_text
 from tenfold.rundir import RunDirectory, write_json
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EROFS)
@@ -166,7 +168,7 @@ class Checkpoints:
             _leave_word({"step": step, "words": words, "place": str(self.directory)})
             _say(
                 f"the checkpoint of step {step} could not be saved: {words}; the training continues"
-                f" and retries every {self._every_s:g} s ({self.directory})"
+                f" and retries every {limit_text(self._every_s)} ({self.directory})"
             )
         self._failed = True
 
@@ -176,7 +178,7 @@ def _leave_word(unsaved: Mapping[str, Any] | None) -> None:
     home, name = os.environ.get("TENFOLD_RUN_DIRECTORY"), os.environ.get("TENFOLD_TASK")
     if not home or not name:
         return
-    path = RunDirectory(Path(home)).task(name.replace("/", "-")).unsaved
+    path = RunDirectory(Path(home)).task(label_of(name)).unsaved
     with contextlib.suppress(OSError):
         if unsaved is None:
             files.remove(path)

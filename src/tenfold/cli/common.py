@@ -14,6 +14,7 @@ import click
 
 from tenfold import settings
 from tenfold.json_text import json_text
+from tenfold.naming import job_of, label_of, name_of
 from tenfold.rundir import RunDirectory, every, find, read_json
 
 if TYPE_CHECKING:
@@ -122,16 +123,11 @@ def settle_run(run: RunDirectory) -> None:
         settle(run)
 
 
-def job_of(task: str) -> str:
-    """`worker` for `worker/3`."""
-    return task.rpartition("/")[0]
-
-
 def task_names(run: RunDirectory) -> list[str]:
     """The names of a run's tasks in display order; without a plan, from its directories."""
     planned = (read_json(run.plan) or {}).get("tasks")
     if not isinstance(planned, list):
-        return ["/".join(task.label.rsplit("-", 1)) for task in run.tasks()]
+        return [name_of(task.label) for task in run.tasks()]
     names = (task.get("task") for task in planned if isinstance(task, dict))
     return [name for name in names if isinstance(name, str)]
 
@@ -146,7 +142,7 @@ def choose_tasks(run: RunDirectory, wanted: tuple[str, ...]) -> list[str]:
         return names
     chosen = []
     for word in wanted:
-        found = [n for n in names if word in (n, n.replace("/", "-"), job_of(n))]
+        found = [n for n in names if word in (n, label_of(n), job_of(n))]
         if not found:
             _refuse_task(run, word, names)
         chosen += found
@@ -184,19 +180,17 @@ def _refuse_task(run: RunDirectory, word: str, names: list[str]) -> NoReturn:
     raise InputError(f"{run.cluster} has no task {shown(word)}", hint=hint)
 
 
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-
-
 def seconds(text: str, what: str, hint: str = "write 90, 90s, 5m or 1h30m") -> float:
     """Parse `90`, `5m` or `1h30m` as seconds. Raises InputError that starts with `what`."""
     from tenfold.errors import InputError, shown
+    from tenfold.quantities import parse_duration
 
-    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text):
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
         return float(text)
-    if not re.fullmatch(r"(\d{1,9}(\.\d{1,9})?(ms|[smhd]))+", text):
+    found = parse_duration(text)
+    if found is None:
         raise InputError(f"invalid value for {what}: {shown(text)}", hint=hint)
-    parts = re.findall(r"([\d.]+)(ms|[smhd])", text)
-    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    return found
 
 
 def out() -> Terminal:

@@ -16,7 +16,9 @@ from tenfold.cli.common import (
     runs_option,
 )
 from tenfold.errors import TenfoldError
+from tenfold.quantities import limit_text
 from tenfold.rundir import RunDirectory, every
+from tenfold.states import TERMINAL
 
 _SLACK_S = 10.0
 
@@ -50,9 +52,9 @@ def command(
 def _may_be_left(run: RunDirectory) -> bool:
     """Whether the cell may still hold resources of a run whose supervisor has died."""
     from tenfold import files
-    from tenfold.rundir import OVER, read_json
+    from tenfold.rundir import read_json
 
-    over = (read_json(run.status) or {}).get("state") in OVER
+    over = (read_json(run.status) or {}).get("state") in TERMINAL
     return not over and "cell" in files.directories(run.path)
 
 
@@ -67,7 +69,7 @@ def _stop(run: RunDirectory, kill: bool) -> dict[str, Any]:
             say(f"removed its remains: {', '.join(swept)}")
         return Run(run).status()
     grace_s = _grace_s(read_json(run.plan) or {})
-    say(f"stopping {run.cluster} {run.run}" + ("" if kill else f" (up to {grace_s:g} s)"))
+    say(f"stopping {run.cluster} {run.run}" + ("" if kill else f" (up to {limit_text(grace_s)})"))
     try:
         status = Run(run).stop(kill=kill, timeout_s=grace_s + _SLACK_S)
     except (TimeoutError, TenfoldError):

@@ -51,12 +51,10 @@ def _show(terminal: Terminal, event: dict[str, Any], as_json: bool) -> None:
     if as_json:
         terminal.print(json_text(event))
         return
-    paint = terminal.paint
-    more = {k: v for k, v in event.items() if k not in ("time", "kind", "task") and v is not None}
-    kind, task = printable(str(event.get("kind", "?"))), printable(str(event.get("task") or ""))
-    words = printable("  ".join(f"{key}={value}" for key, value in more.items()))
-    line = f"{_clock(event.get('time'))}  {paint(f'{kind:<18}', 'bold')} {task:<14}{words}"
-    terminal.print(line.rstrip())
+    from tenfold.views.eventtexts import sentence
+
+    kind = terminal.paint(f"{printable(str(event.get('kind', '?'))):<18}", "bold")
+    terminal.print(f"{_clock(event.get('time'))}  {kind} {sentence(event)}".rstrip())
 
 
 def _clock(moment: object) -> str:

@@ -17,6 +17,7 @@ from tenfold.cli.common import (
     task_argument,
 )
 from tenfold.errors import InputError, TenfoldError
+from tenfold.naming import label_of
 from tenfold.rundir import RunDirectory, read_json
 
 
@@ -50,7 +51,7 @@ def command(task: str, words: tuple[str, ...], cluster: str | None, runs: str | 
     if remote := _elsewhere(run, names[0], words):
         signals.before_exec(keep=frozenset({signal.SIGHUP}))  # nohup's
         os.execvp(remote[0], remote)
-    label = names[0].replace("/", "-")
+    label = label_of(names[0])
     pid = require_pid(names[0], (read_json(run.task(label).status) or {}).get("pid"), run.lock)
     return run_beside(pid, words, dict(os.environ), _workdir(run, names[0]))
 

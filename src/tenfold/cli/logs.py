@@ -20,6 +20,7 @@ from tenfold.cli.common import (
     tasks_argument,
 )
 from tenfold.errors import InputError, shown
+from tenfold.naming import label_of
 from tenfold.streams import nobody_reads
 
 
@@ -60,7 +61,7 @@ def command(
     moment = None if since is None else since_moment(since, time.time())
     lines = None if tail in (None, "all") else _count(str(tail))
     run, names = find_run_and_tasks(tasks, cluster, runs)
-    labels = [name.replace("/", "-") for name in names]
+    labels = [label_of(name) for name in names]
     width = max(map(len, labels), default=0)
     style = Style(as_json, not no_log_prefix, timestamps, width)
     screen = Screen(out(), err(), goes_on=False)

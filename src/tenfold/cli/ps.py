@@ -17,6 +17,7 @@ from tenfold.cli.common import (
     runs_option,
     settle_run,
 )
+from tenfold.states import State
 
 if TYPE_CHECKING:
     from tenfold.rundir import RunDirectory
@@ -51,7 +52,7 @@ def command(cluster: str | None, every_run: bool, runs: str | None, as_json: boo
 
 def _headline(run: RunDirectory, shown: dict[str, Any]) -> str | None:
     """The first line of `why` if the run failed."""
-    if shown["state"] != "failed":
+    if shown["state"] != State.FAILED:
         return None
     from tenfold.views.headline import headline  # it reads far more than the rest of this
 

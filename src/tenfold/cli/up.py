@@ -25,7 +25,9 @@ from tenfold.cli.common import (
     set_option,
 )
 from tenfold.errors import InputError, TenfoldError, printable
+from tenfold.quantities import limit_text
 from tenfold.secrets import veiled
+from tenfold.states import State
 
 if TYPE_CHECKING:
     from tenfold.api import Run
@@ -33,9 +35,9 @@ if TYPE_CHECKING:
     from tenfold.resume import Wish
     from tenfold.views.follow import Follower
 
-_EXIT = {"succeeded": 0, "failed": 1, "stopped": 130}
+_EXIT = {State.SUCCEEDED: 0, State.FAILED: 1, State.STOPPED: 130}
 _LAST_WORD_S = 60.0
-_PENDING = {"waiting", "starting", "restarting"}
+_PENDING = {State.WAITING, State.STARTING, State.RESTARTING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,11 +219,11 @@ def _detached(run: Run, wishes: _Wishes) -> int:
         return _end(now, wishes, _EXIT[now["state"]])
     if not submitted and not _is_up(now, wishes.wait):
         raise TenfoldError(
-            f"not all tasks have started after {wishes.timeout_s:g} s",
+            f"not all tasks have started after {limit_text(wishes.timeout_s or 0.0)}",
             hint="the cluster keeps running: check it with `tenfold ps`, "
             "stop it with `tenfold down`",
         )
-    if now["state"] == "running":
+    if now["state"] == State.RUNNING:
         follower.announce(now)
     err().print(err().paint(_commands(run), "dim"))
     return _end(now, wishes, 0)
@@ -239,7 +241,7 @@ def _commands(run: Run) -> str:
 
 def _is_up(now: dict[str, Any], wait: bool) -> bool:
     states = {task["state"] for task in now["tasks"]}
-    return bool(now["state"]) and not states & (_PENDING if wait else {"waiting"})
+    return bool(now["state"]) and not states & (_PENDING if wait else {State.WAITING})
 
 
 def _over(deadline: float | None) -> bool:
@@ -253,7 +255,7 @@ def _attached(run: Run, made: Plan, wishes: _Wishes) -> int:
         status = run.wait(_LAST_WORD_S)
     with contextlib.suppress(OSError):
         _show_end(status)
-    if seen and status["state"] != "succeeded":
+    if seen and status["state"] != State.SUCCEEDED:
         return _end(status, wishes, 128 + seen[0])
     if wishes.exit_code_from:
         return _end(status, wishes, _exit_code_of(status, wishes.exit_code_from))
@@ -301,7 +303,7 @@ def _follow(run: Run, follower: Follower, seen: list[int]) -> None:
 
 
 def _reason(seen: list[int]) -> str:
-    from tenfold.views.news import CTRL_C
+    from tenfold.views.eventtexts import CTRL_C
 
     return CTRL_C if seen[-1] == signal.SIGINT else f"stopped by {signal.Signals(seen[-1]).name}"
 

@@ -29,7 +29,9 @@ from tenfold.dashboard.questions import body_of, wanted
 from tenfold.dashboard.replies import answer, download, refusal
 from tenfold.dashboard.stream import Watches
 from tenfold.errors import InputError, UnavailableError
+from tenfold.naming import label_of
 from tenfold.rundir import RunDirectory
+from tenfold.states import State
 from tenfold.views.compare import compare
 from tenfold.views.eventpages import events_from
 from tenfold.views.live import BriefReader
@@ -200,7 +202,7 @@ class Dashboard:
 
     def _of_task(self, board: Board, label: str) -> dict[str, Any]:
         now = board.now()
-        task = next((t for t in now["tasks"] if t["task"].replace("/", "-") == label), None)
+        task = next((t for t in now["tasks"] if label_of(t["task"]) == label), None)
         if task is None:
             raise HTTPException(404, "no such task")
         directory = names.find_task(board.run, label)
@@ -246,7 +248,7 @@ class Dashboard:
 
 
 def _serves(task: dict[str, Any]) -> bool:
-    return task["state"] == "running" and isinstance(task["url"], str)
+    return task["state"] == State.RUNNING and isinstance(task["url"], str)
 
 
 def _asset(request: Request, path: Path | None) -> Response:

@@ -16,21 +16,19 @@ import hmac
 import re
 import time
 from collections.abc import MutableMapping
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tenfold import access
 
 _PAGE = ("/", "/charts.js")
 """The page's own files, with those below /static/: they reveal nothing of any run."""
 
 PASS_S = 60
 """How long a pass opens its path."""
-
-_LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 POLICY = "; ".join((
     "default-src 'none'",
@@ -70,8 +68,8 @@ class AsgiGuard:
     def __init__(self, application: ASGIApp, token: str) -> None:
         """`token`: at least 20 ASCII characters."""
         self._application = application
-        self._token = token.encode()
-        self.cookie = f"tenfold_{hashlib.sha256(self._token).hexdigest()[:8]}"
+        self._token = token
+        self.cookie = f"tenfold_{hashlib.sha256(token.encode()).hexdigest()[:8]}"
         """The cookie's name: browsers send cookies to every port of a host."""
         self._page_cookie = self._signed("page")
 
@@ -98,8 +96,8 @@ class AsgiGuard:
     def _answer(self, scope: Scope) -> Response | None:
         """What to say instead of what is behind the guard; None lets the request through."""
         headers = Headers(scope=scope)
-        if not _is_local(headers) or not _same_origin(headers):
-            return PlainTextResponse("this page is for this machine only\n", 403)
+        if not access.comes_from_here(headers.getlist("host"), headers.getlist("origin")):
+            return PlainTextResponse(access.REFUSED, 403)
         reads = scope["method"] in ("GET", "HEAD")
         given = [value for name, value in _query(scope) if name == "token"]
         if given and reads:
@@ -111,7 +109,7 @@ class AsgiGuard:
         return _locked()
 
     def _is_right(self, given: str) -> bool:
-        return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self._token)
+        return access.is_token(given, self._token)
 
     def _welcomes(self, scope: Scope) -> bool:
         """Whether a request is for the page itself, with the token in its address."""
@@ -123,18 +121,8 @@ class AsgiGuard:
         path = scope["path"]
         if path not in _PAGE and not path.startswith("/static/"):
             return False
-        given = self._from_cookie(headers).encode("utf-8", "surrogateescape")
-        return hmac.compare_digest(given, self._page_cookie.encode())
-
-    def _from_cookie(self, headers: Headers) -> str:
-        for cookie in headers.getlist("cookie"):
-            try:
-                morsel = SimpleCookie(cookie).get(self.cookie)
-            except CookieError:
-                continue
-            if morsel:
-                return morsel.value
-        return ""
+        given = access.cookie(headers.getlist("cookie"), self.cookie)
+        return access.is_token(given, self._page_cookie)
 
     def pass_for(self, path: str) -> str:
         """What opens this one path, as `?pass=…`, for a minute: for a browser's own downloads."""
@@ -149,10 +137,12 @@ class AsgiGuard:
         if not re.fullmatch("[0-9]{1,12}", until) or int(until) < time.time():
             return False
         wanted = self._pass(scope["path"], int(until))
-        return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), wanted.encode())
+        return access.is_token(given, wanted)
 
     def _signed(self, text: str) -> str:
-        return hmac.new(self._token, text.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
+        return hmac.new(
+            self._token.encode(), text.encode("utf-8", "replace"), hashlib.sha256
+        ).hexdigest()
 
 
 def _locked() -> Response:
@@ -160,30 +150,9 @@ def _locked() -> Response:
 
 
 def _query(scope: Scope) -> list[tuple[str, str]]:
-    try:
-        return parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    except ValueError:
-        return []
+    return access.parameters(scope["query_string"].decode("latin-1"))
 
 
 def _bearer(headers: Headers) -> str:
     kind, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() if kind.lower() == "bearer" else ""
-
-
-def _is_local(headers: Headers) -> bool:
-    """Whether the one Host that was named is a name of this machine; any port, for tunnels."""
-    hosts = headers.getlist("host")
-    if len(hosts) != 1 or set(hosts[0]) & set("@/\\?# "):
-        return False
-    try:
-        found = urlsplit(f"//{hosts[0]}")
-        return found.hostname in _LOCAL_NAMES and (found.port is None or found.port > 0)
-    except ValueError:
-        return False
-
-
-def _same_origin(headers: Headers) -> bool:
-    host = headers.get("host", "")
-    origins = headers.getlist("origin")
-    return all(origin in (f"http://{host}", f"https://{host}") for origin in origins)

@@ -16,13 +16,9 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-TOLD_AFTER_END_S = 900.0
+from tenfold.states import OF_RUNS, OF_TASKS
 
-CLUSTER_STATES = ("starting", "running", "stopping", "succeeded", "failed", "stopped")
-TASK_STATES = (
-    "waiting", "starting", "running", "restarting", "stopping", "succeeded", "failed", "stopped",
-    "lost",
-)  # fmt: skip
+TOLD_AFTER_END_S = 900.0
 
 _RUN = ("cluster", "run")
 _TASK = (*_RUN, "task")
@@ -73,7 +69,7 @@ class _Scrape(Collector):
         )
         for now, _ in self._runs:
             own = _own(now)
-            for name in CLUSTER_STATES:
+            for name in OF_RUNS:
                 state.add_metric([*own, name], now["state"] == name)
             _add(started, own, now["started"])
         yield state
@@ -86,7 +82,7 @@ class _Scrape(Collector):
         )  # fmt: skip
         for now, _ in self._runs:
             for task in now["tasks"]:
-                for name in TASK_STATES:
+                for name in OF_TASKS:
                     state.add_metric([*_own(now), task["task"], name], task["state"] == name)
         yield state
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from tenfold.errors import InputError
 from tenfold.logs import STREAMS
-from tenfold.views.logfilter import LEVELS, expression, line_filter
+from tenfold.logs.filter import LEVELS, expression, line_filter
 from tenfold.views.logpages import MOST_LINES, LogPageQuery
 
 MOST_BYTES = 1 << 20

@@ -18,7 +18,8 @@ from typing import Any
 from tenfold.dashboard.boards import Board
 from tenfold.dashboard.changes import changes, map_changes
 from tenfold.dashboard.replies import encoded
-from tenfold.rundir import OVER, RunDirectory
+from tenfold.rundir import RunDirectory
+from tenfold.states import TERMINAL
 from tenfold.views.eventpages import end_of_events, events_from
 
 TICK_S = 1.0
@@ -42,7 +43,7 @@ class Look:
     @property
     def over(self) -> bool:
         """Whether nothing will change any more."""
-        return not self.now["alive"] and self.now["state"] in OVER
+        return not self.now["alive"] and self.now["state"] in TERMINAL
 
 
 def told(name: str, value: object) -> bytes:

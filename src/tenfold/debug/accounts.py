@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tenfold import edges
+from tenfold.naming import label_of
 from tenfold.plans import Plan
 from tenfold.rundir import RunDirectory
 from tenfold.traffic.samples import SampleReader, cut_peers, is_number, last_sample
@@ -52,7 +53,7 @@ class _PeerAccount:
     """What one task told of its peers, lately."""
 
     def __init__(self, run: RunDirectory, task: str) -> None:
-        directory = run.task(task.replace("/", "-"))
+        directory = run.task(label_of(task))
         self._samples = list(SampleReader(directory.traffic, keep_s=_BACK_S).read())
         self.cut = cut_peers(self._samples[-1]) if self._samples else frozenset()
         newest = last_sample(directory.usage).get("time")
@@ -85,7 +86,7 @@ def cores(run: RunDirectory, tasks: Iterable[str]) -> dict[str, float]:
     """How many cores each task has used in the last seconds, where samples tell."""
     found = {}
     for task in tasks:
-        path = run.task(task.replace("/", "-")).usage
+        path = run.task(label_of(task)).usage
         samples = [s for s in SampleReader(path, keep_s=_CPU_S).read() if is_number(s.get("cpu_s"))]
         seconds = samples[-1]["time"] - samples[0]["time"] if samples else 0.0
         if seconds > 0:

@@ -18,6 +18,8 @@ import signal
 import sys
 from collections.abc import Mapping
 
+from tenfold.naming import label_of
+
 if sys.platform == "linux":
     SIGNAL: int | None = signal.SIGRTMIN + 11
 else:
@@ -45,7 +47,7 @@ def answer(environment: Mapping[str, str] = os.environ) -> None:
 
 def _open(home: str, task: str) -> int:
     """The file to append to, for the life of the process."""
-    directory = os.path.join(home, "tasks", task.replace("/", "-"), DIRECTORY)  # noqa: PTH118
+    directory = os.path.join(home, "tasks", label_of(task), DIRECTORY)  # noqa: PTH118
     with contextlib.suppress(FileExistsError):
         os.mkdir(directory, 0o700)  # noqa: PTH102 - pathlib is slow to import
     path = os.path.join(directory, FILE)  # noqa: PTH118

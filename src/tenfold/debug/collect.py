@@ -15,7 +15,10 @@ from tenfold.debug import processes
 from tenfold.debug.ask import Question, stacks_of
 from tenfold.debug.stacks import TaskStacks, from_json
 from tenfold.errors import TenfoldError
+from tenfold.naming import label_of
+from tenfold.quantities import limit_text
 from tenfold.rundir import RunDirectory
+from tenfold.states import LIVE
 
 Beside = Callable[[str, Sequence[str]], list[str] | None]
 """The command that runs words beside a task; None: it is a process of this machine
@@ -27,7 +30,6 @@ BOUND_S = 4.0
 BOUND_ELSEWHERE_S = 20.0
 """And where every task has to be asked through an engine: a container's `exec`, a job's step."""
 
-UP = ("starting", "running", "stopping")
 """States of a task that has a process."""
 
 _AT_ONCE = 16
@@ -86,7 +88,7 @@ def _gathered(
     question: Question,
     bound_s: float,
 ) -> list[TaskStacks]:
-    late = f"no response within {bound_s:g} s"
+    late = f"no response within {limit_text(bound_s)}"
     found = [TaskStacks(one.task, one.phase, trouble=late) for one in asked]
     for _ in asked:
         try:
@@ -105,7 +107,7 @@ def _one(
     everybody: processes.Family,
     question: Question,
 ) -> TaskStacks:
-    if one.phase not in UP:
+    if one.phase not in LIVE:
         return TaskStacks(one.task, one.phase, trouble=f"is not running: {one.phase}")
     try:
         command = beside(one.task, words)
@@ -114,7 +116,7 @@ def _one(
             return replace(told, task=one.task, phase=one.phase, elsewhere=True)
         if one.pid is None:
             return TaskStacks(one.task, one.phase, trouble="its pid is unknown")
-        directory = run.task(one.task.replace("/", "-"))
+        directory = run.task(label_of(one.task))
         found = stacks_of(directory, one.pid, everybody, question)
     except Exception as error:  # of one task; the others are told all the same
         why = (

@@ -15,6 +15,7 @@ from pathlib import Path
 from tenfold.debug import processes
 from tenfold.debug.ask import Question, stacks_of
 from tenfold.debug.stacks import TaskStacks, to_json
+from tenfold.naming import label_of
 from tenfold.rundir import RunDirectory, read_json
 
 _OWN_SHARE = 0.8
@@ -25,7 +26,7 @@ def main() -> None:
     """Look, and print."""
     bound_s, *flags, task = sys.argv[1:]
     question = Question(time.monotonic() + _OWN_SHARE * float(bound_s), "--native" in flags)
-    directory = RunDirectory(Path(os.environ["TENFOLD_RUN_DIRECTORY"])).task(task.replace("/", "-"))
+    directory = RunDirectory(Path(os.environ["TENFOLD_RUN_DIRECTORY"])).task(label_of(task))
     pid = (read_json(directory.life) or {}).get("pid")
     found = stacks_of(directory, pid, processes.family(), question) if pid else ()
     trouble = None if found else "its process is gone"

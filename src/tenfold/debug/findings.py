@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from tenfold.debug.accounts import Silence, cores, silences
-from tenfold.debug.collect import UP, Beside, StackTarget, collect
+from tenfold.debug.collect import Beside, StackTarget, collect
 from tenfold.debug.groups import StackGroup, grouped
 from tenfold.debug.stacks import TaskStacks, to_json
 from tenfold.debug.suspect import Evidence, Suspect, suspects
 from tenfold.plans import Plan
 from tenfold.rundir import RunDirectory
+from tenfold.states import BAD, LIVE, TERMINAL
 
 SILENT_S = 5.0
 """An edge that carried nothing for so long is told of."""
 
 _MOST_EDGES = 200
-_ENDED = ("succeeded", "stopped")
+_ENDED = TERMINAL - BAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def find(
     began = time.monotonic()
     asked = [one for one in wanted if one.phase not in _ENDED]
     tasks = collect(run, asked, beside, **how)
-    up = [one.task for one in asked if one.phase in UP]
+    up = [one.task for one in asked if one.phase in LIVE]
     quiet = silences(run, plan, up)
     evidence = Evidence(tasks, quiet, cores(run, up), accused)
     long = [edge for edge in quiet if edge.seconds is None or edge.seconds >= SILENT_S]

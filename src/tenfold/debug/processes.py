@@ -11,12 +11,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tenfold import procfs
 from tenfold.debug.stacks import ProcessStacks
 
 MOST_PROCESSES = 16
 """Of one task's processes no more than these are looked at."""
-
-_TICKS_S = 1.0 / os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,53 +41,38 @@ def family(proc: str = "/proc") -> Family:
     """Everybody, now."""
     children: dict[int, list[int]] = {}
     sessions: dict[int, list[int]] = {}
-    with contextlib.suppress(OSError):
-        for name in os.listdir(proc):
-            if name.isdecimal() and (fields := _stat(int(name), proc)):
-                children.setdefault(int(fields[1]), []).append(int(name))
-                sessions.setdefault(int(fields[3]), []).append(int(name))
+    for process in procfs.living(proc):
+        children.setdefault(process.ppid, []).append(process.pid)
+        sessions.setdefault(process.session, []).append(process.pid)
     return Family(children, sessions)
 
 
 def look(pid: int, proc: str = "/proc") -> ProcessStacks | None:
     """What the kernel says of one process; None if it is gone."""
-    fields = _stat(pid, proc)
-    if fields is None:
+    stat = procfs.read_stat(pid, proc)
+    if stat is None or stat.ended:
         return None
     return ProcessStacks(
         pid=pid,
-        state=fields[0],
-        command=_text(f"{proc}/{pid}/comm") or "?",
+        state=stat.state,
+        command=stat.comm.strip() or "?",
         wchan=_wchan(pid, proc),
-        cpu_s=round((int(fields[11]) + int(fields[12])) * _TICKS_S, 2),
-        threads=int(fields[17]),
+        cpu_s=round(stat.cpu_s, 2),
+        threads=stat.threads,
     )
 
 
 def state(pid: int, proc: str = "/proc") -> str | None:
     """The state's letter; None if the process is gone."""
-    fields = _stat(pid, proc)
-    return fields[0] if fields else None
-
-
-def _stat(pid: int, proc: str) -> list[str] | None:
-    """Fields of proc_pid_stat(5) from the state on, which is the third."""
-    with contextlib.suppress(OSError), open(f"{proc}/{pid}/stat", "rb") as stream:
-        fields = stream.read().rpartition(b")")[2].decode("ascii", "replace").split()
-        if len(fields) > 18 and fields[0] not in "ZX":
-            return fields
-    return None
+    stat = procfs.read_stat(pid, proc)
+    return None if stat is None or stat.ended else stat.state
 
 
 def _wchan(pid: int, proc: str) -> str | None:
-    told = _text(f"{proc}/{pid}/wchan")
-    return None if told in ("", "0") else told
-
-
-def _text(path: str) -> str:
-    with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as stream:
-        return stream.read().strip()
-    return ""
+    with contextlib.suppress(OSError), open(f"{proc}/{pid}/wchan", encoding="utf-8") as stream:
+        told = stream.read().strip()
+        return None if told in ("", "0") else told
+    return None
 
 
 def is_python(pid: int, proc: str = "/proc") -> bool:
@@ -126,24 +110,17 @@ class Answering:
 def answering(pid: int, number: int, proc: str = "/proc") -> Answering:
     """How the process `pid` stands to the signal `number`; nothing of all that if it is gone."""
     bit = 1 << (number - 1)
-    own = _status(f"{proc}/{pid}/status")
+    own = procfs.read_status(pid, proc) or {}
     pending = _holds(own, "ShdPnd", bit)
     blocked, threads = set(), {}
-    with contextlib.suppress(OSError):
-        for thread in map(int, os.listdir(f"{proc}/{pid}/task")):
-            found = _status(f"{proc}/{pid}/task/{thread}/status")
-            pending |= _holds(found, "SigPnd", bit)
-            if _holds(found, "SigBlk", bit):
-                blocked.add(thread)
-            switches = (found.get(f"{kind}voluntary_ctxt_switches", "") for kind in ("", "non"))
-            threads[thread] = (found.get("State", "?")[0], "+".join(switches))
+    for thread in procfs.thread_ids(pid, proc):
+        found = procfs.read_status(pid, proc, thread) or {}
+        pending |= _holds(found, "SigPnd", bit)
+        if _holds(found, "SigBlk", bit):
+            blocked.add(thread)
+        switches = (found.get(f"{kind}voluntary_ctxt_switches", "") for kind in ("", "non"))
+        threads[thread] = (found.get("State", "?")[0], "+".join(switches))
     return Answering(_holds(own, "SigCgt", bit), pending, frozenset(blocked), threads)
-
-
-def _status(path: str) -> dict[str, str]:
-    """Fields of proc_pid_status(5)."""
-    pairs = (line.partition(":") for line in _text(path).splitlines())
-    return {name: value.strip() for name, _, value in pairs}
 
 
 def _holds(fields: Mapping[str, str], mask: str, bit: int) -> bool:
@@ -165,10 +142,4 @@ def has_open(pid: int, path: os.stat_result, proc: str = "/proc") -> bool:
 
     A program that closed all its descriptors may have opened files of its own under their numbers.
     """
-    with contextlib.suppress(OSError):
-        for name in os.listdir(f"{proc}/{pid}/fd"):
-            with contextlib.suppress(OSError):
-                found = os.stat(f"{proc}/{pid}/fd/{name}")  # noqa: PTH116
-                if (found.st_dev, found.st_ino) == (path.st_dev, path.st_ino):
-                    return True
-    return False
+    return next(procfs.descriptors_of(pid, (path.st_dev, path.st_ino), proc), None) is not None

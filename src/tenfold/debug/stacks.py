@@ -8,6 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
+from tenfold.naming import job_of
+from tenfold.states import State
+
 _LIBRARY = re.compile(r".*/(?:site-packages|dist-packages|lib/python[\d.]+)/")
 
 
@@ -88,7 +91,7 @@ class TaskStacks:
     """
 
     task: str
-    phase: str = "running"
+    phase: str = State.RUNNING
     processes: tuple[ProcessStacks, ...] = ()
     trouble: str | None = None
     elsewhere: bool = False
@@ -96,7 +99,7 @@ class TaskStacks:
     @property
     def job(self) -> str:
         """`worker` of `worker/3`."""
-        return self.task.rpartition("/")[0]
+        return job_of(self.task)
 
     @property
     def stopped(self) -> tuple[ProcessStacks, ...]:

@@ -16,8 +16,10 @@ from tenfold import edges
 from tenfold.debug.accounts import Silence
 from tenfold.debug.groups import Path, kind_of
 from tenfold.debug.stacks import TaskStacks
+from tenfold.quantities import duration_text
+from tenfold.states import State
 
-_DOWN = ("restarting", "failed", "lost")
+_DOWN = (State.RESTARTING, State.FAILED, State.LOST)
 _LEAST = 3
 """Of fewer tasks than these, none is the odd one out."""
 
@@ -150,7 +152,9 @@ def _unheard(evidence: Evidence) -> Iterator[Suspect]:
     usual = statistics.median(heard.values())
     for task, seconds in sorted(heard.items(), key=lambda item: -item[1]):
         if seconds > usual + _LONGER_S:
-            since = "since the start" if seconds == float("inf") else f"for {seconds:.0f} s"
+            since = (
+                "since the start" if seconds == float("inf") else f"for {duration_text(seconds)}"
+            )
             yield Suspect(task, f"has been silent {since}")
 
 

@@ -9,6 +9,7 @@ from tenfold.debug.findings import Findings
 from tenfold.debug.groups import StackGroup
 from tenfold.debug.stacks import ProcessStacks, StackFrame, TaskStacks, Thread
 from tenfold.naming import ranges
+from tenfold.quantities import duration_text
 
 Line = tuple[str, str]
 """A text, and its style: `bold red`, `dim` or none."""
@@ -37,7 +38,7 @@ def said(found: Findings) -> Iterator[Line]:
         yield "", ""
         yield "planned but silent:", "bold"
         for edge in found.silent[:_MOST_SILENT]:
-            since = "never a byte" if edge.seconds is None else f"for {edge.seconds:.0f} s"
+            since = "never a byte" if edge.seconds is None else f"for {duration_text(edge.seconds)}"
             cut = ", and sent data is not acknowledged" if edge.cut else ""
             yield f"    {edge.one} - {edge.other}  {since}{cut}", ""
         if (more := len(found.silent) - _MOST_SILENT) > 0:

@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 
 from tenfold.cell_table import traits
 from tenfold.cells.probing.findings import Finding, Room, State
-from tenfold.doctor.machine import Machine, size
+from tenfold.doctor.machine import Machine
 from tenfold.errors import InputError, UnavailableError
 from tenfold.frameworks import framework
 from tenfold.plans import Plan, Task
 from tenfold.programs import python_command
+from tenfold.quantities import memory_text
 from tenfold.requirements import files_needed, require_packages, require_ports
 from tenfold.services import REQUIREMENTS
 
@@ -85,7 +86,7 @@ def _memory(plan: Plan, room: Room) -> Finding | None:
     need, words = needed_memory(plan)
     if not need:
         return None
-    message = f"{words}; {room.where} has {size(room.memory)}{' free' if room.free else ''}"
+    message = f"{words}; {room.where} has {memory_text(room.memory)}{' free' if room.free else ''}"
     if need > room.memory:
         return _said("memory", "warning", message, _fewer(plan))
     return _said("memory", "ok", message)
@@ -101,8 +102,8 @@ def needed_memory(plan: Plan) -> tuple[int, str]:
     rest = [task for task in plan.tasks if task.memory is None]
     cost = _overhead(plan, rest)
     words = {
-        f"the tasks request {size(asked)}": asked,
-        f"{plan.framework} needs about {size(cost)} before the training starts": cost,
+        f"the tasks request {memory_text(asked)}": asked,
+        f"{plan.framework} needs about {memory_text(cost)} before the training starts": cost,
     }
     return asked + cost, " and ".join(text for text, count in words.items() if count)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from tenfold.cells.probing.ask import Answer, ask
 from tenfold.cells.probing.findings import Finding
 from tenfold.cells.probing.hints import as_root
-from tenfold.doctor.machine import size
+from tenfold.quantities import limit_text, memory_text
 
 DRIVER_PAGE = "https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"
 _FIELDS = "index,name,memory.total,driver_version"
@@ -46,7 +46,7 @@ def gpus(timeout_s: float = 10.0) -> tuple[list[Gpu], list[Finding]]:
         return [], [_without_tool()]
     answer = ask([tool, f"--query-gpu={_FIELDS}", "--format=csv,noheader,nounits"], timeout_s)
     if answer is None:
-        message = f"nvidia-smi does not respond within {timeout_s:g} s: the driver hangs"
+        message = f"nvidia-smi gives no response within {limit_text(timeout_s)}: the driver hangs"
         return [], [_fault(message, as_root("dmesg | grep -i nvrm") + " says why; then reboot")]
     if answer.code != 0:
         return [], [_refused(answer)]
@@ -122,7 +122,7 @@ def _parse(text: str, cuda: str | None) -> Iterable[Gpu]:
 def _words(gpu: Gpu) -> Finding:
     parts = [
         gpu.name,
-        "memory shared with the machine" if gpu.memory is None else size(gpu.memory),
+        "memory shared with the machine" if gpu.memory is None else memory_text(gpu.memory),
         f"driver {gpu.driver}" if gpu.driver else "",
         f"CUDA up to {gpu.cuda}" if gpu.cuda else "",
     ]

@@ -20,6 +20,7 @@ from tenfold.cells.probing.findings import Finding, State
 from tenfold.cells.probing.hints import as_root
 from tenfold.doctor import cgroup
 from tenfold.errors import TenfoldError
+from tenfold.quantities import memory_text
 from tenfold.rendezvous import hold_port
 
 GIB = 1 << 30
@@ -83,13 +84,6 @@ def _most_files() -> int:
     return sys.maxsize if hard == resource.RLIM_INFINITY else hard
 
 
-def size(count: float) -> str:
-    """Bytes for people: `512 MiB`, `23.5 GiB`."""
-    if count < GIB:
-        return f"{count / (1 << 20):.0f} MiB"
-    return f"{count / GIB:.1f} GiB" if count < 1024 * GIB else f"{count / GIB / 1024:.1f} TiB"
-
-
 def machine(runs: Path, facts: Machine) -> list[Finding]:
     """What there is to say of this machine, where runs are kept in `runs`."""
     found = [_python(), _cores(facts), _memory_words(facts), disk(runs), _files(facts)]
@@ -125,8 +119,8 @@ def _memory_words(facts: Machine) -> Finding:
         return _said("memory", "warning", "the amount of memory is unknown")
     whose = " that this container or job may have" if facts.limited else ""
     if facts.available is None:
-        return _said("memory", "ok", f"{size(facts.memory)}{whose}")
-    message = f"{size(facts.available)} free of the {size(facts.memory)}{whose}"
+        return _said("memory", "ok", f"{memory_text(facts.memory)}{whose}")
+    message = f"{memory_text(facts.available)} free of the {memory_text(facts.memory)}{whose}"
     if facts.available < LITTLE_MEMORY:
         return _said(
             "memory", "warning", message, "end processes that use it: ps aux --sort=-rss | head"
@@ -146,7 +140,7 @@ def disk(runs: Path) -> Finding:
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         message = f"runs cannot be written to {place}"
         return _said("disk", "broken", message, _elsewhere())
-    message = f"{size(free)} free for runs in {runs}"
+    message = f"{memory_text(free)} free for runs in {runs}"
     if free < LITTLE_DISK:
         return _said("disk", "warning", message, f"remove old runs there, or {_elsewhere()}")
     return _said("disk", "ok", message)
@@ -172,7 +166,7 @@ def _shared() -> list[Finding]:
         there = shutil.disk_usage(place)
     except OSError:
         return []
-    message = f"{size(there.free)} free of {size(there.total)} in {place}"
+    message = f"{memory_text(there.free)} free of {memory_text(there.total)} in {place}"
     if there.free < LITTLE_SHARED:
         message += ": too little for data loaders of PyTorch and NCCL"
         hint = as_root(f"mount -o remount,size=2G {place}") + " (in Docker: run --shm-size=2g)"

@@ -13,6 +13,7 @@ from tenfold.cells.probing.findings import Finding, State
 from tenfold.cells.probing.hints import pip_install
 from tenfold.frameworks import FRAMEWORKS, framework
 from tenfold.frameworks.packages import GpuQuestion, installed
+from tenfold.quantities import limit_text
 
 IMPORT_S = 120.0
 """How long an import and a look at the devices may take."""
@@ -34,7 +35,7 @@ def visible(name: str, here: int, timeout_s: float = IMPORT_S) -> Finding:
     code = f"{question.code}; print('{_MARK}%d' % n)"
     answer = ask([sys.executable, "-P", "-c", code], timeout_s, _QUIET)
     if answer is None:
-        message = f"was not imported within {timeout_s:g} s"
+        message = f"was not imported within {limit_text(timeout_s)}"
         return _unusable(name, message, f"{sys.executable} -X importtime -c 'import {name}'")
     sees = _number(answer)
     if sees is None:

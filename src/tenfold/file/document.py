@@ -22,6 +22,7 @@ import yaml
 
 from tenfold.errors import Fault, InputError, SourcePosition, shown
 from tenfold.file.syntax import syntax_fault
+from tenfold.quantities import bytes_text, memory_text
 
 MAX_BYTES = 512 * 1024
 """Largest file; the time to read grows with it, and people's files are a hundredth of it."""
@@ -155,12 +156,8 @@ _SMALLER = "a cluster file describes jobs; keep data in separate files"
 
 
 def _too_large(shown_as: str, size: int) -> str:
-    unit, amount = next(
-        (unit, size / scale)
-        for unit, scale in (("MB", 1e6), ("kB", 1e3), ("B", 1))
-        if size >= scale
-    )
-    return f"{shown_as} is too large: {amount:.0f} {unit}; the limit is {MAX_BYTES // 1024} KiB"
+    limit = memory_text(MAX_BYTES)
+    return f"{shown_as} is too large: {bytes_text(size)}; the limit is {limit}"
 
 
 def decode(data: bytes, file: str) -> tuple[str | None, Fault | None]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from tenfold.frameworks import Addresses, Advice, JobDefaults, JobFacts, Talk
 from tenfold.frameworks.packages import GpuQuestion, MemoryCost, Package
+from tenfold.naming import job_of
 
 TOGETHER = ("chief", "master", "worker")
 """Jobs of one group, in the order of their ranks."""
@@ -144,10 +145,12 @@ class RankFramework:
         """Number of each task in its group, and the part of the model that it holds."""
         groups: dict[str, list[str]] = {}
         for task in tasks:
-            job = _job(task)
+            job = job_of(task)
             groups.setdefault("" if job in TOGETHER else job, []).append(task)
         for group in groups.values():
-            group.sort(key=lambda task: TOGETHER.index(_job(task)) if _job(task) in TOGETHER else 0)
+            group.sort(
+                key=lambda task: TOGETHER.index(job_of(task)) if job_of(task) in TOGETHER else 0
+            )
             for rank, task in enumerate(group):
                 yield task, self._role(rank, len(group))
 
@@ -192,7 +195,3 @@ class RankFramework:
                     NO_SAVE,
                     "save and resume it with tenfold.checkpoint; see docs/checkpoints.md",
                 )
-
-
-def _job(task: str) -> str:
-    return task.rpartition("/")[0]

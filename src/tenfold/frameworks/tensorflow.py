@@ -21,6 +21,7 @@ from pathlib import Path
 from tenfold.frameworks import Addresses, Advice, JobDefaults, JobFacts, Talk
 from tenfold.frameworks.packages import GpuQuestion, MemoryCost, Package, text_of
 from tenfold.frameworks.ranks import NO_SAVE
+from tenfold.naming import job_of
 
 CHIEFS = ("chief", "master")
 SERVERS = (*CHIEFS, "worker", "ps")
@@ -98,9 +99,9 @@ class TensorFlow:
 
     def roles(self, tasks: Sequence[str]) -> Iterator[tuple[str, str]]:
         """What each task does that is no parameter server."""
-        jobs = Counter(task.rpartition("/")[0] for task in tasks)
+        jobs = Counter(job_of(task) for task in tasks)
         for task in tasks:
-            if (job := task.rpartition("/")[0]) != "ps":
+            if (job := job_of(task)) != "ps":
                 yield task, _role(job, jobs)
 
     def talks(self, jobs: Mapping[str, int]) -> Iterable[Talk]:

@@ -10,8 +10,10 @@ import os
 import sys
 from pathlib import Path
 
+from tenfold import procfs
 from tenfold.launch import signals
 from tenfold.launch.container import RUN_DIRECTORY
+from tenfold.naming import label_of
 from tenfold.rundir import RunDirectory, read_json
 
 
@@ -19,18 +21,17 @@ def main() -> None:
     """Become the command."""
     task, *words = sys.argv[1:]
     run = RunDirectory(Path(os.environ.get("TENFOLD_RUN_DIRECTORY", RUN_DIRECTORY)))
-    life = read_json(run.task(task.replace("/", "-")).life) or {}
+    life = read_json(run.task(label_of(task)).life) or {}
     pid = life.get("pid")
     if pid is None or life.get("ended") is not None:
         sys.exit(f"tenfold: {task} is not running here")
     try:
-        data = Path(f"/proc/{pid}/environ").read_bytes()
         os.chdir(f"/proc/{pid}/cwd")
     except OSError as error:
         sys.exit(f"tenfold: {task} cannot be inspected: {error.strerror}")
-    environment = dict(
-        os.fsdecode(item).split("=", 1) for item in data.split(b"\0") if b"=" in item
-    )
+    environment = procfs.read_environment(pid)
+    if environment is None:
+        sys.exit(f"tenfold: {task} cannot be inspected: its environment cannot be read")
     signals.before_exec()
     try:
         os.execvpe(words[0], words, environment)

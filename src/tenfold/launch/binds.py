@@ -33,6 +33,7 @@ import sys
 from collections import OrderedDict
 from contextlib import AbstractContextManager, nullcontext
 
+from tenfold import procfs
 from tenfold.launch import binding
 from tenfold.launch.binding import MACHINES
 from tenfold.launch.namespace import call
@@ -246,17 +247,20 @@ def _read(thread: int, place: int, size: int) -> bytes:
         os.close(memory)
 
 
-def _status(thread: int, name: str) -> str:
-    with open(f"/proc/{thread}/status", encoding="ascii", errors="replace") as stream:
-        return next(line.partition(":")[2].strip() for line in stream if line.startswith(name))
+def _status(thread: int) -> dict[str, str]:
+    """Raises OSError if the thread has ended."""
+    fields = procfs.read_status(thread)
+    if fields is None:
+        raise ProcessLookupError(thread)
+    return fields
 
 
 def _process_of(thread: int) -> int:
-    return int(_status(thread, "Tgid:"))
+    return int(_status(thread)["Tgid"])
 
 
 def _capabilities(thread: int) -> int:
-    return int(_status(thread, "CapEff:"), 16)
+    return int(_status(thread)["CapEff"], 16)
 
 
 def _first_open_port() -> int:

@@ -12,8 +12,8 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
+from tenfold import procfs
 from tenfold.launch import namespace
 
 
@@ -67,10 +67,4 @@ class Children:
 
 def _own_children() -> list[int]:
     """Pids of this process's children, on Linux; zombies that are to be reaped left out."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            state, parent = entry.read_text().rpartition(")")[2].split()[:2]
-            if int(parent) == os.getpid() and state not in "ZX":
-                found.append(int(entry.parent.name))
-    return found
+    return [process.pid for process in procfs.living() if process.ppid == os.getpid()]

@@ -31,6 +31,7 @@ from tenfold.launch.channel import (
 )
 from tenfold.launch.preloads import Preload
 from tenfold.launch.tasks import MARK
+from tenfold.quantities import limit_text
 from tenfold.traffic.sockets import diagnosis_socket
 
 _HELLO_S = 30.0
@@ -180,7 +181,7 @@ class LaunchClient:
             return await asyncio.wait_for(channel.hello(), _PRELOAD_S)
         except TimeoutError:
             self._server.signal(started.id, signal.SIGKILL)
-            raise PreloadError(f"the import took longer than {_PRELOAD_S:g} s") from None
+            raise PreloadError(f"the import took longer than {limit_text(_PRELOAD_S)}") from None
 
     async def _why(self, hello: wire.Message, status: list[int]) -> str:
         """Why a preload ended: what it said itself, or how it died."""

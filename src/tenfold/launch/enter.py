@@ -14,10 +14,11 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from tenfold import procfs
 from tenfold.errors import TenfoldError
 from tenfold.launch import binding, binds, namespace, signals
 from tenfold.locks import holders
@@ -92,12 +93,8 @@ def _pass_on_to(child: int) -> dict[int, Any]:
 
 
 def _environment_of(pid: int) -> dict[str, str]:
-    try:
-        data = Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:
-        return {}
-    pairs = (entry.partition(b"=") for entry in data.split(b"\0") if b"=" in entry)
-    return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
+    found = procfs.read_environment(pid) or {}
+    return {os.fsdecode(name): os.fsdecode(value) for name, value in found.items()}
 
 
 def _answer_binds(child: socket.socket) -> None:
@@ -108,10 +105,8 @@ def _answer_binds(child: socket.socket) -> None:
 
 def _filters_of(pid: int) -> int:
     """How many seccomp filters a process has, as far as the kernel says (Linux 5.9)."""
-    with contextlib.suppress(OSError, ValueError):
-        lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
-        return sum(int(line.split()[1]) for line in lines if line.startswith("Seccomp_filters:"))
-    return 0
+    filters = (procfs.read_status(pid) or {}).get("Seccomp_filters", "")
+    return int(filters) if filters.isdecimal() else 0
 
 
 def _namespaces_of(pid: int) -> list[tuple[int, int]]:
@@ -216,20 +211,9 @@ def require_pid(name: str, pid: object, supervisor_lock: Path) -> int:
     if not isinstance(pid, int):
         raise TenfoldError(f"{name} is not running", hint="list running tasks with `tenfold ps`")
     supervisors = holders(supervisor_lock)
-    if supervisors and not any(parent in supervisors for parent in _ancestors(pid)):
+    if supervisors and not any(parent in supervisors for parent in procfs.ancestors(pid)):
         raise TenfoldError(
             f"process {pid} does not belong to this run, although the status of {name} names it",
             hint="the status file was changed, or the task has just ended; check with `tenfold ps`",
         )
     return pid
-
-
-def _ancestors(pid: int) -> Iterator[int]:
-    """The parent of `pid`, the parent's parent and so on, as far as /proc shows them."""
-    while pid > 1:
-        try:
-            lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
-        except OSError:
-            return
-        pid = next((int(line.split()[1]) for line in lines if line.startswith("PPid:")), 0)
-        yield pid

@@ -11,8 +11,8 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
+from tenfold import procfs
 from tenfold.launch.signals import group_members, signal_group
 
 _NAMES = frozenset(
@@ -65,25 +65,21 @@ def _tell(pid: int) -> None:
 
 def _is_filter(pid: int) -> bool:
     """Whether a process is one of those programs, and reads a pipe."""
+    stat = procfs.read_stat(pid)
+    if stat is None or stat.comm not in _NAMES:
+        return False
     with contextlib.suppress(OSError):
-        name = Path(f"/proc/{pid}/comm").read_text(errors="replace").strip()
-        return name in _NAMES and os.readlink(f"/proc/{pid}/fd/0").startswith("pipe:")
+        return os.readlink(f"/proc/{pid}/fd/0").startswith("pipe:")
     return False
 
 
 def _below(group: int) -> Iterator[int]:
     """The children of whoever leads the group, and theirs; all of it where the leader is gone."""
-    with contextlib.suppress(OSError):
-        waiting = _children(group)
-        while waiting:
-            pid = waiting.pop()
-            yield pid
-            with contextlib.suppress(OSError):
-                waiting += _children(pid)
+    waiting = procfs.read_children(group)
+    if waiting is None:
+        yield from group_members(group)
         return
-    yield from group_members(group)
-
-
-def _children(pid: int) -> list[int]:
-    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    return [int(word) for word in text.split()]
+    while waiting:
+        pid = waiting.pop()
+        yield pid
+        waiting += procfs.read_children(pid) or ()

@@ -8,13 +8,13 @@ socket that accepts connections. Elsewhere than on Linux nothing is found.
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tenfold import procfs
 from tenfold.debug import processes
 
 _LISTEN = "0A"
@@ -67,7 +67,11 @@ def _few(items: Iterable[object]) -> str:
 
 def listening(pid: int, proc: str = "/proc") -> Listening:
     """Where the process `pid` and its descendants listen; what cannot be read is left out."""
-    inodes = set(_inodes(processes.family(proc).of(pid), proc))
+    inodes = {
+        str(inode)
+        for each in processes.family(proc).of(pid)
+        for inode in procfs.socket_inodes(each, proc)
+    }
     net = Path(proc, str(pid), "net")
     tcp = [
         (_host(words[1]), _port(words[1]))
@@ -82,16 +86,6 @@ def listening(pid: int, proc: str = "/proc") -> Listening:
         if words[9] in inodes
     ]
     return Listening(tuple(tcp), tuple(udp), tuple(_unix(net / "unix", inodes)))
-
-
-def _inodes(pids: Iterable[int], proc: str) -> Iterator[str]:
-    for pid in pids:
-        with contextlib.suppress(OSError):
-            for entry in os.scandir(f"{proc}/{pid}/fd"):
-                with contextlib.suppress(OSError):
-                    link = os.readlink(entry.path)
-                    if link.startswith("socket:["):
-                        yield link[len("socket:[") : -1]
 
 
 def _rows(path: Path) -> list[list[str]]:

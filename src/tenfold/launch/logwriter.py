@@ -28,7 +28,7 @@ from collections.abc import Callable
 from tenfold import files
 from tenfold.appending import append, open_to_append
 from tenfold.debug.tracebacks import ExceptionWatch
-from tenfold.logfiles import look
+from tenfold.logs.files import look
 from tenfold.rundir import TaskDirectory, write_json
 
 HELD_BYTES = 1 << 16

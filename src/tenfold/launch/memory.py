@@ -25,8 +25,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tenfold import procfs
 from tenfold.errors import TenfoldError
 from tenfold.launch.cgroups import PROCESS, groups, read
+from tenfold.quantities import memory_value
 
 _PREFIX = "tenfold"
 _LOOK_EVERY_S = 1.0
@@ -40,14 +42,6 @@ _ENDLESS = 1 << 60
 _VMSTAT = Path("/proc/vmstat")
 
 
-def size_words(count: int) -> str:
-    """Bytes as people write them into a file: `512MiB`, `1.5GiB`, `1000000B`."""
-    for power, unit in ((40, "TiB"), (30, "GiB"), (20, "MiB")):
-        if count >= 1 << power and (count * 100) % (1 << power) == 0:
-            return f"{count / (1 << power):g}{unit}"
-    return f"{count / (1 << 20):.1f}MiB" if count >= 1 << 20 else f"{count}B"
-
-
 def memory_end(
     kills: int, limit: int | None, exit_code: int | None, signal_number: int | None
 ) -> str | None:
@@ -55,7 +49,7 @@ def memory_end(
 
     For a sentence that begins with the task's name; None if that was not what ended it.
     """
-    at = f" at its limit of {size_words(limit)}" if limit else ""
+    at = f" at its limit of {memory_value(limit)}" if limit else ""
     if signal_number == signal.SIGKILL or exit_code == 128 + signal.SIGKILL:
         return f"was killed (out of memory{at})"
     if not exit_code and signal_number is None:
@@ -193,9 +187,9 @@ def _pid_namespace() -> str:
 
 
 def _start_of(pid: int) -> str | None:
-    """When a process was started, in the kernel's ticks; None if there is none."""
-    fields = read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
-    return fields[19] if len(fields) > 19 and fields[0] not in "ZX" else None  # 22 of proc(5)
+    """When a process was started, in the kernel's ticks; None if it has ended."""
+    stat = procfs.read_stat(pid)
+    return str(stat.start) if stat is not None and not stat.ended else None
 
 
 def sweep(place: ControlGroupDirectory | None = None) -> int:

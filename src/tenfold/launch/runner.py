@@ -33,6 +33,7 @@ from tenfold.launch.remainder import Remainder
 from tenfold.launch.signals import signal_group
 from tenfold.launch.unready import Unready, how_it_ended, recorder, spoken
 from tenfold.plans import Bound, Plan, ReadinessCheck, Task
+from tenfold.quantities import limit_text
 from tenfold.rundir import RunDirectory
 from tenfold.traffic.book import resolve
 from tenfold.traffic.sampler import Sampler
@@ -290,7 +291,7 @@ class Runner:
             self._unready.answer = f"{how_it_ended(code)}{spoken(output)}"
             return code == 0
         except TimeoutError:
-            self._unready.answer = f"has not ended within {ready.timeout_s:g} s"
+            self._unready.answer = f"has not ended within {limit_text(ready.timeout_s)}"
             return False
         except OSError as error:
             self._unready.answer = f"cannot be started: {error.strerror or error}"

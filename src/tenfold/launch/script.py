@@ -33,6 +33,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
+from tenfold import procfs
 from tenfold.debug import answers
 from tenfold.programs import PythonCommand
 
@@ -214,10 +215,5 @@ def _write(bounds: tuple[int, int], words: Sequence[str], *, gaps: bool) -> None
 
 def _memory_bounds() -> tuple[tuple[int, int], tuple[int, int]] | None:
     """Begin and end of this process's arguments, and of its environment."""
-    try:
-        with open("/proc/self/stat", "rb") as stream:
-            fields = stream.read().rpartition(b")")[2].split()
-    except OSError:
-        return None
-    arguments, environment = fields[45:47], fields[47:49]  # 48 to 51 of proc(5)
-    return (int(arguments[0]), int(arguments[1])), (int(environment[0]), int(environment[1]))
+    stat = procfs.read_stat("self")
+    return (stat.argument_area, stat.environment_area) if stat is not None else None

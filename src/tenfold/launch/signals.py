@@ -11,6 +11,8 @@ import contextlib
 import os
 import signal
 
+from tenfold import procfs
+
 _FIXED = frozenset({signal.SIGKILL, signal.SIGSTOP})
 
 _FAULTS = frozenset(
@@ -65,14 +67,7 @@ def group_members(group: int) -> list[int]:
     """Pids of the processes of a group, zombies left out; none where the kernel does not say."""
     if not _shows_this_namespace():
         return []
-    found = []
-    for entry in filter(str.isdigit, os.listdir("/proc")):
-        with contextlib.suppress(OSError, ValueError):
-            with open(f"/proc/{entry}/stat", "rb") as stream:
-                state, _, number, *_ = stream.read().rpartition(b")")[2].split()
-            if state not in b"ZX" and int(number) == group:
-                found.append(int(entry))
-    return found
+    return [process.pid for process in procfs.living() if process.pgrp == group]
 
 
 def _shows_this_namespace() -> bool:

@@ -13,8 +13,8 @@ import contextlib
 import os
 import signal
 import time
-from pathlib import Path
 
+from tenfold import procfs
 from tenfold.rundir import RunDirectory
 
 _ROUNDS = 50
@@ -23,12 +23,14 @@ _ROUND_S = 0.02
 
 def survivors(run: RunDirectory) -> list[int]:
     """Pids of this user's processes that belong to `run`; this process and those above it not."""
-    wanted = os.fsencode(f"TENFOLD_RUN_DIRECTORY={run.path}")
-    above = _ancestors()
+    wanted = os.fsencode(run.path)
+    own = {os.getpid(), *procfs.ancestors(os.getpid())}
     return [
         pid
-        for pid in map(int, filter(str.isdigit, os.listdir("/proc")))
-        if pid not in above and wanted in _environment(pid) and lives(pid)
+        for pid in procfs.pids()
+        if pid not in own
+        and (procfs.read_environment(pid) or {}).get(b"TENFOLD_RUN_DIRECTORY") == wanted
+        and procfs.is_alive(pid)
     ]
 
 
@@ -39,10 +41,7 @@ def end_survivors(run: RunDirectory) -> list[int]:
     """
     found: set[int] = set()
     for _ in range(_ROUNDS):
-        try:
-            left = survivors(run)
-        except OSError:
-            return []
+        left = survivors(run)
         if not left:
             break
         found.update(left)
@@ -51,33 +50,3 @@ def end_survivors(run: RunDirectory) -> list[int]:
                 os.kill(pid, signal.SIGKILL)
         time.sleep(_ROUND_S)
     return sorted(found)
-
-
-def _environment(pid: int) -> list[bytes]:
-    try:
-        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    except OSError:
-        return []
-
-
-def lives(pid: int) -> bool:
-    """Whether a process has not ended; a zombie has."""
-    return (_stat(pid) or ["X"])[0] not in "ZX"
-
-
-def _ancestors() -> set[int]:
-    found: set[int] = set()
-    pid = os.getpid()
-    while pid > 0 and pid not in found:
-        found.add(pid)
-        stat = _stat(pid)
-        pid = int(stat[1]) if stat else 0
-    return found
-
-
-def _stat(pid: int) -> list[str] | None:
-    """What /proc says of a process, from its state on; None if it is gone."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return None

@@ -14,6 +14,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tenfold import procfs
 from tenfold.launch.filters import Filters
 from tenfold.launch.signals import group_exists, runs_in_group, signal_group
 
@@ -155,22 +156,12 @@ def _adopted(tasks: dict[int, _Task]) -> dict[str, list[int]]:
 
 def _children() -> list[int]:
     """This process's children, adopted ones too; empty where the kernel does not say."""
-    try:
-        with open(f"/proc/self/task/{os.getpid()}/children", "rb") as stream:
-            return [int(pid) for pid in stream.read().split()]
-    except OSError:
-        return []
+    return procfs.read_children("self") or []
 
 
 def _mark(pid: int) -> str | None:
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as stream:
-            environment = stream.read()
-    except OSError:
-        return None
-    wanted = f"{MARK}=".encode()
-    marks = [entry for entry in environment.split(b"\0") if entry.startswith(wanted)]
-    return marks[0][len(wanted) :].decode(errors="replace") if marks else None
+    mark = (procfs.read_environment(pid) or {}).get(MARK.encode())
+    return None if mark is None else mark.decode(errors="replace")
 
 
 def _group_of(pid: int) -> int:

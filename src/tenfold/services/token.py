@@ -11,6 +11,7 @@ import secrets
 from pathlib import Path
 
 from tenfold import files
+from tenfold.naming import label_of
 from tenfold.rundir import RunDirectory
 
 _SHORTEST = 32
@@ -18,7 +19,7 @@ _SHORTEST = 32
 
 def own_token() -> str:
     """The token of the task this process is, made if it has none."""
-    label = os.environ["TENFOLD_TASK"].replace("/", "-")
+    label = label_of(os.environ["TENFOLD_TASK"])
     path = RunDirectory(Path(os.environ["TENFOLD_RUN_DIRECTORY"])).task(label).token
     with contextlib.suppress(OSError, ValueError):
         known = files.read_whole(path, 1000).decode("ascii").strip()

@@ -25,6 +25,7 @@ from tenfold.launch import signals
 from tenfold.plans import Plan
 from tenfold.rundir import RunDirectory, hold_lock, read_json
 from tenfold.secrets import VeiledStream
+from tenfold.states import State
 from tenfold.supervise import control
 from tenfold.supervise.loop import Supervisor
 from tenfold.supervise.presence import Presence
@@ -92,7 +93,7 @@ def _batch(run: RunDirectory) -> str:
         plan = Plan.from_json(read_json(run.plan) or {}).restored(os.environ)
         wishes = Wishes(keep=os.environ.get("TENFOLD_KEEP") == "yes")
         state = asyncio.run(supervise(run, plan, wishes, attached=False, lock=lock))
-    if state == "starting":
+    if state == State.STARTING:
         _wait_for_the_end()
     return state
 
@@ -115,7 +116,7 @@ def main() -> None:
     sys.stderr = VeiledStream(sys.stderr)
     run = RunDirectory(Path(sys.argv[-1]))
     state = _batch(run) if sys.argv[1] == "--batch" else _ordered(run)
-    sys.exit(0 if state == "succeeded" else 1)
+    sys.exit(0 if state == State.SUCCEEDED else 1)
 
 
 if __name__ == "__main__":

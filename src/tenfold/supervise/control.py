@@ -24,6 +24,7 @@ from tenfold import files
 from tenfold.cells import client
 from tenfold.errors import TenfoldError
 from tenfold.rundir import RunDirectory, read_json
+from tenfold.statusfiles import RunStatus
 
 _LONGEST_PATH_BYTES = 100
 _TIMEOUT_S = 10.0
@@ -130,7 +131,8 @@ def _not_running(run: RunDirectory, cause: Exception | None = None) -> TenfoldEr
 
 def _is_here(run: RunDirectory) -> bool:
     """Locks may reach over a network file system; a unix socket does not."""
-    return (read_json(run.status) or {}).get("host") == socket.gethostname()
+    status = RunStatus.read(run)
+    return status is not None and status.host == socket.gethostname()
 
 
 def _ask_elsewhere(run: RunDirectory, request: dict[str, Any]) -> dict[str, Any]:

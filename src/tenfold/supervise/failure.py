@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tenfold.states import State
 from tenfold.supervise.deaths import Death
-from tenfold.supervise.state import OVER, ClusterState, TaskState
+from tenfold.supervise.state import ClusterState, TaskState
 
 
 def together(cluster: ClusterState, culprit: TaskState) -> list[TaskState]:
@@ -16,7 +17,7 @@ def together(cluster: ClusterState, culprit: TaskState) -> list[TaskState]:
         if state is not culprit
         and _covers(culprit, state)
         and not state.given_up
-        and (state.phase != "waiting" or state.beginning)
+        and (state.phase != State.WAITING or state.beginning)
     ]
 
 
@@ -56,7 +57,9 @@ def may_follow(cluster: ClusterState, failed: TaskState, now: float) -> bool:
     return any(
         _covers(other, failed)
         for other in cluster.tasks.values()
-        if other is not failed and other.phase not in OVER and other.task.restart.policy != "never"
+        if other is not failed
+        and not other.phase.is_terminal
+        and other.task.restart.policy != "never"
     )
 
 

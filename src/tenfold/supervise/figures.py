@@ -12,6 +12,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tenfold.naming import label_of
 from tenfold.rundir import RunDirectory, read_json
 from tenfold.supervise.scalars import ScalarWatch
 
@@ -77,7 +78,7 @@ class FigureWatch:
         ]
 
     def _look_at(self, task: str) -> list[Odd]:
-        path = self._run.task(task.replace("/", "-")).progress
+        path = self._run.task(label_of(task)).progress
         mark = _mark(path)
         if mark is None or mark == self._marks.get(task):
             return []

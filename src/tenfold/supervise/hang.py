@@ -21,6 +21,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tenfold.quantities import duration_text
 from tenfold.supervise.failure import sharing, together
 from tenfold.supervise.restart import spent_restarts
 from tenfold.supervise.state import ClusterState, Hung, TaskState
@@ -74,7 +75,7 @@ class HangVerdict:
     @property
     def words(self) -> str:
         """What is wrong, in a sentence without its end."""
-        since = f"for {self.still_s:.0f} s"
+        since = f"for {duration_text(self.still_s)}"
         match self.sign:
             case "stopped":
                 return f"{self.task} has been stopped {since}"

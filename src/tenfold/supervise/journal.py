@@ -7,6 +7,7 @@ from collections.abc import Callable
 from tenfold import files
 from tenfold.eventlog import EventLog
 from tenfold.rundir import RunDirectory
+from tenfold.states import State
 from tenfold.supervise.deaths import ending
 from tenfold.supervise.reconcile import Actions, HangReport, Retry
 from tenfold.supervise.state import ClusterState
@@ -35,7 +36,7 @@ class Journal:
         for retry in actions.retried:
             self._retry(retry)
         phase, self._phase = self._phase, self._state.phase
-        if self._phase != phase and self._phase in {"running", "stopping"}:
+        if self._phase != phase and self._phase in {State.RUNNING, State.STOPPING}:
             self._events.write(f"cluster-{self._phase}", reason=self._state.reason)
         self.notes(actions)
         for one in actions.unkillable:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from tenfold.frameworks import Framework, framework
 from tenfold.frameworks.ranks import TOGETHER
+from tenfold.quantities import duration_text
+from tenfold.states import State
 from tenfold.supervise.state import ClusterState
 
 AFTER_S = 10.0
@@ -50,7 +52,7 @@ class Lingering:
         names += f" and {more} more" if more > 0 else ""
         verb = "still runs" if len(self.tasks) == 1 else "still run"
         others = "the other rank" if self.ended == 1 else f"the other {self.ended} ranks"
-        return f"{names} {verb}; {others} finished {max(0.0, now - self.since):.0f} s ago"
+        return f"{names} {verb}; {others} finished {duration_text(now - self.since)} ago"
 
 
 def lingering(frame: Framework, ranks: Iterable[Rank], now: float) -> list[Lingering]:
@@ -83,8 +85,8 @@ def unreported(cluster: ClusterState, now: float) -> list[Lingering]:
         Rank(
             name,
             state.task.job,
-            state.phase == "running",
-            state.ended if state.phase == "succeeded" else None,
+            state.phase == State.RUNNING,
+            state.ended if state.phase == State.SUCCEEDED else None,
         )
         for name, state in cluster.tasks.items()
         if not state.task.service

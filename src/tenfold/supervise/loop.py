@@ -11,6 +11,7 @@ import contextlib
 import math
 import traceback
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from tenfold.appending import Reserve
@@ -99,7 +100,7 @@ class Supervisor:
         for path, to in aside:
             self._events.write("set-aside", file=path, **{"as": to})
         if self._resumed is not None:
-            self._events.write("resumed", **self._resumed)
+            self._events.write("resumed", **asdict(self._resumed))
         try:
             try:
                 self._statuses.protection = await self._open()

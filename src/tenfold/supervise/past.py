@@ -6,9 +6,8 @@ the supervisor anew, and in a run that goes on where another one broke off (`ten
 
 from __future__ import annotations
 
-from typing import Any
-
 from tenfold.rundir import RunDirectory, read_json
+from tenfold.statusfiles import ResumedFrom, TaskStatus
 
 
 def retried(run: RunDirectory) -> dict[str, list[float]]:
@@ -18,9 +17,9 @@ def retried(run: RunDirectory) -> dict[str, list[float]]:
     for name, moments in handed_on.items() if isinstance(handed_on, dict) else ():
         found[name] = _moments(moments)
     for directory in run.tasks():
-        said = read_json(directory.status) or {}
-        if isinstance(name := said.get("task"), str) and said.get("retried"):
-            found[name] = _moments(said["retried"])
+        status = TaskStatus.read(directory)
+        if status is not None and status.task is not None and status.retried:
+            found[status.task] = list(status.retried)
     return found
 
 
@@ -37,9 +36,9 @@ def set_aside(run: RunDirectory) -> list[tuple[str, str]]:
     return [(str(entry.get("file")), str(entry.get("as"))) for entry in entries]
 
 
-def resumed(run: RunDirectory) -> dict[str, Any] | None:
+def resumed(run: RunDirectory) -> ResumedFrom | None:
     """The run this one goes on from, its checkpoint and the step of it; None: it began anew."""
     said = read_json(run.resumed)
     if said is None:
         return None
-    return {key: said.get(key) for key in ("run", "checkpoint", "step")}
+    return ResumedFrom(said.get("run"), said.get("checkpoint"), said.get("step"))

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tenfold.states import State
 from tenfold.supervise import failure, hang, lingering, stop, success, unready
 from tenfold.supervise.deaths import Death
 from tenfold.supervise.restart import restart_at, spent_restarts, unforgiven
 from tenfold.supervise.start import may_start
-from tenfold.supervise.state import OVER, ClusterState, HangNews, Hung, TaskState
+from tenfold.supervise.state import ClusterState, HangNews, Hung, TaskState
 from tenfold.supervise.stop import Signal
 
 
@@ -79,7 +80,7 @@ def step(cluster: ClusterState, now: float) -> Actions:
     if cluster.leaving is not None:
         return Actions(over=True)
     if cluster.lost is not None and cluster.stop_since is None:
-        cluster.begin_stop("failed", cluster.lost, now)
+        cluster.begin_stop(State.FAILED, cluster.lost, now)
     actions = Actions(hangs=_rule_on_hangs(cluster))
     if cluster.stop_since is None and not cluster.opening:
         actions.unready = _end_unready(cluster, now)
@@ -103,14 +104,14 @@ def step(cluster: ClusterState, now: float) -> Actions:
 def _conclude(cluster: ClusterState, now: float) -> Actions:
     """The last step: the cell is closed. A run that is left goes on, under another supervisor."""
     if cluster.broken is not None:
-        cluster.outcome, cluster.reason = "failed", cluster.broken
+        cluster.outcome, cluster.reason = State.FAILED, cluster.broken
     if cluster.leaving is None:
         _close(cluster, now)
         return Actions(over=True)
     for state in cluster.tasks.values():
-        if state.phase not in OVER:
-            state.phase, state.pid = "waiting", None
-    cluster.phase, cluster.outcome, cluster.reason = "starting", None, cluster.leaving
+        if not state.phase.is_terminal:
+            state.phase, state.pid = State.WAITING, None
+    cluster.phase, cluster.outcome, cluster.reason = State.STARTING, None, cluster.leaving
     return Actions(notes=[(cluster.leaving, None)], over=True)
 
 
@@ -134,7 +135,7 @@ def _apply(cluster: ClusterState, hung: Hung, now: float) -> list[TaskState]:
     """
     ruled = hang.ruling(cluster, hung, now)
     if ruled.stop is not None:
-        cluster.begin_stop("failed", ruled.stop, now)
+        cluster.begin_stop(State.FAILED, ruled.stop, now)
     for state in ruled.restart:
         state.start_again(now)
     if ruled.restart:
@@ -173,9 +174,9 @@ def _retry(cluster: ClusterState, now: float) -> list[Retry]:
     if cluster.outcome is not None or success.is_reached(cluster):
         return []
     retried: list[tuple[TaskState, list[TaskState]]] = []
-    ended = [s for s in cluster.tasks.values() if s.phase in {"failed", "succeeded"}]
+    ended = [s for s in cluster.tasks.values() if s.phase in {State.FAILED, State.SUCCEEDED}]
     for state in sorted(ended, key=lambda state: state.ended or now):
-        if state.phase not in {"failed", "succeeded"} or state.given_up:
+        if state.phase not in {State.FAILED, State.SUCCEEDED} or state.given_up:
             continue
         if failure.follows(cluster, state):
             continue
@@ -183,7 +184,7 @@ def _retry(cluster: ClusterState, now: float) -> list[Retry]:
         if at is not None:
             others = failure.together(cluster, state)
             state.retried = [*unforgiven(state, now), now]
-            state.phase, state.start_at, state.in_order = "restarting", at, bool(others)
+            state.phase, state.start_at, state.in_order = State.RESTARTING, at, bool(others)
             for other in others:
                 _take_along(cluster, other, at, now)
             retried.append((state, others))
@@ -195,7 +196,7 @@ def _retry(cluster: ClusterState, now: float) -> list[Retry]:
 
 def _take_along(cluster: ClusterState, other: TaskState, at: float, now: float) -> None:
     """Start `other` again with the culprit; a death of its own just before only followed."""
-    just_died = other.phase == "restarting" and other.retried
+    just_died = other.phase == State.RESTARTING and other.retried
     if just_died and now - other.retried[-1] < cluster.patience.settle_s:
         other.retried.pop()
     cluster.deaths = failure.without(cluster.deaths, other.task.name)
@@ -204,7 +205,7 @@ def _take_along(cluster: ClusterState, other: TaskState, at: float, now: float) 
 
 def _mark_recovered(cluster: ClusterState) -> None:
     for name in {death.task for death in cluster.deaths}:
-        if cluster.tasks[name].phase in {"running", "succeeded"}:
+        if cluster.tasks[name].phase in {State.RUNNING, State.SUCCEEDED}:
             cluster.deaths = failure.without(cluster.deaths, name)
 
 
@@ -215,7 +216,7 @@ def _judge(cluster: ClusterState, now: float) -> None:
     found = success.outcome(cluster, now)
     if found is None:
         return
-    if cluster.keep and found[0] == "succeeded":
+    if cluster.keep and found[0] == State.SUCCEEDED:
         cluster.outcome, cluster.reason = found
         return
     cluster.deaths = _lasting(cluster)
@@ -227,22 +228,22 @@ def _lasting(cluster: ClusterState) -> list[Death]:
 
     A task that died earlier and was to be started again has failed nobody.
     """
-    failed = {name for name, state in cluster.tasks.items() if state.phase == "failed"}
+    failed = {name for name, state in cluster.tasks.items() if state.phase == State.FAILED}
     since = min((d.time for d in cluster.deaths if d.task in failed and d.needed), default=0.0)
     return [d for d in cluster.deaths if d.task in failed or d.time >= since]
 
 
 def _note_running(cluster: ClusterState) -> None:
-    if cluster.phase == "starting" and not any(
-        state.phase in {"waiting", "starting"} for state in cluster.tasks.values()
+    if cluster.phase == State.STARTING and not any(
+        state.phase in {State.WAITING, State.STARTING} for state in cluster.tasks.values()
     ):
-        cluster.phase = "running"
+        cluster.phase = State.RUNNING
 
 
 def _close(cluster: ClusterState, now: float) -> None:
     """End the run, of which no process is left: tasks that are not over were stopped."""
     for state in cluster.tasks.values():
-        if state.phase not in OVER:
-            state.phase, state.pid = "stopped", None
+        if not state.phase.is_terminal:
+            state.phase, state.pid = State.STOPPED, None
             state.ended = state.ended or (now if state.started is not None else None)
-    cluster.phase = cluster.outcome or "stopped"
+    cluster.phase = cluster.outcome or State.STOPPED

@@ -13,8 +13,10 @@ from pathlib import Path
 
 from tenfold import edges, files
 from tenfold.debug import processes
+from tenfold.naming import label_of
 from tenfold.plans import Plan
 from tenfold.rundir import RunDirectory, read_json
+from tenfold.states import State
 from tenfold.supervise.hang import Signs, Step
 from tenfold.traffic.samples import SampleReader, is_number
 
@@ -39,7 +41,7 @@ class TaskFacts:
     @property
     def label(self) -> str:
         """`worker-3`."""
-        return self.name.replace("/", "-")
+        return label_of(self.name)
 
 
 @dataclass(slots=True)
@@ -86,7 +88,9 @@ class SignReader:
         if not up:
             return Signs(up=False)
         members = [
-            t for t in tasks if t.name in self._members and t.phase in ("starting", "running")
+            t
+            for t in tasks
+            if t.name in self._members and t.phase in (State.STARTING, State.RUNNING)
         ]
         steps = dict(self._steps(members))
         files = None if steps else self._files()

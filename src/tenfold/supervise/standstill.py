@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from tenfold.rundir import RunDirectory
+from tenfold.states import State
 from tenfold.supervise.signs import TaskFacts
 from tenfold.supervise.state import ClusterState, Hung
 from tenfold.supervise.watch import RunWatch, SupervisorFacts
@@ -49,7 +50,7 @@ class Standstill:
             self._watch.close()
 
     def _facts(self) -> SupervisorFacts:
-        up = self.state.phase == "running" and self.state.outcome is None
+        up = self.state.phase == State.RUNNING and self.state.outcome is None
         here = socket.gethostname()
         tasks = [
             TaskFacts(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tenfold.plans import Condition
+from tenfold.states import UNSTARTED, State
 from tenfold.supervise.state import ClusterState, TaskState
 
 
@@ -20,7 +21,7 @@ def may_start(cluster: ClusterState, now: float) -> list[TaskState]:
     return [
         state
         for state in cluster.tasks.values()
-        if state.phase in {"waiting", "restarting"}
+        if state.phase in UNSTARTED
         and not state.beginning
         and state.start_at <= now
         and not (state.in_order and ending_together)
@@ -34,7 +35,7 @@ def awaited(cluster: ClusterState, state: TaskState) -> dict[str, Condition]:
     In its first life, all that it comes after; together with others, those of them that are started
     again, too; alone, nothing.
     """
-    if state.phase == "waiting":
+    if state.phase == State.WAITING:
         return state.task.after
     if not state.in_order:
         return {}
@@ -46,7 +47,7 @@ def awaited(cluster: ClusterState, state: TaskState) -> dict[str, Condition]:
 
 
 def _holds(state: TaskState, condition: str) -> bool:
-    if state.phase == "succeeded":
+    if state.phase == State.SUCCEEDED:
         return True
     if condition == "started":
         return state.lasts

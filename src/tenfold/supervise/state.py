@@ -14,22 +14,10 @@ from typing import Literal
 
 from tenfold.cells import Cause, Ended, Outcome, Patience
 from tenfold.plans import Plan, Task
+from tenfold.states import State
 from tenfold.supervise.deaths import Death
 
-TaskPhase = Literal[
-    "waiting",  # for the tasks it comes after
-    "starting",  # runs, but cannot be used yet
-    "running",
-    "restarting",  # ended; will be started again
-    "stopping",  # was told to end
-    "succeeded",
-    "failed",
-    "stopped",  # ended because it was told to
-]
-ClusterPhase = Literal["starting", "running", "stopping", "succeeded", "failed", "stopped"]
-
-LIVE: frozenset[TaskPhase] = frozenset({"starting", "running", "stopping"})
-OVER: frozenset[TaskPhase] = frozenset({"succeeded", "failed", "stopped"})
+RunEnd = Literal[State.SUCCEEDED, State.FAILED, State.STOPPED]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +63,7 @@ class TaskState:
     """
 
     task: Task
-    phase: TaskPhase = "waiting"
+    phase: State = State.WAITING
     pid: int | None = None
     started: float | None = None
     ready: float | None = None
@@ -101,7 +89,7 @@ class TaskState:
     @property
     def live(self) -> bool:
         """A process of it exists."""
-        return self.phase in LIVE
+        return self.phase.is_live
 
     @property
     def to_end(self) -> bool:
@@ -131,8 +119,8 @@ class TaskState:
         self.in_order, self.start_at = True, max(at, self.start_at)
         if self.live or self.beginning:
             self.restart_asked = True
-        elif self.phase != "waiting":
-            self.phase = "restarting"
+        elif self.phase != State.WAITING:
+            self.phase = State.RESTARTING
 
 
 @dataclass(slots=True)
@@ -158,8 +146,8 @@ class ClusterState:
     tasks: dict[str, TaskState]
     keep: bool = False
     patience: Patience = field(default_factory=Patience)
-    phase: ClusterPhase = "starting"
-    outcome: Literal["succeeded", "failed", "stopped"] | None = None
+    phase: State = State.STARTING
+    outcome: State | None = None
     reason: str | None = None
     stop_since: float | None = None
     kill: bool = False
@@ -213,7 +201,7 @@ class ClusterState:
         """The task's process runs."""
         state = self.tasks[name]
         state.restarts += state.started is not None
-        state.phase, state.pid, state.started = "starting", pid, now
+        state.phase, state.pid, state.started = State.STARTING, pid, now
         state.ready = state.ended = state.exit_code = state.signal = None
         state.reason = state.cause = state.told = state.killed = None
         state.left = state.left_as = state.waits = None
@@ -227,15 +215,15 @@ class ClusterState:
     def observe_ready(self, name: str, now: float) -> bool:
         """The task can be used; False if it is not to be used any more."""
         state = self.tasks[name]
-        if state.phase != "starting":
+        if state.phase != State.STARTING:
             return False
-        state.phase, state.ready = "running", now
+        state.phase, state.ready = State.RUNNING, now
         return True
 
     def observe_refused(self, name: str, reason: str, now: float) -> None:
         """The task could not be started at all."""
         state = self.tasks[name]
-        state.phase, state.ended, state.pid = "failed", now, None
+        state.phase, state.ended, state.pid = State.FAILED, now, None
         state.exit_code = state.signal = state.cause = state.told = state.killed = None
         state.beginning = state.restart_asked = state.in_order = False
         state.reason = reason
@@ -248,7 +236,7 @@ class ClusterState:
     def observe_told(self, name: str, now: float, *, kill: bool) -> None:
         """The task was sent SIGTERM, or SIGKILL."""
         state = self.tasks[name]
-        state.phase, state.killed = "stopping", now if kill else None
+        state.phase, state.killed = State.STOPPING, now if kill else None
         state.told = now if state.told is None else state.told
 
     def observe_left(self, name: str, ended: Ended, now: float) -> None:
@@ -256,7 +244,7 @@ class ClusterState:
         state = self.tasks[name]
         if not state.given_up:
             state.left, state.left_as = now, ended
-            state.phase = "stopping"
+            state.phase = State.STOPPING
 
     def observe_exit(self, name: str, ended: Ended, now: float) -> None:
         """The task ended, with all its processes; `reconcile` decides what becomes of it.
@@ -274,14 +262,14 @@ class ClusterState:
         state.reason, state.cause, state.pid = ended.reason, ended.cause, None
         good = ended.exit_code == 0 and not state.task.service
         if state.restart_asked:
-            state.restart_asked, state.phase = False, "restarting"
+            state.restart_asked, state.phase = False, State.RESTARTING
             state.start_at = max(now, state.start_at)
         elif asked or self._swept_away(ended.signal):
-            state.phase = "failed" if state.unready else "stopped"
+            state.phase = State.FAILED if state.unready else State.STOPPED
         elif good:
-            state.phase = "succeeded"
+            state.phase = State.SUCCEEDED
         else:
-            state.phase = "failed"
+            state.phase = State.FAILED
             self._note_death(state, now)
 
     def _note_death(self, state: TaskState, now: float) -> None:
@@ -300,7 +288,8 @@ class ClusterState:
     def give_up(self, name: str, now: float) -> None:
         """Wait no longer for a task that was killed and does not end: the kernel keeps it."""
         state = self.tasks[name]
-        state.phase, state.given_up, state.restart_asked, state.ended = "failed", True, False, now
+        state.phase, state.ended = State.FAILED, now
+        state.given_up, state.restart_asked = True, False
         state.reason = (
             "was killed, but its exit was not reported"
             if state.pid is None
@@ -311,7 +300,7 @@ class ClusterState:
 
     def _swept_away(self, signal_number: int | None) -> bool:
         """A run that is being stopped from outside: its place signals the tasks, too."""
-        ending = self.stop_since is not None and self.outcome != "failed"
+        ending = self.stop_since is not None and self.outcome != State.FAILED
         return ending and signal_number in (signal.SIGTERM, signal.SIGKILL)
 
     def ask_restart(self, name: str) -> bool:
@@ -319,12 +308,12 @@ class ClusterState:
         if self.outcome is not None and not self.keep:
             return False
         state = self.tasks.get(name)
-        if state is None or state.phase == "waiting" or state.given_up:
+        if state is None or state.phase == State.WAITING or state.given_up:
             return False
         if state.live:
             state.restart_asked = True
         else:
-            state.phase, state.start_at = "restarting", 0.0
+            state.phase, state.start_at = State.RESTARTING, 0.0
         return True
 
     def observe_hang(self, hung: Hung | None, now: float) -> None:
@@ -335,7 +324,7 @@ class ClusterState:
         """What started the tasks is gone, and they with it. None of them has failed."""
         for state in self.tasks.values():
             if state.live:
-                state.phase, state.pid, state.ended = "stopped", None, now
+                state.phase, state.pid, state.ended = State.STOPPED, None, now
                 state.reason = f"ended: {reason}"
         self.lost = self.lost or reason
 
@@ -363,17 +352,15 @@ class ClusterState:
         if self.stop_since is not None:
             self.kill = True
             return
-        self.begin_stop("stopped", reason, now)
+        self.begin_stop(State.STOPPED, reason, now)
 
     def ask_kill(self, reason: str, now: float) -> None:
         """Have the run end at once."""
         self.ask_stop(reason, now)
         self.kill = True
 
-    def begin_stop(
-        self, outcome: Literal["succeeded", "failed", "stopped"], reason: str, now: float
-    ) -> None:
+    def begin_stop(self, outcome: RunEnd, reason: str, now: float) -> None:
         """The run ends from here on; the first outcome stands."""
         if self.outcome is None:
             self.outcome, self.reason = outcome, reason
-        self.stop_since, self.phase = now, "stopping"
+        self.stop_since, self.phase = now, State.STOPPING

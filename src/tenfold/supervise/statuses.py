@@ -1,7 +1,7 @@
 """What the supervisor writes of a run: status.json, and each task's.
 
-Owns what is in them and when they are written. A disk that takes nothing stops nobody: what could
-not be written is written later.
+Owns the values in them and when they are written; `statusfiles` has their types. A disk that takes
+nothing stops nobody: what could not be written is written later.
 """
 
 from __future__ import annotations
@@ -11,18 +11,26 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from tenfold import files
 from tenfold.cells import Cell, Protection
 from tenfold.debug.broken import ended_by, masked
 from tenfold.logs import last_lines
-from tenfold.rundir import RunDirectory, write_json
+from tenfold.rundir import RunDirectory
 from tenfold.secrets import veiled_all
+from tenfold.states import State
+from tenfold.statusfiles import (
+    DeathStatus,
+    FirstFailureStatus,
+    HangStatus,
+    ResumedFrom,
+    RunStatus,
+    TaskStatus,
+)
 from tenfold.supervise import failure
 from tenfold.supervise.deaths import Death, signal_name
 from tenfold.supervise.figures import FigureWatch
-from tenfold.supervise.state import OVER, ClusterState, TaskState
+from tenfold.supervise.state import ClusterState, TaskState
 
 HEARTBEAT_S = 1.0
 _MOST_LOOKS = 100
@@ -51,7 +59,7 @@ class Statuses:
         cell: Cell,
         clock: Callable[[], float],
         hosts: Mapping[str, str],
-        resumed: dict[str, Any] | None,
+        resumed: ResumedFrom | None,
         figures: FigureWatch,
     ) -> None:
         self.protection: Protection | None = None
@@ -82,13 +90,13 @@ class Statuses:
         now = self._clock()
         told = (self._state.phase, self._state.outcome, self._state.hang)
         changed, self._told = changed or told != self._told, told
-        if changed or now - self._beat >= HEARTBEAT_S or self._state.phase in OVER:
+        if changed or now - self._beat >= HEARTBEAT_S or self._state.phase.is_terminal:
             self._beat = now
-            if now - self._looked >= HEARTBEAT_S or self._state.phase in OVER:
+            if now - self._looked >= HEARTBEAT_S or self._state.phase.is_terminal:
                 self._looked = now
-                self._look_again(all_of_them=self._state.phase in OVER)
+                self._look_again(all_of_them=self._state.phase.is_terminal)
             with contextlib.suppress(OSError):  # a full disk: told again at the next beat
-                write_json(self._run.status, self._cluster_status(now))
+                self._run_status(now).write(self._run)
         return left
 
     def look_again(self) -> None:
@@ -114,7 +122,7 @@ class Statuses:
         states = [*self._state.tasks.items()]
         for place in (*range(self._unwritten, len(states)), *range(self._unwritten)):
             name, state = states[place]
-            nothing_said = state.phase == "waiting" and name not in self._written
+            nothing_said = state.phase == State.WAITING and name not in self._written
             if nothing_said and (self.protection is None or state.beginning):
                 continue  # there is nothing to say yet, or there is more to say soon
             mark = self._mark(name, state)
@@ -147,97 +155,93 @@ class Statuses:
             if name not in self._written:
                 files.make_directory(directory.path.parent)
                 files.make_directory(directory.path)
-            write_json(directory.status, status)
+            status.write(directory)
         except OSError:
             self._written.pop(name, None)
             return False
-        if status["address"] is not None:
+        if status.address is not None:
             self._placed.add(name)
         return True
 
-    def _task_status(self, state: TaskState) -> dict[str, Any]:
+    def _task_status(self, state: TaskState) -> TaskStatus:
         opened = self.protection is not None
         urls = self._cell.urls(state.task) if opened else {}
-        return {
-            "version": 1,
-            "task": state.task.name,
-            "job": state.task.job,
-            "index": state.task.index,
-            "state": state.phase,
-            "address": self._cell.address(state.task) if opened else None,
-            "host": self._hosts.get(state.task.name),
-            "pid": state.pid,
-            "restarts": state.restarts,
-            "exit_code": state.exit_code,
-            "signal": state.signal and signal_name(state.signal),
-            "reason": veiled_all(state.reason),
-            "cause": state.cause,
-            "retried": state.retried[-MOST_MARKS:],
-            "url": next(iter(urls.values()), None),
-            "urls": urls,
-            "started": state.started,
-            "ready": state.ready,
-            "ended": state.ended,
-        }
+        return TaskStatus(
+            task=state.task.name,
+            job=state.task.job,
+            index=state.task.index,
+            state=state.phase,
+            address=self._cell.address(state.task) if opened else None,
+            host=self._hosts.get(state.task.name),
+            pid=state.pid,
+            restarts=state.restarts,
+            exit_code=state.exit_code,
+            signal=_signal(state.signal),
+            reason=veiled_all(state.reason),
+            cause=state.cause,
+            retried=tuple(state.retried[-MOST_MARKS:]),
+            url=next(iter(urls.values()), None),
+            urls=urls,
+            started=state.started,
+            ready=state.ready,
+            ended=state.ended,
+        )
 
-    def _cluster_status(self, now: float) -> dict[str, Any]:
+    def _run_status(self, now: float) -> RunStatus:
         first = failure.first_failure(self._state.deaths)
-        failed = self._state.outcome == "failed" and first is not None
-        over = self._state.phase in OVER
-        return {
-            "version": 1,
-            "cluster": self._run.cluster,
-            "run": self._run.run,
-            "cell": self._state.plan.cell,
-            "state": self._state.phase,
-            "outcome": self._state.outcome,
-            "reason": veiled_all(self._state.reason),
-            "started": self._began,
-            "updated": time.time(),  # views hold it against the machine's own clock
-            "ended": now if over else None,
-            "host": self._host,
-            "supervisor_pid": os.getpid(),
-            "protection": self.protection and self.protection.kind,
-            "protection_words": self.protection and self.protection.words,
-            "resumed_from": self._resumed,
-            "hang": self._hang(),
-            "not_finite": self._figures.found,
-            "first_failure": self._account(first) if failed and first else None,
-            "consequences": [
-                _told(death) for death in failure.consequences(self._state.deaths) if failed
-            ],
-        }
+        failed = self._state.outcome == State.FAILED and first is not None
+        consequences = failure.consequences(self._state.deaths) if failed else []
+        return RunStatus(
+            cluster=self._run.cluster,
+            run=self._run.run,
+            cell=self._state.plan.cell,
+            state=self._state.phase,
+            outcome=self._state.outcome,
+            reason=veiled_all(self._state.reason),
+            started=self._began,
+            updated=time.time(),  # views hold it against the machine's own clock
+            ended=now if self._state.phase.is_terminal else None,
+            host=self._host,
+            supervisor_pid=os.getpid(),
+            protection=self.protection.kind if self.protection else None,
+            protection_words=self.protection.words if self.protection else None,
+            resumed_from=self._resumed,
+            hang=self._hang(),
+            not_finite=tuple(self._figures.found),
+            first_failure=self._first_failure(first) if failed and first else None,
+            consequences=tuple(_death(death) for death in consequences),
+        )
 
-    def _hang(self) -> dict[str, Any] | None:
+    def _hang(self) -> HangStatus | None:
         found, rule = self._state.hang, self._state.plan.hang
         if found is None or found.hung is None:
             return None
-        return {
-            "time": round(found.time, 3),
-            "task": found.hung.task,
-            "words": found.hung.words,
-            "report": found.hung.report,
-            "action": rule and rule.action,
-        }
+        hung, action = found.hung, rule.action if rule else None
+        return HangStatus(round(found.time, 3), hung.task, hung.words, hung.report, action)
 
-    def _account(self, death: Death) -> dict[str, Any]:
+    def _first_failure(self, death: Death) -> FirstFailureStatus:
         label = self._state.tasks[death.task].task.label
         directory, shown = self._run.task(label), self._state.plan.shown
         found = ended_by(directory)
-        return _told(death) | {
-            "lines": [shown(line) for line in last_lines(directory, LAST_LINES)],
-            "stderr": [shown(line) for line in last_lines(directory, LAST_STDERR, ("stderr",))],
-            "exception": found and masked(found.to_json(), shown),
-        }
+        return FirstFailureStatus(
+            _death(death),
+            tuple(shown(line) for line in last_lines(directory, LAST_LINES)),
+            tuple(shown(line) for line in last_lines(directory, LAST_STDERR, ("stderr",))),
+            masked(found.to_json(), shown) if found else None,
+        )
 
 
-def _told(death: Death) -> dict[str, Any]:
-    return {
-        "task": death.task,
-        "time": death.time,
-        "exit_code": death.exit_code,
-        "signal": death.signal and signal_name(death.signal),
-        "words": veiled_all(death.words),
-        "reason": veiled_all(death.reason),
-        "cause": death.cause,
-    }
+def _death(death: Death) -> DeathStatus:
+    return DeathStatus(
+        task=death.task,
+        time=death.time,
+        exit_code=death.exit_code,
+        signal=_signal(death.signal),
+        words=veiled_all(death.words),
+        reason=veiled_all(death.reason),
+        cause=death.cause,
+    )
+
+
+def _signal(number: int | None) -> str | None:
+    return None if number is None else signal_name(number)

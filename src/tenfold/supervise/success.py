@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import Literal
 
 from tenfold.naming import ranges
+from tenfold.states import UNSTARTED, State
 from tenfold.supervise.failure import may_follow
 from tenfold.supervise.start import awaited
-from tenfold.supervise.state import OVER, ClusterState, TaskState
+from tenfold.supervise.state import ClusterState, TaskState
 
-Outcome = tuple[Literal["succeeded", "failed"], str]
+Outcome = tuple[Literal[State.SUCCEEDED, State.FAILED], str]
 
 
 def is_reached(cluster: ClusterState) -> bool:
     """Whether every task of the success jobs has ended well, and none is to start again."""
     decisive = _decisive(cluster)
     return bool(decisive) and all(
-        state.phase == "succeeded" and state.task.restart.policy != "always" for state in decisive
+        state.phase == State.SUCCEEDED and state.task.restart.policy != "always"
+        for state in decisive
     )
 
 
@@ -30,16 +32,16 @@ def outcome(cluster: ClusterState, now: float) -> Outcome | None:
     """
     jobs = [cluster.job(job) for job in cluster.plan.success]
     if jobs and all(map(_ended_well, jobs)):
-        return "succeeded", _words_of_success(cluster)
-    failed = [s for s in cluster.tasks.values() if s.phase == "failed" and s.task.needed]
-    failed += [s for job in jobs if _is_lost(job) for s in job if s.phase == "failed"]
+        return State.SUCCEEDED, _words_of_success(cluster)
+    failed = [s for s in cluster.tasks.values() if s.phase == State.FAILED and s.task.needed]
+    failed += [s for job in jobs if _is_lost(job) for s in job if s.phase == State.FAILED]
     if failed:
         return _failure(cluster, min(failed, key=lambda state: state.ended or now), now)
     for state in cluster.tasks.values():
-        if state.phase in {"waiting", "restarting"} and (reason := _waits_in_vain(cluster, state)):
-            return "failed", reason
-    if all(state.phase in OVER for state in cluster.tasks.values()):
-        return "succeeded", "all tasks ended"
+        if state.phase in UNSTARTED and (reason := _waits_in_vain(cluster, state)):
+            return State.FAILED, reason
+    if all(state.phase.is_terminal for state in cluster.tasks.values()):
+        return State.SUCCEEDED, "all tasks ended"
     return None
 
 
@@ -51,13 +53,13 @@ def _failure(cluster: ClusterState, first: TaskState, now: float) -> Outcome | N
     if may_follow(cluster, first, now):
         return None
     death = next(d for d in reversed(cluster.deaths) if d.task == first.task.name)
-    return "failed", f"{first.task.name} {death.words}"
+    return State.FAILED, f"{first.task.name} {death.words}"
 
 
 def _waits_in_vain(cluster: ClusterState, state: TaskState) -> str | None:
     for job, condition in awaited(cluster, state).items():
         for other in cluster.job(job):
-            if other.phase in OVER and other.phase != "succeeded":
+            if other.phase.is_terminal and other.phase != State.SUCCEEDED:
                 name = state.task.name
                 return f"{other.task.name} {other.phase}, but {name} waits until it is {condition}"
     return None
@@ -65,18 +67,18 @@ def _waits_in_vain(cluster: ClusterState, state: TaskState) -> str | None:
 
 def _ended_well(job: list[TaskState]) -> bool:
     """Whether every task of a job has, but for those that are not needed; one has to have."""
-    return any(state.phase == "succeeded" for state in job) and all(
-        state.phase == "succeeded" or (state.phase in OVER and not state.task.needed)
+    return any(state.phase == State.SUCCEEDED for state in job) and all(
+        state.phase == State.SUCCEEDED or (state.phase.is_terminal and not state.task.needed)
         for state in job
     )
 
 
 def _is_lost(job: list[TaskState]) -> bool:
     """Whether no task of a job is left, and none has ended well."""
-    return all(state.phase in OVER and state.phase != "succeeded" for state in job)
+    return all(state.phase.is_terminal and state.phase != State.SUCCEEDED for state in job)
 
 
 def _words_of_success(cluster: ClusterState) -> str:
     words = f"{' and '.join(cluster.plan.success)} finished"
-    lost = [s.task.name for s in _decisive(cluster) if s.phase != "succeeded"]
+    lost = [s.task.name for s in _decisive(cluster) if s.phase != State.SUCCEEDED]
     return f"{words}, without {ranges(lost)}" if lost else words

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tenfold.quantities import limit_text
+from tenfold.states import State
 from tenfold.supervise.state import ClusterState, TaskState
 
 
@@ -10,7 +12,7 @@ def overdue(cluster: ClusterState, now: float) -> list[TaskState]:
     return [
         state
         for state in cluster.tasks.values()
-        if state.phase == "starting"
+        if state.phase == State.STARTING
         and not state.unready
         and state.task.ready is not None
         and state.started is not None
@@ -21,5 +23,5 @@ def overdue(cluster: ClusterState, now: float) -> list[TaskState]:
 def words(state: TaskState) -> str:
     """What is wrong with such a task, for a sentence that begins with its name."""
     ready = state.task.ready
-    waited = f"{ready.timeout_s:g} s" if ready else "its time"
+    waited = limit_text(ready.timeout_s) if ready else "its time"
     return f"was not ready after {waited}" + (f": {state.waits}" if state.waits else "")

@@ -20,12 +20,15 @@ from tenfold import files
 from tenfold.cell_table import traits
 from tenfold.cells import client
 from tenfold.debug import words
-from tenfold.debug.collect import UP, StackTarget
+from tenfold.debug.collect import StackTarget
 from tenfold.debug.findings import Findings, find
 from tenfold.errors import printable
 from tenfold.logs import last_lines
+from tenfold.naming import label_of
 from tenfold.plans import HangPolicy, Plan
+from tenfold.quantities import duration_text, limit_text
 from tenfold.rundir import RunDirectory, write_json
+from tenfold.states import LIVE
 from tenfold.supervise.hang import HangVerdict, Resumed, Stillness
 from tenfold.supervise.signs import SignReader, TaskFacts
 from tenfold.supervise.state import Hung
@@ -122,7 +125,7 @@ class RunWatch:
         cell, facts = client(self._plan.cell), traits(self._plan.cell)
         python = sys.executable if facts.shares_files else "python"
         wanted = [StackTarget(task.name, task.phase, task.pid) for task in tasks]
-        elsewhere = facts.renders or any(t.pid is None for t in tasks if t.phase in UP)
+        elsewhere = facts.renders or any(t.pid is None for t in tasks if t.phase in LIVE)
         findings = find(
             self._run,
             self._plan,
@@ -176,7 +179,7 @@ class RunWatch:
         found = {}
         for name in chosen:
             with contextlib.suppress(OSError):
-                found[name] = last_lines(self._run.task(name.replace("/", "-")), LINES)
+                found[name] = last_lines(self._run.task(label_of(name)), LINES)
         return found
 
 
@@ -201,8 +204,8 @@ def _text(report: dict[str, Any], findings: Findings) -> list[str]:
         logs += ["", name, *(f"    {printable(line)}" for line in lines or ["(no output)"])]
     head = [
         f"{report['cluster']} {report['run']} hangs: {report['words']}",
-        f"seen {when}, after {report['still_s']:g} s (hang.after: {report['after_s']:g} s); "
-        f"action: {report['action']}",
+        f"seen {when}, after {duration_text(report['still_s'])} "
+        f"(hang.after: {limit_text(report['after_s'])}); action: {report['action']}",
         "",
         *(text for text, _ in words.said(findings)),
         "",

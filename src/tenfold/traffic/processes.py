@@ -8,14 +8,12 @@ known has; between that, only known processes are looked at. Linux only: elsewhe
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-_TICKS_S = 1.0 / os.sysconf("SC_CLK_TCK")
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-_NAME, _RUN = b"TENFOLD_TASK=", b"TENFOLD_RUN_DIRECTORY="
+from tenfold import procfs
+from tenfold.procfs import ProcessStat
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +26,6 @@ class Usage:
     cpu_s: float
     memory: int
     processes: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Stat:
-    parent: int
-    session: int
-    cpu_s: float
-    memory: int
-    born: int
 
 
 @dataclass(slots=True)
@@ -54,7 +43,7 @@ class Processes:
     """The processes of the tasks of the run in `run_directory`, out of this process's /proc."""
 
     def __init__(self, run_directory: str, proc: str = "/proc") -> None:
-        self._run = _RUN + os.fsencode(run_directory)
+        self._run = os.fsencode(run_directory)
         self._proc = proc
         self._accounts: dict[str, _Account] = {}
         self._neighbours: dict[str, set[int]] = {}
@@ -83,7 +72,7 @@ class Processes:
 
     def search(self) -> None:
         """Go through all processes there are, and find those of each task."""
-        stats = {pid: stat for pid in self._pids() if (stat := self._stat(pid))}
+        stats = {stat.pid: stat for stat in procfs.living(self._proc)}
         roots = {a.root: task for task, a in self._accounts.items() if a.root is not None}
         owners: dict[int, str | None] = {}
         for pid in stats:
@@ -96,12 +85,12 @@ class Processes:
             if account.root is not None:
                 account.pids = found.pop(task, set()) | {account.root}
         self._neighbours = found
-        self._strangers &= {(pid, stat.born) for pid, stat in stats.items()}
+        self._strangers &= {(pid, stat.start) for pid, stat in stats.items()}
 
     def _owner(
         self,
         pid: int,
-        stats: Mapping[int, _Stat],
+        stats: Mapping[int, ProcessStat],
         roots: Mapping[int, str],
         owners: dict[int, str | None],
     ) -> str | None:
@@ -118,7 +107,7 @@ class Processes:
             if stat.session in roots:
                 owner = roots[stat.session]
                 break
-            pid = stat.parent
+            pid = stat.ppid
         else:
             owner = owners[pid]
         for each in reversed(line):
@@ -126,16 +115,15 @@ class Processes:
             owners[each] = owner
         return owner
 
-    def _named(self, pid: int, stat: _Stat) -> str | None:
+    def _named(self, pid: int, stat: ProcessStat) -> str | None:
         """The task of this run in whose environment a process was started."""
-        if (pid, stat.born) in self._strangers or pid == os.getpid():
+        if (pid, stat.start) in self._strangers or pid == os.getpid():
             return None
-        with contextlib.suppress(OSError), open(f"{self._proc}/{pid}/environ", "rb") as stream:
-            entries = stream.read().split(b"\0")
-            names = [entry.removeprefix(_NAME) for entry in entries if entry.startswith(_NAME)]
-            if self._run in entries and names:
-                return names[0].decode(errors="replace")
-        self._strangers.add((pid, stat.born))
+        environment = procfs.read_environment(pid, self._proc) or {}
+        name = environment.get(b"TENFOLD_TASK")
+        if name is not None and environment.get(b"TENFOLD_RUN_DIRECTORY") == self._run:
+            return name.decode(errors="replace")
+        self._strangers.add((pid, stat.start))
         return None
 
     def usage(self) -> dict[str, Usage]:
@@ -145,12 +133,12 @@ class Processes:
     def _usage(self, account: _Account) -> Usage:
         memory, last_s = 0, {}
         for pid in list(account.pids):
-            stat = self._stat(pid)
-            if stat is None:
+            stat = procfs.read_stat(pid, self._proc)
+            if stat is None or stat.ended:
                 account.pids.discard(pid)
                 continue
-            memory += stat.memory
-            key = (pid, stat.born)
+            memory += stat.memory_bytes
+            key = (pid, stat.start)
             last_s[key] = stat.cpu_s
             account.used_s += max(0.0, stat.cpu_s - account.last_s.get(key, 0.0))
         account.last_s = last_s
@@ -166,44 +154,5 @@ class Processes:
             inode: task
             for task, pids in tasks.items()
             for pid in pids
-            for inode in self._inodes(pid)
+            for inode in procfs.socket_inodes(pid, self._proc)
         }
-
-    def _inodes(self, pid: int) -> Iterable[int]:
-        """Inodes of a process's sockets; nothing of one that is gone or not ours to see."""
-        directory = f"{self._proc}/{pid}/fd"
-        try:
-            names = os.listdir(directory)
-        except OSError:
-            return
-        for name in names:
-            try:
-                link = os.readlink(f"{directory}/{name}")
-            except OSError:
-                continue
-            if link.startswith("socket:["):
-                yield int(link[8:-1])
-
-    def _pids(self) -> list[int]:
-        try:
-            return [int(name) for name in os.listdir(self._proc) if name.isdecimal()]
-        except OSError:
-            return []
-
-    def _stat(self, pid: int) -> _Stat | None:
-        """A process that lives; fields of proc_pid_stat(5), counted after the name."""
-        try:
-            with open(f"{self._proc}/{pid}/stat", "rb") as stream:
-                fields = stream.read().rpartition(b")")[2].split()
-            if fields[0] in (b"Z", b"X"):
-                return None
-            ticks = int(fields[11]) + int(fields[12])
-            return _Stat(
-                parent=int(fields[1]),
-                session=int(fields[3]),
-                cpu_s=ticks * _TICKS_S,
-                memory=int(fields[21]) * _PAGE_BYTES,
-                born=int(fields[19]),
-            )
-        except (OSError, IndexError, ValueError):
-            return None

@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tenfold.naming import label_of
 from tenfold.rundir import RunDirectory
 from tenfold.traffic.book import AddressBook, AddressEntry
 from tenfold.traffic.ledger import Ledger, View
@@ -192,7 +193,7 @@ class Sampler:
     def _begin(self, task: str, pid: int) -> None:
         used_s = 0.0
         if task not in self._folders:
-            directory = self._run.task(task.replace("/", "-"))
+            directory = self._run.task(label_of(task))
             before = last_sample(directory.usage).get("cpu_s")
             used_s = float(before) if is_number(before) else 0.0
             peers = _peers(last_sample(directory.traffic))

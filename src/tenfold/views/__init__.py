@@ -12,8 +12,9 @@ placement.py  which variable lies where
 training.py   the curves that TensorBoard shows
 inline.py     tasks and logs as HTML, inside a notebook
 live.py       status, usage and progress together, for the dashboard
-logpages.py   pages of logs; with logtimes.py and logfilter.py
-eventpages.py pages of events
+logpages.py   pages of logs, for the dashboard
+eventpages.py pages of events, for the dashboard
+eventtexts.py what an event means, as a sentence
 compare.py    two runs side by side
 inside.py     opening what is in a run directory and nothing else
 lines.py      log lines: prefixes, folding

@@ -10,11 +10,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tenfold.doctor.machine import size
 from tenfold.errors import printable
+from tenfold.quantities import duration_text, memory_text
 from tenfold.rundir import RunDirectory
+from tenfold.secrets import veiled
+from tenfold.states import State
 from tenfold.views.commands import with_runs
-from tenfold.views.tasks import duration
 from tenfold.views.terminal import STATE_COLOURS, Terminal
 from tenfold.views.troubles import names_of
 from tenfold.views.why import account
@@ -30,8 +31,8 @@ def show_end(err: Terminal, status: Mapping[str, Any]) -> None:
     run = RunDirectory(Path(status["directory"]))
     told = account(run)
     err.print(_headline(err, told))
-    err.print(err.paint(f"all files: {told['directory']}", "dim"))
-    if told["state"] == "succeeded":
+    err.print(err.paint(veiled(f"all files: {told['directory']}"), "dim"))
+    if told["state"] == State.SUCCEEDED:
         return
     if told["first_failure"]:
         if later := _later(told):
@@ -157,17 +158,17 @@ def _state_rows(told: Mapping[str, Any]) -> Iterator[Row]:
     if told["ended"]:
         reason = f": {told['reason']}" if told["reason"] and not told["first_failure"] else ""
         began = told["started"]
-        took = f", after {duration(told['ended'] - began)}" if began else ""
+        took = f", after {duration_text(told['ended'] - began)}" if began else ""
         yield "ended", f"{told['state']} {_clock(told['ended'], _DAY)}{took}{reason}", None
-    elif told["state"] == "failed" and told["seen"]:
+    elif told["state"] == State.FAILED and told["seen"]:
         yield "last word", _clock(told["seen"], _DAY), None
     if saved := told["checkpoint"]:
         older = "ago" if told["ended"] is None else "before the end"
-        words = f"{saved['name']}, step {saved['step']}, {duration(saved['age_s'])} {older}"
+        words = f"{saved['name']}, step {saved['step']}, {duration_text(saved['age_s'])} {older}"
         yield "checkpoint", words, None
     if disk := told["disk"]:
-        words = f"{size(disk['free'])} free of {size(disk['total'])} where the run is kept"
-        yield "disk", words, None
+        free, total = memory_text(disk["free"]), memory_text(disk["total"])
+        yield "disk", f"{free} free of {total} where the run is kept", None
 
 
 def _retry_words(retry: Mapping[str, Any]) -> str:

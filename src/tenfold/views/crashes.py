@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from tenfold.logs import last_lines
+from tenfold.naming import label_of
 from tenfold.rundir import RunDirectory
 from tenfold.views.endings import Meaning, signal_number
 
@@ -98,7 +99,7 @@ def crash(run: RunDirectory, task: str, code: int | None, name: object) -> Crash
     if number not in FATAL:
         return None
     with contextlib.suppress(OSError, ValueError):
-        return crash_in(last_lines(run.task(task.replace("/", "-")), _LINES))
+        return crash_in(last_lines(run.task(label_of(task)), _LINES))
     return None
 
 

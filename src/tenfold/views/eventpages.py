@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from tenfold.files import read_piece, size_of
 from tenfold.rundir import LONGEST_EVENT, Problems, RunDirectory, read_event
-from tenfold.views.inside import read_piece, size_of
+from tenfold.views.eventtexts import sentence, tone
 
 MOST_BYTES = LONGEST_EVENT
 """Of one piece, and the longest event that is shown."""
@@ -13,6 +14,8 @@ MOST_BYTES = LONGEST_EVENT
 
 def events_from(run: RunDirectory, start: int = 0) -> dict[str, Any]:
     """`{version, events, start, next, more, damaged}`: whole events from byte `start` on.
+
+    Each has its `text`, a sentence, and its `tone`: bad, care, good or plain.
 
     `next` is where to go on; `more` whether there is something already. A last line that is still
     being written is left for later, one that is no JSON object is left out and noted.
@@ -24,7 +27,11 @@ def events_from(run: RunDirectory, start: int = 0) -> dict[str, Any]:
     problems = Problems()
     lines = [line for line in whole.split(b"\n") if line]
     found = (read_event(line, run.events, problems) for line in lines)
-    events = [event for event in found if event is not None]
+    events = [
+        event | {"text": sentence(event), "tone": tone(event)}
+        for event in found
+        if event is not None
+    ]
     damaged = {str(path): what for path, what in problems.found.items()}
     after = start + len(whole)
     return {

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from tenfold import files
 from tenfold.checkpoint import manifest
 from tenfold.logs import last_lines
+from tenfold.naming import label_of
 from tenfold.rundir import Problems, RunDirectory, read_events, read_json
 from tenfold.views.status import status as read_status
 
@@ -94,7 +95,7 @@ class RunFacts:
     def lines_of(self, task: str) -> list[str]:
         """The last lines of a task."""
         with contextlib.suppress(OSError, ValueError):
-            return last_lines(self.run.task(task.replace("/", "-")), LAST_LINES)
+            return last_lines(self.run.task(label_of(task)), LAST_LINES)
         return []
 
 
@@ -153,7 +154,7 @@ def _each(
 ) -> dict[str, Mapping[str, Any]]:
     """A file of each task that has it."""
     names = [str(task["task"]) for task in status["tasks"]]
-    found = ((name, getattr(run.task(name.replace("/", "-")), what)) for name in names)
+    found = ((name, getattr(run.task(label_of(name)), what)) for name in names)
     said = ((name, read_json(path)) for name, path in found)
     return {name: one for name, one in said if one is not None}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from tenfold.naming import label_of
 from tenfold.rundir import Problems, RunDirectory
 from tenfold.traffic.samples import SampleReader, cut_peers
 
@@ -41,7 +42,7 @@ class FlowReader:
     """What one task tells, again and again: the same object as long as it is the same."""
 
     def __init__(self, run: RunDirectory, task: str) -> None:
-        self._path = run.task(task.replace("/", "-")).traffic
+        self._path = run.task(label_of(task)).traffic
         self._samples = SampleReader(self._path)
         self._mark: object = None
         self._told: dict[str, PeerFlow] = {}

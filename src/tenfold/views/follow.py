@@ -15,13 +15,16 @@ from typing import Any
 from tenfold import files
 from tenfold.errors import printable
 from tenfold.logs import LogLine, LogReader, merged, readers
-from tenfold.rundir import OVER, RunDirectory, read_events, read_json
+from tenfold.naming import label_of
+from tenfold.quantities import duration_text
+from tenfold.rundir import RunDirectory, read_events, read_json
+from tenfold.states import TERMINAL, State
 from tenfold.views import progress
+from tenfold.views.eventtexts import news
 from tenfold.views.lines import Folder, Style, render
-from tenfold.views.news import news
 from tenfold.views.screen import Screen
 from tenfold.views.status import StatusReader
-from tenfold.views.tasks import duration, full_words
+from tenfold.views.tasks import full_words
 
 POLL_S = 0.1
 PLAIN_PROGRESS_S = 10.0
@@ -87,12 +90,12 @@ class Follower:
             while True:
                 self._settle()
                 now = self._status()
-                if now["state"] in OVER:  # or its directory was removed as it was read
+                if now["state"] in TERMINAL:  # or its directory was removed as it was read
                     self._settle()
                     now = self._status()
-                done = now["state"] in OVER or until(now)
+                done = now["state"] in TERMINAL or until(now)
                 self._show_lines(interrupted, last=done)
-                if now["state"] not in OVER:
+                if now["state"] not in TERMINAL:
                     self._show_room()
                 over = done or interrupted()
                 if self._options.talk:
@@ -142,11 +145,11 @@ class Follower:
                 self._screen.say(f"· {words}", "yellow")
                 if isinstance(hint := event.get("hint"), str):
                     self._screen.say(f"    hint: {printable(hint)}", "dim")
-        if now["state"] == "starting" and now["reason"] and self._first(now["reason"]):
+        if now["state"] == State.STARTING and now["reason"] and self._first(now["reason"]):
             self._screen.say(f"· {now['reason']}", "dim")
-        if now["state"] == "running":
+        if now["state"] == State.RUNNING:
             self.announce(now)
-        if now["state"] == "running" and now["outcome"] and self._first("outcome"):
+        if now["state"] == State.RUNNING and now["outcome"] and self._first("outcome"):
             words = f"· {now['reason']}; the cluster keeps running until Ctrl-C or tenfold down"
             self._screen.say(words, "green")
 
@@ -160,8 +163,8 @@ class Follower:
         """Say, once, how many tasks run, where their pages are and who else can reach them."""
         if not self._first("running"):
             return
-        running = sum(task["state"] == "running" for task in now["tasks"])
-        took = duration(time.time() - now["started"]) if now["started"] else "?"
+        running = sum(task["state"] == State.RUNNING for task in now["tasks"])
+        took = duration_text(time.time() - now["started"]) if now["started"] else "?"
         self._screen.say(f"· {count(running, 'task')} up after {took}", "green")
         for task in now["tasks"]:
             if task["url"]:
@@ -184,19 +187,20 @@ class Follower:
 
     def _progress(self, now: dict[str, Any]) -> dict[str, Any] | None:
         for task in now["tasks"]:
-            if task["state"] == "running":
-                label = task["task"].replace("/", "-")
+            if task["state"] == State.RUNNING:
+                label = label_of(task["task"])
                 said = read_json(self._run.task(label).progress)
                 if progress.makes_sense(said) and said["time"] >= (task["started"] or 0):
                     return said
         return None
 
     def _wait(self, now: dict[str, Any]) -> str:
-        if now["state"] in OVER:
+        if now["state"] in TERMINAL:
             return ""
         states = [task["state"] for task in now["tasks"]]
-        took = duration(time.time() - now["started"]) if now["started"] else ""
-        wanted, what = ("stopping", "to end") if now["state"] == "stopping" else ("running", "up")
+        took = duration_text(time.time() - now["started"]) if now["started"] else ""
+        ending = now["state"] == State.STOPPING
+        wanted, what = (State.STOPPING, "to end") if ending else (State.RUNNING, "up")
         number = f"{states.count(wanted)} of {len(states)} tasks {what}"
         words = f"{now['state'] or 'starting'}: {number}"
         err = self._screen.err

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tenfold.rundir import RunDirectory
+from tenfold.states import State
 from tenfold.views.why import account
 
 
@@ -18,7 +19,7 @@ class HeadlineReader:
 
     def read(self, status: Mapping[str, Any]) -> str | None:
         """The headline of a run that failed, or else None. `status` is the shape of `ps --json`."""
-        if status["state"] != "failed" or status["age_s"] is not None:
+        if status["state"] != State.FAILED or status["age_s"] is not None:
             return None
         mark = _mark(self._run)
         if mark != self._known[0] or mark is None:

@@ -15,21 +15,23 @@ from typing import Any
 
 from tenfold.errors import printable
 from tenfold.logs import LogLine
+from tenfold.quantities import duration_text
+from tenfold.states import State
 from tenfold.views.because import because, first_failed
-from tenfold.views.tasks import STALE_S, duration, exit_words, since
+from tenfold.views.tasks import STALE_S, exit_words, since
 from tenfold.views.terminal import Terminal, task_colour
 
 _TITLES = ("task", "state", "since", "address", "pid", "restarts", "exit")
 
 _GREEN, _RED, _AMBER, _GREY = "#2f9e62", "#d64545", "#d9942b", "#8894a0"
-_STATES = {
-    "running": _GREEN,
-    "succeeded": _GREEN,
-    "failed": _RED,
-    "lost": _RED,
-    "starting": _AMBER,
-    "restarting": _AMBER,
-    "stopping": _AMBER,
+_STATES: Mapping[str, str] = {
+    State.RUNNING: _GREEN,
+    State.SUCCEEDED: _GREEN,
+    State.FAILED: _RED,
+    State.LOST: _RED,
+    State.STARTING: _AMBER,
+    State.RESTARTING: _AMBER,
+    State.STOPPING: _AMBER,
 }
 _TASKS = {
     "cyan": "#0e9aa7",
@@ -69,7 +71,7 @@ def _headline(status: Mapping[str, Any]) -> str:
     if why := because(status):
         words += f": {_text(why)}"
     if status["age_s"] is not None and status["age_s"] > STALE_S:
-        words += f" (seen {duration(status['age_s'])} ago)"
+        words += f" (seen {duration_text(status['age_s'])} ago)"
     return f"{words} <small>at {time.strftime('%H:%M:%S')}</small>"
 
 

@@ -14,6 +14,7 @@ from datetime import datetime
 
 from tenfold.json_text import json_text
 from tenfold.logs import LogLine
+from tenfold.naming import name_of
 from tenfold.views.terminal import Terminal, task_colour
 
 FOLD_S = 2.0
@@ -47,12 +48,6 @@ def render(out: Terminal, line: LogLine, style: Style) -> str:
     if not style.prefix:
         return text
     return out.paint(f"{line.task:<{style.width}} | ", task_colour(line.task)) + text
-
-
-def name_of(label: str) -> str:
-    """`worker/3` for `worker-3`."""
-    job, _, index = label.rpartition("-")
-    return f"{job}/{index}"
 
 
 @dataclass(slots=True)

@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from tenfold import files
-from tenfold.rundir import OVER, Problems, RunDirectory, read_json
+from tenfold.naming import label_of
+from tenfold.rundir import Problems, RunDirectory, read_json
+from tenfold.states import LIVE, TERMINAL
 from tenfold.views import notfinite
 from tenfold.views.headline import HeadlineReader
 from tenfold.views.progress import makes_sense
 from tenfold.views.status import StatusReader
 from tenfold.views.usage import UsageReader
 
-_USES = ("starting", "running", "stopping")
 _MOST_DAMAGED = 100
 _MOST_FIGURES = 50
 
@@ -71,7 +72,7 @@ class LiveReader:
         now["tasks"] = [task for task in now["tasks"] if isinstance(task["task"], str)]
         used = self._read_usage([task["task"] for task in now["tasks"]], problems)
         for task in now["tasks"]:
-            live = used.get(task["task"]) if task["state"] in _USES else None
+            live = used.get(task["task"]) if task["state"] in LIVE else None
             task["cpu"] = _number(live, "cpu")
             task["memory"] = _number(live, "memory")
             task["cpu_s"] = _number(used.get(task["task"]), "cpu_s")
@@ -106,12 +107,12 @@ class LiveReader:
     def _progress(self, task: Mapping[str, Any], problems: Problems) -> dict[str, Any] | None:
         """What the task told in its present life, or in its last one."""
         name = task["task"]
-        path = self._told.get(name) or self._run.task(name.replace("/", "-")).progress
+        path = self._told.get(name) or self._run.task(label_of(name)).progress
         said = self._said.read(self._told.setdefault(name, path), problems)
         if not makes_sense(said):
             return None
         began = task["started"]
-        if task["state"] in _USES and isinstance(began, (int, float)) and said["time"] < began:
+        if task["state"] in LIVE and isinstance(began, (int, float)) and said["time"] < began:
             return None
         return progress_of(said)
 
@@ -181,7 +182,7 @@ class BriefReader:
             return known[1]
         now = LiveReader(run).read()
         told = brief(now) | {"damaged": now["damaged"]}
-        if not now["alive"] and now["state"] in OVER and not now["damaged"]:
+        if not now["alive"] and now["state"] in TERMINAL and not now["damaged"]:
             self._over[run.path] = (mark, told)
         return told
 

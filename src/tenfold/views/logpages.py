@@ -2,7 +2,7 @@
 
 Reads in bounded pieces from where the page is, so that the end of a log of any size is there at
 once. A page's `start` and `end` are cursors: where each stream was, opaque to whoever holds them.
-Leaves to others: what a filter means (`logfilter`), when a line came (`logtimes`).
+Leaves to others: what a filter means, and when a line came (`tenfold.logs`).
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tenfold.errors import InputError
-from tenfold.logfiles import LogFiles, dropped_words, look
 from tenfold.logs import STREAMS
+from tenfold.logs.files import LogFiles, dropped_words, look
+from tenfold.logs.times import StreamTimes
+from tenfold.naming import label_of, name_of
 from tenfold.rundir import RunDirectory, TaskDirectory
 from tenfold.views.inside import task_labels
-from tenfold.views.logtimes import StreamTimes
 from tenfold.views.terminal import Terminal
 
 MOST_LINES = 5000
@@ -77,11 +78,11 @@ class _Line:
 class _Log:
     """One stream of one task, as long as it is when this is made.
 
-    Positions are offsets as in `logfiles`. In the place of what was dropped stands a line.
+    Positions are offsets as in `logs.files`. In the place of what was dropped stands a line.
     """
 
     def __init__(self, directory: TaskDirectory, stream: str, piece_bytes: int) -> None:
-        self.task = "/".join(directory.label.rsplit("-", 1))
+        self.task = name_of(directory.label)
         self.stream = stream
         self.key = f"{directory.label} {stream[3]}"
         self.files = look(directory, stream)
@@ -194,7 +195,7 @@ def chosen_labels(run: RunDirectory, words: Sequence[str]) -> list[str]:
     there = sorted(task_labels(run))
     if not words:
         return there
-    wanted = {word.replace("/", "-") for word in words}
+    wanted = {label_of(word) for word in words}
     return [label for label in there if label in wanted or label.rpartition("-")[0] in wanted]
 
 

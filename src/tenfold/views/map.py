@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.filesize import decimal
-
 from tenfold.errors import printable
+from tenfold.quantities import bytes_text, duration_text
 from tenfold.traffic.ledger import OUTSIDE
 from tenfold.views.table import Cell, show_table
-from tenfold.views.tasks import duration
 from tenfold.views.terminal import STATE_COLOURS, Terminal, task_colour
 from tenfold.views.traffic import CUT, NOT_PLANNED, SILENT
 
@@ -44,7 +42,7 @@ def _headline(out: Terminal, shown: Mapping[str, Any]) -> str:
     rate = sum(edge["rate_bytes_s"] for edge in shown["edges"])
     line = out.paint(shown["cluster"], "bold") + " " + out.paint(shown["run"], "dim")
     line += f"  {out.paint(state, STATE_COLOURS.get(state, ''))}"
-    line += f"  {decimal(total)} in {duration(shown['seconds'])}"
+    line += f"  {bytes_text(total)} in {duration_text(shown['seconds'])}"
     line += f", {_speed(rate)}" if _speed(rate) else ""
     for mark, words in _COUNTED:
         count = sum(edge["mark"] == mark for edge in shown["edges"])
@@ -84,8 +82,8 @@ def _group_row(group: Mapping[str, Any]) -> Sequence[Cell]:
 
 
 def _speed(rate: float) -> str:
-    return f"{decimal(round(rate))}/s" if rate >= 0.5 else ""
+    return f"{bytes_text(round(rate))}/s" if rate >= 0.5 else ""
 
 
 def _size(carried: int | None) -> str:
-    return "?" if carried is None else decimal(carried) if carried else ""
+    return "?" if carried is None else bytes_text(carried) if carried else ""

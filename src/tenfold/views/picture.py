@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
-from rich.filesize import decimal
-
+from tenfold.errors import visible
+from tenfold.quantities import bytes_text, duration_text
 from tenfold.traffic.ledger import OUTSIDE
 from tenfold.views.layout import RADIUS, Layout, layout
 from tenfold.views.traffic import AS_PLANNED, CUT, NOT_PLANNED, SILENT
@@ -64,14 +64,15 @@ def svg(shown: Mapping[str, Any], aspect: float = 1.6) -> str:
         _text(0, made.height + 0.8, _title(shown), "small"),
         "</svg>",
     ]
-    return "\n".join(part for part in parts if part) + "\n"
+    return visible("\n".join(part for part in parts if part)) + "\n"
 
 
 def _title(shown: Mapping[str, Any]) -> str:
     total = sum(edge["bytes"] or 0 for edge in shown["edges"])
     silent = sum(edge["mark"] == SILENT for edge in shown["edges"])
     cut = sum(edge["mark"] == CUT for edge in shown["edges"])
-    words = f"{shown['cluster']} {shown['run']}: {decimal(total)} in {shown['seconds']:.0f} s"
+    amount = f"{bytes_text(total)} in {duration_text(shown['seconds'])}"
+    words = f"{shown['cluster']} {shown['run']}: {amount}"
     words += f", {cut} edges cut" if cut else ""
     return words + (f", {silent} planned edges silent" if silent else "")
 
@@ -124,7 +125,7 @@ def _path(
     share = math.sqrt(carried / most) if most else 0.0
     width = 0.8 + (widest - 0.8) * share
     mx, my = (x1 + x2) / 2 + (y1 - y2) * 0.06, (y1 + y2) / 2 + (x2 - x1) * 0.06
-    words = f"{edge['from']} – {edge['to']}: {decimal(carried)}, {edge['mark']}"
+    words = f"{edge['from']} – {edge['to']}: {bytes_text(carried)}, {edge['mark']}"
     return (
         f'<path class="{_CLASS[edge["mark"]]}" stroke-width="{width:.1f}" '
         f'stroke-opacity="{0.35 + 0.5 * share:.2f}" '
@@ -165,10 +166,10 @@ def dot(shown: Mapping[str, Any]) -> str:
         lines.append("  }")
     for edge in shown["edges"]:
         style = _DOT.get(edge["mark"], "")
-        label = _quoted(decimal(edge["bytes"])) if edge["bytes"] is not None else '""'
+        label = _quoted(bytes_text(edge["bytes"])) if edge["bytes"] is not None else '""'
         ends = f"{_quoted(edge['from'])} -- {_quoted(edge['to'])}"
         lines.append(f"  {ends} [label={label}{style}];")
-    return "\n".join([*lines, "}"]) + "\n"
+    return visible("\n".join([*lines, "}"])) + "\n"
 
 
 def _quoted(text: str) -> str:

@@ -14,6 +14,7 @@ from tenfold import files
 from tenfold.frameworks import Framework, framework_of
 from tenfold.frameworks.ranks import is_member
 from tenfold.frameworks.tensorflow import CHIEFS
+from tenfold.naming import job_of, label_of, name_of
 from tenfold.rundir import Problems, RunDirectory, read_json
 
 _TEXTS = ("name", "variable", "dtype", "device")
@@ -54,19 +55,21 @@ def _tasks(plan: Mapping[str, Any], run: RunDirectory) -> list[str]:
     """Names of the tasks in the plan's order; without a plan, of those that left something."""
     planned = plan.get("tasks")
     if not isinstance(planned, list):
-        return ["/".join(task.label.rsplit("-", 1)) for task in run.tasks()]
+        return [name_of(task.label) for task in run.tasks()]
     names = (task.get("task") for task in planned if isinstance(task, dict))
     return _attached_first([name for name in names if isinstance(name, str)], run)
 
 
 def _attached_first(names: list[str], run: RunDirectory) -> list[str]:
     """With the chief that a notebook is, which no plan has."""
-    chiefs = (f"{job}/0" for job in CHIEFS if files.exists(run.task(f"{job}-0").placement))
+    chiefs = (
+        f"{job}/0" for job in CHIEFS if files.exists(run.task(label_of(f"{job}/0")).placement)
+    )
     return [*(name for name in chiefs if name not in names), *names]
 
 
 def _told(run: RunDirectory, task: str, problems: Problems) -> _Variables:
-    path = run.task(task.replace("/", "-")).placement
+    path = run.task(label_of(task)).placement
     said = read_json(path, problems)
     if said is None:
         return []
@@ -115,7 +118,7 @@ def _servers(tasks: Iterable[str], variables: _Variables) -> list[dict[str, Any]
     return [
         {"task": task, "bytes": sum(held[task]), "parts": len(held[task])}
         for task in tasks
-        if _job(task) == "ps"
+        if job_of(task) == "ps"
     ]
 
 
@@ -136,12 +139,8 @@ def _balance(bytes_each: list[int]) -> float | None:
 
 def _workers(framework: Framework, tasks: list[str], variables: _Variables) -> list[dict[str, Any]]:
     held = _held(variables)
-    words = dict(framework.roles([task for task in tasks if is_member(_job(task))]))
+    words = dict(framework.roles([task for task in tasks if is_member(job_of(task))]))
     return [
         {"task": task, "role": role, "bytes": sum(held[task]) if task in held else None}
         for task, role in words.items()
     ]
-
-
-def _job(task: str) -> str:
-    return task.rpartition("/")[0]

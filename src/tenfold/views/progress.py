@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 from tenfold.errors import printable
-from tenfold.views.tasks import duration
+from tenfold.quantities import duration_text
 from tenfold.views.terminal import Terminal
 
 SILENT_S = 15.0
@@ -27,9 +27,9 @@ def words(said: Mapping[str, Any]) -> str:
     parts += [f"{name} {value}" for name, value in figures.items()]
     silent_s = time.time() - said.get("time", math.inf)
     if silent_s > SILENT_S:
-        parts.append(f"no word for {duration(silent_s)}")
+        parts.append(f"no word for {duration_text(silent_s)}")
     elif rate and said["done"] < said["total"]:
-        parts.append(f"{duration((said['total'] - said['done']) / rate)} left")
+        parts.append(f"{duration_text((said['total'] - said['done']) / rate)} left")
     return printable("  ".join(parts))
 
 

@@ -9,7 +9,8 @@ from tenfold.debug import words
 from tenfold.debug.findings import Findings
 from tenfold.debug.stacks import TaskStacks
 from tenfold.errors import printable
-from tenfold.views.tasks import duration, hang_words
+from tenfold.quantities import duration_text
+from tenfold.views.tasks import hang_words
 from tenfold.views.terminal import STATE_COLOURS, Terminal, task_colour
 
 
@@ -19,7 +20,7 @@ def show_stacks(out: Terminal, status: Mapping[str, Any], found: Findings) -> No
     head = out.paint(status["cluster"], "bold") + " " + out.paint(status["run"], "dim")
     head += f"  {out.paint(state, STATE_COLOURS.get(state, ''))}"
     asked = "1 task" if len(found.tasks) == 1 else f"{len(found.tasks)} tasks"
-    out.print(f"{head}  {asked} asked in {duration(found.seconds)}")
+    out.print(f"{head}  {asked} asked in {duration_text(found.seconds)}")
     if hang := hang_words(status):
         out.print(out.paint(hang, "bold red"))
     for text, style in words.said(found):

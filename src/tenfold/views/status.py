@@ -14,11 +14,11 @@ from typing import Any
 from urllib.parse import quote
 
 from tenfold import files
-from tenfold.rundir import OVER, Problems, RunDirectory, TaskDirectory, read_json
+from tenfold.naming import label_of, name_of
+from tenfold.rundir import Problems, RunDirectory, TaskDirectory, read_json
+from tenfold.states import LIVE, TERMINAL, State
 from tenfold.supervise.waits import wait_words
 from tenfold.views.notfinite import odd_figures
-
-_LIVE = ("starting", "running", "stopping", "restarting")
 
 _LONGEST_TOKEN = 1000
 
@@ -57,14 +57,14 @@ class StatusReader:
         alive = run.alive()  # first: a supervisor that ends after this has written its last word
         plan = self._file(run.plan, problems) or {}
         said = self._file(run.status, problems) or {}
-        lost = not alive and said.get("state") not in OVER
+        lost = not alive and said.get("state") not in TERMINAL
         return {
             "version": 1,
             "cluster": said.get("cluster") or plan.get("cluster") or run.cluster,
             "run": run.run,
             "directory": str(run.path),
             "cell": said.get("cell") or plan.get("cell"),
-            "state": "failed" if lost else said.get("state"),
+            "state": State.FAILED.value if lost else said.get("state"),
             "outcome": said.get("outcome"),
             "reason": _lost_words(said) if lost else said.get("reason"),
             "started": said.get("started"),
@@ -90,7 +90,7 @@ class StatusReader:
 
     def _waits(self, directory: TaskDirectory, task: dict[str, Any]) -> dict[str, Any]:
         """`task`, and why it is not ready, if it is starting."""
-        if task["state"] == "starting":
+        if task["state"] == State.STARTING:
             task["waits"] = wait_words(self._file(directory.unready, Problems()))
         return task
 
@@ -111,7 +111,7 @@ class StatusReader:
         if isinstance(planned, list):
             for task in planned:
                 if isinstance(task, dict) and isinstance(task.get("task"), str):
-                    yield self._run.task(task["task"].replace("/", "-")), task
+                    yield self._run.task(label_of(task["task"])), task
         else:
             for directory in self._run.tasks():
                 yield directory, _name(directory, self._file(directory.status, problems) or {})
@@ -131,19 +131,20 @@ def _lost_words(said: Mapping[str, Any]) -> str:
 
 
 def _name(directory: TaskDirectory, said: Mapping[str, Any]) -> dict[str, Any]:
-    job, _, index = directory.label.rpartition("-")
+    name = name_of(directory.label)
+    job, _, index = name.rpartition("/")
     number = int(index) if index.isdigit() else None
-    return {"task": said.get("task", f"{job}/{index}"), "job": job, "index": number}
+    return {"task": said.get("task", name), "job": job, "index": number}
 
 
 def _task(
     directory: TaskDirectory, planned: Mapping[str, Any], said: Mapping[str, Any], lost: bool
 ) -> dict[str, Any]:
     shown = {key: said.get(key) for key in _TASK_KEYS}
-    shown["state"] = said.get("state", "waiting")
+    shown["state"] = said.get("state", State.WAITING.value)
     shown["restarts"] = said.get("restarts", 0)
-    if lost and shown["state"] in _LIVE:
-        shown |= {"state": "lost", "pid": None}
+    if lost and shown["state"] in LIVE | {State.RESTARTING}:
+        shown |= {"state": State.LOST.value, "pid": None}
     urls = shown["urls"] if isinstance(shown["urls"], dict) else {}
     if shown["url"]:
         shown["url"] = _with_token(shown["url"], directory)

@@ -9,6 +9,8 @@ from typing import Any
 
 from tenfold.appending import has_room
 from tenfold.errors import printable
+from tenfold.quantities import duration_text
+from tenfold.states import State
 from tenfold.views import notfinite
 from tenfold.views.because import because, first_failed
 from tenfold.views.notfinite import odd_figures
@@ -27,7 +29,7 @@ def show_run(out: Terminal, status: Mapping[str, Any]) -> None:
     rows = [_row(task, status["seen"], first) for task in status["tasks"]]
     show_table(out, _TITLES, rows)
     for task in status["tasks"]:
-        if task["url"] and task["state"] == "running":
+        if task["url"] and task["state"] == State.RUNNING:
             out.print(f"{task['job']}: {out.paint(task['url'], 'underline')}")
     for task in status["tasks"]:
         if task.get("waits"):
@@ -52,7 +54,7 @@ def _headline(out: Terminal, status: Mapping[str, Any]) -> str:
     age = status["age_s"]
     if age is not None:
         style = "bold yellow" if age > STALE_S else "dim"
-        line += "  " + out.paint(f"(seen {duration(age)} ago)", style)
+        line += "  " + out.paint(f"(seen {duration_text(age)} ago)", style)
     return line
 
 
@@ -87,10 +89,10 @@ def _row(task: Mapping[str, Any], seen: float | None, first: str | None) -> list
 
 def since(task: Mapping[str, Any], seen: float | None = None) -> str:
     """How long the task has run, or how long ago it ended; when it was `seen`, if it was lost."""
-    end = seen if task["state"] == "lost" else task["ended"]
+    end = seen if task["state"] == State.LOST else task["ended"]
     if end is not None:
-        return f"{duration(time.time() - end)} ago"
-    return duration(time.time() - task["started"]) if task["started"] is not None else ""
+        return f"{duration_text(time.time() - end)} ago"
+    return duration_text(time.time() - task["started"]) if task["started"] is not None else ""
 
 
 def exit_words(task: Mapping[str, Any]) -> str:
@@ -98,20 +100,6 @@ def exit_words(task: Mapping[str, Any]) -> str:
     if task["signal"]:
         return str(task["signal"])
     return "" if task["exit_code"] is None else str(task["exit_code"])
-
-
-def duration(seconds: float) -> str:
-    """`0.4 s`, `12 s`, `3 min 05 s`, `2 h 10 min`, `3 d 4 h`."""
-    if seconds < 10:
-        return f"{max(0.0, seconds):.1f} s"
-    whole = int(min(seconds, 1e9))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    if whole < 86_400:
-        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-    return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
 
 
 def show_runs(out: Terminal, runs: list[dict[str, Any]]) -> None:
@@ -126,6 +114,6 @@ def _run_row(run: Mapping[str, Any]) -> list[Cell]:
         run["cluster"],
         run["run"],
         (state, STATE_COLOURS.get(state, "")),
-        duration(end - run["started"]) if run["started"] else "",
+        duration_text(end - run["started"]) if run["started"] else "",
         printable(because(run)),
     ]

@@ -11,12 +11,15 @@ import re
 import shutil
 import sys
 import zlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import click
 
 from tenfold.errors import visible
 from tenfold.escapes import plain
+from tenfold.naming import label_of
+from tenfold.states import State
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,16 +27,16 @@ if TYPE_CHECKING:
 TASK_COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "bright_cyan", "bright_yellow",
                 "bright_green", "bright_magenta", "bright_blue")  # fmt: skip
 
-STATE_COLOURS = {
-    "waiting": "dim",
-    "starting": "cyan",
-    "running": "green",
-    "restarting": "yellow",
-    "stopping": "yellow",
-    "succeeded": "green",
-    "failed": "bold red",
-    "lost": "bold red",
-    "stopped": "dim",
+STATE_COLOURS: Mapping[str, str] = {
+    State.WAITING: "dim",
+    State.STARTING: "cyan",
+    State.RUNNING: "green",
+    State.RESTARTING: "yellow",
+    State.STOPPING: "yellow",
+    State.SUCCEEDED: "green",
+    State.FAILED: "bold red",
+    State.LOST: "bold red",
+    State.STOPPED: "dim",
 }
 
 _WIDEST = 100_000
@@ -134,6 +137,6 @@ class _Filtered:
 
 def task_colour(label: str) -> str:
     """A colour for a task, the same in every view and every run."""
-    job, _, index = label.replace("/", "-").rpartition("-")
+    job, _, index = label_of(label).rpartition("-")
     start = zlib.crc32(job.encode()) + (int(index) if index.isdecimal() else 0)
     return TASK_COLOURS[start % len(TASK_COLOURS)]

@@ -15,8 +15,10 @@ from typing import Any
 
 from tenfold import edges, files
 from tenfold.errors import TenfoldError
+from tenfold.naming import job_of
 from tenfold.plans import Plan
-from tenfold.rundir import OVER, Problems, RunDirectory, read_json
+from tenfold.rundir import Problems, RunDirectory, read_json
+from tenfold.states import TERMINAL
 from tenfold.traffic.ledger import OUTSIDE
 from tenfold.views.flows import FlowReader, Flows, PeerFlow
 from tenfold.views.status import StatusReader
@@ -68,7 +70,7 @@ class MapReader:
         problems = problems if problems is not None else Problems()
         status = self._status.read(problems)
         now = time.time()
-        over = status["state"] in OVER
+        over = status["state"] in TERMINAL
         last = status["ended"] or status["seen"] if over else now
         seconds = max(0.0, (last or now) - (status["started"] or last or now))
         tasks = [
@@ -213,7 +215,7 @@ def groups(found: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     planned, expected}`; whatever is no task is the job `outside`."""
     made: dict[tuple[str, str], dict[str, Any]] = {}
     for edge in found:
-        pair = (job_of(edge["from"]), job_of(edge["to"]))
+        pair = (_job_at(edge["from"]), _job_at(edge["to"]))
         group = made.get(pair)
         if group is None:
             group = made[pair] = {
@@ -234,6 +236,6 @@ def groups(found: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 @functools.lru_cache(maxsize=1 << 15)
-def job_of(end: str) -> str:
+def _job_at(end: str) -> str:
     """`worker` for `worker/3`, `outside` for what is no task."""
-    return OUTSIDE.rstrip(":") if end.startswith(OUTSIDE) else end.rpartition("/")[0]
+    return OUTSIDE.rstrip(":") if end.startswith(OUTSIDE) else job_of(end)

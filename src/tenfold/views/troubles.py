@@ -13,13 +13,15 @@ from typing import Any, Literal
 from tenfold.cell_table import runs_on_this_machine
 from tenfold.edges import cut_off
 from tenfold.frameworks import framework_of
+from tenfold.naming import job_of
+from tenfold.quantities import duration_text, limit_text, memory_text
+from tenfold.states import UNSTARTED, State
 from tenfold.supervise.deaths import ending
 from tenfold.supervise.lingering import Rank, lingering
 from tenfold.views import notfinite
 from tenfold.views.endings import signal_number
 from tenfold.views.facts import RunFacts, moment
 from tenfold.views.notfinite import odd_figures
-from tenfold.views.tasks import duration
 from tenfold.views.traffic import CUT
 
 Kind = Literal[
@@ -130,7 +132,7 @@ def _disk(facts: RunFacts) -> Iterator[Trouble]:
     place = str(facts.run.path)
     disk = facts.disk
     if disk is not None and (disk.free < min(LITTLE_DISK, disk.total // 20) or not disk.files_left):
-        left = _size(disk.free) if disk.files_left else "no space for new files"
+        left = memory_text(disk.free) if disk.files_left else "no space for new files"
         words = f"the disk of {place} is full ({left} free)"
         yield Trouble(
             "disk", words, f"free space there: du -xsh {facts.run.path.parent.parent}/*/*"
@@ -143,15 +145,9 @@ def _disk(facts: RunFacts) -> Iterator[Trouble]:
     elif events:
         lost = int(sum(moment(event.get("lost_bytes")) or 0 for event in events))
         words = "a disk was full for a while; " + (
-            f"{_size(lost)} of output were lost" if lost else "no output was lost"
+            f"{memory_text(lost)} of output were lost" if lost else "no output was lost"
         )
         yield Trouble("disk", words, time=moment(events[-1].get("time")), now=False)
-
-
-def _size(count: float) -> str:
-    from tenfold.launch.memory import size_words  # it imports asyncio, too much for `ps`
-
-    return size_words(int(count))
 
 
 def _unsaved(facts: RunFacts) -> Iterator[Trouble]:
@@ -178,7 +174,7 @@ def _stale(facts: RunFacts) -> Iterator[Trouble]:
     age_s = facts.status["age_s"]
     if age_s is not None and age_s > _STALE_S and runs_on_this_machine(facts.status["cell"]):
         pid = facts.said.get("supervisor_pid")
-        words = f"its supervisor is alive, but has not responded for {duration(age_s)}"
+        words = f"its supervisor is alive, but has not responded for {duration_text(age_s)}"
         yield Trouble(
             "stale",
             words,
@@ -188,12 +184,14 @@ def _stale(facts: RunFacts) -> Iterator[Trouble]:
 
 def _crash_loops(facts: RunFacts, now: float) -> Iterator[Trouble]:
     for task in facts.status["tasks"]:
-        if task["state"] != "restarting":
+        if task["state"] != State.RESTARTING:
             continue
         name = task["task"]
         spent, limit = budget(facts, name, now)
         due = _next_start(facts, name)
-        when = f"starts again in {duration(due - now)}" if due and due > now else "starts again"
+        when = (
+            f"starts again in {duration_text(due - now)}" if due and due > now else "starts again"
+        )
         words = f"{name} {how_it_ended(facts, name)} and {when}"
         if limit is not None:
             words += f" ({spent} of {limit} restarts used)"
@@ -237,17 +235,17 @@ def _not_ready(facts: RunFacts, now: float) -> Iterator[Trouble]:
     for task in facts.status["tasks"]:
         began = moment(task["started"])
         said = task.get("waits")
-        if task["state"] != "starting" or began is None:
+        if task["state"] != State.STARTING or began is None:
             continue
         if now - began < _LONG_WAIT_S and not said:
             continue
         ready = facts.planned(task["task"]).get("ready")
         ready = ready if isinstance(ready, dict) else {}
         limit_s = moment(ready.get("timeout_s"))
-        limit = f" of at most {duration(limit_s)}" if limit_s else ""
+        limit = f" of at most {limit_text(limit_s)}" if limit_s else ""
         waits = _READY.get(str(ready.get("kind")), "is not ready")
         words = f"waiting for {task['task']}: {said}" if said else f"{task['task']} {waits}"
-        words += f" ({duration(now - began)}{limit})"
+        words += f" ({duration_text(now - began)}{limit})"
         hint = f"tenfold logs {facts.cluster} {task['task']}"
         yield Trouble("not-ready", words, hint, task["task"], began)
 
@@ -263,7 +261,7 @@ _READY = {
 def _waiting(facts: RunFacts, now: float) -> Iterator[Trouble]:
     """Tasks that wait for others for long, and for whom."""
     began = moment(facts.status["started"])
-    waiting = [task for task in facts.status["tasks"] if task["state"] == "waiting"]
+    waiting = [task for task in facts.status["tasks"] if task["state"] == State.WAITING]
     if not waiting or began is None or now - began < _LONG_WAIT_S:
         return
     states = {task["task"]: task["state"] for task in facts.status["tasks"]}
@@ -272,7 +270,7 @@ def _waiting(facts: RunFacts, now: float) -> Iterator[Trouble]:
         after = facts.planned(task["task"]).get("after")
         for job, condition in (after if isinstance(after, dict) else {}).items():
             for name, state in states.items():
-                if name.rpartition("/")[0] == job and not _is_so(state, condition):
+                if job_of(name) == job and not _is_so(state, condition):
                     awaited[f"{name} ({state})"] = None
     names = names_of([task["task"] for task in waiting])
     if facts.status["reason"] and not awaited:
@@ -285,10 +283,10 @@ def _waiting(facts: RunFacts, now: float) -> Iterator[Trouble]:
 
 def _is_so(state: str, condition: object) -> bool:
     if condition == "succeeded":
-        return state == "succeeded"
+        return state == State.SUCCEEDED
     if condition == "started":
-        return state not in ("waiting", "restarting")
-    return state in ("running", "succeeded")
+        return state not in UNSTARTED
+    return state in (State.RUNNING, State.SUCCEEDED)
 
 
 def _cut(facts: RunFacts, edges: Sequence[Mapping[str, Any]], now: float) -> Iterator[Trouble]:
@@ -319,8 +317,8 @@ def _silent(facts: RunFacts, edges: Sequence[Mapping[str, Any]], now: float) -> 
         return
     for name, heard in last.items():
         since = max(heard, moment(states[name]["started"]) or 0.0)
-        if states[name]["state"] == "running" and since and now - since > _SILENT_S:
-            ever = f"for {duration(now - heard)}" if heard else "since the start"
+        if states[name]["state"] == State.RUNNING and since and now - since > _SILENT_S:
+            ever = f"for {duration_text(now - heard)}" if heard else "since the start"
             words = f"{name} has been silent {ever}, and the other tasks communicate"
             yield Trouble("silent", words, f"tenfold stacks {name}; tenfold map", name, since)
 
@@ -330,9 +328,9 @@ def _lingering(facts: RunFacts, now: float) -> Iterator[Trouble]:
     ranks = []
     for task in facts.status["tasks"]:
         if not facts.planned(task["task"]).get("service"):
-            well = task["state"] == "succeeded"
-            job = str(task["task"]).rpartition("/")[0]
-            running = task["state"] == "running"
+            well = task["state"] == State.SUCCEEDED
+            job = job_of(str(task["task"]))
+            running = task["state"] == State.RUNNING
             ranks.append(Rank(task["task"], job, running, task["ended"] if well else None))
     for found in lingering(framework_of(facts.plan), ranks, now):
         hint = f"see where it is: tenfold stacks {facts.cluster}"

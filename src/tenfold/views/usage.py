@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tenfold.naming import label_of
 from tenfold.rundir import RunDirectory, TaskDirectory
 from tenfold.traffic.samples import SampleReader, all_samples, is_number
 
@@ -29,7 +30,7 @@ class UsageReader:
         now = time.time()
         found = {}
         for task in tasks:
-            path = self._run.task(task.replace("/", "-")).usage
+            path = self._run.task(label_of(task)).usage
             samples = self._readers.setdefault(task, SampleReader(path, 5.0)).read()
             if samples:
                 found[task] = _usage(samples, now)

@@ -14,16 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.errors import TenfoldError
-from tenfold.rundir import OVER, RunDirectory
+from tenfold.naming import job_of
+from tenfold.quantities import duration_text
+from tenfold.rundir import RunDirectory
+from tenfold.states import TERMINAL, State
 from tenfold.views import causes, notfinite
 from tenfold.views.broken import find_error, it_says
 from tenfold.views.commands import up_again, with_runs
 from tenfold.views.crashes import crash
 from tenfold.views.endings import meaning
+from tenfold.views.eventtexts import NO_CHECKPOINT
 from tenfold.views.facts import RunFacts, read_facts
-from tenfold.views.news import NO_CHECKPOINT
 from tenfold.views.notfinite import odd_figures
-from tenfold.views.tasks import duration
 from tenfold.views.traffic import MapReader
 from tenfold.views.troubles import Trouble, budget, how_it_ended, names_of, troubles
 
@@ -119,19 +121,19 @@ def _judge(
     if facts.damaged and not facts.said and not facts.events:
         look = f"read {facts.status['directory']}"
         return _Verdict("has no readable status or events", names_of(facts.damaged), look)
-    if "failed" in (state, facts.status["outcome"]):
-        told = _said_over(facts) or facts.said.get("outcome") == "failed"
+    if State.FAILED in (state, facts.status["outcome"]):
+        told = _said_over(facts) or facts.said.get("outcome") == State.FAILED
         if first is not None and told:
             return _of_failure(facts, first)
         return _of_reason(facts, found) if told else _of_lost_supervisor(facts)
-    if state == "succeeded":
+    if state == State.SUCCEEDED:
         words = str(facts.status["reason"] or "all tasks finished") + _took(facts)
         told = _Verdict("succeeded", words, wrong=False)
         odd = odd_figures(facts.status.get("not_finite"))
         if any(one.get("until") is None for one in odd):
             told = _Verdict("succeeded, but", f"{notfinite.words(odd)}; {words}")
         return _with_restarts(facts, told)
-    if state == "stopped":
+    if state == State.STOPPED:
         return _Verdict("stopped", str(facts.status["reason"] or "by request"), wrong=False)
     return _of_living(facts, found, now)
 
@@ -139,8 +141,8 @@ def _judge(
 def _said_over(facts: RunFacts) -> bool:
     """Whether the run's end was told; without status.json, by its last event."""
     if facts.said:
-        return facts.said.get("state") in OVER
-    return bool(facts.of_kind(*(f"cluster-{state}" for state in OVER)))
+        return facts.said.get("state") in TERMINAL
+    return bool(facts.of_kind(*(f"cluster-{state}" for state in TERMINAL)))
 
 
 def _of_failure(facts: RunFacts, first: Mapping[str, Any]) -> _Verdict:
@@ -167,7 +169,7 @@ def _of_lost_supervisor(facts: RunFacts) -> _Verdict:
     hint = f"{_up(facts)} restarts it: {NO_CHECKPOINT}"
     if (saved := facts.checkpoint) is not None:
         end = facts.status["seen"] or saved.time
-        age = duration(max(0.0, end - saved.time))
+        age = duration_text(max(0.0, end - saved.time))
         hint = f"{_up(facts)} resumes from checkpoint {saved.name}, {age} older than the end"
     return _Verdict("failed", words, hint, next=(_up(facts),))
 
@@ -195,7 +197,7 @@ def _of_living(facts: RunFacts, found: Sequence[Trouble], now: float) -> _Verdic
             return _Verdict("hangs", trouble.words, first, next=trouble.next)
         return _Verdict(f"{verb}, but" if verb == "runs" else verb, trouble.words, trouble.hint)
     began = facts.status["started"]
-    since = f" (for {duration(now - began)})" if isinstance(began, (int, float)) else ""
+    since = f" (for {duration_text(now - began)})" if isinstance(began, (int, float)) else ""
     told = _Verdict(f"{verb}{since}; no problem found", wrong=False)
     return _with_restarts(facts, told)
 
@@ -225,7 +227,7 @@ def _with_restarts(facts: RunFacts, verdict: _Verdict) -> _Verdict:
 
 def _took(facts: RunFacts) -> str:
     began, ended = facts.status["started"], facts.status["ended"]
-    return f" ({duration(ended - began)})" if began and ended else ""
+    return f" ({duration_text(ended - began)})" if began and ended else ""
 
 
 def _up(facts: RunFacts) -> str:
@@ -241,8 +243,8 @@ def _next(facts: RunFacts, first: Mapping[str, Any] | None) -> list[str]:
     """Commands that help on."""
     if first is not None:
         return [f"tenfold logs {facts.cluster} {first['task']}", _up(facts)]
-    if facts.status["state"] in OVER:
-        return [_up(facts)] if facts.status["state"] != "succeeded" else []
+    if facts.status["state"] in TERMINAL:
+        return [_up(facts)] if facts.status["state"] != State.SUCCEEDED else []
     return [f"tenfold ps {facts.cluster}"]
 
 
@@ -290,7 +292,7 @@ def _failure_by_events(facts: RunFacts) -> dict[str, Any] | None:
         task, kind = event.get("task"), event.get("kind")
         if not isinstance(task, str):
             continue
-        if kind == "task-exited" and event.get("state") == "failed":
+        if kind == "task-exited" and event.get("state") == State.FAILED:
             lasting.setdefault(task, dict(event))
         elif kind == "task-refused":
             lasting.setdefault(task, {**event, "words": event.get("reason")})
@@ -306,7 +308,7 @@ def _hint(
     facts: RunFacts, task: str, cause: object, error: causes.CauseLine | None, usual: str | None
 ) -> str | None:
     """What to do about a task that ended: for its cause, for what it says, or for its exit."""
-    job = task.rpartition("/")[0]
+    job = job_of(task)
     match cause:
         case "oom" if facts.planned(task).get("memory"):
             return f"raise jobs.{job}.resources.memory"

@@ -19,6 +19,7 @@ from tenfold.cells.probing.findings import Finding, Room
 from tenfold.cells.rendering import File, RenderLocations
 from tenfold.cells.workdirs import inside
 from tenfold.errors import InputError, TenfoldError, UnavailableError
+from tenfold.naming import label_of
 from tenfold.plans import Plan, Task
 from tenfold.rundir import RunDirectory, read_json
 
@@ -68,7 +69,7 @@ class DockerClient(ClientSide):
 
     def beside(self, run: RunDirectory, task: str, words: Sequence[str]) -> list[str] | None:
         """Through `docker exec`."""
-        service = task.replace("/", "-")
+        service = label_of(task)
         found = asyncio.run(containers(project_of(run)))
         one = next((container.id for container in found if container.service == service), None)
         if one is None:

@@ -22,6 +22,7 @@ from typing import Any
 from tenfold.cells.probing.ask import Answer, ask
 from tenfold.cells.probing.findings import Finding, State
 from tenfold.cells.probing.hints import as_root, install, start_service
+from tenfold.quantities import limit_text
 
 PAGE = "https://docs.docker.com/engine/install/"
 COMPOSE_PAGE = "https://docs.docker.com/compose/install/"
@@ -73,7 +74,7 @@ def _get_docker() -> str:
 
 def _silent(timeout_s: float) -> Finding:
     where = os.environ.get("DOCKER_HOST")
-    message = f"docker does not respond within {timeout_s:g} s"
+    message = f"docker does not respond within {limit_text(timeout_s)}"
     if where is None:
         return _found("broken", None, message, _restart_engine())
     hint = "check that host, or unset DOCKER_HOST to use the engine of this machine"

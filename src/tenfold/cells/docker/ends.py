@@ -13,13 +13,14 @@ from typing import Any
 
 from tenfold.cells import Ended
 from tenfold.cells.docker.engine import EngineError, inspected
-from tenfold.launch.memory import memory_end, size_words
+from tenfold.launch.memory import memory_end
 from tenfold.plans import Task
+from tenfold.quantities import memory_value
 
 
 def memory_words(task: Task) -> tuple[str, str]:
     """That the kernel killed in a task's container for memory, and what to do."""
-    limit = f", {size_words(task.memory)}" if task.memory else ""
+    limit = f", {memory_value(task.memory)}" if task.memory else ""
     return (
         f"{task.name} has reached its memory limit{limit}, and the kernel killed a process",
         f"raise jobs.{task.job}.resources.memory",

@@ -23,6 +23,7 @@ from tenfold.cells.docker.doctor import compose
 from tenfold.errors import TenfoldError, UnavailableError
 from tenfold.paths import expanded
 from tenfold.plans import Plan, Task
+from tenfold.quantities import limit_text
 
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
@@ -96,7 +97,7 @@ async def run_command(
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         if isinstance(error, TimeoutError):
-            words = f"no response to `{' '.join(argv[:2])}` after {timeout_s:g} s"
+            words = f"no response to `{' '.join(argv[:2])}` after {limit_text(timeout_s or 0.0)}"
             raise EngineError(
                 words, hint="check the Docker engine with `tenfold doctor`"
             ) from error
@@ -285,7 +286,9 @@ async def _pull(image: str) -> None:
             if b"Pulling from" in line:
                 limit_s = None
     except TimeoutError:
-        raise EngineError(f"its registry does not respond within {_REGISTRY_S:g} s") from None
+        raise EngineError(
+            f"its registry does not respond within {limit_text(_REGISTRY_S)}"
+        ) from None
     else:
         if await process.wait() != 0:
             raise EngineError(_last_words(b"".join(said), argv))

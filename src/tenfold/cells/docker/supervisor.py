@@ -50,6 +50,7 @@ from tenfold.cells.docker.project import handle, project_of
 from tenfold.errors import TenfoldError
 from tenfold.launch.runner import TaskLife
 from tenfold.plans import Plan, Task
+from tenfold.quantities import limit_text
 from tenfold.rendezvous import HeldPort, announce, hold_port
 from tenfold.rundir import RunDirectory, read_json, write_json
 
@@ -186,7 +187,7 @@ class DockerCell:
             if over:
                 raise TenfoldError(await first_words(made.id))
             await asyncio.sleep(_POLL_S)
-        raise TenfoldError(f"its container did not start within {_START_S:g} s")
+        raise TenfoldError(f"its container did not start within {limit_text(_START_S)}")
 
     def _life(self, made: _Container) -> TaskLife:
         said = read_json(self._run.task(made.task.label).life)
@@ -203,9 +204,8 @@ class DockerCell:
             since = time.time() - 1
             self._hear.on_note("the Docker engine has stopped", "waiting for it to return")
             if not await wait_for_engine(_ENGINE_BACK_S):
-                on_lost(
-                    f"the Docker engine has stopped and did not return within {_ENGINE_BACK_S:g} s"
-                )
+                waited = limit_text(_ENGINE_BACK_S)
+                on_lost(f"the Docker engine has stopped and did not return within {waited}")
                 return
             self._hear.on_note("the Docker engine is back", None)
             await self._catch_up()

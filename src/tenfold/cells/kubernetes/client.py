@@ -22,6 +22,7 @@ from tenfold.cells.probing.findings import Finding
 from tenfold.cells.rendering import File, RenderLocations
 from tenfold.cells.workdirs import inside
 from tenfold.errors import TenfoldError
+from tenfold.naming import label_of
 from tenfold.plans import Plan
 from tenfold.rundir import RunDirectory
 
@@ -61,7 +62,7 @@ class KubernetesClient(ClientSide):
     def beside(self, run: RunDirectory, task: str, words: Sequence[str]) -> list[str] | None:
         """Through `kubectl exec`."""
         known = remembered(run) or {}
-        pod = (known.get("pods") or {}).get(task.replace("/", "-"))
+        pod = (known.get("pods") or {}).get(label_of(task))
         if pod is None:
             raise TenfoldError(f"{task} has no pod", hint="see how it ended with `tenfold ps`")
         terminal = ["-it"] if sys.stdin.isatty() and sys.stdout.isatty() else ["-i"]

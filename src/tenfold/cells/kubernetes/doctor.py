@@ -16,6 +16,7 @@ from pathlib import Path
 from tenfold.cells.probing.ask import Answer, ask
 from tenfold.cells.probing.findings import Finding, State
 from tenfold.cells.probing.hints import pip_install
+from tenfold.quantities import limit_text
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 """What a pod is given, so that it can talk to its cluster."""
@@ -62,7 +63,9 @@ def cluster(timeout_s: float = 10.0, context: str | None = None) -> Finding:
     question = [sys.executable, "-P", str(_QUESTION), f"{timeout_s:g}", *filter(None, [context])]
     answer = ask(question, timeout_s + 1)
     if answer is None:
-        return _found("broken", None, f"no response within {timeout_s:g} s", _HINTS["silent"])
+        return _found(
+            "broken", None, f"no response within {limit_text(timeout_s)}", _HINTS["silent"]
+        )
     return _read(answer)
 
 

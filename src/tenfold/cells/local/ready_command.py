@@ -11,6 +11,7 @@ from tenfold.launch.channel import SpawnError
 from tenfold.launch.client import LaunchClient
 from tenfold.launch.unready import how_it_ended, recorder, spoken
 from tenfold.plans import Bound, ReadinessCheck, Task
+from tenfold.quantities import limit_text
 from tenfold.words import split
 
 
@@ -26,7 +27,7 @@ async def try_command(
         code = await _run(client, task, bound, ready, (devnull, output, output))
         return code == 0, f"{how_it_ended(code)}{spoken(output)}"
     except TimeoutError:
-        return False, f"has not ended within {ready.timeout_s:g} s"
+        return False, f"has not ended within {limit_text(ready.timeout_s)}"
     except SpawnError as error:
         return False, f"cannot be started: {error.message}"
     finally:

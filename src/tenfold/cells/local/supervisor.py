@@ -37,9 +37,10 @@ from tenfold.launch.environment import task_environment
 from tenfold.launch.memory import MemoryGuard, MemoryWatch
 from tenfold.launch.preloads import Preload
 from tenfold.launch.readiness import answer
-from tenfold.launch.survivors import end_survivors, lives
+from tenfold.launch.survivors import end_survivors
 from tenfold.launch.unready import Unready
 from tenfold.plans import Bound, Plan, ReadinessCheck, Task
+from tenfold.procfs import is_alive
 from tenfold.rendezvous import announce
 from tenfold.rundir import RunDirectory
 from tenfold.traffic.book import AddressBook, AddressEntry
@@ -329,7 +330,7 @@ class LocalCell:
     def _tell_left(self) -> None:
         """Name the tasks that were killed and that the kernel does not let end."""
         left = {name: live.started.pid for name, live in self._live.items()}
-        if words := ", ".join(f"{name} (pid {pid})" for name, pid in left.items() if lives(pid)):
+        if words := ", ".join(f"{name} (pid {pid})" for name, pid in left.items() if is_alive(pid)):
             self._hear.on_note(
                 f"killed, but still running when the run ended: {words}",
                 "ps -o pid,stat,wchan: D waits in the kernel, for a dead disk say",

@@ -32,18 +32,20 @@ from tenfold.cells.slurm.sbatch import Component, components, sbatch
 from tenfold.cells.supervisor_side import Wishes
 from tenfold.errors import TenfoldError, UnavailableError
 from tenfold.interpreter import own
+from tenfold.naming import label_of
 from tenfold.plans import Plan
 from tenfold.requirements import require_packages
 from tenfold.rundir import RunDirectory, read_json, write_json
+from tenfold.states import TERMINAL, State
 
 _LAST_WORD_S = 3.0
 _SILENT_S = 5.0
 
 
-def _status(run: RunDirectory, plan: Plan, state: str, reason: str) -> dict[str, Any]:
+def _status(run: RunDirectory, plan: Plan, state: State, reason: str) -> dict[str, Any]:
     """A word about a run whose supervisor does not speak."""
     now = time.time()
-    over = state in ("failed", "stopped")
+    over = state.is_terminal
     return {
         "version": 1,
         "cluster": plan.cluster,
@@ -80,21 +82,21 @@ class SlurmClient(ClientSide):
 
     def submit(self, plan: Plan, run: RunDirectory, wishes: Wishes) -> bool:
         """Submit the batch job; the supervisor begins with it."""
-        write_json(run.status, _status(run, plan, "starting", "being submitted to Slurm"))
+        write_json(run.status, _status(run, plan, State.STARTING, "being submitted to Slurm"))
         own = {"TENFOLD_KEEP": "yes" if wishes.keep else "no"}
         env = dict(os.environ) | dict(wishes.secrets) | own
         job = submit(str(run.path / "cell" / "job.sbatch"), env)
         write_json(run.elsewhere, {"cell": "slurm", "job": job, "submitted": time.time()})
         waiting = f"in Slurm's queue: job {job}"
         if (read_json(run.status) or {}).get("supervisor_pid") is None:
-            write_json(run.status, _status(run, plan, "starting", waiting))
+            write_json(run.status, _status(run, plan, State.STARTING, waiting))
         return True
 
     def settle(self, run: RunDirectory) -> None:
         """Why the job still waits; or, if it is gone without a last word, how it ended."""
         said = read_json(run.status) or {}
         job = _job(run)
-        if job is None or said.get("state") in ("succeeded", "failed", "stopped"):
+        if job is None or said.get("state") in TERMINAL:
             return
         if time.time() - float(said.get("updated") or 0) < _SILENT_S:
             return
@@ -105,16 +107,16 @@ class SlurmClient(ClientSide):
             plan = Plan.from_json(read_json(run.plan) or {})
             why = f" ({state.reason})" if state.reason not in ("", "None") else ""
             write_json(
-                run.status, _status(run, plan, "starting", f"in Slurm's queue: job {job}{why}")
+                run.status, _status(run, plan, State.STARTING, f"in Slurm's queue: job {job}{why}")
             )
 
     def _last_word(self, run: RunDirectory, job: str, state: JobState | None) -> None:
         deadline = time.monotonic() + _LAST_WORD_S
         while time.monotonic() < deadline:  # the supervisor's own may still arrive
-            if (read_json(run.status) or {}).get("state") in ("succeeded", "failed", "stopped"):
+            if (read_json(run.status) or {}).get("state") in TERMINAL:
                 return
             time.sleep(0.1)
-        outcome, reason = ("failed", f"Slurm job {job} is gone, and how it ended is unknown")
+        outcome, reason = (State.FAILED, f"Slurm job {job} is gone, and how it ended is unknown")
         if state is not None:
             outcome, reason = state.outcome(job)
         plan = Plan.from_json(read_json(run.plan) or {})
@@ -154,7 +156,7 @@ class SlurmClient(ClientSide):
 
     def beside(self, run: RunDirectory, task: str, words: Sequence[str]) -> list[str] | None:
         """Through `srun`, on the task's node."""
-        status = read_json(run.task(task.replace("/", "-")).status) or {}
+        status = read_json(run.task(label_of(task)).status) or {}
         job, host = _job(run), status.get("host")
         if job is None or not isinstance(host, str) or status.get("pid") is None:
             raise TenfoldError(f"{task} is not running", hint="see how it ended with `tenfold ps`")
@@ -204,13 +206,13 @@ def _began(kept: dict[str, Any]) -> dict[str, Any]:
     return {key: kept[key] for key in ("started", "host", "protection") if kept.get(key)}
 
 
-def _end_task(run: RunDirectory, label: str, outcome: str) -> None:
+def _end_task(run: RunDirectory, label: str, outcome: State) -> None:
     """A task that nobody saw ending has ended with its job."""
     directory = run.task(label)
     said = read_json(directory.status)
-    if said is None or said.get("state") in ("succeeded", "failed", "stopped"):
+    if said is None or said.get("state") in TERMINAL:
         return
-    state = "stopped" if outcome == "stopped" else "lost"
+    state = State.STOPPED if outcome == State.STOPPED else State.LOST
     write_json(directory.status, said | {"state": state, "pid": None, "ended": time.time()})
 
 

@@ -16,6 +16,8 @@ from typing import Literal
 from tenfold.cells import Outcome
 from tenfold.cells.slurm.sbatch import NOT_SHARED, WARNING_S
 from tenfold.errors import TenfoldError, UnavailableError
+from tenfold.quantities import limit_text
+from tenfold.states import State
 
 _COMMAND_S = 30.0
 
@@ -62,14 +64,14 @@ class JobState:
         """It has ended, or is about to."""
         return self.state in GONE
 
-    def outcome(self, job: str) -> tuple[Literal["failed", "stopped"], str]:
+    def outcome(self, job: str) -> tuple[Literal[State.FAILED, State.STOPPED], str]:
         """How a run ended whose job is gone, and why, in words."""
         if self.state == "CANCELLED":
-            return "stopped", f"Slurm job {job} was cancelled"
+            return State.STOPPED, f"Slurm job {job} was cancelled"
         if self.exit_code == NOT_SHARED:
-            return "failed", f"the node of Slurm job {job} does not see the run directory"
+            return State.FAILED, f"the node of Slurm job {job} does not see the run directory"
         words = _WORDS.get(self.state, f"it is {self.state}")
-        return "failed", f"Slurm job {job} ended: {words}"
+        return State.FAILED, f"Slurm job {job} ended: {words}"
 
 
 def command(*argv: str, env: Mapping[str, str] | None = None) -> str:
@@ -83,7 +85,9 @@ def command(*argv: str, env: Mapping[str, str] | None = None) -> str:
             f"the command {argv[0]} is not installed here", hint="tenfold doctor"
         ) from error
     except subprocess.TimeoutExpired as error:
-        raise UnavailableError(f"{argv[0]} did not respond within {_COMMAND_S:g} s") from error
+        raise UnavailableError(
+            f"{argv[0]} did not respond within {limit_text(_COMMAND_S)}"
+        ) from error
     if done.returncode != 0:
         raise TenfoldError(_last(done.stderr) or f"{argv[0]} failed without output")
     return done.stdout
@@ -205,16 +209,16 @@ def why_told(job: str, restarts: int, *, asked: bool = False) -> tuple[Outcome, 
     """
     state = job_state(job)
     if state is None:
-        return "failed", f"Slurm no longer knows job {job}"
+        return State.FAILED, f"Slurm no longer knows job {job}"
     if state.restarts > restarts:
         words = f"Slurm requeues job {job}: a node failed, or another job preempted it"
         return "again", words
     if state.state in ("COMPLETING", "CANCELLED"):
-        return "stopped", f"Slurm job {job} was cancelled"
+        return State.STOPPED, f"Slurm job {job} was cancelled"
     if state.gone:
         return state.outcome(job)
     if asked and state.state == "RUNNING" and _soon(state.end):
-        return "failed", f"the time limit of Slurm job {job} is almost reached"
+        return State.FAILED, f"the time limit of Slurm job {job} is almost reached"
     return None
 
 

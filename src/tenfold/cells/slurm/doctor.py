@@ -13,6 +13,7 @@ import time
 from tenfold.cells.probing.ask import Answer, ask
 from tenfold.cells.probing.findings import Finding, State
 from tenfold.cells.probing.hints import install, start_service
+from tenfold.quantities import limit_text
 
 PAGE = "https://slurm.schedmd.com/quickstart_admin.html"
 COMMANDS = ("sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo")
@@ -62,7 +63,7 @@ def _get_slurm() -> str:
 
 def _silent(timeout_s: float) -> tuple[str, str]:
     return (
-        f"Slurm does not respond within {timeout_s:g} s",
+        f"Slurm gives no response within {limit_text(timeout_s)}",
         "check slurmctld and its address with scontrol ping",
     )
 

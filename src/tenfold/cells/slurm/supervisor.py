@@ -36,7 +36,9 @@ from tenfold.interpreter import own
 from tenfold.launch.capture import allow_many_files
 from tenfold.launch.runner import TaskLife
 from tenfold.plans import Plan, Task
+from tenfold.quantities import limit_text
 from tenfold.rundir import RunDirectory, read_json
+from tenfold.states import State
 
 _PLACE_S = 300.0
 _PLACE_TRIES = 30
@@ -184,7 +186,9 @@ class SlurmCell:
         agents = list(self._agents.values())
         while missing := [agent for agent in agents if not agent.placed.done()]:
             if waited >= _PLACE_S:
-                raise TenfoldError(f"no address from {_names(missing)} after {_PLACE_S:g} s")
+                raise TenfoldError(
+                    f"no address from {_names(missing)} after {limit_text(_PLACE_S)}"
+                )
             await asyncio.wait([agent.placed for agent in missing], timeout=_WORD_S)
             waited += _WORD_S
             late = _names([agent for agent in missing if not agent.placed.done()])
@@ -231,7 +235,7 @@ class SlurmCell:
         try:
             placed = await asyncio.wait_for(asyncio.shield(agent.placed), _BEGIN_S)
         except TimeoutError as error:
-            words = f"Slurm assigned it no node again within {_BEGIN_S:g} s"
+            words = f"Slurm assigned it no node again within {limit_text(_BEGIN_S)}"
             raise TenfoldError(words) from error
         if placed["address"] != former["address"]:
             raise TenfoldError(f"its address {former['address']} is now used by another process")
@@ -251,7 +255,9 @@ class SlurmCell:
                     agent.changed.clear()
                     await agent.changed.wait()
         except TimeoutError as error:
-            raise TenfoldError(f"its agent did not start it within {_BEGIN_S:g} s") from error
+            raise TenfoldError(
+                f"its agent did not start it within {limit_text(_BEGIN_S)}"
+            ) from error
 
     def _order(self, agent: _Agent, order: _Message) -> None:
         assert agent.process.stdin is not None
@@ -288,7 +294,7 @@ class SlurmCell:
         """Slurm calls a job that ends COMPLETING; srun has heard of a node that failed."""
         said = (words for agent in self._agents.values() for words in agent.words)
         node = next((words for words in said if "node failure" in words.lower()), None)
-        return ("failed", node) if why[0] == "stopped" and node is not None else why
+        return (State.FAILED, node) if why[0] == State.STOPPED and node is not None else why
 
     def signal(self, task: Task, number: int) -> None:
         """Have the agent signal the task's process group."""

@@ -5,41 +5,26 @@
 
 import { get, runPath } from "./api.js";
 import { el, fill } from "./dom.js";
-import { events } from "./events.js";
 import { header, nextTheme, showKeys } from "./header.js";
-import { logs } from "./logs.js";
-import { map } from "./map.js";
-import { placement } from "./placement.js";
-import { runs } from "./runs.js";
-import { addEvents, forget, listen, setConnection, setMap, store, VIEWS } from "./store.js";
+import { addEvents, forget, listen, setConnection, setMap, store } from "./store.js";
 import { follow, leave } from "./stream.js";
-import { tasks } from "./tasks.js";
-import { training } from "./training.js";
+import { VIEWS, viewOf } from "./views.js";
 
-/**
- * @typedef {{element: HTMLElement, show: (query: URLSearchParams) => void, hide: () => void,
- *   update: (topics: Set<string>) => void, search?: () => HTMLElement|null,
- *   key?: (key: string) => boolean, drop?: () => void}} View
- *   `search`: its filter box; `key`: whether it took a key; `drop`: it is never shown again
- */
-
-/** Views are made when they are first looked at. @type {Record<string, () => View>} */
-const MAKE = { map, tasks, logs, training, placement, events, runs };
-/** @type {Record<string, View>} */
+/** Views are made when they are first looked at. @type {Record<string, import("./views.js").View>} */
 const made = {};
 const main = document.getElementById("main");
-const top = header();
+const top = header(VIEWS);
 const pending = new Set();
 let active = null;
 
 /** `#/CLUSTER/RUN/VIEW?…`, taken apart. */
 function parse(hash) {
   const [path, query] = hash.replace(/^#\/?/, "").split("?");
-  const [cluster = "", run = "", view = "map"] = path.split("/").map(decoded);
+  const [cluster = "", run = "", view = ""] = path.split("/").map(decoded);
   return {
     cluster,
     run,
-    view: VIEWS.includes(view) ? view : "map",
+    view: viewOf(view).name,
     query: new URLSearchParams(query),
   };
 }
@@ -87,7 +72,7 @@ async function catchUp() {
 }
 
 function open(route) {
-  const view = (made[route.view] ??= MAKE[route.view]());
+  const view = (made[route.view] ??= viewOf(route.view).make());
   if (active !== view) {
     active?.hide();
     active = view;
@@ -106,7 +91,7 @@ async function chooseRun() {
     const best = found.find((run) => run.alive) || found[0];
     if (best)
       return location.replace(
-        `#/${encodeURIComponent(best.cluster)}/${encodeURIComponent(best.run)}/map`,
+        `#/${encodeURIComponent(best.cluster)}/${encodeURIComponent(best.run)}/${VIEWS[0].name}`,
       );
     leave();
     setConnection("live");
@@ -158,7 +143,7 @@ addEventListener("keydown", (event) => {
   )
     return;
   const number = Number(event.key);
-  if (number >= 1 && number <= VIEWS.length) top.go(VIEWS[number - 1]);
+  if (number >= 1 && number <= VIEWS.length) top.go(VIEWS[number - 1].name);
   else if (KEYS[event.key]) KEYS[event.key]();
   else if (!active?.key?.(event.key)) return;
   event.preventDefault();

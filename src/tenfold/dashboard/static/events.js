@@ -9,57 +9,7 @@ import { store } from "./store.js";
 
 const MOST_SHOWN = 1000;
 
-const AGAIN = { job: "all tasks of its job start again", cluster: "the training starts again" };
-const WORDS = {
-  "task-started": (event) =>
-    `started${event.restarts ? `, for the ${event.restarts + 1}. time` : ""}${event.host ? ` on ${event.host}` : ""}${event.pid ? `, pid ${event.pid}` : ""}`,
-  "task-ready": () => "ready",
-  "task-exited": (event) =>
-    `${event.reason ?? (event.signal ? `killed by ${event.signal}` : `ended with exit code ${event.exit_code ?? "unknown"}`)}${event.state ? `: ${event.state}` : ""}`,
-  "task-left": (event) =>
-    `its own process ${event.signal ? `was killed by ${event.signal}` : `ended with exit code ${event.exit_code ?? "unknown"}`}; what it started is still running, and is told to end`,
-  "task-retried": (event) =>
-    `${event.because ?? "ended"}; ${AGAIN[event.scope] ?? "it starts again"} in ${duration(event.in_s)}${event.limit ? ` (${event.attempt} of ${event.limit})` : ""}`,
-  "restarted-with": (event) => `starts again together with ${event.because}`,
-  "task-unkillable": () => "was killed and does not end: it is not waited for",
-  hang: (event) => event.words + (event.report ? `; report: ${event.report}` : ""),
-  "progress-resumed": () => "it goes on",
-  resumed: (event) =>
-    event.checkpoint
-      ? `goes on from run ${event.run}, step ${event.step}`
-      : `counts on the restarts of run ${event.run}`,
-  "set-aside": (event) => `${event.file} is damaged, and was set aside as ${event.as}`,
-  "disk-full": (event) => `the disk is full: ${event.path} cannot be written`,
-  "task-waits": (event) => `is not ready: ${event.words}`,
-  "not-finite": (event) =>
-    event.until === null || event.until === undefined
-      ? `${event.figure} is not finite (${event.value}) since step ${event.since}`
-      : `${event.figure} is finite again since step ${event.until}; it was not (${event.value}) since step ${event.since}`,
-  "disk-back": (event) => `the disk has room again: ${event.lost_bytes} bytes of ${event.path} were lost`,
-  "task-unready": (event) => `could not be used after ${event.timeout_s} s`,
-  "task-refused": (event) => `could not be started: ${event.reason}`,
-  "task-signalled": (event) => `sent ${event.signal}`,
-  "restart-asked": () => "restart asked for",
-  note: (event) => event.message + (event.hint ? ` (${event.hint})` : ""),
-  error: (event) => event.message + (event.hint ? ` (${event.hint})` : ""),
-};
-const BAD = new Set(["cluster-failed", "task-refused", "task-unready", "task-unkillable", "hang", "disk-full", "error"]);
-const CARE = new Set([
-  "not-finite",
-  "task-waits",
-  "task-retried",
-  "restarted-with",
-  "restart-asked",
-  "set-aside",
-  "disk-back",
-  "task-signalled",
-  "cluster-stopping",
-  "cluster-stopped",
-]);
-const GOOD = new Set(["cluster-running", "cluster-succeeded", "task-ready"]);
-const TOLD = new Set(["time", "kind", "task"]);
-
-/** @returns {import("./app.js").View} */
+/** @returns {import("./views.js").View} */
 export function events() {
   const failure = el("section", { class: "failure", hidden: true, "aria-label": "First failure" });
   const filter = el("input", {
@@ -90,8 +40,8 @@ export function events() {
     const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
     const found = [];
     store.events.forEach((event, index) => {
-      if (bad.checked && !["bad", "care"].includes(tone(event))) return;
-      const text = `${event.task || ""} ${event.kind} ${sentence(event)}`.toLowerCase();
+      if (bad.checked && !["bad", "care"].includes(event.tone)) return;
+      const text = `${event.task || ""} ${event.kind} ${event.text}`.toLowerCase();
       if (words.every((word) => text.includes(word))) found.push({ event, index });
     });
     const part = found.slice(-MOST_SHOWN);
@@ -196,40 +146,18 @@ function taskName(task) {
 
 function makeEvent({ event }) {
   const start = store.head?.started;
+  const begins = event.task && event.text.startsWith(`${event.task} `);
   const after = start && event.time >= start ? `+${duration(event.time - start)}` : "";
   return el(
     "li",
-    { data: { kind: event.kind, tone: tone(event), task: event.task || "" } },
+    { data: { kind: event.kind, tone: event.tone, task: event.task || "" } },
     el("time", { title: after }, clock(event.time)),
     el("span", { class: "kind" }, event.kind),
     el(
       "span",
       { class: "what" },
-      event.task && taskName(event.task),
-      event.task && " ",
-      sentence(event),
+      begins && taskName(event.task),
+      begins ? event.text.slice(event.task.length) : event.text,
     ),
-  );
-}
-
-/** bad, care, good or plain. */
-function tone(event) {
-  if (BAD.has(event.kind)) return "bad";
-  if (event.kind === "task-exited")
-    return event.state === "failed" || event.signal ? "bad" : "plain";
-  return CARE.has(event.kind) ? "care" : GOOD.has(event.kind) ? "good" : "plain";
-}
-
-function sentence(event) {
-  const words = WORDS[event.kind];
-  if (words) return plain(String(words(event) ?? ""));
-  if (event.reason) return plain(String(event.reason));
-  const rest = Object.entries(event).filter(([name, value]) => !TOLD.has(name) && value !== null);
-  return plain(
-    rest
-      .map(
-        ([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`,
-      )
-      .join(", "),
   );
 }

@@ -1,6 +1,9 @@
 /**
  * Numbers, times and names as words; the same words as in the terminal (`tenfold ps`, `logs`).
+ * Bytes and durations follow the rules of `tenfold.quantities`; a test compares the two.
  */
+
+import { stateOf } from "./states.js";
 
 const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
 
@@ -13,7 +16,7 @@ export function bytes(count) {
     value /= 1000;
     unit += 1;
   }
-  const shown = unit === 0 || value >= 9.95 ? value.toFixed(0) : value.toFixed(1);
+  const shown = unit === 0 || value >= 9.95 ? Math.floor(value + 0.5) : tenths(value);
   return `${count < 0 ? "−" : ""}${shown} ${UNITS[unit]}`;
 }
 
@@ -26,7 +29,7 @@ export function rate(count) {
 /** `0.4 s`, `12 s`, `3 min 05 s`, `2 h 10 min`, `3 d 4 h`. */
 export function duration(seconds) {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return "";
-  if (seconds < 10) return `${Math.max(0, seconds).toFixed(1)} s`;
+  if (seconds < 10) return `${tenths(Math.max(0, seconds))} s`;
   const whole = Math.floor(Math.min(seconds, 1e9));
   if (whole < 60) return `${whole} s`;
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${two(whole % 60)} s`;
@@ -105,7 +108,7 @@ export function exitWords(task) {
 
 /** How long a task has run, or how long ago it ended (when it was seen last, if it was lost). */
 export function since(task, now, seen) {
-  const end = task.state === "lost" ? seen : task.ended;
+  const end = stateOf(task.state).unseen ? seen : task.ended;
   if (end) return `${duration(now - end)} ago`;
   return task.started ? duration(now - task.started) : "";
 }
@@ -138,6 +141,11 @@ function crc32(text) {
     for (let bit = 0; bit < 8; bit += 1) sum = (sum >>> 1) ^ (0xedb88320 & -(sum & 1));
   }
   return ~sum >>> 0;
+}
+
+/** One digit after the point; halves are rounded up as in `tenfold.quantities`. */
+function tenths(value) {
+  return (Math.floor(value * 10 + 0.5) / 10).toFixed(1);
 }
 
 function two(value) {

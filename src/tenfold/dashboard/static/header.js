@@ -5,19 +5,11 @@
 
 import { add, el, fill, say, set, setPill, pill } from "./dom.js";
 import { date, duration, progressWords, share } from "./format.js";
-import { age, mainProgress, now, over, store, VIEWS } from "./store.js";
+import { stateOf } from "./states.js";
+import { age, mainProgress, now, over, store } from "./store.js";
 import { choice, next } from "./theme.js";
 
 const STALE_S = 5;
-const TITLES = {
-  map: "Map",
-  tasks: "Tasks",
-  logs: "Logs",
-  training: "Training",
-  placement: "Placement",
-  events: "Events",
-  runs: "Runs",
-};
 const CONNECTION = {
   connecting: "connecting…",
   live: "live",
@@ -28,8 +20,8 @@ const CONNECTION = {
 
 const parts = {};
 
-/** Build the header and the tabs; gives `{update, go}`. */
-export function header() {
+/** Build the header and the tabs of `views`; gives `{update, go}`. */
+export function header(views) {
   const bar = document.getElementById("header");
   parts.cluster = el("h1", { class: "cluster" });
   parts.run = el("span", { class: "run-id" });
@@ -63,7 +55,7 @@ export function header() {
     ),
     parts.strip,
   );
-  tabs();
+  tabs(views);
   themeWords();
   return { update, go };
 }
@@ -76,13 +68,13 @@ function logo() {
   );
 }
 
-function tabs() {
+function tabs(views) {
   const bar = document.getElementById("tabs");
-  parts.tabs = VIEWS.map((view, index) =>
+  parts.tabs = views.map(({ name, title }, index) =>
     el(
       "a",
-      { class: "tab", data: { view } },
-      TITLES[view],
+      { class: "tab", data: { view: name } },
+      title,
       el("kbd", { "aria-hidden": "true" }, index + 1),
     ),
   );
@@ -158,7 +150,7 @@ function stripWords() {
   if (store.connection === "refused") {
     return ["bad", "This page is not let in any more: type “tenfold open” for a new address.", 0];
   }
-  if (store.connection === "gone") return ["bad", "There is no such run here. See Runs (7).", 0];
+  if (store.connection === "gone") return ["bad", "There is no such run here. The view Runs lists those there are.", 0];
   if (store.connection === "reconnecting") {
     return [
       "warn",
@@ -171,7 +163,7 @@ function stripWords() {
     const words = `This run is dead: ${head.reason || "its supervisor is gone"}.`;
     return ["bad", head.headline || words, 0];
   }
-  if (head.state === "failed") {
+  if (stateOf(head.state).bad) {
     return ["bad", head.headline || `Failed: ${head.reason || "no reason was given"}`, 0];
   }
   const old = age();
@@ -207,7 +199,6 @@ function themeWords() {
 }
 
 const KEYS = [
-  ["1 – 7", "the views"],
   ["/", "the filter of this view"],
   ["Arrows, Tab", "on the map: from task to task"],
   ["Enter", "look at the task"],
@@ -231,7 +222,7 @@ export function showKeys() {
     el(
       "dl",
       {},
-      KEYS.map(([key, words]) => [el("dt", {}, el("kbd", {}, key)), el("dd", {}, words)]),
+      [[`1 – ${parts.tabs.length}`, "the views"], ...KEYS].map(([key, words]) => [el("dt", {}, el("kbd", {}, key)), el("dd", {}, words)]),
     ),
   );
   const head = store.head;

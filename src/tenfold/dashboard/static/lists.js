@@ -2,10 +2,10 @@
 
 import { el, keyed, pill, say, set, setPill } from "./dom.js";
 import { plural } from "./format.js";
+import { stateOf } from "./states.js";
 import { edgeKey, store } from "./store.js";
 
 const MOST_LISTED = 100;
-const BAD = ["failed", "lost"];
 
 /** A heading and what is below it. */
 export function section(title, ...children) {
@@ -72,7 +72,7 @@ export function failedList(to) {
   const update = () => {
     const first = store.head?.first_failure?.task;
     const bad = [...store.tasks.values()]
-      .filter((task) => BAD.includes(task.state))
+      .filter((task) => stateOf(task.state).bad)
       .sort((a, b) => Number(b.task === first) - Number(a.task === first));
     element.hidden = !bad.length;
     say(heading, `Failed (${count(bad.length)})`);

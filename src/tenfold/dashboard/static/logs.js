@@ -15,7 +15,7 @@ const TYPING_MS = 300;
 const ENOUGH = 200;
 const BEFORE_FAILURE_S = 2;
 
-/** @returns {import("./app.js").View} */
+/** @returns {import("./views.js").View} */
 export function logs() {
   const view = new LogsView();
   return {

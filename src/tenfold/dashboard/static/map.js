@@ -12,6 +12,7 @@ import { mapList } from "./maplist.js";
 import { panel } from "./panel.js";
 import { paintAbove, paintBelow, paintMotion, prepare } from "./paint.js";
 import { build, edgeAt, neighbour, nodeAt } from "./scene.js";
+import { LEGEND } from "./states.js";
 import { edgeKey, over, setMap, store } from "./store.js";
 import { onTheme } from "./theme.js";
 
@@ -19,7 +20,7 @@ const FRAME_MS = 40;
 const ASPECT_CHANGED = 0.2;
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
-/** @returns {import("./app.js").View} */
+/** @returns {import("./views.js").View} */
 export function map() {
   const view = new MapView();
   return {
@@ -279,11 +280,7 @@ function legend() {
   return el(
     "ul",
     { class: "legend", "aria-label": "Legend" },
-    state("running", "running"),
-    state("starting", "starting"),
-    state("restarting", "restarting"),
-    state("failed", "failed"),
-    state("stopped", "over or waiting"),
+    LEGEND.map(([name, words]) => state(name, words)),
     line("flow", "as planned, wider is faster"),
     line("idle", "quiet now"),
     line("silent", "planned, but silent"),

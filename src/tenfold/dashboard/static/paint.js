@@ -5,6 +5,7 @@
 
 import { bytes, plural, rate } from "./format.js";
 import { along, lengthOf, widthOf } from "./scene.js";
+import { stateOf } from "./states.js";
 import { colour, stateColour } from "./theme.js";
 
 const TAU = 2 * Math.PI;
@@ -132,22 +133,22 @@ function neighbours(scene, key) {
   return found;
 }
 
-const HOLLOW = new Set(["waiting", "starting", "stopped", "lost", "restarting"]);
-
 function paintTask(pen, node, look) {
   const { x, y, r, task } = node;
   const paint = stateColour(task.state);
+  const { mark, bad } = stateOf(task.state);
+  const hollow = mark !== "disc";
   pen.beginPath();
   pen.arc(x, y, r, 0, TAU);
-  pen.fillStyle = HOLLOW.has(task.state) ? colour("surface") : paint;
+  pen.fillStyle = hollow ? colour("surface") : paint;
   pen.fill();
   pen.lineWidth = r > 7 ? 2 : 1;
-  pen.strokeStyle = HOLLOW.has(task.state) ? paint : colour("map-node-line");
-  if (task.state === "restarting" || task.state === "starting") pen.setLineDash([r / 2, r / 3]);
+  pen.strokeStyle = hollow ? paint : colour("map-node-line");
+  if (mark === "dashes") pen.setLineDash([r / 2, r / 3]);
   pen.stroke();
   pen.setLineDash([]);
-  if (r >= 9) nodeWord(pen, node, HOLLOW.has(task.state) ? paint : colour("map-node-ink"));
-  if (task.state === "failed" || task.state === "lost") cross(pen, node);
+  if (r >= 9) nodeWord(pen, node, hollow ? paint : colour("map-node-ink"));
+  if (bad) cross(pen, node);
   ring(pen, node, look);
 }
 

@@ -20,6 +20,7 @@ import {
 } from "./format.js";
 import { viewLink } from "./header.js";
 import { count, edgeList, failedList, section, short } from "./lists.js";
+import { stateOf } from "./states.js";
 import { busiest, edgeKey, edgesOf, now, over, store } from "./store.js";
 import { drawSpark, spark } from "./spark.js";
 
@@ -256,7 +257,7 @@ function makeDetail(to) {
 
   function links(task) {
     const wanted = [["all its lines", viewLink("logs", `?task=${encodeURIComponent(name)}`)]];
-    if (task.url && task.state === "running") wanted.push(["its page", task.url]);
+    if (task.url && stateOf(task.state).usable) wanted.push(["its page", task.url]);
     for (const [word, url] of Object.entries(task.urls || {})) {
       if (url !== task.url) wanted.push([word, url]);
     }

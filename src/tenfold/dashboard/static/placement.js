@@ -33,7 +33,7 @@ const COLUMNS = [
   { name: "device", title: "Device", value: (one) => one.device },
 ];
 
-/** @returns {import("./app.js").View} */
+/** @returns {import("./views.js").View} */
 export function placement() {
   const told = el("p", { class: "note", role: "status" }, "Reading…");
   const balance = el("p", { class: "balance" });

@@ -17,7 +17,7 @@ const took = (run) =>
       (run.ended || (run.alive ? now() : run.seen)) - run.started
     : null;
 
-/** @returns {import("./app.js").View} */
+/** @returns {import("./views.js").View} */
 export function runs() {
   /** The two that were picked last, the older first. @type {string[]} */
   let picked = [];

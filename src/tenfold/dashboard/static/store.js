@@ -4,6 +4,7 @@
  */
 
 import { byTask } from "./format.js";
+import { stateOf } from "./states.js";
 
 /**
  * @typedef {{task: string, job: string, index: number|null, state: string, address: string|null,
@@ -22,16 +23,14 @@ import { byTask } from "./format.js";
  * @typedef {{width: number, height: number, radius: number,
  *   groups: {job: string, x: number, y: number, w: number, h: number, columns: number}[],
  *   nodes: Record<string, [number, number]>}} Layout
- * @typedef {{time: number, kind: string, task?: string, [more: string]: any}} Event
+ * @typedef {{time: number, kind: string, text: string, tone: string, task?: string,
+ *   [more: string]: any}} Event
  * @typedef {{cluster: string, run: string, view: string, query: URLSearchParams}} Route
  */
 
-export const VIEWS = ["map", "tasks", "logs", "training", "placement", "events", "runs"];
-const OVER = new Set(["succeeded", "failed", "stopped"]);
-
 export const store = {
   /** @type {Route} */
-  route: { cluster: "", run: "", view: "map", query: new URLSearchParams() },
+  route: { cluster: "", run: "", view: "", query: new URLSearchParams() },
   /** Top level fields of GET RUN. @type {Record<string, any>|null} */
   head: null,
   /** In the order of the plan. @type {Map<string, Task>} */
@@ -89,7 +88,7 @@ export function age() {
 
 /** Whether the run has ended. */
 export function over() {
-  return OVER.has(store.head?.state);
+  return stateOf(store.head?.state).terminal;
 }
 
 export function setConnection(connection) {

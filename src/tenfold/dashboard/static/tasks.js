@@ -48,7 +48,7 @@ const COLUMNS = [
   },
 ];
 
-/** @returns {import("./app.js").View} */
+/** @returns {import("./views.js").View} */
 export function tasks() {
   const filter = el("input", {
     type: "search",

@@ -3,6 +3,8 @@
  * its colours, which are those of the style sheet.
  */
 
+import { stateOf } from "./states.js";
+
 const CHOICES = ["auto", "light", "dark"];
 const KEY = "tenfold-theme";
 const system = matchMedia("(prefers-color-scheme: dark)");
@@ -72,17 +74,5 @@ export function colour(name) {
 
 /** The colour of a task's state. */
 export function stateColour(state) {
-  return colour(STATES.has(state) ? `state-${state}` : "state-waiting");
+  return colour(stateOf(state).colour);
 }
-
-const STATES = new Set([
-  "waiting",
-  "starting",
-  "running",
-  "restarting",
-  "stopping",
-  "succeeded",
-  "failed",
-  "lost",
-  "stopped",
-]);

@@ -18,7 +18,7 @@ const OWN_STYLES = [
 ];
 let plotly = null;
 
-/** @returns {import("./app.js").View} */
+/** @returns {import("./views.js").View} */
 export function training() {
   const links = el("p", { class: "links" });
   const note = el("p", { class: "note", role: "status" }, "Reading…");

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tenfold.files import open_regular
-from tenfold.logfiles import LogFiles, dropped_words, hole_words, look
+from tenfold.logs.files import LogFiles, dropped_words, hole_words, look
 from tenfold.rundir import TaskDirectory
 
 STREAMS = ("stdout", "stderr")

@@ -10,8 +10,8 @@ import bisect
 from collections.abc import Callable
 from pathlib import Path
 
+from tenfold.files import read_piece, size_of
 from tenfold.rundir import TaskDirectory
-from tenfold.views.inside import read_piece, size_of
 
 _NEAR_BYTES = 1 << 15
 _LINE_BYTES = 128

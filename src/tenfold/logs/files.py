@@ -3,7 +3,7 @@
 A log that has reached its limit becomes `stdout.log.1`, in the place of an older one, and a new
 one begins; its times with it. Offsets, those in the times too, count from the first byte that the
 stream ever had, so that they mean the same before and after that. Owns where which bytes are;
-writing is `tenfold.launch.logwriter`'s, lines are `tenfold.logs`'.
+writing is `tenfold.launch.logwriter`'s, lines are `tenfold.logs.reader`'.
 """
 
 from __future__ import annotations

@@ -1,0 +1,54 @@
+"""The states of runs and tasks: one table for the supervisor, the cells, the views and the page."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """How far a task or a run is. A run is never `waiting`, `restarting` or `lost`.
+
+    Files and JSON hold the values. A value that was read compares equal to its member.
+    """
+
+    WAITING = "waiting"
+    """The task waits for tasks that it comes after."""
+    STARTING = "starting"
+    """The process runs but cannot be used yet."""
+    RUNNING = "running"
+    """The task can be used."""
+    RESTARTING = "restarting"
+    """The task ended and will be started again."""
+    STOPPING = "stopping"
+    """It was told to end."""
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    LOST = "lost"
+    """The supervisor is gone, and nobody saw how the task ended."""
+    STOPPED = "stopped"
+    """It ended because it was told to."""
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether this is an end."""
+        return self in TERMINAL
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a process exists."""
+        return self in LIVE
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether this is an end that nobody wanted."""
+        return self in BAD
+
+
+TERMINAL = frozenset({State.SUCCEEDED, State.FAILED, State.LOST, State.STOPPED})
+LIVE = frozenset({State.STARTING, State.RUNNING, State.STOPPING})
+BAD = frozenset({State.FAILED, State.LOST})
+UNSTARTED = frozenset({State.WAITING, State.RESTARTING})
+"""The supervisor starts these tasks as soon as their turn comes."""
+
+OF_TASKS = tuple(State)
+OF_RUNS = tuple(s for s in State if s not in {State.WAITING, State.RESTARTING, State.LOST})
