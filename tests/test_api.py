@@ -154,6 +154,6 @@ def test_what_is_not_installed_is_named_with_the_line_to_type(
 def test_a_cell_that_is_not_here_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     loaded = loads("cluster: far\njobs: {chief: {run: /bin/true}}\n", directory=tmp_path)
-    with pytest.raises(UnavailableError, match="Slurm's commands are not installed"):
+    with pytest.raises(UnavailableError, match="the commands of Slurm are not installed"):
         up(planned(loaded, cell="slurm"), runs=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()

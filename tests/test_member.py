@@ -225,13 +225,13 @@ def test_one_process_at_a_time_is_the_chief(runs: Path, isolation: str) -> None:
     first, said = attach()
     assert said == "chief/0"
     second, refused = attach()
-    assert refused == "refused: another process is chief/0 already"
+    assert refused == "refused: another process already is chief/0"
     for process in (first, second):
         process.communicate("go\n", timeout=20)
     third, said = attach()
     assert said == "chief/0"
     third.communicate("go\n", timeout=20)
     if isolation == "namespace":
-        with pytest.raises(TenfoldError, match="network of its own"):
+        with pytest.raises(TenfoldError, match="separate network"):
             tenfold.attach(str(run.directory.path))
     run.stop(timeout_s=20)

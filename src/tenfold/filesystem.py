@@ -25,8 +25,8 @@ def require_umask() -> None:
     os.umask(umask)
     if umask & 0o700 and os.geteuid() != 0:
         raise InputError(
-            f"the umask {umask:04o} takes from you the rights to files that you make",
-            hint="umask 077, or the usual umask 022",
+            f"the umask {umask:04o} removes your permissions from files that you create",
+            hint="set umask 077, or the usual umask 022",
         )
 
 

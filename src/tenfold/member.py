@@ -89,7 +89,7 @@ def task() -> Member:
     except KeyError as error:
         raise TenfoldError(
             "this process is not a task of a cluster",
-            hint="start it with `tenfold up`, or beside a task with `tenfold exec TASK -- …`",
+            hint="start it with `tenfold up`, or next to a task with `tenfold exec TASK -- …`",
             cause=error,
         ) from error
     return Member(
@@ -123,7 +123,9 @@ def _addresses(run: RunDirectory) -> dict[str, tuple[str, ...]]:
 def _plan(run: RunDirectory) -> Plan:
     data = read_json(run.plan)
     if data is None:
-        raise TenfoldError(f"{run.plan} cannot be read", hint="is the run directory still there?")
+        raise TenfoldError(
+            f"{run.plan} cannot be read", hint="check that the run directory still exists"
+        )
     return Plan.from_json(data)
 
 
@@ -262,7 +264,7 @@ def attach(cluster: str | None = None, *, job: str = "chief") -> Member:
     run = _run_of(cluster)
     plan = _plan(run)
     if not run.alive():
-        raise TenfoldError(f"{run.cluster} is not running", hint="tenfold up starts it")
+        raise TenfoldError(f"{run.cluster} is not running", hint="start it with `tenfold up`")
     _refuse_second(run, job)
     _refuse_outside(run)
     os.environ["TENFOLD_RUN_DIRECTORY"] = str(run.path)
@@ -284,8 +286,8 @@ def _refuse_second(run: RunDirectory, job: str) -> None:
     status = read_json(run.task(f"{job}-0").status) or {}
     if status.get("pid") is not None:
         raise TenfoldError(
-            f"{job}/0 is running, and a cluster has one {job}",
-            hint="attach when it has ended, or bring the cluster up without it "
+            f"{job}/0 is running, and a cluster can have only one {job}",
+            hint="attach after it has ended, or start the cluster without it "
             f"(`jobs: {{{job}: null}}` in a file that extends the first)",
         )
 
@@ -295,8 +297,8 @@ def _refuse_outside(run: RunDirectory) -> None:
         return
     if (read_json(run.status) or {}).get("protection") == "namespace":
         raise TenfoldError(
-            f"{run.cluster} has a network of its own, and this process is not in it",
-            hint="use the cluster's Jupyter (jupyter: true), or tenfold exec TASK -- python",
+            f"{run.cluster} has a separate network, and this process is not in it",
+            hint="use the Jupyter of the cluster (jupyter: true), or tenfold exec TASK -- python",
         )
 
 
@@ -323,7 +325,7 @@ def _hold_place(run: RunDirectory, job: str) -> None:
     except BlockingIOError as error:
         stream.close()
         raise TenfoldError(
-            f"another process is {job}/0 already", hint="end it first: restart its kernel"
+            f"another process already is {job}/0", hint="end it first: restart its kernel"
         ) from error
     _places[place] = stream
 

@@ -47,7 +47,10 @@ _cluster = argument(
     "cluster", nargs="?", help="the cluster, or CLUSTER/RUN-ID; default: this one, else the newest"
 )
 _follow = argument(
-    "-f", "--follow", metavar="SECONDS", help="go on in place for so long: 30, 5m; stop it at will"
+    "-f",
+    "--follow",
+    metavar="SECONDS",
+    help="update the output for this time: 30, 5m; interrupt it at any time",
 )
 
 

@@ -59,7 +59,7 @@ def _parameter_servers(tf: Any, servers: int, min_shard_bytes: int) -> Any:
         raise TenfoldError(
             f"{resolver.task_type} is not the chief: with parameter servers, only the chief has "
             "a strategy",
-            hint="leave `run` out of ps and worker jobs: they then run the standard server",
+            hint="remove `run` from ps and worker jobs, so that they run the standard server",
         )
     made = tf.distribute.ParameterServerStrategy(
         resolver,

@@ -389,7 +389,7 @@ def _is_stuck(tasks: list[dict[str, Any]]) -> None:
     assert told is not None, chief
     assert told["source"] == "faulthandler"
     assert [frame["function"] for frame in told["stacks"][0]["frames"]] == ["hold", "<module>"]
-    assert worker["processes"][0]["trouble"] == "is no Python program", worker
+    assert worker["processes"][0]["trouble"] == "is not a Python program", worker
 
 
 def test_where_every_task_is_and_that_it_hangs(ground: Ground) -> None:

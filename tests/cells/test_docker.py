@@ -129,7 +129,7 @@ def test_a_silent_registry_is_not_waited_for_long(
     notes: list[str] = []
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         image = f"127.0.0.1:{silent.getsockname()[1]}/nothing:1"
-        with pytest.raises(engine.EngineError, match="gives no answer within") as caught:
+        with pytest.raises(engine.EngineError, match="does not respond within") as caught:
             asyncio.run(engine.have_image(image, lambda words, hint: notes.append(words)))
     assert "`build:`" in str(caught.value.hint)
     assert f"pulling the image {image}" in notes[0]
@@ -140,7 +140,7 @@ def test_an_image_without_tenfold_is_told(ground: Docker, base_image: str) -> No
     run = ground.up(shell("chief", SLEEP), shell("worker", SLEEP))
     status = run.wait(60)
     assert status["state"] == "failed"
-    assert f"the image {base_image} has no tenfold in it" in status["first_failure"]["words"]
+    assert f"the image {base_image} does not contain tenfold" in status["first_failure"]["words"]
     assert ground.left(run) == []
 
 
@@ -205,7 +205,7 @@ def _up_as(prefix: tuple[str, ...], ground: Docker, **env: str) -> str:
 
 def test_without_an_engine_nothing_begins(ground: Docker) -> None:
     said = _up_as((), ground, DOCKER_HOST="unix:///nonexistent")
-    assert "no engine answers at DOCKER_HOST=unix:///nonexistent" in said
+    assert "no engine responds at DOCKER_HOST=unix:///nonexistent" in said
     assert "start it there" in said
 
 
@@ -216,7 +216,7 @@ def test_without_permission_nothing_begins(ground: Docker) -> None:
     nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps", reads,
               "--ambient-caps", reads)  # fmt: skip
     said = _up_as(nobody, ground, HOME="/nonexistent")
-    assert "you may not talk to it" in said
+    assert "you have no access to it" in said
     assert "usermod -aG" in said
 
 
@@ -268,7 +268,7 @@ def test_an_engine_that_restarts_is_waited_for(own_daemon: OwnDaemon, ground: Do
     run = ground.up(shell("chief", SLEEP, restart=once), shell("worker", SLEEP, restart=once))
     _up(run, "chief-0", "worker-0")
     own_daemon.stop()
-    wait_for(lambda: "the Docker engine went away" in _notes(run), 30)
+    wait_for(lambda: "the Docker engine has stopped" in _notes(run), 30)
     own_daemon.start()
     wait_for(lambda: "the Docker engine is back" in _notes(run), 30)
     wait_for(lambda: _lines(run, "worker-0").count("up") == 2, 60)
@@ -354,7 +354,7 @@ def test_a_task_without_memory_says_that_it_was_the_memory(ground: Docker) -> No
     assert (status["state"], first["signal"]) == ("failed", "SIGKILL")
     assert first["words"] == "was killed (out of memory at its limit of 64MiB)"
     assert first["cause"] == "oom"
-    assert "has used all the memory it may have, 64MiB" in _notes(run)
+    assert "has reached its memory limit, 64MiB" in _notes(run)
     assert "raise jobs.chief.resources.memory" in _notes(run)
     why = ground.tenfold("why").stdout.splitlines()
     assert "chief/0 was killed (out of memory at its limit of 64MiB)" in why[0]
@@ -408,7 +408,7 @@ def test_tasks_have_no_rights_and_no_way_out(ground: Docker) -> None:
     seen = json.loads(docker("inspect", _container(run, "chief-0")))[0]
     (network,) = seen["NetworkSettings"]["Networks"].values()
     assert "it is chief/0" not in _ask(network["IPAddress"], 8080)
-    assert "every user of this machine reaches worker/0" in run.status()["protection_words"]
+    assert "every user of this machine can reach worker/0" in run.status()["protection_words"]
     networks = json.loads(docker("inspect", _container(run, "worker-0")))[0]["NetworkSettings"]
     assert {name.rpartition("_")[2] for name in networks["Networks"]} == {"cluster", "outside"}
     run.stop(timeout_s=60)

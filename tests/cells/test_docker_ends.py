@@ -29,7 +29,7 @@ KILLED = Ended(None, 9)
         (KILLED, {"Status": "removing"}, False,
          "ended: its container was removed from outside", "removed"),
         (KILLED, REMOVED, True, "ended: its container was removed from outside", "removed"),
-        (KILLED, {"Status": "exited"}, True, "ended with the Docker engine, which went away",
+        (KILLED, {"Status": "exited"}, True, "ended because the Docker engine stopped",
          "node"),
     ],
 )  # fmt: skip

@@ -156,8 +156,8 @@ def test_an_image_that_cannot_be_fetched_is_told(runs: Path, cluster: FakeKubern
     run = up(planned(job("chief", "true")), runs=runs)
     status = run.wait(60)
     assert status["state"] == "failed"
-    assert "image example.com/tenfold:1 cannot be fetched: rpc error" in status["reason"]
-    assert noted(run, "is its name right")
+    assert "image example.com/tenfold:1 cannot be pulled: rpc error" in status["reason"]
+    assert noted(run, "check that the name is correct")
     assert cluster.kinds() == []
 
 
@@ -168,7 +168,7 @@ def test_an_image_without_tenfold_is_told(runs: Path, cluster: FakeKubernetes) -
 
     cluster.histories["chief-0"] = [history]
     status = up(planned(job("chief", "true")), runs=runs).wait(60)
-    assert "has no tenfold in it" in status["reason"]
+    assert "does not contain tenfold" in status["reason"]
 
 
 def test_what_no_node_takes_is_told_and_waited_for(runs: Path, cluster: FakeKubernetes) -> None:
@@ -183,7 +183,7 @@ def test_what_no_node_takes_is_told_and_waited_for(runs: Path, cluster: FakeKube
 
     cluster.histories["chief-0"] = [history]
     run = up(planned(job("chief", "echo at last", gpu=8)), runs=runs)
-    wait_for(lambda: noted(run, f"chief/0: no node takes it: {said}"), 60)
+    wait_for(lambda: noted(run, f"chief/0: no node can run it: {said}"), 60)
     assert run.status()["state"] == "starting"
     free.set()
     assert run.wait(60)["state"] == "succeeded"
@@ -195,7 +195,7 @@ def test_a_quota_that_is_used_up_is_told(runs: Path, cluster: FakeKubernetes) ->
     run = up(planned(job("chief", "true", cpu=64)), runs=runs)
     status = run.wait(60)
     assert status["state"] == "failed"
-    assert f"the cluster refuses its pod: {said}" in status["reason"]
+    assert f"the cluster rejects its pod: {said}" in status["reason"]
     assert [kind for kind in cluster.kinds() if kind != "Event"] == []
 
 
@@ -205,7 +205,7 @@ def test_a_right_that_is_missing_is_told(runs: Path, cluster: FakeKubernetes) ->
     run = up(planned(job("chief", "true")), runs=runs)
     status = run.wait(60)
     assert (status["state"], status["reason"]) == ("failed", said)
-    assert noted(run, "ask the cluster's administrator for this right")
+    assert noted(run, "ask the administrator of the cluster for this permission")
     assert cluster.kinds() == []  # the Service that was made already is gone
 
 
@@ -229,7 +229,7 @@ def test_a_pod_that_is_deleted_from_outside_is_told(runs: Path, cluster: FakeKub
     status = run.wait(60)
     first = status["first_failure"]
     assert (status["state"], first["signal"], first["cause"]) == ("failed", "SIGTERM", "removed")
-    assert "somebody or something deleted its pod" in first["words"]
+    assert "its pod was deleted" in first["words"]
     assert noted(run, "chief/0 was ended from outside")
 
 
@@ -244,7 +244,7 @@ def test_a_node_that_is_drained_is_told(runs: Path, cluster: FakeKubernetes) -> 
     cluster.histories["worker-0"] = [history, Container.really]
     run = up(planned(job("chief", SLEEP), worker), runs=runs)
     wait_for(lambda: task(run, "worker/0")["restarts"] == 1, 60)
-    assert noted(run, "worker/0 was taken off its node: node-1 is drained")
+    assert noted(run, "worker/0 was removed from its node: node-1 is drained")
     run.stop(kill=True, timeout_s=30)
 
 
@@ -272,10 +272,12 @@ def test_a_pod_that_vanished_while_nobody_watched_is_told(
         del cluster.objects["Pod", container.name]
         del cluster.containers[container.name]
     cluster.forget_history()
-    wait_for(lambda: noted(run, "nothing is heard of the cluster: the server is being moved"), 60)
+    wait_for(
+        lambda: noted(run, "the connection to the cluster is lost: the server is being moved"), 60
+    )
     cluster.refusals.clear()
     assert run.wait(60)["first_failure"]["signal"] == "SIGKILL"
-    assert noted(run, "the cluster is heard again")
+    assert noted(run, "the connection to the cluster is restored")
 
 
 def test_no_line_is_lost_or_told_twice_when_logs_break_off(
@@ -324,7 +326,7 @@ def test_a_second_run_of_a_cluster_that_is_up_is_refused(
     first = up(planned(job("chief", SLEEP)), runs=runs)
     first.wait(60, for_state=("running",))
     status = up(planned(job("chief", "true")), runs=runs).wait(60)
-    assert "a cluster of this name is up in namespace ml" in status["reason"]
+    assert "a cluster of this name is running in namespace ml" in status["reason"]
     assert cluster.kinds().count("Job") == 1
     assert first.status()["state"] == "running"
     first.stop(kill=True, timeout_s=30)
@@ -364,7 +366,7 @@ def test_a_cluster_that_is_silent_is_told_before_anything_is_made(
     plan = planned(job("chief", "true"))
     CLIENT.require(plan)
     gone.close()
-    with pytest.raises(UnavailableError, match="does not answer"):
+    with pytest.raises(UnavailableError, match="does not respond"):
         CLIENT.require(plan)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "nothing"))
     with pytest.raises(UnavailableError, match="no Kubernetes cluster is known"):
@@ -373,7 +375,7 @@ def test_a_cluster_that_is_silent_is_told_before_anything_is_made(
 
 def test_a_plan_without_an_image_is_refused(cluster: FakeKubernetes) -> None:
     del cluster
-    with pytest.raises(InputError, match="no image is named for chief/0"):
+    with pytest.raises(InputError, match="no image is set for chief/0"):
         CLIENT.require(planned(shell("chief", "true")))
 
 

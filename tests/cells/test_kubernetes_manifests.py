@@ -209,7 +209,7 @@ def test_ports_are_numbered() -> None:
     )
     assert made.tasks[0].ports == {"a": 8082, "b": 8081, "c": 8083}
     assert made.tasks[1].ports == {"http": 6006}
-    with pytest.raises(InputError, match=r"port 8080 \(x\) is taken by the task itself"):
+    with pytest.raises(InputError, match=r"port 8080 \(x\) is already used by the task"):
         CLIENT.place(planned(job("chief", ports={"x": 8080})))
 
 
@@ -220,13 +220,13 @@ def test_what_cannot_be_said_is_refused() -> None:
     assert "storage" in str(caught.value.hint)
     assert "dependsOn" in rendered(planned(chief, job("corpus")), "jobset")
     assert rendered(planned(chief, job("corpus")), supervised=True)
-    with pytest.raises(InputError, match="no image is named for chief/0"):
+    with pytest.raises(InputError, match="no image is set for chief/0"):
         rendered(planned(job("chief", image=None)))
     many = [job(f"w{n}") for n in range(6)]
     last = job("chief", after={task.job: "ready" for task in many})
     with pytest.raises(InputError, match="a JobSet allows 5"):
         rendered(planned(last, *many), "jobset")
-    with pytest.raises(InputError, match="a ConfigMap of Kubernetes holds 1 MiB"):
+    with pytest.raises(InputError, match="a ConfigMap is limited to 1 MiB"):
         rendered(planned(*[job(f"w/{n}", env={"A": "x" * 1000}) for n in range(800)]))
     with pytest.raises(InputError, match="neither a claim nor a size"):
         rendered(planned(job("chief"), settings={"storage": {}}))

@@ -141,7 +141,7 @@ def test_what_an_import_may_have_seen_otherwise_is_started(
     told, run = in_cluster(tmp_path / "home", runs, command)
     assert told == in_python(tmp_path / "home", command)
     (note,) = notes(run)
-    assert note.startswith("worker starts slowly, each task by itself: ")
+    assert note.startswith("worker starts without a preload, each task separately: ")
 
 
 REAL = {

@@ -63,7 +63,7 @@ def test_a_task_that_cannot_be_killed_is_named_and_not_waited_for(
         named = [(e["task"], e["pid"]) for e in events if e["kind"] == "task-unkillable"]
         assert named == [("worker/0", pid)]
         notes = [e["message"] for e in events if e["kind"] == "note"]
-        assert notes == [f"killed, but not ended when the run did: worker/0 (pid {pid})"]
+        assert notes == [f"killed, but still running when the run ended: worker/0 (pid {pid})"]
         (chief,) = (e for e in events if e["kind"] == "task-exited")
         assert chief["task"] == "chief/0"
     wait_for(lambda: not is_alive(pid), 5)  # thawed, it is dead

@@ -103,7 +103,7 @@ def test_what_slurm_cannot_give_is_refused_at_once(
         wait_for(lambda: "PartitionTimeLimit" in str(run.status()["reason"]), 60)
         run.stop(timeout_s=30)
         return
-    with pytest.raises(TenfoldError, match="Slurm does not take the job") as caught:
+    with pytest.raises(TenfoldError, match="Slurm rejects the job") as caught:
         ground.begin(plan)
     assert words in caught.value.message.lower()
     assert str(hint) in str(caught.value.hint)
@@ -219,7 +219,7 @@ def test_states_in_words(state: JobState, outcome: str, words: str) -> None:
 
 def test_a_job_that_slurm_does_not_know_is_told(slurm: Slurm) -> None:
     del slurm
-    assert why_told("999999", 0) == ("failed", "Slurm knows job 999999 no more")
+    assert why_told("999999", 0) == ("failed", "Slurm no longer knows job 999999")
 
 
 def test_blanks_and_patterns_in_paths_survive() -> None:

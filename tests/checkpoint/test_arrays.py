@@ -102,7 +102,7 @@ def saved(tmp_path: Path) -> Arrays:
 @pytest.mark.parametrize(
     ("like", "words"),
     [
-        ({"a": np.zeros(3)}, "another tree.*b"),
+        ({"a": np.zeros(3)}, "another structure.*b"),
         ({"a": np.zeros(4), "b": np.ones((2, 2), np.float32)}, r"a.*float64\[3\].*float64\[4\]"),
         ({"a": np.zeros(3), "b": np.ones((2, 2))}, "saved as float32.*is now float64"),
     ],
@@ -114,7 +114,7 @@ def test_another_tree_is_refused(saved: Arrays, like: Any, words: str) -> None:
 
 def test_python_objects_are_neither_saved_nor_loaded(saved: Arrays) -> None:
     bad = np.array([{"an": "object"}], dtype=object)
-    with pytest.raises(TenfoldError, match="no array of numbers"):
+    with pytest.raises(TenfoldError, match="not an array of numbers"):
         saved.save(2, {"a": bad})
 
     def write(path: Path) -> None:

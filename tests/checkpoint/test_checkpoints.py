@@ -57,7 +57,7 @@ def test_outside_a_cluster_nothing_is_kept_unless_a_place_is_named(
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden", "/tmp"])
 def test_a_name_that_is_none_is_refused(name: str) -> None:
-    with pytest.raises(InputError, match="no name of a directory"):
+    with pytest.raises(InputError, match="not a valid directory name"):
         Checkpoints(name)
 
 
@@ -114,7 +114,7 @@ def test_a_damaged_one_is_named_and_set_aside_and_the_older_used(
     check(saved.newest(), 2)
     said = capsys.readouterr().err
     assert f"checkpoint {newest.path} is damaged ({file}" in said
-    assert "set aside as 000003-step-3.damaged" in said
+    assert "renamed to 000003-step-3.damaged" in said
     assert (newest.path.with_name("000003-step-3.damaged") / "a").exists() or file == "a"
     check(saved.newest(), 2)
     assert not capsys.readouterr().err, "named once"
@@ -197,5 +197,5 @@ def test_all_go_by_what_the_first_has_found(tmp_path: Path) -> None:
     save(saved, 3)
     check(saved.agreed(False, lambda _: told[0]), 2)
     assert shelf(tmp_path / "none").agreed(True, lambda number: number) is None
-    with pytest.raises(TenfoldError, match="where this process looks"):
+    with pytest.raises(TenfoldError, match="as seen by this process"):
         shelf(tmp_path / "none").agreed(False, lambda _: 2)

@@ -47,7 +47,7 @@ def test_what_was_saved_comes_back_and_the_older_one_after_damage(
     older = again.restore()
     assert older is not None
     assert (older.step, float(rows[0, 0]), float(speed[0])) == (2, 2.0, -2.0)
-    assert f"{data.name} is not what was written" in capsys.readouterr().err
+    assert f"{data.name} was changed or damaged" in capsys.readouterr().err
 
 
 def test_another_models_checkpoint_is_no_silence(tmp_path: Path) -> None:

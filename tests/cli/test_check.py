@@ -70,7 +70,7 @@ def test_programs_are_looked_for_on_the_local_cell_only(capsys: pytest.CaptureFi
     assert run(["check"]) == 2
     assert 'there is no program "no-such-program" on PATH' in capsys.readouterr().err
     assert run(["check", "--set", "cell=docker"]) == 2
-    assert "no image is named for a/0" in capsys.readouterr().err
+    assert "no image is set for a/0" in capsys.readouterr().err
     assert run(["check", "--set", "cell=docker", "--set", "image=i"]) == 0
     assert run(["check", "--on", "dokcer"]) == 2
     assert "did you mean docker?" in capsys.readouterr().err

@@ -91,7 +91,7 @@ def test_what_the_cell_cannot_do_without(desk: Desk) -> None:
     said = desk.tenfold("doctor", "tenfold.yaml", "--on", "docker")
     assert said.code == 3
     assert "✗ broken   docker" in said.out
-    assert "no image is named for a/0" in said.out
+    assert "no image is set for a/0" in said.out
     assert "image: NAME" in said.out
 
 

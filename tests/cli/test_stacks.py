@@ -51,7 +51,7 @@ def test_stacks_of_a_cluster_that_hangs(desk: Desk) -> None:
         frames = ["hold  train.py:8", "step  train.py:10", "<module>  train.py:12"]
         assert [line.strip() for line in lines[where + 1 : where + 4]] == frames
         assert any(line.startswith("×1  shell/0  running, sleeps") for line in lines)
-        assert "    sleep is no Python program" in lines
+        assert "    sleep is not a Python program" in lines
 
         assert "hangs: no progress for " in desk.tenfold("ps").out
         raw = desk.tenfold("stacks", "worker/2", "--raw").out

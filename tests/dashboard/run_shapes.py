@@ -80,7 +80,7 @@ def cluster_status(run: RunDirectory, began: float) -> dict[str, Any]:
         "host": HOST,
         "supervisor_pid": os.getpid(),
         "protection": "namespace",
-        "protection_words": "a network of its own",
+        "protection_words": "a separate network",
         "first_failure": None,
         "consequences": [],
     }

@@ -65,7 +65,7 @@ def test_one_whose_threads_all_run_is_not_signalled(
         monkeypatch.setattr(ask, "py_spy", lambda: None)
         (process,) = asked(tmp_path, pid)
         assert process.trouble == (
-            "runs in several threads: cannot answer safely, and py-spy is not installed"
+            "runs in several threads: cannot respond safely, and py-spy is not installed"
         )
         assert processes.state(pid) is not None
 
@@ -129,7 +129,7 @@ def test_a_program_that_is_not_python(tmp_path: Path) -> None:
     with program(tmp_path, code, waits=False) as pid:
         wait_for(lambda: not processes.is_python(pid), 5)
         (process,) = asked(tmp_path, pid)
-        assert (process.command, process.trouble) == ("sleep", "is no Python program")
+        assert (process.command, process.trouble) == ("sleep", "is not a Python program")
 
 
 def test_two_who_ask_at_once_each_get_an_answer(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_without_py_spy_it_says_what_brings_it(
     monkeypatch.setattr(ask, "py_spy", lambda: None)
     with program(tmp_path, f"{HOLD}wait()") as pid:
         (process,) = asked(tmp_path, pid)
-        assert process.trouble == "does not answer, and py-spy is not installed"
+        assert process.trouble == "does not respond, and py-spy is not installed"
         assert "tenfold[profile]" in (process.hint or "")
 
 
@@ -220,7 +220,7 @@ def test_where_looking_is_refused_the_command_that_grants_it_is_named(
         (tmp_path / "scope").write_text(scope)
     with program(tmp_path, f"{HOLD}wait()") as pid:
         (process,) = asked(tmp_path, pid)
-        assert process.trouble == "py-spy may not look into it"
+        assert process.trouble == "py-spy has no permission to read it"
         assert command in (process.hint or "")
 
 

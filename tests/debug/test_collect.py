@@ -35,7 +35,7 @@ def test_a_stopped_task_and_one_that_is_gone_hold_up_nobody(tmp_path: Path) -> N
     assert [functions(one.processes[0]) for one in found[:2]] == [["hold", "<module>"]] * 2
     assert [bool(one.stopped) for one in found] == [False, True, False, False, False]
     assert [one.trouble for one in found] == [
-        None, None, "its process is gone", "is not up: restarting", "its pid is not known",
+        None, None, "its process is gone", "is not running: restarting", "its pid is unknown",
     ]  # fmt: skip
 
 
@@ -66,8 +66,8 @@ def test_an_engine_that_refuses_is_told_of_in_its_own_words(tmp_path: Path) -> N
 
     wanted = [StackTarget(f"worker/{n}", "running", None) for n in range(2)]
     first, second = collect(RunDirectory(tmp_path), wanted, beside)
-    assert first.trouble == "cannot be asked: no such container"
-    assert second.trouble == "cannot be asked: RuntimeError: no engine"
+    assert first.trouble == "cannot be reached: no such container"
+    assert second.trouble == "cannot be reached: RuntimeError: no engine"
 
 
 def test_nobody_is_asked_nothing(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def test_how_many_threads_of_a_kind_does_not_matter() -> None:
 
 def test_what_else_tells_them_apart() -> None:
     stopped = task("worker/1", STEP, state="T")
-    down = TaskStacks("worker/2", "restarting", trouble="is not up: restarting")
+    down = TaskStacks("worker/2", "restarting", trouble="is not running: restarting")
     also_down = replace(down, task="worker/3")
     assert names([task("worker/0", STEP), stopped, down, also_down]) == [
         ("worker/2", "worker/3"), ("worker/0",), ("worker/1",),

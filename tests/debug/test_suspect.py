@@ -15,7 +15,7 @@ from tests.debug.shapes import task, thread
 WAIT, HOLD = thread("recv:3", "<module>:9"), thread("hold:5", "<module>:9")
 WORKERS = [task(f"worker/{n}", WAIT) for n in range(3)]
 CHIEF = task("chief/0", WAIT)
-DOWN = TaskStacks("ps/0", "restarting", trouble="is not up: restarting")
+DOWN = TaskStacks("ps/0", "restarting", trouble="is not running: restarting")
 
 
 def likely(*tasks: TaskStacks, **more: Any) -> tuple[str, str] | None:
@@ -37,11 +37,11 @@ def test_nobody_stands_out_where_all_are_alike() -> None:
 @pytest.mark.parametrize(
     ("tasks", "more", "name", "because"),
     [
-        ([*WORKERS, task("ps/0", WAIT, state="T")], {}, "ps/0", "`kill -CONT 7` lets it go on"),
+        ([*WORKERS, task("ps/0", WAIT, state="T")], {}, "ps/0", "`kill -CONT 7` continues it"),
         ([replace(task("ps/0", WAIT, state="T"), elsewhere=True)], {}, "ps/0",
-         "`tenfold exec ps/0 -- sh -c 'kill -CONT 7'` lets it go on"),
+         "`tenfold exec ps/0 -- sh -c 'kill -CONT 7'` continues it"),
         ([*WORKERS, task("ps/0", WAIT, state="D", wchan="nfs_wait")], {}, "ps/0", "in nfs_wait"),
-        ([*WORKERS, DOWN], {}, "ps/0", "is not up: restarting"),
+        ([*WORKERS, DOWN], {}, "ps/0", "is not running: restarting"),
         (WORKERS, {"silences": [Silence("ps/0", "worker/0", 9.0, cut=True),
                                 Silence("ps/1", "worker/0", 2.0)], "accused": "worker/2"}, "ps/0",
          "is cut off: what is sent between it and worker/0 is not acknowledged"),
@@ -50,9 +50,9 @@ def test_nobody_stands_out_where_all_are_alike() -> None:
          "is at hold (train.py:5); 3 of 4 worker tasks are at recv (train.py:3)"),
         ([*WORKERS, task("worker/3", WAIT, HOLD), CHIEF], {}, "worker/3", "or with other threads"),
         (WORKERS, {"silences": silences(worker_0=9.0, worker_1=60.0, worker_2=9.5)}, "worker/1",
-         "nobody has heard from it for 1 min 00 s"),
+         "has been silent for 1 min 00 s"),
         (WORKERS, {"silences": silences(worker_0=1.0, worker_1=None, worker_2=1.0)}, "worker/1",
-         "nobody has heard from it ever"),
+         "has been silent since the start"),
         ([CHIEF, *WORKERS], {"cores": {"chief/0": 0.98, "worker/0": 0.01, "worker/1": 0.0}},
          "chief/0", "computes (98 % of a core), and all others wait"),
         ([task("chief/0", WAIT, wchan="wait_woken"), task("ps/0", HOLD, wchan="futex_do_wait")],

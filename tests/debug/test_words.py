@@ -30,7 +30,7 @@ def test_a_stopped_one_among_others() -> None:
     workers = [task(f"worker/{n}", waiting, *pool, wchan="do_poll") for n in range(3)]
     shown = text_of(*workers, task("worker/3", waiting, state="T"))
     assert shown == [
-        "stands out: worker/3 is stopped by a signal (state T); `kill -CONT 7` lets it go on",
+        "stands out: worker/3 is stopped by a signal (state T); `kill -CONT 7` continues it",
         "",
         "×3  worker/0-2  running, sleeps in do_poll, by faulthandler",
         "    recv  grpc/_channel.py:12",
@@ -45,24 +45,24 @@ def test_a_stopped_one_among_others() -> None:
 
 
 def test_why_there_is_no_stack_and_what_helps() -> None:
-    shell = ProcessStacks(7, "S", "sh", wchan="do_wait", trouble="is no Python program")
+    shell = ProcessStacks(7, "S", "sh", wchan="do_wait", trouble="is not a Python program")
     python = ProcessStacks(8, "S", "python", trouble="does not answer", hint="do this")
-    down = TaskStacks("worker/1", "restarting", trouble="is not up: restarting")
+    down = TaskStacks("worker/1", "restarting", trouble="is not running: restarting")
     shown = text_of(TaskStacks("worker/0", processes=(shell, python)), down)
     assert shown[2:] == [
         "×1  worker/0  running, sleeps in do_wait",
-        "    sh is no Python program",
+        "    sh is not a Python program",
         "    python does not answer",
         "    hint: do this",
         "",
         "×1  worker/1  restarting",
-        "    is not up: restarting",
+        "    is not running: restarting",
     ]
 
 
 def test_silent_edges_are_listed_with_their_silence() -> None:
     silent = (Silence("ps/0", "worker/0", None), Silence("ps/0", "worker/1", 12.4))
     assert text_of(silent=silent) == [
-        "", "planned, and silent:",
+        "", "planned but silent:",
         "    ps/0 - worker/0  never a byte", "    ps/0 - worker/1  for 12 s",
     ]  # fmt: skip

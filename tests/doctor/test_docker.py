@@ -49,11 +49,11 @@ def test_an_engine_that_answers(programs: Programs, monkeypatch: pytest.MonkeyPa
     programs.says("docker", SERVER % "default")
     found = docker.engine()
     assert (found.state, found.version, found.hint) == ("ok", "27.0.1", None)
-    assert found.message.startswith("the engine answers")
+    assert found.message.startswith("the engine responds")
     programs.says("docker", SERVER % "far")
     assert "(context far)" in docker.engine().message
     monkeypatch.setenv("DOCKER_HOST", "tcp://10.0.0.1:2375")
-    assert docker.engine().message == "the engine answers at tcp://10.0.0.1:2375"
+    assert docker.engine().message == "the engine responds at tcp://10.0.0.1:2375"
 
 
 def test_an_engine_without_root(programs: Programs) -> None:
@@ -62,7 +62,7 @@ def test_an_engine_without_root(programs: Programs) -> None:
         f"""case $1 in version) echo '{(SERVER % "rootless").strip()}';;
         info) echo '["name=seccomp,profile=builtin","name=rootless"]';; esac""",
     )
-    assert docker.engine().message == "the engine answers (context rootless); it runs without root"
+    assert docker.engine().message == "the engine responds (context rootless); it runs without root"
 
 
 @pytest.mark.parametrize("words", [NO_ENGINE, NO_API])
@@ -96,7 +96,7 @@ def test_an_engine_elsewhere_that_is_not_there(
         "docker", CLIENT, "Cannot connect to the Docker daemon at tcp://10.0.0.1:2375.", 1
     )
     state, message, hint = said(docker.engine())
-    assert (state, message) == ("broken", "no engine answers at DOCKER_HOST=tcp://10.0.0.1:2375")
+    assert (state, message) == ("broken", "no engine responds at DOCKER_HOST=tcp://10.0.0.1:2375")
     assert hint is not None
     assert "unset DOCKER_HOST" in hint
 
@@ -131,7 +131,7 @@ def test_in_the_group_but_not_in_this_session(
     state, message, hint = said(forbidden_by(programs, tmp_path, os.getegid()))
     assert state == "broken"
     assert message == "you are in the group docker, but not yet in this login session"
-    assert hint == "log out and in again; for this shell alone: newgrp docker"
+    assert hint == "log out and in again; for this shell only: newgrp docker"
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_in_the_group_but_not_in_this_session(
          "version is 1.41", "export DOCKER_API_VERSION=1.41"),
         ("client version 1.24 is too old. Minimum supported API version is 1.44",
          "the client is too old for the engine"),
-        ("request returned 404 Not Found for API route and version", "docker version shows more"),
+        ("request returned 404 Not Found for API route and version", "see docker version"),
     ],
 )  # fmt: skip
 def test_a_client_that_does_not_work(programs: Programs, words: str, hint: str) -> None:
@@ -163,7 +163,7 @@ def test_what_is_no_engine(programs: Programs, monkeypatch: pytest.MonkeyPatch) 
 def test_a_client_that_hangs(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
     programs.put("docker", "/bin/sleep 600; exit 0")
     state, message, hint = said(docker.engine(0.5))
-    assert (state, message) == ("broken", "docker gives no answer within 0.5 s")
+    assert (state, message) == ("broken", "docker does not respond within 0.5 s")
     assert "docker" in (hint or "")
     assert "start" in (hint or "")
     monkeypatch.setenv("DOCKER_HOST", "ssh://far")
@@ -242,7 +242,7 @@ def test_the_engine_here_refuses_who_is_not_in_its_group(
         pytest.skip("the engine here is not behind the usual socket")
     state, message, hint = said(as_nobody(docker.engine))
     assert state == "broken"
-    assert message.startswith("an engine runs, but you may not talk to it")
+    assert message.startswith("an engine runs, but you have no access to it")
     assert "usermod -aG" in (hint or "")
 
 
@@ -252,7 +252,7 @@ def test_a_socket_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     state, message, _ = said(docker.engine())
     assert (state, message) == (
         "broken",
-        f"no engine answers at DOCKER_HOST=unix://{tmp_path}/d.sock",
+        f"no engine responds at DOCKER_HOST=unix://{tmp_path}/d.sock",
     )
     assert docker.capacity() is None
     assert docker.has_image("x") is None

@@ -47,15 +47,15 @@ def test_more_cores_than_available_are_a_warning() -> None:
     assert (found.state, found.message) == ("ok", "1.5 of the 1.5 of there")
     found = by_name(fits(plan_of(*tasks), Room("there", cores=1.0)))["cores"]
     assert found.state == "warning"
-    assert found.message == "the tasks ask for 1.5 cores, there has 1: they share"
-    assert found.hint == "fewer tasks: --set jobs.a.tasks=1"
+    assert found.message == "the tasks request 1.5 cores, there has 1: they share them"
+    assert found.hint == "use fewer tasks: --set jobs.a.tasks=1"
 
 
 def test_memory_that_is_asked_for() -> None:
     plan = plan_of(*(shell(f"a/{n}", "", memory=2 * GIB) for n in range(2)))
     found = by_name(fits(plan, local_room(HERE, 0)))["memory"]
     assert found.state == "warning"
-    assert found.message == "the tasks ask for 4.0 GiB; this machine has 3.0 GiB free"
+    assert found.message == "the tasks request 4.0 GiB; this machine has 3.0 GiB free"
     assert by_name(fits(plan, Room("there", memory=4 * GIB)))["memory"].state == "ok"
     assert "memory" not in by_name(fits(plan, Room("there")))
 
@@ -67,7 +67,7 @@ def test_memory_of_the_framework_is_paid_once_where_tasks_are_forked() -> None:
     tasks = [python(f"worker/{n}") for n in range(8)]
     need, words = needed_memory(tensorflow(*tasks))
     assert need == cost.first + 8 * cost.forked
-    assert words.startswith("tensorflow takes some ")
+    assert words.startswith("tensorflow needs about ")
     assert needed_memory(tensorflow(*tasks, cell="slurm"))[0] == cost.first + 7 * cost.more
     alone = [python(f"worker/{n}", preload=()) for n in range(8)]
     assert needed_memory(tensorflow(*alone))[0] == cost.first + 7 * cost.more
@@ -77,7 +77,7 @@ def test_memory_of_the_framework_is_paid_once_where_tasks_are_forked() -> None:
 
 def test_a_task_that_asks_is_taken_at_its_word() -> None:
     plan = tensorflow(python("a", memory=GIB), shell("b", ""))
-    assert needed_memory(plan) == (GIB, "the tasks ask for 1.0 GiB")
+    assert needed_memory(plan) == (GIB, "the tasks request 1.0 GiB")
     page = Task("tensorboard", 0, (sys.executable, "-m", "x"), service=True, preload=())
     assert needed_memory(tensorflow(page)) == (0, "")
 
@@ -88,7 +88,7 @@ def test_more_gpus_than_available_are_a_warning() -> None:
     assert (found.state, found.message) == ("ok", "2 of the 2 of this machine")
     found = by_name(fits(plan, local_room(HERE, 0)))["gpus"]
     assert found.state == "warning"
-    assert found.message.startswith("the tasks ask for 2 GPUs, this machine has none")
+    assert found.message.startswith("the tasks request 2 GPUs, this machine has none")
 
 
 def test_what_keeps_it_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,9 +47,9 @@ def test_a_gpu_that_shares_the_machines_memory(programs: Programs) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "state", "message", "hint"),
     [
-        ("No devices were found", 6, "ok", "no GPU", None),
+        ("No devices were found", 6, "ok", "no NVIDIA GPU", None),
         ("Failed to initialize NVML: Driver/library version mismatch", 18, "broken",
-         "another version", "reboot"),
+         "different versions", "reboot"),
         ("NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.", 9,
          "broken", "not loaded", "modprobe nvidia"),
         ("Unable to determine the device handle for GPU: GPU is lost.", 15, "broken",

@@ -108,7 +108,7 @@ def test_the_configured_context_is_examined(home: Path) -> None:
     configure(home, "http://127.0.0.1:2")
     found = cluster(context="there")
     assert found.state == "broken"
-    assert found.message.startswith("http://127.0.0.1:1 (context there) does not answer: Failed")
+    assert found.message.startswith("http://127.0.0.1:1 (context there) does not respond: Failed")
     assert "no-such" in cluster(context="no-such").message
 
 
@@ -119,7 +119,7 @@ def test_a_server_that_refuses(home: Path, code: int, hint: str) -> None:
         configure(home, url)
         found = cluster()
     assert found.state == "broken"
-    assert f"refuses you: {code}" in found.message
+    assert f"denies access: {code}" in found.message
     assert hint in (found.hint or "")
 
 
@@ -138,7 +138,7 @@ def test_a_configuration_that_cannot_be_used(home: Path) -> None:
     (home / ".kube" / "config").write_text("current-context: [\n")
     found = cluster()
     assert found.state == "broken"
-    assert found.message.startswith("the Kubernetes configuration cannot be used: ")
+    assert found.message.startswith("the Kubernetes configuration is invalid: ")
     assert "\n" not in found.message
 
 
@@ -149,7 +149,7 @@ def test_a_plug_in_that_hangs_is_not_waited_for(home: Path) -> None:
     path = home / ".kube" / "config"
     path.write_text(path.read_text().replace("{token: secret}", plug))
     found = cluster(1.0)
-    assert (found.state, found.message) == ("broken", "no answer within 1 s")
+    assert (found.state, found.message) == ("broken", "no response within 1 s")
 
 
 @client

@@ -38,5 +38,5 @@ def test_a_refused_namespace_is_a_warning(
     found = local(tmp_path)
     assert found.state == "warning"
     assert "unshare: Operation not permitted" in found.message
-    assert "outlives a kill -9 of supervisor and launch server in one moment" in found.message
+    assert "survive a simultaneous kill -9 of supervisor and launch server" in found.message
     assert (found.hint or "").startswith(hint)

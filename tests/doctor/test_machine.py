@@ -50,8 +50,8 @@ def test_cpu_affinity_limits_the_cores() -> None:
 
 
 def test_usable_cores_are_reported() -> None:
-    assert told("cores").message == "all 4 may be used"
-    assert told("cores", cores=1.5).message == "1.5 of the 4 may be used"
+    assert told("cores").message == "all 4 can be used"
+    assert told("cores", cores=1.5).message == "1.5 of the 4 can be used"
 
 
 def test_little_free_memory_is_a_warning() -> None:

@@ -10,8 +10,8 @@ from tenfold.doctor import memory
 @pytest.mark.parametrize(
     ("refused", "state", "words"),
     [
-        (None, "ok", "is a limit: a task that goes over it is killed"),
-        ("nobody may", "warning", "is no limit on the local cell: nobody may"),
+        (None, "ok", "is enforced: a task that exceeds it is killed"),
+        ("nobody may", "warning", "is not enforced on the local cell: nobody may"),
     ],
 )
 def test_missing_memory_limits_are_reported(

@@ -53,7 +53,10 @@ def test_missing_slurm_commands_are_reported() -> None:
 def test_partly_installed_slurm_is_broken(programs: Programs) -> None:
     commands(programs, but=("srun", "squeue"))
     found = found_slurm()
-    assert (found.state, found.message) == ("broken", "Slurm's srun and squeue cannot be found")
+    assert (found.state, found.message) == (
+        "broken",
+        "the commands srun and squeue of Slurm cannot be found",
+    )
 
 
 def test_a_missing_slurm_conf_is_reported(programs: Programs) -> None:
@@ -69,7 +72,7 @@ def test_the_controller_is_down(programs: Programs) -> None:
     commands(programs)
     programs.says("scontrol", DOWN, "", 1)
     found = found_slurm()
-    assert (found.state, found.message) == ("broken", "slurmctld on head does not answer")
+    assert (found.state, found.message) == ("broken", "slurmctld on head does not respond")
     assert found.hint
 
 
@@ -87,12 +90,12 @@ def test_a_cluster_that_is_up(programs: Programs) -> None:
     with_nodes(programs, r"2 idle\n1 mix-\n1 down*\n3 idle*\n1 drain\n1 alloc\n")
     found = found_slurm()
     assert (found.state, found.version, found.hint) == ("ok", "22.05.8", None)
-    assert found.message == "slurmctld on head answers; 4 of 9 nodes up"
+    assert found.message == "slurmctld on head responds; 4 of 9 nodes up"
 
 
 def test_the_second_controller_will_do(programs: Programs) -> None:
     with_nodes(programs, r"1 idle\n", DOWN + UP.replace("head", "spare").replace("prim", "second"))
-    assert found_slurm().message == "slurmctld on spare answers; 1 of 1 nodes up"
+    assert found_slurm().message == "slurmctld on spare responds; 1 of 1 nodes up"
 
 
 def test_no_node_is_up(programs: Programs) -> None:
@@ -107,7 +110,7 @@ def test_a_command_that_hangs(programs: Programs) -> None:
     commands(programs)
     programs.put("scontrol", "/bin/sleep 600; exit 0")
     found = found_slurm(0.5)
-    assert (found.state, found.message) == ("broken", "Slurm gives no answer within 0.5 s")
+    assert (found.state, found.message) == ("broken", "Slurm does not respond within 0.5 s")
 
 
 def test_nodes_that_hang(programs: Programs) -> None:
@@ -126,7 +129,7 @@ def test_the_commands_here_without_a_controller(
     monkeypatch.setenv("SLURM_CONF", str(conf))
     found = found_slurm()
     assert found.state == "broken"
-    assert "does not answer" in found.message
+    assert "does not respond" in found.message
     monkeypatch.setenv("SLURM_CONF", str(tmp_path / "nothing"))
     assert found_slurm(2).state == "broken"  # the commands here would look for it for a minute
 
@@ -135,7 +138,7 @@ def test_a_real_cluster(slurm: Slurm, tmp_path: Path, monkeypatch: pytest.Monkey
     found = found_slurm()
     assert (found.state, found.hint) == ("ok", None)
     assert found.version is not None
-    assert found.message.endswith(f" answers; {len(NODES)} of {len(NODES)} nodes up")
+    assert found.message.endswith(f" responds; {len(NODES)} of {len(NODES)} nodes up")
     without_munge = tmp_path / "slurm.conf"
     text = slurm.configuration.read_text()
     without_munge.write_text(text.replace(f"socket={slurm.directory}", "socket=/nonexistent"))

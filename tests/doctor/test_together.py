@@ -65,7 +65,7 @@ def test_a_script_that_imports_one_is_not(source: str, tmp_path: Path) -> None:
 def test_an_interpreter_that_ignores_pythonpath_gets_another_hint(tmp_path: Path) -> None:
     python = site(tmp_path, "tensorflow_cpu-2.21.0", "triton-3.7.1")
     (found,) = warned(tmp_path, f"{python} -I train.py", WRITER)
-    assert "python -E and -I ignore" in found
+    assert "python -E and -I disable" in found
 
 
 def test_versions_are_those_of_the_jobs_own_interpreter(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         (2, 2, "ok", "sees 2 GPUs"),
         (1, 1, "ok", "sees 1 GPU"),
-        (0, 0, "ok", "can be imported; sees no GPU, and none is here"),
+        (0, 0, "ok", "can be imported; sees no GPU, and there is none"),
         (0, 1, "warning", "sees none of the 1 GPU here"),
         (1, 4, "warning", "sees 1 of the 4 GPUs here"),
     ],

@@ -89,7 +89,7 @@ def test_a_port_that_its_place_did_not_give_is_told(tmp_path: Path) -> None:
     with _task(run, "chief/0") as process:
         _, err = process.communicate(timeout=30)
     assert process.returncode == 127
-    assert err == "chief/0: its place gave it no port http, by which it would be ready\n"
+    assert err == "chief/0: the cell assigned it no port http, which its readiness check needs\n"
 
 
 def test_signals_are_passed_on_and_nothing_is_left(tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ def test_where_no_controller_of_memory_is_there_is_no_place(tmp_path: Path) -> N
     _group(tmp_path / "cg", cgroup__subtree_control="cpu", cgroup__procs="")
     _group(tmp_path / "cg/a", cgroup__subtree_control="", memory__max="")
     assert memory.find_place(process) is None
-    assert "may make no control group" in str(memory.refusal(None))
+    assert "may not create a control group" in str(memory.refusal(None))
 
 
 def test_a_runner_counts_kills_in_a_group_that_has_a_limit_only(tmp_path: Path) -> None:

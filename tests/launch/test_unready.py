@@ -36,7 +36,7 @@ from tests.plans import plan_of, shell
         ),
         (
             Listening((("::1", 2225),)),
-            "it listens on ::1 port 2225 and takes no connection there",
+            "it listens on ::1 port 2225 but accepts no connection there",
         ),
         (
             Listening((), (2225,)),
@@ -106,7 +106,8 @@ WAITING = {
         "nothing listens on its main port *; it listens on 6379"),
     "a missing page": (
         _python(PAGE, ReadinessCheck("http", "/health")), "it answers 404 at /health"),
-    "no HTTP": (_python(NO_HTTP, ReadinessCheck("http", "/")), "it does not answer in HTTP at /"),
+    "no HTTP": (_python(NO_HTTP, ReadinessCheck("http", "/")),
+        "it does not respond with HTTP at /"),
     "a failing command": (
         shell("ps", "sleep 600",
               ready=ReadinessCheck("command", "sh -c 'echo no database >&2; exit 3'")),

@@ -89,7 +89,7 @@ def test_where_namespaces_are_refused_a_seccomp_filter_turns_binds_to_loopback(
         with second_machine() as reached_from_there:
             ports = {port for _, port in listening(run.directory.path)}
             assert reached_from_there(ports) == set()
-    assert "127.0.0.1 instead, by" in doctor("unshare", tmp_path)
+    assert "redirected to 127.0.0.1 by" in doctor("unshare", tmp_path)
     assert runs == tmp_path / "runs"
 
 
@@ -100,7 +100,7 @@ def test_what_nothing_protects_does_not_start(runs: Path, tmp_path: Path) -> Non
     done = tenfold("unshare,seccomp", "up", cwd=tmp_path)
     assert done.returncode == 3, done.stderr
     said = " ".join(done.stderr.split())
-    assert "whoever reaches this machine would reach ps/0 " in said
+    assert "everyone who can reach this machine could reach ps/0 " in said
     for why in ("no namespace: unshare", "no seccomp: syscall"):
         assert why in said
     assert "expose: true" in said
@@ -114,7 +114,7 @@ def test_it_starts_if_the_file_says_so_or_nothing_listens(
     jobs: dict[str, object] = {"ps": LISTENS if more else SLEEPS}
     with running("unshare,seccomp", tmp_path, jobs, **more) as (_, status):
         assert status["protection"] == "none"
-        assert "whoever reaches this machine can reach" in status["protection_words"]
+        assert "everyone who can reach this machine can reach" in status["protection_words"]
     assert runs == tmp_path / "runs"
 
 
@@ -123,7 +123,7 @@ def test_a_task_for_the_machines_network_is_not_turned(runs: Path, tmp_path: Pat
     if binds.refusal():
         pytest.skip(binds.refusal() or "")
     with running("unshare", tmp_path, jobs) as (run, status):
-        assert "outside is on the machine's own network" in status["protection_words"]
+        assert "outside is on the network of the machine" in status["protection_words"]
         wait_for(lambda: len(listening(run.directory.path)) == 9, 20)
         pid = status["tasks"][0]["pid"]
         assert "0 127.0.0.1" not in Path(f"/proc/{pid}/net/tcp").read_text()
@@ -144,8 +144,8 @@ def test_a_command_beside_a_task_is_covered_too(runs: Path, tmp_path: Path) -> N
 
 def test_doctor_says_when_nothing_protects(tmp_path: Path) -> None:
     said = doctor("unshare,seccomp", tmp_path)
-    assert said.startswith("warning whoever reaches this machine can reach")
-    assert "`up` refuses what would listen" in said
+    assert said.startswith("warning everyone who can reach this machine can reach")
+    assert "`up` refuses to start tasks that listen" in said
 
 
 def test_loopback_can_be_asked_for_and_is_refused_where_it_is_not_to_be_had(

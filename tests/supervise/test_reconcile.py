@@ -349,7 +349,7 @@ def test_a_run_that_its_cell_starts_again_is_left_as_one_that_starts() -> None:
     [
         (None, "stopped", "stopped by SIGTERM"),
         (("stopped", "Slurm job 7 was cancelled"), "stopped", "Slurm job 7 was cancelled"),
-        (("failed", "its time limit was over"), "failed", "its time limit was over"),
+        (("failed", "it reached its time limit"), "failed", "it reached its time limit"),
     ],
 )
 def test_a_terminated_supervisor_stops_the_run_and_says_what_the_cell_knows(

@@ -103,7 +103,7 @@ def test_a_stopped_task_is_named_and_goes_on(runs: Path) -> None:
     hang = the_hang(run)
     assert hang["task"] == "worker/2"
     assert hang["words"].startswith("worker/2 has been stopped for ")
-    assert f"`kill -CONT {pid}` lets it go on" in hang["words"]
+    assert f"`kill -CONT {pid}` continues it" in hang["words"]
     assert hang["time"] - stopped < 30  # docs/reliability.md has how long it really takes
     os.kill(pid, signal.SIGCONT)
     wait_for(lambda: events(run, "progress-resumed"), 10)

@@ -23,7 +23,7 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Written:
 
 
 STOPPED = ("worker/1 makes no progress for 5 s: worker/1 is stopped by a signal (state T);"
-           " `kill -CONT 4242` lets it go on")  # fmt: skip
+           " `kill -CONT 4242` continues it")  # fmt: skip
 
 
 def _hang(written: Written, **more: Any) -> dict[str, Any]:

@@ -278,7 +278,7 @@ def test_a_task_that_a_signal_stopped(runs: Path) -> None:
     wait_for(lambda: (read_json(run.directory.status) or {}).get("hang"), 20)
     told = account(run.directory)
     assert told["headline"].startswith("c hangs: worker/0 ")
-    assert f"is stopped by a signal (state T); `kill -CONT {pid}` lets it go on" in told["headline"]
+    assert f"is stopped by a signal (state T); `kill -CONT {pid}` continues it" in told["headline"]
     os.kill(pid, signal.SIGCONT)
     wait_for(lambda: not account(run.directory)["wrong"], 20)
     run.stop(kill=True, timeout_s=20)

@@ -52,8 +52,8 @@ class ClientSide(Protocol):
         """The cell's own files for a placed `plan`. Raises UnavailableError if it has none."""
         del places
         raise UnavailableError(
-            f"cell {plan.cell} has no files of its own",
-            hint="tenfold plan shows what `up` would do",
+            f"cell {plan.cell} has no files to render",
+            hint="see what `up` would start with `tenfold plan`",
         )
 
     def submit(self, plan: Plan, run: RunDirectory, wishes: Wishes) -> bool:
@@ -119,8 +119,8 @@ def secrets_of(plan: Plan) -> dict[str, str]:
     said = json.dumps([plan.settings, {**(plan.build or {}), "args": None}], ensure_ascii=False)
     if plan.shown(said) != said:
         raise InputError(
-            f"a secret stands in cells.{plan.cell} or build",
-            hint="let tasks read it from a variable; build.args may hold one",
+            f"a secret is in cells.{plan.cell} or build",
+            hint="pass it to tasks in a variable; build.args may contain one",
         )
     for task in plan.tasks:
         for name, value in task.env.items():
@@ -128,13 +128,13 @@ def secrets_of(plan: Plan) -> dict[str, str]:
             if secret and found.setdefault(name, value) != value:
                 raise InputError(
                     f"{name} is secret and has two values in {plan.cluster}",
-                    hint=f"on {plan.cell}, give each value a variable of its own name",
+                    hint=f"on {plan.cell}, use a separate variable for each value",
                 )
         ready = task.ready.target if task.ready else ""
         texts = (*task.command, *(task.preload or ()), task.workdir, ready, task.image or "")
         if any(plan.shown(text) != text for text in texts):
             raise InputError(
-                f"{task.name}: a secret stands in its command, preload, workdir, image or ready",
-                hint=f"on {plan.cell}, let the command read it from its environment",
+                f"{task.name}: a secret is in its command, preload, workdir, image or ready",
+                hint=f"on {plan.cell}, read it from the environment in the command",
             )
     return found

@@ -44,7 +44,7 @@ class Arrays:
             leaves = {name: numpy.asarray(leaf) for name, leaf in _leaves(tree)}
             for name, leaf in leaves.items():
                 if leaf.dtype.hasobject:
-                    raise TenfoldError(f"{name or 'the tree'} is no array of numbers")
+                    raise TenfoldError(f"{name or 'the tree'} is not an array of numbers")
             numpy.savez(path / _FILE, *leaves.values())
             (path / _NAMES).write_text(json.dumps(list(leaves)), encoding="utf-8")
 
@@ -67,7 +67,7 @@ class Arrays:
             saved = {name: kept[f"arr_{place}"] for place, name in enumerate(names)}
         wanted = dict(_leaves(like))
         if other := sorted(wanted.keys() ^ saved.keys()):
-            raise TenfoldError(f"{found.path} is of another tree: {', '.join(other[:5])}")
+            raise TenfoldError(f"{found.path} has another structure: {', '.join(other[:5])}")
         fitted = [_fitted(numpy, saved[name], leaf, name) for name, leaf in wanted.items()]
         return _rebuilt(like, iter(fitted)), found
 
@@ -147,7 +147,7 @@ def _fitted(numpy: Any, saved: Any, like: Any, name: str) -> Any:
         saved = saved.view(dtype)  # bfloat16 and its like, which npz files do not know
     if saved.dtype != dtype or saved.shape != shape:
         raise TenfoldError(
-            f"{name or 'the array'} was saved as {saved.dtype}{list(saved.shape)}, and is now"
+            f"{name or 'the array'} was saved as {saved.dtype}{list(saved.shape)}, but is now"
             f" {dtype}{list(shape)}"
         )
     return saved

@@ -56,9 +56,11 @@ class Checkpoints:
             keep: how many to keep; the oldest go when a new one is whole.
         """
         if not name or name != Path(name).name or name.startswith("."):
-            raise InputError(f"{name!r} is no name of a directory", hint="a word like `training`")
+            raise InputError(
+                f"{name!r} is not a valid directory name", hint="a word like `training`"
+            )
         if keep < 1 or every_s < 0:
-            raise InputError("keep is 1 or more, every_s is not negative")
+            raise InputError("keep must be at least 1, and every_s must not be negative")
         place = _place_of_the_run() if place is None else user_path(place, "place")
         self.directory: Path | None = None if place is None else place / name
         self._every_s = every_s
@@ -145,8 +147,8 @@ class Checkpoints:
                 return manifest.examine(own, path, name, thoroughly=False)
         except (OSError, KeyError, manifest.DamagedError) as error:
             raise TenfoldError(
-                f"checkpoint {number} is not whole in {self.directory}, where this process looks",
-                hint="all processes of a training need to see the same directory",
+                f"checkpoint {number} is incomplete in {self.directory}, as seen by this process",
+                hint="all processes of a training must see the same directory",
                 cause=error,
             ) from error
 
@@ -165,8 +167,8 @@ class Checkpoints:
         if not self._failed:
             _leave_word({"step": step, "words": words, "place": str(self.directory)})
             _say(
-                f"the checkpoint of step {step} could not be saved: {words}; the training goes on,"
-                f" it is tried again every {limit_text(self._every_s)} ({self.directory})"
+                f"the checkpoint of step {step} could not be saved: {words}; the training continues"
+                f" and retries every {limit_text(self._every_s)} ({self.directory})"
             )
         self._failed = True
 
@@ -268,7 +270,7 @@ def _disk_trouble(error: BaseException) -> str | None:
 
 
 def _told(was: Path, now: Path | None, damage: str) -> None:
-    done = f"set aside as {now.name}" if now else "passed over"
+    done = f"renamed to {now.name}" if now else "skipped"
     _say(f"checkpoint {was} is damaged ({damage}): {done}")
 
 

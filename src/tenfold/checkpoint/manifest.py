@@ -160,7 +160,7 @@ def _compare(
     if found[0] != size:
         raise DamagedError(f"{file} has {found[0]} bytes instead of {size}")
     if checksum is not None and found[1] != checksum:
-        raise DamagedError(f"{file} is not what was written")
+        raise DamagedError(f"{file} was changed or damaged")
 
 
 def _manifest(own: int) -> dict[str, Any]:
@@ -175,7 +175,7 @@ def _manifest(own: int) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, RecursionError):
         whole = False
     if not whole:
-        raise DamagedError(f"{MANIFEST} is not what was written")
+        raise DamagedError(f"{MANIFEST} was changed or damaged")
     return body
 
 
@@ -192,7 +192,7 @@ def open_file(name: str, within: int) -> Any:
     descriptor = os.open(name, _NO_LINK, dir_fd=within)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "is no regular file", name)
+        raise OSError(errno.EINVAL, "is not a regular file", name)
     return os.fdopen(descriptor, "rb", buffering=0)
 
 
@@ -254,7 +254,7 @@ def seal(directory: Path, step: int, position: Mapping[str, Any], time: float) -
     except OSError as error:
         if error.errno in (errno.EINVAL, errno.ELOOP, errno.EEXIST):
             raise TenfoldError(
-                f"a checkpoint holds regular files only, and no {MANIFEST}: {error.filename}",
+                f"a checkpoint contains only regular files, and no {MANIFEST}: {error.filename}",
                 cause=error,
             ) from error
         raise
@@ -269,7 +269,8 @@ def checked_position(position: Mapping[str, Any] | None) -> dict[str, Any]:
     except (TypeError, ValueError, RecursionError) as error:
         raise TenfoldError(
             f"the position of a checkpoint is not JSON: {error}",
-            hint="numbers, texts, lists and dicts; int(…) and float(…) of NumPy's own",
+            hint="use numbers, texts, lists and dicts; "
+            "convert NumPy values with int(…) or float(…)",
             cause=error,
         ) from error
     return given

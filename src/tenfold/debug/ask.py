@@ -128,13 +128,13 @@ def _asked(process: ProcessStacks, answers: int | None, question: Question) -> P
 
 def _plain(process: ProcessStacks, answers: int | None, question: Question) -> ProcessStacks:
     """Python's frames: as the process answers, or as py-spy sees them."""
-    why = "does not answer"
+    why = "does not respond"
     if answers is not None:
         text, why = _answer(process, answers, question)
         if stacks := parse.from_faulthandler(text):
             return replace(process, source="faulthandler", stacks=stacks, raw=text)
     if not processes.is_python(process.pid):
-        return replace(process, trouble="is no Python program")
+        return replace(process, trouble="is not a Python program")
     found = _spied(process, question)
     if found.trouble == _NO_SPY:
         return replace(found, trouble=f"{why}, and {_NO_SPY}")
@@ -144,23 +144,23 @@ def _plain(process: ProcessStacks, answers: int | None, question: Question) -> P
 def _answer(process: ProcessStacks, answers: int, question: Question) -> tuple[str, str]:
     """What the process writes when it is signalled; empty, and why, if it does not in time."""
     if SIGNAL is None or process.state in _STILL:
-        return "", "takes no signal now"
+        return "", "cannot receive signals now"
     before = processes.answering(process.pid, SIGNAL)
     if not before.caught or before.pending or not _answers_into(process.pid, answers):
-        return "", "does not answer"
+        return "", "does not respond"
     thread = _only_mover(process.pid, before, question)
     if thread is None:
-        return "", "runs in several threads: cannot answer safely"
+        return "", "runs in several threads: cannot respond safely"
     try:
         os.ftruncate(answers, 0)
         processes.signal_thread(process.pid, thread, SIGNAL)
     except OSError:
-        return "", "does not answer"
+        return "", "does not respond"
     deadline = time.monotonic() + question.left(ANSWER_S)
     pause_s = _POLL_S
     while not _has_answered(process.pid, answers, before.blocked):
         if time.monotonic() > deadline:
-            return "", "has not answered"
+            return "", "has not responded"
         time.sleep(pause_s)
         pause_s = min(2 * pause_s, _LONGEST_POLL_S)
     return os.pread(answers, _MOST_BYTES, 0).decode(errors="replace"), ""
@@ -205,7 +205,7 @@ def _spied(process: ProcessStacks, question: Question) -> ProcessStacks:
     """By py-spy. A stopped process is read as it is: it cannot be paused once more."""
     program = py_spy()
     if program is None:
-        hint = "pip install 'tenfold[profile]' brings py-spy"
+        hint = "install py-spy: pip install 'tenfold[profile]'"
         return replace(process, trouble=_NO_SPY, hint=hint)
     words = [program, "dump", "--json", "--pid", str(process.pid)]
     words += ["--native"] * question.native
@@ -229,10 +229,12 @@ def _refused(process: ProcessStacks, said: str, program: str) -> ProcessStacks:
     """py-spy failed: the permission it lacks and the command that grants it, or its last words."""
     if "permission" in said.lower() or "not permitted" in said.lower():
         return replace(
-            process, trouble="py-spy may not look into it", hint=_grant(program, process.pid)
+            process,
+            trouble="py-spy has no permission to read it",
+            hint=_grant(program, process.pid),
         )
     causes = [line.strip() for line in said.splitlines() if _CAUSE.match(line)]
-    words = [_CAUSE.sub("", line) for line in causes or ["no word"]]
+    words = [_CAUSE.sub("", line) for line in causes or ["no output"]]
     return replace(process, trouble=f"py-spy failed: {': '.join(dict.fromkeys(words))}")
 
 

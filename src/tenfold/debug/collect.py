@@ -33,7 +33,7 @@ BOUND_ELSEWHERE_S = 20.0
 """States of a task that has a process."""
 
 _AT_ONCE = 16
-_GONE = "its process is gone" if sys.platform == "linux" else "there is no /proc here to look into"
+_GONE = "its process is gone" if sys.platform == "linux" else "there is no /proc on this machine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def _gathered(
     question: Question,
     bound_s: float,
 ) -> list[TaskStacks]:
-    late = f"no answer within {limit_text(bound_s)}"
+    late = f"no response within {limit_text(bound_s)}"
     found = [TaskStacks(one.task, one.phase, trouble=late) for one in asked]
     for _ in asked:
         try:
@@ -108,21 +108,21 @@ def _one(
     question: Question,
 ) -> TaskStacks:
     if one.phase not in LIVE:
-        return TaskStacks(one.task, one.phase, trouble=f"is not up: {one.phase}")
+        return TaskStacks(one.task, one.phase, trouble=f"is not running: {one.phase}")
     try:
         command = beside(one.task, words)
         if command is not None:
             told = _elsewhere(command, question)
             return replace(told, task=one.task, phase=one.phase, elsewhere=True)
         if one.pid is None:
-            return TaskStacks(one.task, one.phase, trouble="its pid is not known")
+            return TaskStacks(one.task, one.phase, trouble="its pid is unknown")
         directory = run.task(label_of(one.task))
         found = stacks_of(directory, one.pid, everybody, question)
     except Exception as error:  # of one task; the others are told all the same
         why = (
             error.message if isinstance(error, TenfoldError) else f"{type(error).__name__}: {error}"
         )
-        return TaskStacks(one.task, one.phase, trouble=f"cannot be asked: {why}")
+        return TaskStacks(one.task, one.phase, trouble=f"cannot be reached: {why}")
     return TaskStacks(one.task, one.phase, found, None if found else _GONE)
 
 
@@ -134,6 +134,6 @@ def _elsewhere(command: Sequence[str], question: Question) -> TaskStacks:
         timeout=question.left(BOUND_ELSEWHERE_S),
     )  # fmt: skip
     if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
+        last = (done.stderr.strip().splitlines() or ["no output"])[-1]
         raise TenfoldError(last)
     return from_json(json.loads(done.stdout))

@@ -71,7 +71,7 @@ def _stopped(evidence: Evidence) -> Iterator[Suspect]:
             command = f"kill -CONT {pids}"
             if one.elsewhere:
                 command = f"tenfold exec {one.task} -- sh -c '{command}'"
-            words = f"is stopped by a signal (state T); `{command}` lets it go on"
+            words = f"is stopped by a signal (state T); `{command}` continues it"
             yield Suspect(one.task, words)
 
 
@@ -99,7 +99,7 @@ def _deep(evidence: Evidence) -> Iterator[Suspect]:
 def _down(evidence: Evidence) -> Iterator[Suspect]:
     for one in evidence.tasks:
         if one.phase in _DOWN:
-            yield Suspect(one.task, f"is not up: {one.phase}")
+            yield Suspect(one.task, f"is not running: {one.phase}")
 
 
 def _accused(evidence: Evidence) -> Iterator[Suspect]:
@@ -152,8 +152,10 @@ def _unheard(evidence: Evidence) -> Iterator[Suspect]:
     usual = statistics.median(heard.values())
     for task, seconds in sorted(heard.items(), key=lambda item: -item[1]):
         if seconds > usual + _LONGER_S:
-            since = "ever" if seconds == float("inf") else f"for {duration_text(seconds)}"
-            yield Suspect(task, f"is silent: nobody has heard from it {since}")
+            since = (
+                "since the start" if seconds == float("inf") else f"for {duration_text(seconds)}"
+            )
+            yield Suspect(task, f"has been silent {since}")
 
 
 def _busy(evidence: Evidence) -> Iterator[Suspect]:
@@ -174,7 +176,9 @@ def _awaited(evidence: Evidence) -> Iterator[Suspect]:
     }
     own = [task for task, waiting in waits.items() if not waiting]
     if len(own) == 1 and len(waits) > 1:
-        yield Suspect(own[0], "waits for nobody's word, and all others wait on their connections")
+        yield Suspect(
+            own[0], "does not wait for a peer, while all others wait on their connections"
+        )
 
 
 _RULES: tuple[Callable[[Evidence], Iterator[Suspect]], ...] = (

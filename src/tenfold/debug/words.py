@@ -36,10 +36,10 @@ def said(found: Findings) -> Iterator[Line]:
         yield from _group(group)
     if found.silent:
         yield "", ""
-        yield "planned, and silent:", "bold"
+        yield "planned but silent:", "bold"
         for edge in found.silent[:_MOST_SILENT]:
             since = "never a byte" if edge.seconds is None else f"for {duration_text(edge.seconds)}"
-            cut = ", and what is sent is not acknowledged" if edge.cut else ""
+            cut = ", and sent data is not acknowledged" if edge.cut else ""
             yield f"    {edge.one} - {edge.other}  {since}{cut}", ""
         if (more := len(found.silent) - _MOST_SILENT) > 0:
             yield f"    and {more} more", "dim"

@@ -60,7 +60,9 @@ def _cores(plan: Plan, room: Room) -> Finding | None:
     asked = sum(task.cpu for task in plan.tasks if task.cpu is not None)
     have, there = _plain(room.cores), len(plan.tasks)
     if asked > room.cores:
-        message = f"the tasks ask for {_plain(asked)} cores, {room.where} has {have}: they share"
+        message = (
+            f"the tasks request {_plain(asked)} cores, {room.where} has {have}: they share them"
+        )
         return _said("cores", "warning", message, _fewer(plan))
     if asked:
         return _said("cores", "ok", f"{_plain(asked)} of the {have} of {room.where}")
@@ -75,7 +77,7 @@ def _fewer(plan: Plan) -> str | None:
     jobs = plan.jobs()
     job = max(jobs, key=lambda name: len(jobs[name]))
     count = len(jobs[job])
-    return f"fewer tasks: --set jobs.{job}.tasks={max(1, count // 2)}" if count > 1 else None
+    return f"use fewer tasks: --set jobs.{job}.tasks={max(1, count // 2)}" if count > 1 else None
 
 
 def _memory(plan: Plan, room: Room) -> Finding | None:
@@ -100,8 +102,8 @@ def needed_memory(plan: Plan) -> tuple[int, str]:
     rest = [task for task in plan.tasks if task.memory is None]
     cost = _overhead(plan, rest)
     words = {
-        f"the tasks ask for {memory_text(asked)}": asked,
-        f"{plan.framework} takes some {memory_text(cost)} before anything is trained": cost,
+        f"the tasks request {memory_text(asked)}": asked,
+        f"{plan.framework} needs about {memory_text(cost)} before the training starts": cost,
     }
     return asked + cost, " and ".join(text for text, count in words.items() if count)
 
@@ -132,8 +134,8 @@ def _gpus(plan: Plan, room: Room) -> Finding | None:
         return None
     if asked > room.gpus:
         word = "GPU" if asked == 1 else "GPUs"
-        message = f"the tasks ask for {asked} {word}, {room.where} has {room.gpus or 'none'}"
-        return _said("gpus", "warning", f"{message}; they start all the same")
+        message = f"the tasks request {asked} {word}, {room.where} has {room.gpus or 'none'}"
+        return _said("gpus", "warning", f"{message}; they start anyway")
     return _said("gpus", "ok", f"{asked} of the {room.gpus} of {room.where}")
 
 

@@ -46,7 +46,7 @@ def gpus(timeout_s: float = 10.0) -> tuple[list[Gpu], list[Finding]]:
         return [], [_without_tool()]
     answer = ask([tool, f"--query-gpu={_FIELDS}", "--format=csv,noheader,nounits"], timeout_s)
     if answer is None:
-        message = f"nvidia-smi gives no answer within {limit_text(timeout_s)}: the driver hangs"
+        message = f"nvidia-smi gives no response within {limit_text(timeout_s)}: the driver hangs"
         return [], [_fault(message, as_root("dmesg | grep -i nvrm") + " says why; then reboot")]
     if answer.code != 0:
         return [], [_refused(answer)]
@@ -60,17 +60,17 @@ def _fault(message: str, hint: str) -> Finding:
 
 def _none() -> Finding:
     return Finding(
-        "gpu", "nvidia", "ok", None, "no GPU of NVIDIA's here; all runs on the CPU", None
+        "gpu", "nvidia", "ok", None, "no NVIDIA GPU found; everything runs on the CPU", None
     )
 
 
 def _without_tool(root: Path = Path("/")) -> Finding:
     if (root / "proc/driver/nvidia").exists() or (root / "dev/nvidia0").exists():
-        message = "a driver of NVIDIA's is loaded, but nvidia-smi cannot be found"
-        hint = "install the driver's tools (in Docker: run --gpus all)"
+        message = "an NVIDIA driver is loaded, but nvidia-smi cannot be found"
+        hint = "install the tools of the driver (in Docker: run --gpus all)"
         return Finding("gpu", "nvidia", "warning", None, message, hint)
     if _has_card(root / "sys"):
-        message = "a GPU of NVIDIA's is here, but its driver is not installed"
+        message = "an NVIDIA GPU was found, but its driver is not installed"
         return Finding("gpu", "nvidia", "missing", None, message, f"see {DRIVER_PAGE}")
     return _none()
 
@@ -95,10 +95,10 @@ def _refused(answer: Answer) -> Finding:
     if "no devices were found" in text:
         return _none()
     if "version mismatch" in text:
-        message = "the loaded driver of NVIDIA's is another version than its library"
+        message = "the loaded NVIDIA driver and its library have different versions"
         return _fault(message, as_root("reboot"))
     if "couldn't communicate" in text:
-        message = "NVIDIA's driver is installed, but not loaded"
+        message = "the NVIDIA driver is installed but not loaded"
         return _fault(message, f"{as_root('modprobe nvidia')}; if that fails, see {DRIVER_PAGE}")
     return _fault(f"nvidia-smi fails: {answer.last_line()}", f"see {DRIVER_PAGE}")
 

@@ -110,19 +110,21 @@ def _number(count: float) -> str:
 def _cores(facts: Machine) -> Finding:
     count, every = facts.cores, facts.all_cores
     if count >= every:
-        return _said("cores", "ok", f"all {every} may be used")
-    return _said("cores", "ok", f"{_number(count)} of the {every} may be used")
+        return _said("cores", "ok", f"all {every} can be used")
+    return _said("cores", "ok", f"{_number(count)} of the {every} can be used")
 
 
 def _memory_words(facts: Machine) -> Finding:
     if facts.memory is None:
-        return _said("memory", "warning", "how much there is cannot be told here")
+        return _said("memory", "warning", "the amount of memory is unknown")
     whose = " that this container or job may have" if facts.limited else ""
     if facts.available is None:
         return _said("memory", "ok", f"{memory_text(facts.memory)}{whose}")
     message = f"{memory_text(facts.available)} free of the {memory_text(facts.memory)}{whose}"
     if facts.available < LITTLE_MEMORY:
-        return _said("memory", "warning", message, "end what takes it: ps aux --sort=-rss | head")
+        return _said(
+            "memory", "warning", message, "end processes that use it: ps aux --sort=-rss | head"
+        )
     return _said("memory", "ok", message)
 
 
@@ -134,7 +136,7 @@ def disk(runs: Path) -> Finding:
     try:
         free = shutil.disk_usage(place).free
     except OSError as error:
-        return _said("disk", "broken", f"{place} cannot be used: {error.strerror}", _elsewhere())
+        return _said("disk", "broken", f"{place} is not usable: {error.strerror}", _elsewhere())
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         message = f"runs cannot be written to {place}"
         return _said("disk", "broken", message, _elsewhere())
@@ -151,7 +153,7 @@ def _elsewhere() -> str:
 def _files(facts: Machine) -> Finding:
     if facts.files >= sys.maxsize:
         return _said("open files", "ok", "no limit")
-    message = f"a process may have {facts.files:,} open"
+    message = f"a process can open {facts.files:,} files"
     if facts.files < FEW_FILES:
         return _said("open files", "warning", message, as_root("prlimit --nofile=65536 --pid $$"))
     return _said("open files", "ok", message)
@@ -166,7 +168,7 @@ def _shared() -> list[Finding]:
         return []
     message = f"{memory_text(there.free)} free of {memory_text(there.total)} in {place}"
     if there.free < LITTLE_SHARED:
-        message += ": little for PyTorch's data loaders and NCCL"
+        message += ": too little for data loaders of PyTorch and NCCL"
         hint = as_root(f"mount -o remount,size=2G {place}") + " (in Docker: run --shm-size=2g)"
         return [_said("shared memory", "warning", message, hint)]
     return [_said("shared memory", "ok", message)]
@@ -179,4 +181,4 @@ def ports(hold: Callable[[], object] = hold_port) -> Finding:
     except TenfoldError as error:
         return _said("ports", "broken", error.message, error.hint)
     getattr(held, "close", lambda: None)()
-    return _said("ports", "ok", "one can be held for a task until it starts")
+    return _said("ports", "ok", "a port can be reserved until its task starts")

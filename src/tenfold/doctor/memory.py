@@ -17,9 +17,9 @@ def memory_limits() -> Finding:
     """Whether `resources.memory` is a limit here, why not, and what mends that."""
     refused = refusal(find_place())
     if refused is None:
-        message = "resources.memory is a limit: a task that goes over it is killed, and nobody else"
+        message = "resources.memory is enforced: a task that exceeds it is killed alone"
         return Finding("machine", _NAME, "ok", None, message, None)
-    message = f"resources.memory is no limit on the local cell: {refused}"
+    message = f"resources.memory is not enforced on the local cell: {refused}"
     systemd = shutil.which("systemd-run") is not None
     hint = "systemd-run --user --scope tenfold up" if systemd else None
     return Finding("machine", _NAME, "warning", None, message, hint or "--on docker has limits")

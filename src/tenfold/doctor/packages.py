@@ -35,10 +35,10 @@ def package(name: str) -> Finding:
     known = PACKAGES[name]
     version, place = installed(known.distributions), _place(name)
     if place is None and version is None:
-        return Finding("framework", name, "missing", None, "not installed beside tenfold",
-                       pip_install(known.requirement))  # fmt: skip
+        words = "not installed in the environment of tenfold"
+        return Finding("framework", name, "missing", None, words, pip_install(known.requirement))
     if place is None:
-        message = "installed, but its files are not there"
+        message = "installed, but its files are missing"
         hint = pip_install(known.requirement).replace("install", "install --force-reinstall", 1)
         return Finding("framework", name, "broken", version, message, hint)
     build = known.build(place, version)

@@ -73,7 +73,7 @@ def _isolated(command: Sequence[str]) -> str | None:
     options = python.options if python is not None else ()
     if not any(option[:2] not in ("-X", "-W") and set(option) & set("EI") for option in options):
         return None
-    return "write `import triton` first: python -E and -I ignore what tenfold does for it"
+    return "write `import triton` first: python -E and -I disable the workaround of tenfold"
 
 
 def _any(imported: set[str], modules: tuple[str, ...]) -> bool:

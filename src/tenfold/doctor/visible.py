@@ -40,7 +40,7 @@ def visible(name: str, here: int, timeout_s: float = IMPORT_S) -> Finding:
     sees = _number(answer)
     if sees is None:
         message = f"cannot be imported: {answer.last_line()}"
-        return _unusable(name, message, f"{sys.executable} -c 'import {name}' shows more")
+        return _unusable(name, message, f"{sys.executable} -c 'import {name}' shows the details")
     return _compared(name, question, sees, here)
 
 
@@ -61,7 +61,7 @@ def _number(answer: Answer) -> int | None:
 
 def _compared(name: str, question: GpuQuestion, sees: int, here: int) -> Finding:
     if here == 0 and sees == 0:
-        return _found(name, "ok", "can be imported; sees no GPU, and none is here")
+        return _found(name, "ok", "can be imported; sees no GPU, and there is none")
     if sees >= here:
         return _found(name, "ok", f"sees {sees} GPU{'s' if sees != 1 else ''}")
     message = f"sees {sees or 'none'} of the {here} GPU{'s' if here != 1 else ''} here"

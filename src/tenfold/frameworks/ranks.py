@@ -81,8 +81,8 @@ def place(job: str, index: int, addresses: Addresses) -> RankPlacement:
 _SAVES = ("checkpoint", "snapshot", ".save", "pickle.dump", "orbax")
 
 NO_SAVE = (
-    "the script itself saves no checkpoint: unless a module of yours does, a crash loses the "
-    "whole training"
+    "the script itself saves no checkpoint: unless one of your modules does, a crash loses "
+    "the whole training"
 )
 """Only the script is read: what it imports may save."""
 
@@ -193,5 +193,5 @@ class RankFramework:
                 yield Advice(
                     f"jobs.{facts.job}.run",
                     NO_SAVE,
-                    "tenfold.checkpoint saves it and goes on; see docs/checkpoints.md",
+                    "save and resume it with tenfold.checkpoint; see docs/checkpoints.md",
                 )

@@ -179,7 +179,8 @@ class TensorFlow:
                 yield Advice(
                     "jobs.evaluator",
                     "an evaluator inside the cluster spec hangs the chief",
-                    "tenfold leaves it out of the others' TF_CONFIG; build no spec by hand",
+                    "tenfold omits it from the TF_CONFIG of the others; "
+                    "do not build a spec by hand",
                 )
             if facts.source is None:
                 continue
@@ -194,7 +195,8 @@ class TensorFlow:
                 yield Advice(
                     f"jobs.{facts.job}.run",
                     NO_SAVE,
-                    "tenfold.checkpoint.tensorflow saves it and goes on; see docs/checkpoints.md",
+                    "save and resume it with tenfold.checkpoint.tensorflow; "
+                    "see docs/checkpoints.md",
                 )
 
 

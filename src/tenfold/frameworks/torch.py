@@ -142,8 +142,8 @@ class Torch(RankFramework):
             if starter is not None and facts.tasks > 1:
                 yield Advice(
                     f"jobs.{facts.job}.run",
-                    f"each of {facts.tasks} tasks runs {starter}, which starts ranks of its own",
-                    "run: python train.py: every task is a rank already",
+                    f"each of {facts.tasks} tasks runs {starter}, which starts its own ranks",
+                    "write run: python train.py; every task already is a rank",
                 )
 
 

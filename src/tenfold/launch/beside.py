@@ -28,10 +28,10 @@ def main() -> None:
     try:
         os.chdir(f"/proc/{pid}/cwd")
     except OSError as error:
-        sys.exit(f"tenfold: {task} cannot be looked at: {error.strerror}")
+        sys.exit(f"tenfold: {task} cannot be inspected: {error.strerror}")
     environment = procfs.read_environment(pid)
     if environment is None:
-        sys.exit(f"tenfold: {task} cannot be looked at: its environment cannot be read")
+        sys.exit(f"tenfold: {task} cannot be inspected: its environment cannot be read")
     signals.before_exec()
     try:
         os.execvpe(words[0], words, environment)

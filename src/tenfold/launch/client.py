@@ -92,7 +92,9 @@ class LaunchClient:
             code = self._process.wait(_LAST_WORD_S)
             if code < 0:
                 name = signal.Signals(-code).name
-                who = "a program of this user, a task perhaps, or the kernel for want of memory"
+                who = (
+                    "a program of this user, possibly a task, or the kernel because memory ran out"
+                )
                 return f"the launch server was killed by {name} ({who}), and all tasks with it"
         return "the launch server ended"
 
@@ -265,7 +267,7 @@ class LaunchClient:
         wire.send(self._sockets, {"op": op})
         received = wire.receive(self._sockets)
         if received is None:
-            raise ConnectionError("the run's network is gone")
+            raise ConnectionError("the network of the run is gone")
         if received[0]["op"] == "failed":
             raise OSError(received[0]["error"])
         return socket.socket(fileno=received[1][0])

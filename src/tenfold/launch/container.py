@@ -61,8 +61,9 @@ def read_plan(environment: Mapping[str, str]) -> tuple[RunDirectory, Plan]:
     data = read_json(path.resolve())  # Kubernetes puts it there as a link
     if data is None:
         raise UnavailableError(
-            f"there is no plan at {path}: the run directory is not shared with this place",
-            hint="a cell's engine has to see this machine's files, or share a file system with it",
+            f"there is no plan at {path}: the run directory is not shared with this machine",
+            hint="the engine of a cell must have access to the files of this machine, "
+            "or share a file system with it",
         )
     plan = Plan.from_json(data)
     if path != run.plan and not files.exists(run.plan):
@@ -83,7 +84,7 @@ def _full_name(name: str, environment: Mapping[str, str]) -> str:
         return name
     index = environment.get("JOB_COMPLETION_INDEX")
     if index is None:
-        raise InputError(f"{name} names no task", hint="write worker/3")
+        raise InputError(f"{name} is not a task", hint="write worker/3")
     return f"{name}/{index}"
 
 
@@ -131,7 +132,7 @@ def _last_life(directory: TaskDirectory) -> int:
     problems = Problems()
     said = read_json(directory.life, problems) or {}
     if problems.found and (aside := set_aside(directory.life)):
-        print(f"{directory.life} is damaged, and was set aside as {aside.name}", file=sys.stderr)
+        print(f"{directory.life} is damaged, and was renamed to {aside.name}", file=sys.stderr)
     number = said.get("number", 0)
     return number if isinstance(number, int) else 0
 

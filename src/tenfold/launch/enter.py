@@ -209,11 +209,11 @@ def require_pid(name: str, pid: object, supervisor_lock: Path) -> int:
     says, names a process that is not of the run.
     """
     if not isinstance(pid, int):
-        raise TenfoldError(f"{name} is not running", hint="tenfold ps shows what is")
+        raise TenfoldError(f"{name} is not running", hint="list running tasks with `tenfold ps`")
     supervisors = holders(supervisor_lock)
     if supervisors and not any(parent in supervisors for parent in procfs.ancestors(pid)):
         raise TenfoldError(
             f"process {pid} does not belong to this run, although the status of {name} names it",
-            hint="the status file was changed, or the task has just ended; see tenfold ps",
+            hint="the status file was changed, or the task has just ended; check with `tenfold ps`",
         )
     return pid

@@ -34,11 +34,12 @@ _WAYS: dict[str, tuple[Level, ...]] = {
 _NAMES: dict[Level, str] = {"namespace": "no namespace", "seccomp": "no seccomp"}
 
 _WORDS: dict[Level, str] = {
-    "namespace": "the run has a network and processes of its own; nobody outside reaches it",
-    "seccomp": "what a task binds to every interface is bound to 127.0.0.1 instead, by a seccomp "
-    "filter: other machines reach no port, but other users and programs of this machine do",
-    "none": "whoever reaches this machine can reach the tasks' ports, and other users' programs "
-    "on it can",
+    "namespace": "the run has a separate network and process namespace; "
+    "nobody outside can reach it",
+    "seccomp": "binds of tasks to every interface are redirected to 127.0.0.1 by a seccomp filter: "
+    "other machines reach no port, but other users and programs of this machine do",
+    "none": "everyone who can reach this machine can reach the ports of the tasks, and so can "
+    "programs of other users on it",
 }
 
 

@@ -46,7 +46,7 @@ class Listening:
         hosts = [host for host, port in self.tcp if port == wanted]
         if hosts:
             where = ", ".join(f"{host} port {wanted}" for host in hosts[:_MOST])
-            return f"it listens on {where} and takes no connection there"
+            return f"it listens on {where} but accepts no connection there"
         said = f"nothing listens on its {name} port {wanted}"
         if self.tcp:
             return f"{said}; it listens on {_few(self.ports)}"

@@ -270,7 +270,7 @@ def _lost_line(count: int, trouble: str, ended: bool) -> bytes:
 
 
 def _aside_line(name: str) -> bytes:
-    return f"[tenfold: another file was in this log's place: set aside as {name}]\n".encode()
+    return f"[tenfold: another file had the name of this log: renamed to {name}]\n".encode()
 
 
 def _words(error: OSError) -> str:
@@ -278,6 +278,6 @@ def _words(error: OSError) -> str:
         case errno.ENOSPC:
             return "the disk was full"
         case errno.EDQUOT:
-            return "the disk quota was used up"
+            return "the disk quota was exceeded"
         case _:
             return error.strerror or "it could not be written"

@@ -98,11 +98,11 @@ def find_place(process: Path = PROCESS) -> ControlGroupDirectory | None:
 def refusal(place: ControlGroupDirectory | None) -> str | None:
     """Why tasks get no limit of memory at `place`; None where they do: tried, nothing is left."""
     if place is None:
-        return "this user may make no control group for memory here"
+        return "this user may not create a control group for memory here"
     try:
         group = MemoryGroup.make(place, "probe", _PROBE_BYTES)
     except OSError as error:
-        return f"a control group for memory cannot be made: {error.strerror}"
+        return f"a control group for memory cannot be created: {error.strerror}"
     try:
         subprocess.run(
             ["echo", "0"],

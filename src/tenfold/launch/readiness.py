@@ -25,8 +25,8 @@ async def answer(made: socket.socket, path: str) -> str | None:
             await loop.sock_sendall(made, request)
             said = await loop.sock_recv(made, 64)
     except TimeoutError:
-        return f"takes a connection and answers nothing at {path}"
+        return f"accepts a connection but does not respond at {path}"
     status = said.split(b" ", 2)[1:2]
     if not said.startswith(b"HTTP/") or not status or not status[0].isdigit():
-        return f"does not answer in HTTP at {path}"
+        return f"does not respond with HTTP at {path}"
     return None if int(status[0]) < 400 else f"answers {int(status[0])} at {path}"

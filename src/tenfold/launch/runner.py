@@ -177,7 +177,9 @@ class Runner:
         ready = bound.ready
         wanted = (ready.port or "main") if ready and ready.kind in ("tcp", "http") else None
         if wanted is not None and wanted not in place.ports:
-            raise TenfoldError(f"its place gave it no port {wanted}, by which it would be ready")
+            raise TenfoldError(
+                f"the cell assigned it no port {wanted}, which its readiness check needs"
+            )
         self._line_came.clear()
         self._line = awaited_line(bound)
         return bound

@@ -168,7 +168,7 @@ class LaunchServer:
             for registry in registries:
                 registry.close()
             words = (error or text).decode(errors="replace")
-            self._tell(op="failed", id=name, error=words or "it was killed before it began")
+            self._tell(op="failed", id=name, error=words or "it was killed before it started")
             return
         for listener in listeners:
             self._listeners.add(listener)

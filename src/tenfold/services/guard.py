@@ -37,7 +37,7 @@ class WsgiGuard:
             return self._welcome(environ, start_response, rest)
         kept = access.cookie(_values(environ, "HTTP_COOKIE"), self._cookie)
         if not access.is_token(kept, self._token):
-            words = "open the URL that `tenfold ps` shows; it holds the token\n"
+            words = "open the URL that `tenfold ps` shows; it contains the token\n"
             return _refuse(start_response, "401 Unauthorized", words)
         return self._application(environ, start_response)
 

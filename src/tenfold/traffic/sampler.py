@@ -238,7 +238,7 @@ class Sampler:
         if network.sockets.lost and "lost" not in self._told:
             self._told.add("lost")
             words = (
-                "more connections closed at once than the kernel could tell: some bytes are lost"
+                "more connections closed at once than the kernel could report: some bytes are lost"
             )
             print(f"traffic: {words}", file=sys.stderr, flush=True)
 

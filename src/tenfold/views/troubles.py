@@ -318,7 +318,7 @@ def _silent(facts: RunFacts, edges: Sequence[Mapping[str, Any]], now: float) -> 
     for name, heard in last.items():
         since = max(heard, moment(states[name]["started"]) or 0.0)
         if states[name]["state"] == State.RUNNING and since and now - since > _SILENT_S:
-            ever = f"for {duration_text(now - heard)}" if heard else "at all"
+            ever = f"for {duration_text(now - heard)}" if heard else "since the start"
             words = f"{name} has been silent {ever}, and the other tasks communicate"
             yield Trouble("silent", words, f"tenfold stacks {name}; tenfold map", name, since)
 

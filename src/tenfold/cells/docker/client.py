@@ -40,8 +40,8 @@ class DockerClient(ClientSide):
         tasks = tuple(_placed(task, image) for task in plan.tasks)
         if bare := [task.name for task in tasks if task.image is None]:
             raise InputError(
-                f"no image is named for {bare[0]}",
-                hint="write `image: NAME`, or `build: DIRECTORY` with a Dockerfile, into the file",
+                f"no image is set for {bare[0]}",
+                hint="write `image: NAME`, or `build: DIRECTORY` with a Dockerfile in the file",
             )
         return replace(plan, tasks=tasks)
 
@@ -73,7 +73,9 @@ class DockerClient(ClientSide):
         found = asyncio.run(containers(project_of(run)))
         one = next((container.id for container in found if container.service == service), None)
         if one is None:
-            raise TenfoldError(f"{task} has no container", hint="tenfold ps shows how it ended")
+            raise TenfoldError(
+                f"{task} has no container", hint="see how it ended with `tenfold ps`"
+            )
         terminal = ["-it"] if sys.stdin.isatty() and sys.stdout.isatty() else ["-i"]
         return ["docker", "exec", *terminal, one, *beside_words(task, words)]
 

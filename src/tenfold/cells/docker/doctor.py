@@ -74,10 +74,10 @@ def _get_docker() -> str:
 
 def _silent(timeout_s: float) -> Finding:
     where = os.environ.get("DOCKER_HOST")
-    message = f"docker gives no answer within {limit_text(timeout_s)}"
+    message = f"docker does not respond within {limit_text(timeout_s)}"
     if where is None:
         return _found("broken", None, message, _restart_engine())
-    hint = "is that host up? unset DOCKER_HOST asks this machine's own engine"
+    hint = "check that host, or unset DOCKER_HOST to use the engine of this machine"
     return _found("broken", None, f"{message} (DOCKER_HOST={where})", hint)
 
 
@@ -98,7 +98,7 @@ def _answers(server: dict[str, Any], client: dict[str, Any], rootless: bool) -> 
     if not host and context not in (None, "", "default"):
         where = f" (context {context})"
     why = "it runs without root" if rootless else _access()
-    message = f"the engine answers{where}" + (f"; {why}" if why else "")
+    message = f"the engine responds{where}" + (f"; {why}" if why else "")
     return _found("ok", str(server.get("Version") or "") or None, message, None)
 
 
@@ -120,7 +120,7 @@ def _groups() -> set[int]:
 
 def _podman(said: dict[str, Any]) -> Finding:
     version = (said.get("Client") or {}).get("Version")
-    message = "docker is Podman here, with which tenfold has not been tried"
+    message = "docker is Podman here, which is untested with tenfold"
     return _found("warning", version, message, _get_docker())
 
 
@@ -147,8 +147,8 @@ def _mend_client(text: str) -> str:
     if "client version" in lowered and "too old" in lowered:
         return f"the client is too old for the engine: {_get_docker()}"
     if "DOCKER_HOST" in os.environ:
-        return "is an engine there? unset DOCKER_HOST asks this machine's own"
-    return "docker version shows more"
+        return "check the engine there, or unset DOCKER_HOST to use that of this machine"
+    return "see docker version"
 
 
 def _newest_api(text: str) -> str | None:
@@ -159,8 +159,8 @@ def _newest_api(text: str) -> str | None:
 def _nobody_there(text: str, version: str | None) -> Finding:
     host = os.environ.get("DOCKER_HOST")
     if host:
-        hint = "start it there, or unset DOCKER_HOST for this machine's own"
-        return _found("broken", version, f"no engine answers at DOCKER_HOST={host}", hint)
+        hint = "start it there, or unset DOCKER_HOST to use that of this machine"
+        return _found("broken", version, f"no engine responds at DOCKER_HOST={host}", hint)
     found = _SOCKET.search(text)
     message = "docker is installed, but no engine runs" + (f" at {found[1]}" if found else "")
     return _found("broken", version, message, _start_engine())
@@ -192,15 +192,15 @@ def _forbidden(text: str, version: str | None) -> Finding:
     socket = Path(found[1] if found else "/var/run/docker.sock")
     own = _own_socket()
     if own is not None and own != socket:
-        message = f"you may not talk to the engine at {socket}, but one of your own runs"
+        message = f"you have no access to the engine at {socket}, but your own engine is running"
         return _found("broken", version, message, f"export DOCKER_HOST=unix://{own}")
     group = _group_of(socket)
     if group is not None and _is_member(group) and group.gr_gid not in _groups():
         message = f"you are in the group {group.gr_name}, but not yet in this login session"
-        hint = f"log out and in again; for this shell alone: newgrp {group.gr_name}"
+        hint = f"log out and in again; for this shell only: newgrp {group.gr_name}"
         return _found("broken", version, message, hint)
     name = group.gr_name if group is not None else "docker"
-    message = f"an engine runs, but you may not talk to it: {socket} belongs to the group {name}"
+    message = f"an engine runs, but you have no access to it: {socket} belongs to the group {name}"
     hint = f"sudo usermod -aG {name} $USER, then log out and in again"
     return _found("broken", version, message, hint)
 

@@ -22,7 +22,7 @@ def memory_words(task: Task) -> tuple[str, str]:
     """That the kernel killed in a task's container for memory, and what to do."""
     limit = f", {memory_value(task.memory)}" if task.memory else ""
     return (
-        f"{task.name} has used all the memory it may have{limit}, and the kernel killed for it",
+        f"{task.name} has reached its memory limit{limit}, and the kernel killed a process",
         f"raise jobs.{task.job}.resources.memory",
     )
 
@@ -43,7 +43,7 @@ def with_reason(ended: Ended, task: Task, state: Mapping[str, Any], *, engine_le
         return replace(ended, reason="ended: its container was removed from outside",
                        cause="removed")  # fmt: skip
     elif engine_left:
-        return replace(ended, reason="ended with the Docker engine, which went away", cause="node")
+        return replace(ended, reason="ended because the Docker engine stopped", cause="node")
     return ended
 
 

@@ -97,8 +97,10 @@ async def run_command(
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         if isinstance(error, TimeoutError):
-            words = f"no answer to `{' '.join(argv[:2])}` after {limit_text(timeout_s or 0.0)}"
-            raise EngineError(words, hint="is the Docker engine well? tenfold doctor") from error
+            words = f"no response to `{' '.join(argv[:2])}` after {limit_text(timeout_s or 0.0)}"
+            raise EngineError(
+                words, hint="check the Docker engine with `tenfold doctor`"
+            ) from error
         raise
     if process.returncode != 0:
         raise EngineError(_last_words((err or b"") + b"\n" + (out or b""), argv))
@@ -108,7 +110,7 @@ async def run_command(
 def _last_words(said: bytes, argv: tuple[str, ...]) -> str:
     lines = [line.strip() for line in said.decode(errors="replace").splitlines() if line.strip()]
     lines = [line for line in lines if not line.startswith("Error: failed to start containers")]
-    last = lines[-1] if lines else f"`{' '.join(argv[:2])}` failed and said nothing"
+    last = lines[-1] if lines else f"`{' '.join(argv[:2])}` failed without output"
     return last.removeprefix("Error response from daemon: ").removeprefix("ERROR: ")
 
 
@@ -253,13 +255,13 @@ async def have_image(image: str, note: Note) -> None:
     except EngineError as error:
         if "no such image" not in error.message.lower():
             raise
-    note(f"pulling the image {image}, which is not here", "docker images lists those that are")
+    note(f"pulling the image {image}", "list images with docker images")
     try:
         await _pull(image)
     except EngineError as error:
         raise EngineError(
             f"there is no image {image} here, and it cannot be pulled: {error.message}",
-            hint="build it (`build:` in the file), or name another one (`image:`); docker images "
+            hint="build it (`build:` in the file), or set another image (`image:`); docker images "
             "lists those that are here",
             cause=error,
         ) from error
@@ -285,7 +287,7 @@ async def _pull(image: str) -> None:
                 limit_s = None
     except TimeoutError:
         raise EngineError(
-            f"its registry gives no answer within {limit_text(_REGISTRY_S)}"
+            f"its registry does not respond within {limit_text(_REGISTRY_S)}"
         ) from None
     else:
         if await process.wait() != 0:
@@ -312,7 +314,7 @@ async def build_image(plan: Plan, log: Path, note: Note) -> None:
 
     What it says goes to `log`. Raises EngineError, with the last of it, if it fails.
     """
-    note(f"building the image {plan.image}", f"all of it: {log}")
+    note(f"building the image {plan.image}", f"full output: {log}")
     try:
         files.remove(log)
         with os.fdopen(files.open_own(log, os.O_WRONLY | os.O_TRUNC)[0], "wb") as sink:
@@ -322,7 +324,7 @@ async def build_image(plan: Plan, log: Path, note: Note) -> None:
         said = files.read_end(log, 1 << 16).decode(errors="replace").strip().splitlines()
         raise EngineError(
             f"the image {plan.image} could not be built: {said[-1] if said else error.message}",
-            hint=f"all that docker build said is in {log}",
+            hint=f"the output of docker build is in {log}",
             cause=error,
         ) from error
 
@@ -332,19 +334,19 @@ def start_error(task: Task, error: EngineError) -> TenfoldError:
     said = error.message
     if error.is_gone:
         return TenfoldError(
-            "its container was removed from outside, so that it cannot be started again",
+            "its container was removed from outside and cannot be restarted",
             cause=error,
         )
     if "executable file not found" in said or "no such file or directory" in said:
         return TenfoldError(
-            f"the image {task.image} has no tenfold in it",
+            f"the image {task.image} does not contain tenfold",
             hint="install tenfold in it; docker/Dockerfile in tenfold's repository is an example",
             cause=error,
         )
     if "could not select device driver" in said:
         return TenfoldError(
-            "this engine gives containers no GPU",
-            hint="install the NVIDIA Container Toolkit; tenfold doctor tells more",
+            "this engine does not support GPUs",
+            hint="install the NVIDIA Container Toolkit; check with `tenfold doctor`",
             cause=error,
         )
     return TenfoldError(f"its container could not be started: {said}", cause=error)
@@ -356,13 +358,13 @@ async def first_words(container: str) -> str:
     with contextlib.suppress(EngineError):
         said = await run_command(("sh", "-c", 'exec docker logs --tail 5 "$0" 2>&1', container))
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    return lines[0].removeprefix("tenfold: ") if lines else "its container ended at once"
+    return lines[0].removeprefix("tenfold: ") if lines else "its container ended immediately"
 
 
 def who_reaches(plan: Plan) -> str:
     """Who but the run itself can connect to its tasks' ports."""
-    words = "root and the group docker reach the tasks, on a Docker network of the run's own"
+    words = "the tasks are on a separate Docker network, which root and the group docker can reach"
     if named := [task.name for task in plan.tasks if task.publish or task.network == "host"]:
         some = ", ".join(named[:3]) + (", …" if len(named) > 3 else "")
-        words += f"; every user of this machine reaches {some}, on a second network"
+        words += f"; every user of this machine can reach {some} on a second network"
     return words

@@ -17,7 +17,7 @@ def container_gpus(plan: Plan) -> list[Finding]:
     """Whether the engine can give containers the GPUs that the plan asks for."""
     if not any(task.gpu for task in plan.tasks) or doctor.knows_gpus() is not False:
         return []
-    message = "the tasks ask for GPUs, and the engine knows nothing of NVIDIA's"
+    message = "the tasks request GPUs, but the engine does not support NVIDIA GPUs"
     page = "https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/"
     return [_said("gpus", "broken", message, f"install nvidia-container-toolkit: {page}")]
 
@@ -31,7 +31,7 @@ def _image(name: str, plan: Plan) -> Finding:
     if has:
         return _said("image", "ok", f"the engine has {name}")
     if has is None:
-        return _said("image", "warning", f"whether the engine has {name} cannot be told")
+        return _said("image", "warning", f"whether the engine has {name} is unknown")
     if plan.build is not None and name == plan.image:
         return _said("image", "ok", f"{name} is not built yet; tenfold up builds it")
     return _said("image", "warning", f"the engine does not have {name}", f"docker pull {name}")

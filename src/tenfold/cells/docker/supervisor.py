@@ -109,7 +109,7 @@ class DockerCell:
             made = _Container(found.id, tasks[found.service])
             self._of[made.task.name] = self._by_id[made.id] = made
         if missing := [task.name for task in self._plan.tasks if task.name not in self._of]:
-            raise TenfoldError(f"the engine made no container for {', '.join(missing[:5])}")
+            raise TenfoldError(f"the engine created no container for {', '.join(missing[:5])}")
         for made in self._of.values():
             if made.task.publish or made.task.network == "host":
                 await connect(f"{self._project}_outside", made.id)
@@ -187,7 +187,7 @@ class DockerCell:
             if over:
                 raise TenfoldError(await first_words(made.id))
             await asyncio.sleep(_POLL_S)
-        raise TenfoldError(f"its container did not begin within {limit_text(_START_S)}")
+        raise TenfoldError(f"its container did not start within {limit_text(_START_S)}")
 
     def _life(self, made: _Container) -> TaskLife:
         said = read_json(self._run.task(made.task.label).life)
@@ -202,10 +202,10 @@ class DockerCell:
             async for event in events(self._project, since):
                 self._heard(event)
             since = time.time() - 1
-            self._hear.on_note("the Docker engine went away", "waiting for it to come back")
+            self._hear.on_note("the Docker engine has stopped", "waiting for it to return")
             if not await wait_for_engine(_ENGINE_BACK_S):
                 waited = limit_text(_ENGINE_BACK_S)
-                on_lost(f"the Docker engine is gone and did not come back in {waited}")
+                on_lost(f"the Docker engine has stopped and did not return within {waited}")
                 return
             self._hear.on_note("the Docker engine is back", None)
             await self._catch_up()
@@ -319,7 +319,7 @@ class DockerCell:
                 await remove(self._project, wait_s=_CLOSE_S)
         except TenfoldError as error:
             self._hear.on_note(
-                f"containers of the run are left: {error.message}", "tenfold down removes them"
+                f"containers of the run remain: {error.message}", "remove them with `tenfold down`"
             )
         for ports in self._held.values():
             for held in ports.values():

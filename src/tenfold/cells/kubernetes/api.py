@@ -69,7 +69,7 @@ class Api:
         """Raises UnavailableError where there is no client or no configuration that works."""
         if importlib.util.find_spec("kubernetes") is None:
             raise UnavailableError(
-                "the Python package kubernetes is not installed", hint=f"{_INSTALL} brings it"
+                "the Python package kubernetes is not installed", hint=f"install it: {_INSTALL}"
             )
         self._configuration, found = _configured(settings.get("context"))
         client = importlib.import_module("kubernetes.client")
@@ -196,8 +196,9 @@ class Api:
             yield
         except (self._errors, OSError) as error:
             raise SilentError(
-                f"the API server {self._configuration.host} does not answer: {_one_line(error)}",
-                hint="is the cluster up, and the right context chosen? kubectl config get-contexts",
+                f"the API server {self._configuration.host} does not respond: {_one_line(error)}",
+                hint="check that the cluster is running and the context is correct: "
+                "kubectl config get-contexts",
                 cause=error,
             ) from error
 
@@ -220,8 +221,8 @@ def _configured(context: str | None) -> tuple[Any, str]:
         except Exception:
             raise UnavailableError(
                 f"no Kubernetes cluster is known: {_one_line(error)}",
-                hint="kubectl config view shows what is configured; KUBECONFIG names another file; "
-                "tenfold doctor tells more",
+                hint="see kubectl config view, set KUBECONFIG to another file, "
+                "or run tenfold doctor",
                 cause=error,
             ) from error
         return made, _own_namespace()
@@ -250,11 +251,14 @@ def refused(status: int, said: Object) -> ApiError:
     reason = str(said.get("reason") or "")
     hint = None
     if status == 401:
-        message, hint = "the API server does not know you: " + message, "log in to it again"
+        message, hint = (
+            "the API server does not accept your login: " + message,
+            "log in to it again",
+        )
     elif status == 403 and "quota" not in message and "PodSecurity" not in message:
-        hint = "ask the cluster's administrator for this right (the role `edit` has it)"
+        hint = "ask the administrator of the cluster for this permission (the role `edit` has it)"
     elif status == 404 and message.startswith("namespaces "):
-        hint = "kubectl create namespace makes it; cells.kubernetes.namespace names another"
+        hint = "create it with kubectl create namespace, or set cells.kubernetes.namespace"
     return ApiError(message, status, reason, hint)
 
 

@@ -64,7 +64,7 @@ class KubernetesClient(ClientSide):
         known = remembered(run) or {}
         pod = (known.get("pods") or {}).get(label_of(task))
         if pod is None:
-            raise TenfoldError(f"{task} has no pod", hint="tenfold ps shows how it ended")
+            raise TenfoldError(f"{task} has no pod", hint="see how it ended with `tenfold ps`")
         terminal = ["-it"] if sys.stdin.isatty() and sys.stdout.isatty() else ["-i"]
         there = ["python", "-P", "-m", "tenfold.launch.beside", task, *words]
         base = kubectl(known.get("context"), known["namespace"])

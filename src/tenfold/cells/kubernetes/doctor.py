@@ -23,11 +23,11 @@ ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 _QUESTION = Path(__file__).with_name("question.py")
 _HINTS = {
-    "config": "mend it, or name another file in KUBECONFIG",
-    "401": "log in again as your cluster wants it; its administrator knows how",
-    "403": "ask the cluster's administrator for the right to create Jobs, Services and Pods",
-    "tls": "is certificate-authority-data in the configuration still the cluster's own?",
-    "silent": "is the cluster up? cells.kubernetes.context in the file names another context",
+    "config": "fix it, or set KUBECONFIG to another file",
+    "401": "log in again; ask the administrator of the cluster how",
+    "403": "ask the administrator of the cluster for permission to create Jobs, Services and Pods",
+    "tls": "check certificate-authority-data in the configuration",
+    "silent": "check that the cluster is running; set another context in cells.kubernetes.context",
 }
 
 
@@ -57,13 +57,15 @@ def cluster(timeout_s: float = 10.0, context: str | None = None) -> Finding:
         named = os.environ.get("KUBECONFIG")
         absent = f"no file {named} (KUBECONFIG)" if named else "no ~/.kube/config"
         message = f"there is {absent}, so no cluster is known"
-        hint = "put your cluster's file there, or name it in KUBECONFIG"
+        hint = "put the configuration of your cluster there, or set KUBECONFIG"
         return _found("missing", None, message, hint)
     # -P: the modules beside the question are not its own; one is called kubernetes
     question = [sys.executable, "-P", str(_QUESTION), f"{timeout_s:g}", *filter(None, [context])]
     answer = ask(question, timeout_s + 1)
     if answer is None:
-        return _found("broken", None, f"no answer within {limit_text(timeout_s)}", _HINTS["silent"])
+        return _found(
+            "broken", None, f"no response within {limit_text(timeout_s)}", _HINTS["silent"]
+        )
     return _read(answer)
 
 

@@ -119,7 +119,7 @@ class LogFollower:
                 if out.lost_bytes:
                     self.lost = f"{out.lost_bytes} bytes of its output could not be written"
         except OSError as error:
-            self.lost = f"its output cannot be kept: {error.strerror}"
+            self.lost = f"its output cannot be stored: {error.strerror}"
         finally:
             self._on_done()
 

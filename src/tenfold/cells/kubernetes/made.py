@@ -133,13 +133,13 @@ def _taken(api: Api, made: Object, found: Object | None) -> TenfoldError:
     if run := labels.get(RUN_LABEL):
         cluster = labels.get("app.kubernetes.io/name", "CLUSTER")
         return TenfoldError(
-            f"a cluster of this name is up in namespace {api.where.namespace}: run {run}",
-            hint=f"tenfold down {cluster}/{run} ends it; "
-            "or give this one another name or namespace",
+            f"a cluster of this name is running in namespace {api.where.namespace}: run {run}",
+            hint=f"tenfold down {cluster}/{run} stops it; "
+            "or use another name or namespace for this cluster",
         )
     return TenfoldError(
-        f"namespace {api.where.namespace} has a {kind} {name} that is not this run's",
-        hint="give the cluster another name (`cluster:`), or another cells.kubernetes.namespace",
+        f"namespace {api.where.namespace} has a {kind} {name} that does not belong to this run",
+        hint="use another name (`cluster:`) or another cells.kubernetes.namespace",
     )
 
 

@@ -164,8 +164,9 @@ def _numbered(task: Task, main: int) -> dict[str, int | None]:
     for name, number in task.ports.items():
         if number is not None and number in taken:
             raise InputError(
-                f"{task.name}: port {number} ({name}) is taken by the task itself",
-                hint="name another, or `auto`; cells.kubernetes.port moves the one of all tasks",
+                f"{task.name}: port {number} ({name}) is already used by the task",
+                hint="use another number, or `auto`; "
+                "change the main port with cells.kubernetes.port",
             )
         taken |= {number} if number is not None else set()
     free = (number for number in range(main + 1, 65_536) if number not in taken)

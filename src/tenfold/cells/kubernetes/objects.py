@@ -87,9 +87,9 @@ def config_map(form: Form) -> Document:
     text = plan_text(form.plan)
     if len(text.encode()) > _MOST_PLAN_BYTES:
         raise InputError(
-            f"the plan of {form.plan.cluster} has {len(text.encode()):,} bytes, and a ConfigMap "
-            "of Kubernetes holds 1 MiB",
-            hint="fewer tasks, or less in each `env`; files can bring what is long",
+            f"the plan of {form.plan.cluster} has {len(text.encode()):,} bytes, but a ConfigMap "
+            "is limited to 1 MiB",
+            hint="use fewer tasks or less in each `env`; put long values into files",
         )
     return {
         "apiVersion": "v1",
@@ -134,8 +134,8 @@ def claim(form: Form) -> Document | None:
         return None
     if not storage.get("size"):
         raise InputError(
-            "cells.kubernetes.storage names neither a claim nor a size",
-            hint="claim: NAME uses one that is there; size: 10GiB makes one",
+            "cells.kubernetes.storage has neither a claim nor a size",
+            hint="set claim: NAME for an existing claim, or size: 10GiB to create one",
         )
     spec: Document = {"accessModes": FlowList(["ReadWriteMany"])}
     if storage.get("storage_class"):
@@ -247,7 +247,7 @@ def require_images(plan: Plan) -> None:
     bare: Iterable[Task] = (task for task in plan.tasks if task.image is None)
     if task := next(iter(bare), None):
         raise InputError(
-            f"no image is named for {task.name}",
+            f"no image is set for {task.name}",
             hint="write `image: REGISTRY/NAME:TAG` into the file, or --set image=…; nodes fetch it "
             "from there, so tenfold cannot build it for them",
         )

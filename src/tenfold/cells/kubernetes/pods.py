@@ -86,14 +86,17 @@ def trouble(pod: Pod) -> PodTrouble | None:
     image = status_of(pod).get("image") or _image(pod)
     if reason in _IMAGE or reason == "ErrImagePull":
         final = reason in _IMAGE or any(word in said.lower() for word in _FINAL)
-        hint = "is its name right, and may the nodes fetch it? image, image_pull_secrets"
-        return PodTrouble(f"its image {image} cannot be fetched: {said or reason}", hint, final)
+        hint = (
+            "check that the name is correct and that the nodes can pull it: "
+            "image, image_pull_secrets"
+        )
+        return PodTrouble(f"its image {image} cannot be pulled: {said or reason}", hint, final)
     if reason in _CONFIG:
-        return PodTrouble(f"its container cannot be made: {said or reason}", None, True)
+        return PodTrouble(f"its container cannot be created: {said or reason}", None, True)
     scheduled = _condition(pod, "PodScheduled")
     if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
-        hint = "ask for less (resources), or wait: it starts as soon as a node has room"
-        return PodTrouble(f"no node takes it: {scheduled.get('message')}", hint, final=False)
+        hint = "request less (resources), or wait: it starts when a node has free resources"
+        return PodTrouble(f"no node can run it: {scheduled.get('message')}", hint, final=False)
     return None
 
 
@@ -142,7 +145,7 @@ def _out_of_memory(exit_code: int | None, signal_number: int | None, kills: int)
 
 def _not_started(pod: Pod, said: str) -> End:
     if "executable file not found" in said or "no such file" in said:
-        said = f"the image {_image(pod)} has no tenfold in it"
+        said = f"the image {_image(pod)} does not contain tenfold"
     return End(None, None, refused=said, hint="build it with tenfold installed: docker/Dockerfile")
 
 
@@ -162,5 +165,5 @@ def _disrupted(pod: Pod) -> str | None:
         return f"was evicted from its node: {status.get('message')}"
     disruption = _condition(pod, "DisruptionTarget")
     if disruption.get("status") == "True":
-        return f"was taken off its node: {disruption.get('message') or disruption.get('reason')}"
+        return f"was removed from its node: {disruption.get('message') or disruption.get('reason')}"
     return None

@@ -42,15 +42,15 @@ def ask(timeout_s: float, context: str | None = None) -> None:
     try:
         connection, where = _client(config, client, context)
     except Exception as error:  # what a configuration can hold wrong, the library does not say
-        _say("broken", "config", f"the Kubernetes configuration cannot be used: {_one_line(error)}")
+        _say("broken", "config", f"the Kubernetes configuration is invalid: {_one_line(error)}")
         return
     try:
         said = client.VersionApi(connection).get_code(_request_timeout=timeout_s)
     except client.ApiException as error:
-        _say("broken", str(error.status), f"{where} refuses you: {error.status} {error.reason}")
+        _say("broken", str(error.status), f"{where} denies access: {error.status} {error.reason}")
     except Exception as error:  # urllib3's and ssl's own
         kind = "tls" if "CERTIFICATE" in str(error).upper() else "silent"
-        _say("broken", kind, f"{where} does not answer: {_one_line(error)}")
+        _say("broken", kind, f"{where} does not respond: {_one_line(error)}")
     else:
         _say("ok", "", f"{where} answers", str(said.git_version).removeprefix("v"))
 

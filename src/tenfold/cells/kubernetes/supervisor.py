@@ -199,7 +199,7 @@ class KubernetesCell:
             await self._call(lambda: self._known().delete(kind, dict(made), grace_s))
         except TenfoldError as error:
             name = made["metadata"]["name"]
-            self._hear.on_note(f"{kind} {name} is not deleted: {error.message}", error.hint)
+            self._hear.on_note(f"{kind} {name} was not deleted: {error.message}", error.hint)
 
     def _heard_all(self, uids: frozenset[str]) -> None:
         for life in list(self._lives.values()):
@@ -250,7 +250,7 @@ class KubernetesCell:
         error = life.image_words or TenfoldError(found.words, hint=found.hint)
         if found.final:
             life.begun.set_exception(error)
-        elif "cannot be fetched" in found.words:
+        elif "cannot be pulled" in found.words:
             life.image_words = error  # what comes next says less
         elif found.words not in life.noted:
             life.noted.add(found.words)
@@ -288,7 +288,7 @@ class KubernetesCell:
         life.over.set()
         words, cause = end.words or end.refused, end.cause
         if words is None and not life.told_to_end and _is_deleted(life.pod or {}):
-            words = "was ended from outside: somebody or something deleted its pod"
+            words = "was ended from outside: its pod was deleted"
             cause = "removed"
         if words:
             self._hear.on_note(f"{life.task.name} {words}", end.hint)
@@ -364,7 +364,7 @@ class KubernetesCell:
                 forget(self._run)
         except TenfoldError as error:
             self._hear.on_note(
-                f"objects of the run are left in the cluster: {error.message}",
+                f"objects of the run remain in the cluster: {error.message}",
                 f"tenfold down {self._run.cluster}/{self._run.run} removes them",
             )
         self._threads.shutdown(wait=False)
@@ -380,9 +380,9 @@ def _refuse_if_told(life: _Life, events: Sequence[Object]) -> None:
     for event in events:
         if event.get("reason") == "FailedCreate" and not life.begun.done():
             said = str(event.get("message") or "").removeprefix("Error creating: ")
-            hint = "ask for less (resources), or ask who rules the namespace"
+            hint = "request less (resources), or ask the administrator of the namespace"
             life.begun.set_exception(
-                TenfoldError(f"the cluster refuses its pod: {said}", hint=hint)
+                TenfoldError(f"the cluster rejects its pod: {said}", hint=hint)
             )
 
 

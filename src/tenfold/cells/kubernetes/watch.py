@@ -116,10 +116,10 @@ class PodWatch:
         self._silent_since = self._silent_since or time.monotonic()
         if not self._told and time.monotonic() - self._silent_since >= _SILENT_S:
             self._told = True
-            words = f"nothing is heard of the cluster: {error}"
-            self._ears.on_word(words, getattr(error, "hint", None) or "tenfold goes on asking")
+            words = f"the connection to the cluster is lost: {error}"
+            self._ears.on_word(words, getattr(error, "hint", None) or "tenfold retries")
 
     def _heard(self) -> None:
         if self._told:
-            self._ears.on_word("the cluster is heard again", None)
+            self._ears.on_word("the connection to the cluster is restored", None)
         self._silent_since, self._told = None, False

@@ -30,13 +30,13 @@ def local(proc: Path = Path("/proc")) -> Finding:
     if way.level == "namespace":
         return Finding("cell", "local", "ok", None, way.words, None)
     message = (
-        f"runs work, but {way.words} ({way.why}); ports can be taken; what a task has started "
-        "outlives a kill -9 of supervisor and launch server in one moment, until tenfold down"
+        f"runs work, but {way.words} ({way.why}); ports can conflict; child processes of a task "
+        "survive a simultaneous kill -9 of supervisor and launch server, until tenfold down"
     )
     if way.level == "none":
         message = (
-            f"{way.words} ({way.why}): `up` refuses what would listen, unless the file says "
-            "`expose: true` or you say --isolation none"
+            f"{way.words} ({way.why}): `up` refuses to start tasks that listen, unless you set "
+            "`expose: true` in the file or --isolation none"
         )
     hint = _switch(proc / "sys") if sys.platform == "linux" else None
     return Finding("cell", "local", "warning", None, message, hint)

@@ -43,9 +43,9 @@ class Forking:
                 self._unloaded.add(preload)
                 self._note(
                     task,
-                    f"{' '.join(preload.modules)} could not be imported beforehand: "
-                    f"{error.message}",
-                    "supervisor.log has the whole story; `preload: none` is for jobs without it",
+                    f"{' '.join(preload.modules)} could not be preloaded: {error.message}",
+                    "see supervisor.log for details; "
+                    "set `preload: none` for jobs that do not need it",
                 )
             return None
         if (hidden := first_hidden(choice.directories, imported)) is not None:
@@ -57,4 +57,4 @@ class Forking:
         """Say once of a job why it has no preload."""
         if (task.job, why) not in self._slow:
             self._slow.add((task.job, why))
-            self._on_note(f"{task.job} starts slowly, each task by itself: {why}", hint)
+            self._on_note(f"{task.job} starts without a preload, each task separately: {why}", hint)

@@ -107,8 +107,8 @@ class _Inside:
         owner = self._owners.setdefault(port, task.name)
         if owner != task.name:
             raise InputError(
-                f"port {port} is asked for by {owner} and by {task.name}, on one machine",
-                hint="write `auto` instead: tenfold tells each task its port",
+                f"port {port} is requested by {owner} and by {task.name} on one machine",
+                hint="write `auto` instead: tenfold assigns a port to each task",
             )
 
     def take(self, task: Task) -> dict[str, int]:
@@ -120,6 +120,6 @@ class _Inside:
         while self._next in self._owners:
             self._next += 1
         if self._next >= 65_536:
-            raise InputError("too many tasks for the ports of one machine")
+            raise InputError("the machine has not enough ports for all tasks")
         self._next += 1
         return self._next - 1

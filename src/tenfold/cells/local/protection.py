@@ -20,13 +20,13 @@ def require_protection(plan: Plan, wanted: str, way: Isolation) -> None:
         return
     if wanted == "namespace":
         raise UnavailableError(
-            f"this machine gives a run no namespace of its own: {way.refused[0][1]}",
-            hint="--isolation auto goes without one",
+            f"this machine does not allow a namespace: {way.refused[0][1]}",
+            hint="use --isolation auto to run without one",
         )
     listening = [task.name for task in plan.tasks if _listens(plan, task)]
     if wanted == "loopback" or (listening and not plan.expose):
         raise UnavailableError(
-            f"whoever reaches this machine would reach {_few(listening)} ({way.why})",
+            f"everyone who can reach this machine could reach {_few(listening)} ({way.why})",
             hint="tenfold doctor says what mends that; where nobody can reach the machine, "
             "write `expose: true` into the file, or --isolation none",
         )
@@ -52,5 +52,5 @@ def protection(plan: Plan, way: Isolation) -> Protection:
         words = way.words
     outside = sorted({t.job for t in plan.tasks if t.network == "host" and t.job not in USUAL})
     if outside and way.level != "none":
-        words += f"; {', '.join(outside)} is on the machine's own network (`network: host`)"
+        words += f"; {', '.join(outside)} is on the network of the machine (`network: host`)"
     return Protection(way.kind, words)

@@ -332,7 +332,7 @@ class LocalCell:
         left = {name: live.started.pid for name, live in self._live.items()}
         if words := ", ".join(f"{name} (pid {pid})" for name, pid in left.items() if is_alive(pid)):
             self._hear.on_note(
-                f"killed, but not ended when the run did: {words}",
+                f"killed, but still running when the run ended: {words}",
                 "ps -o pid,stat,wchan: D waits in the kernel, for a dead disk say",
             )
 

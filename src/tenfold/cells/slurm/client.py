@@ -116,7 +116,7 @@ class SlurmClient(ClientSide):
             if (read_json(run.status) or {}).get("state") in TERMINAL:
                 return
             time.sleep(0.1)
-        outcome, reason = (State.FAILED, f"Slurm job {job} is gone, and nobody said how it ended")
+        outcome, reason = (State.FAILED, f"Slurm job {job} is gone, and how it ended is unknown")
         if state is not None:
             outcome, reason = state.outcome(job)
         plan = Plan.from_json(read_json(run.plan) or {})
@@ -159,7 +159,7 @@ class SlurmClient(ClientSide):
         status = read_json(run.task(label_of(task)).status) or {}
         job, host = _job(run), status.get("host")
         if job is None or not isinstance(host, str) or status.get("pid") is None:
-            raise TenfoldError(f"{task} is not running", hint="tenfold ps shows how it ended")
+            raise TenfoldError(f"{task} is not running", hint="see how it ended with `tenfold ps`")
         terminal = ["--pty"] if sys.stdin.isatty() and sys.stdout.isatty() else []
         srun = ["srun", f"--jobid={job}", "--overlap", "--nodes=1", "--ntasks=1", "--mpi=none"]
         inside = ["env", f"TENFOLD_RUN_DIRECTORY={run.path}", *own("tenfold.launch.beside")]
@@ -178,7 +178,7 @@ def _cancel_own(run: RunDirectory, job: str) -> None:
     if not is_job_of(job, str(run.path / "cell" / "job.sbatch")):
         raise TenfoldError(
             f"Slurm job {job} is not this run's, though {run.elsewhere} names it",
-            hint="squeue --me shows your jobs; scancel JOB cancels one",
+            hint="list your jobs with squeue --me; cancel one with scancel JOB",
         )
     cancel(job)
 

@@ -31,14 +31,14 @@ GONE = frozenset(
 """States of jobs that run no more."""
 
 _WORDS = {
-    "TIMEOUT": "its time limit was over",
-    "DEADLINE": "its deadline was over",
-    "NODE_FAIL": "a node of it went down",
-    "BOOT_FAIL": "a node of it could not be booted",
-    "OUT_OF_MEMORY": "a task used more memory than it had asked for",
-    "PREEMPTED": "another job needed its nodes",
+    "TIMEOUT": "it reached its time limit",
+    "DEADLINE": "it reached its deadline",
+    "NODE_FAIL": "one of its nodes failed",
+    "BOOT_FAIL": "one of its nodes could not boot",
+    "OUT_OF_MEMORY": "a task exceeded its memory limit",
+    "PREEMPTED": "it was preempted by another job",
     "FAILED": "its batch script failed",
-    "COMPLETED": "it ended without a last word of its supervisor",
+    "COMPLETED": "it ended without a final status",
     "REVOKED": "it was taken over by another cluster",
 }
 
@@ -81,11 +81,15 @@ def command(*argv: str, env: Mapping[str, str] | None = None) -> str:
             argv, capture_output=True, text=True, timeout=_COMMAND_S, env=env, check=False
         )
     except FileNotFoundError as error:
-        raise UnavailableError(f"there is no {argv[0]} here", hint="tenfold doctor") from error
+        raise UnavailableError(
+            f"the command {argv[0]} is not installed here", hint="tenfold doctor"
+        ) from error
     except subprocess.TimeoutExpired as error:
-        raise UnavailableError(f"{argv[0]} gave no answer in {limit_text(_COMMAND_S)}") from error
+        raise UnavailableError(
+            f"{argv[0]} did not respond within {limit_text(_COMMAND_S)}"
+        ) from error
     if done.returncode != 0:
-        raise TenfoldError(_last(done.stderr) or f"{argv[0]} failed and said nothing")
+        raise TenfoldError(_last(done.stderr) or f"{argv[0]} failed without output")
     return done.stdout
 
 
@@ -99,13 +103,14 @@ def _last(text: str) -> str:
 
 
 _HINTS = (
-    (("invalid partition", "partition"), "sinfo -s lists the partitions; name one in "
+    (("invalid partition", "partition"), "list the partitions with sinfo -s; set "
      "cells.slurm.partition"),
-    (("account",), "sacctmgr show associations user=$USER lists yours; cells.slurm.account"),
+    (("account",),
+     "list yours with sacctmgr show associations user=$USER; set cells.slurm.account"),
     (("node configuration", "requested node", "more processors", "gres", "memory"),
-     "no node has what one task asks for (resources: in the file); sinfo -N -l lists nodes"),
-    (("time limit",), "name a shorter one in cells.slurm.time; sinfo shows each partition's"),
-    (("contact slurm controller", "unable to contact"), "is slurmctld up? scontrol ping"),
+     "no node has the resources of one task (resources: in the file); list nodes with sinfo -N -l"),
+    (("time limit",), "set a shorter one in cells.slurm.time; see the limits with sinfo"),
+    (("contact slurm controller", "unable to contact"), "check slurmctld: scontrol ping"),
 )  # fmt: skip
 
 
@@ -120,9 +125,7 @@ def submit(script: str, env: Mapping[str, str]) -> str:
         hint = next(
             (hint for words, hint in _HINTS if any(word in said.lower() for word in words)), None
         )
-        raise TenfoldError(
-            f"Slurm does not take the job: {said}", hint=hint, cause=error
-        ) from error
+        raise TenfoldError(f"Slurm rejects the job: {said}", hint=hint, cause=error) from error
 
 
 _LONGEST_GRACE_S = 3600.0
@@ -146,7 +149,7 @@ def _shown(job: str) -> str | None:
         raise
     if "JobState=" not in shown:
         raise UnavailableError(
-            f"scontrol printed nothing about Slurm job {job}", hint="is slurmctld up? scontrol ping"
+            f"scontrol printed nothing about Slurm job {job}", hint="check slurmctld: scontrol ping"
         )
     return shown
 
@@ -206,16 +209,16 @@ def why_told(job: str, restarts: int, *, asked: bool = False) -> tuple[Outcome, 
     """
     state = job_state(job)
     if state is None:
-        return State.FAILED, f"Slurm knows job {job} no more"
+        return State.FAILED, f"Slurm no longer knows job {job}"
     if state.restarts > restarts:
-        words = f"Slurm starts job {job} again: a node went down, or another job needed its nodes"
+        words = f"Slurm requeues job {job}: a node failed, or another job preempted it"
         return "again", words
     if state.state in ("COMPLETING", "CANCELLED"):
         return State.STOPPED, f"Slurm job {job} was cancelled"
     if state.gone:
         return state.outcome(job)
     if asked and state.state == "RUNNING" and _soon(state.end):
-        return State.FAILED, f"the time limit of Slurm job {job} is almost over"
+        return State.FAILED, f"the time limit of Slurm job {job} is almost reached"
     return None
 
 

@@ -34,9 +34,11 @@ def slurm(timeout_s: float = 10.0) -> Finding:
     """
     absent = [name for name in COMMANDS if shutil.which(name) is None]
     if len(absent) == len(COMMANDS):
-        return _found("missing", None, "Slurm's commands are not installed", _get_slurm())
+        return _found("missing", None, "the commands of Slurm are not installed", _get_slurm())
     if absent:
-        return _found("broken", None, f"Slurm's {_and(absent)} cannot be found", _get_slurm())
+        return _found(
+            "broken", None, f"the commands {_and(absent)} of Slurm cannot be found", _get_slurm()
+        )
     start = time.monotonic()
     answer = ask(["scontrol", "ping"], timeout_s)
     if answer is None:
@@ -61,8 +63,8 @@ def _get_slurm() -> str:
 
 def _silent(timeout_s: float) -> tuple[str, str]:
     return (
-        f"Slurm gives no answer within {limit_text(timeout_s)}",
-        "is slurmctld up? scontrol ping says so, and where it is looked for",
+        f"Slurm gives no response within {limit_text(timeout_s)}",
+        "check slurmctld and its address with scontrol ping",
     )
 
 
@@ -70,13 +72,13 @@ def _why(answer: Answer) -> tuple[str, str]:
     """Message and hint for a `scontrol ping` that reached nobody."""
     text = answer.err + answer.out
     if "munge" in text.lower():
-        return "munge, by which Slurm knows who asks, does not answer", start_service("munge")
+        return "munge, which authenticates users of Slurm, does not respond", start_service("munge")
     down = _DOWN.search(answer.out)
     if down is not None:
-        return f"slurmctld on {down[2]} does not answer", _start_controller()
+        return f"slurmctld on {down[2]} does not respond", _start_controller()
     if _NO_CONFIGURATION.search(text):
         return (
-            "Slurm's commands are installed, but find no slurm.conf of a cluster",
+            "the commands of Slurm are installed, but find no slurm.conf of a cluster",
             "export SLURM_CONF=/path/to/slurm.conf of your cluster",
         )
     return f"scontrol ping fails: {answer.last_line()}", _start_controller()
@@ -84,8 +86,8 @@ def _why(answer: Answer) -> tuple[str, str]:
 
 def _start_controller() -> str:
     if shutil.which("slurmctld", path="/usr/sbin:/usr/local/sbin:/sbin") is not None:
-        return f"on the controller's machine: {start_service('slurmctld')}"
-    return "ask who runs the cluster; scontrol ping tells when it is back"
+        return f"on the machine of the controller: {start_service('slurmctld')}"
+    return "ask the administrator of the cluster; check with scontrol ping"
 
 
 def _answers(host: str, timeout_s: float) -> Finding:
@@ -95,13 +97,15 @@ def _answers(host: str, timeout_s: float) -> Finding:
     version = said.out.split()[-1] if said and said.code == 0 and said.out.split() else None
     nodes = ask(["sinfo", "--noheader", "--format", "%D %t"], end - time.monotonic())
     if nodes is None or nodes.code != 0:
-        message = f"slurmctld on {host} answers, but tells nothing of its nodes"
-        return _found("warning", version, message, "sinfo says why")
+        message = f"slurmctld on {host} responds, but reports no nodes"
+        return _found("warning", version, message, "see the reason with sinfo")
     usable, every = _count(nodes.out)
     if not usable:
-        message = f"slurmctld on {host} answers, but none of its {every} nodes can be used"
-        return _found("warning", version, message, "sinfo --list-reasons says why")
-    return _found("ok", version, f"slurmctld on {host} answers; {usable} of {every} nodes up", None)
+        message = f"slurmctld on {host} responds, but none of its {every} nodes can be used"
+        return _found("warning", version, message, "see the reasons with sinfo --list-reasons")
+    return _found(
+        "ok", version, f"slurmctld on {host} responds; {usable} of {every} nodes up", None
+    )
 
 
 def _count(text: str) -> tuple[int, int]:

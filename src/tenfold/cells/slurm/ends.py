@@ -16,11 +16,11 @@ from tenfold.launch.runner import TaskLife
 from tenfold.plans import Task
 
 _SAID: tuple[tuple[re.Pattern[str], str, Cause | None], ...] = (
-    (re.compile(r"DUE TO TIME LIMIT", re.I), "ended: the job's time limit was over", None),
-    (re.compile(r"DUE TO PREEMPTION", re.I), "ended: another job needed its nodes", "node"),
+    (re.compile(r"DUE TO TIME LIMIT", re.I), "ended: the job reached its time limit", None),
+    (re.compile(r"DUE TO PREEMPTION", re.I), "ended: preempted by another job", "node"),
     (re.compile(r"DUE TO NODE FAILURE|Node failure on|NODE_FAIL", re.I),
-     "ended: its node went down", "node"),
-    (re.compile(r"DUE TO (?:JOB )?REQUEUE", re.I), "ended: Slurm starts the job again", "node"),
+     "ended: its node failed", "node"),
+    (re.compile(r"DUE TO (?:JOB )?REQUEUE", re.I), "ended: Slurm requeues the job", "node"),
     (re.compile(r"\*\*\* (?:STEP|JOB) \S+ ON \S+ CANCELLED", re.I),
      "ended: its Slurm step was cancelled", "removed"),
 )  # fmt: skip

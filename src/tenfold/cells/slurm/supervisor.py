@@ -89,9 +89,7 @@ class SlurmCell:
         self._on_lost = on_lost
         allow_many_files()
         if (restarts := os.environ.get("SLURM_RESTART_COUNT", "0")) != "0":
-            self._hear.on_note(
-                f"Slurm has started job {self._job} again (restart {restarts})", None
-            )
+            self._hear.on_note(f"Slurm has restarted job {self._job} (restart {restarts})", None)
         for number, component in enumerate(self._components):
             nodes = await asyncio.to_thread(nodes_of, number, len(self._components))
             for place, task in enumerate(component.tasks):
@@ -100,7 +98,8 @@ class SlurmCell:
         self._all_placed = asyncio.create_task(self._placed())
         return Protection(
             "none",
-            "tasks use the nodes' own network: whoever reaches the nodes can reach their ports",
+            "tasks use the network of the nodes: "
+            "everyone who can reach the nodes can reach their ports",
         )
 
     async def _place(
@@ -194,14 +193,14 @@ class SlurmCell:
             waited += _WORD_S
             late = _names([agent for agent in missing if not agent.placed.done()])
             if late and late != told:
-                self._hear.on_note(f"waiting for a place for {late}", None)
+                self._hear.on_note(f"waiting for nodes for {late}", None)
                 told = late
         addresses: dict[str, list[str]] = {}
         for task in self._plan.tasks:
             try:
                 placed = await self._agents[task.name].placed
             except TenfoldError as error:
-                message = f"{task.name} has no place: {error.message}"
+                message = f"{task.name} has no node: {error.message}"
                 raise TenfoldError(message, hint=error.hint, cause=error) from error
             self._addresses[task.name] = placed["address"]
             addresses.setdefault(task.job, []).append(placed["address"])
@@ -236,10 +235,10 @@ class SlurmCell:
         try:
             placed = await asyncio.wait_for(asyncio.shield(agent.placed), _BEGIN_S)
         except TimeoutError as error:
-            words = f"Slurm gave it no place again within {limit_text(_BEGIN_S)}"
+            words = f"Slurm assigned it no node again within {limit_text(_BEGIN_S)}"
             raise TenfoldError(words) from error
         if placed["address"] != former["address"]:
-            raise TenfoldError(f"its address {former['address']} is taken by somebody else now")
+            raise TenfoldError(f"its address {former['address']} is now used by another process")
         return agent
 
     async def _begun(self, agent: _Agent) -> TaskLife:
@@ -372,8 +371,8 @@ def _may_be_placed_later(agent: _Agent) -> bool:
 
 
 def _not_placed(agent: _Agent) -> str:
-    said = next((words for words in reversed(agent.words) if words), "srun said nothing")
-    return f"Slurm gave it no place: {said}"
+    said = next((words for words in reversed(agent.words) if words), "srun printed nothing")
+    return f"Slurm assigned it no node: {said}"
 
 
 def _names(agents: list[_Agent]) -> str:
