@@ -173,6 +173,8 @@ def here(tmp_path: Path) -> Path:
         (tmp_path / name).chmod(0o755)
     (tmp_path / "train.py").touch()
     (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "envless").write_text("#!/usr/bin/env -S A=1 pythonX -u\n")
+    (tmp_path / "envless").chmod(0o755)
     return tmp_path
 
 
@@ -216,6 +218,8 @@ def test_commands_that_can_start(here: Path, job: str) -> None:
             'jobs.a.ready.command: there is no program "traner" on PATH',
             "trainer?",
         ),
+        ("{run: ./envless}", 'names "pythonX", which is not on PATH', "sh ./envless"),
+        ("{run: python ~/t.py}", 'no script "~/t.py"', "use ${env.HOME}"),
         ("{run: ./loop}", '"./loop" is a symbolic link that leads nowhere', "points to loop"),
         (
             '{run: ["trainer --rate 1"]}',

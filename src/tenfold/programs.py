@@ -108,7 +108,11 @@ def missing(command: Sequence[str], workdir: Path, search: str) -> Missing | Non
     if script is None or _exists(workdir / script):
         return None
     directory = (workdir / script).parent
-    near = did_you_mean(Path(script).name, _listing(directory))
+    if script.startswith("~"):
+        message = f"there is no script {shown(script)}: no shell runs, so `~` stays as it is"
+        return Missing(list(command).index(script), message, "use ${env.HOME}, or `workdir: ~/…`")
+    names = [name for name in _listing(directory) if script.startswith(".") or name[0] != "."]
+    near = did_you_mean(Path(script).name, names)
     hint = near or f"expected at {workdir / script}"  # whole, so that a secret is hidden
     return Missing(list(command).index(script), f"there is no script {shown(script)}", hint)
 
@@ -135,7 +139,7 @@ def _unusable(program: str, workdir: Path, search: str) -> Missing | None:
             begin = stream.read(_BEGIN_BYTES)
     except OSError:
         return None  # a program need not be readable
-    return _unusable_script(program, begin)
+    return _unusable_script(program, begin) or _without_interpreter(program, begin, search)
 
 
 _BEGIN_BYTES = 256
@@ -161,6 +165,18 @@ def _unusable_script(program: str, begin: bytes) -> Missing | None:
         message = f"the #! line of {shown(program)} names {shown(line)}, which does not exist"
         return Missing(0, message, f"fix it, or run it with its interpreter: {_by(program)}")
     return None
+
+
+def _without_interpreter(program: str, begin: bytes, search: str) -> Missing | None:
+    """A script whose `#!/usr/bin/env NAME` names a program that is not on PATH."""
+    words = begin.partition(b"\n")[0][2:].split() if begin.startswith(b"#!") else []
+    if not words or not words[0].endswith(b"/env"):
+        return None
+    names = [os.fsdecode(word) for word in words[1:] if word[:1] != b"-" and b"=" not in word]
+    if not names or shutil.which(names[0], path=search) is not None:
+        return None
+    message = f"the #! line of {shown(program)} names {shown(names[0])}, which is not on PATH"
+    return Missing(0, message, f"fix it, or run it with its interpreter: {_by(program)}")
 
 
 def _by(program: str) -> str:
