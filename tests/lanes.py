@@ -54,6 +54,8 @@ LONGEST = (
     "tests/bench/test_train.py",
     "tests/bench/test_dashboard.py",
     "tests/launch/test_script.py",
+    "tests/cells/test_local.py",
+    "tests/cells/test_leavings.py",
     "tests/cells/test_contract.py",
     "tests/supervise/test_presence.py",
     "tests/supervise/test_endurance.py",
