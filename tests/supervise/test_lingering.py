@@ -27,13 +27,13 @@ def words(ends: Mapping[str, float | None], framework: str = "torch") -> list[st
 @pytest.mark.parametrize("framework", ["torch", "jax", "tensorflow"])
 def test_a_rank_that_stays_behind_is_named(framework: str) -> None:
     ends = {"worker/0": None, "worker/1": 980.0, "worker/2": 985.0, "worker/3": 988.0}
-    told = "worker/0 still runs; the other 3 ranks ended well 12 s ago"
+    told = "worker/0 still runs; the other 3 ranks finished 12 s ago"
     assert words(ends, framework) == [told]
 
 
 def test_several_that_stay_behind_are_named() -> None:
     ends = {"chief/0": None, "worker/0": None, "worker/1": 980.0}
-    assert words(ends) == ["chief/0, worker/0 still run; the other rank ended well 20 s ago"]
+    assert words(ends) == ["chief/0, worker/0 still run; the other rank finished 20 s ago"]
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_report_comes_once_and_ends_nothing() -> None:
     history.ends("worker/1")
     assert history.step(2.0).notes == []
     ((message, hint),) = history.step(12.0).notes
-    assert message == "worker/0 still runs; the other rank ended well 11 s ago"
+    assert message == "worker/0 still runs; the other rank finished 11 s ago"
     assert hint == "see where it is: tenfold stacks c"
     assert history.step(100.0).notes == []
     assert history.phases() == {"worker/0": "running", "worker/1": "succeeded"}
