@@ -94,7 +94,7 @@ def test_a_log_says_what_was_set_aside_for_it(run: RunDirectory, tmp_path: Path)
     writer.write(b"line\n")
     writer.close()
     said, line = last_lines(task, 2)
-    assert "set aside as stdout.log.damaged-1" in said
+    assert "renamed to stdout.log.damaged-1" in said
     assert line == "line"
     assert (task.path / "stdout.log.damaged-1").is_symlink()
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, urlsplit
 
-REFUSED = "this page is for this machine only\n"
+REFUSED = "this page can be used only on this machine\n"
 """The answer to a request for another host or from another origin."""
 
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})

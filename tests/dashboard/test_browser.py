@@ -306,7 +306,7 @@ def test_the_dashboards_end_shows(
     with served(place) as board:
         page.goto(f"{board.welcome}#/{demo_run.key}/map")
         node(page, "worker/3", "running")
-    page.get_by_text("does not answer").wait_for()
+    page.get_by_text("does not respond").wait_for()
 
 
 def test_two_runs_are_compared(make_run: MakeRun, look: Look) -> None:

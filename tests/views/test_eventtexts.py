@@ -16,22 +16,22 @@ RETRY = {"kind": "task-retried", "task": "ps/1", "because": "was killed by SIGKI
     [
         (
             RETRY | {"scope": "cluster", "attempt": 1, "limit": 3},
-            "ps/1 was killed by SIGKILL; the training starts again in 1.2 s (1 of 3)",
+            "ps/1 was killed by SIGKILL; the training restarts in 1.2 s (1 of 3)",
         ),
         (
             RETRY | {"scope": "cluster", "anew": True, "attempt": 1, "limit": 3},
-            "ps/1 was killed by SIGKILL; the training starts again in 1.2 s (1 of 3); "
+            "ps/1 was killed by SIGKILL; the training restarts in 1.2 s (1 of 3); "
             "tenfold has no checkpoint of it, and a script that saves its own snapshots resumes "
             "from them",
         ),
-        (RETRY | {"scope": "task"}, "ps/1 was killed by SIGKILL; it starts again in 1.2 s"),
+        (RETRY | {"scope": "task"}, "ps/1 was killed by SIGKILL; it restarts in 1.2 s"),
         (
             RETRY | {"scope": "job"},
-            "ps/1 was killed by SIGKILL; all tasks of its job start again in 1.2 s",
+            "ps/1 was killed by SIGKILL; all tasks of its job restart in 1.2 s",
         ),
         (
             {"kind": "task-unkillable", "task": "worker/0", "pid": 7},
-            "worker/0 was killed and does not end (pid 7): it is not waited for",
+            "worker/0 was killed but does not end (pid 7); tenfold no longer waits for it",
         ),
         (
             {"kind": "hang", "words": "no progress", "report": "/r.txt"},
@@ -71,7 +71,7 @@ EXITED = {"kind": "task-exited", "task": "ps/1", "exit_code": None, "signal": No
         (EXITED | {"signal": "SIGTERM"}, "ps/1 was killed by SIGTERM", "bad"),
         (EXITED | {"reason": "ran out of memory"}, "ps/1 ran out of memory", "plain"),
         (EXITED, "ps/1 exited with code unknown", "plain"),
-        ({"kind": "cluster-running", "reason": None}, "every task is up", "good"),
+        ({"kind": "cluster-running", "reason": None}, "all tasks are running", "good"),
         ({"kind": "cluster-failed", "reason": "ps/1 died"}, "the run failed: ps/1 died", "bad"),
         ({"kind": "cluster-stopped", "reason": None}, "the run was stopped", "care"),
         ({"kind": "note", "message": "m", "hint": "look"}, "m (look)", "plain"),

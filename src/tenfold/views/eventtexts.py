@@ -23,8 +23,8 @@ Event = Mapping[str, Any]
 Tone = Literal["bad", "care", "good", "plain"]
 
 _AGAIN = {
-    "job": "all tasks of its job start again",
-    "cluster": "the training starts again",
+    "job": "all tasks of its job restart",
+    "cluster": "the training restarts",
 }
 
 
@@ -52,19 +52,19 @@ def _exited(event: Event) -> str:
 
 
 def _left(event: Event) -> str:
-    words = "processes that it started are still running and are told to end"
+    words = "its child processes are still running and get SIGTERM"
     return f"{event['task']} {_end(event)}; {words}"
 
 
 def _retried(event: Event) -> str:
-    again = _AGAIN.get(str(event.get("scope")), "it starts again")
+    again = _AGAIN.get(str(event.get("scope")), "it restarts")
     number = f" ({event['attempt']} of {event['limit']})" if event.get("limit") else ""
     words = f"{event['task']} {event['because']}; {again} in {duration_text(event['in_s'])}{number}"
     return f"{words}; {NO_CHECKPOINT}" if event.get("anew") else words
 
 
 def _unready(event: Event) -> str:
-    words = f"{event['task']} could not be used after {limit_text(event['timeout_s'])}"
+    words = f"{event['task']} was not ready after {limit_text(event['timeout_s'])}"
     return f"{words}: {event['words']}" if event.get("words") else words
 
 
@@ -81,7 +81,7 @@ def _resumed(event: Event) -> str:
 
 _TEXTS: Mapping[str, str | Callable[[Event], str]] = {
     "cluster-starting": "the run is starting",
-    "cluster-running": "every task is up",
+    "cluster-running": "all tasks are running",
     "cluster-stopping": _because("stopping"),
     "cluster-succeeded": _because("the run succeeded"),
     "cluster-failed": _because("the run failed"),
@@ -95,16 +95,18 @@ _TEXTS: Mapping[str, str | Callable[[Event], str]] = {
     "task-left": _left,
     "task-exited": _exited,
     "task-retried": _retried,
-    "restarted-with": "{task} starts again together with {because}",
-    "task-unkillable": "{task} was killed and does not end (pid {pid}): it is not waited for",
+    "restarted-with": "{task} restarts together with {because}",
+    "task-unkillable": (
+        "{task} was killed but does not end (pid {pid}); tenfold no longer waits for it"
+    ),
     "restart-asked": "{task} is restarted on request",
     "resumed": _resumed,
     "hang": _hung,
     "progress-resumed": "it makes progress again",
     "not-finite": event_words,
-    "set-aside": "{file} is damaged, and was set aside as {as}",
+    "set-aside": "{file} is damagedand was renamed to {as}",
     "disk-full": "the disk is full: {path} cannot be written",
-    "disk-back": "the disk has room again: {lost_bytes:,} bytes of {path} were lost",
+    "disk-back": "the disk has space again: {lost_bytes:,} bytes of {path} were lost",
     "error": "{message}",
     "note": "{message}",
 }

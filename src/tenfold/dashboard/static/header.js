@@ -154,7 +154,7 @@ function stripWords() {
   if (store.connection === "reconnecting") {
     return [
       "warn",
-      "The dashboard does not answer; what is shown is what it said last. Trying again…",
+      "The dashboard does not respond. The page shows the last known state. Retrying…",
       0,
     ];
   }
