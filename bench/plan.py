@@ -22,8 +22,8 @@ SIZES = (10, 1_000, 10_000, 100_000)
 _IN_PYTHON = """
 import json, sys, time
 begun = time.perf_counter()
-from tenfold.file import load
-from tenfold.planner import plan
+from tenfold.cluster.file import load
+from tenfold.planning.planner import plan
 imported = time.perf_counter()
 loaded = load(sys.argv[1])
 read = time.perf_counter()

@@ -20,8 +20,10 @@ from typing import Any
 from chaos import leftovers
 from chaos.ground import Ground, Run, last, shell
 from chaos.trial import Missed, Trial
-from tenfold import api, cells, rundir
-from tenfold.rundir import RunDirectory
+from tenfold import cells
+from tenfold.bringup import api
+from tenfold.run import rundir
+from tenfold.run.rundir import RunDirectory
 
 CALLS = (
     *("openat", "mkdir", "mkdirat", "rename", "renameat", "unlink", "unlinkat"),

@@ -22,8 +22,8 @@ from chaos import ROOT
 from chaos.leftovers import MARK
 from chaos.trial import Missed, Trial
 from clusters import TENFOLD, environment, tree, write_cluster
-from tenfold.naming import label_of
-from tenfold.rundir import RunDirectory, every, read_events, read_json
+from tenfold.base.naming import label_of
+from tenfold.run.rundir import RunDirectory, every, read_events, read_json
 from tenfold.views.status import status
 
 POLL_S = 0.02

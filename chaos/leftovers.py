@@ -13,7 +13,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from tenfold.procfs import is_alive
+from tenfold.base.procfs import is_alive
 
 MARK = "CHAOS_HOME"
 

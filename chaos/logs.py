@@ -8,7 +8,7 @@ import numpy as np
 
 from chaos.ground import Ground, Run, python
 from chaos.trial import Trial
-from tenfold.naming import label_of
+from tenfold.base.naming import label_of
 
 TASKS = 13
 LINE_BYTES = 64

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tenfold import secrets
-from tenfold.api import Run
+from tenfold.base import secrets
+from tenfold.bringup.api import Run
 from tenfold.launch import namespace
-from tenfold.rundir import RunDirectory, every
+from tenfold.run.rundir import RunDirectory, every
 
 # Real engines for tests: a session fixture each, started when first asked for.
 pytest_plugins = [

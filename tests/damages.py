@@ -16,8 +16,8 @@ from typing import Any
 
 from tenfold import cli
 from tenfold.checkpoint import manifest
-from tenfold.plans import Plan, ReadinessCheck, Task
-from tenfold.rundir import RunDirectory, create, write_json
+from tenfold.planning.plan import Plan, ReadinessCheck, Task
+from tenfold.run.rundir import RunDirectory, create, write_json
 
 NOW = 1_764_000_000.0
 TERABYTE = 1 << 40

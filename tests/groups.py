@@ -7,11 +7,11 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from tenfold.api import Run, planned, up
-from tenfold.file import load, loads
-from tenfold.logs import last_lines
-from tenfold.plans import Plan
-from tenfold.rundir import read_events
+from tenfold.bringup.api import Run, planned, up
+from tenfold.cluster.file import load, loads
+from tenfold.planning.plan import Plan
+from tenfold.run.logs import last_lines
+from tenfold.run.rundir import read_events
 from tests.conftest import wait_for
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -35,7 +35,7 @@ ENGINES = (
     "tests/examples/test_digits_on_cells.py",
     "tests/examples/test_word2vec_on_cells.py",
     "tests/cells/test_rendered_files.py",
-    "tests/test_resume_on_cells.py",
+    "tests/bringup/test_resume_on_cells.py",
 )
 """The files that start an engine. Their tests are told apart by the names of file and test."""
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tenfold.plans import Plan, Task
+from tenfold.planning.plan import Plan, Task
 
 LISTEN = """
 import os, socket, sys, time

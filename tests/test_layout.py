@@ -9,45 +9,28 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.cell_table import CELLS
+from tenfold.cluster.cell_table import CELLS
 from tenfold.frameworks import FRAMEWORKS, NO_FRAMEWORK
 
 SOURCE = Path(__file__).parents[1] / "src" / "tenfold"
 
 ORDER = (
-    ("interpreter", "streams", "json_text", "procfs", "quantities", "access", "states"),
-    (
-        "errors",
-        "words",
-        "units",
-        "template",
-        "secrets",
-        "nearest",
-        "naming",
-        "paths",
-        "escapes",
-        "patterns",
-    ),
+    ("base", "errors"),
     ("frameworks",),
-    ("spec", "cell_settings", "cell_table", "programs"),
-    ("scripts",),
-    ("check", "check_scripts", "file", "schema", "starter", "task_references"),
-    ("plans", "late", "planner", "edges"),
-    ("files",),
-    ("leftovers", "appending", "filesystem", "locks", "records"),
-    ("rundir", "statusfiles", "eventlog", "logs", "rendezvous"),
+    ("cluster", "starter"),
+    ("planning",),
+    ("run",),
     ("traffic",),
     ("debug",),
-    ("member", "checkpoint", "tensorflow", "torch", "jax", "services"),
-    ("requirements", "settings"),
+    ("checkpoint", "tensorflow", "torch", "jax", "services"),
     ("launch",),
+    ("tasks",),
     ("cells",),
     ("doctor",),
     ("supervise",),
     ("views",),
     ("dashboard",),
-    ("resume", "earlier"),
-    ("api",),
+    ("bringup",),
     ("cli", "__main__", "notebook"),
 )
 """Rooms from the ground up: each imports from its own row and those above it in this list."""
@@ -125,7 +108,8 @@ def test_what_every_run_waits_for_is_light(module: str) -> None:
 def test_what_the_package_offers_is_no_module() -> None:
     """A function called like a module would be replaced by it when the module is imported."""
     code = (
-        "import tenfold, tenfold.api, tenfold.cli; [getattr(tenfold, n) for n in tenfold.__all__]"
+        "import tenfold, tenfold.bringup.api, tenfold.cli;"
+        "[getattr(tenfold, n) for n in tenfold.__all__]"
     )
     code += "; assert all(callable(getattr(tenfold, n)) for n in tenfold.__all__ if n not in "
     code += "('checkpoint', 'tensorflow', 'torch', 'jax'))"
@@ -176,7 +160,7 @@ def test_a_new_field_of_a_task_touches_spec_planner_and_plan_only() -> None:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("Task", "plans.Task"):
                 makers.add(path.name)
-    assert makers == {"planner.py", "plans.py"}
+    assert makers == {"planner.py", "plan.py"}
 
 
 def test_tests_mirror_the_source() -> None:

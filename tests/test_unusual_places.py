@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from tenfold.base.json_text import json_text
 from tenfold.cells.rendering import RenderLocations
 from tenfold.cells.slurm.sbatch import sbatch
-from tenfold.file import load
-from tenfold.json_text import json_text
-from tenfold.planner import plan
-from tenfold.plans import Plan
-from tenfold.rundir import every, read_json
+from tenfold.cluster.file import load
+from tenfold.planning.plan import Plan
+from tenfold.planning.planner import plan
+from tenfold.run.rundir import every, read_json
 
 TENFOLD = str(Path(sys.executable).with_name("tenfold"))
 ROOT = Path(__file__).parents[1]

@@ -19,7 +19,7 @@ import sys
 
 _words = sys.orig_argv if sys.argv[:1] == ["-m"] else []  # the module of `python -m` is sought
 if "-m" in _words and _words[_words.index("-m") + 1].partition(".")[0] == "tenfold":
-    from tenfold.interpreter import settle
+    from tenfold.base.interpreter import settle
 
     settle()
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tenfold import checkpoint, jax, tensorflow, torch
-    from tenfold.api import Run, up
+    from tenfold.bringup.api import Run, up
+    from tenfold.cluster.file import dump, load
+    from tenfold.cluster.spec import Cluster, Job
     from tenfold.errors import TenfoldError
-    from tenfold.file import dump, load
-    from tenfold.member import Member, attach, progress, task
-    from tenfold.planner import plan
-    from tenfold.plans import Plan
-    from tenfold.spec import Cluster, Job
+    from tenfold.planning.plan import Plan
+    from tenfold.planning.planner import plan
+    from tenfold.tasks.member import Member, attach, progress, task
 
 __version__ = "0.1.0"
 
@@ -61,20 +61,20 @@ __all__ = [
 _MODULES = ("checkpoint", "jax", "tensorflow", "torch")
 
 _HOMES = {
-    "Cluster": "tenfold.spec",
-    "Job": "tenfold.spec",
-    "Member": "tenfold.member",
-    "Plan": "tenfold.plans",
-    "Run": "tenfold.api",
+    "Cluster": "tenfold.cluster.spec",
+    "Job": "tenfold.cluster.spec",
+    "Member": "tenfold.tasks.member",
+    "Plan": "tenfold.planning.plan",
+    "Run": "tenfold.bringup.api",
     "TenfoldError": "tenfold.errors",
-    "attach": "tenfold.member",
-    "dump": "tenfold.file",
-    "load": "tenfold.file",
+    "attach": "tenfold.tasks.member",
+    "dump": "tenfold.cluster.file",
+    "load": "tenfold.cluster.file",
     "load_ipython_extension": "tenfold.notebook",
-    "plan": "tenfold.planner",
-    "progress": "tenfold.member",
-    "task": "tenfold.member",
-    "up": "tenfold.api",
+    "plan": "tenfold.planning.planner",
+    "progress": "tenfold.tasks.member",
+    "task": "tenfold.tasks.member",
+    "up": "tenfold.bringup.api",
 }
 
 

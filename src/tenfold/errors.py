@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
-from tenfold.secrets import veiled
+from tenfold.base.secrets import veiled
 
 Severity = Literal["fault", "warning"]
 

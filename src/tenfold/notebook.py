@@ -22,11 +22,11 @@ from IPython.core.magic import Magics, line_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 from IPython.display import display, update_display
 
+from tenfold.base.naming import label_of
 from tenfold.cli.common import find_run, find_run_and_tasks, seconds, settle_run
 from tenfold.errors import InputError, TenfoldError, shown
-from tenfold.logs import merged, readers, skip_to_tail
-from tenfold.naming import label_of
-from tenfold.rundir import RunDirectory
+from tenfold.run.logs import merged, readers, skip_to_tail
+from tenfold.run.rundir import RunDirectory
 from tenfold.views.headline import HeadlineReader
 from tenfold.views.inline import logs_html, tasks_html, without_pages
 from tenfold.views.lines import Style, render

@@ -19,9 +19,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tenfold.base.naming import label_of
 from tenfold.errors import TenfoldError, UnavailableError
-from tenfold.naming import label_of
-from tenfold.rundir import RunDirectory, write_json
+from tenfold.run.rundir import RunDirectory, write_json
 
 MIN_SHARD_BYTES = 256 << 10
 """A variable is split over the parameter servers down to pieces of this size: smaller ones cost

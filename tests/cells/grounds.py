@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tenfold.api import Run, up
+from tenfold.bringup.api import Run, up
 from tenfold.cells import client
-from tenfold.plans import Plan, Task
+from tenfold.planning.plan import Plan, Task
 from tests.conftest import survivors
 from tests.plans import plan_of
 
@@ -102,7 +102,7 @@ class Slurm(Ground):
 
     def left(self, run: Run) -> list[str]:
         """Jobs that are not over, and processes."""
-        from tenfold.rundir import read_json
+        from tenfold.run.rundir import read_json
 
         job = (read_json(run.directory.elsewhere) or {}).get("job")
         argv = ["squeue", "-h", "-o", "%i %T"]
@@ -123,7 +123,7 @@ class Own(Ground):
 def own_table(directory: Path) -> Mapping[str, str]:
     """Environment in which every Python process has the cell and the framework of these tests."""
     (directory / "sitecustomize.py").write_text(
-        "from tenfold.cell_table import CELLS\nCELLS['own'] = 'tests.cells.own'\n"
+        "from tenfold.cluster.cell_table import CELLS\nCELLS['own'] = 'tests.cells.own'\n"
         "from tenfold.frameworks import FRAMEWORKS\nFRAMEWORKS['own'] = 'tests.frameworks.own'\n"
     )
     paths = [str(directory), str(ROOT), os.environ.get("PYTHONPATH", "")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tenfold.plans import ReadinessCheck, Task
+from tenfold.planning.plan import ReadinessCheck, Task
 
 SERVE = """
 import os, socket, threading

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.api import Run, up
-from tenfold.plans import ReadinessCheck, Task
+from tenfold.bringup.api import Run, up
+from tenfold.planning.plan import ReadinessCheck, Task
 from tests.conftest import wait_for
 from tests.plans import plan_of
 

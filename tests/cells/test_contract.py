@@ -21,12 +21,12 @@ from typing import Any
 
 import pytest
 
-from tenfold.api import Run
-from tenfold.cell_table import CELLS, traits
+from tenfold.bringup.api import Run
 from tenfold.cells import secrets_of
-from tenfold.logs import last_lines
-from tenfold.plans import HangPolicy, ReadinessCheck, RestartPolicy, Task
-from tenfold.rundir import read_events, read_json
+from tenfold.cluster.cell_table import CELLS, traits
+from tenfold.planning.plan import HangPolicy, ReadinessCheck, RestartPolicy, Task
+from tenfold.run.logs import last_lines
+from tenfold.run.rundir import read_events, read_json
 from tenfold.traffic.samples import all_samples
 from tests.cells.grounds import ROOT, Docker, Ground, Own, Slurm, own_table
 from tests.cells.talkers import server, talker
@@ -285,7 +285,8 @@ def test_another_command_finds_the_cluster_again(ground: Ground) -> None:
     chief = shell("chief", "echo up; exec sleep 600")
     plan = ground.plan(chief)
     code = (
-        "import json, sys; from tenfold.api import up; from tenfold.plans import Plan;"
+        "import json, sys; from tenfold.bringup.api import up;"
+        "from tenfold.planning.plan import Plan;"
         "run = up(Plan.from_json(json.loads(sys.argv[1])), runs=sys.argv[2]);"
         "run.wait(120, for_state=('running',)); print(run.directory.path)"
     )

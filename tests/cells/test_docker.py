@@ -23,15 +23,15 @@ from typing import Any
 
 import pytest
 
-from tenfold.api import Run, planned
+from tenfold.bringup.api import Run, planned
 from tenfold.cells.docker import engine
 from tenfold.cells.docker.client import DockerClient
 from tenfold.cells.docker.doctor import compose
 from tenfold.cells.docker.project import project_of
 from tenfold.cells.rendering import File, RenderLocations
-from tenfold.logs import last_lines
-from tenfold.plans import Plan, ReadinessCheck, RestartPolicy
-from tenfold.rundir import RunDirectory, every, read_events, read_json
+from tenfold.planning.plan import Plan, ReadinessCheck, RestartPolicy
+from tenfold.run.logs import last_lines
+from tenfold.run.rundir import RunDirectory, every, read_events, read_json
 from tests.cells.grounds import ROOT, Docker
 from tests.conftest import wait_for
 from tests.engines.daemons import Daemon, answers, new_directory

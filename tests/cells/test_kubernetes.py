@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from tenfold.api import Run, sweep, up
+from tenfold.bringup.api import Run, sweep, up
 from tenfold.cells.kubernetes.client import CLIENT
 from tenfold.errors import InputError, TenfoldError, UnavailableError
-from tenfold.logs import LogReader, last_lines
-from tenfold.plans import Plan, ReadinessCheck, RestartPolicy, Task
-from tenfold.rundir import RunDirectory, read_events, read_json
+from tenfold.planning.plan import Plan, ReadinessCheck, RestartPolicy, Task
+from tenfold.run.logs import LogReader, last_lines
+from tenfold.run.rundir import RunDirectory, read_events, read_json
 from tests.cells.fake_container import Container
 from tests.cells.fake_kubernetes import FakeKubernetes
 from tests.conftest import wait_for

@@ -16,10 +16,10 @@ from tenfold.cells.kubernetes.names import placed_in_jobs, placed_in_set, short
 from tenfold.cells.kubernetes.objects import runner_words
 from tenfold.cells.kubernetes.settings import KubernetesSettings
 from tenfold.cells.rendering import RenderLocations
+from tenfold.cluster.file import load
 from tenfold.errors import InputError
-from tenfold.file import load
-from tenfold.planner import plan
-from tenfold.plans import Plan, ReadinessCheck, RestartPolicy, Task
+from tenfold.planning.plan import Plan, ReadinessCheck, RestartPolicy, Task
+from tenfold.planning.planner import plan
 from tests.cells.jobset_schema import JOBSET
 from tests.plans import plan_of
 

@@ -14,8 +14,8 @@ from tenfold.cells.kubernetes.logs import LogFollower, stamp
 from tenfold.cells.kubernetes.pods import End, ended, trouble
 from tenfold.cells.kubernetes.watch import Ears, PodWatch
 from tenfold.errors import TenfoldError
-from tenfold.logs import last_lines
-from tenfold.rundir import RunDirectory
+from tenfold.run.logs import last_lines
+from tenfold.run.rundir import RunDirectory
 
 
 def pod(state: dict[str, Any] | None = None, **status: Any) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tenfold.api import Run, up
-from tenfold.plans import RestartPolicy
-from tenfold.rundir import read_events
+from tenfold.bringup.api import Run, up
+from tenfold.planning.plan import RestartPolicy
+from tenfold.run.rundir import read_events
 from tests.conftest import wait_for
 from tests.plans import plan_of, shell
 

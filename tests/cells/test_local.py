@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.api import Run, up
+from tenfold.bringup.api import Run, up
 from tenfold.errors import UnavailableError
 from tenfold.launch import namespace
-from tenfold.logs import last_lines
-from tenfold.plans import Plan, ReadinessCheck, RestartPolicy
-from tenfold.rundir import read_events
+from tenfold.planning.plan import Plan, ReadinessCheck, RestartPolicy
+from tenfold.run.logs import last_lines
+from tenfold.run.rundir import read_events
 from tests.conftest import survivors, wait_for
 from tests.plans import listener, plan_of, shell
 
@@ -113,14 +113,14 @@ def test_killed_supervisor_leaves_nothing(runs: Path, isolation: str) -> None:
 
 
 def _supervisor_pid(run: Run) -> int:
-    from tenfold.rundir import read_json
+    from tenfold.run.rundir import read_json
 
     return int((read_json(run.directory.status) or {})["supervisor_pid"])
 
 
 def test_attached_run_ends_with_whoever_started_it(runs: Path, isolation: str) -> None:
     code = (
-        "import sys, time; from tenfold.api import up; from tests.plans import *;"
+        "import sys, time; from tenfold.bringup.api import up; from tests.plans import *;"
         f"run = up(plan_of(shell('chief', 'sleep 600')), runs={str(runs)!r},"
         f" isolation={isolation!r}, attached=True);"
         "run.wait(20, for_state=('running',)); print(run.directory.path, flush=True);"
@@ -198,7 +198,7 @@ def test_a_stopped_task_hears_that_it_is_to_end(runs: Path, isolation: str) -> N
 
 
 def test_command_that_does_not_exist_fails_the_run_and_is_named(runs: Path, isolation: str) -> None:
-    from tenfold.plans import Task
+    from tenfold.planning.plan import Task
 
     nothing = Task(job="chief", index=0, command=("no-such-program",), workdir="/tmp")
     status = up(plan_of(nothing), runs=runs, isolation=isolation).wait(20)
@@ -316,7 +316,7 @@ def test_asking_for_a_namespace_where_there_is_none_is_refused(
 
     from tenfold.cells import Handlers, Wishes
     from tenfold.cells.local.supervisor import LocalCell
-    from tenfold.rundir import create
+    from tenfold.run.rundir import create
 
     monkeypatch.setattr(namespace, "refusal", lambda: "not here")
     made = plan_of(shell("chief", "true"))

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from tenfold.api import Run, up
-from tenfold.logs import last_lines, merged, readers
-from tenfold.logs.files import look
-from tenfold.plans import Task
-from tenfold.rundir import read_events
+from tenfold.bringup.api import Run, up
+from tenfold.planning.plan import Task
+from tenfold.run.logs import last_lines, merged, readers
+from tenfold.run.logs.files import look
+from tenfold.run.rundir import read_events
 from tests.conftest import wait_for
 from tests.disks import fill, small_disk
 from tests.plans import plan_of, shell

@@ -10,10 +10,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tenfold.api import Run, up
-from tenfold.logs import last_lines
-from tenfold.plans import Plan, RestartPolicy, Task
-from tenfold.rundir import read_events, read_json
+from tenfold.bringup.api import Run, up
+from tenfold.planning.plan import Plan, RestartPolicy, Task
+from tenfold.run.logs import last_lines
+from tenfold.run.rundir import read_events, read_json
 from tests.conftest import survivors, wait_for
 from tests.plans import plan_of
 

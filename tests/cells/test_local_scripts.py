@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from tenfold.api import Run, planned, up
-from tenfold.file import loads
-from tenfold.logs import last_lines
-from tenfold.rundir import read_events
+from tenfold.bringup.api import Run, planned, up
+from tenfold.cluster.file import loads
+from tenfold.run.logs import last_lines
+from tenfold.run.rundir import read_events
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is preloaded")
 

@@ -17,13 +17,13 @@ import psutil
 import pytest
 
 from tenfold import cells
-from tenfold.api import up
+from tenfold.base.procfs import is_alive
+from tenfold.bringup.api import up
 from tenfold.cells import Patience, Wishes
 from tenfold.launch import client
 from tenfold.launch.survivors import end_survivors
 from tenfold.launch.survivors import survivors as left_of
-from tenfold.procfs import is_alive
-from tenfold.rundir import create, read_events, read_json
+from tenfold.run.rundir import create, read_events, read_json
 from tenfold.supervise.loop import Supervisor
 from tests.conftest import survivors, wait_for
 from tests.frozen import freeze, freezer
@@ -128,7 +128,7 @@ def test_who_looks_for_survivors_is_none(tmp_path: Path) -> None:
     """`tenfold down` in a shell that belongs to a task does not end itself."""
     run = create(tmp_path, "c")
     code = (
-        "import sys; from pathlib import Path; from tenfold.rundir import RunDirectory;"
+        "import sys; from pathlib import Path; from tenfold.run.rundir import RunDirectory;"
         "from tenfold.launch.survivors import end_survivors;"
         f"print(len(end_survivors(RunDirectory(Path({str(run.path)!r})))))"
     )

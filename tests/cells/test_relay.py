@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from tenfold.cells.local.relay import Relay, connect
-from tenfold.rendezvous import hold_port
+from tenfold.run.rendezvous import hold_port
 
 
 def test_half_closed_connections_pass() -> None:

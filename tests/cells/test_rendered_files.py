@@ -15,9 +15,9 @@ from tenfold.cells import client
 from tenfold.cells.docker.compose import compose
 from tenfold.cells.rendering import File, RenderLocations
 from tenfold.cells.slurm.sbatch import sbatch
-from tenfold.file import load
-from tenfold.planner import plan
-from tenfold.plans import Plan, Task
+from tenfold.cluster.file import load
+from tenfold.planning.plan import Plan, Task
+from tenfold.planning.planner import plan
 from tests.engines.docker import DockerEngine
 from tests.plans import plan_of
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tenfold.api import Run, up
-from tenfold.plans import Plan, Task
-from tenfold.rundir import every, read_json
+from tenfold.bringup.api import Run, up
+from tenfold.planning.plan import Plan, Task
+from tenfold.run.rundir import every, read_json
 from tests.conftest import wait_for
 from tests.plans import plan_of, shell
 
@@ -164,7 +164,7 @@ FROM_PYTHON = """
 import signal, sys
 from pathlib import Path
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-from tenfold.api import up
+from tenfold.bringup.api import up
 print(up(Path(sys.argv[1]), runs=sys.argv[2], isolation=sys.argv[3]).wait(40)["state"])
 """
 

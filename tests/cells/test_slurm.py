@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from tenfold import api
-from tenfold.api import Run
+from tenfold.bringup import api
+from tenfold.bringup.api import Run
 from tenfold.cells.export import run_files
 from tenfold.cells.rendering import RenderLocations
 from tenfold.cells.slurm.commands import JobState, why_told
 from tenfold.cells.slurm.sbatch import components, sbatch
 from tenfold.errors import TenfoldError
-from tenfold.logs import last_lines
-from tenfold.plans import Plan, ReadinessCheck, Task
-from tenfold.rundir import RunDirectory, read_events, read_json, write_json
+from tenfold.planning.plan import Plan, ReadinessCheck, Task
+from tenfold.run.logs import last_lines
+from tenfold.run.rundir import RunDirectory, read_events, read_json, write_json
 from tests.cells import grounds
 from tests.conftest import wait_for
 from tests.engines.slurm import Slurm

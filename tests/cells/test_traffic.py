@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from tenfold.api import Run, up
+from tenfold.bringup.api import Run, up
 from tenfold.launch import namespace
-from tenfold.logs import last_lines
-from tenfold.plans import ReadinessCheck, RestartPolicy, Task
-from tenfold.rundir import RunDirectory
+from tenfold.planning.plan import ReadinessCheck, RestartPolicy, Task
+from tenfold.run.logs import last_lines
+from tenfold.run.rundir import RunDirectory
 from tenfold.views.traffic import MapReader
 from tenfold.views.usage import UsageReader, history
 from tenfold.views.why import account

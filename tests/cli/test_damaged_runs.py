@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.rundir import RunDirectory
+from tenfold.run.rundir import RunDirectory
 from tests.cli.desk import Desk
 from tests.damages import DAMAGES, READING, Damage, contents, files_of, full_run, run_command
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tenfold import settings
 from tenfold.cli import app, run
+from tenfold.cluster import settings
 
 FAILS = 'cluster: x\njobs: {a: {run: [sh, -c, "echo a line; exit 3"], restart: never}}\n'
 

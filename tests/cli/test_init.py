@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tenfold.cli import run
-from tenfold.file import load
-from tenfold.schema import json_schema
+from tenfold.cluster.file import load
+from tenfold.cluster.schema import json_schema
 
 
 def test_what_it_writes_is_good(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ import pytest
 from tenfold.cli.common import seconds
 from tenfold.cli.logs import since_moment
 from tenfold.errors import InputError
-from tenfold.rundir import RunDirectory, create, write_json
+from tenfold.run.rundir import RunDirectory, create, write_json
 from tests.cli.desk import Desk
 from tests.conftest import wait_for
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.rundir import create, write_json
+from tenfold.run.rundir import create, write_json
 from tests.cli.desk import Desk
 
 

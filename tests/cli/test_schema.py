@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tenfold.cli import run
-from tenfold.schema import json_schema, markdown
+from tenfold.cluster.schema import json_schema, markdown
 
 
 def test_schema_prints_the_json_schema(capsys: pytest.CaptureFixture[str]) -> None:

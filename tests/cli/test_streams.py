@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.rundir import every, read_json
+from tenfold.run.rundir import every, read_json
 from tests.conftest import wait_for
 
 TENFOLD = str(Path(sys.executable).with_name("tenfold"))

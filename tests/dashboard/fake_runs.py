@@ -21,8 +21,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Literal, Self
 
-from tenfold import rundir
-from tenfold.rundir import RunDirectory, TaskDirectory, write_json
+from tenfold.run import rundir
+from tenfold.run.rundir import RunDirectory, TaskDirectory, write_json
 
 from .run_shapes import HOST, SERVICES, cluster_status, plan_of, task_status
 

@@ -7,8 +7,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from tenfold.plans import Plan, RestartPolicy, Task
-from tenfold.rundir import RunDirectory
+from tenfold.planning.plan import Plan, RestartPolicy, Task
+from tenfold.run.rundir import RunDirectory
 
 SERVICES = ("tensorboard", "jupyter")
 HOST = "here"

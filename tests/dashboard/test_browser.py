@@ -16,8 +16,8 @@ import pytest
 
 from tenfold.dashboard.app import STATIC
 from tenfold.views.why import account
+from tests.base.test_quantities import AMOUNTS, DURATIONS
 from tests.engines.browser import Faults, NewPage
-from tests.test_quantities import AMOUNTS, DURATIONS
 
 from .conftest import MakeRun
 from .fake_runs import FakeRun

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.rundir import RunDirectory
+from tenfold.run.rundir import RunDirectory
 from tests.damages import DAMAGES, contents, files_of, full_run
 from tests.dashboard.served import served
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tenfold.api import Run, planned, up
-from tenfold.file import load
+from tenfold.bringup.api import Run, planned, up
+from tenfold.cluster.file import load
 from tests.conftest import survivors, wait_for
 from tests.engines.browser import NewPage
 

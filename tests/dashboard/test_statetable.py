@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tenfold.dashboard import statetable
-from tenfold.states import State
+from tenfold.run.states import State
 
 STATIC = statetable.PATH.parent
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from tenfold.debug import processes
 from tenfold.debug.ask import Question, stacks_of
 from tenfold.debug.stacks import ProcessStacks
-from tenfold.rundir import TaskDirectory
+from tenfold.run.rundir import TaskDirectory
 from tests.conftest import wait_for
 
 ANSWERS = "from tenfold.debug import answers; answers.answer()\n"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tenfold.debug.accounts import Silence, cores, silences
-from tenfold.plans import Plan, Task
-from tenfold.rundir import RunDirectory, create
+from tenfold.planning.plan import Plan, Task
+from tenfold.run.rundir import RunDirectory, create
 from tests.plans import plan_of, shell
 
 T = 1000.0

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tenfold.debug.collect import StackTarget, collect
-from tenfold.rundir import RunDirectory
+from tenfold.run.rundir import RunDirectory
 from tests.debug.programs import ANSWERS, HOLD, functions, program, stop
 
 HERE = StackTarget("worker/0", "running", None)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from tenfold.base.naming import ranges
 from tenfold.debug.accounts import Silence
 from tenfold.debug.findings import Findings
 from tenfold.debug.groups import grouped
 from tenfold.debug.stacks import ProcessStacks, StackFrame, TaskStacks, Thread
 from tenfold.debug.suspect import Evidence, suspects
 from tenfold.debug.words import said
-from tenfold.naming import ranges
 from tests.debug.shapes import task, thread
 
 LIBRARY = StackFrame("recv", "/x/lib/python3.11/site-packages/grpc/_channel.py", 12)

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.cell_table import CELLS
 from tenfold.cells.kubernetes import client as kubernetes
 from tenfold.cells.probing.findings import Finding, State
+from tenfold.cluster.cell_table import CELLS
 from tenfold.doctor import examine
 from tenfold.doctor.examine import everything, for_plan, runnable
 from tenfold.doctor.gpus import Gpu
 from tenfold.doctor.packages import PACKAGES
-from tenfold.plans import Task
+from tenfold.planning.plan import Task
 from tests.plans import plan_of, shell
 
 

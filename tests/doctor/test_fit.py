@@ -14,7 +14,7 @@ from tenfold.cells.probing.findings import Finding, Room
 from tenfold.doctor.fit import fits, local_room, needed_memory, starts
 from tenfold.doctor.machine import GIB, Machine
 from tenfold.frameworks import framework
-from tenfold.plans import Plan, Task
+from tenfold.planning.plan import Plan, Task
 from tests.plans import plan_of, shell
 
 HERE = Machine(cores=2.0, all_cores=2, memory=4 * GIB, available=3 * GIB, limited=False, files=4096)
@@ -98,7 +98,8 @@ def test_what_keeps_it_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
         plan = plan_of(shell("a", "", ports={"web": port}, network="host"))
         found = by_name(starts(plan, HERE))["ports"]
     assert (found.state, found.message) == ("broken", f"a/0: port {port} is taken on this machine")
-    monkeypatch.setattr("tenfold.requirements.importlib.util.find_spec", lambda name: None)
+    finder = "tenfold.cells.local.requirements.importlib.util.find_spec"
+    monkeypatch.setattr(finder, lambda name: None)
     found = by_name(starts(tensorflow(Task("a", 0, (sys.executable, "t.py"))), HERE))["packages"]
     assert found.state == "missing"
     assert "install 'tenfold[tensorflow]'" in (found.hint or "")

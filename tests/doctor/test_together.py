@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tenfold.cluster.file import loads
 from tenfold.doctor.scripts import imports_of, warnings_here
 from tenfold.doctor.together import combination
-from tenfold.file import loads
 from tenfold.launch import together
 from tests.own_process import require
 

@@ -18,11 +18,11 @@ from typing import Any
 
 import pytest
 
-from tenfold.api import Run, planned
+from tenfold.bringup.api import Run, planned
 from tenfold.cells.docker.project import project_of
-from tenfold.file import loads
-from tenfold.logs import last_lines
-from tenfold.rundir import find, read_events
+from tenfold.cluster.file import loads
+from tenfold.run.logs import last_lines
+from tenfold.run.rundir import find, read_events
 from tests.cells.grounds import ROOT, Docker, Ground, Slurm
 from tests.conftest import wait_for
 from tests.engines.docker import docker

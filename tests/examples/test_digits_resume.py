@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.api import Run, up
+from tenfold.bringup.api import Run, up
 from tenfold.checkpoint import Checkpoints
 from tests.conftest import wait_for
 from tests.groups import example_plan, logs

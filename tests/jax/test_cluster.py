@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.api import Run, up
+from tenfold.bringup.api import Run, up
 from tenfold.launch import namespace
-from tenfold.rundir import find
+from tenfold.run.rundir import find
 from tests.groups import (
     ROOT,
     example_plan,

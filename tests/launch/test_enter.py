@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.api import up
+from tenfold.bringup.api import up
 from tenfold.cli.app import run as tenfold
 from tests.conftest import survivors, wait_for
 from tests.plans import plan_of, shell

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.api import up
+from tenfold.bringup.api import up
 from tenfold.launch import namespace
 from tenfold.launch.hosts import completed
-from tenfold.logs import last_lines
+from tenfold.run.logs import last_lines
 from tests.conftest import wait_for
 from tests.plans import plan_of, shell
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tenfold.launch.preloads import Preload, Preloads
-from tenfold.plans import Bound, Plan, Task
+from tenfold.planning.plan import Bound, Plan, Task
 from tests.plans import plan_of
 
 BASE = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.api import planned, up
-from tenfold.file import loads
+from tenfold.bringup.api import planned, up
+from tenfold.cluster.file import loads
 from tenfold.launch import together
-from tenfold.logs import last_lines
+from tenfold.run.logs import last_lines
 from tests.own_process import require
 
 WRITER = """

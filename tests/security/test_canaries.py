@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from tenfold.api import Run
-from tenfold.rundir import every
+from tenfold.bringup.api import Run
+from tenfold.run.rundir import every
 from tests.conftest import wait_for
 from tests.dashboard.fake_runs import FakeRun
 from tests.dashboard.served import served

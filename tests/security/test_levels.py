@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from tenfold.api import Run
+from tenfold.bringup.api import Run
 from tenfold.cells.local.protection import require_protection
 from tenfold.errors import UnavailableError
 from tenfold.launch import binds, isolation
-from tenfold.plans import ReadinessCheck, Task
-from tenfold.rundir import every
+from tenfold.planning.plan import ReadinessCheck, Task
+from tenfold.run.rundir import every
 from tests.conftest import wait_for
 from tests.plans import plan_of, shell
 

@@ -9,9 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tenfold.api import Run
+from tenfold.bringup.api import Run
 from tenfold.dashboard.launch import running
-from tenfold.rundir import every
+from tenfold.run.rundir import every
 from tests.conftest import wait_for
 
 FILE = """

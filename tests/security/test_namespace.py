@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.api import up
+from tenfold.bringup.api import up
 from tenfold.launch import namespace
 from tests.plans import plan_of, shell
 

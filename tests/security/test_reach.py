@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.api import Run, up
+from tenfold.bringup.api import Run, up
 from tenfold.launch import isolation
-from tenfold.plans import Plan, ReadinessCheck, Task
+from tenfold.planning.plan import Plan, ReadinessCheck, Task
 from tests.conftest import wait_for
 from tests.plans import plan_of, shell
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tenfold.api import planned, up
-from tenfold.file import loads
+from tenfold.bringup.api import planned, up
+from tenfold.cluster.file import loads
 
 from .strangers import UPGRADE, ask, jupyter_routes, shown, tensorboard_routes
 

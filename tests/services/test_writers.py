@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.api import planned, up
-from tenfold.file import loads
+from tenfold.bringup.api import planned, up
+from tenfold.cluster.file import loads
 from tenfold.views.training import TrainingReader
 from tests.conftest import wait_for
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.api import planned, up
+from tenfold.bringup.api import planned, up
 from tenfold.checkpoint import Checkpoints
 from tenfold.cli import run
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tenfold.cells import Ended
-from tenfold.plans import Plan, RestartPolicy, Task
+from tenfold.planning.plan import Plan, RestartPolicy, Task
 from tenfold.supervise.reconcile import Actions, step
 from tenfold.supervise.state import ClusterState
 

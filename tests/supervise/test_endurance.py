@@ -16,9 +16,9 @@ from typing import Any
 import psutil
 import pytest
 
-from tenfold.api import Run, up
-from tenfold.logs import last_lines
-from tenfold.plans import RestartPolicy, Task
+from tenfold.bringup.api import Run, up
+from tenfold.planning.plan import RestartPolicy, Task
+from tenfold.run.logs import last_lines
 from tests.conftest import wait_for
 from tests.plans import plan_of, shell
 
@@ -41,7 +41,7 @@ def _all_hold(run: Run) -> bool:
 
 def _had(run: Run) -> dict[str, Any]:
     """What the supervisor and the launch server's processes have now."""
-    from tenfold.rundir import read_json
+    from tenfold.run.rundir import read_json
 
     said = read_json(run.directory.status)
     assert said is not None

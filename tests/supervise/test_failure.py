@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from tenfold.cells import Patience
-from tenfold.plans import ReadinessCheck, RestartPolicy, Task
+from tenfold.planning.plan import ReadinessCheck, RestartPolicy, Task
 from tenfold.supervise.failure import first_failure, together
 from tests.supervise.histories import History, signalled, started, task
 

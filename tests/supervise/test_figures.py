@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tenfold.api import up
-from tenfold.rundir import RunDirectory, create, read_events, write_json
+from tenfold.bringup.api import up
+from tenfold.run.rundir import RunDirectory, create, read_events, write_json
 from tenfold.supervise.figures import FigureWatch
 from tenfold.views.live import LiveReader
 from tenfold.views.notfinite import words

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tenfold.plans import RestartPolicy
+from tenfold.planning.plan import RestartPolicy
 from tenfold.supervise.hang import HangVerdict, Resumed, Signs, Step, Stillness, in_vain, to_restart
 from tests.supervise.histories import History, task
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import pytest
 
-from tenfold.plans import HangPolicy, RestartPolicy
+from tenfold.planning.plan import HangPolicy, RestartPolicy
 from tenfold.supervise.reconcile import Actions
 from tenfold.supervise.state import Hung
 from tests.supervise.histories import History, signalled, started, task

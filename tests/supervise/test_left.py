@@ -7,7 +7,7 @@ from signal import SIGKILL, SIGTERM
 import pytest
 
 from tenfold.cells import Ended
-from tenfold.plans import RestartPolicy
+from tenfold.planning.plan import RestartPolicy
 from tenfold.supervise.failure import first_failure
 from tests.supervise.histories import History, signalled, started, task
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tenfold.api import Run, up
-from tenfold.file import loads
-from tenfold.planner import plan
+from tenfold.bringup.api import Run, up
+from tenfold.cluster.file import loads
+from tenfold.planning.planner import plan
 from tests.conftest import wait_for
 
 from .histories import History, task

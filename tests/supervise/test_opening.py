@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tenfold.cells import Placed, Protection
-from tenfold.plans import Task
-from tenfold.rundir import create, read_json
+from tenfold.planning.plan import Task
+from tenfold.run.rundir import create, read_json
 from tenfold.supervise.loop import Supervisor
 from tests.plans import plan_of, shell
 

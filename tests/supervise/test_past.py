@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.rundir import RunDirectory, create, write_json
-from tenfold.statusfiles import ResumedFrom
+from tenfold.run.rundir import RunDirectory, create, write_json
+from tenfold.run.statusfiles import ResumedFrom
 from tenfold.supervise import past
 
 

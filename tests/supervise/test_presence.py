@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tenfold import api
-from tenfold.logs import last_lines
-from tenfold.rundir import RunDirectory, read_events, read_json
-from tenfold.spec import Cluster
+from tenfold.bringup import api
+from tenfold.cluster.spec import Cluster
+from tenfold.run.logs import last_lines
+from tenfold.run.rundir import RunDirectory, read_events, read_json
 from tests.cli.desk import Desk
 from tests.conftest import wait_for
 

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from tenfold.cells import Outcome
-from tenfold.plans import ReadinessCheck
+from tenfold.planning.plan import ReadinessCheck
 from tenfold.supervise.failure import consequences, first_failure
 from tenfold.supervise.reconcile import Actions
 from tests.supervise.histories import RETRY, History, signalled, started, task

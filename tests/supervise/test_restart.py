@@ -6,9 +6,9 @@ import signal
 
 import pytest
 
-from tenfold.planner import CRASHES
-from tenfold.plans import RestartPolicy
-from tenfold.states import State
+from tenfold.planning.plan import RestartPolicy
+from tenfold.planning.planner import CRASHES
+from tenfold.run.states import State
 from tenfold.supervise.restart import JITTER, MAX_BACKOFF_S, restart_at, spent_restarts
 from tenfold.supervise.state import ClusterState, TaskState
 from tests.supervise.histories import plan, task

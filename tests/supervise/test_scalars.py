@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenfold.api import up
+from tenfold.bringup.api import up
 from tenfold.supervise.scalars import ScalarWatch, scalars
 from tenfold.views.why import account
 from tests.plans import plan_of, shell

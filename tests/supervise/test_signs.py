@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.plans import Plan
-from tenfold.rundir import RunDirectory, create, write_json
+from tenfold.planning.plan import Plan
+from tenfold.run.rundir import RunDirectory, create, write_json
 from tenfold.supervise.hang import Signs, Step
 from tenfold.supervise.signs import SignReader, TaskFacts
 from tests.conftest import wait_for

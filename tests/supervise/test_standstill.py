@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tenfold.api import Run, up
-from tenfold.plans import HangPolicy, ReadinessCheck, RestartPolicy, Task
-from tenfold.rundir import read_events, read_json
+from tenfold.bringup.api import Run, up
+from tenfold.planning.plan import HangPolicy, ReadinessCheck, RestartPolicy, Task
+from tenfold.run.rundir import read_events, read_json
 from tests.conftest import wait_for
 from tests.plans import plan_of, shell
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from tenfold.api import Run, planned, up
-from tenfold.file import loads
-from tenfold.logs import last_lines
-from tenfold.plans import Plan
+from tenfold.bringup.api import Run, planned, up
+from tenfold.cluster.file import loads
+from tenfold.planning.plan import Plan
+from tenfold.run.logs import last_lines
 from tenfold.views.placement import placement
 from tests.conftest import wait_for
 from tests.own_process import require

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 import tenfold.tensorflow
-from tenfold.api import planned, up
-from tenfold.file import loads
-from tenfold.logs import last_lines
-from tenfold.plans import Plan
-from tenfold.rundir import RunDirectory, create
+from tenfold.bringup.api import planned, up
+from tenfold.cluster.file import loads
+from tenfold.planning.plan import Plan
+from tenfold.run.logs import last_lines
+from tenfold.run.rundir import RunDirectory, create
 from tenfold.views.placement import placement
 from tests.conftest import wait_for
 from tests.own_process import lazily

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.api import Run, up
+from tenfold.bringup.api import Run, up
 from tests.groups import (
     ROOT,
     example_plan,

@@ -7,9 +7,9 @@ import signal
 import sys
 from pathlib import Path
 
-from tenfold.api import Run, up
-from tenfold.file import load
-from tenfold.logs import last_lines
+from tenfold.bringup.api import Run, up
+from tenfold.cluster.file import load
+from tenfold.run.logs import last_lines
 from tests.conftest import wait_for
 from tests.own_process import require
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tenfold import settings
+from tenfold.cluster import settings
 from tenfold.views.commands import up_again, with_runs
 
 

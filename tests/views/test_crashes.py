@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tenfold.api import planned, up
-from tenfold.file import loads
-from tenfold.rundir import RunDirectory
+from tenfold.bringup.api import planned, up
+from tenfold.cluster.file import loads
+from tenfold.run.rundir import RunDirectory
 from tenfold.views.crashes import crash_in
 from tenfold.views.why import account
 

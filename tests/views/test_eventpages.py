@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.files import read_piece, size_of
-from tenfold.rundir import RunDirectory
+from tenfold.run.files import read_piece, size_of
+from tenfold.run.rundir import RunDirectory
 from tenfold.views import eventpages
 from tenfold.views.eventpages import end_of_events, events_from
 from tenfold.views.inside import directories, task_labels

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tenfold.logs import LogLine
-from tenfold.rundir import RunDirectory, create, write_json
+from tenfold.run.logs import LogLine
+from tenfold.run.rundir import RunDirectory, create, write_json
 from tenfold.views.inline import logs_html, tasks_html, without_pages
 from tenfold.views.status import status
 

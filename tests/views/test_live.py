@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tenfold.rundir import Problems, RunDirectory, create, hold_lock, write_json
+from tenfold.run.rundir import Problems, RunDirectory, create, hold_lock, write_json
 from tenfold.views.live import BriefReader, JsonFiles, LiveReader
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from tenfold.errors import InputError
-from tenfold.launch.logwriter import LogWriter
-from tenfold.logs.filter import line_filter
-from tenfold.logs.times import LogTimes
-from tenfold.rundir import RunDirectory, create, hold_lock
+from tenfold.run.logs.filter import line_filter
+from tenfold.run.logs.times import LogTimes
+from tenfold.run.logs.writer import LogWriter
+from tenfold.run.rundir import RunDirectory, create, hold_lock
 from tenfold.views import logpages
 from tenfold.views.logpages import LogPageQuery, page
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tenfold.rundir import RunDirectory, create, write_json
+from tenfold.run.rundir import RunDirectory, create, write_json
 from tenfold.views.placement import placement
 
 SHARDS = 4

@@ -6,8 +6,8 @@ import io
 
 from rich.console import Console
 
-from tenfold.file import loads
-from tenfold.planner import plan
+from tenfold.cluster.file import loads
+from tenfold.planning.planner import plan
 from tenfold.views.plan import show_plan
 
 

@@ -9,8 +9,8 @@ from io import StringIO
 import pytest
 from rich.text import Text
 
-from tenfold.json_text import json_text
-from tenfold.logs import LogLine
+from tenfold.base.json_text import json_text
+from tenfold.run.logs import LogLine
 from tenfold.views import progress
 from tenfold.views.lines import FOLD_S, Folder, Style, render
 from tenfold.views.screen import Screen

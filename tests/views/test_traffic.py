@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import pytest
 
-from tenfold.rundir import RunDirectory, create, hold_lock, write_json
+from tenfold.run.rundir import RunDirectory, create, hold_lock, write_json
 from tenfold.views.traffic import MapReader, groups
 from tests.plans import plan_of, shell
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tenfold.rundir import RunDirectory, create, hold_lock
+from tenfold.run.rundir import RunDirectory, create, hold_lock
 from tenfold.views import training
 from tenfold.views.curve import MOST_POINTS
 from tenfold.views.training import TrainingReader
@@ -377,7 +377,7 @@ with tf.summary.create_file_writer(sys.argv[1]).as_default():
 READS = """
 import sys
 from pathlib import Path
-from tenfold.rundir import RunDirectory
+from tenfold.run.rundir import RunDirectory
 from tenfold.views.training import TrainingReader
 for tag in TrainingReader(RunDirectory(Path(sys.argv[1]))).read()["runs"][0]["tags"]:
     print(tag["tag"], len(tag["steps"]), tag["values"][1], "tensorflow" in sys.modules)

@@ -6,7 +6,7 @@ import json
 import time
 from pathlib import Path
 
-from tenfold.rundir import RunDirectory, create
+from tenfold.run.rundir import RunDirectory, create
 from tenfold.views.usage import UsageReader, history
 
 

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from tenfold.api import Run, up
-from tenfold.launch import memory
-from tenfold.plans import HangPolicy, ReadinessCheck, RestartPolicy, Task
-from tenfold.rundir import create, read_json
+from tenfold.bringup.api import Run, up
+from tenfold.planning.plan import HangPolicy, ReadinessCheck, RestartPolicy, Task
+from tenfold.run.rundir import create, read_json
+from tenfold.tasks import memory
 from tenfold.views.account import show_end
 from tenfold.views.terminal import Terminal
 from tenfold.views.why import account

@@ -1,4 +1,4 @@
-"""Back ends where tasks run: one folder per cell. Their table is `tenfold.cell_table.CELLS`.
+"""Back ends where tasks run: one folder per cell. `tenfold.cluster.cell_table` lists them.
 
     client_side.py      what commands, API and dashboard call of a cell: `ClientSide`
     supervisor_side.py  what the supervisor calls of a cell: `SupervisorSide` and `Cell`
@@ -14,7 +14,7 @@
 
 The folder of a cell is a package with
 
-    __init__.py    TRAITS, a `tenfold.cell_table.CellTraits`; it imports nothing else
+    __init__.py    TRAITS, a `tenfold.cluster.cell_table.CellTraits`; it imports nothing else
     client.py      CLIENT, a `ClientSide`
     supervisor.py  SUPERVISOR, a `SupervisorSide`
     settings.py    SETTINGS, the model of `cells.NAME` in a cluster file; optional
@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import importlib
 
-from tenfold.cell_table import CELLS
 from tenfold.cells.client_side import ClientSide, secrets_of
 from tenfold.cells.supervisor_side import (
     ISOLATION,
@@ -42,6 +41,7 @@ from tenfold.cells.supervisor_side import (
     SupervisorSide,
     Wishes,
 )
+from tenfold.cluster.cell_table import CELLS
 from tenfold.errors import UnavailableError
 
 __all__ = [

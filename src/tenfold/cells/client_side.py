@@ -13,8 +13,8 @@ from tenfold.cells.probing.findings import Finding, Room
 from tenfold.cells.rendering import File, RenderLocations
 from tenfold.cells.supervisor_side import Wishes
 from tenfold.errors import InputError, UnavailableError
-from tenfold.plans import Plan
-from tenfold.rundir import RunDirectory
+from tenfold.planning.plan import Plan
+from tenfold.run.rundir import RunDirectory
 
 
 class ClientSide(Protocol):
@@ -37,7 +37,7 @@ class ClientSide(Protocol):
 
         Raises InputError as `place` does, and where a rendered file would hold a secret.
         """
-        from tenfold.cell_table import traits
+        from tenfold.cluster.cell_table import traits
 
         placed = self.place(plan)
         if traits(plan.cell).renders:

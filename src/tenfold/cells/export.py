@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
+from tenfold.base.json_text import json_text
 from tenfold.cells.rendering import File
-from tenfold.json_text import json_text
-from tenfold.plans import Plan
-from tenfold.rundir import SHARED
+from tenfold.planning.plan import Plan
+from tenfold.run.rundir import SHARED
 
 RUN = "run"
 """The run directory, beside the rendered files."""

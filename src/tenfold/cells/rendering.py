@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tenfold.base.json_text import is_utf8
 from tenfold.errors import InputError, shown
-from tenfold.json_text import is_utf8
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ import time
 
 from tenfold import cells
 from tenfold.errors import TenfoldError
-from tenfold.rundir import RunDirectory, read_json
-from tenfold.states import TERMINAL
+from tenfold.run.rundir import RunDirectory, read_json
+from tenfold.run.states import TERMINAL
 
 ASK_S = 10.0
 """How long after an answer the cell is not asked again."""

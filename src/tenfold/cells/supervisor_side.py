@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from tenfold.plans import Plan, Task
-from tenfold.rundir import RunDirectory
-from tenfold.states import State
+from tenfold.planning.plan import Plan, Task
+from tenfold.run.rundir import RunDirectory
+from tenfold.run.states import State
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tenfold.plans import Plan
+from tenfold.planning.plan import Plan
 
 WORKSPACE = "/workspace"
 """The cluster file's directory, in containers."""

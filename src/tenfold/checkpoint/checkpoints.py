@@ -18,14 +18,14 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tenfold import files
+from tenfold.base.naming import label_of
+from tenfold.base.paths import user_path
+from tenfold.base.quantities import limit_text
 from tenfold.checkpoint import manifest
 from tenfold.checkpoint.manifest import Checkpoint
 from tenfold.errors import InputError, TenfoldError
-from tenfold.naming import label_of
-from tenfold.paths import user_path
-from tenfold.quantities import limit_text
-from tenfold.rundir import RunDirectory, write_json
+from tenfold.run import files
+from tenfold.run.rundir import RunDirectory, write_json
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EROFS)
 """What a disk says that may say otherwise later: it is no reason to end a training."""

@@ -9,13 +9,13 @@ Owns the way in, which imports nothing that Ctrl-C could find half imported.
 import os
 import sys
 
-from tenfold.interpreter import settle
+from tenfold.base.interpreter import settle
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code. For a process that does nothing else."""
     settle()
-    from tenfold import streams
+    from tenfold.base import streams
 
     streams.install()
     code = run(list(sys.argv[1:] if arguments is None else arguments))

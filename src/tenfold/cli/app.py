@@ -10,10 +10,11 @@ import traceback
 
 import click
 
-from tenfold import __version__, streams
+from tenfold import __version__
+from tenfold.base import streams
+from tenfold.base.secrets import veiled
 from tenfold.errors import InputError, TenfoldError
 from tenfold.launch.signals import hear_of_children
-from tenfold.secrets import veiled
 
 _COMMANDS = {
     "init": "Create a starter tenfold.yaml and train.py.",
@@ -116,7 +117,7 @@ class _Commands(click.Group):
                 streams.tolerate()
             return found
         except click.UsageError as error:
-            from tenfold.nearest import nearest
+            from tenfold.base.nearest import nearest
 
             words = {name: name for name in _COMMANDS if name != "task"} | _ELSEWHERE
             near = nearest(args[0].lower(), words, 0.7)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tenfold.base.secrets import veiled_all
 from tenfold.cli.common import (
     console,
     file_argument,
@@ -18,10 +19,9 @@ from tenfold.cli.common import (
     set_option,
 )
 from tenfold.errors import Fault, InputError
-from tenfold.secrets import veiled_all
 
 if TYPE_CHECKING:
-    from tenfold.file import Loaded
+    from tenfold.cluster.file import Loaded
 
 
 @click.command("check")
@@ -35,7 +35,7 @@ def command(file: Path | None, overrides: tuple[str, ...], cell: str | None, as_
     The exit code is 2 if there is an error and 0 otherwise, even with warnings. For the local
     cell, commands and scripts must exist on this machine.
     """
-    from tenfold.file import load
+    from tenfold.cluster.file import load
 
     loaded = None
     try:
@@ -62,12 +62,12 @@ def command(file: Path | None, overrides: tuple[str, ...], cell: str | None, as_
 
 def _here(loaded: Loaded, cell: str | None) -> tuple[tuple[Fault, ...], tuple[Fault, ...]]:
     """Faults and warnings that depend on what this machine has."""
-    from tenfold import settings
-    from tenfold.cell_table import traits
     from tenfold.cells import client
-    from tenfold.check import faults_here
+    from tenfold.cluster import settings
+    from tenfold.cluster.cell_table import traits
+    from tenfold.cluster.check import faults_here
     from tenfold.doctor.scripts import warnings_here
-    from tenfold.planner import plan
+    from tenfold.planning.planner import plan
 
     place = settings.resolve("cell", cell, {"cell": loaded.cluster.cell}).value
     made = plan(loaded, cell=place)  # refuses a cell that does not exist
@@ -78,7 +78,7 @@ def _here(loaded: Loaded, cell: str | None) -> tuple[tuple[Fault, ...], tuple[Fa
 
 
 def _not_inherited(loaded: Loaded, cell: str | None) -> list[str]:
-    from tenfold import settings
+    from tenfold.cluster import settings
 
     place = settings.resolve("cell", cell, {"cell": loaded.cluster.cell}).value
     return not_inherited(place, loaded.cluster.framework)

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from tenfold import settings
-from tenfold.json_text import json_text
-from tenfold.naming import job_of, label_of, name_of
-from tenfold.rundir import RunDirectory, every, find, read_json
+from tenfold.base.json_text import json_text
+from tenfold.base.naming import job_of, label_of, name_of
+from tenfold.cluster import settings
+from tenfold.run.rundir import RunDirectory, every, find, read_json
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -118,7 +118,7 @@ def find_run(cluster: str | None, flag: str | None = None, *, up: bool = False) 
 def settle_run(run: RunDirectory) -> None:
     """Update the run directory of a run whose supervisor is on another machine."""
     if run.is_elsewhere():
-        from tenfold.api import settle
+        from tenfold.bringup.api import settle
 
         settle(run)
 
@@ -182,8 +182,8 @@ def _refuse_task(run: RunDirectory, word: str, names: list[str]) -> NoReturn:
 
 def seconds(text: str, what: str, hint: str = "write 90, 90s, 5m or 1h30m") -> float:
     """Parse `90`, `5m` or `1h30m` as seconds. Raises InputError that starts with `what`."""
+    from tenfold.base.quantities import parse_duration
     from tenfold.errors import InputError, shown
-    from tenfold.quantities import parse_duration
 
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
         return float(text)
@@ -230,7 +230,7 @@ def print_json(value: object) -> None:
 
 def not_inherited(cell: str, framework: str) -> list[str]:
     """Names of variables of this shell that tasks on `cell` would not inherit."""
-    from tenfold.cell_table import traits
-    from tenfold.launch.inherited import dropped
+    from tenfold.cluster.cell_table import traits
+    from tenfold.tasks.inherited import dropped
 
     return dropped(os.environ, cell, framework) if traits(cell).shares_files else []

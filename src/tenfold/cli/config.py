@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from tenfold import settings
 from tenfold.cli.common import json_option, out, print_json
+from tenfold.cluster import settings
 
 
 @click.command("config")

@@ -21,8 +21,8 @@ from tenfold.errors import InputError, UnavailableError
 
 if TYPE_CHECKING:
     from tenfold.cells.probing.findings import Finding
-    from tenfold.file import Loaded
-    from tenfold.plans import Plan
+    from tenfold.cluster.file import Loaded
+    from tenfold.planning.plan import Plan
 
 
 @click.command("doctor")
@@ -83,7 +83,7 @@ def _of_machine(runs: str | None, deep: bool, as_json: bool) -> int:
 
 
 def _runs(flag: str | None, file: str | None) -> Path:
-    from tenfold import settings
+    from tenfold.cluster import settings
 
     return Path(settings.resolve("runs", flag, {"runs": file}).value)
 
@@ -91,9 +91,9 @@ def _runs(flag: str | None, file: str | None) -> Path:
 def _planned(
     file: Path | None, overrides: tuple[str, ...], cell: str | None
 ) -> tuple[Loaded, Plan]:
-    from tenfold import settings
-    from tenfold.file import load
-    from tenfold.planner import plan
+    from tenfold.cluster import settings
+    from tenfold.cluster.file import load
+    from tenfold.planning.planner import plan
 
     loaded = load(file, settings=overrides)
     place = settings.resolve("cell", cell, {"cell": loaded.cluster.cell}).value
@@ -102,10 +102,10 @@ def _planned(
 
 def _placed(loaded: Loaded, plan: Plan) -> tuple[Plan, list[Finding]]:
     """The plan with its placement, and what the cell or a task is missing."""
-    from tenfold.cell_table import traits
     from tenfold.cells import client
     from tenfold.cells.probing.findings import Finding
-    from tenfold.check import faults_here
+    from tenfold.cluster.cell_table import traits
+    from tenfold.cluster.check import faults_here
 
     found = [
         Finding("file", fault.path, "broken", None, fault.message, fault.hint)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from tenfold.base.quantities import limit_text
 from tenfold.cli.common import (
     cluster_argument,
     err,
@@ -16,9 +17,8 @@ from tenfold.cli.common import (
     runs_option,
 )
 from tenfold.errors import TenfoldError
-from tenfold.quantities import limit_text
-from tenfold.rundir import RunDirectory, every
-from tenfold.states import TERMINAL
+from tenfold.run.rundir import RunDirectory, every
+from tenfold.run.states import TERMINAL
 
 _SLACK_S = 10.0
 
@@ -51,16 +51,16 @@ def command(
 
 def _may_be_left(run: RunDirectory) -> bool:
     """Whether the cell may still hold resources of a run whose supervisor has died."""
-    from tenfold import files
-    from tenfold.rundir import read_json
+    from tenfold.run import files
+    from tenfold.run.rundir import read_json
 
     over = (read_json(run.status) or {}).get("state") in TERMINAL
     return not over and "cell" in files.directories(run.path)
 
 
 def _stop(run: RunDirectory, kill: bool) -> dict[str, Any]:
-    from tenfold.api import Run, interrupt, sweep
-    from tenfold.rundir import read_json
+    from tenfold.bringup.api import Run, interrupt, sweep
+    from tenfold.run.rundir import read_json
 
     say = err().print
     if not run.alive():
@@ -86,7 +86,7 @@ def _stop(run: RunDirectory, kill: bool) -> dict[str, Any]:
 
 
 def _ended(run: RunDirectory) -> dict[str, Any]:
-    from tenfold.api import Run
+    from tenfold.bringup.api import Run
 
     try:
         return Run(run).wait(_SLACK_S)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tenfold.base.json_text import json_text
+from tenfold.base.streams import nobody_reads
 from tenfold.cli.common import cluster_argument, err, find_run, json_option, out, runs_option
 from tenfold.errors import printable
-from tenfold.json_text import json_text
-from tenfold.streams import nobody_reads
 
 if TYPE_CHECKING:
     from tenfold.views.terminal import Terminal
@@ -26,7 +26,7 @@ _POLL_S = 0.2
 @json_option
 def command(cluster: str | None, follow: bool, runs: str | None, as_json: bool) -> None:
     """List the events of a run in order (with --json as JSON Lines)."""
-    from tenfold.rundir import Problems, read_events
+    from tenfold.run.rundir import Problems, read_events
 
     run = find_run(cluster, runs)
     problems = Problems()

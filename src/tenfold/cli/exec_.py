@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from tenfold.base.naming import label_of
 from tenfold.cli.common import (
     choose_tasks,
     cluster_option,
@@ -17,8 +18,7 @@ from tenfold.cli.common import (
     task_argument,
 )
 from tenfold.errors import InputError, TenfoldError
-from tenfold.naming import label_of
-from tenfold.rundir import RunDirectory, read_json
+from tenfold.run.rundir import RunDirectory, read_json
 
 
 @click.command("exec", context_settings={"allow_interspersed_args": False})

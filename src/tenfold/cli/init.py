@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
+from tenfold.base.paths import user_path
 from tenfold.errors import InputError
-from tenfold.paths import user_path
 
 _FILES = ("tenfold.yaml", "train.py")
 """What is written, from the files of the same names in `tenfold.starter`."""
@@ -25,7 +25,7 @@ def command(directory: Path) -> None:
 
     DIRECTORY is created if it does not exist. If one of the files exists, nothing is written.
     """
-    from tenfold.schema import schema_text
+    from tenfold.cluster.schema import schema_text
 
     directory = user_path(directory, "DIRECTORY")
     texts = {name: _starter(name) for name in _FILES}

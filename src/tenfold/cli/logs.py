@@ -8,6 +8,8 @@ from datetime import datetime
 
 import click
 
+from tenfold.base.naming import label_of
+from tenfold.base.streams import nobody_reads
 from tenfold.cli.common import (
     cluster_option,
     err,
@@ -20,8 +22,6 @@ from tenfold.cli.common import (
     tasks_argument,
 )
 from tenfold.errors import InputError, shown
-from tenfold.naming import label_of
-from tenfold.streams import nobody_reads
 
 
 @click.command("logs")
@@ -53,7 +53,7 @@ def command(
 
     The first argument can name the cluster: `logs word2vec worker`. --json prints JSON Lines.
     """
-    from tenfold.logs import skip_to_tail
+    from tenfold.run.logs import skip_to_tail
     from tenfold.views.follow import Follower, Options
     from tenfold.views.lines import Style
     from tenfold.views.screen import Screen

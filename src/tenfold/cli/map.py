@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tenfold.base.streams import nobody_reads
 from tenfold.cli.common import (
     cluster_argument,
     err,
@@ -20,10 +21,9 @@ from tenfold.cli.common import (
     settle_run,
 )
 from tenfold.errors import InputError
-from tenfold.streams import nobody_reads
 
 if TYPE_CHECKING:
-    from tenfold.rundir import RunDirectory
+    from tenfold.run.rundir import RunDirectory
     from tenfold.views.traffic import MapReader
 
 _EVERY_S = 1.0

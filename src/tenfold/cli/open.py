@@ -23,7 +23,7 @@ from tenfold.errors import InputError
 
 if TYPE_CHECKING:
     from tenfold.dashboard.launch import Claim, Running
-    from tenfold.rundir import RunDirectory
+    from tenfold.run.rundir import RunDirectory
 
 
 @click.command("open")

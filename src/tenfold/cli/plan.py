@@ -29,12 +29,12 @@ def command(file: Path | None, overrides: tuple[str, ...], cell: str | None, as_
     yet are null.
     Reasons why `up` would refuse to start the plan on this machine are shown below it.
     """
-    from tenfold import settings
-    from tenfold.cell_table import traits
     from tenfold.cells import client
-    from tenfold.check import faults_here
-    from tenfold.file import load
-    from tenfold.planner import plan
+    from tenfold.cluster import settings
+    from tenfold.cluster.cell_table import traits
+    from tenfold.cluster.check import faults_here
+    from tenfold.cluster.file import load
+    from tenfold.planning.planner import plan
 
     loaded = load(file, settings=overrides)
     place = settings.resolve("cell", cell, {"cell": loaded.cluster.cell}).value

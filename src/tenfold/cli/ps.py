@@ -17,10 +17,10 @@ from tenfold.cli.common import (
     runs_option,
     settle_run,
 )
-from tenfold.states import State
+from tenfold.run.states import State
 
 if TYPE_CHECKING:
-    from tenfold.rundir import RunDirectory
+    from tenfold.run.rundir import RunDirectory
 
 
 @click.command("ps")
@@ -60,7 +60,7 @@ def _headline(run: RunDirectory, shown: dict[str, Any]) -> str | None:
 
 
 def _list(runs: Path, cluster: str | None, as_json: bool) -> None:
-    from tenfold.rundir import every
+    from tenfold.run.rundir import every
     from tenfold.views.status import status
     from tenfold.views.tasks import show_runs
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tenfold.base.paths import user_path
 from tenfold.cli.common import err, file_argument, json_option, on_option, print_json, set_option
 from tenfold.errors import InputError
-from tenfold.paths import user_path
 
 if TYPE_CHECKING:
     from tenfold.cells.rendering import RenderLocations
@@ -42,12 +42,12 @@ def command(
     With -o, write them to a directory with everything that `docker compose up`, `sbatch` or
     `kubectl apply` needs. Then only the image has to contain tenfold. This command starts nothing.
     """
-    from tenfold import settings
-    from tenfold.cell_table import traits
     from tenfold.cells import client
     from tenfold.cells.export import run_files
-    from tenfold.file import load
-    from tenfold.planner import plan
+    from tenfold.cluster import settings
+    from tenfold.cluster.cell_table import traits
+    from tenfold.cluster.file import load
+    from tenfold.planning.planner import plan
 
     loaded = load(file, settings=overrides)
     place = settings.resolve("cell", cell, {"cell": loaded.cluster.cell}).value

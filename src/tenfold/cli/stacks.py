@@ -23,7 +23,7 @@ from tenfold.errors import TenfoldError
 
 if TYPE_CHECKING:
     from tenfold.debug.findings import Findings
-    from tenfold.rundir import RunDirectory
+    from tenfold.run.rundir import RunDirectory
 
 
 @click.command("stacks")
@@ -71,12 +71,12 @@ def command(
 
 
 def _find(run: RunDirectory, tasks: Sequence[dict[str, Any]], native: bool) -> Findings:
-    from tenfold.cell_table import traits
     from tenfold.cells import client
+    from tenfold.cluster.cell_table import traits
     from tenfold.debug.collect import BOUND_ELSEWHERE_S, BOUND_S, StackTarget
     from tenfold.debug.findings import find
-    from tenfold.plans import Plan
-    from tenfold.rundir import read_json
+    from tenfold.planning.plan import Plan
+    from tenfold.run.rundir import read_json
 
     known = read_json(run.plan)
     if known is None:

@@ -22,10 +22,10 @@ def command(name: str, wait: bool, held: bool) -> int:
     signals.start_afresh()
     signals.outlast()
     if held:
-        from tenfold.launch.agent import serve
+        from tenfold.tasks.agent import serve
 
         return serve(name, os.environ)
-    from tenfold.launch.container import await_others, run_task
+    from tenfold.tasks.container import await_others, run_task
 
     if wait:
         await_others(name, os.environ)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tenfold.base.quantities import limit_text
+from tenfold.base.secrets import veiled
 from tenfold.cli.common import (
     err,
     file_argument,
@@ -25,14 +27,12 @@ from tenfold.cli.common import (
     set_option,
 )
 from tenfold.errors import InputError, TenfoldError, printable
-from tenfold.quantities import limit_text
-from tenfold.secrets import veiled
-from tenfold.states import State
+from tenfold.run.states import State
 
 if TYPE_CHECKING:
-    from tenfold.api import Run
-    from tenfold.plans import Plan
-    from tenfold.resume import Wish
+    from tenfold.bringup.api import Run
+    from tenfold.bringup.resume import Wish
+    from tenfold.planning.plan import Plan
     from tenfold.views.follow import Follower
 
 _EXIT = {State.SUCCEEDED: 0, State.FAILED: 1, State.STOPPED: 130}
@@ -98,9 +98,9 @@ def command(
     that checkpoint.
     """
     del yes  # nothing is ever asked; the option is for scripts written for tools that do
-    from tenfold import settings
-    from tenfold.api import planned, up
-    from tenfold.file import load
+    from tenfold.bringup.api import planned, up
+    from tenfold.cluster import settings
+    from tenfold.cluster.file import load
 
     detach = detach or wait
     timeout_s = None if timeout is None else seconds(timeout, "--timeout")
@@ -129,7 +129,7 @@ def _options(
     overrides: tuple[str, ...], cell: str | None, keep: bool | None, isolation: str | None
 ) -> tuple[str, ...]:
     """The options that another `tenfold up` of the same cluster has to repeat."""
-    from tenfold.file.extends import setting_shown
+    from tenfold.cluster.file.extends import setting_shown
 
     words = [word for setting in overrides for word in ("--set", setting_shown(setting))]
     words += ["--on", cell] if cell else []
@@ -174,7 +174,7 @@ def _refuse_nonsense(detach: bool, timeout: str | None, exit_code_from: str | No
 
 
 def _show_plan(made: Plan) -> None:
-    from tenfold.cell_table import traits
+    from tenfold.cluster.cell_table import traits
     from tenfold.views.follow import count
 
     jobs = ", ".join(

@@ -12,9 +12,9 @@ import socket
 import sys
 from pathlib import Path
 
-from tenfold import files
 from tenfold.dashboard.launch import Claim, DashboardDirectory, Running, claim
 from tenfold.launch import signals
+from tenfold.run import files
 
 _NICE = 10
 

@@ -22,6 +22,7 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from tenfold.base.naming import label_of
 from tenfold.dashboard import metrics, names
 from tenfold.dashboard.boards import Board, Boards
 from tenfold.dashboard.guard import AsgiGuard
@@ -29,9 +30,8 @@ from tenfold.dashboard.questions import body_of, wanted
 from tenfold.dashboard.replies import answer, download, refusal
 from tenfold.dashboard.stream import Watches
 from tenfold.errors import InputError, UnavailableError
-from tenfold.naming import label_of
-from tenfold.rundir import RunDirectory
-from tenfold.states import State
+from tenfold.run.rundir import RunDirectory
+from tenfold.run.states import State
 from tenfold.views.compare import compare
 from tenfold.views.eventpages import events_from
 from tenfold.views.live import BriefReader

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from typing import Any
 
 from tenfold.cells.settling import Settler
-from tenfold.rundir import Problems, RunDirectory
+from tenfold.run.rundir import Problems, RunDirectory
 from tenfold.views.layout import layout
 from tenfold.views.live import LiveReader
 from tenfold.views.status import StatusReader

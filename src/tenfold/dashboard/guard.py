@@ -22,7 +22,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tenfold import access
+from tenfold.base import access
 
 _PAGE = ("/", "/charts.js")
 """The page's own files, with those below /static/: they reveal nothing of any run."""

@@ -25,11 +25,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from tenfold import __version__, files
+from tenfold import __version__
+from tenfold.base.interpreter import own
 from tenfold.errors import InputError, TenfoldError
-from tenfold.interpreter import own
-from tenfold.locks import signal_holders
-from tenfold.rundir import RunDirectory, read_json, write_json
+from tenfold.run import files
+from tenfold.run.locks import signal_holders
+from tenfold.run.rundir import RunDirectory, read_json, write_json
 
 USUAL_PORTS = range(10110, 10120)
 """Tried first where there was no dashboard before; then any free port."""

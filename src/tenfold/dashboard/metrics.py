@@ -16,7 +16,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from tenfold.states import OF_RUNS, OF_TASKS
+from tenfold.run.states import OF_RUNS, OF_TASKS
 
 TOLD_AFTER_END_S = 900.0
 

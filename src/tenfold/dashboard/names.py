@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tenfold.rundir import RunDirectory, TaskDirectory
+from tenfold.run.rundir import RunDirectory, TaskDirectory
 from tenfold.views.inside import directories, task_labels
 
 

@@ -9,8 +9,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from tenfold.errors import InputError
-from tenfold.logs import STREAMS
-from tenfold.logs.filter import LEVELS, expression, line_filter
+from tenfold.run.logs import STREAMS
+from tenfold.run.logs.filter import LEVELS, expression, line_filter
 from tenfold.views.logpages import MOST_LINES, LogPageQuery
 
 MOST_BYTES = 1 << 20

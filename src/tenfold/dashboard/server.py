@@ -15,12 +15,12 @@ from pathlib import Path
 
 import uvicorn
 
-from tenfold import files
 from tenfold.cells.settling import Settler
 from tenfold.dashboard.app import Dashboard
 from tenfold.dashboard.launch import Claim, tunnel
 from tenfold.dashboard.names import every_run
-from tenfold.rundir import RunDirectory
+from tenfold.run import files
+from tenfold.run.rundir import RunDirectory
 
 IDLE_S = 10.0
 """How long it stays when there is nothing to show and nobody looks."""

@@ -1,4 +1,4 @@
-"""The page's copy of the table of states: `static/states.js`, written from `tenfold.states`.
+"""The page's copy of the table of states: `static/states.js`, written from `tenfold.run.states`.
 
 Write it again after a change there: `python -m tenfold.dashboard.statetable`.
 """
@@ -9,12 +9,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tenfold.states import UNSTARTED, State
+from tenfold.run.states import UNSTARTED, State
 
 PATH = Path(__file__).parent / "static" / "states.js"
 
 _HEAD = """\
-// Written by `python -m tenfold.dashboard.statetable` from src/tenfold/states.py: do not edit.
+// Written by `python -m tenfold.dashboard.statetable` from src/tenfold/run/states.py: do not edit.
 
 /**
  * `terminal`: this is an end. `live`: a process exists. `usable`: the task can be used. `bad`: this

@@ -18,8 +18,8 @@ from typing import Any
 from tenfold.dashboard.boards import Board
 from tenfold.dashboard.changes import changes, map_changes
 from tenfold.dashboard.replies import encoded
-from tenfold.rundir import RunDirectory
-from tenfold.states import TERMINAL
+from tenfold.run.rundir import RunDirectory
+from tenfold.run.states import TERMINAL
 from tenfold.views.eventpages import end_of_events, events_from
 
 TICK_S = 1.0

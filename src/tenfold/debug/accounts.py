@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from tenfold import edges
-from tenfold.naming import label_of
-from tenfold.plans import Plan
-from tenfold.rundir import RunDirectory
+from tenfold.base.naming import label_of
+from tenfold.planning import edges
+from tenfold.planning.plan import Plan
+from tenfold.run.rundir import RunDirectory
 from tenfold.traffic.samples import SampleReader, cut_peers, is_number, last_sample
 
 _BACK_S = 3600.0

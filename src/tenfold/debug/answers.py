@@ -18,7 +18,7 @@ import signal
 import sys
 from collections.abc import Mapping
 
-from tenfold.naming import label_of
+from tenfold.base.naming import label_of
 
 if sys.platform == "linux":
     SIGNAL: int | None = signal.SIGRTMIN + 11

@@ -23,11 +23,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tenfold import files
 from tenfold.debug import parse, processes
 from tenfold.debug.answers import DIRECTORY, FILE, SIGNAL
 from tenfold.debug.stacks import ProcessStacks
-from tenfold.rundir import TaskDirectory
+from tenfold.run import files
+from tenfold.run.rundir import TaskDirectory
 
 ANSWER_S = 1.0
 """How long a process may take to answer."""

@@ -1,6 +1,6 @@
 """The exception that ended a task, from its run directory.
 
-Owns reading what `launch.logwriter` kept of each stream. What is looked for is `tracebacks`'.
+Owns reading what `run.logs.writer` kept of each stream. What is looked for is `tracebacks`'.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tenfold.debug.tracebacks import Block, Broken, broken, from_json
-from tenfold.logs import STREAMS
-from tenfold.rundir import TaskDirectory, read_json
+from tenfold.run.logs import STREAMS
+from tenfold.run.logs.tracebacks import Block, Broken, broken, from_json
+from tenfold.run.rundir import TaskDirectory, read_json
 
 
 def ended_by(directory: TaskDirectory) -> Broken | None:

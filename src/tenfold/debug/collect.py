@@ -11,14 +11,14 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from tenfold.base.naming import label_of
+from tenfold.base.quantities import limit_text
 from tenfold.debug import processes
 from tenfold.debug.ask import Question, stacks_of
 from tenfold.debug.stacks import TaskStacks, from_json
 from tenfold.errors import TenfoldError
-from tenfold.naming import label_of
-from tenfold.quantities import limit_text
-from tenfold.rundir import RunDirectory
-from tenfold.states import LIVE
+from tenfold.run.rundir import RunDirectory
+from tenfold.run.states import LIVE
 
 Beside = Callable[[str, Sequence[str]], list[str] | None]
 """The command that runs words beside a task; None: it is a process of this machine

@@ -12,11 +12,11 @@ import sys
 import time
 from pathlib import Path
 
+from tenfold.base.naming import label_of
 from tenfold.debug import processes
 from tenfold.debug.ask import Question, stacks_of
 from tenfold.debug.stacks import TaskStacks, to_json
-from tenfold.naming import label_of
-from tenfold.rundir import RunDirectory, read_json
+from tenfold.run.rundir import RunDirectory, read_json
 
 _OWN_SHARE = 0.8
 """How much of the time may be used here; the rest is for the way back."""

@@ -12,9 +12,9 @@ from tenfold.debug.collect import Beside, StackTarget, collect
 from tenfold.debug.groups import StackGroup, grouped
 from tenfold.debug.stacks import TaskStacks, to_json
 from tenfold.debug.suspect import Evidence, Suspect, suspects
-from tenfold.plans import Plan
-from tenfold.rundir import RunDirectory
-from tenfold.states import BAD, LIVE, TERMINAL
+from tenfold.planning.plan import Plan
+from tenfold.run.rundir import RunDirectory
+from tenfold.run.states import BAD, LIVE, TERMINAL
 
 SILENT_S = 5.0
 """An edge that carried nothing for so long is told of."""

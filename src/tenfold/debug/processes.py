@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tenfold import procfs
+from tenfold.base import procfs
 from tenfold.debug.stacks import ProcessStacks
 
 MOST_PROCESSES = 16

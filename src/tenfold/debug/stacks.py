@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
-from tenfold.naming import job_of
-from tenfold.states import State
+from tenfold.base.naming import job_of
+from tenfold.run.states import State
 
 _LIBRARY = re.compile(r".*/(?:site-packages|dist-packages|lib/python[\d.]+)/")
 

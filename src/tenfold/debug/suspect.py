@@ -12,12 +12,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tenfold import edges
+from tenfold.base.quantities import duration_text
 from tenfold.debug.accounts import Silence
 from tenfold.debug.groups import Path, kind_of
 from tenfold.debug.stacks import TaskStacks
-from tenfold.quantities import duration_text
-from tenfold.states import State
+from tenfold.planning import edges
+from tenfold.run.states import State
 
 _DOWN = (State.RESTARTING, State.FAILED, State.LOST)
 _LEAST = 3

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tenfold.base.naming import ranges
+from tenfold.base.quantities import duration_text
 from tenfold.debug.findings import Findings
 from tenfold.debug.groups import StackGroup
 from tenfold.debug.stacks import ProcessStacks, StackFrame, TaskStacks, Thread
-from tenfold.naming import ranges
-from tenfold.quantities import duration_text
 
 Line = tuple[str, str]
 """A text, and its style: `bold red`, `dim` or none."""

@@ -9,10 +9,10 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from tenfold.cell_table import CELLS, traits
 from tenfold.cells import client
 from tenfold.cells.probing.ask import together
 from tenfold.cells.probing.findings import Finding
+from tenfold.cluster.cell_table import CELLS, traits
 from tenfold.doctor import fit
 from tenfold.doctor.gpus import gpus
 from tenfold.doctor.machine import Machine, machine, measure
@@ -20,7 +20,7 @@ from tenfold.doctor.memory import memory_limits
 from tenfold.doctor.packages import PACKAGES, package
 from tenfold.doctor.together import combination
 from tenfold.doctor.visible import NAMES, visible
-from tenfold.plans import Plan
+from tenfold.planning.plan import Plan
 
 Probe = Callable[[], list[Finding]]
 

@@ -10,15 +10,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 
-from tenfold.cell_table import traits
+from tenfold.base.quantities import memory_text
+from tenfold.cells.local.requirements import files_needed, require_packages, require_ports
 from tenfold.cells.probing.findings import Finding, Room, State
+from tenfold.cluster.cell_table import traits
+from tenfold.cluster.programs import python_command
 from tenfold.doctor.machine import Machine
 from tenfold.errors import InputError, UnavailableError
 from tenfold.frameworks import framework
-from tenfold.plans import Plan, Task
-from tenfold.programs import python_command
-from tenfold.quantities import memory_text
-from tenfold.requirements import files_needed, require_packages, require_ports
+from tenfold.planning.plan import Plan, Task
 from tenfold.services import REQUIREMENTS
 
 

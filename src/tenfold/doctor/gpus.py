@@ -14,10 +14,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tenfold.base.quantities import limit_text, memory_text
 from tenfold.cells.probing.ask import Answer, ask
 from tenfold.cells.probing.findings import Finding
 from tenfold.cells.probing.hints import as_root
-from tenfold.quantities import limit_text, memory_text
 
 DRIVER_PAGE = "https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"
 _FIELDS = "index,name,memory.total,driver_version"

@@ -16,12 +16,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tenfold.base.quantities import memory_text
 from tenfold.cells.probing.findings import Finding, State
 from tenfold.cells.probing.hints import as_root
 from tenfold.doctor import cgroup
 from tenfold.errors import TenfoldError
-from tenfold.quantities import memory_text
-from tenfold.rendezvous import hold_port
+from tenfold.run.rendezvous import hold_port
 
 GIB = 1 << 30
 LITTLE_MEMORY, LITTLE_DISK, LITTLE_SHARED = GIB, GIB, GIB // 2

@@ -1,6 +1,6 @@
 """Whether the local cell can hold a task to the memory that the file gives it.
 
-Owns the words. Leaves to others: trying it (`launch.memory`).
+Owns the words. Leaves to others: trying it (`tasks.memory`).
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 
 from tenfold.cells.probing.findings import Finding
-from tenfold.launch.memory import find_place, refusal
+from tenfold.tasks.memory import find_place, refusal
 
 _NAME = "memory limits"
 

@@ -12,14 +12,14 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tenfold import check
+from tenfold.cluster import check
+from tenfold.cluster.file import Loaded
+from tenfold.cluster.file.places import Remark
+from tenfold.cluster.programs import python_command, search_path
+from tenfold.cluster.spec import Job
 from tenfold.doctor.together import ADVICE
 from tenfold.errors import Fault
-from tenfold.file import Loaded
-from tenfold.file.places import Remark
 from tenfold.launch import together
-from tenfold.programs import python_command, search_path
-from tenfold.spec import Job
 
 _MOST_FILES = 100
 _IMPORTS_TENSORFLOW = ("tensorflow", "keras", "tensorboard", "torch.utils.tensorboard")

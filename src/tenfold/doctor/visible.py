@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import sys
 
+from tenfold.base.quantities import limit_text
 from tenfold.cells.probing.ask import Answer, ask
 from tenfold.cells.probing.findings import Finding, State
 from tenfold.cells.probing.hints import pip_install
 from tenfold.frameworks import FRAMEWORKS, framework
 from tenfold.frameworks.packages import GpuQuestion, installed
-from tenfold.quantities import limit_text
 
 IMPORT_S = 120.0
 """How long an import and a look at the devices may take."""

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from tenfold.base.naming import job_of
 from tenfold.frameworks import Addresses, Advice, JobDefaults, JobFacts, Talk
 from tenfold.frameworks.packages import GpuQuestion, MemoryCost, Package
-from tenfold.naming import job_of
 
 TOGETHER = ("chief", "master", "worker")
 """Jobs of one group, in the order of their ranks."""

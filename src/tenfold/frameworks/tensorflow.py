@@ -18,10 +18,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from tenfold.base.naming import job_of
 from tenfold.frameworks import Addresses, Advice, JobDefaults, JobFacts, Talk
 from tenfold.frameworks.packages import GpuQuestion, MemoryCost, Package, text_of
 from tenfold.frameworks.ranks import NO_SAVE
-from tenfold.naming import job_of
 
 CHIEFS = ("chief", "master")
 SERVERS = (*CHIEFS, "worker", "ps")

@@ -1,4 +1,4 @@
-"""Starting processes: the launch server, the run's namespace, and what is captured of a task.
+"""Starting processes: the launch server, its preloads, and the run's namespace.
 
 namespace.py   a run's own user, network and PID namespace (Linux), and what to do without
 wire.py        the messages between the supervisor and the launch server
@@ -8,7 +8,5 @@ birth.py       how a task's process begins, whoever forks it
 client.py      the supervisor's end of it; channel.py is one connection
 signals.py     signals to tasks, and what tenfold's own processes let reach themselves
 filters.py     filters at the end of a task's pipe, which end last
-remainder.py   what is left of a task when its command has ended, in the task runner
-capture.py     a task's output, from its pipes into the run directory
 enter.py       a command beside a running task (`tenfold exec`)
 """

@@ -33,7 +33,7 @@ import sys
 from collections import OrderedDict
 from contextlib import AbstractContextManager, nullcontext
 
-from tenfold import procfs
+from tenfold.base import procfs
 from tenfold.launch import binding
 from tenfold.launch.binding import MACHINES
 from tenfold.launch.namespace import call

@@ -13,7 +13,7 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 
-from tenfold import procfs
+from tenfold.base import procfs
 from tenfold.launch import namespace
 
 

@@ -17,8 +17,9 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from tenfold.base.interpreter import own
+from tenfold.base.quantities import limit_text
 from tenfold.errors import TenfoldError
-from tenfold.interpreter import own
 from tenfold.launch import wire
 from tenfold.launch.channel import (
     Channel,
@@ -31,7 +32,6 @@ from tenfold.launch.channel import (
 )
 from tenfold.launch.preloads import Preload
 from tenfold.launch.tasks import MARK
-from tenfold.quantities import limit_text
 from tenfold.traffic.sockets import diagnosis_socket
 
 _HELLO_S = 30.0

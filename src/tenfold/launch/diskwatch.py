@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from tenfold.appending import has_room
+from tenfold.run.appending import has_room
 
 _LOOK_S = 0.5
 

@@ -18,10 +18,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tenfold import procfs
+from tenfold.base import procfs
 from tenfold.errors import TenfoldError
 from tenfold.launch import binding, binds, namespace, signals
-from tenfold.locks import holders
+from tenfold.run.locks import holders
 
 _PASSED_ON = (
     signal.SIGTERM,

@@ -12,7 +12,7 @@ import os
 import signal
 from collections.abc import Iterator
 
-from tenfold import procfs
+from tenfold.base import procfs
 from tenfold.launch.signals import group_members, signal_group
 
 _NAMES = frozenset(

@@ -31,10 +31,10 @@ import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tenfold.cluster.programs import python_command
 from tenfold.launch import signals, wire
 from tenfold.launch.birth import Confinement, Forker, enter_task
 from tenfold.launch.script import Script, show_as
-from tenfold.programs import python_command
 
 BOOT = (
     "import sys; begun = [*sys.modules]; sys.path[: sys.path[:1] == ['']] = [sys.argv[1]]; "
@@ -149,7 +149,7 @@ def _import(names: Sequence[str], home: str) -> None:
     for name in names:
         importlib.import_module(name)
     with contextlib.suppress(ImportError):
-        importlib.import_module("tenfold.member")  # most tasks ask who they are
+        importlib.import_module("tenfold.tasks.member")  # most tasks ask who they are
     if threads := _lost_by_a_fork():
         raise RuntimeError(f"threads were started that a fork would not have: {threads}")
     gc.freeze()

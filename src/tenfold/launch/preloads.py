@@ -25,13 +25,13 @@ from pathlib import Path
 from typing import Literal
 
 import tenfold
+from tenfold.cluster.programs import python_command
+from tenfold.cluster.scripts.early import Action, actions
+from tenfold.cluster.scripts.sources import home_of
+from tenfold.cluster.scripts.verdict import PreloadVerdict, matters, verdict
 from tenfold.frameworks import Framework, framework
 from tenfold.launch.preload import BOOT
-from tenfold.plans import Bound, Plan, Task
-from tenfold.programs import python_command
-from tenfold.scripts.early import Action, actions
-from tenfold.scripts.sources import home_of
-from tenfold.scripts.verdict import PreloadVerdict, matters, verdict
+from tenfold.planning.plan import Bound, Plan, Task
 
 _READ_AT_START = ("PYTHON", "LD_", "LC_", "LANG", "MALLOC_", "GLIBC_", "OMP_", "OPENBLAS_", "MKL_")
 """What interpreters and libraries read before a program's first line; beginnings of names."""

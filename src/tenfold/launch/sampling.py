@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tenfold.frameworks.ranks import host_of
-from tenfold.plans import Plan, Task
-from tenfold.rundir import RunDirectory, read_json
+from tenfold.planning.plan import Plan, Task
+from tenfold.run.rundir import RunDirectory, read_json
 from tenfold.traffic.book import AddressBook, AddressEntry, resolve
 from tenfold.traffic.sampler import Sampler, own_network
 

@@ -33,9 +33,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from tenfold import procfs
+from tenfold.base import procfs
+from tenfold.cluster.programs import PythonCommand
 from tenfold.debug import answers
-from tenfold.programs import PythonCommand
 
 _AS_PYTHON_STARTS: dict[int, signal.Handlers] = {
     signal.SIGCHLD: signal.SIG_DFL,

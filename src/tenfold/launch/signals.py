@@ -11,7 +11,7 @@ import contextlib
 import os
 import signal
 
-from tenfold import procfs
+from tenfold.base import procfs
 
 _FIXED = frozenset({signal.SIGKILL, signal.SIGSTOP})
 

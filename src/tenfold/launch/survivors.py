@@ -14,8 +14,8 @@ import os
 import signal
 import time
 
-from tenfold import procfs
-from tenfold.rundir import RunDirectory
+from tenfold.base import procfs
+from tenfold.run.rundir import RunDirectory
 
 _ROUNDS = 50
 _ROUND_S = 0.02

@@ -14,7 +14,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tenfold import procfs
+from tenfold.base import procfs
 from tenfold.launch.filters import Filters
 from tenfold.launch.signals import group_exists, runs_in_group, signal_group
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlencode
 
-from tenfold import access
+from tenfold.base import access
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]

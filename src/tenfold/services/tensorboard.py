@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tenfold.rundir import RunDirectory
+from tenfold.run.rundir import RunDirectory
 from tenfold.services.guard import WsgiGuard
 from tenfold.services.token import own_token
 

@@ -10,9 +10,9 @@ import os
 import secrets
 from pathlib import Path
 
-from tenfold import files
-from tenfold.naming import label_of
-from tenfold.rundir import RunDirectory
+from tenfold.base.naming import label_of
+from tenfold.run import files
+from tenfold.run.rundir import RunDirectory
 
 _SHORTEST = 32
 

@@ -18,14 +18,15 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
-from tenfold import files, streams
+from tenfold.base import streams
+from tenfold.base.secrets import VeiledStream
 from tenfold.cells import Wishes
 from tenfold.cells import supervisor as side_of
 from tenfold.launch import signals
-from tenfold.plans import Plan
-from tenfold.rundir import RunDirectory, hold_lock, read_json
-from tenfold.secrets import VeiledStream
-from tenfold.states import State
+from tenfold.planning.plan import Plan
+from tenfold.run import files
+from tenfold.run.rundir import RunDirectory, hold_lock, read_json
+from tenfold.run.states import State
 from tenfold.supervise import control
 from tenfold.supervise.loop import Supervisor
 from tenfold.supervise.presence import Presence

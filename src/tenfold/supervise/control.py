@@ -20,11 +20,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from tenfold import files
 from tenfold.cells import client
 from tenfold.errors import TenfoldError
-from tenfold.rundir import RunDirectory, read_json
-from tenfold.statusfiles import RunStatus
+from tenfold.run import files
+from tenfold.run.rundir import RunDirectory, read_json
+from tenfold.run.statusfiles import RunStatus
 
 _LONGEST_PATH_BYTES = 100
 _TIMEOUT_S = 10.0

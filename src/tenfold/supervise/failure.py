@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tenfold.states import State
+from tenfold.run.states import State
 from tenfold.supervise.deaths import Death
 from tenfold.supervise.state import ClusterState, TaskState
 

@@ -1,7 +1,7 @@
 """Figures that are no finite numbers, as the tasks' progress and event files have them.
 
 Owns reading them out of the tasks' progress, and which of them are news. A task notes by itself
-since which step a figure of `tenfold.progress` is not finite (`tenfold.member`), so that no step is
+since which step a figure of `tenfold.progress` is not finite (`tasks.member`), so that no step is
 missed here. What tasks write for TensorBoard is read by `scalars`.
 """
 
@@ -12,8 +12,8 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tenfold.naming import label_of
-from tenfold.rundir import RunDirectory, read_json
+from tenfold.base.naming import label_of
+from tenfold.run.rundir import RunDirectory, read_json
 from tenfold.supervise.scalars import ScalarWatch
 
 EVERY_S = 1.0

@@ -21,7 +21,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tenfold.quantities import duration_text
+from tenfold.base.quantities import duration_text
 from tenfold.supervise.failure import sharing, together
 from tenfold.supervise.restart import spent_restarts
 from tenfold.supervise.state import ClusterState, Hung, TaskState

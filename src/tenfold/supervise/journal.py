@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tenfold import files
-from tenfold.eventlog import EventLog
-from tenfold.rundir import RunDirectory
-from tenfold.states import State
+from tenfold.run import files
+from tenfold.run.eventlog import EventLog
+from tenfold.run.rundir import RunDirectory
+from tenfold.run.states import State
 from tenfold.supervise.deaths import ending
 from tenfold.supervise.reconcile import Actions, HangReport, Retry
 from tenfold.supervise.state import ClusterState

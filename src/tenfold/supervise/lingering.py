@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
+from tenfold.base.quantities import duration_text
 from tenfold.frameworks import Framework, framework
 from tenfold.frameworks.ranks import TOGETHER
-from tenfold.quantities import duration_text
-from tenfold.states import State
+from tenfold.run.states import State
 from tenfold.supervise.state import ClusterState
 
 AFTER_S = 10.0

@@ -14,12 +14,12 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from tenfold.appending import Reserve
 from tenfold.cells import Cell, Ended, Handlers, Outcome, Patience, Protection
 from tenfold.errors import TenfoldError
-from tenfold.eventlog import EventLog
-from tenfold.plans import Plan, Task
-from tenfold.rundir import RunDirectory, set_aside_damaged
+from tenfold.planning.plan import Plan, Task
+from tenfold.run.appending import Reserve
+from tenfold.run.eventlog import EventLog
+from tenfold.run.rundir import RunDirectory, set_aside_damaged
 from tenfold.supervise import past
 from tenfold.supervise.clock import steady_clock
 from tenfold.supervise.deaths import signal_name

@@ -1,13 +1,13 @@
 """What a supervisor finds in its run directory from before its time.
 
 Restarts that a supervisor which died has used up count on: in the same run, where its place starts
-the supervisor anew, and in a run that goes on where another one broke off (`tenfold.resume`).
+the supervisor anew, and in a run that goes on where another one broke off (`bringup.resume`).
 """
 
 from __future__ import annotations
 
-from tenfold.rundir import RunDirectory, read_json
-from tenfold.statusfiles import ResumedFrom, TaskStatus
+from tenfold.run.rundir import RunDirectory, read_json
+from tenfold.run.statusfiles import ResumedFrom, TaskStatus
 
 
 def retried(run: RunDirectory) -> dict[str, list[float]]:

@@ -12,9 +12,9 @@ import os
 import time
 from typing import IO
 
-from tenfold import files
-from tenfold.plans import Plan
-from tenfold.rundir import SHARED, RunDirectory, write_json
+from tenfold.planning.plan import Plan
+from tenfold.run import files
+from tenfold.run.rundir import SHARED, RunDirectory, write_json
 
 EVERY_S = 0.5
 _TRIES, _TRY_S = 50, 0.001

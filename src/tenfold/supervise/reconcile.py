@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tenfold.states import State
+from tenfold.run.states import State
 from tenfold.supervise import failure, hang, lingering, stop, success, unready
 from tenfold.supervise.deaths import Death
 from tenfold.supervise.restart import restart_at, spent_restarts, unforgiven

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from tenfold import files
+from tenfold.run import files
 
 _HEADER = struct.Struct("<QI")
 _CHECKSUM_BYTES = 4

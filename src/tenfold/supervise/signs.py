@@ -11,12 +11,13 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tenfold import edges, files
+from tenfold.base.naming import label_of
 from tenfold.debug import processes
-from tenfold.naming import label_of
-from tenfold.plans import Plan
-from tenfold.rundir import RunDirectory, read_json
-from tenfold.states import State
+from tenfold.planning import edges
+from tenfold.planning.plan import Plan
+from tenfold.run import files
+from tenfold.run.rundir import RunDirectory, read_json
+from tenfold.run.states import State
 from tenfold.supervise.hang import Signs, Step
 from tenfold.traffic.samples import SampleReader, is_number
 

@@ -10,8 +10,8 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from tenfold.rundir import RunDirectory
-from tenfold.states import State
+from tenfold.run.rundir import RunDirectory
+from tenfold.run.states import State
 from tenfold.supervise.signs import TaskFacts
 from tenfold.supervise.state import ClusterState, Hung
 from tenfold.supervise.watch import RunWatch, SupervisorFacts

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tenfold.plans import Condition
-from tenfold.states import UNSTARTED, State
+from tenfold.planning.plan import Condition
+from tenfold.run.states import UNSTARTED, State
 from tenfold.supervise.state import ClusterState, TaskState
 
 

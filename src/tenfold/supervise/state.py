@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tenfold.cells import Cause, Ended, Outcome, Patience
-from tenfold.plans import Plan, Task
-from tenfold.states import State
+from tenfold.planning.plan import Plan, Task
+from tenfold.run.states import State
 from tenfold.supervise.deaths import Death
 
 RunEnd = Literal[State.SUCCEEDED, State.FAILED, State.STOPPED]

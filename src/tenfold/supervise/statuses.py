@@ -12,14 +12,14 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 
-from tenfold import files
+from tenfold.base.secrets import veiled_all
 from tenfold.cells import Cell, Protection
 from tenfold.debug.broken import ended_by, masked
-from tenfold.logs import last_lines
-from tenfold.rundir import RunDirectory
-from tenfold.secrets import veiled_all
-from tenfold.states import State
-from tenfold.statusfiles import (
+from tenfold.run import files
+from tenfold.run.logs import last_lines
+from tenfold.run.rundir import RunDirectory
+from tenfold.run.states import State
+from tenfold.run.statusfiles import (
     DeathStatus,
     FirstFailureStatus,
     HangStatus,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tenfold.naming import ranges
-from tenfold.states import UNSTARTED, State
+from tenfold.base.naming import ranges
+from tenfold.run.states import UNSTARTED, State
 from tenfold.supervise.failure import may_follow
 from tenfold.supervise.start import awaited
 from tenfold.supervise.state import ClusterState, TaskState

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tenfold.quantities import limit_text
-from tenfold.states import State
+from tenfold.base.quantities import limit_text
+from tenfold.run.states import State
 from tenfold.supervise.state import ClusterState, TaskState
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tenfold.rundir import TaskDirectory, read_json
+from tenfold.run.rundir import TaskDirectory, read_json
 
 _EVERY_S = 1.0
 _USUAL_S = 10.0

@@ -16,19 +16,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tenfold import files
-from tenfold.cell_table import traits
+from tenfold.base.naming import label_of
+from tenfold.base.quantities import duration_text, limit_text
 from tenfold.cells import client
+from tenfold.cluster.cell_table import traits
 from tenfold.debug import words
 from tenfold.debug.collect import StackTarget
 from tenfold.debug.findings import Findings, find
 from tenfold.errors import printable
-from tenfold.logs import last_lines
-from tenfold.naming import label_of
-from tenfold.plans import HangPolicy, Plan
-from tenfold.quantities import duration_text, limit_text
-from tenfold.rundir import RunDirectory, write_json
-from tenfold.states import LIVE
+from tenfold.planning.plan import HangPolicy, Plan
+from tenfold.run import files
+from tenfold.run.logs import last_lines
+from tenfold.run.rundir import RunDirectory, write_json
+from tenfold.run.states import LIVE
 from tenfold.supervise.hang import HangVerdict, Resumed, Stillness
 from tenfold.supervise.signs import SignReader, TaskFacts
 from tenfold.supervise.state import Hung

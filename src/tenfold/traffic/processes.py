@@ -12,8 +12,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tenfold import procfs
-from tenfold.procfs import ProcessStat
+from tenfold.base import procfs
+from tenfold.base.procfs import ProcessStat
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tenfold.naming import label_of
-from tenfold.rundir import RunDirectory
+from tenfold.base.naming import label_of
+from tenfold.run.rundir import RunDirectory
 from tenfold.traffic.book import AddressBook, AddressEntry
 from tenfold.traffic.ledger import Ledger, View
 from tenfold.traffic.processes import Processes

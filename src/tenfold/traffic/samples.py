@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, TypeGuard
 
-from tenfold import files, records
-from tenfold.files import open_regular
+from tenfold.run import files, records
+from tenfold.run.files import open_regular
 
 MOST_BYTES = 4 << 20
 _BEGIN_BYTES = 32

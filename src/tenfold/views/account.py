@@ -10,11 +10,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tenfold.base.quantities import duration_text, memory_text
+from tenfold.base.secrets import veiled
 from tenfold.errors import printable
-from tenfold.quantities import duration_text, memory_text
-from tenfold.rundir import RunDirectory
-from tenfold.secrets import veiled
-from tenfold.states import State
+from tenfold.run.rundir import RunDirectory
+from tenfold.run.states import State
 from tenfold.views.commands import with_runs
 from tenfold.views.terminal import STATE_COLOURS, Terminal
 from tenfold.views.troubles import names_of

@@ -9,7 +9,7 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tenfold.debug.tracebacks import Broken, TracebackFrame, broken_in
+from tenfold.run.logs.tracebacks import Broken, TracebackFrame, broken_in
 from tenfold.views import causes
 from tenfold.views.causes import CauseLine
 from tenfold.views.facts import RunFacts

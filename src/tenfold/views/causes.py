@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tenfold.debug.tracebacks import Broken, broken_in
+from tenfold.run.logs.tracebacks import Broken, broken_in
 
 _LONGEST = 200
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tenfold import settings
+from tenfold.cluster import settings
 from tenfold.errors import InputError
 
 _READS = "ps|logs|why|events|map|stacks|restart|down|open"

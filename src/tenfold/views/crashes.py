@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from tenfold.logs import last_lines
-from tenfold.naming import label_of
-from tenfold.rundir import RunDirectory
+from tenfold.base.naming import label_of
+from tenfold.run.logs import last_lines
+from tenfold.run.rundir import RunDirectory
 from tenfold.views.endings import Meaning, signal_number
 
 FATAL = frozenset(

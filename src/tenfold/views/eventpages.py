@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tenfold.files import read_piece, size_of
-from tenfold.rundir import LONGEST_EVENT, Problems, RunDirectory, read_event
+from tenfold.run.files import read_piece, size_of
+from tenfold.run.rundir import LONGEST_EVENT, Problems, RunDirectory, read_event
 from tenfold.views.eventtexts import sentence, tone
 
 MOST_BYTES = LONGEST_EVENT

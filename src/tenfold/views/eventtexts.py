@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+from tenfold.base.json_text import json_text
+from tenfold.base.quantities import duration_text, limit_text
 from tenfold.errors import printable
-from tenfold.json_text import json_text
-from tenfold.quantities import duration_text, limit_text
-from tenfold.states import State
+from tenfold.run.states import State
 from tenfold.views.notfinite import event_words
 
 CTRL_C = "stopped by Ctrl-C"

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from tenfold import files
+from tenfold.base.naming import label_of
 from tenfold.checkpoint import manifest
-from tenfold.logs import last_lines
-from tenfold.naming import label_of
-from tenfold.rundir import Problems, RunDirectory, read_events, read_json
+from tenfold.run import files
+from tenfold.run.logs import last_lines
+from tenfold.run.rundir import Problems, RunDirectory, read_events, read_json
 from tenfold.views.status import status as read_status
 
 LAST_LINES = 20

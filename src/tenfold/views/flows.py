@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from tenfold.naming import label_of
-from tenfold.rundir import Problems, RunDirectory
+from tenfold.base.naming import label_of
+from tenfold.run.rundir import Problems, RunDirectory
 from tenfold.traffic.samples import SampleReader, cut_peers
 
 _RATE_S = 2.5

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tenfold import files
+from tenfold.base.naming import label_of
+from tenfold.base.quantities import duration_text
 from tenfold.errors import printable
-from tenfold.logs import LogLine, LogReader, merged, readers
-from tenfold.naming import label_of
-from tenfold.quantities import duration_text
-from tenfold.rundir import RunDirectory, read_events, read_json
-from tenfold.states import TERMINAL, State
+from tenfold.run import files
+from tenfold.run.logs import LogLine, LogReader, merged, readers
+from tenfold.run.rundir import RunDirectory, read_events, read_json
+from tenfold.run.states import TERMINAL, State
 from tenfold.views import progress
 from tenfold.views.eventtexts import news
 from tenfold.views.lines import Folder, Style, render

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tenfold.rundir import RunDirectory
-from tenfold.states import State
+from tenfold.run.rundir import RunDirectory
+from tenfold.run.states import State
 from tenfold.views.why import account
 
 

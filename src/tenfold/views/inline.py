@@ -13,10 +13,10 @@ from html import escape
 from io import StringIO
 from typing import Any
 
+from tenfold.base.quantities import duration_text
 from tenfold.errors import printable
-from tenfold.logs import LogLine
-from tenfold.quantities import duration_text
-from tenfold.states import State
+from tenfold.run.logs import LogLine
+from tenfold.run.states import State
 from tenfold.views.because import because, first_failed
 from tenfold.views.tasks import STALE_S, exit_words, since
 from tenfold.views.terminal import Terminal, task_colour

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tenfold import files
-from tenfold.rundir import RunDirectory
+from tenfold.run import files
+from tenfold.run.rundir import RunDirectory
 
 
 def directories(path: Path) -> set[str]:

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from tenfold.json_text import json_text
-from tenfold.logs import LogLine
-from tenfold.naming import name_of
+from tenfold.base.json_text import json_text
+from tenfold.base.naming import name_of
+from tenfold.run.logs import LogLine
 from tenfold.views.terminal import Terminal, task_colour
 
 FOLD_S = 2.0

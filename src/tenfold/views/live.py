@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tenfold import files
-from tenfold.naming import label_of
-from tenfold.rundir import Problems, RunDirectory, read_json
-from tenfold.states import LIVE, TERMINAL
+from tenfold.base.naming import label_of
+from tenfold.run import files
+from tenfold.run.rundir import Problems, RunDirectory, read_json
+from tenfold.run.states import LIVE, TERMINAL
 from tenfold.views import notfinite
 from tenfold.views.headline import HeadlineReader
 from tenfold.views.progress import makes_sense

@@ -2,7 +2,7 @@
 
 Reads in bounded pieces from where the page is, so that the end of a log of any size is there at
 once. A page's `start` and `end` are cursors: where each stream was, opaque to whoever holds them.
-Lines are read, and joined by time, in `tenfold.logs`; what a filter means is said there, too.
+Lines are read, and joined by time, in `tenfold.run.logs`; what a filter means is said there, too.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tenfold.base.naming import label_of, name_of
 from tenfold.errors import InputError
-from tenfold.logs import STREAMS, LogLine, LogReader, by_time
-from tenfold.logs.files import LogFiles, look
-from tenfold.naming import label_of, name_of
-from tenfold.rundir import RunDirectory
+from tenfold.run.logs import STREAMS, LogLine, LogReader, by_time
+from tenfold.run.logs.files import LogFiles, look
+from tenfold.run.rundir import RunDirectory
 from tenfold.views.inside import task_labels
 from tenfold.views.terminal import Terminal
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tenfold.base.quantities import bytes_text, duration_text
 from tenfold.errors import printable
-from tenfold.quantities import bytes_text, duration_text
 from tenfold.traffic.ledger import OUTSIDE
 from tenfold.views.table import Cell, show_table
 from tenfold.views.terminal import STATE_COLOURS, Terminal, task_colour

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
+from tenfold.base.quantities import bytes_text, duration_text
 from tenfold.errors import visible
-from tenfold.quantities import bytes_text, duration_text
 from tenfold.traffic.ledger import OUTSIDE
 from tenfold.views.layout import RADIUS, Layout, layout
 from tenfold.views.traffic import AS_PLANNED, CUT, NOT_PLANNED, SILENT

@@ -10,12 +10,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeGuard
 
-from tenfold import files
+from tenfold.base.naming import job_of, label_of, name_of
 from tenfold.frameworks import Framework, framework_of
 from tenfold.frameworks.ranks import is_member
 from tenfold.frameworks.tensorflow import CHIEFS
-from tenfold.naming import job_of, label_of, name_of
-from tenfold.rundir import Problems, RunDirectory, read_json
+from tenfold.run import files
+from tenfold.run.rundir import Problems, RunDirectory, read_json
 
 _TEXTS = ("name", "variable", "dtype", "device")
 

@@ -16,11 +16,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tenfold.cell_table import traits
+from tenfold.cluster.cell_table import traits
+from tenfold.cluster.scripts.wording import report
 from tenfold.errors import printable
 from tenfold.frameworks import framework
-from tenfold.plans import Plan
-from tenfold.scripts.wording import report
+from tenfold.planning.plan import Plan
 
 MOST_ROWS = 20
 """Most rows of one job."""

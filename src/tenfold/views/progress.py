@@ -7,8 +7,8 @@ import time
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
+from tenfold.base.quantities import duration_text
 from tenfold.errors import printable
-from tenfold.quantities import duration_text
 from tenfold.views.terminal import Terminal
 
 SILENT_S = 15.0

@@ -10,8 +10,8 @@ import contextlib
 import os
 from collections.abc import Iterable
 
+from tenfold.base.streams import take_failure
 from tenfold.errors import printable
-from tenfold.streams import take_failure
 from tenfold.views.terminal import Terminal
 
 _WIPE = "\r\x1b[2K"

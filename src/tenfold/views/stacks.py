@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tenfold.base.quantities import duration_text
 from tenfold.debug import words
 from tenfold.debug.findings import Findings
 from tenfold.debug.stacks import TaskStacks
 from tenfold.errors import printable
-from tenfold.quantities import duration_text
 from tenfold.views.tasks import hang_words
 from tenfold.views.terminal import STATE_COLOURS, Terminal, task_colour
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from tenfold import files
-from tenfold.naming import label_of, name_of
-from tenfold.rundir import Problems, RunDirectory, TaskDirectory, read_json
-from tenfold.states import LIVE, TERMINAL, State
+from tenfold.base.naming import label_of, name_of
+from tenfold.run import files
+from tenfold.run.rundir import Problems, RunDirectory, TaskDirectory, read_json
+from tenfold.run.states import LIVE, TERMINAL, State
 from tenfold.supervise.waits import wait_words
 from tenfold.views.notfinite import odd_figures
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tenfold.appending import has_room
+from tenfold.base.quantities import duration_text
 from tenfold.errors import printable
-from tenfold.quantities import duration_text
-from tenfold.states import State
+from tenfold.run.appending import has_room
+from tenfold.run.states import State
 from tenfold.views import notfinite
 from tenfold.views.because import because, first_failed
 from tenfold.views.notfinite import odd_figures

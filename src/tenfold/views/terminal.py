@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import click
 
+from tenfold.base.escapes import plain
+from tenfold.base.naming import label_of
 from tenfold.errors import visible
-from tenfold.escapes import plain
-from tenfold.naming import label_of
-from tenfold.states import State
+from tenfold.run.states import State
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -13,12 +13,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tenfold import edges, files
+from tenfold.base.naming import job_of
 from tenfold.errors import TenfoldError
-from tenfold.naming import job_of
-from tenfold.plans import Plan
-from tenfold.rundir import Problems, RunDirectory, read_json
-from tenfold.states import TERMINAL
+from tenfold.planning import edges
+from tenfold.planning.plan import Plan
+from tenfold.run import files
+from tenfold.run.rundir import Problems, RunDirectory, read_json
+from tenfold.run.states import TERMINAL
 from tenfold.traffic.ledger import OUTSIDE
 from tenfold.views.flows import FlowReader, Flows, PeerFlow
 from tenfold.views.status import StatusReader

@@ -17,9 +17,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from tenfold import files
-from tenfold.files import open_regular
-from tenfold.rundir import RunDirectory, read_events
+from tenfold.run import files
+from tenfold.run.files import open_regular
+from tenfold.run.rundir import RunDirectory, read_events
 from tenfold.views.curve import Point, Writers
 
 READ_BYTES = 32 << 20

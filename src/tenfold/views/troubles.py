@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tenfold.cell_table import runs_on_this_machine
-from tenfold.edges import cut_off
+from tenfold.base.naming import job_of
+from tenfold.base.quantities import duration_text, limit_text, memory_text
+from tenfold.cluster.cell_table import runs_on_this_machine
 from tenfold.frameworks import framework_of
-from tenfold.naming import job_of
-from tenfold.quantities import duration_text, limit_text, memory_text
-from tenfold.states import UNSTARTED, State
+from tenfold.planning.edges import cut_off
+from tenfold.run.states import UNSTARTED, State
 from tenfold.supervise.deaths import ending
 from tenfold.supervise.lingering import Rank, lingering
 from tenfold.views import notfinite

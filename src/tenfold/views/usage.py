@@ -7,8 +7,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tenfold.naming import label_of
-from tenfold.rundir import RunDirectory, TaskDirectory
+from tenfold.base.naming import label_of
+from tenfold.run.rundir import RunDirectory, TaskDirectory
 from tenfold.traffic.samples import SampleReader, all_samples, is_number
 
 _STALE_S = 10.0

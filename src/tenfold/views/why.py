@@ -13,11 +13,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tenfold.base.naming import job_of
+from tenfold.base.quantities import duration_text
 from tenfold.errors import TenfoldError
-from tenfold.naming import job_of
-from tenfold.quantities import duration_text
-from tenfold.rundir import RunDirectory
-from tenfold.states import TERMINAL, State
+from tenfold.run.rundir import RunDirectory
+from tenfold.run.states import TERMINAL, State
 from tenfold.views import causes, notfinite
 from tenfold.views.broken import find_error, it_says
 from tenfold.views.commands import up_again, with_runs

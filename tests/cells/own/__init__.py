@@ -1,11 +1,11 @@
-"""A cell that only these tests have: this package, and a line in `tenfold.cell_table.CELLS`.
+"""A cell that only these tests have: this package, and a line in `cluster.cell_table.CELLS`.
 
 Tasks are plain child processes of the supervisor, each on a port of this machine.
 """
 
 from __future__ import annotations
 
-from tenfold.cell_table import CellTraits
+from tenfold.cluster.cell_table import CellTraits
 
 TRAITS = CellTraits(
     where="on a cell of my own",

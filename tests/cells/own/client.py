@@ -7,8 +7,8 @@ import signal
 from tenfold.cells import ClientSide
 from tenfold.cells.probing.findings import Finding
 from tenfold.launch.signals import signal_group
-from tenfold.plans import Plan
-from tenfold.rundir import RunDirectory, read_json
+from tenfold.planning.plan import Plan
+from tenfold.run.rundir import RunDirectory, read_json
 
 
 class OwnClient(ClientSide):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tenfold.units import CellSettings, Text
+from tenfold.cluster.units import CellSettings, Text
 
 
 class OwnSettings(CellSettings):

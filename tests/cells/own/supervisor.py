@@ -17,11 +17,11 @@ from dataclasses import replace
 from tenfold.cells import Ended, Handlers, Placed, Protection, SupervisorSide, Wishes
 from tenfold.errors import TenfoldError
 from tenfold.launch.children import Children
-from tenfold.launch.container import addresses_of, ports_of
-from tenfold.launch.runner import HostSettings, Runner, TaskLife
-from tenfold.plans import Plan, Task
-from tenfold.rendezvous import hold_port
-from tenfold.rundir import RunDirectory, write_json
+from tenfold.planning.plan import Plan, Task
+from tenfold.run.rendezvous import hold_port
+from tenfold.run.rundir import RunDirectory, write_json
+from tenfold.tasks.container import addresses_of, ports_of
+from tenfold.tasks.runner import HostSettings, Runner, TaskLife
 
 
 class OwnCell:

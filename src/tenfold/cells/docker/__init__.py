@@ -13,6 +13,6 @@ fit.py         what the engine lacks for a plan: images, GPUs
 
 from __future__ import annotations
 
-from tenfold.cell_table import CellTraits
+from tenfold.cluster.cell_table import CellTraits
 
 TRAITS = CellTraits(where="on Docker")

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tenfold import files
+from tenfold.base.naming import label_of
 from tenfold.cells.client_side import ClientSide
 from tenfold.cells.docker.doctor import capacity
 from tenfold.cells.docker.doctor import compose as find_compose
@@ -19,9 +19,9 @@ from tenfold.cells.probing.findings import Finding, Room
 from tenfold.cells.rendering import File, RenderLocations
 from tenfold.cells.workdirs import inside
 from tenfold.errors import InputError, TenfoldError, UnavailableError
-from tenfold.naming import label_of
-from tenfold.plans import Plan, Task
-from tenfold.rundir import RunDirectory, read_json
+from tenfold.planning.plan import Plan, Task
+from tenfold.run import files
+from tenfold.run.rundir import RunDirectory, read_json
 
 PORT = 8080
 """The port of every task, as the 2016 talk had it: each container has an address of its own. Only
@@ -99,7 +99,7 @@ class DockerClient(ClientSide):
 
 def beside_words(task: str, words: Sequence[str]) -> list[str]:
     """The command that runs `words` as the task sees the world, where its task runner is."""
-    return ["python", "-P", "-m", "tenfold.launch.beside", task, *words]
+    return ["python", "-P", "-m", "tenfold.tasks.beside", task, *words]
 
 
 def _placed(task: Task, image: str | None) -> Task:

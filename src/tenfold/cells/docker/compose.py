@@ -17,11 +17,11 @@ from typing import Any
 
 import yaml
 
+from tenfold.base.secrets import is_secret
 from tenfold.cells.rendering import File, RenderLocations
 from tenfold.cells.workdirs import RUN_DIRECTORY, WORKSPACE
 from tenfold.errors import printable
-from tenfold.plans import Plan, Task
-from tenfold.secrets import is_secret
+from tenfold.planning.plan import Plan, Task
 
 _CONDITIONS = {
     "started": "service_started",

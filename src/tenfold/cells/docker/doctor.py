@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tenfold.base.quantities import limit_text
 from tenfold.cells.probing.ask import Answer, ask
 from tenfold.cells.probing.findings import Finding, State
 from tenfold.cells.probing.hints import as_root, install, start_service
-from tenfold.quantities import limit_text
 
 PAGE = "https://docs.docker.com/engine/install/"
 COMPOSE_PAGE = "https://docs.docker.com/compose/install/"

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from tenfold.base.quantities import memory_value
 from tenfold.cells import Ended
 from tenfold.cells.docker.engine import EngineError, inspected
-from tenfold.launch.memory import memory_end
-from tenfold.plans import Task
-from tenfold.quantities import memory_value
+from tenfold.planning.plan import Task
+from tenfold.tasks.memory import memory_end
 
 
 def memory_words(task: Task) -> tuple[str, str]:

@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from tenfold import files
+from tenfold.base.paths import expanded
+from tenfold.base.quantities import limit_text
 from tenfold.cells.docker.doctor import compose
 from tenfold.errors import TenfoldError, UnavailableError
-from tenfold.paths import expanded
-from tenfold.plans import Plan, Task
-from tenfold.quantities import limit_text
+from tenfold.planning.plan import Plan, Task
+from tenfold.run import files
 
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"

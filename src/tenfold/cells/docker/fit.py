@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tenfold.cells.docker import doctor
 from tenfold.cells.probing.findings import Finding, State
-from tenfold.plans import Plan
+from tenfold.planning.plan import Plan
 
 
 def images(plan: Plan) -> list[Finding]:

@@ -6,7 +6,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from tenfold.rundir import RunDirectory
+from tenfold.run.rundir import RunDirectory
 
 
 def handle(run: RunDirectory) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tenfold.units import CellSettings, Memory, Names
+from tenfold.cluster.units import CellSettings, Memory, Names
 
 
 class DockerSettings(CellSettings):

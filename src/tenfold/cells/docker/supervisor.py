@@ -2,7 +2,7 @@
 
 Owns the life of a compose project: made from compose.yaml, each container started and signalled
 when the supervisor says so, its end learnt from the engine's events, all of it removed at the end.
-In each container the task runner (`tenfold.launch.container`) tells more than the engine knows:
+In each container the task runner (`tenfold.tasks.container`) tells more than the engine knows:
 readiness, and the true exit.
 """
 
@@ -18,7 +18,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from tenfold import files
+from tenfold.base.quantities import limit_text
 from tenfold.cells import (
     Ended,
     Handlers,
@@ -48,11 +48,11 @@ from tenfold.cells.docker.engine import (
 )
 from tenfold.cells.docker.project import handle, project_of
 from tenfold.errors import TenfoldError
-from tenfold.launch.runner import TaskLife
-from tenfold.plans import Plan, Task
-from tenfold.quantities import limit_text
-from tenfold.rendezvous import HeldPort, announce, hold_port
-from tenfold.rundir import RunDirectory, read_json, write_json
+from tenfold.planning.plan import Plan, Task
+from tenfold.run import files
+from tenfold.run.rendezvous import HeldPort, announce, hold_port
+from tenfold.run.rundir import RunDirectory, read_json, write_json
+from tenfold.tasks.runner import TaskLife
 
 _START_S = 60.0
 _ENGINE_BACK_S = 60.0

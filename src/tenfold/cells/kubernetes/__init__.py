@@ -20,6 +20,6 @@ question.py    the program that asks the API server for doctor.py
 
 from __future__ import annotations
 
-from tenfold.cell_table import CellTraits
+from tenfold.cluster.cell_table import CellTraits
 
 TRAITS = CellTraits(where="on Kubernetes")

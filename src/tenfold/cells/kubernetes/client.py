@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from tenfold.base.naming import label_of
 from tenfold.cells.client_side import ClientSide, secrets_of
 from tenfold.cells.kubernetes.api import Api, kubectl
 from tenfold.cells.kubernetes.doctor import cluster
@@ -22,9 +23,8 @@ from tenfold.cells.probing.findings import Finding
 from tenfold.cells.rendering import File, RenderLocations
 from tenfold.cells.workdirs import inside
 from tenfold.errors import TenfoldError
-from tenfold.naming import label_of
-from tenfold.plans import Plan
-from tenfold.rundir import RunDirectory
+from tenfold.planning.plan import Plan
+from tenfold.run.rundir import RunDirectory
 
 
 class KubernetesClient(ClientSide):
@@ -66,7 +66,7 @@ class KubernetesClient(ClientSide):
         if pod is None:
             raise TenfoldError(f"{task} has no pod", hint="see how it ended with `tenfold ps`")
         terminal = ["-it"] if sys.stdin.isatty() and sys.stdout.isatty() else ["-i"]
-        there = ["python", "-P", "-m", "tenfold.launch.beside", task, *words]
+        there = ["python", "-P", "-m", "tenfold.tasks.beside", task, *words]
         base = kubectl(known.get("context"), known["namespace"])
         return [*base, "exec", *terminal, pod, "-c", CONTAINER, "--", *there]
 

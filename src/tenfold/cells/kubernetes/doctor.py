@@ -13,10 +13,10 @@ import os
 import sys
 from pathlib import Path
 
+from tenfold.base.quantities import limit_text
 from tenfold.cells.probing.ask import Answer, ask
 from tenfold.cells.probing.findings import Finding, State
 from tenfold.cells.probing.hints import pip_install
-from tenfold.quantities import limit_text
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 """What a pod is given, so that it can talk to its cluster."""

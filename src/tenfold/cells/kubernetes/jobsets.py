@@ -11,7 +11,7 @@ from tenfold.cells.kubernetes.objects import indexed_spec, meta, ready_words, ru
 from tenfold.cells.kubernetes.pod_specs import Form, pod
 from tenfold.cells.kubernetes.yaml_text import Document, FlowList, FlowMap
 from tenfold.errors import InputError
-from tenfold.plans import Condition, Plan
+from tenfold.planning.plan import Condition, Plan
 
 _STATUS: dict[Condition, str] = {"started": "Ready", "ready": "Ready", "succeeded": "Complete"}
 _MOST_BEFORE = 5

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from tenfold import files
 from tenfold.errors import TenfoldError
-from tenfold.launch.logwriter import LogWriter
-from tenfold.rundir import TaskDirectory
+from tenfold.run import files
+from tenfold.run.logs.writer import LogWriter
+from tenfold.run.rundir import TaskDirectory
 
 _KEPT_S = 2
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0

@@ -10,12 +10,12 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from tenfold import files
 from tenfold.cells.kubernetes.api import Api, ApiError, Object, Where
 from tenfold.cells.kubernetes.names import RUN_LABEL
 from tenfold.cells.kubernetes.yaml_text import without_comments
 from tenfold.errors import TenfoldError
-from tenfold.rundir import RunDirectory, read_json, write_json
+from tenfold.run import files
+from tenfold.run.rundir import RunDirectory, read_json, write_json
 
 _GONE_S = 30.0
 _POLL_S = 0.25

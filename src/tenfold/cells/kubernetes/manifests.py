@@ -34,7 +34,7 @@ from tenfold.cells.kubernetes.pod_specs import Form
 from tenfold.cells.kubernetes.yaml_text import Document, documents
 from tenfold.cells.rendering import File, RenderLocations
 from tenfold.errors import InputError
-from tenfold.plans import Plan, Task
+from tenfold.planning.plan import Plan, Task
 
 Part = tuple[str, Document]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from tenfold.cells.workdirs import RUN_DIRECTORY
 from tenfold.errors import InputError
-from tenfold.plans import Plan, Task
+from tenfold.planning.plan import Plan, Task
 
 PORT = 8080
 """The port of every task, as the 2016 talk had it: each pod has an address of its own."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from tenfold.base.json_text import json_text
 from tenfold.cells.kubernetes.names import (
     LIFE_LABEL,
     PORT,
@@ -29,8 +30,7 @@ from tenfold.cells.kubernetes.pod_specs import CONTAINER, Form, claim_name, pod,
 from tenfold.cells.kubernetes.yaml_text import Document, FlowList, FlowMap
 from tenfold.cells.workdirs import WORKSPACE
 from tenfold.errors import InputError
-from tenfold.json_text import json_text
-from tenfold.plans import Plan, Task
+from tenfold.planning.plan import Plan, Task
 
 BAD_INPUT = 2
 """The exit code with which programs refuse their arguments: starting again mends nothing."""

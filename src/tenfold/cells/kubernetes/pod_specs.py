@@ -18,7 +18,7 @@ from tenfold.cells.kubernetes.names import (
 )
 from tenfold.cells.kubernetes.yaml_text import Document, FlowList, FlowMap
 from tenfold.cells.workdirs import RUN_DIRECTORY
-from tenfold.plans import Plan, Task
+from tenfold.planning.plan import Plan, Task
 
 CONTAINER = "task"
 """The name of the container that runs the task."""

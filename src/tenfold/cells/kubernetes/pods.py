@@ -13,7 +13,7 @@ from typing import Any
 
 from tenfold.cells import Cause
 from tenfold.cells.kubernetes.pod_specs import CONTAINER
-from tenfold.launch.memory import memory_end
+from tenfold.tasks.memory import memory_end
 
 Pod = Mapping[str, Any]
 

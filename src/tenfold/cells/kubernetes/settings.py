@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictInt
 
-from tenfold.units import CellSettings, FileModel, Memory, Names, Port, Text
+from tenfold.cluster.units import CellSettings, FileModel, Memory, Names, Port, Text
 
 
 class Storage(FileModel):

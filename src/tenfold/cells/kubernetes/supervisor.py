@@ -55,9 +55,9 @@ from tenfold.cells.kubernetes.pods import (
 from tenfold.cells.kubernetes.watch import Ears, PodWatch
 from tenfold.cells.kubernetes.yaml_text import without_comments
 from tenfold.errors import TenfoldError
-from tenfold.plans import Plan, Task
-from tenfold.rendezvous import announce
-from tenfold.rundir import RunDirectory
+from tenfold.planning.plan import Plan, Task
+from tenfold.run.rendezvous import announce
+from tenfold.run.rundir import RunDirectory
 
 _THREADS = 32
 _EVENTS_EVERY_S = 1.0

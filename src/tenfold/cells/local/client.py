@@ -7,14 +7,14 @@ import threading
 from tenfold.cells.client_side import ClientSide
 from tenfold.cells.local.doctor import local
 from tenfold.cells.local.protection import require_protection
+from tenfold.cells.local.requirements import require_files, require_packages, require_ports
 from tenfold.cells.probing.findings import Finding
 from tenfold.cells.supervisor_side import Wishes
 from tenfold.launch import isolation
-from tenfold.launch.memory import sweep
 from tenfold.launch.survivors import end_survivors
-from tenfold.plans import Plan
-from tenfold.requirements import require_files, require_packages, require_ports
-from tenfold.rundir import RunDirectory
+from tenfold.planning.plan import Plan
+from tenfold.run.rundir import RunDirectory
+from tenfold.tasks.memory import sweep
 
 
 class LocalClient(ClientSide):

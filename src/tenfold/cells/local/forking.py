@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from tenfold.cluster.scripts.hiding import first_hidden
+from tenfold.cluster.scripts.wording import hiding_words, obstacle_words
 from tenfold.launch.channel import PreloadError
 from tenfold.launch.client import LaunchClient
 from tenfold.launch.preloads import Preload, Preloads
-from tenfold.plans import Bound, Plan, Task
-from tenfold.scripts.hiding import first_hidden
-from tenfold.scripts.wording import hiding_words, obstacle_words
+from tenfold.planning.plan import Bound, Plan, Task
 
 
 class Forking:

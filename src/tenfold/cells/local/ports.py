@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tenfold.errors import InputError
-from tenfold.plans import Plan, Task
-from tenfold.rendezvous import HeldPort, hold_port
+from tenfold.planning.plan import Plan, Task
+from tenfold.run.rendezvous import HeldPort, hold_port
 
 FIRST_PORT = 2222
 """The port TensorFlow's own examples use; a run's tasks count up from here."""

@@ -11,7 +11,7 @@ from tenfold.cells.local.ports import USUAL
 from tenfold.errors import UnavailableError
 from tenfold.frameworks import framework
 from tenfold.launch.isolation import Isolation
-from tenfold.plans import Plan, Task
+from tenfold.planning.plan import Plan, Task
 
 
 def require_protection(plan: Plan, wanted: str, way: Isolation) -> None:

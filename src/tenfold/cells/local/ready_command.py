@@ -7,12 +7,12 @@ import os
 import signal
 from pathlib import Path
 
+from tenfold.base.quantities import limit_text
+from tenfold.cluster.command_line import split
 from tenfold.launch.channel import SpawnError
 from tenfold.launch.client import LaunchClient
-from tenfold.launch.unready import how_it_ended, recorder, spoken
-from tenfold.plans import Bound, ReadinessCheck, Task
-from tenfold.quantities import limit_text
-from tenfold.words import split
+from tenfold.planning.plan import Bound, ReadinessCheck, Task
+from tenfold.tasks.unready import how_it_ended, recorder, spoken
 
 
 async def try_command(

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tenfold import files
+from tenfold.base.procfs import is_alive
 from tenfold.cells import Ended, Handlers, Placed, Protection, SupervisorSide, Wishes
 from tenfold.cells.local.forking import Forking
 from tenfold.cells.local.ports import MAIN, Ports, choose
@@ -28,21 +28,21 @@ from tenfold.cells.local.relay import Relay, connect
 from tenfold.errors import TenfoldError
 from tenfold.frameworks import framework
 from tenfold.launch import isolation
-from tenfold.launch.awaited import AwaitedLine, awaited_line
-from tenfold.launch.capture import Capture, allow_many_files
 from tenfold.launch.channel import SpawnError, Started
 from tenfold.launch.client import LaunchClient
 from tenfold.launch.diskwatch import DiskWatch
-from tenfold.launch.environment import task_environment
-from tenfold.launch.memory import MemoryGuard, MemoryWatch
 from tenfold.launch.preloads import Preload
-from tenfold.launch.readiness import answer
 from tenfold.launch.survivors import end_survivors
-from tenfold.launch.unready import Unready
-from tenfold.plans import Bound, Plan, ReadinessCheck, Task
-from tenfold.procfs import is_alive
-from tenfold.rendezvous import announce
-from tenfold.rundir import RunDirectory
+from tenfold.planning.plan import Bound, Plan, ReadinessCheck, Task
+from tenfold.run import files
+from tenfold.run.rendezvous import announce
+from tenfold.run.rundir import RunDirectory
+from tenfold.tasks.awaited import AwaitedLine, awaited_line
+from tenfold.tasks.capture import Capture, allow_many_files
+from tenfold.tasks.environment import task_environment
+from tenfold.tasks.memory import MemoryGuard, MemoryWatch
+from tenfold.tasks.readiness import answer
+from tenfold.tasks.unready import Unready
 from tenfold.traffic.book import AddressBook, AddressEntry
 from tenfold.traffic.sampler import Network, Sampler, own_network
 from tenfold.traffic.sockets import open_sockets

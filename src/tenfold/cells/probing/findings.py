@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tenfold.secrets import veiled_all
+from tenfold.base.secrets import veiled_all
 
 State = Literal["ok", "warning", "missing", "broken"]
 

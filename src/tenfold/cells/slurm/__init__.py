@@ -11,7 +11,7 @@ doctor.py      what `tenfold doctor` says about Slurm
 
 from __future__ import annotations
 
-from tenfold.cell_table import CellTraits
+from tenfold.cluster.cell_table import CellTraits
 
 TRAITS = CellTraits(
     where="on Slurm",

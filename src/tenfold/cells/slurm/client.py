@@ -15,7 +15,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from tenfold.base.interpreter import own
+from tenfold.base.naming import label_of
 from tenfold.cells.client_side import ClientSide
+from tenfold.cells.local.requirements import require_packages
 from tenfold.cells.probing.findings import Finding
 from tenfold.cells.rendering import File, RenderLocations
 from tenfold.cells.slurm.commands import (
@@ -31,12 +34,9 @@ from tenfold.cells.slurm.doctor import slurm as find_slurm
 from tenfold.cells.slurm.sbatch import Component, components, sbatch
 from tenfold.cells.supervisor_side import Wishes
 from tenfold.errors import TenfoldError, UnavailableError
-from tenfold.interpreter import own
-from tenfold.naming import label_of
-from tenfold.plans import Plan
-from tenfold.requirements import require_packages
-from tenfold.rundir import RunDirectory, read_json, write_json
-from tenfold.states import TERMINAL, State
+from tenfold.planning.plan import Plan
+from tenfold.run.rundir import RunDirectory, read_json, write_json
+from tenfold.run.states import TERMINAL, State
 
 _LAST_WORD_S = 3.0
 _SILENT_S = 5.0
@@ -162,7 +162,7 @@ class SlurmClient(ClientSide):
             raise TenfoldError(f"{task} is not running", hint="see how it ended with `tenfold ps`")
         terminal = ["--pty"] if sys.stdin.isatty() and sys.stdout.isatty() else []
         srun = ["srun", f"--jobid={job}", "--overlap", "--nodes=1", "--ntasks=1", "--mpi=none"]
-        inside = ["env", f"TENFOLD_RUN_DIRECTORY={run.path}", *own("tenfold.launch.beside")]
+        inside = ["env", f"TENFOLD_RUN_DIRECTORY={run.path}", *own("tenfold.tasks.beside")]
         group = _group(run, _component_of(run, task))
         there = [f"--nodelist={host}", *terminal, *inside]
         return [*srun, *group, *there, task, *words]

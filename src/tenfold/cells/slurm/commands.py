@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from tenfold.base.quantities import limit_text
 from tenfold.cells import Outcome
 from tenfold.cells.slurm.sbatch import NOT_SHARED, WARNING_S
 from tenfold.errors import TenfoldError, UnavailableError
-from tenfold.quantities import limit_text
-from tenfold.states import State
+from tenfold.run.states import State
 
 _COMMAND_S = 30.0
 

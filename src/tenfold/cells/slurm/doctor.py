@@ -10,10 +10,10 @@ import re
 import shutil
 import time
 
+from tenfold.base.quantities import limit_text
 from tenfold.cells.probing.ask import Answer, ask
 from tenfold.cells.probing.findings import Finding, State
 from tenfold.cells.probing.hints import install, start_service
-from tenfold.quantities import limit_text
 
 PAGE = "https://slurm.schedmd.com/quickstart_admin.html"
 COMMANDS = ("sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo")

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tenfold.cells import Cause, Ended
-from tenfold.launch.memory import memory_end
-from tenfold.launch.runner import TaskLife
-from tenfold.plans import Task
+from tenfold.planning.plan import Task
+from tenfold.tasks.memory import memory_end
+from tenfold.tasks.runner import TaskLife
 
 _SAID: tuple[tuple[re.Pattern[str], str, Cause | None], ...] = (
     (re.compile(r"DUE TO TIME LIMIT", re.I), "ended: the job reached its time limit", None),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from tenfold.cells.rendering import File, RenderLocations
 from tenfold.errors import InputError, shown
-from tenfold.plans import Plan, Task
+from tenfold.planning.plan import Plan, Task
 
 NOT_SHARED = 66
 """What the script exits with when the node does not see the run directory (EX_NOINPUT)."""

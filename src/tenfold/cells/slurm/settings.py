@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
-from tenfold.units import CellSettings, FileModel, JobName, Text
+from tenfold.cluster.units import CellSettings, FileModel, JobName, Text
 
 
 def _lines(value: object) -> object:

@@ -1,6 +1,6 @@
 """The Slurm cell, inside its batch job: every task a step, in the hands of an agent.
 
-Owns one `srun` a task, which places the task's agent (`tenfold.launch.agent`) on a node of the
+Owns one `srun` a task, which places the task's agent (`tenfold.tasks.agent`) on a node of the
 job and carries orders to it and news from it on its standard input and output. All agents are
 placed before the first task starts: only they know the addresses.
 """
@@ -18,6 +18,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tenfold.base.interpreter import own
+from tenfold.base.quantities import limit_text
 from tenfold.cells import (
     Ended,
     Handlers,
@@ -32,13 +34,11 @@ from tenfold.cells.slurm.commands import nodes_of, own_job, why_told
 from tenfold.cells.slurm.ends import lost, told
 from tenfold.cells.slurm.sbatch import Component, components, mebibytes
 from tenfold.errors import TenfoldError, UnavailableError
-from tenfold.interpreter import own
-from tenfold.launch.capture import allow_many_files
-from tenfold.launch.runner import TaskLife
-from tenfold.plans import Plan, Task
-from tenfold.quantities import limit_text
-from tenfold.rundir import RunDirectory, read_json
-from tenfold.states import State
+from tenfold.planning.plan import Plan, Task
+from tenfold.run.rundir import RunDirectory, read_json
+from tenfold.run.states import State
+from tenfold.tasks.capture import allow_many_files
+from tenfold.tasks.runner import TaskLife
 
 _PLACE_S = 300.0
 _PLACE_TRIES = 30

@@ -1,6 +1,6 @@
 /**
  * Numbers, times and names as words; the same words as in the terminal (`tenfold ps`, `logs`).
- * Bytes and durations follow the rules of `tenfold.quantities`; a test compares the two.
+ * Bytes and durations follow the rules of `tenfold.base.quantities`; a test compares the two.
  */
 
 import { stateOf } from "./states.js";
@@ -143,7 +143,7 @@ function crc32(text) {
   return ~sum >>> 0;
 }
 
-/** One digit after the point; halves are rounded up as in `tenfold.quantities`. */
+/** One digit after the point; halves are rounded up as in `tenfold.base.quantities`. */
 function tenths(value) {
   return (Math.floor(value * 10 + 0.5) / 10).toFixed(1);
 }

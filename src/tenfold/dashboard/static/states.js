@@ -1,4 +1,4 @@
-// Written by `python -m tenfold.dashboard.statetable` from src/tenfold/states.py: do not edit.
+// Written by `python -m tenfold.dashboard.statetable` from src/tenfold/run/states.py: do not edit.
 
 /**
  * `terminal`: this is an end. `live`: a process exists. `usable`: the task can be used. `bad`: this

@@ -1,0 +1,15 @@
+"""What every package may use: processes, text, paths, secrets. It knows no cluster and no run.
+
+access.py       Who may use a page that tenfold serves: the rules for hosts, origins and tokens
+escapes.py      Terminal escape sequences in text that tasks wrote
+interpreter.py  The Python interpreter of tenfold's own processes
+json_text.py    JSON as text that can always be written
+naming.py       Names of tasks (`worker/3`) and their labels (`worker-3`)
+nearest.py      The name that was probably meant
+paths.py        Paths as people write them: `~` and `~name` stand for home directories
+patterns.py     Regular expressions that users write: searched in time linear in the text
+procfs.py       What Linux says of processes in /proc: stat, status, environment
+quantities.py   Bytes and durations: parsed from text, and written as text for people
+secrets.py      Which values are secrets, and how output hides them
+streams.py      The standard streams of a command: closed, full, or read by nobody
+"""

@@ -1,0 +1,17 @@
+"""From text to a `Cluster`: what a file can say, how it is loaded and checked.
+
+cell_settings.py    What `cells:` and `build:` of a cluster file can say
+cell_table.py       The table of cells, and what code outside a cell's folder may ask about a cell
+check.py            What is wrong or unwise about a cluster as a whole
+check_scripts.py    What is known of the scripts that jobs run
+command_line.py     A command line as its words
+file/               A cluster file → a Cluster, or every fault of it with its place
+programs.py         Programs and scripts that a command needs, and whether this machine has them
+schema.py           The JSON Schema of a cluster file, and the reference page made of it
+scripts/            What a Python command would do before its imports
+settings.py         User settings, and which of several sources wins
+spec.py             The model of a cluster file: `Cluster`, `Job`, `Resources` and their parts
+task_references.py  Faults of `${jobs.JOB.addresses.0}` and its kind
+template.py         The grammar of `${…}`: parts of a text, how to escape
+units.py            The values that a cluster file writes with a rule of their own: times, sizes
+"""

@@ -1,0 +1,7 @@
+"""From a `Cluster` to a `Plan`: what is true of every task, before anything runs.
+
+edges.py    Who is to talk to whom, as the plan implies it
+late.py     Values of `${…}` that only the plan or a placed task knows
+plan.py     A cluster, fully resolved: every task with its command, environment and order of start
+planner.py  Cluster → Plan: what is true of every task
+"""

@@ -1,0 +1,15 @@
+"""The run directory: where its files are, who writes each one, and how each one is read.
+
+appending.py    Files that only grow, a line at a time, by one writer each: whole lines or none
+eventlog.py     The one writer of a run's `events.jsonl`: whole lines, in order, on a full disk too
+files.py        The only way to open, list, write and remove files where tasks can write too
+filesystem.py   Whether a file system can hold a run: it needs locks of files, and sockets
+leftovers.py    What killed writers and failing disks leave of files that are renamed into place
+locks.py        Who holds a lock file, told by the kernel, and ending exactly that process
+logs/           Reading what tasks wrote, for the terminal, the page and the supervisor
+records.py      The types of what the files of a run directory hold
+rendezvous.py   How tasks find each other: published addresses
+rundir.py       The run directory: the cluster's memory, as plain files
+states.py       The states of runs and tasks: one table for the supervisor, the cells
+statusfiles.py  `status.json` of a run and of its tasks: their contents
+"""

@@ -1,0 +1,31 @@
+"""Reading what tasks wrote, for the terminal, the page and the supervisor; they only format.
+
+writer.py  the writer of one stream: bytes as they came, times, a limit
+tracebacks.py  the exception that ends a stream
+files.py   the files of one stream, which turn at a limit, as one
+times.py   when a byte of a stream came
+reader.py  lines, from the start, the end or a moment on; of many tasks, by time
+filter.py  which lines are wanted
+"""
+
+from tenfold.run.logs.reader import (
+    STREAMS,
+    LogLine,
+    LogReader,
+    by_time,
+    last_lines,
+    merged,
+    readers,
+    skip_to_tail,
+)
+
+__all__ = [
+    "STREAMS",
+    "LogLine",
+    "LogReader",
+    "by_time",
+    "last_lines",
+    "merged",
+    "readers",
+    "skip_to_tail",
+]

@@ -1,0 +1,181 @@
+"""One stream of a task's output, which may lie in two files, as one.
+
+A log that has reached its limit becomes `stdout.log.1`, in the place of an older one, and a new
+one begins; its times with it. Offsets, those in the times too, count from the first byte that the
+stream ever had, so that they mean the same before and after that. Owns where which bytes are;
+writing is `tenfold.run.logs.writer`'s, lines are `tenfold.run.logs.reader`'.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tenfold.run import files
+from tenfold.run.files import open_regular
+from tenfold.run.rundir import TaskDirectory
+
+Identity = tuple[int, int]
+"""Device and inode: the same file under whatever name, for as long as it is not removed."""
+
+_TRIES = 20
+_TRY_S = 0.001
+_LINE_BYTES = 128
+_FARTHEST = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class LogPart:
+    """A file of the log: which offsets it holds."""
+
+    start: int
+    end: int
+    identity: Identity
+
+
+@dataclass(frozen=True, slots=True)
+class LogFiles:
+    """The files of a stream as they were when `look` looked, the oldest first."""
+
+    log: Path
+    older: Path
+    older_times: Path
+    parts: tuple[LogPart, ...] = ()
+
+    @property
+    def dropped(self) -> int:
+        """How many bytes were written before the oldest that is still there."""
+        return self.parts[0].start if self.parts else 0
+
+    @property
+    def turn(self) -> int:
+        """The offset at which the newest file begins."""
+        return self.parts[-1].start if self.parts else 0
+
+    @property
+    def end(self) -> int:
+        """The offset after the last byte."""
+        return self.parts[-1].end if self.parts else 0
+
+    def are_current(self) -> bool:
+        """Whether nothing was written since; a single look at the newest file."""
+        found = _measured(self.log)
+        newest = self.parts[-1] if self.parts else None
+        if found is None or newest is None:
+            return found is None and newest is None
+        return found == (newest.identity, newest.end - newest.start)
+
+    def read(self, start: int, size: int) -> bytes:
+        """Bytes from offset `start` on, `size` of them; fewer where the log ends, or is gone."""
+        found = []
+        for part in self.parts:
+            begin, end = max(start, part.start), min(start + size, part.end)
+            if begin < end:
+                found.append(self._read_part(part, begin - part.start, end - begin))
+                if len(found[-1]) < end - begin:
+                    break
+        return b"".join(found)
+
+    def _read_part(self, part: LogPart, begin: int, size: int) -> bytes:
+        descriptor = self._open_part(part)
+        if descriptor is None:
+            return b""
+        try:
+            data = os.pread(descriptor, size, begin)
+        except OSError:
+            return b""
+        finally:
+            os.close(descriptor)
+        # A file that was removed meanwhile may have left its inode to a new one.
+        return data if part.start >= first_offset(self.older_times) else b""
+
+    def after_hole(self, start: int) -> int:
+        """The offset of the first byte from `start` on that was written; `start` if it was.
+
+        Of a file that was made longer without writing, nothing is there to read: it can be a
+        terabyte.
+        """
+        part = next((part for part in self.parts if part.start <= start < part.end), None)
+        descriptor = self._open_part(part) if part is not None else None
+        if part is None or descriptor is None:
+            return start
+        try:
+            return part.start + os.lseek(descriptor, start - part.start, os.SEEK_DATA)
+        except OSError as error:
+            return part.end if error.errno == errno.ENXIO else start
+        finally:
+            os.close(descriptor)
+
+    def _open_part(self, part: LogPart) -> int | None:
+        for path in (self.log, self.older):
+            with contextlib.suppress(OSError, ValueError), open_regular(path) as stream:
+                found = os.fstat(stream.fileno())
+                if (found.st_dev, found.st_ino) == part.identity:
+                    return os.dup(stream.fileno())
+        return None
+
+    def open(self) -> list[int]:
+        """Descriptors of the files, the oldest first; those that are gone are left out."""
+        found = (self._open_part(part) for part in self.parts)
+        return [descriptor for descriptor in found if descriptor is not None]
+
+
+def look(directory: TaskDirectory, stream: str) -> LogFiles:
+    """The files of a stream now. Links, and what else is no regular file, count as missing."""
+    for _ in range(_TRIES):
+        found, settled = _look(directory, stream)
+        if settled:
+            break
+        time.sleep(_TRY_S)  # they are being renamed
+    return found
+
+
+def _look(directory: TaskDirectory, stream: str) -> tuple[LogFiles, bool]:
+    """The files, and whether no rename came between; see `logwriter` for the order of those."""
+    path, older_path = directory.log(stream), directory.older_log(stream)
+    older_times = directory.older_times(stream)
+    older = _measured(older_path)
+    dropped = first_offset(older_times) if older else 0
+    turning = older is not None and not os.path.lexists(directory.times(stream))
+    newest = _measured(path)
+    same = _measured(older_path) == older and (
+        older is None or dropped == first_offset(older_times)
+    )
+    parts = []
+    if older is not None and not (turning and newest):  # else the times are the newest's already
+        parts.append(LogPart(dropped, dropped + older[1], older[0]))
+    if newest is not None:
+        begin = parts[0].end if parts else dropped
+        parts.append(LogPart(begin, begin + newest[1], newest[0]))
+    return LogFiles(path, older_path, older_times, tuple(parts)), same and not turning
+
+
+def _measured(path: Path) -> tuple[Identity, int] | None:
+    """Which file it is, and its bytes; None for anything but a regular file."""
+    try:
+        found = files.look(path)
+    except (OSError, ValueError):
+        return None
+    return (found.st_dev, found.st_ino), found.st_size
+
+
+def first_offset(times: Path) -> int:
+    """The offset in the first line of a file of times; 0 if it cannot be told."""
+    with contextlib.suppress(OSError, ValueError, IndexError), open_regular(times) as stream:
+        offset = int(stream.read(_LINE_BYTES).partition(b"\n")[0].split()[0])
+        return offset if 0 <= offset < _FARTHEST else 0
+    return 0
+
+
+def hole_words(count: int) -> str:
+    """What stands in the place of `count` bytes that nobody has written."""
+    return f"[tenfold: {count:,} bytes here were never written]"
+
+
+def dropped_words(count: int) -> str:
+    """What stands in the place of `count` bytes that were dropped to keep the log's limit."""
+    return f"[tenfold: {count:,} bytes before this were dropped: the log is kept to its limit]"

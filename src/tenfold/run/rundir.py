@@ -1,0 +1,432 @@
+"""The run directory: the cluster's memory, as plain files.
+
+Owns the paths, atomic writes, tolerant reads (files are opened by `files`, their values checked by
+`records`), the lock that tells whether a run's supervisor is
+alive, and finding runs. What the files say is decided by those who write them.
+
+    <runs>/<cluster>/<run-id>/
+      plan.json  status.json  events.jsonl  supervisor.log  supervisor.lock
+      tasks/worker-3/  status.json  stdout.log  stdout.times  stderr.log  stderr.times
+                        traffic.jsonl  usage.jsonl  progress.json  placement.json  …
+      tensorboard/  checkpoints/  results/
+
+JSON files are written whole and renamed into place; `.jsonl` files are only appended to, by one
+writer each. A damaged file is reported by name and never stops a reader.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shlex
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from tenfold.base.json_text import json_text
+from tenfold.base.nearest import did_you_mean
+from tenfold.base.paths import user_path
+from tenfold.errors import InputError, TenfoldError
+from tenfold.run import files, records
+from tenfold.run.files import set_aside
+from tenfold.run.leftovers import sweep
+from tenfold.run.locks import is_held
+from tenfold.run.states import TERMINAL
+
+SHARED = ("tensorboard", "checkpoints", "results")
+"""Directories of a run that tasks write to and that outlive it."""
+
+LONGEST_EVENT = 4 << 20
+"""Bytes of a line of `events.jsonl`; a longer one is damage."""
+
+_LOCK_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """One run's directory. Making this object touches no file; `create` does."""
+
+    path: Path
+
+    @property
+    def cluster(self) -> str:
+        """The name of the cluster."""
+        return self.path.parent.name
+
+    @property
+    def run(self) -> str:
+        """The run-id; sorts by the time of the start."""
+        return self.path.name
+
+    @property
+    def plan(self) -> Path:
+        """`plan.json`: what was asked for, secrets hidden."""
+        return self.path / "plan.json"
+
+    @property
+    def status(self) -> Path:
+        """`status.json`: the cluster's state, why it ended, its first failure."""
+        return self.path / "status.json"
+
+    @property
+    def events(self) -> Path:
+        """`events.jsonl`: everything that happened, in order."""
+        return self.path / "events.jsonl"
+
+    @property
+    def lock(self) -> Path:
+        """`supervisor.lock`: locked for as long as the supervisor lives."""
+        return self.path / "supervisor.lock"
+
+    @property
+    def supervisor_log(self) -> Path:
+        """`supervisor.log`: what the supervisor itself had to say; empty when all is well."""
+        return self.path / "supervisor.log"
+
+    @property
+    def control(self) -> Path:
+        """`control.sock`: where the supervisor takes requests."""
+        return self.path / "control.sock"
+
+    @property
+    def elsewhere(self) -> Path:
+        """`elsewhere.json`: who runs the supervisor, where that is not a process of this host."""
+        return self.path / "elsewhere.json"
+
+    @property
+    def resumed(self) -> Path:
+        """`resumed.json`: which run this one goes on from, and where."""
+        return self.path / "resumed.json"
+
+    def shared(self, name: str) -> Path:
+        """One of `SHARED`."""
+        return self.path / name
+
+    def task(self, label: str) -> TaskDirectory:
+        """The directory of the task with this label (`worker-3`)."""
+        return TaskDirectory(self.path / "tasks" / label)
+
+    def tasks(self) -> list[TaskDirectory]:
+        """The tasks that have a directory, in the order of their names."""
+        found = files.directories(self.path / "tasks")
+        return [self.task(name) for name in found if records.label(name)]
+
+    def alive(self) -> bool:
+        """Whether the run is up: its supervisor lives, or is to begin elsewhere.
+
+        Its lock tells on this host. Of a run whose supervisor is elsewhere, status.json tells; its
+        cell writes it when nobody else does (`tenfold.cells.ClientSide.settle`).
+        """
+        return self.locked() or (
+            self.is_elsewhere() and (read_json(self.status) or {}).get("state") not in TERMINAL
+        )
+
+    def is_elsewhere(self) -> bool:
+        """Whether the supervisor is not a process of this host."""
+        return files.exists(self.elsewhere)
+
+    def locked(self) -> bool:
+        """Whether a process of this host, or of one that shares locks with it, supervises."""
+        return is_held(self.lock)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDirectory:
+    """What one task leaves in its run's directory."""
+
+    path: Path
+
+    @property
+    def label(self) -> str:
+        """`worker-3`."""
+        return self.path.name
+
+    @property
+    def status(self) -> Path:
+        """`status.json`: the task's state, address, pid, how it ended."""
+        return self.path / "status.json"
+
+    @property
+    def progress(self) -> Path:
+        """`progress.json`: what the task last said of its progress."""
+        return self.path / "progress.json"
+
+    @property
+    def unsaved(self) -> Path:
+        """`unsaved.json`: why the task's last checkpoint could not be saved; gone when one was."""
+        return self.path / "unsaved.json"
+
+    @property
+    def placement(self) -> Path:
+        """`placement.json`: which variables the task has made, and where they lie."""
+        return self.path / "placement.json"
+
+    @property
+    def life(self) -> Path:
+        """`life.json`: what its task runner last said, on cells that have one."""
+        return self.path / "life.json"
+
+    @property
+    def unready(self) -> Path:
+        """`unready.json`: why the task, which runs, cannot be used yet."""
+        return self.path / "unready.json"
+
+    @property
+    def ready(self) -> Path:
+        """`ready`: there while the task can be used, on cells with a task runner."""
+        return self.path / "ready"
+
+    @property
+    def traffic(self) -> Path:
+        """`traffic.jsonl`: what the task has sent to whom so far, once a second."""
+        return self.path / "traffic.jsonl"
+
+    @property
+    def usage(self) -> Path:
+        """`usage.jsonl`: its CPU time and memory, once a second."""
+        return self.path / "usage.jsonl"
+
+    @property
+    def token(self) -> Path:
+        """`token`: the secret of the task's page, where it has one; mode 0600."""
+        return self.path / "token"
+
+    def log(self, stream: str) -> Path:
+        """The bytes the task wrote to `stdout` or `stderr`, all its lives in a row."""
+        return self.path / f"{stream}.log"
+
+    def older_log(self, stream: str) -> Path:
+        """The bytes before those, once the log has reached its limit (see `run.logs.files`)."""
+        return self.path / f"{stream}.log.1"
+
+    def broken(self, stream: str) -> Path:
+        """`stderr.broken.json`: the last exceptions in what the task's last life wrote there."""
+        return self.path / f"{stream}.broken.json"
+
+    def times(self, stream: str) -> Path:
+        """When they came: lines of `OFFSET UNIX_TIME`; offsets count all bytes there ever were."""
+        return self.path / f"{stream}.times"
+
+    def older_times(self, stream: str) -> Path:
+        """The times of the older log; the first line has the offset at which that begins."""
+        return self.path / f"{stream}.times.1"
+
+
+@dataclass(slots=True)
+class Problems:
+    """Files that could not be read whole, by path: what a view says beside what it shows."""
+
+    found: dict[Path, str] = field(default_factory=dict)
+
+    def add(self, path: Path, what: str) -> None:
+        """Note that `path` is damaged; `what` says how."""
+        self.found[path] = what
+
+
+def create(runs: Path, cluster: str) -> RunDirectory:
+    """A new run directory of `cluster` under `runs`, readable by its owner only.
+
+    Raises InputError when the place cannot be written; nothing is left then.
+    """
+    home = runs / cluster
+    try:
+        for place in (runs, home):
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        while True:
+            path = home / _run_id()
+            with contextlib.suppress(FileExistsError):
+                path.mkdir(mode=0o700)
+                break
+        for name in ("tasks", *SHARED):
+            (path / name).mkdir(mode=0o700)
+    except OSError as error:
+        raise InputError(
+            f"cannot create a run directory under {runs}: {error.strerror or error}",
+            hint="choose another directory with --runs DIR or TENFOLD_RUNS",
+            cause=error,
+        ) from error
+    return RunDirectory(path.resolve())
+
+
+def _run_id() -> str:
+    """The time (UTC) to the millisecond: `20261123-171715-042`."""
+    return datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
+
+
+def find(runs: Path, name: str | None = None) -> RunDirectory:
+    """The run that `name` means: `CLUSTER`, `CLUSTER/RUN-ID`, a path, or None for the newest.
+
+    Raises InputError when there is none.
+    """
+    if name and "/" in name:
+        named = user_path(name, "CLUSTER") if name.startswith("~") else Path(name)
+        path = next((p for p in (runs / name, named) if _is_run(p)), None)
+        if path is None:
+            raise InputError(
+                f"no run {name} under {runs}", hint=_hint_for(runs, name.split("/")[0])
+            )
+        return RunDirectory(path.resolve())
+    found = list(every(runs, name))
+    if not found:
+        what = f"no run of cluster {name}" if name else "no run"
+        raise InputError(f"{what} under {runs}", hint=_hint_for(runs, name))
+    return max(found, key=lambda run: run.run)
+
+
+def _hint_for(runs: Path, cluster: str | None) -> str:
+    """What to do about a run that is not there: `cluster` is whose it would be."""
+    known = sorted({run.cluster for run in every(runs)})
+    if cluster in known or (known and cluster is None):
+        return f"tenfold ps --all --runs {shlex.quote(str(runs))} lists those there are"
+    if not known:
+        start = "start one with `tenfold up`; " if cluster is None else ""
+        return f"{start}use --runs DIR for another directory"
+    clusters = ", ".join(known[:10])
+    return did_you_mean(cluster or "", known) or f"clusters here: {clusters}"
+
+
+def every(runs: Path, cluster: str | None = None) -> Iterator[RunDirectory]:
+    """All runs under `runs`, or those of one cluster, oldest first within each cluster."""
+    clusters = [cluster] if cluster else sorted(_directories(runs))
+    for name in clusters:
+        for run in sorted(_directories(runs / name)):
+            path = runs / name / run
+            if _is_run(path):
+                yield RunDirectory(path.resolve())
+
+
+def _is_run(path: Path) -> bool:
+    try:
+        return _is_there(path / "plan.json") or _is_there(path / "status.json")
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
+def _is_there(path: Path) -> bool:
+    """Whether anything is there, damaged or not."""
+    return os.path.lexists(path)
+
+
+def _directories(path: Path) -> list[str]:
+    try:
+        return [entry.name for entry in os.scandir(path) if entry.is_dir(follow_symlinks=False)]
+    except (OSError, ValueError):
+        return []
+
+
+def write_json(path: Path, value: object) -> None:
+    """Put `value` at `path`, whole or not at all: a reader sees the old file or the new one.
+
+    That holds when the writer is killed at any moment. It is not synced to the disk, which takes
+    milliseconds, thousands of times a run: after a loss of power a file system that does not
+    write a renamed file's data first (ext4 and btrfs do) may have an empty one, which is damage
+    like any other.
+    """
+    text = json_text(value, separators=(",", ":"))  # faster than json.dump
+    files.write_whole(path, text.encode())
+    if path not in _written:
+        _written.add(path)
+        sweep(path)
+
+
+_written: set[Path] = set()
+"""What this process has written: at its first write it looks for what earlier ones left."""
+
+
+def set_aside_damaged(run: RunDirectory) -> list[tuple[Path, Path]]:
+    """Set aside what of the state in `run` cannot be read: which files, and what they are now."""
+    states = [run.status, run.resumed, run.elsewhere]
+    for task in run.tasks():
+        states += [task.status, task.life, task.progress, task.placement]
+    problems = Problems()
+    for path in states:
+        read_json(path, problems)
+    return [(path, aside) for path in problems.found if (aside := set_aside(path))]
+
+
+def read_json(path: Path, problems: Problems | None = None) -> dict[str, Any] | None:
+    """The object in `path`; None when the file is missing or damaged (then noted).
+
+    Its values have the types that `records` states for a file of that name; others are left out
+    and noted.
+    """
+    try:
+        value, wrong = records.typed(records.parse(files.read_whole(path)), records.shape_of(path))
+    except FileNotFoundError:
+        return None
+    except records.NotAnObjectError as error:
+        wrong, value = str(error), None
+    except (OSError, ValueError) as error:
+        wrong, value = f"cannot be read: {getattr(error, 'strerror', None) or error}", None
+    if wrong is not None and problems is not None:
+        problems.add(path, wrong)
+    return value
+
+
+def read_events(
+    path: Path, problems: Problems | None = None, start: int = 0
+) -> tuple[list[dict[str, Any]], int]:
+    """The events in `path` from byte `start` on, and the byte after the last whole line.
+
+    A line that is no JSON object is left out and noted; a last line without its newline is
+    still being written and is left for the next call. Of a file that is larger than any run's,
+    the end is read.
+    """
+    try:
+        with files.open_regular(path) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size - start > files.MOST_BYTES:
+                start = size - files.MOST_BYTES
+                if problems is not None:
+                    problems.add(path, f"has {size:,} bytes: only its end is read")
+                stream.seek(start)
+                start += len(stream.readline(files.MOST_BYTES))  # begun before there
+            stream.seek(start)
+            data = stream.read(files.MOST_BYTES)
+    except FileNotFoundError:
+        return [], start
+    except (OSError, ValueError) as error:
+        if problems is not None:
+            problems.add(path, f"cannot be read: {getattr(error, 'strerror', None) or error}")
+        return [], start
+    end = data.rfind(b"\n") + 1 or (len(data) if len(data) > LONGEST_EVENT else 0)
+    lines = data[:end].split(b"\n")
+    events = [event for line in lines if line and (event := read_event(line, path, problems))]
+    return events, start + end
+
+
+def read_event(line: bytes, path: Path, problems: Problems | None = None) -> dict[str, Any] | None:
+    """The event in a line of `path`; None if it is damaged (then noted)."""
+    try:
+        if len(line) > LONGEST_EVENT:
+            raise ValueError("is too long")
+        value, wrong = records.typed(records.parse(line), records.EVENT)
+    except ValueError:
+        value, wrong = None, "has a damaged line"
+    if wrong is not None and problems is not None:
+        problems.add(path, wrong)
+    return value
+
+
+def hold_lock(run: RunDirectory) -> IO[bytes]:
+    """Take the supervisor's lock of `run`: held until the stream is closed or its owner dies.
+
+    A view that looks whether the run is alive shares the lock for an instant, so this tries for
+    a while. Raises TenfoldError if another supervisor has it.
+    """
+    descriptor, _ = files.open_own(run.lock, os.O_RDWR)
+    stream = os.fdopen(descriptor, "r+b")
+    deadline = time.monotonic() + _LOCK_S
+    while True:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return stream
+        except BlockingIOError as error:
+            if time.monotonic() > deadline:
+                stream.close()
+                raise TenfoldError(f"run {run.run} already has a supervisor") from error
+            time.sleep(0.001)

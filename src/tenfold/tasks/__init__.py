@@ -1,0 +1,17 @@
+"""What runs beside a task: its environment, its captured output, its readiness, its memory.
+
+agent.py        `tenfold task worker/3 --held`: a task runner that stays
+awaited.py      The line of a task's output that says that the task can be used
+beside.py       `python -m tenfold.tasks.beside worker/3 COMMAND…`: a command beside a task
+capture.py      A task's output: from its pipes into the run directory, byte for byte
+container.py    `tenfold task worker/3` in a container: one life of a task, told in its directory
+environment.py  The whole environment of a task: whose variables it gets, and who wins
+inherited.py    What a task inherits of the environment of whoever typed `up`
+listening.py    Where a task's processes listen, out of /proc: to say why a task is not ready
+member.py       Inside a task: who am I, where are my peers, how far am I
+memory.py       A task's own limit of memory, by a control group
+readiness.py    Whether something answers: one try, on a socket that is connected already
+remainder.py    What is left of a task when its own process has ended: the grace that it gets
+runner.py       The task runner: one task, in the place where a cell has put it
+unready.py      Why a task is not ready yet, in its directory: `unready.json`
+"""

@@ -1,0 +1,79 @@
+"""The whole environment of a task: whose variables it gets, and who wins.
+
+From weakest to strongest: what is inherited from where `tenfold up` was typed (`inherited`), what
+makes a good process (thread limits, unbuffered output), the framework's view of the cluster,
+tenfold's own names, the file. One that the user set where they typed `up` also beats a good
+process's.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+
+from tenfold.cluster.programs import search_path
+from tenfold.frameworks import Addresses, framework
+from tenfold.launch import together
+from tenfold.planning.late import bind
+from tenfold.planning.plan import Bound, Plan, Task
+from tenfold.run.rundir import RunDirectory
+from tenfold.tasks.inherited import inheritable, past_proxies
+
+_OURS = "TENFOLD_"
+_DEFAULTS = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
+"""Output appears when it is printed, and a crash in native code prints Python's stack."""
+
+
+def task_environment(
+    plan: Plan,
+    task: Task,
+    addresses: Addresses,
+    ports: Mapping[str, int],
+    run: RunDirectory,
+    inherited: Mapping[str, str],
+    listen: str = "127.0.0.1",
+) -> Bound:
+    """`task` as it is really started: every `${…}` filled in, `env` its whole environment.
+
+    `listen` is where a page has to listen to be reached from outside its place.
+    """
+    bound = bind(task, addresses=addresses, run_directory=str(run.path), ports=ports)
+    frame = framework(plan.framework)
+    base = inheritable(inherited, plan.cell, plan.framework, addresses)
+    good = frame.process_environment(task.job, len(plan.tasks), _cores(plan, task))
+    environment = _DEFAULTS | good | base
+    environment |= {
+        "PATH": search_path(base),
+        "WANDB_RUN_GROUP": base.get("WANDB_RUN_GROUP", inherited.get("TENFOLD_RUN", run.run)),
+    }
+    environment |= frame.environment(task.job, task.index, addresses)
+    environment |= _own(plan, task, addresses, ports, run) | {f"{_OURS}BIND": listen}
+    environment |= bound.env
+    environment |= {
+        name: value
+        for name, value in past_proxies(environment, addresses).items()
+        if name not in bound.env
+    }
+    environment = together.with_order(environment, bound.command, bound.workdir)
+    return replace(bound, env=environment)
+
+
+def _cores(plan: Plan, task: Task) -> int:
+    """The cores that all tasks share; if this one asked for some, as if each had as many."""
+    if task.cpu is not None:
+        return max(1, int(task.cpu)) * len(plan.tasks)
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def _own(
+    plan: Plan, task: Task, addresses: Addresses, ports: Mapping[str, int], run: RunDirectory
+) -> dict[str, str]:
+    named = {f"{_OURS}PORT_{name.upper().replace('-', '_')}": str(p) for name, p in ports.items()}
+    return named | {
+        f"{_OURS}CLUSTER": plan.cluster,
+        f"{_OURS}RUN_DIRECTORY": str(run.path),
+        f"{_OURS}TASK": task.name,
+        f"{_OURS}ADDRESS": addresses[task.job][task.index],
+    }

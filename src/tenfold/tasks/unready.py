@@ -1,0 +1,121 @@
+"""Why a task is not ready yet, in its directory: `unready.json`, for views and the supervisor.
+
+Written by whoever probes: the local cell, and the task runner on other cells. It is there while a
+task runs and cannot be used; the words follow the task's name and a colon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Awaitable, Callable
+
+from tenfold.planning.plan import ReadinessCheck
+from tenfold.run.rundir import TaskDirectory, write_json
+from tenfold.tasks.listening import listening
+
+FIRST_S = 2.0
+"""So long a task may start before anything is said of it, in seconds."""
+_EVERY_S = 1.0
+_LONGEST = 200
+
+
+class Unready:
+    """Says of one life of a task why it is not ready. Every method is cheap but `tell`."""
+
+    def __init__(self, directory: TaskDirectory) -> None:
+        self._path = directory.unready
+        self._next = time.monotonic() + FIRST_S
+        self._said: str | None = None
+        self._lines = 0
+        self._writing = threading.Lock()
+        self.answer: str | None = None
+        """What the last try heard: `answers 404 at /health`."""
+        self.clear()
+        self._over = False
+
+    def due(self) -> bool:
+        """Whether it is time to look."""
+        return time.monotonic() >= self._next
+
+    def heard(self, data: bytes) -> None:
+        """The task wrote this."""
+        self._lines += data.count(b"\n")
+
+    def tell(self, ready: ReadinessCheck, pid: int, port: int | None) -> None:
+        """Find out and write down why the task, whose first process is `pid`, is not ready."""
+        self._next = time.monotonic() + _EVERY_S
+        found, sure = self._words(ready, pid, port)
+        words = found[:_LONGEST]
+        if words != self._said:
+            said = {"version": 1, "words": words, "sure": sure, "time": time.time()}
+            with self._writing, contextlib.suppress(OSError):
+                if not self._over:
+                    write_json(self._path, said)
+                    self._said = words
+
+    async def telling(
+        self, attempt: Awaitable[bool], ready: ReadinessCheck, pid: int, port: int | None
+    ) -> bool:
+        """The result of one try; while it lasts, `tell` is called whenever it is due."""
+        speaker = asyncio.ensure_future(self._keep_telling(ready, pid, port))
+        try:
+            return await attempt
+        finally:
+            speaker.cancel()
+
+    async def _keep_telling(self, ready: ReadinessCheck, pid: int, port: int | None) -> None:
+        while True:
+            await asyncio.sleep(_EVERY_S)
+            if self.due():
+                await asyncio.to_thread(self.tell, ready, pid, port)
+
+    def _words(self, ready: ReadinessCheck, pid: int, port: int | None) -> tuple[str, bool]:
+        """Why, and whether that is more than what every start looks like for a while."""
+        if ready.kind == "log":
+            count = f"{self._lines} line{'' if self._lines == 1 else 's'}"
+            return f"no line of its output matches {ready.target!r} ({count} so far)", False
+        if ready.kind == "command":
+            return f"its readiness command {self.answer or 'has not ended yet'}", False
+        if self.answer is not None or port is None:
+            return f"it {self.answer or 'has no such port'}", True
+        found = listening(pid)
+        return found.words(port, ready.port or "main"), found.anywhere
+
+    def clear(self) -> None:
+        """The task is ready, or has ended."""
+        self._said = None
+        with self._writing, contextlib.suppress(OSError):
+            self._over = True
+            self._path.unlink()
+
+
+def spoken(file: int) -> str:
+    """The last line in an open file that a command has written to, ` (line)`, or nothing."""
+    with contextlib.suppress(OSError):
+        size = os.fstat(file).st_size
+        text = os.pread(file, 4096, max(0, size - 4096)).decode(errors="replace")
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        return f" ({lines[-1][:_LONGEST]})" if lines else ""
+    return ""
+
+
+def how_it_ended(code: int) -> str:
+    """Words for a command's exit code, which is negative for a signal: `exits with code 3`."""
+    if code >= 0:
+        return f"exits with code {code}"
+    try:
+        return f"is killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"is killed by signal {-code}"
+
+
+def recorder(otherwise: Callable[[], int]) -> int:
+    """A file in memory for a command's output; `otherwise` where there is none. Close it."""
+    with contextlib.suppress(OSError, AttributeError):
+        return os.memfd_create("tenfold-ready", os.MFD_CLOEXEC)
+    return otherwise()
