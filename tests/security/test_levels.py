@@ -175,7 +175,7 @@ def test_what_would_listen_is_refused(framework: str, task: Task, listens: bool)
     plan = plan_of(task, framework=framework)
     nothing = isolation.Isolation("none", (("namespace", "no"),))
     if listens:
-        with pytest.raises(UnavailableError, match=f"would reach {task.name} "):
+        with pytest.raises(UnavailableError, match=f"could reach {task.name} "):
             require_protection(plan, "auto", nothing)
     else:
         require_protection(plan, "auto", nothing)
