@@ -206,7 +206,7 @@ def test_a_rendered_directory_runs_with_sbatch_alone(tmp_path: Path, slurm: Slur
     ("state", "outcome", "words"),
     [
         (JobState("TIMEOUT"), "failed", "time limit"),
-        (JobState("NODE_FAIL"), "failed", "went down"),
+        (JobState("NODE_FAIL"), "failed", "nodes failed"),
         (JobState("OUT_OF_MEMORY"), "failed", "memory"),
         (JobState("CANCELLED"), "stopped", "cancelled"),
         (JobState("FAILED", exit_code=66), "failed", "run directory"),

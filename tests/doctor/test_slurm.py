@@ -110,7 +110,7 @@ def test_a_command_that_hangs(programs: Programs) -> None:
     commands(programs)
     programs.put("scontrol", "/bin/sleep 600; exit 0")
     found = found_slurm(0.5)
-    assert (found.state, found.message) == ("broken", "Slurm does not respond within 0.5 s")
+    assert (found.state, found.message) == ("broken", "Slurm gives no response within 0.5 s")
 
 
 def test_nodes_that_hang(programs: Programs) -> None:
