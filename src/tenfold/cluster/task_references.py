@@ -1,7 +1,7 @@
 """Faults of `${jobs.JOB.addresses.0}` and its kind: a task that the job does not have.
 
 Owns: finding these names in everything that is filled in when tasks start. Leaves to others: names
-that no file could have (`file.interpolate`) and what they stand for (`late`).
+that no file could have (`cluster.file.interpolate`) and what they stand for (`late`).
 """
 
 from __future__ import annotations

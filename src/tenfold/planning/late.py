@@ -1,7 +1,7 @@
 """Values of `${…}` that only the plan or a placed task knows.
 
 Owns: what each late name stands for, and `bind`, which fills a task's texts in. Leaves to others:
-the grammar (`template`), which names exist (`file.interpolate`), and addresses (the cell).
+the grammar (`template`), which names exist (`cluster.file.interpolate`), and addresses (the cell).
 """
 
 from __future__ import annotations
