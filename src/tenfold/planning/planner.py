@@ -2,7 +2,7 @@
 
 Owns: whose word counts (override, job, cluster, framework), the order of tasks, and the `${…}` that
 are known before anything runs. Pure, and the same for the same bytes; 100,000 tasks in seconds.
-Leaves to others: what a plan is and what only a placed task knows (`plans`).
+Leaves to others: what a plan is and what only a placed task knows (`plan`).
 """
 
 from __future__ import annotations
