@@ -1,4 +1,6 @@
-"""The one writer of a run's `events.jsonl`: whole lines, in order, on a full disk too.
+"""The one writer of a run's `events.jsonl`.
+
+It writes whole lines, in order, on a full disk too.
 
 What the disk does not take is kept in memory, so much at most, and written in order when there is
 room again. Reading is `rundir.read_events`'.
@@ -73,7 +75,7 @@ class EventLog:
             self._kept.popleft()
 
     def keep(self) -> None:
-        """If somebody has removed or replaced the file: go on in a new one, with all there was."""
+        """Write all events to a new file if somebody removed or replaced the file."""
         if files.is_open(self._path, self._log):
             return
         files.set_aside(self._path)
@@ -89,6 +91,9 @@ class EventLog:
         self._log = log
 
     def close(self) -> None:
-        """Nothing is written after this; what the disk does not take even now is lost."""
+        """Close the log. Nothing is written afterwards.
+
+        What the disk refuses even now is lost.
+        """
         self.flush()
         os.close(self._log)

@@ -1,4 +1,6 @@
-"""The types of what the files of a run directory hold, and the one tolerant reader of their JSON.
+"""Types of the files in a run directory, and the one reader of their JSON.
+
+The reader is tolerant.
 
 Anybody can have written there: a killed writer, a failing disk, another version, a task. What
 `parse` gives has the types that the tables below state, so that views need not ask again. A value
@@ -34,7 +36,7 @@ class NotAnObjectError(ValueError):
 
 
 def parse(data: bytes) -> dict[str, Any]:
-    """The object in `data`, UTF-8. Raises ValueError if there is none.
+    """The object in `data`, which is UTF-8. Raises ValueError if it has none.
 
     Numbers that are not finite or too large, and characters that are none (lone surrogates), are
     replaced: nothing in it breaks arithmetic, calendars or encodings. It is not deeper than
@@ -138,13 +140,13 @@ def anything(value: object) -> bool:
 
 
 def one_of(*words: str) -> Callable[[object], bool]:
-    """One of these words."""
+    """A check that a value is one of these strings."""
     known = frozenset(words)
     return lambda value: isinstance(value, str) and value in known
 
 
 class Shape:
-    """How a value is made up: `fit` gives what of it is so, and names what is not."""
+    """The shape of a value: `fit` returns what matches and names what does not."""
 
     def fit(self, value: Any, where: str, wrong: list[str]) -> Any:
         """`value`, or as much of it as fits; None if nothing does."""
@@ -155,7 +157,7 @@ Form = Callable[[object], bool] | Shape
 
 
 class Record(Shape):
-    """An object whose fields have forms; those that are not named are left as they are."""
+    """An object with typed fields. Fields that are not listed are kept unchanged."""
 
     def __init__(self, **fields: Form) -> None:
         self.fields = {name.removesuffix("_"): form for name, form in fields.items()}
@@ -325,7 +327,7 @@ def shape_of(path: Path) -> Record:
 
 
 def typed(value: dict[str, Any], shape: Record) -> tuple[dict[str, Any], str | None]:
-    """What of `value` fits its shape, and in words what does not."""
+    """The part of `value` that fits its shape, and a description of the rest."""
     wrong: list[str] = []
     made: dict[str, Any] = shape.fit(value, "", wrong)
     if not wrong:

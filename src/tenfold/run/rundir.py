@@ -84,7 +84,7 @@ class RunDirectory:
 
     @property
     def supervisor_log(self) -> Path:
-        """`supervisor.log`: what the supervisor itself had to say; empty when all is well."""
+        """`supervisor.log`: output of the supervisor itself. Empty if all is well."""
         return self.path / "supervisor.log"
 
     @property
@@ -94,12 +94,15 @@ class RunDirectory:
 
     @property
     def elsewhere(self) -> Path:
-        """`elsewhere.json`: who runs the supervisor, where that is not a process of this host."""
+        """`elsewhere.json`: who runs the supervisor.
+
+        Written if the supervisor is not a process of this host.
+        """
         return self.path / "elsewhere.json"
 
     @property
     def resumed(self) -> Path:
-        """`resumed.json`: which run this one goes on from, and where."""
+        """`resumed.json`: which run this run resumes, and where that run is."""
         return self.path / "resumed.json"
 
     def shared(self, name: str) -> Path:
@@ -152,12 +155,15 @@ class TaskDirectory:
 
     @property
     def progress(self) -> Path:
-        """`progress.json`: what the task last said of its progress."""
+        """`progress.json`: the progress that the task last reported."""
         return self.path / "progress.json"
 
     @property
     def unsaved(self) -> Path:
-        """`unsaved.json`: why the task's last checkpoint could not be saved; gone when one was."""
+        """`unsaved.json`: why the task's last checkpoint could not be saved.
+
+        Removed when a checkpoint was saved.
+        """
         return self.path / "unsaved.json"
 
     @property
@@ -167,7 +173,7 @@ class TaskDirectory:
 
     @property
     def life(self) -> Path:
-        """`life.json`: what its task runner last said, on cells that have one."""
+        """`life.json`: the last report of the task runner, on cells that have one."""
         return self.path / "life.json"
 
     @property
@@ -182,7 +188,7 @@ class TaskDirectory:
 
     @property
     def traffic(self) -> Path:
-        """`traffic.jsonl`: what the task has sent to whom so far, once a second."""
+        """`traffic.jsonl`: bytes sent to each peer so far, written once a second."""
         return self.path / "traffic.jsonl"
 
     @property
@@ -200,15 +206,21 @@ class TaskDirectory:
         return self.path / f"{stream}.log"
 
     def older_log(self, stream: str) -> Path:
-        """The bytes before those, once the log has reached its limit (see `run.logs.files`)."""
+        """The previous log of a stream, after the log has reached its limit.
+
+        See `run.logs.files`.
+        """
         return self.path / f"{stream}.log.1"
 
     def broken(self, stream: str) -> Path:
-        """`stderr.broken.json`: the last exceptions in what the task's last life wrote there."""
+        """`stderr.broken.json`: the last exceptions of the task's last life."""
         return self.path / f"{stream}.broken.json"
 
     def times(self, stream: str) -> Path:
-        """When they came: lines of `OFFSET UNIX_TIME`; offsets count all bytes there ever were."""
+        """The times of a log: lines of `OFFSET UNIX_TIME`.
+
+        Offsets count all bytes ever written.
+        """
         return self.path / f"{stream}.times"
 
     def older_times(self, stream: str) -> Path:
@@ -218,12 +230,15 @@ class TaskDirectory:
 
 @dataclass(slots=True)
 class Problems:
-    """Files that could not be read whole, by path: what a view says beside what it shows."""
+    """Files that could not be read completely, by path.
+
+    Views report them beside what they show.
+    """
 
     found: dict[Path, str] = field(default_factory=dict)
 
     def add(self, path: Path, what: str) -> None:
-        """Note that `path` is damaged; `what` says how."""
+        """Record that `path` is damaged. `what` describes how."""
         self.found[path] = what
 
 
@@ -258,7 +273,9 @@ def _run_id() -> str:
 
 
 def find(runs: Path, name: str | None = None) -> RunDirectory:
-    """The run that `name` means: `CLUSTER`, `CLUSTER/RUN-ID`, a path, or None for the newest.
+    """The run named `name`: `CLUSTER`, `CLUSTER/RUN-ID` or a path.
+
+    None means the newest run.
 
     Raises InputError when there is none.
     """
@@ -290,7 +307,10 @@ def _hint_for(runs: Path, cluster: str | None) -> str:
 
 
 def every(runs: Path, cluster: str | None = None) -> Iterator[RunDirectory]:
-    """All runs under `runs`, or those of one cluster, oldest first within each cluster."""
+    """All runs under `runs`, or only those of one cluster.
+
+    Runs of a cluster are sorted, oldest first.
+    """
     clusters = [cluster] if cluster else sorted(_directories(runs))
     for name in clusters:
         for run in sorted(_directories(runs / name)):
@@ -319,7 +339,7 @@ def _directories(path: Path) -> list[str]:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Put `value` at `path`, whole or not at all: a reader sees the old file or the new one.
+    """Write `value` to `path` atomically: readers see the old or the new file.
 
     That holds when the writer is killed at any moment. It is not synced to the disk, which takes
     milliseconds, thousands of times a run: after a loss of power a file system that does not
@@ -334,11 +354,14 @@ def write_json(path: Path, value: object) -> None:
 
 
 _written: set[Path] = set()
-"""What this process has written: at its first write it looks for what earlier ones left."""
+"""Paths this process has written.
+
+At its first write to a path, the process looks for what earlier processes left.
+"""
 
 
 def set_aside_damaged(run: RunDirectory) -> list[tuple[Path, Path]]:
-    """Set aside what of the state in `run` cannot be read: which files, and what they are now."""
+    """Set aside unreadable state in `run`. Returns pairs of old and new paths."""
     states = [run.status, run.resumed, run.elsewhere]
     for task in run.tasks():
         states += [task.status, task.life, task.progress, task.placement]
@@ -370,7 +393,9 @@ def read_json(path: Path, problems: Problems | None = None) -> dict[str, Any] | 
 def read_events(
     path: Path, problems: Problems | None = None, start: int = 0
 ) -> tuple[list[dict[str, Any]], int]:
-    """The events in `path` from byte `start` on, and the byte after the last whole line.
+    """Read events in `path` from byte `start`.
+
+    Returns the events, and the offset after the last whole line.
 
     A line that is no JSON object is left out and noted; a last line without its newline is
     still being written and is left for the next call. Of a file that is larger than any run's,
@@ -413,7 +438,9 @@ def read_event(line: bytes, path: Path, problems: Problems | None = None) -> dic
 
 
 def hold_lock(run: RunDirectory) -> IO[bytes]:
-    """Take the supervisor's lock of `run`: held until the stream is closed or its owner dies.
+    """Take the supervisor's lock of `run`.
+
+    The lock is held until the stream is closed or its owner dies.
 
     A view that looks whether the run is alive shares the lock for an instant, so this tries for
     a while. Raises TenfoldError if another supervisor has it.

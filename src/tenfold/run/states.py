@@ -1,4 +1,7 @@
-"""The states of runs and tasks: one table for the supervisor, the cells, the views and the page."""
+"""The states of runs and tasks.
+
+This is the one table for the supervisor, the cells, the views and the page.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +23,13 @@ class State(StrEnum):
     RESTARTING = "restarting"
     """The task ended and will be started again."""
     STOPPING = "stopping"
-    """It was told to end."""
+    """It was asked to end."""
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     LOST = "lost"
     """The supervisor is gone, and nobody saw how the task ended."""
     STOPPED = "stopped"
-    """It ended because it was told to."""
+    """It ended because it was asked to."""
 
     @property
     def is_terminal(self) -> bool:

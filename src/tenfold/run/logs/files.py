@@ -20,7 +20,7 @@ from tenfold.run.files import open_regular
 from tenfold.run.rundir import TaskDirectory
 
 Identity = tuple[int, int]
-"""Device and inode: the same file under whatever name, for as long as it is not removed."""
+"""Device and inode: they identify a file under any name until it is removed."""
 
 _TRIES = 20
 _TRY_S = 0.001
@@ -70,7 +70,10 @@ class LogFiles:
         return found == (newest.identity, newest.end - newest.start)
 
     def read(self, start: int, size: int) -> bytes:
-        """Bytes from offset `start` on, `size` of them; fewer where the log ends, or is gone."""
+        """Read `size` bytes from offset `start`.
+
+        Fewer if the log ends before that or has been removed.
+        """
         found = []
         for part in self.parts:
             begin, end = max(start, part.start), min(start + size, part.end)
@@ -94,7 +97,7 @@ class LogFiles:
         return data if part.start >= first_offset(self.older_times) else b""
 
     def after_hole(self, start: int) -> int:
-        """The offset of the first byte from `start` on that was written; `start` if it was.
+        """The offset of the first byte at or after `start` that was written.
 
         Of a file that was made longer without writing, nothing is there to read: it can be a
         terabyte.
@@ -125,7 +128,10 @@ class LogFiles:
 
 
 def look(directory: TaskDirectory, stream: str) -> LogFiles:
-    """The files of a stream now. Links, and what else is no regular file, count as missing."""
+    """The files of a stream now.
+
+    Links and everything else that is not a regular file count as missing.
+    """
     for _ in range(_TRIES):
         found, settled = _look(directory, stream)
         if settled:
@@ -135,7 +141,10 @@ def look(directory: TaskDirectory, stream: str) -> LogFiles:
 
 
 def _look(directory: TaskDirectory, stream: str) -> tuple[LogFiles, bool]:
-    """The files, and whether no rename came between; see `logwriter` for the order of those."""
+    """The files, and whether no rename came between.
+
+    See `logwriter` for the order of the renames.
+    """
     path, older_path = directory.log(stream), directory.older_log(stream)
     older_times = directory.older_times(stream)
     older = _measured(older_path)
@@ -164,7 +173,7 @@ def _measured(path: Path) -> tuple[Identity, int] | None:
 
 
 def first_offset(times: Path) -> int:
-    """The offset in the first line of a file of times; 0 if it cannot be told."""
+    """The offset in the first line of a file of times, or 0 if it is unreadable."""
     with contextlib.suppress(OSError, ValueError, IndexError), open_regular(times) as stream:
         offset = int(stream.read(_LINE_BYTES).partition(b"\n")[0].split()[0])
         return offset if 0 <= offset < _FARTHEST else 0
@@ -172,10 +181,10 @@ def first_offset(times: Path) -> int:
 
 
 def hole_words(count: int) -> str:
-    """What stands in the place of `count` bytes that nobody has written."""
+    """The line that replaces a hole of `count` bytes, which nobody has written."""
     return f"[tenfold: {count:,} bytes here were never written]"
 
 
 def dropped_words(count: int) -> str:
-    """What stands in the place of `count` bytes that were dropped to keep the log's limit."""
+    """The line that replaces `count` bytes dropped to keep the log's limit."""
     return f"[tenfold: {count:,} bytes before this were dropped: the log is kept to its limit]"

@@ -1,4 +1,4 @@
-"""Which log lines are wanted: by a text, a regular expression, or how grave they look.
+"""Select log lines by a text, a regular expression or their severity.
 
 Leaves to others: searching a user's expression in linear time (`patterns`).
 """

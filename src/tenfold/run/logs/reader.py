@@ -1,4 +1,6 @@
-"""Lines of what tasks wrote, with their times: forward, backward, from the end or a moment on.
+"""Read lines of task output with their times.
+
+Lines can be read forward, backward, from the end, or from a point in time on.
 
 Reads only the run directory, in bounded pieces, during the run and after it. How lines are shown
 is a view's business.
@@ -24,7 +26,9 @@ _HOLE_BYTES = 1 << 13
 
 
 class LogLine(NamedTuple):
-    """One line of a task's output, without its newline; bytes that are no UTF-8 are replaced.
+    """One line of a task's output, without its newline.
+
+    Bytes that are not UTF-8 are replaced.
 
     `time` (seconds since 1970) is when the supervisor got the piece the line begins in. Of a line
     that was written over with carriage returns, as progress bars are, `text` is what was left.
@@ -40,7 +44,9 @@ class LogLine(NamedTuple):
 
 
 class LogReader:
-    """One stream of one task, from byte `position` on; `read` gives what is new since then.
+    """Reader of one stream of one task, from byte `position` on.
+
+    Each `read` returns what is new since the last call.
 
     Goes on over the turn of a log that has reached its limit. Where bytes were dropped before
     they were read, a line says so.
@@ -81,7 +87,10 @@ class LogReader:
         return self._look().end
 
     def last_newline(self) -> int:
-        """The byte after the last whole line; the end, if that is too far away to be a line's."""
+        """The offset after the last whole line.
+
+        The end of the log, if the last newline is too far away to belong to a line.
+        """
         files = self._look()
         position, piece = files.end, 4096
         while position > files.dropped and files.end - position < _LONGEST_LINE_BYTES:
@@ -120,7 +129,9 @@ class LogReader:
     # Forward
 
     def read(self, *, last: bool = False, end_at: int | None = None) -> list[LogLine]:
-        """Whole lines that are new, at most a few thousand; with `last`, also an unended one.
+        """Read new whole lines, at most a few thousand.
+
+        With `last`, an unfinished last line is returned too.
 
         An empty answer means that there is nothing more for now, before byte `end_at`.
         """
@@ -167,14 +178,20 @@ class LogReader:
         return data
 
     def _after_hole(self, files: LogFiles, data: bytes, end_at: int | None) -> int | None:
-        """The end of the hole that `data` begins, if that is one: nobody has written there."""
+        """The end of the hole that `data` begins with, or None if there is no hole.
+
+        A hole is a part that nobody has written.
+        """
         if len(data) < _HOLE_BYTES or data.strip(b"\0"):
             return None
         beyond = min(files.after_hole(self.position), end_at or files.end)
         return beyond if beyond - self.position >= _HOLE_BYTES else None
 
     def _skip(self, to: int, words: str) -> Iterator[LogLine]:
-        """Go on from byte `to`; a line says why, after what is left of the one before."""
+        """Skip to byte `to`, and report why in a line of its own.
+
+        What is left of the line before comes first.
+        """
         start = self.position - len(self._rest)
         before = list(self._split(self._rest, start)) if self._rest else []
         moment = self._times.of(to)
@@ -226,7 +243,7 @@ def _shown(line: bytes) -> str:
 def _lines_before(
     files: LogFiles, position: int, piece_bytes: int
 ) -> Iterator[tuple[int, int, bytes]]:
-    """Where lines before `position` begin and end, and their bytes, the last one first."""
+    """The start, end and bytes of lines before `position`, last line first."""
     begin, data, end, piece = position, b"", 0, piece_bytes
     while True:
         cut = data.rfind(b"\n", 0, max(0, end - 1))
@@ -280,7 +297,7 @@ def merged(all_readers: Sequence[LogReader], *, last: bool = False) -> Iterator[
 
 
 def skip_to_tail(all_readers: Sequence[LogReader], lines: int) -> None:
-    """Skip all but the last `lines` lines of each task, both of its streams taken together."""
+    """Skip all but the last `lines` lines of each task, over both its streams."""
     by_task: dict[str, list[LogReader]] = {}
     for reader in all_readers:
         by_task.setdefault(reader.task, []).append(reader)
@@ -312,7 +329,7 @@ def readers(
 
 
 def last_lines(directory: TaskDirectory, count: int, streams: Sequence[str] = STREAMS) -> list[str]:
-    """The last `count` lines a task wrote to either stream, or to one of them, in order."""
+    """The last `count` lines of a task in order, from one or both of its streams."""
     both = readers([directory], streams)
     skip_to_tail(both, count)
     return [line.text for line in merged(both, last=True)]

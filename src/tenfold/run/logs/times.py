@@ -28,7 +28,7 @@ class StreamTimes:
         self._newest = LogTimes(directory.times(stream))
 
     def at(self, offset: int) -> tuple[float, int]:
-        """When byte `offset` of the log came, and the offset until which that surely holds.
+        """When byte `offset` was written, and up to which offset that is certain.
 
         0 if nobody wrote that down.
         """
@@ -42,7 +42,7 @@ class StreamTimes:
         return self.at(offset)[0]
 
     def first_since(self, moment: float) -> int | None:
-        """The offset of the first piece that came at `moment` or later; None if there is none."""
+        """The offset of the first piece written at `moment` or later, or None."""
         if self.turn and (found := self._older.first_since(moment)) is not None:
             return found
         return self._newest.first_since(moment)
@@ -53,7 +53,7 @@ class StreamTimes:
 
 
 class LogTimes:
-    """One file of times, as it is when it is first asked for, or after `expect_more`."""
+    """One file of times, as of the first query or the last `expect_more`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -61,7 +61,7 @@ class LogTimes:
         self._offsets: list[int] = []
         self._times: list[float] = []
         self._from = self._to = self._whole = 0
-        """What is at hand: bytes `_from` to `_to`, of which the last line ends at `_whole`."""
+        """The loaded part: bytes `_from` to `_to`. Its last line ends at `_whole`."""
 
     def of(self, offset: int) -> float:
         """When byte `offset` of the log came; 0 if nobody wrote that down."""
@@ -78,7 +78,7 @@ class LogTimes:
         return self._times[max(0, index - 1)], until
 
     def first_since(self, moment: float) -> int | None:
-        """The offset of the first piece that came at `moment` or later; None if there is none."""
+        """The offset of the first piece written at `moment` or later, or None."""
         self._load(self._search(lambda _, time: time < moment))
         index = bisect.bisect_left(self._times, moment)
         return self._offsets[index] if index < len(self._offsets) else None
@@ -96,7 +96,7 @@ class LogTimes:
         return self._size
 
     def _holds(self, offset: int) -> bool:
-        """Whether what is at hand can tell the time of `offset`."""
+        """Whether the loaded part contains the time of `offset`."""
         if not self._offsets:
             return self._to > 0  # it was loaded, and is damaged
         before = self._from == 0 or self._offsets[0] <= offset
@@ -126,7 +126,7 @@ class LogTimes:
         return _parsed(lines[1]) if len(lines) > 2 else None
 
     def _load(self, place: int) -> None:
-        """Have the lines around byte `place` of the file at hand."""
+        """Load the lines around byte `place` of the file."""
         self._from = max(0, place - 2 * _NEAR_BYTES)
         self._offsets, self._times = [], []
         self._take(self._from, cut=self._from > 0)
