@@ -80,7 +80,10 @@ def _watch_standard_input(loop: asyncio.AbstractEventLoop, supervisor: Superviso
 
 
 def _ordered(run: RunDirectory) -> str:
-    """As `tenfold up` ordered, in a session of our own: its terminal's signals are for it."""
+    """Supervise a run that `tenfold up` started, in a session of our own.
+
+    The signals of the terminal of `tenfold up` are meant for that command alone.
+    """
     os.setsid()
     with hold_lock(run) as lock:
         orders: dict[str, Any] = json.loads(sys.stdin.readline())
@@ -100,7 +103,7 @@ def _batch(run: RunDirectory) -> str:
 
 
 def _wait_for_the_end() -> None:
-    """Stay until the batch system kills this process, that is about to be started again.
+    """Wait until the batch system kills this process and starts the job again.
 
     Slurm 22.05 gives a job that ends by itself, while it is being requeued, the node that has
     just failed, and no step on it.

@@ -71,7 +71,10 @@ async def serve(run: RunDirectory, supervisor: Controlled) -> asyncio.Server:
 
 
 async def keep_serving(run: RunDirectory, supervisor: Controlled, server: asyncio.Server) -> None:
-    """Take requests until this is cancelled; a socket that somebody removes is made again."""
+    """Accept requests until this is cancelled.
+
+    A socket that somebody removes is created again.
+    """
     own = _identity(run)
     try:
         while True:
@@ -108,7 +111,9 @@ def _answer(supervisor: Controlled, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def ask(run: RunDirectory, op: str, **more: object) -> dict[str, Any]:
-    """Ask the supervisor of `run`, and give its answer. Raises TenfoldError if it has none.
+    """Send a request to the supervisor of `run`, and return its answer.
+
+    Raises TenfoldError if there is no supervisor.
 
     One that has only just begun is waited for. One that is elsewhere is asked through its cell.
     """

@@ -1,4 +1,4 @@
-"""Policy: what a death takes with it, which one came first, and which only followed from it."""
+"""Policy: which death was the first, which followed, and whom a death affects."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ def together(cluster: ClusterState, culprit: TaskState) -> list[TaskState]:
 
 
 def sharing(cluster: ClusterState, culprit: TaskState) -> list[TaskState]:
-    """The tasks whose failures use up one budget with `culprit`'s: all that would do the same."""
+    """The tasks that share one restart budget with `culprit`.
+
+    A failure of any of them has the same effects.
+    """
     return [
         state
         for state in cluster.tasks.values()
@@ -64,7 +67,7 @@ def may_follow(cluster: ClusterState, failed: TaskState, now: float) -> bool:
 
 
 def follows(cluster: ClusterState, failed: TaskState) -> bool:
-    """Whether a task failed before `failed` did, and has not ended: processes of it are left.
+    """Whether an earlier failed task has not ended: it still has processes.
 
     What becomes of both is decided when it has ended, by the end that was the first.
     """

@@ -1,4 +1,4 @@
-"""Policy: ranks that still run when the others of their group have ended well.
+"""Policy: ranks that still run after the other ranks have ended well.
 
 Ranks of a group end together, since each collective needs all of them. One that stays for long
 usually hangs in its last lines. It is reported and not stopped: a rank may have work of its own
@@ -17,7 +17,7 @@ from tenfold.run.states import State
 from tenfold.supervise.state import ClusterState
 
 AFTER_S = 10.0
-"""How long after the last rank that ended well the others are reported."""
+"""Seconds from the last rank that ended well until the others are reported."""
 
 _MOST_NAMES = 5
 
@@ -46,7 +46,10 @@ class Lingering:
         return self.tasks, self.since
 
     def words(self, now: float) -> str:
-        """A sentence without its end: `worker/0 still runs; the other 3 ranks ended well …`."""
+        """A sentence without its end.
+
+        For example `worker/0 still runs; the other 3 ranks ended well …`.
+        """
         names = ", ".join(self.tasks[:_MOST_NAMES])
         more = len(self.tasks) - _MOST_NAMES
         names += f" and {more} more" if more > 0 else ""

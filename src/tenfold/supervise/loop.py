@@ -69,7 +69,7 @@ class Supervisor:
         self._cell = make_cell(Handlers(*handlers))
         self._events = EventLog(run.events, self._clock)
         self._reserve = Reserve(run.path, _RESERVE_BYTES + _TASK_RESERVE_BYTES * len(plan.tasks))
-        """For the last words, should the disk be full by then."""
+        """Disk space for the last status and events, in case the disk is full then."""
         self._wake = asyncio.Event()
         self._starts: dict[str, asyncio.Task[None]] = {}
         self._probes: dict[str, asyncio.Task[None]] = {}
@@ -193,7 +193,10 @@ class Supervisor:
         self._state.observe_told(signal.task, self._clock(), kill=name == "SIGKILL")
 
     def _begin(self, state: TaskState) -> None:
-        """Start a task on the side: what it is forked from may take seconds to be ready."""
+        """Start a task in the background.
+
+        The process that it is forked from may take seconds to be ready.
+        """
         name = state.task.name
         self._state.observe_beginning(name)
         self._starts[name] = asyncio.create_task(self._start(state))
@@ -229,7 +232,7 @@ class Supervisor:
             self._probes[name] = asyncio.create_task(self._probe(state))
 
     async def _probe(self, state: TaskState) -> None:
-        """Ask the cell until the task is ready; `reconcile` says when that takes too long."""
+        """Ask the cell until the task is ready. `reconcile` decides when to give up."""
         name, started = state.task.name, state.started
         said = WaitWords(self._run.task(state.task.label))
         while not await self._try(state.task, said):
@@ -302,7 +305,10 @@ class Supervisor:
         self._wake.set()
 
     async def told_to_end(self, why: Callable[[], tuple[Outcome, str] | None], words: str) -> None:
-        """Its place ends the supervisor: stop the run, as `why`, or else `words`, says."""
+        """Stop the run because the cell ends the supervisor.
+
+        The reason is what `why` returns, and otherwise `words`.
+        """
         told = None
         with contextlib.suppress(TenfoldError):
             told = await asyncio.to_thread(why)
@@ -338,7 +344,7 @@ class Supervisor:
             self._wake.set()
 
     def _put_back(self, *, at_once: bool = False) -> None:
-        """Put back what tasks have removed of the run directory, and say so."""
+        """Restore what tasks have removed from the run directory, and report it."""
         back = self._presence.look(at_once=at_once) if self._presence else []
         if back:
             self._events.keep()

@@ -19,7 +19,10 @@ from tenfold.supervise.stop import Signal
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """`task` failed and will be started again, and `others` with it; `attempt` counts from 1."""
+    """`task` failed and will be restarted, and `others` with it.
+
+    `attempt` counts from 1.
+    """
 
     task: TaskState
     others: list[TaskState]
@@ -36,7 +39,10 @@ class Unkillable:
 
 @dataclass(frozen=True, slots=True)
 class HangReport:
-    """A finding of the hang watch to report, and the tasks that are restarted because of it."""
+    """A finding of the hang watch to report.
+
+    It contains the tasks that are restarted because of it.
+    """
 
     news: HangNews
     restarted: list[TaskState] = field(default_factory=list)
@@ -102,7 +108,10 @@ def step(cluster: ClusterState, now: float) -> Actions:
 
 
 def _conclude(cluster: ClusterState, now: float) -> Actions:
-    """The last step: the cell is closed. A run that is left goes on, under another supervisor."""
+    """The last step: the cell is closed.
+
+    A run that is left continues under another supervisor.
+    """
     if cluster.broken is not None:
         cluster.outcome, cluster.reason = State.FAILED, cluster.broken
     if cluster.leaving is None:
@@ -116,7 +125,10 @@ def _conclude(cluster: ClusterState, now: float) -> Actions:
 
 
 def _rule_on_hangs(cluster: ClusterState) -> list[HangReport]:
-    """Apply the hang policy to each finding; while the run stops, findings are dropped."""
+    """Apply the hang policy to each finding.
+
+    While the run stops, findings are dropped.
+    """
     found, cluster.hang_news = cluster.hang_news, []
     reports = []
     for news in found:
@@ -129,7 +141,7 @@ def _rule_on_hangs(cluster: ClusterState) -> list[HangReport]:
 
 
 def _apply(cluster: ClusterState, hung: Hung, now: float) -> list[TaskState]:
-    """Do what the hang policy rules, and give the tasks that are restarted.
+    """Carry out the ruling of the hang policy, and return the restarted tasks.
 
     The restart counts against the budget of the first of them, as a failure would.
     """
@@ -162,7 +174,10 @@ def _give_up(cluster: ClusterState, now: float) -> list[Unkillable]:
 
 
 def _report_lingering(cluster: ClusterState, now: float) -> list[tuple[str, str | None]]:
-    """Report ranks that still run when the others of their group have ended, once each."""
+    """Report each rank that still runs after the others of its group have ended.
+
+    Each is reported once.
+    """
     found = lingering.unreported(cluster, now)
     cluster.lingering.update(one.key for one in found)
     hint = f"see where it is: tenfold stacks {cluster.plan.cluster}"
@@ -170,7 +185,7 @@ def _report_lingering(cluster: ClusterState, now: float) -> list[tuple[str, str 
 
 
 def _retry(cluster: ClusterState, now: float) -> list[Retry]:
-    """Who starts again; the first to have died takes those along that only followed."""
+    """The tasks to restart: each that died first, with those that only followed."""
     if cluster.outcome is not None or success.is_reached(cluster):
         return []
     retried: list[tuple[TaskState, list[TaskState]]] = []
@@ -195,7 +210,10 @@ def _retry(cluster: ClusterState, now: float) -> list[Retry]:
 
 
 def _take_along(cluster: ClusterState, other: TaskState, at: float, now: float) -> None:
-    """Start `other` again with the culprit; a death of its own just before only followed."""
+    """Restart `other` together with the culprit.
+
+    If `other` died just before, its death only followed.
+    """
     just_died = other.phase == State.RESTARTING and other.retried
     if just_died and now - other.retried[-1] < cluster.patience.settle_s:
         other.retried.pop()
@@ -210,7 +228,10 @@ def _mark_recovered(cluster: ClusterState) -> None:
 
 
 def _judge(cluster: ClusterState, now: float) -> None:
-    """End the run if its outcome is known; a run that is kept goes on, its outcome noted."""
+    """End the run if its outcome is known.
+
+    A run that is kept continues, and its outcome is noted.
+    """
     if cluster.outcome is not None:
         return
     found = success.outcome(cluster, now)
@@ -224,7 +245,7 @@ def _judge(cluster: ClusterState, now: float) -> None:
 
 
 def _lasting(cluster: ClusterState) -> list[Death]:
-    """The deaths that count: of tasks that have failed for good, and what came after the first.
+    """The deaths that count: final failures, and what came after the first.
 
     A task that died earlier and was to be started again has failed nobody.
     """

@@ -11,7 +11,10 @@ from tenfold.supervise.state import ClusterState, TaskState
 MAX_BACKOFF_S = 60.0
 
 JITTER = 0.25
-"""At most so much of a pause is added to it, so that tasks which died together start apart."""
+"""The maximum share of a pause that is added to it at random.
+
+Tasks that died together then start apart.
+"""
 
 
 def restart_at(cluster: ClusterState, state: TaskState) -> float | None:
@@ -31,12 +34,12 @@ def restart_at(cluster: ClusterState, state: TaskState) -> float | None:
 
 
 def spent_restarts(states: Iterable[TaskState], now: float) -> int:
-    """How many restarts of these tasks count at `now`: those within their rules' windows."""
+    """The number of restarts of these tasks within their rules' windows at `now`."""
     return sum(len(unforgiven(state, now)) for state in states)
 
 
 def unforgiven(state: TaskState, now: float) -> list[float]:
-    """When the task was started again after failures, as far as that still counts at `now`."""
+    """When the task was restarted after failures that still count at `now`."""
     since = now - state.task.restart.window_s
     return [moment for moment in state.retried if moment > since]
 

@@ -24,7 +24,10 @@ from tenfold.run import files
 _HEADER = struct.Struct("<QI")
 _CHECKSUM_BYTES = 4
 _LARGEST_BYTES = 1 << 16
-"""Larger records are skipped unread. They hold pictures or graphs: a scalar needs 100 bytes."""
+"""The maximum size in bytes of a record that is read. Larger ones are skipped.
+
+Larger records hold pictures or graphs. A scalar needs 100 bytes.
+"""
 
 _BUDGET_BYTES = 1 << 20
 """What one look reads at most. A scalar a millisecond is a tenth of it."""
@@ -182,7 +185,10 @@ class ScalarWatch:
 
 
 def scalars(event: bytes) -> Iterator[Scalar]:
-    """The scalars in one serialized `Event`. Raises ValueError, IndexError or struct.error."""
+    """The scalars in one serialized `Event`.
+
+    Raises ValueError, IndexError or struct.error.
+    """
     step, summaries = 0, []
     for number, value in _fields(event):
         if number == 2 and isinstance(value, int):
@@ -225,7 +231,10 @@ def _tensor(data: bytes) -> float | None:
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Numbers and values of the fields of a message; numbers of fixed size as their bytes."""
+    """Number and value of each field of a message.
+
+    Numbers of fixed size are returned as their bytes.
+    """
     at = 0
     while at < len(data):
         key, at = _varint(data, at)

@@ -8,7 +8,10 @@ from tenfold.supervise.state import ClusterState, TaskState
 
 
 def may_start(cluster: ClusterState, now: float) -> list[TaskState]:
-    """Tasks whose turn it is: what they come after has come, and their backoff is over."""
+    """The tasks to start now.
+
+    What they come after has come, and their backoff is over.
+    """
     met: dict[tuple[str, str], bool] = {}
     ending_together = any(s.in_order and s.restart_asked for s in cluster.tasks.values())
 

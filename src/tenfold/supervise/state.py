@@ -1,4 +1,4 @@
-"""What is known of a run: its tasks' states, and the observations that change them.
+"""The state of a run and its tasks, and the observations that change it.
 
 Owns no process, file or clock: observations carry their time (seconds since 1970). Methods called
 `observe_…` record what happened, and `ask_…` what was asked for; everybody may call them. All other
@@ -37,7 +37,10 @@ class Hung:
 
 @dataclass(frozen=True, slots=True)
 class HangNews:
-    """At `time` the hang watch found a hang, or (`hung` None) the tasks made progress again."""
+    """At `time` the hang watch found a hang.
+
+    If `hung` is None, the tasks make progress again.
+    """
 
     time: float
     hung: Hung | None
@@ -93,7 +96,7 @@ class TaskState:
 
     @property
     def to_end(self) -> bool:
-        """It has to end though the run goes on."""
+        """The task has to end although the run continues."""
         return self.live and (self.restart_asked or self.unready or self.left is not None)
 
     @property
@@ -115,7 +118,10 @@ class TaskState:
         return self.live and not self.to_end
 
     def start_again(self, at: float) -> None:
-        """Have it start again at `at` or later, in its order; a life that goes on ends first."""
+        """Restart the task at `at` or later, when its order allows it.
+
+        If its present life has not ended, it ends first.
+        """
         self.in_order, self.start_at = True, max(at, self.start_at)
         if self.live or self.beginning:
             self.restart_asked = True
@@ -194,7 +200,7 @@ class ClusterState:
         self.closed = True
 
     def observe_broken(self, message: str) -> None:
-        """The supervisor cannot go on: its cell failed, or its own code did."""
+        """The supervisor cannot continue: its cell or its own code failed."""
         self.broken = message
 
     def observe_started(self, name: str, pid: int | None, now: float) -> None:
@@ -299,12 +305,18 @@ class ClusterState:
         self._note_death(state, now)
 
     def _swept_away(self, signal_number: int | None) -> bool:
-        """A run that is being stopped from outside: its place signals the tasks, too."""
+        """Whether the tasks were signalled because the run is stopped from outside.
+
+        The place where the supervisor runs then signals the tasks as well.
+        """
         ending = self.stop_since is not None and self.outcome != State.FAILED
         return ending and signal_number in (signal.SIGTERM, signal.SIGKILL)
 
     def ask_restart(self, name: str) -> bool:
-        """Have a task started anew; False when the run is ending, or the task has not begun."""
+        """Request a restart of a task.
+
+        False if the run is ending or the task has not started.
+        """
         if self.outcome is not None and not self.keep:
             return False
         state = self.tasks.get(name)
@@ -338,7 +350,9 @@ class ClusterState:
     def observe_terminated(
         self, why: tuple[Outcome, str] | None, otherwise: str, now: float
     ) -> None:
-        """The supervisor was told to end; `why` is what the cell knows, `otherwise` is said else.
+        """The supervisor was asked to end.
+
+        `why` is what the cell knows of the cause. `otherwise` is the reason if the cell knows none.
 
         Told again, the run ends at once.
         """

@@ -34,12 +34,18 @@ from tenfold.supervise.state import ClusterState, TaskState
 
 HEARTBEAT_S = 1.0
 _MOST_LOOKS = 100
-"""How many tasks' files are looked for at one beat: each look costs five system calls."""
+"""The maximum number of tasks whose files are checked at one beat.
+
+Each check costs five system calls.
+"""
 LAST_LINES = 20
 LAST_STDERR = 5
 
 MOST_MARKS = 100
-"""Of so many restarts a task's status tells the times; no budget that ends a run is larger."""
+"""The maximum number of restart times in a task's status.
+
+No budget that ends a run is larger.
+"""
 
 
 class Statuses:
@@ -75,11 +81,11 @@ class Statuses:
         self._written: dict[str, tuple[object, ...]] = {}
         self._placed: set[str] = set()
         self._unwritten = 0
-        """Where among the tasks the writing goes on."""
+        """The index of the task with which writing continues."""
         self._told: object = None
         self._beat = self._looked = 0.0
         self._turn = 0
-        """Where among the tasks the looking goes on."""
+        """The index of the task with which checking continues."""
 
     def write(self, at_most_s: float) -> bool:
         """Write what has changed, and once a second that the supervisor lives.
@@ -113,7 +119,9 @@ class Statuses:
                 del self._written[name]
 
     def _write_tasks(self, until: float) -> tuple[bool, bool]:
-        """Write those that have changed, `until` then (monotonic); whether some were, and are left.
+        """Write the statuses that have changed, until `until` (monotonic).
+
+        Returns whether some were written, and whether some are left.
 
         What is left has its turn when others had theirs: of a thousand tasks that start at once,
         each is then mostly written but once.
@@ -137,7 +145,9 @@ class Statuses:
         return changed, False
 
     def _mark(self, name: str, state: TaskState) -> tuple[object, ...]:
-        """What changes whenever a task's status does; made of a thousand tasks many times a second.
+        """A value that changes whenever the task's status does.
+
+        It is made for a thousand tasks many times a second.
 
         How it ended changes with its phase, and its pages come with its address.
         """

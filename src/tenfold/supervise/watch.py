@@ -1,4 +1,4 @@
-"""Watching for hangs: reads the signs about once a second, and finds out what hangs, and why.
+"""Watch for hangs: read the signs every second, and find what hangs and why.
 
 A thread of its own does it, so that neither a slow disk nor a task that does not answer holds up
 the supervisor. What it finds it writes into `hangs/` in the run directory, and tells. What is done
@@ -39,10 +39,16 @@ _LOOKS = 5
 
 _MOST_WAIT_S = 2.0
 _SHARE = 0.01
-"""How much of one core looking may take; dear looks are taken less often, up to a bound."""
+"""The maximum share of one core that looking may take.
+
+Expensive looks are taken less often, up to a bound.
+"""
 
 _BOUND_S = 3.0
-"""How long stacks may take on this machine: the report is there 5 s after the verdict is due."""
+"""The maximum number of seconds that stacks may take on this machine.
+
+The report is there 5 s after the verdict is due.
+"""
 
 _BOUND_ELSEWHERE_S = 15.0
 LINES = 10
@@ -68,7 +74,10 @@ class RunWatch:
         look: Callable[[], SupervisorFacts],
         tell: Callable[[Hung | None], None],
     ) -> None:
-        """`look` and `tell` are called from the watch's own thread; None: it goes on."""
+        """`look` and `tell` are called from the watch's own thread.
+
+        `tell` gets None when the tasks make progress again.
+        """
         self._run = run
         self._plan = plan
         self._rule = rule
@@ -85,7 +94,7 @@ class RunWatch:
         self._thread.start()
 
     def close(self) -> None:
-        """Tell nothing more; does not wait for what is being found out."""
+        """Report nothing more. Does not wait for an investigation in progress."""
         self._ending.set()
 
     def _go(self) -> None:
