@@ -1,4 +1,4 @@
-"""What the client calls of a cell: `tenfold` commands, the Python API and the dashboard.
+"""The client side of a cell: what commands, the Python API and the page call.
 
 All of it works from the plan or from the run directory alone, before, during and after a run.
 """
@@ -49,7 +49,10 @@ class ClientSide(Protocol):
         del plan
 
     def render(self, plan: Plan, places: RenderLocations) -> list[File]:
-        """The cell's own files for a placed `plan`. Raises UnavailableError if it has none."""
+        """The cell's own files for a placed `plan`.
+
+        Raises UnavailableError if the cell has none.
+        """
         del places
         raise UnavailableError(
             f"cell {plan.cell} has no files to render",
@@ -80,7 +83,9 @@ class ClientSide(Protocol):
         return None
 
     def beside(self, run: RunDirectory, task: str, words: Sequence[str]) -> list[str] | None:
-        """The command that runs `words` beside a task. None: it is a process of this machine.
+        """The command that runs `words` beside a task.
+
+        None means that it is a process of this machine.
 
         The supervisor calls this as well, to get the stacks of a cluster that hangs.
         """
@@ -88,7 +93,7 @@ class ClientSide(Protocol):
         return None
 
     def sweep(self, run: RunDirectory) -> list[str]:
-        """Remove what a killed supervisor left of `run`. Returns what that was, in words."""
+        """Remove what a killed supervisor left of `run`, and return a description."""
         del run
         return []
 
@@ -100,7 +105,10 @@ class ClientSide(Protocol):
         return []
 
     def fit(self, plan: Plan) -> list[Finding]:
-        """What this cell lacks for `plan`, images for example. Called if `probe` found no fault."""
+        """What this cell lacks for `plan`, images for example.
+
+        Called if `probe` found no fault.
+        """
         del plan
         return []
 
@@ -110,7 +118,9 @@ class ClientSide(Protocol):
 
 
 def secrets_of(plan: Plan) -> dict[str, str]:
-    """Values of the plan's secret variables, by name, for cells that hand them over separately.
+    """Values of the plan's secret variables by name.
+
+    For cells that pass them separately from the plan.
 
     Raises InputError if one name has two values in a cluster, or if a secret stands elsewhere
     than in a variable: other users of a machine can read commands.

@@ -1,4 +1,4 @@
-"""The Docker cell, seen from where `tenfold` is typed: the plan in containers, and what is left."""
+"""The client side of the Docker cell: run a plan in containers and clean up."""
 
 from __future__ import annotations
 
@@ -24,8 +24,11 @@ from tenfold.run import files
 from tenfold.run.rundir import RunDirectory, read_json
 
 PORT = 8080
-"""The port of every task, as the 2016 talk had it: each container has an address of its own. Only
-a task that asks for this very number under another name listens on the next one."""
+"""The port of every task, as in the 2016 talk.
+
+Each container has an address of its own. Only a task that asks for this very number under another
+name listens on the next one.
+"""
 
 USUAL = {"tensorboard": 6006, "jupyter": 8888}
 
@@ -98,7 +101,7 @@ class DockerClient(ClientSide):
 
 
 def beside_words(task: str, words: Sequence[str]) -> list[str]:
-    """The command that runs `words` as the task sees the world, where its task runner is."""
+    """The command that runs `words` beside the task runner, as the task would run it."""
     return ["python", "-P", "-m", "tenfold.tasks.beside", task, *words]
 
 

@@ -1,4 +1,6 @@
-"""Plan → compose.yaml: one service a task, for Compose v2 and the old docker-compose 1.29.
+"""Plan → compose.yaml, with one service per task.
+
+It works with Compose v2 and the old docker-compose 1.29.
 
 Owns the text of the file. The plan must have been placed (`DockerKind.place`), so that every
 task's address and ports are known. With a supervisor, starting, order and restarts are its, and
@@ -118,7 +120,7 @@ def _volumes(plan: Plan, places: RenderLocations) -> Iterator[str | dict[str, An
 
 
 def _mount(host: str, there: str, *, read_only: bool = False) -> str | dict[str, Any]:
-    """In the short form, but for paths that it cannot say."""
+    """A mount in the short form, or in the long form if the path requires it."""
     if host not in (".", "..") and not host.startswith(("/", "./", "../", "~")):
         host = f"./{host}"  # anything else is the name of a volume
     if ":" not in host + there:

@@ -1,4 +1,6 @@
-"""Why a container ended, as far as the engine knows: out of memory, removed by hand, engine gone.
+"""Why a container ended, as far as the engine knows.
+
+The causes are lack of memory, removal by hand, and an engine that has gone.
 
 Owns the words. Leaves to others: hearing of ends (`docker`), and the true exit, which the task
 runner tells.
@@ -32,7 +34,7 @@ REMOVED: dict[str, Any] = {"ExitCode": 128 + signal.SIGKILL, "Status": "removing
 
 
 def with_reason(ended: Ended, task: Task, state: Mapping[str, Any], *, engine_left: bool) -> Ended:
-    """`ended`, and why, as far as the engine's State of its container tells.
+    """`ended` with the reason that the engine's State of its container shows.
 
     `engine_left`: it ended while the engine was away, which ends what it runs as it goes.
     """
@@ -48,7 +50,10 @@ def with_reason(ended: Ended, task: Task, state: Mapping[str, Any], *, engine_le
 
 
 async def state_of(container: str) -> dict[str, Any]:
-    """The engine's State of a container, gone ones included. Raises EngineError otherwise."""
+    """The engine's State of a container, removed ones included.
+
+    Raises EngineError if the engine does not give it.
+    """
     try:
         return await inspected(container)
     except EngineError as error:

@@ -1,4 +1,4 @@
-"""Talking to Docker's engine through its command line: commands, and the stream of events.
+"""Use Docker's engine through its command line: commands and events.
 
 Owns the words of what goes wrong. Everything is bounded in time, but for building, and for pulling
 from a registry that answers.
@@ -27,7 +27,7 @@ from tenfold.run import files
 
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
-"""Labels that Compose, old and new, gives to what it makes."""
+"""Labels that old and new versions of Compose set on what they create."""
 
 _COMMAND_S = 60.0
 _COMPOSE_S = 300.0
@@ -38,7 +38,7 @@ _AWAY = re.compile(r"cannot connect to the docker daemon|is the docker daemon ru
 
 
 class EngineError(TenfoldError):
-    """A docker command failed; `message` is the last thing that it said."""
+    """A docker command failed. `message` is its last line of output."""
 
     @property
     def is_away(self) -> bool:
@@ -131,7 +131,10 @@ async def inspected(container: str) -> dict[str, Any]:
 
 
 async def docker_once_back(wait_s: float, *words: str) -> str:
-    """`docker WORDS`, once more if the engine went away over it and came back in `wait_s`."""
+    """Run `docker WORDS`, and once more if the engine went away meanwhile.
+
+    The engine has `wait_s` seconds to come back.
+    """
     try:
         return await docker(*words)
     except EngineError as error:
@@ -143,7 +146,7 @@ async def docker_once_back(wait_s: float, *words: str) -> str:
 async def run_compose(
     project: str, path: Path, words: tuple[str, ...], env: Mapping[str, str]
 ) -> str:
-    """What Compose, whichever is here, says to `words` about a project's file."""
+    """The output of Compose, in any version, for `words` about a project's file."""
     command, finding = compose()
     if command is None:
         raise UnavailableError(finding.message, hint=finding.hint)
@@ -152,7 +155,10 @@ async def run_compose(
 
 
 async def connect(network: str, container: str) -> None:
-    """Compose 1 connects a container to its second network only when it starts it itself."""
+    """Connect a container to its second network.
+
+    Compose 1 does so only when it starts the container itself.
+    """
     try:
         await docker("network", "connect", network, container)
     except EngineError as error:
@@ -161,7 +167,7 @@ async def connect(network: str, container: str) -> None:
 
 
 async def remove(project: str, wait_s: float = 0.0) -> list[str]:
-    """Remove a project's containers and networks; in words, what was removed.
+    """Remove a project's containers and networks. Returns a description of each.
 
     An engine that is away is waited for.
     """
@@ -205,7 +211,10 @@ class Event:
 
 
 _EVENT = '{{.Actor.ID}}\t{{.Action}}\t{{.TimeNano}}\t{{index .Actor.Attributes "exitCode"}}'
-"""No more than is needed: the labels of an image, which all come along, may be of any length."""
+"""The fields of an event that are needed, and no others.
+
+All labels of an image come along otherwise, and they may be of any length.
+"""
 
 
 async def events(project: str, since: float) -> AsyncIterator[Event]:
@@ -248,7 +257,10 @@ Note = Callable[[str, str | None], None]
 
 
 async def have_image(image: str, note: Note) -> None:
-    """Have `image` here, pulled if need be. Raises EngineError, in the user's words, if not."""
+    """Make `image` available here, and pull it if necessary.
+
+    Raises EngineError, with a message for the user, if that fails.
+    """
     try:
         await docker("image", "inspect", "--format", "{{.Id}}", image)
         return
@@ -299,7 +311,7 @@ async def _pull(image: str) -> None:
 
 
 def build_words(plan: Plan) -> list[str]:
-    """`docker`'s words that build the plan's image."""
+    """The arguments of `docker` that build the plan's image."""
     build = plan.build or {}
     context = os.path.normpath(os.path.join(plan.directory, expanded(build.get("context") or ".")))  # noqa: PTH118
     words = ["build", "--force-rm", "--tag", plan.image or "", "--file"]
@@ -330,7 +342,7 @@ async def build_image(plan: Plan, log: Path, note: Note) -> None:
 
 
 def start_error(task: Task, error: EngineError) -> TenfoldError:
-    """Why the container of `task` could not be started, in the user's words."""
+    """Why the container of `task` did not start, as a message for the user."""
     said = error.message
     if error.is_gone:
         return TenfoldError(
@@ -353,7 +365,7 @@ def start_error(task: Task, error: EngineError) -> TenfoldError:
 
 
 async def first_words(container: str) -> str:
-    """Why a container ended before its command ran: what the task runner said."""
+    """The task runner's output of a container that ended before its command ran."""
     said = ""
     with contextlib.suppress(EngineError):
         said = await run_command(("sh", "-c", 'exec docker logs --tail 5 "$0" 2>&1', container))
@@ -362,7 +374,7 @@ async def first_words(container: str) -> str:
 
 
 def who_reaches(plan: Plan) -> str:
-    """Who but the run itself can connect to its tasks' ports."""
+    """Who outside the run can connect to its tasks' ports."""
     words = "the tasks are on a separate Docker network, which root and the group docker can reach"
     if named := [task.name for task in plan.tasks if task.publish or task.network == "host"]:
         some = ", ".join(named[:3]) + (", …" if len(named) > 3 else "")

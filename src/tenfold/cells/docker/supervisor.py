@@ -1,4 +1,6 @@
-"""The Docker cell: every task a container of this machine's engine, on a network of the run's own.
+"""The Docker cell: each task is a container of this machine's engine.
+
+The containers share a network of the run's own.
 
 Owns the life of a compose project: made from compose.yaml, each container started and signalled
 when the supervisor says so, its end learnt from the engine's events, all of it removed at the end.
@@ -227,7 +229,10 @@ class DockerCell:
                 self._hear.on_note(f"the container of {made.task.name} was removed", None)
 
     async def _learn_end(self, made: _Container, event: Event) -> None:
-        """Tell an end; of one by SIGKILL that nobody here sent, the engine may say why."""
+        """Report an end.
+
+        If nobody here sent the SIGKILL, the engine may know why.
+        """
         state: dict[str, Any] = {}
         if event.exit_code == 128 + signal.SIGKILL and not made.killed:
             with contextlib.suppress(EngineError):
@@ -242,7 +247,7 @@ class DockerCell:
             self._ended(made, state)
 
     async def _catch_up(self) -> None:
-        """Tell the ends that nobody heard of while the engine was away."""
+        """Report the ends that were missed while the engine was away."""
         for made in self._of.values():
             if not made.live:
                 continue
@@ -255,7 +260,10 @@ class DockerCell:
                 self._died(made, {**state, "EngineLeft": True})
 
     def _ended(self, made: _Container, state: dict[str, Any]) -> None:
-        """Tell the end: as the task runner knows it, or, where that was killed too, the engine."""
+        """Report the end as the task runner knows it.
+
+        If the task runner was killed too, report what the engine knows.
+        """
         life = self._life(made)
         code, number = int(state.get("ExitCode") or 0), None
         if life.number == made.life and life.ended is not None:
@@ -293,7 +301,7 @@ class DockerCell:
             await docker_once_back(_ENGINE_BACK_S, *words)
 
     async def is_ready(self, task: Task) -> bool:
-        """Whether the task runner says so."""
+        """Whether the task runner reports the task as ready."""
         return files.exists(self._run.task(task.label).ready)
 
     def address(self, task: Task) -> str | None:

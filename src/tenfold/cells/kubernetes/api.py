@@ -1,4 +1,6 @@
-"""Talking to an API server: requests and their answers as plain JSON, and errors in words.
+"""Send requests to an API server.
+
+Requests and answers are plain JSON, and errors are sentences.
 
 The official client finds the configuration (kubeconfig, its plug-ins, a pod's own) and makes the
 connections; it is imported when it is first needed, since that takes a second. Objects are plain
@@ -31,18 +33,24 @@ PATHS = {
     "NetworkPolicy": "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies",
     "Job": "/apis/batch/v1/namespaces/{}/jobs",
 }
-"""Where the kinds are that this cell uses."""
+"""Paths of the kinds that this cell uses."""
 
 _CONNECT_S = 5.0
 _READ_S = 30.0
 _QUIET_S = 20.0
-"""A log that says nothing for so long is asked for again: the connection may be dead."""
+"""A log that is silent for so long is requested again.
+
+The connection may be dead.
+"""
 _CONNECTIONS = 1000
 _INSTALL = "pip install 'tenfold[kubernetes]'"
 
 
 class ApiError(TenfoldError):
-    """The API server refuses a request; `status` is HTTP's, `reason` Kubernetes' own word."""
+    """The API server refuses a request.
+
+    `status` is the HTTP status, `reason` is Kubernetes' own word.
+    """
 
     def __init__(self, message: str, status: int, reason: str, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
@@ -93,12 +101,12 @@ class Api:
         return self._json("GET", self._path(kind, name))
 
     def list(self, kind: str, selector: str = "", fields: str = "") -> Object:
-        """The objects of a kind, `items`, and the list's own `metadata`."""
+        """The objects of a kind, as `items`, and the `metadata` of the list."""
         query = {"labelSelector": selector, "fieldSelector": fields}
         return self._json("GET", self._path(kind), {k: v for k, v in query.items() if v})
 
     def delete(self, kind: str, made: Object, grace_s: int | None = None) -> None:
-        """Delete this very object, and what it owns; one that is gone is no error."""
+        """Delete this very object and what it owns. A missing object is no error."""
         metadata = made["metadata"]
         options: Object = {"propagationPolicy": "Foreground" if kind == "Job" else "Background"}
         options["preconditions"] = {"uid": metadata["uid"]}
@@ -111,7 +119,10 @@ class Api:
                 raise
 
     def watch(self, kind: str, selector: str, version: str, seconds: int) -> Iterator[Object]:
-        """What happens to objects from `version` on: `type` and `object`; ends after `seconds`."""
+        """Changes of objects from `version` on, as `type` and `object`.
+
+        Ends after `seconds`.
+        """
         query = {
             "watch": "true",
             "labelSelector": selector,
@@ -145,7 +156,7 @@ class Api:
             return _object(response.data)
 
     def _lines(self, path: str, query: Mapping[str, str], read_s: float | None) -> Iterator[bytes]:
-        """The lines of an answer that goes on; the last one may lack its end."""
+        """The lines of a streamed answer. The last one may lack its newline."""
         with self._told():
             response = self._request("GET", path, query, None, (_CONNECT_S, read_s), whole=False)
             rest = b""
@@ -246,7 +257,7 @@ def _object(data: bytes) -> Object:
 
 
 def refused(status: int, said: Object) -> ApiError:
-    """The server's refusal, in its own words, and what to do about it."""
+    """The server's refusal in its own words, with what to do about it."""
     message = str(said.get("message") or f"HTTP status {status}")
     reason = str(said.get("reason") or "")
     hint = None

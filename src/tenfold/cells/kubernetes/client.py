@@ -1,4 +1,4 @@
-"""The Kubernetes cell: every life of a task a Job of its own, watched by the run's supervisor.
+"""The Kubernetes cell: each life of a task is a Job, watched by the supervisor.
 
 Owns the objects of one run: it makes them, tells what becomes of their pods, and deletes them. A
 Job makes one pod, once: whether a task is started again is the supervisor's decision here as on

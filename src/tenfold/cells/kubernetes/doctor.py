@@ -1,4 +1,4 @@
-"""Kubernetes: is the client library here, is there a configuration, does the API server answer.
+"""Kubernetes: its client library, its configuration and its API server.
 
 Owns: telling the reasons apart. The official `kubernetes` package is imported in a child only: it
 takes a second, and a plug-in that fetches credentials may hang. kubectl is never used.
@@ -32,7 +32,7 @@ _HINTS = {
 
 
 def configuration() -> list[Path]:
-    """The configuration files that are there, as KUBECONFIG names them, or ~/.kube/config."""
+    """The existing configuration files, from KUBECONFIG or ~/.kube/config."""
     named = os.environ.get("KUBECONFIG")
     names = named.split(os.pathsep) if named else ["~/.kube/config"]
     paths = [Path(os.path.expanduser(name)) for name in names if name]  # noqa: PTH111 - it never raises

@@ -1,4 +1,6 @@
-"""What a run makes in a cluster: made, remembered in its directory, and all of it removed.
+"""The objects that a run creates in a cluster.
+
+They are created, recorded in the run's directory, and all removed.
 
 Only objects that carry the run's own label are ever deleted, each by its uid: nothing of the
 user's, no claim with results on it, no object of the same name that another run has made since.
@@ -46,7 +48,9 @@ def selector(run: RunDirectory) -> str:
 
 
 def remove(api: Api, run: RunDirectory, grace_s: int = 1) -> list[str]:
-    """Delete all objects of the run, and wait until its pods are gone; in words, what that was.
+    """Delete all objects of the run, and wait until its pods are gone.
+
+    Returns a description of what was deleted.
 
     Blocks for half a minute at most. Pods whose node does not confirm their end are then
     forgotten by force. Raises TenfoldError if the API server refuses or does not answer.
@@ -144,7 +148,7 @@ def _taken(api: Api, made: Object, found: Object | None) -> TenfoldError:
 
 
 def events_of(api: Api, job: str) -> list[Object]:
-    """What the cluster had to say of a Job."""
+    """The events that the cluster reports for a Job."""
     chosen = f"involvedObject.kind=Job,involvedObject.name={job}"
     found: list[Object] = api.list("Event", fields=chosen)["items"]
     return found

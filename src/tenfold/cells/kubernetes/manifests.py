@@ -1,4 +1,4 @@
-"""Plan → manifests.yaml for Kubernetes: what `kubectl apply` takes, with words for people.
+"""Plan → manifests.yaml for `kubectl apply`, with comments for people.
 
 Owns the order of the objects, what is said of each, and what cannot be said in this form. The
 objects themselves are `kubernetes_objects`'.
@@ -147,7 +147,10 @@ def _head(form: Form, one: str | None, secrets: Mapping[str, str]) -> str:
 
 
 def _secret_lines(form: Form, space: str, secrets: Mapping[str, str]) -> Iterator[str]:
-    """How to hand over what is in no file; pods wait until it is there."""
+    """Instructions for secrets, which are in no file.
+
+    Pods wait until the secrets are there.
+    """
     if secrets:
         yield f"  kubectl{space} create secret generic {form.name('secrets')} \\"
         yield "    " + " ".join(f'--from-literal={one}="${one}"' for one in secrets)
@@ -204,7 +207,7 @@ def _require_order(plan: Plan) -> None:
 
 
 def _command(form: Form, task: Task) -> str:
-    """The task's command on one line, as far as it is short."""
+    """The task's command on one line, shortened if it is long."""
     text = " ".join(" ".join(form.plan.shown(word) for word in task.command).split())
     return text if len(text) <= 70 else f"{text[:69]}…"
 

@@ -1,4 +1,4 @@
-"""What a pod of a task is: its container, its rights, its volumes, how it tells that it is ready.
+"""The pod of a task: its container, rights, volumes and readiness probe.
 
 The same in every form of the manifests (`kubernetes_objects`): only who makes the pod differs.
 """
@@ -29,7 +29,7 @@ _MOST_WAIT_S = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """Who makes the pods.
+    """The form in which the pods are created.
 
     Attributes:
         plan: placed for this form.
@@ -56,7 +56,10 @@ class Form:
 
 
 def pod(form: Form, task: Task, words: list[str], ready: list[str], restart: str) -> Document:
-    """The pod of `task`, started by `tenfold task …` (`words`); `ready` looks whether it is."""
+    """The pod of `task`, started by `tenfold task …` (`words`).
+
+    `ready` is the command that checks whether the task is ready.
+    """
     settings = form.plan.settings
     made: Document = {
         "restartPolicy": restart,
@@ -170,7 +173,10 @@ def _ports(form: Form, task: Task) -> list[Document]:
 
 
 def _resources(task: Task) -> Document:
-    """Memory and GPUs are limits too; a limit on processors would only slow a task down."""
+    """The resources of a task's container.
+
+    Memory and GPUs are limits too. A limit on processors would only slow a task down.
+    """
     requests: dict[str, Any] = {}
     limits: dict[str, Any] = {}
     if task.cpu is not None:

@@ -26,7 +26,9 @@ _LAST_SIGNAL = 64
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a container ended: `exit_code`, or `signal`; `refused`: its command could not start.
+    """How a container ended: `exit_code`, or `signal`.
+
+    `refused` means that its command could not start.
 
     `words` is what people should know of it beyond that, with what to do (`hint`); `cause` the
     same for programs.
@@ -50,7 +52,7 @@ class PodTrouble:
 
 
 def status_of(pod: Pod) -> Mapping[str, Any]:
-    """The status of the task's container; empty while there is none."""
+    """The status of the task's container. Empty while there is no container."""
     for one in pod.get("status", {}).get("containerStatuses") or ():
         if one.get("name") == CONTAINER:
             return dict(one)
@@ -58,7 +60,7 @@ def status_of(pod: Pod) -> Mapping[str, Any]:
 
 
 def runs(pod: Pod) -> bool:
-    """Whether the task's command has been started, as its startup probe tells."""
+    """Whether the task's command has started, according to its startup probe."""
     status = status_of(pod)
     return "running" in (status.get("state") or {}) and bool(status.get("started"))
 
@@ -80,7 +82,7 @@ def _condition(pod: Pod, kind: str) -> Mapping[str, Any]:
 
 
 def trouble(pod: Pod) -> PodTrouble | None:
-    """Why the pod does not run yet, if that is worth a word."""
+    """Why the pod does not run yet, if that is worth a message."""
     waiting = (status_of(pod).get("state") or {}).get("waiting") or {}
     reason, said = str(waiting.get("reason") or ""), str(waiting.get("message") or "")
     image = status_of(pod).get("image") or _image(pod)
@@ -136,7 +138,10 @@ def _end(pod: Pod, terminated: Mapping[str, Any]) -> End:
 
 
 def _out_of_memory(exit_code: int | None, signal_number: int | None, kills: int) -> End | None:
-    """The end of a task in whose container the kernel killed so many; None if it was not that."""
+    """The end of a task in whose container the kernel killed `kills` processes.
+
+    None if the task did not end because of that.
+    """
     words = memory_end(kills, None, exit_code, signal_number) if kills else None
     if words is None:
         return None

@@ -1,4 +1,6 @@
-"""What a task of the local cell is forked from, ready to do so; and what is said when it is not.
+"""The preloaded process that a local task is forked from, and related notes.
+
+The notes report why a preloaded process is not ready.
 
 Owns waiting for a preloaded process, and the notes. Leaves to others: which one it is
 (`launch.preloads`), and starting it (`launch.client`).

@@ -16,7 +16,10 @@ FIRST_PORT = 2222
 """The port TensorFlow's own examples use; a run's tasks count up from here."""
 
 USUAL = {"tensorboard": 6006, "jupyter": 8888}
-"""Where people expect these pages; the next free port is taken instead if it is in use."""
+"""Usual ports of these pages.
+
+If one is in use, the next free port is taken.
+"""
 
 MAIN = "main"
 """The name, among a task's ports, of the one its peers know."""
@@ -60,7 +63,10 @@ class Ports:
 
 
 def choose(plan: Plan, isolated: bool) -> Ports:
-    """Ports for every task of `plan`. Raises InputError if one that was asked for is taken."""
+    """Choose ports for every task of `plan`.
+
+    Raises InputError if a requested port is in use.
+    """
     ports = Ports()
     try:
         inside = _Inside(plan) if isolated else None

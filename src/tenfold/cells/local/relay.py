@@ -29,7 +29,7 @@ class Relay:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
 
     async def close(self) -> None:
-        """Stop listening and cut what is connected."""
+        """Stop listening and close all connections."""
         if self._server is not None:
             self._server.close()
         for task in list(self._open):
@@ -54,7 +54,10 @@ class Relay:
 
 
 async def connect(made: socket.socket, port: int) -> socket.socket:
-    """Connect `made` to its own network's loopback; raises OSError, and closes it, if it can't."""
+    """Connect `made` to the loopback interface of its own network.
+
+    If that fails, `made` is closed and OSError is raised.
+    """
     try:
         made.setblocking(False)
         async with asyncio.timeout(2):

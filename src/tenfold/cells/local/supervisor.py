@@ -1,4 +1,6 @@
-"""The local cell: every task a process of this machine, in a namespace of the run's own.
+"""The local cell: each task is a process in a namespace of the run's own.
+
+All of them run on this machine.
 
 Owns ports, addresses, the relays to pages, and the launch server. Where the machine refuses a
 namespace, tasks share the machine's network, ports are held, and what is bound to every interface
@@ -118,7 +120,7 @@ class LocalCell:
         return addresses
 
     def _book(self, network: str) -> AddressBook:
-        """The addresses of tasks in the run's network (`cluster`) or the machine's (`host`)."""
+        """Addresses of tasks in the run's network (`cluster`) or the host's (`host`)."""
         return AddressBook(
             AddressEntry(task.name, "127.0.0.1", port)
             for task in self._plan.tasks
@@ -127,7 +129,7 @@ class LocalCell:
         )
 
     def _networks(self) -> list[Network]:
-        """The networks that tasks are in, as far as this machine tells of their connections."""
+        """The networks of the tasks, as far as this machine reports connections."""
         found: list[Network] = []
         if self._client.isolated:
             with contextlib.suppress(OSError):
@@ -220,7 +222,10 @@ class LocalCell:
         )
 
     def _framework_holds(self, task: Task, environment: dict[str, str]) -> bool:
-        """Whether the task joins a port that is still held; its environment then says so."""
+        """Whether the task joins a port that is still held.
+
+        If so, this is added to its environment.
+        """
         joins = self._framework.holds_ports()
         member = self._framework.environment(task.job, task.index, self._addresses)
         if self._client.isolated or not joins or not member:

@@ -1,4 +1,4 @@
-"""Asking another program something, with a bound; and several things side by side.
+"""Run other programs with a time limit, one or several at once.
 
 A program that hangs (a client of a daemon that hangs, a file system that is gone) costs its bound
 and no more. It is killed, with all that it started in its session; one that the kernel itself
@@ -27,14 +27,14 @@ _watch = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How a program ended, and what it said. `code` is negative for a signal."""
+    """How a program ended, and its output. `code` is negative for a signal."""
 
     code: int
     out: str
     err: str
 
     def last_line(self) -> str:
-        """The last line that says something, of stderr rather than stdout; fit to be shown."""
+        """The last line of output with text, preferably of stderr, fit for display."""
         lines = [line.strip() for text in (self.out, self.err) for line in text.splitlines()]
         said = [line for line in lines if line]
         return printable(said[-1])[:300] if said else f"it ended with {self.code}"

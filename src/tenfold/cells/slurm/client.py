@@ -1,4 +1,4 @@
-"""The Slurm cell, seen from where `tenfold` is typed: submit the batch job, and look after it.
+"""The client side of the Slurm cell: submit the batch job and look after it.
 
 The supervisor runs inside the job, on its first node, so that a run needs nothing of whoever
 submitted it; the run directory, on a shared file system, tells how it is. This module speaks for
@@ -43,7 +43,7 @@ _SILENT_S = 5.0
 
 
 def _status(run: RunDirectory, plan: Plan, state: State, reason: str) -> dict[str, Any]:
-    """A word about a run whose supervisor does not speak."""
+    """The status of a run whose supervisor does not write one."""
     now = time.time()
     over = state.is_terminal
     return {
@@ -93,7 +93,7 @@ class SlurmClient(ClientSide):
         return True
 
     def settle(self, run: RunDirectory) -> None:
-        """Why the job still waits; or, if it is gone without a last word, how it ended."""
+        """Note why the job still waits, or how it ended without a last status."""
         said = read_json(run.status) or {}
         job = _job(run)
         if job is None or said.get("state") in TERMINAL:
@@ -174,7 +174,10 @@ class SlurmClient(ClientSide):
 
 
 def _cancel_own(run: RunDirectory, job: str) -> None:
-    """Cancel the run's job. Raises TenfoldError if that is another's, whatever the file holds."""
+    """Cancel the run's job.
+
+    Raises TenfoldError if the job belongs to another run, whatever the file contains.
+    """
     if not is_job_of(job, str(run.path / "cell" / "job.sbatch")):
         raise TenfoldError(
             f"Slurm job {job} is not this run's, though {run.elsewhere} names it",

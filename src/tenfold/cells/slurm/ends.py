@@ -1,4 +1,4 @@
-"""Why a step of a Slurm job ended, as far as Slurm said so: through srun's words on stderr.
+"""Why a step of a Slurm job ended, according to srun's messages on stderr.
 
 Owns reading those. Facts: the texts are Slurm 22.05's (src/slurmd/slurmstepd/req.c, and as srun
 prints them). Leaves to others: what becomes of the whole job (`slurm_commands`).
@@ -34,7 +34,10 @@ def told(ended: Ended, life: TaskLife, task: Task) -> Ended:
 
 
 def lost(ended: Ended, said: Sequence[str], task: Task) -> Ended:
-    """`ended`, of a task whose agent is gone, and why, as srun `said` (its last lines)."""
+    """`ended` with its reason, for a task whose agent is gone.
+
+    The reason comes from srun's last lines (`said`).
+    """
     text = "\n".join(said)
     if _MEMORY.search(text):
         return replace(
