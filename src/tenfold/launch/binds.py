@@ -1,4 +1,4 @@
-"""Answers the `bind` and `listen` of filtered tasks: every interface becomes loopback.
+"""Answer `bind` and `listen` of filtered tasks: all interfaces become loopback.
 
 TensorFlow's gRPC server and torch's stores bind every interface whatever they are told. A socket
 of TCP, UDP or SCTP that is to be bound so is bound to loopback instead, here, on a duplicate of
@@ -55,8 +55,11 @@ _ANY6, _LOOPBACK6 = bytes(16), bytes(15) + b"\1"
 _MAPPED = bytes(10) + b"\xff\xff"  # ::ffff:0:0/96
 
 _done: OrderedDict[int, bytes] = OrderedDict()
-"""By inode, what the last sockets were bound to. Before Linux 5.19 a signal may call a task away
-from its answer; its call then begins anew, and finds the socket bound already."""
+"""By inode, the addresses to which the last sockets were bound.
+
+Before Linux 5.19 a signal may interrupt a task that waits for its answer. Its call then begins
+anew, and finds the socket bound already.
+"""
 
 
 def refusal() -> str | None:
@@ -84,7 +87,10 @@ def refusal() -> str | None:
 
 
 def _answered(child: socket.socket) -> str | None:
-    """In the parent: answer the child's bind, and see by its address whether that worked."""
+    """In the parent: answer the child's bind, and check whether it worked.
+
+    The address of the child's socket shows that.
+    """
     child.settimeout(_TRIAL_S)
     said, listeners, _, _ = socket.recv_fds(child, 1024, 1)
     if not listeners:
@@ -120,7 +126,9 @@ def serve(listener: int) -> None:
 
 
 def answer(listener: int, wait_s: float = 0.0) -> bool:
-    """Answer one call that waits at `listener`; False once nobody is left who could ask.
+    """Answer one call that waits at `listener`.
+
+    False once no process is left that could ask.
 
     Without one it returns after `wait_s` seconds. Never waits for the task, nor leaves it waiting.
     """
@@ -148,7 +156,10 @@ def answer(listener: int, wait_s: float = 0.0) -> bool:
 def _decide(
     listener: int, number: int, thread: int, system_call: int, arguments: list[int]
 ) -> int | None:
-    """0 for done, an errno below zero for refused, None for the kernel to go on."""
+    """The answer to a call: 0 for done, a negative errno for refused, or None.
+
+    None means that the kernel carries out the call.
+    """
     machine = MACHINES[os.uname().machine]
     descriptor = _int(arguments[0])
     address = b""

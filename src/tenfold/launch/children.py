@@ -1,4 +1,6 @@
-"""Child processes of the task runner, and every orphan that falls to it: spawned, and all reaped.
+"""Child processes of the task runner: start them, and reap all of them.
+
+This includes every orphan that the runner inherits.
 
 In a container the runner is process 1: whatever a task leaves behind becomes its child, and must
 not stay as a zombie. So it waits for any child, not for single ones.
@@ -66,5 +68,5 @@ class Children:
 
 
 def _own_children() -> list[int]:
-    """Pids of this process's children, on Linux; zombies that are to be reaped left out."""
+    """Pids of this process's children, on Linux, without zombies to be reaped."""
     return [process.pid for process in procfs.living() if process.ppid == os.getpid()]

@@ -1,4 +1,4 @@
-"""Filters at the end of a pipe (`python train.py | tee log`), when a task is told to end.
+"""Filters at the end of a pipe (`python train.py | tee log`) at shutdown.
 
 SIGTERM to the whole group ends a filter at once. A training that then prints while it saves gets a
 broken pipe, and may lose what it saves. So a filter is left until the others of its group have
@@ -44,7 +44,7 @@ class Filters:
                 _tell(pid)
 
     def look(self) -> None:
-        """End the filters that are still there though nobody else is; to be called repeatedly."""
+        """End filters that are the only processes left. Call this repeatedly."""
         if not self._spared:
             return
         if set(group_members(self._group)) - self._spared:
@@ -74,7 +74,10 @@ def _is_filter(pid: int) -> bool:
 
 
 def _below(group: int) -> Iterator[int]:
-    """The children of whoever leads the group, and theirs; all of it where the leader is gone."""
+    """The children of the group's leader, and theirs.
+
+    If the leader is gone, these are all processes of the group.
+    """
     waiting = procfs.read_children(group)
     if waiting is None:
         yield from group_members(group)

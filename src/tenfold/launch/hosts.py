@@ -24,7 +24,9 @@ _OWN = "127.0.1.1"
 
 
 def completed(text: str, own_name: str) -> str:
-    """`text`, an /etc/hosts, with lines for the addresses and for `own_name` that it lacks. Pure.
+    """`text`, an /etc/hosts, with the lines that it lacks. Pure.
+
+    These are lines for the addresses and for `own_name`.
 
     Args:
         own_name: the machine's host name; programs ask for its address (gloo, Jupyter).

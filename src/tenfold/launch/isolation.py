@@ -29,7 +29,7 @@ _WAYS: dict[str, tuple[Level, ...]] = {
     "loopback": ("seccomp",),
     "none": (),
 }
-"""By what was asked for: what is tried, in this order."""
+"""The levels to try for each request, in this order."""
 
 _NAMES: dict[Level, str] = {"namespace": "no namespace", "seccomp": "no seccomp"}
 
@@ -45,7 +45,7 @@ _WORDS: dict[Level, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
-    """What a run gets, and what it does not and why.
+    """What isolation a run gets, and which better one it does not get and why.
 
     Attributes:
         level: the best that was tried and is allowed.
@@ -57,7 +57,7 @@ class Isolation:
 
     @property
     def words(self) -> str:
-        """What it means for whoever is near the machine, in a sentence's words."""
+        """The meaning for other users near the machine, as part of a sentence."""
         return _WORDS[self.level]
 
     @property
@@ -72,7 +72,9 @@ class Isolation:
 
 
 def find(wanted: str) -> Isolation:
-    """The best that is `wanted`, one of `auto`, `namespace`, `loopback` and `none`, and allowed.
+    """The best isolation that is `wanted` and allowed.
+
+    `wanted` is one of `auto`, `namespace`, `loopback` and `none`.
 
     It forks: call it before any thread is started.
     """

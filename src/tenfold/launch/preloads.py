@@ -34,15 +34,21 @@ from tenfold.launch.preload import BOOT
 from tenfold.planning.plan import Bound, Plan, Task
 
 _READ_AT_START = ("PYTHON", "LD_", "LC_", "LANG", "MALLOC_", "GLIBC_", "OMP_", "OPENBLAS_", "MKL_")
-"""What interpreters and libraries read before a program's first line; beginnings of names."""
+"""Beginnings of variables that are read before a program's first line.
+
+Interpreters and libraries read them.
+"""
 
 _ALSO_READ_AT_START = frozenset({"HOME", "TZ", "PATH", "VIRTUAL_ENV"})
 
 _LATE = ("TENFOLD_",)
-"""Who a task is; nothing reads it before it runs."""
+"""Variables that identify a task. Nothing reads them before the task runs."""
 
 _RUN = "TENFOLD_RUN_DIRECTORY"
-"""The same for all tasks; a preloaded process has it, so that all can see whose it is."""
+"""The same for all tasks.
+
+A preloaded process has it, so that everybody can see to which run it belongs.
+"""
 
 _SPARE_BYTES = 4096
 _WORD_BYTES = 100_000  # the kernel takes no word of 128 KiB (execve(2), MAX_ARG_STRLEN)
@@ -70,7 +76,7 @@ class Preload:
     network: Literal["cluster", "host"]
 
     def argv(self) -> list[str]:
-        """The command line; its last words are added by the launch server that starts it."""
+        """The command line. The launch server that starts it adds the last arguments."""
         home = str(Path(tenfold.__file__).parents[1])
         return [self.interpreter, *self.options, "-c", BOOT, home, ",".join(self.modules)]
 
@@ -83,7 +89,9 @@ class Preload:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a task is forked from, None for nothing, and why then; None if that needs no words.
+    """What a task is forked from, or None for nothing, and the reason.
+
+    The reason is None if it need not be reported.
 
     Modules in `directories` are found before those that the preload has imported.
     """
@@ -149,7 +157,10 @@ class Preloads:
 
 
 def _interpreter(name: str, bound: Bound) -> str | None:
-    """Its path; None if it is not found, which starting the task will then say."""
+    """Path of the interpreter, or None if it is missing.
+
+    Starting the task reports that.
+    """
     if "/" in name:
         return str(Path(bound.workdir, name))
     return shutil.which(name, path=bound.env.get("PATH", os.defpath))
@@ -162,7 +173,7 @@ def _directory(bound: Bound) -> str:
 
 
 def _differing(tasks: Sequence[Task]) -> frozenset[str]:
-    """Variables on which the file says different things for different tasks.
+    """Variables whose values in the file differ between tasks.
 
     A text with `${…}` that only a placed task knows counts as different.
     """

@@ -47,7 +47,10 @@ from tenfold.launch.tasks import Tasks
 _LAST_SWEEPS = 50
 _SWEEP_S = 0.02
 _LOOK_S = 0.1
-"""How often those are looked for that a task's own process left behind: not all are children."""
+"""Seconds between two searches for processes that a task's own left behind.
+
+They are searched for because not all of them are children.
+"""
 
 _HELD_UP_S = 1.0
 
@@ -72,7 +75,7 @@ class LaunchServer:
         self._wakeup_write = wakeup_write
 
     def adopt_from(self, registry: socket.socket, forker: str) -> None:
-        """Take over what the forker at the other end of `registry` forks."""
+        """Take over the tasks that the forker at the other end of `registry` forks."""
         self._registries[registry] = forker
         self._selector.register(registry, selectors.EVENT_READ)
 
@@ -128,7 +131,10 @@ class LaunchServer:
         self._flush()
 
     def _flush(self) -> None:
-        """Send what the supervisor takes now, and go on reading: it may be sending to us."""
+        """Send what the supervisor accepts now, and continue to read.
+
+        The supervisor may be sending to us.
+        """
         try:
             while self._outbox:
                 del self._outbox[: self._requests.send(self._outbox, socket.MSG_DONTWAIT)]
@@ -158,7 +164,7 @@ class LaunchServer:
         self._begin(message["id"], reports, registries[:1])
 
     def _begin(self, name: str, reports: socket.socket, registries: list[socket.socket]) -> None:
-        """Wait until a process is the task, or says why it cannot be."""
+        """Wait until a process has become the task, or reports why it cannot."""
         with reports:
             text, listeners = _heard(reports)
         number, _, error = text.partition(b"\n")
@@ -215,7 +221,7 @@ class LaunchServer:
                 wire.send(self._sockets, {"op": "failed", "error": str(error)})
 
     def end_everything(self) -> None:
-        """Kill all children, and what is adopted from them, until none is left."""
+        """Kill all children and adopted processes until none is left."""
         for _ in range(_LAST_SWEEPS):
             if not self._tasks.kill_all():
                 return
@@ -223,7 +229,9 @@ class LaunchServer:
 
 
 def _heard(reports: socket.socket) -> tuple[bytes, list[int]]:
-    """All that a process reports until it is the task, and the listener it may have sent.
+    """All reports of a process until it becomes the task, and its listener.
+
+    The listener is missing if the process sent none.
 
     It goes on after its first report only when it is answered. If it was stopped meanwhile, it is
     told to go on: all other tasks wait for it here.
@@ -260,7 +268,10 @@ def _diagnosis_socket() -> socket.socket:
 def _serve_namespace(
     requests: socket.socket, sockets: socket.socket, outside: socket.socket
 ) -> None:
-    """Split into the launch server, first of its PID namespace, and this process, the gate."""
+    """Split into the launch server and this process, the gate.
+
+    The launch server is the first process of its PID namespace.
+    """
     namespace.enter_new_pid_namespace()
     registry, theirs = socket.socketpair()
     first = os.fork()
@@ -299,7 +310,7 @@ def _serve_plainly(requests: socket.socket, filtered: bool) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Run the launch server; see the module's own words for the arguments."""
+    """Run the launch server. See the module's docstring for the arguments."""
     signals.start_afresh()
     signals.block_all(but=frozenset({signal.SIGCHLD}))
     inherited = [socket.socket(fileno=int(number)) for number in arguments[:3]]

@@ -1,4 +1,4 @@
-"""Signals: to a task's processes, and what a process of tenfold's lets reach itself.
+"""Signals to a task's processes, and signals that reach tenfold's own processes.
 
 A process inherits its signal mask and what it ignores from whoever starts it. tenfold's own
 processes set both at their start, so that a shell, a cron job or a service manager that blocks or
@@ -59,12 +59,18 @@ def group_exists(pid: int) -> bool:
 
 
 def runs_in_group(group: int) -> bool:
-    """Whether a process of a group runs; zombies do not. True where the kernel does not say."""
+    """Whether a process of a group runs. Zombies do not.
+
+    True if the kernel does not report it.
+    """
     return not _shows_this_namespace() or bool(group_members(group))
 
 
 def group_members(group: int) -> list[int]:
-    """Pids of the processes of a group, zombies left out; none where the kernel does not say."""
+    """Pids of the processes of a group, without zombies.
+
+    Empty if the kernel does not report them.
+    """
     if not _shows_this_namespace():
         return []
     return [process.pid for process in procfs.living() if process.pgrp == group]
@@ -83,7 +89,7 @@ def unblock_all() -> None:
 
 
 def hear_of_children() -> None:
-    """Have the exits of children reported, whatever whoever started this process has set.
+    """Make the kernel report exits of children, whatever the parent process set.
 
     With SIGCHLD ignored the kernel throws exit codes away (wait(2)); with SIGCHLD blocked nobody
     hears of an end. To be called at the start of a process, in its main thread.
@@ -128,13 +134,16 @@ def before_exec(keep: frozenset[int] = frozenset()) -> None:
 
 
 def before_exec_of_ours() -> None:
-    """The same for a program of tenfold's that no signal is to reach but those of faults."""
+    """Prepare signals for a program of tenfold's own.
+
+    Only signals of faults are to reach it.
+    """
     block_all(but=_FAULTS)
     _set_defaults()
 
 
 def block_all(but: frozenset[int] = frozenset()) -> None:
-    """Let no signal reach this process that the kernel lets it block, those of `but` excepted.
+    """Block all signals that the kernel allows to block, except those of `but`.
 
     A fault of its own still ends it. Nobody else can end it then but with SIGKILL.
     """
