@@ -1,4 +1,6 @@
-"""Who is to talk to whom, as the plan implies it: what the map compares the measured traffic with.
+"""Which tasks communicate according to the plan.
+
+The map compares the measured traffic with it.
 
 Pure. A framework knows what its jobs do; a task that is handed another job's addresses, in its
 command or environment, is taken to talk to them.
@@ -43,7 +45,7 @@ class Planned:
 
 
 def planned(plan: Plan) -> Planned:
-    """Who is to talk to whom in `plan`, and who may."""
+    """Which tasks communicate in `plan`, and which may communicate."""
     jobs = {job: len(tasks) for job, tasks in plan.jobs().items()}
     order = {task.name: place for place, task in enumerate(plan.tasks)}
     sure: set[Edge] = set()
@@ -60,7 +62,10 @@ def planned(plan: Plan) -> Planned:
 
 @dataclass(frozen=True, slots=True)
 class CutOff:
-    """Tasks that nothing reaches, and the `others` whose words to them are not acknowledged."""
+    """Tasks that are cut off from the `others`.
+
+    What is sent between them is not acknowledged.
+    """
 
     tasks: tuple[str, ...]
     others: tuple[str, ...]
@@ -85,7 +90,9 @@ class CutOff:
 
 
 def cut_off(edges: Mapping[Edge, bool]) -> CutOff | None:
-    """Who is cut off, from the edges that are cut (True) and those that surely are not.
+    """The tasks that are cut off, or None.
+
+    Edges that are cut are True, and those that surely are not are False.
 
     As few tasks as explain all that are cut, rather those of whom no edge is well.
     """

@@ -1,4 +1,6 @@
-"""`tenfold task worker/3 --held`: a task runner that stays, and takes orders on standard input.
+"""`tenfold task worker/3 --held`: a task runner that takes orders on stdin.
+
+It stays after the task has ended.
 
 For cells that place a task before anybody knows its address: it takes its ports first, publishes
 its address, and runs the command when it is told to, as often as it is told to. One JSON object a
@@ -144,7 +146,10 @@ def _prefer(wanted: int | None) -> HeldPort:
 
 
 def _reachable(host: str) -> str:
-    """The name under which other nodes reach this one; its address if the name means nothing."""
+    """The name under which other nodes reach this one.
+
+    This is the address of the node if its name does not resolve.
+    """
     return os.environ.get("TENFOLD_HOST") or host
 
 
@@ -154,8 +159,10 @@ def _node(host: str) -> str:
 
 
 def _read_lines(orders: int, inbox: asyncio.Queue[dict[str, Any] | None]) -> None:
-    """Put every line of `orders` into `inbox`, and None at the end: from a thread, as srun's
-    standard input may be a file, a pipe or a socket."""
+    """Put every line of `orders` into `inbox`, and None at the end.
+
+    A thread does it, as srun's standard input may be a file, a pipe or a socket.
+    """
     loop = asyncio.get_running_loop()
 
     def read() -> None:

@@ -1,4 +1,4 @@
-"""The line of a task's output that says that the task can be used."""
+"""Find the line in a task's output that shows that the task is ready."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ from tenfold.errors import InputError
 from tenfold.planning.plan import Bound
 
 _LONGEST_BYTES = 1 << 20
-"""Of a line, as for who reads the log: what is longer is cut there, and goes on as another line."""
+"""The maximum length of a line in bytes, the same as for readers of the log.
+
+A longer line is cut there, and its rest counts as another line.
+"""
 
 _LOOK_BACK_BYTES = 1 << 12
-"""How far before a new piece of a line that has not ended its end is searched. The whole line is
-searched once, when it has ended."""
+"""How far before a new piece of an unfinished line the search begins.
+
+The whole line is searched once, when it has ended.
+"""
 
 
 class AwaitedLine:
@@ -63,7 +68,10 @@ class AwaitedLine:
         return bool(piece) and self._matches(bytes(rest[begin:]), whole=begin == 0)
 
     def _written_over(self, rest: bytearray) -> bool:
-        """Search what was written over, and keep what is left: a progress bar is one long line."""
+        """Search what was overwritten, and keep the rest.
+
+        A progress bar is one long line.
+        """
         begin = rest.rfind(b"\r", 0, -1) + 1
         before = bytes(rest[:begin])
         del rest[:begin]
@@ -83,6 +91,6 @@ def _shown(data: bytes) -> str:
 
 
 def awaited_line(bound: Bound) -> AwaitedLine | None:
-    """What to look for in the output of a task that is ready when a line says so; else None."""
+    """The output line to wait for if a task is ready by its log, or None."""
     ready = bound.ready
     return AwaitedLine(ready.target) if ready is not None and ready.kind == "log" else None

@@ -1,4 +1,6 @@
-"""`python -m tenfold.tasks.beside worker/3 COMMAND…`: a command beside a task, in its place.
+"""`python -m tenfold.tasks.beside worker/3 COMMAND…`: a command beside a task.
+
+It runs where the task runs.
 
 Becomes the command, with the environment and working directory of the task that runs there. What
 `tenfold exec` starts in a container or on a node.

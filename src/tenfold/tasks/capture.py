@@ -76,7 +76,7 @@ class StreamCapture:
             self._retry_soon()
 
     def close(self) -> None:
-        """Take what is still in the pipe, then close everything."""
+        """Read the rest of the pipe, then close everything."""
         if self.write_end >= 0:
             os.close(self.write_end)
         else:
@@ -139,7 +139,10 @@ class Capture:
 
 
 def allow_many_files() -> None:
-    """Every task costs this process six descriptors. Tasks themselves keep the usual limit."""
+    """Raise this process's limit of open files: a task takes six descriptors.
+
+    Tasks themselves keep the usual limit.
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

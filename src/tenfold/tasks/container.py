@@ -1,4 +1,6 @@
-"""`tenfold task worker/3` in a container: one life of a task, told in its directory.
+"""`tenfold task worker/3` in a container: run one life of a task.
+
+Its state is written to the task's directory.
 
 `life.json` says how it is, and `ready` is there while it can be used, so that a health check is
 no more than a look at a file. What the task writes goes on to this process's own output, too, where
@@ -30,7 +32,7 @@ from tenfold.run.rundir import SHARED, Problems, RunDirectory, TaskDirectory, re
 from tenfold.tasks.runner import HostSettings, Runner, TaskLife
 
 RUN_DIRECTORY = "/var/log/tenfold"
-"""Where a container finds the run directory unless TENFOLD_RUN_DIRECTORY says otherwise."""
+"""The run directory in a container, unless TENFOLD_RUN_DIRECTORY overrides it."""
 
 _PASSED_ON = (
     signal.SIGTERM,
@@ -45,14 +47,17 @@ _WORD_S = 5.0
 
 
 def run_task(name: str, environment: Mapping[str, str]) -> int:
-    """Run the task `worker/3`, or `worker` with its index in JOB_COMPLETION_INDEX, to its end."""
+    """Run a task to its end.
+
+    Its name is `worker/3`, or `worker` with its index in JOB_COMPLETION_INDEX.
+    """
     run, plan = read_plan(environment)
     task = plan.task(_full_name(name, environment))
     return asyncio.run(_live(plan, task, run, environment))
 
 
 def read_plan(environment: Mapping[str, str]) -> tuple[RunDirectory, Plan]:
-    """The run directory and the plan in it, its secrets filled in from the environment.
+    """The run directory and its plan, with secrets filled in from the environment.
 
     Raises UnavailableError if they are not there.
     """
@@ -128,7 +133,10 @@ async def _live(plan: Plan, task: Task, run: RunDirectory, environment: Mapping[
 
 
 def _last_life(directory: TaskDirectory) -> int:
-    """The number of the task's last life; 0 if it had none, or what was said of it is damaged."""
+    """The number of the task's last life.
+
+    0 if it had none, or if its file is damaged.
+    """
     problems = Problems()
     said = read_json(directory.life, problems) or {}
     if problems.found and (aside := set_aside(directory.life)):
@@ -138,7 +146,10 @@ def _last_life(directory: TaskDirectory) -> int:
 
 
 class _Teller:
-    """Writes a life down where the supervisor, health checks and Kubernetes look for it."""
+    """Writes the state of a life to files.
+
+    The supervisor, health checks and Kubernetes read them.
+    """
 
     def __init__(self, path: Path, ready: Path, termination_log: str | None) -> None:
         self._path = path

@@ -1,4 +1,6 @@
-"""What a task inherits of the environment of whoever typed `up`: all that can be right in a run.
+"""The variables that a task inherits from the environment of `tenfold up`.
+
+These are all that can be right in a run.
 
 Owns: the names of variables that give a process its place in another launcher's cluster, and the
 exceptions from proxies for the run's own addresses. Leaves to others: what the file says, which
@@ -30,7 +32,7 @@ _PLACES = frozenset(
         "NEURON_PJRT_PROCESSES_NUM_DEVICES",
     }
 )  # fmt: skip
-"""Variables by which torchrun, MPI, Horovod and others tell a process who it is."""
+"""Variables by which torchrun, MPI, Horovod and others identify a process."""
 
 _LAUNCHERS = (
     "TORCHELASTIC_", "PET_", "SLURM_", "SLURMD_", "SRUN_", "OMPI_", "PMI_", "PMI2_", "PMIX_",
@@ -96,7 +98,9 @@ def _ours(environment: Iterable[str]) -> set[str]:
 
 
 def past_proxies(environment: Mapping[str, str], addresses: Addresses) -> dict[str, str]:
-    """Variables that have tasks reach each other without the proxy that `environment` names.
+    """Variables that let tasks reach each other without a proxy.
+
+    The proxy is the one that `environment` names.
 
     What it excepts already stays excepted. Empty where there is no proxy.
     """
@@ -120,7 +124,7 @@ def _joined(texts: Iterable[str]) -> str:
 
 
 def _few(hosts: list[str]) -> list[str]:
-    """The hosts; of very many, the domains that they are in stand for those that are in one."""
+    """The hosts, or the domains of those in one if there are very many hosts."""
     if len(hosts) <= _MOST_EXCEPTIONS:
         return hosts
     short = [host if _is_address(host) else f".{host.partition('.')[2]}" if "." in host else host

@@ -1,4 +1,6 @@
-"""A task's own limit of memory, by a control group; and whether the kernel killed it for memory.
+"""A task's own memory limit, enforced by a control group.
+
+Also whether the kernel killed the task for lack of memory.
 
 Owns groups made for tasks of the local cell: made before the task, entered by it before its command
 is executed, removed after its end. Whose supervisor was killed is swept by whoever comes next: a
@@ -61,14 +63,17 @@ def memory_end(
 
 @dataclass(frozen=True, slots=True)
 class ControlGroupDirectory:
-    """A directory in which groups with a limit can be made, and its version of control groups."""
+    """A directory in which groups with a limit can be created.
+
+    It has the version of control groups.
+    """
 
     directory: Path
     version: int
 
     @property
     def limits(self) -> tuple[tuple[str, str], ...]:
-        """Files of a group that take the limit: each, and what it says for a limit."""
+        """The files of a group that set the limit, with the content of each."""
         if self.version == 2:
             return (("memory.max", "{}"), ("memory.swap.max", "0"), ("memory.oom.group", "1"))
         return (("memory.limit_in_bytes", "{}"), ("memory.memsw.limit_in_bytes", "{}"))
@@ -96,7 +101,10 @@ def find_place(process: Path = PROCESS) -> ControlGroupDirectory | None:
 
 
 def refusal(place: ControlGroupDirectory | None) -> str | None:
-    """Why tasks get no limit of memory at `place`; None where they do: tried, nothing is left."""
+    """Why tasks get no memory limit at `place`, or None if they get one.
+
+    This is tried, and nothing of the trial is left.
+    """
     if place is None:
         return "this user may not create a control group for memory here"
     try:
@@ -175,7 +183,10 @@ def _remove(directory: Path) -> bool:
 
 
 def _own_mark() -> tuple[str, str, str]:
-    """Whose groups these are: the namespace that counts the pid, the pid, when it was started."""
+    """The owner of these groups.
+
+    The namespace that counts the pid, the pid, and when the process was started.
+    """
     pid = os.getpid()
     return _pid_namespace(), str(pid), _start_of(pid) or "0"
 
@@ -237,7 +248,10 @@ class MemoryWatch:
             await asyncio.sleep(_LOOK_EVERY_S)
 
     def begin(self, label: str, limit: int | None) -> MemoryGuard:
-        """The guard of a task that is about to start. Raises TenfoldError if it gets no group."""
+        """The guard of a task that is about to start.
+
+        Raises TenfoldError if the task gets no group.
+        """
         self._tidy()
         group = None
         if limit and self._place is not None:
@@ -248,7 +262,10 @@ class MemoryWatch:
         return MemoryGuard(self, group)
 
     def killed_by_machine(self) -> bool:
-        """Whether the kernel has just killed for memory, and no group of ours accounts for it."""
+        """Whether the kernel has just killed for lack of memory of the machine.
+
+        Kills for the limit of a group of ours do not count.
+        """
         now = _machine_kills()
         if now is None or not self._machine:
             return False
@@ -283,7 +300,7 @@ class MemoryWatch:
 
 
 class MemoryGuard:
-    """One life of a task: its group, if it has one, and what its end had to do with memory.
+    """One life of a task: its group, if any, and whether memory caused its end.
 
     `killed` is whether we sent it SIGKILL ourselves.
     """
@@ -321,7 +338,7 @@ class MemoryGuard:
 
 
 def own_kills(process: Path = PROCESS) -> int:
-    """How many processes the kernel has killed because this process's own group was over its limit.
+    """The number of processes killed because this process's group hit its limit.
 
     0 where the group has none: what is killed then is killed for the machine's sake.
     """
@@ -340,7 +357,10 @@ def _is_limit(text: str) -> bool:
 
 
 def _machine_kills() -> int | None:
-    """How many processes the kernel has killed for memory since it began; None: it does not say."""
+    """The kernel's count of processes killed for lack of memory since boot.
+
+    None if the kernel does not report it.
+    """
     text = read(_VMSTAT)
     return _count(text, "oom_kill") if "\noom_kill " in text else None
 

@@ -14,7 +14,9 @@ PROBE_S = 2.0
 
 
 async def answer(made: socket.socket, path: str) -> str | None:
-    """None if a GET of `path` is answered with a status below 400; else what is said instead.
+    """None if a GET of `path` returns a status below 400.
+
+    Otherwise a description of the answer.
 
     The words follow `it`: `answers 404 at /health`.
     """

@@ -1,4 +1,6 @@
-"""What is left of a task when its own process has ended: the grace that it gets, and its end.
+"""The processes that remain of a task when its own process has ended.
+
+They get a grace before they are killed.
 
 A wrapper script or a pipe may end before the training does that it started, which may still be
 saving. So the others get SIGTERM, if they have not had it, and SIGKILL when the grace is over. The
