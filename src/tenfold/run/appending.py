@@ -15,7 +15,7 @@ _LITTLE_BYTES = 1 << 16
 
 
 def open_to_append(path: Path) -> int:
-    """A descriptor to append to `path`, mode 0600 if it is new. Raises OSError.
+    """Open `path` for appending, with mode 0600 if it is new. Raises OSError.
 
     What is there ends with a whole line then: a line that a killed writer has cut is ended. What
     is no file of ours there (a link, a pipe) is set aside.
@@ -80,7 +80,7 @@ class Reserve:
             os.posix_fallocate(self._held, 0, size)
 
     def give_back(self) -> None:
-        """Let others have the room."""
+        """Release the space."""
         if self._held >= 0:
             os.close(self._held)
             self._held = -1

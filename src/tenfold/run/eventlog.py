@@ -22,7 +22,7 @@ from tenfold.run import files
 from tenfold.run.appending import append, open_to_append
 
 KEPT = 10_000
-"""Events that are kept in memory; later ones are counted."""
+"""The number of events kept in memory. Later ones are counted only."""
 
 
 class EventLog:
@@ -41,7 +41,7 @@ class EventLog:
         self._count, self._lost, self._lost_bytes = 0, 0, 0
 
     def write(self, kind: str, task: str | None = None, **more: object) -> dict[str, Any]:
-        """Append one event, stamped with the time; gives it back. Never raises OSError."""
+        """Append one event with the time, and return it. Never raises OSError."""
         event = {"time": round(self._clock(), 3), "kind": kind, "task": task, **veiled_all(more)}
         line = json_text(event).encode() + b"\n"
         self.flush()
@@ -64,7 +64,7 @@ class EventLog:
         return json.dumps(event | {"path": str(self._path)} | more).encode() + b"\n"
 
     def flush(self) -> None:
-        """Write what was kept, as far as the disk takes it now."""
+        """Write the kept events, as far as the disk accepts them now."""
         while self._kept:
             if len(self._kept) == 1 and self._count:
                 counts = {"lost_bytes": self._lost_bytes, "kept": self._count, "lost": self._lost}

@@ -106,7 +106,7 @@ def open_own(path: Path, flags: int) -> tuple[int, Path | None]:
 
 
 _FOREIGN = (errno.ELOOP, errno.EINVAL, errno.EMLINK, errno.ENXIO, errno.EISDIR)
-"""What opening a link, a pipe, a socket, a hard link or a directory gives."""
+"""The errors of opening a link, pipe, socket, hard link or directory."""
 
 
 def look(path: Path, *, links: bool = False) -> os.stat_result:
@@ -184,7 +184,7 @@ def _open_directory(path: Path) -> int:
 
 
 def read_whole(path: Path, most: int = MOST_BYTES) -> bytes:
-    """All of a file. Raises OSError, also if it has more than `most` bytes."""
+    """Read a whole file. Raises OSError, also if it has more than `most` bytes."""
     with open_regular(path) as stream:
         size = os.fstat(stream.fileno()).st_size
         data = b"" if size > most else stream.read(most + 1)
@@ -194,7 +194,7 @@ def read_whole(path: Path, most: int = MOST_BYTES) -> bytes:
 
 
 def read_end(path: Path, size: int) -> bytes:
-    """The last `size` bytes of a file, or all. Raises OSError."""
+    """Read the last `size` bytes of a file, or all. Raises OSError."""
     with open_regular(path) as stream:
         stream.seek(max(0, os.fstat(stream.fileno()).st_size - size))
         return stream.read(size)
@@ -231,7 +231,7 @@ def make_directory(path: Path) -> None:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Put `data` at `path`, whole or not at all. Raises OSError.
+    """Write `data` to `path`, whole or not at all. Raises OSError.
 
     A directory in its place is set aside; anything else there is replaced, itself.
     """
@@ -270,7 +270,7 @@ def remove(path: Path) -> None:
 
 
 def touch(path: Path) -> None:
-    """An empty file at `path`, or the one that is there. Raises OSError."""
+    """Create an empty file at `path` unless there is one. Raises OSError."""
     os.close(open_own(path, os.O_WRONLY)[0])
 
 

@@ -62,7 +62,10 @@ def _lock(probe: Path) -> None:
 
 
 def _bind(directory: Path, name: str) -> None:
-    """By a short path if need be: a socket's address has 108 bytes (unix(7))."""
+    """Bind a socket, by a short path if needed.
+
+    A socket's address has 108 bytes (unix(7)).
+    """
     path = directory / name
     if len(os.fsencode(path)) <= _LONGEST_PATH_BYTES or sys.platform != "linux":
         with socket.socket(socket.AF_UNIX) as made:

@@ -16,7 +16,7 @@ _LEFTOVER_S = 60.0
 
 
 def sweep(path: Path) -> None:
-    """Remove what writers of `path` left beside it that were killed as they wrote."""
+    """Remove temporary files of killed writers of `path`."""
     for name in files.names(path.parent):
         if name.startswith(f".{path.name}.") and name.endswith(".tmp"):
             beside = path.with_name(name)

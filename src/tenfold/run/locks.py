@@ -91,12 +91,15 @@ def _signal_if_holder(pid: int, lock: tuple[int, int], number: int) -> bool:
 
 
 def _holds(pid: int, lock: tuple[int, int]) -> bool:
-    """Whether one of the process's open files is that one, locked for itself alone."""
+    """Whether the process has exactly this file open and locked exclusively."""
     return any(_is_locked(pid, number) for number in procfs.descriptors_of(pid, lock))
 
 
 def _is_locked(pid: int, descriptor: int) -> bool:
-    """proc(5): a line `lock: 1: FLOCK  ADVISORY  WRITE PID …` for each lock."""
+    """Whether a line of fdinfo shows the lock, one line for each lock.
+
+    proc(5): `lock: 1: FLOCK  ADVISORY  WRITE PID …`.
+    """
     with (
         contextlib.suppress(OSError),
         open(f"/proc/{pid}/fdinfo/{descriptor}", encoding="ascii", errors="replace") as stream,

@@ -78,7 +78,7 @@ def wait_for(
     timeout_s: float,
     on_wait: Callable[[list[str]], None] = lambda _: None,
 ) -> dict[str, str]:
-    """The addresses of all these tasks, once all are known.
+    """Wait for and return the addresses of all these tasks.
 
     `on_wait` is told every `WORD_S` seconds who is missing. Raises TenfoldError naming them after
     `timeout_s` seconds.
@@ -121,11 +121,11 @@ class HeldPort:
         self._hold = hold
 
     def release(self) -> None:
-        """Let the task bind the port; other runs of tenfold stay off it."""
+        """Let the task bind the port. Other runs of tenfold still cannot take it."""
         self._hold.close()
 
     def close(self) -> None:
-        """Give the port back to everybody."""
+        """Release the port for everybody."""
         self._hold.close()
         self._lock.close()
 
@@ -172,7 +172,7 @@ def _try_port(port: int) -> HeldPort | None:
 
 
 def _lock(port: int) -> IO[bytes] | None:
-    """The machine's lock of a port, shared by all its users; None if somebody has it."""
+    """Lock a port of this machine for all users. None if it is locked already."""
     directory = Path(tempfile.gettempdir()) / "tenfold-ports"
     try:
         with contextlib.suppress(FileExistsError):
@@ -190,7 +190,10 @@ def _lock(port: int) -> IO[bytes] | None:
 
 
 def _open_for_lock(path: Path) -> int:
-    """Open for reading, which is enough for flock and allowed to other users' files."""
+    """Open for reading, which suffices for flock.
+
+    Other users' files can be opened in this way.
+    """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
     with contextlib.suppress(FileNotFoundError):
         return os.open(path, flags)

@@ -38,10 +38,10 @@ from tenfold.run.locks import is_held
 from tenfold.run.states import TERMINAL
 
 SHARED = ("tensorboard", "checkpoints", "results")
-"""Directories of a run that tasks write to and that outlive it."""
+"""Directories of a run that tasks write to and that outlive the tasks."""
 
 LONGEST_EVENT = 4 << 20
-"""Bytes of a line of `events.jsonl`; a longer one is damage."""
+"""The maximum length of a line of `events.jsonl`. A longer one is damaged."""
 
 _LOCK_S = 5.0
 
@@ -64,7 +64,7 @@ class RunDirectory:
 
     @property
     def plan(self) -> Path:
-        """`plan.json`: what was asked for, secrets hidden."""
+        """`plan.json`: the plan of the run, with secrets hidden."""
         return self.path / "plan.json"
 
     @property
@@ -89,7 +89,7 @@ class RunDirectory:
 
     @property
     def control(self) -> Path:
-        """`control.sock`: where the supervisor takes requests."""
+        """`control.sock`: the socket for requests to the supervisor."""
         return self.path / "control.sock"
 
     @property
@@ -119,7 +119,7 @@ class RunDirectory:
         return [self.task(name) for name in found if records.label(name)]
 
     def alive(self) -> bool:
-        """Whether the run is up: its supervisor lives, or is to begin elsewhere.
+        """Whether the run is up: its supervisor lives, or will start elsewhere.
 
         Its lock tells on this host. Of a run whose supervisor is elsewhere, status.json tells; its
         cell writes it when nobody else does (`tenfold.cells.ClientSide.settle`).
@@ -133,13 +133,13 @@ class RunDirectory:
         return files.exists(self.elsewhere)
 
     def locked(self) -> bool:
-        """Whether a process of this host, or of one that shares locks with it, supervises."""
+        """Whether a process that shares locks with this host supervises the run."""
         return is_held(self.lock)
 
 
 @dataclass(frozen=True, slots=True)
 class TaskDirectory:
-    """What one task leaves in its run's directory."""
+    """The files of one task in its run's directory."""
 
     path: Path
 
@@ -150,7 +150,7 @@ class TaskDirectory:
 
     @property
     def status(self) -> Path:
-        """`status.json`: the task's state, address, pid, how it ended."""
+        """`status.json`: the task's state, address, pid and how it ended."""
         return self.path / "status.json"
 
     @property
@@ -168,7 +168,7 @@ class TaskDirectory:
 
     @property
     def placement(self) -> Path:
-        """`placement.json`: which variables the task has made, and where they lie."""
+        """`placement.json`: the task's variables, and where they are placed."""
         return self.path / "placement.json"
 
     @property
@@ -178,12 +178,12 @@ class TaskDirectory:
 
     @property
     def unready(self) -> Path:
-        """`unready.json`: why the task, which runs, cannot be used yet."""
+        """`unready.json`: why a running task is not ready."""
         return self.path / "unready.json"
 
     @property
     def ready(self) -> Path:
-        """`ready`: there while the task can be used, on cells with a task runner."""
+        """`ready`: exists while the task is ready, on cells with a task runner."""
         return self.path / "ready"
 
     @property
@@ -198,11 +198,11 @@ class TaskDirectory:
 
     @property
     def token(self) -> Path:
-        """`token`: the secret of the task's page, where it has one; mode 0600."""
+        """`token`: the secret of the task's page, if it has one. Mode 0600."""
         return self.path / "token"
 
     def log(self, stream: str) -> Path:
-        """The bytes the task wrote to `stdout` or `stderr`, all its lives in a row."""
+        """What the task wrote to `stdout` or `stderr`, in all its lives."""
         return self.path / f"{stream}.log"
 
     def older_log(self, stream: str) -> Path:
@@ -224,7 +224,10 @@ class TaskDirectory:
         return self.path / f"{stream}.times"
 
     def older_times(self, stream: str) -> Path:
-        """The times of the older log; the first line has the offset at which that begins."""
+        """The times of the older log.
+
+        The first line has the offset at which that log begins.
+        """
         return self.path / f"{stream}.times.1"
 
 
@@ -295,7 +298,7 @@ def find(runs: Path, name: str | None = None) -> RunDirectory:
 
 
 def _hint_for(runs: Path, cluster: str | None) -> str:
-    """What to do about a run that is not there: `cluster` is whose it would be."""
+    """The hint for a missing run. It would be a run of `cluster`."""
     known = sorted({run.cluster for run in every(runs)})
     if cluster in known or (known and cluster is None):
         return f"tenfold ps --all --runs {shlex.quote(str(runs))} lists those there are"
@@ -327,7 +330,7 @@ def _is_run(path: Path) -> bool:
 
 
 def _is_there(path: Path) -> bool:
-    """Whether anything is there, damaged or not."""
+    """Whether a file exists, damaged or not."""
     return os.path.lexists(path)
 
 
@@ -372,7 +375,9 @@ def set_aside_damaged(run: RunDirectory) -> list[tuple[Path, Path]]:
 
 
 def read_json(path: Path, problems: Problems | None = None) -> dict[str, Any] | None:
-    """The object in `path`; None when the file is missing or damaged (then noted).
+    """The object in `path`, or None if the file is missing or damaged.
+
+    Damage is noted.
 
     Its values have the types that `records` states for a file of that name; others are left out
     and noted.
@@ -425,7 +430,10 @@ def read_events(
 
 
 def read_event(line: bytes, path: Path, problems: Problems | None = None) -> dict[str, Any] | None:
-    """The event in a line of `path`; None if it is damaged (then noted)."""
+    """The event in a line of `path`, or None if it is damaged.
+
+    Damage is noted.
+    """
     try:
         if len(line) > LONGEST_EVENT:
             raise ValueError("is too long")

@@ -60,7 +60,7 @@ class FirstFailureStatus:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """What `to_json` gave."""
+        """The status in the result of `to_json`."""
         exception = data.get("exception")
         return cls(
             _made(DeathStatus, data),
@@ -122,7 +122,7 @@ class RunStatus:
     consequences: tuple[DeathStatus, ...] = ()
 
     def write(self, run: RunDirectory) -> None:
-        """Write `status.json` of `run`. Raises OSError if the disk does not take it."""
+        """Write `status.json` of `run`. Raises OSError if the disk refuses it."""
         write_json(run.status, self.to_json())
 
     @classmethod
@@ -132,7 +132,7 @@ class RunStatus:
         return None if data is None else cls.from_json(data)
 
     def to_json(self) -> dict[str, Any]:
-        """What `status.json` holds."""
+        """The contents of `status.json`."""
         return {
             "version": VERSION,
             **_shallow(self),
@@ -145,7 +145,10 @@ class RunStatus:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """What `to_json` gave; `data` has the types that `records` states."""
+        """The status in the result of `to_json`.
+
+        `data` has the types that `records` states.
+        """
         resumed, hang, first = (data.get(key) for key in ("resumed_from", "hang", "first_failure"))
         odd = data.get("not_finite")
         nested = {
@@ -194,7 +197,7 @@ class TaskStatus:
     ended: float | None = None
 
     def write(self, directory: TaskDirectory) -> None:
-        """Write `status.json` of a task. Raises OSError if the disk does not take it."""
+        """Write `status.json` of a task. Raises OSError if the disk refuses it."""
         write_json(directory.status, self.to_json())
 
     @classmethod
@@ -204,12 +207,15 @@ class TaskStatus:
         return None if data is None else cls.from_json(data)
 
     def to_json(self) -> dict[str, Any]:
-        """What `status.json` holds."""
+        """The contents of `status.json`."""
         return {"version": VERSION, **_shallow(self)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """What `to_json` gave; `data` has the types that `records` states."""
+        """The status in the result of `to_json`.
+
+        `data` has the types that `records` states.
+        """
         several = {"retried": tuple(data.get("retried") or ()), "urls": data.get("urls") or {}}
         return _made(cls, {**data, **several})
 

@@ -37,7 +37,7 @@ _KILL_WAIT_S = 120.0
 async def supervise(
     run: RunDirectory, plan: Plan, wishes: Wishes, attached: bool, lock: IO[bytes]
 ) -> str:
-    """Run the plan to its end; `lock` is the run's, held."""
+    """Run the plan to its end. `lock` is the run's lock, which is held."""
     side = side_of(plan.cell)
     supervisor = Supervisor(
         plan,
@@ -92,7 +92,10 @@ def _ordered(run: RunDirectory) -> str:
 
 
 def _batch(run: RunDirectory) -> str:
-    """In a batch job: the plan is the run directory's, secrets are in the environment."""
+    """Supervise in a batch job.
+
+    The plan is the run directory's, and secrets are in the environment.
+    """
     with hold_lock(run) as lock:
         plan = Plan.from_json(read_json(run.plan) or {}).restored(os.environ)
         wishes = Wishes(keep=os.environ.get("TENFOLD_KEEP") == "yes")
@@ -113,7 +116,7 @@ def _wait_for_the_end() -> None:
 
 
 def main() -> None:
-    """Hold the run's lock, and supervise."""
+    """Lock the run, and supervise it."""
     signals.start_afresh()
     streams.install()
     streams.tolerate()  # its log may be on a disk that is full

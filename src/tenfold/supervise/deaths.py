@@ -47,5 +47,5 @@ class Death:
 
     @property
     def words(self) -> str:
-        """How it ended, for a sentence that begins with the task's name."""
+        """How the task ended, for a sentence that begins with its name."""
         return self.reason or ending(self.exit_code, self.signal)

@@ -10,7 +10,7 @@ from tenfold.supervise.state import ClusterState, TaskState
 
 
 def together(cluster: ClusterState, culprit: TaskState) -> list[TaskState]:
-    """The other tasks that have to start again with `culprit`, by its rule's scope."""
+    """The tasks to restart together with `culprit`, by its rule's scope."""
     return [
         state
         for state in cluster.tasks.values()
@@ -45,7 +45,7 @@ def _covers(culprit: TaskState, state: TaskState) -> bool:
 
 
 def may_follow(cluster: ClusterState, failed: TaskState, now: float) -> bool:
-    """Whether `failed` may have ended because of a death that is not known yet.
+    """Whether `failed` may have ended because of a death not known yet.
 
     A death may be heard of after those that follow from it: a chief raises an exception because a
     parameter server was killed, on another host. So it is not judged yet: the other death may start
@@ -83,7 +83,10 @@ def follows(cluster: ClusterState, failed: TaskState) -> bool:
 
 
 def first_failure(deaths: Sequence[Death]) -> Death | None:
-    """The earliest of these deaths; of a task that is needed, if there is one."""
+    """The earliest of these deaths.
+
+    A death of a needed task takes precedence.
+    """
     needed = [death for death in deaths if death.needed]
     return min(needed or deaths, key=lambda death: death.time, default=None)
 
@@ -102,5 +105,8 @@ def consequences(deaths: Sequence[Death]) -> list[Death]:
 
 
 def without(deaths: Sequence[Death], task: str) -> list[Death]:
-    """The deaths that are left when those of `task` are overcome: it is in use again."""
+    """The remaining deaths when those of `task` no longer count.
+
+    They no longer count when the task is ready again.
+    """
     return [death for death in deaths if death.task != task]

@@ -31,7 +31,7 @@ the run directory: `tensorboard/train` for example.
 
 
 class FigureWatch:
-    """Looks at the progress of a run's tasks, again and again."""
+    """Checks the progress of a run's tasks repeatedly."""
 
     def __init__(self, run: RunDirectory) -> None:
         self._run = run
@@ -42,17 +42,17 @@ class FigureWatch:
 
     @property
     def found(self) -> list[Odd]:
-        """All that were seen, in the order in which they were."""
+        """All figures found, in the order in which they were found."""
         return list(self._found.values())
 
     def due(self, now: float) -> bool:
-        """Whether it is time to look at all tasks; at most once a second."""
+        """Whether it is time to check all tasks, at most once a second."""
         due = now >= self._next
         self._next = now + EVERY_S if due else self._next
         return due
 
     def look(self, tasks: Iterable[str]) -> list[Odd]:
-        """Those that are new, or are finite again, since the last look."""
+        """Figures that are new, or finite again, since the last look."""
         news = [odd for task in tasks for odd in self._look_at(task)]
         return news + self._look_at_event_files()
 
@@ -88,7 +88,7 @@ class FigureWatch:
         return self._news(task, list(not_finite(task, read_json(path))))
 
     def _news(self, source: str, told: list[Odd]) -> list[Odd]:
-        """Keep all that is known of a task or a directory now; what of it is new."""
+        """Store all that is known of a task or a directory. Returns what is new."""
         news = []
         for key in [key for key in self._found if key[0] == source]:
             if all(odd["figure"] != key[1] for odd in told):

@@ -78,7 +78,7 @@ class HangVerdict:
 
     @property
     def words(self) -> str:
-        """What is wrong, in a sentence without its end."""
+        """The problem, as a sentence without its end."""
         since = f"for {duration_text(self.still_s)}"
         match self.sign:
             case "stopped":
@@ -122,7 +122,7 @@ class Stillness:
         self._seen: dict[_Key, _Still] = {}
         self._told: HangVerdict | None = None
         self._told_s = 0.0
-        """For how long the last verdict has stood."""
+        """Seconds since the last verdict."""
 
     def look(self, signs: Signs, now: float) -> HangVerdict | Resumed | None:
         """Conclude from `signs`, seen at `now`.
@@ -231,7 +231,7 @@ class HangRuling:
 
 
 def ruling(cluster: ClusterState, hung: Hung, now: float) -> HangRuling:
-    """What to do about a hang, by the plan's `hang.action`."""
+    """The reaction to a hang, by the plan's `hang.action`."""
     action = cluster.plan.hang.action if cluster.plan.hang else "report"
     if action == "stop":
         return HangRuling(stop=f"hung: {hung.words}")
@@ -259,6 +259,6 @@ def to_restart(cluster: ClusterState, culprit: str | None) -> list[TaskState]:
 
 
 def in_vain(cluster: ClusterState, restarted: list[TaskState], now: float) -> bool:
-    """Whether the first of them was started again as often as its rule allows."""
+    """Whether the first of them has been restarted as often as its rule allows."""
     spent = spent_restarts(sharing(cluster, restarted[0]), now)
     return spent >= restarted[0].task.restart.limit

@@ -1,4 +1,4 @@
-"""The events of a step's actions, as they are written to events.jsonl."""
+"""Write the events of a step's actions to events.jsonl."""
 
 from __future__ import annotations
 

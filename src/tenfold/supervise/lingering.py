@@ -34,7 +34,10 @@ class Rank:
 
 @dataclass(frozen=True, slots=True)
 class Lingering:
-    """Ranks that still run; `ended` others ended well, the last of them at `since`."""
+    """Ranks that still run.
+
+    `ended` others ended well, the last of them at `since`.
+    """
 
     tasks: tuple[str, ...]
     ended: int
@@ -42,7 +45,7 @@ class Lingering:
 
     @property
     def key(self) -> Hashable:
-        """What makes it another report than those before."""
+        """A key that distinguishes this report from earlier ones."""
         return self.tasks, self.since
 
     def words(self, now: float) -> str:
@@ -59,7 +62,7 @@ class Lingering:
 
 
 def lingering(frame: Framework, ranks: Iterable[Rank], now: float) -> list[Lingering]:
-    """What there is to report at `now`, a group each.
+    """What to report at `now`, one report per group.
 
     `ranks` are all tasks that are no services. Groups are those of the framework: chief, master
     and worker together, every other job by itself. Without a framework, and beside parameter
@@ -83,7 +86,7 @@ def _in_group(group: list[Rank], now: float) -> Lingering | None:
 
 
 def unreported(cluster: ClusterState, now: float) -> list[Lingering]:
-    """What there is to report of a run at `now` that was not reported yet."""
+    """What to report of a run at `now` that was not reported yet."""
     ranks = [
         Rank(
             name,

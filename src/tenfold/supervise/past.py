@@ -1,4 +1,4 @@
-"""What a supervisor finds in its run directory from before its time.
+"""What a supervisor finds in its run directory from earlier supervisors.
 
 Restarts that a supervisor which died has used up count on: in the same run, where its place starts
 the supervisor anew, and in a run that goes on where another one broke off (`bringup.resume`).

@@ -21,10 +21,10 @@ _TRIES, _TRY_S = 50, 0.001
 
 
 class Presence:
-    """Keeps one run's directory and lock where they are looked for."""
+    """Keeps one run's directory and lock at their path."""
 
     def __init__(self, run: RunDirectory, plan: Plan, lock: IO[bytes]) -> None:
-        """`lock` is the run's, held."""
+        """`lock` is the run's lock, which is held."""
         self._run = run
         self._plan = plan
         self._locks = [lock]

@@ -31,7 +31,10 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Unkillable:
-    """`task` was killed in vain, and is waited for no longer; `pid` was its process."""
+    """`task` was killed but did not end.
+
+    The supervisor no longer waits for it. `pid` was its process.
+    """
 
     task: TaskState
     pid: int | None
@@ -50,7 +53,7 @@ class HangReport:
 
 @dataclass(slots=True)
 class Actions:
-    """What to do now, in this order.
+    """The actions to take now, in this order.
 
     Attributes:
         hangs: hangs, and their ends, to report.
@@ -76,7 +79,7 @@ class Actions:
 
 
 def step(cluster: ClusterState, now: float) -> Actions:
-    """What follows from the state at `now` (seconds since 1970).
+    """The actions that follow from the state at `now` (seconds since 1970).
 
     The caller reports what came of the actions with the state's `observe_…` methods, and calls
     again after every observation and at least twice a second, and once when the cell is closed.
@@ -156,7 +159,7 @@ def _apply(cluster: ClusterState, hung: Hung, now: float) -> list[TaskState]:
 
 
 def _end_unready(cluster: ClusterState, now: float) -> list[TaskState]:
-    """Have the tasks end that were not ready in time: each has failed."""
+    """End the tasks that were not ready in time. Each has failed."""
     found = unready.overdue(cluster, now)
     for state in found:
         state.unready = True
@@ -166,7 +169,7 @@ def _end_unready(cluster: ClusterState, now: float) -> list[TaskState]:
 
 
 def _give_up(cluster: ClusterState, now: float) -> list[Unkillable]:
-    """Wait no longer for tasks that were killed in vain."""
+    """Stop waiting for tasks that were killed but did not end."""
     found = [Unkillable(state, state.pid) for state in stop.unkillable(cluster, now)]
     for one in found:
         cluster.give_up(one.task.task.name, now)
@@ -262,7 +265,7 @@ def _note_running(cluster: ClusterState) -> None:
 
 
 def _close(cluster: ClusterState, now: float) -> None:
-    """End the run, of which no process is left: tasks that are not over were stopped."""
+    """End a run without processes. Tasks that are not over were stopped."""
     for state in cluster.tasks.values():
         if not state.phase.is_terminal:
             state.phase, state.pid = State.STOPPED, None

@@ -1,4 +1,4 @@
-"""Policy: whether a task that ended is started again, and when."""
+"""Policy: whether and when a task that ended is restarted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Tasks that died together then start apart.
 
 
 def restart_at(cluster: ClusterState, state: TaskState) -> float | None:
-    """When to start again a task that ended unasked (seconds since 1970); None: never.
+    """When to restart a task that ended unasked (seconds since 1970), or None.
 
     The pause doubles with every restart within the rule's window, up to a minute and its jitter.
     A command that could not even be started will not be there the next time either.
@@ -61,5 +61,5 @@ def _is_in(code: int, ranges: Iterable[tuple[int, int]]) -> bool:
 
 
 def _chance(name: str, number: int) -> float:
-    """Between 0 and 1, the same each time a history is replayed."""
+    """A number between 0 and 1, the same each time a history is replayed."""
     return crc32(f"{name} {number}".encode()) / 2**32

@@ -22,7 +22,7 @@ from tenfold.supervise.hang import Signs, Step
 from tenfold.traffic.samples import SampleReader, is_number
 
 _FAMILY_S = 3.0
-"""How old the list of a task's processes may be."""
+"""The maximum age in seconds of the list of a task's processes."""
 
 _MOST_ENTRIES = 10_000
 _TALK_BYTES = 1024
@@ -64,7 +64,7 @@ class _TaskProgress:
 
 @dataclass(slots=True)
 class _Talk:
-    """What a task has exchanged with those it has to talk to."""
+    """The traffic of a task with the peers it has to communicate with."""
 
     samples: SampleReader
     peers: list[str]
@@ -73,7 +73,7 @@ class _Talk:
 
 
 class SignReader:
-    """Reads the signs of one run, again and again."""
+    """Reads the signs of one run repeatedly."""
 
     def __init__(self, run: RunDirectory, plan: Plan) -> None:
         self._run = run
@@ -91,7 +91,7 @@ class SignReader:
         self._found: float | None = None
 
     def read(self, tasks: Sequence[TaskFacts], *, up: bool, now: float) -> Signs:
-        """What is to be seen at `now` (seconds, steady) of these tasks."""
+        """The signs of these tasks at `now` (seconds, steady)."""
         if not up:
             return Signs(up=False)
         members = [
@@ -136,7 +136,7 @@ class SignReader:
             told.finished = is_number(total) and done >= total
 
     def _files(self) -> Hashable:
-        """How much is in event files; None if there are none."""
+        """The total size of event files, or None if there are none."""
         home = self._run.shared("tensorboard")
         size = count = 0
         entries = 0
@@ -177,7 +177,7 @@ class SignReader:
         return tuple(files.size_of(path) for path in logs)
 
     def _talks_more(self, task: TaskFacts, now: float) -> bool:
-        """Whether the task has exchanged more than heartbeats since this was last so."""
+        """Whether the task has carried more than heartbeats since the last time."""
         talk = self._talks.get(task.name)
         if talk is None:
             samples = SampleReader(self._run.task(task.label).traffic, keep_s=0.0)

@@ -33,7 +33,7 @@ def may_start(cluster: ClusterState, now: float) -> list[TaskState]:
 
 
 def awaited(cluster: ClusterState, state: TaskState) -> dict[str, Condition]:
-    """What a task that is to start waits for: jobs, and how far they have to be.
+    """The jobs that a task has to wait for, and the state they must reach.
 
     In its first life, all that it comes after; together with others, those of them that are started
     again, too; alone, nothing.

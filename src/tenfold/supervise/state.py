@@ -91,7 +91,7 @@ class TaskState:
 
     @property
     def live(self) -> bool:
-        """A process of it exists."""
+        """Whether a process of the task exists."""
         return self.phase.is_live
 
     @property
@@ -101,7 +101,7 @@ class TaskState:
 
     @property
     def has_failed(self) -> bool:
-        """Its own process has ended badly, unasked, and others of it have not ended."""
+        """Whether the task's own process has failed while others still run."""
         if self.left is None or self.left_as is None:
             return False
         asked = self.told is not None and self.told < self.left
@@ -109,12 +109,15 @@ class TaskState:
 
     @property
     def used(self) -> bool:
-        """It was ready in its present life, so that tasks which come after it may start."""
+        """Whether the task was ready in its present life.
+
+        Tasks that come after it may then start.
+        """
         return self.lasts and self.ready is not None
 
     @property
     def lasts(self) -> bool:
-        """A process of it exists, and is not to end before the run does."""
+        """Whether a process exists that is to last until the run ends."""
         return self.live and not self.to_end
 
     def start_again(self, at: float) -> None:
@@ -175,7 +178,7 @@ class ClusterState:
         retried: Mapping[str, Sequence[float]] | None = None,
         patience: Patience = Patience(),  # noqa: B008 - frozen
     ) -> ClusterState:
-        """The state of a run of `plan` before anything happened.
+        """The state of a run of `plan` before its start.
 
         `retried`: by task, when tasks were started again before, by a supervisor that died.
         """
@@ -219,7 +222,7 @@ class ClusterState:
         self.tasks[name].beginning = True
 
     def observe_ready(self, name: str, now: float) -> bool:
-        """The task can be used; False if it is not to be used any more."""
+        """The task is ready. False if it is no longer to be used."""
         state = self.tasks[name]
         if state.phase != State.STARTING:
             return False
@@ -227,7 +230,7 @@ class ClusterState:
         return True
 
     def observe_refused(self, name: str, reason: str, now: float) -> None:
-        """The task could not be started at all."""
+        """The task could not be started."""
         state = self.tasks[name]
         state.phase, state.ended, state.pid = State.FAILED, now, None
         state.exit_code = state.signal = state.cause = state.told = state.killed = None
@@ -236,7 +239,7 @@ class ClusterState:
         self.deaths.append(Death(name, now, None, None, reason, state.task.needed))
 
     def observe_waits(self, name: str, waits: str | None) -> None:
-        """The task is not ready yet, and why."""
+        """The task is not ready yet, with the reason."""
         self.tasks[name].waits = waits
 
     def observe_told(self, name: str, now: float, *, kill: bool) -> None:
@@ -246,14 +249,14 @@ class ClusterState:
         state.told = now if state.told is None else state.told
 
     def observe_left(self, name: str, ended: Ended, now: float) -> None:
-        """The task's own process ended, and processes that it has started did not."""
+        """The task's own process ended, but processes that it has started did not."""
         state = self.tasks[name]
         if not state.given_up:
             state.left, state.left_as = now, ended
             state.phase = State.STOPPING
 
     def observe_exit(self, name: str, ended: Ended, now: float) -> None:
-        """The task ended, with all its processes; `reconcile` decides what becomes of it.
+        """The task and all its processes ended. `reconcile` decides what follows.
 
         It ended when its own process did, whenever the others followed.
         """
@@ -292,7 +295,7 @@ class ClusterState:
         )
 
     def give_up(self, name: str, now: float) -> None:
-        """Wait no longer for a task that was killed and does not end: the kernel keeps it."""
+        """Stop waiting for a killed task that the kernel does not let end."""
         state = self.tasks[name]
         state.phase, state.ended = State.FAILED, now
         state.given_up, state.restart_asked = True, False
@@ -329,11 +332,14 @@ class ClusterState:
         return True
 
     def observe_hang(self, hung: Hung | None, now: float) -> None:
-        """The hang watch found a hang; None: the tasks make progress again."""
+        """The hang watch found a hang. With None, the tasks make progress again."""
         self.hang_news.append(HangNews(now, hung))
 
     def observe_cell_lost(self, reason: str, now: float) -> None:
-        """What started the tasks is gone, and they with it. None of them has failed."""
+        """The process that started the tasks is gone, and they with it.
+
+        None of them has failed.
+        """
         for state in self.tasks.values():
             if state.live:
                 state.phase, state.pid, state.ended = State.STOPPED, None, now
@@ -341,7 +347,10 @@ class ClusterState:
         self.lost = self.lost or reason
 
     def observe_cell_ending(self, outcome: Outcome, reason: str, now: float) -> None:
-        """The cell ends the run; `again`: it will start another supervisor of the run."""
+        """The cell ends the run.
+
+        `again`: it will start another supervisor of the run.
+        """
         if outcome == "again":
             self.leaving = reason
         elif self.stop_since is None:
@@ -362,19 +371,19 @@ class ClusterState:
             self.observe_cell_ending(*why, now)
 
     def ask_stop(self, reason: str, now: float) -> None:
-        """Have the run end; asked again, have it end at once."""
+        """Ask the run to end. The second time, kill it."""
         if self.stop_since is not None:
             self.kill = True
             return
         self.begin_stop(State.STOPPED, reason, now)
 
     def ask_kill(self, reason: str, now: float) -> None:
-        """Have the run end at once."""
+        """Kill the run."""
         self.ask_stop(reason, now)
         self.kill = True
 
     def begin_stop(self, outcome: RunEnd, reason: str, now: float) -> None:
-        """The run ends from here on; the first outcome stands."""
+        """Begin to end the run. The first outcome stands."""
         if self.outcome is None:
             self.outcome, self.reason = outcome, reason
         self.stop_since, self.phase = now, State.STOPPING

@@ -1,4 +1,4 @@
-"""What the supervisor writes of a run: status.json, and each task's.
+"""Write the status.json of a run and of each of its tasks.
 
 Owns the values in them and when they are written; `statusfiles` has their types. A disk that takes
 nothing stops nobody: what could not be written is written later.
@@ -88,7 +88,7 @@ class Statuses:
         """The index of the task with which checking continues."""
 
     def write(self, at_most_s: float) -> bool:
-        """Write what has changed, and once a second that the supervisor lives.
+        """Write what has changed, and a sign of life once a second.
 
         Of the tasks, as many as `at_most_s` allows; gives whether some are left for the next time.
         """
@@ -106,11 +106,14 @@ class Statuses:
         return left
 
     def look_again(self) -> None:
-        """Write anew, at the next time, what somebody has removed."""
+        """Write removed files again, at the next time."""
         self._look_again(all_of_them=True)
 
     def _look_again(self, *, all_of_them: bool) -> None:
-        """Of very many tasks some have their turn now, and others a second later."""
+        """Check for removed files.
+
+        If there are very many tasks, some are checked now, and others a second later.
+        """
         names = list(self._written)
         some = names if all_of_them else names[self._turn : self._turn + _MOST_LOOKS]
         self._turn = self._turn + _MOST_LOOKS if self._turn + _MOST_LOOKS < len(names) else 0
@@ -158,7 +161,7 @@ class Statuses:
         )  # fmt: skip
 
     def _keep(self, state: TaskState) -> bool:
-        """Write a task's status; False if the disk does not take it now."""
+        """Write a task's status. False if the disk refuses it now."""
         directory = self._run.task(state.task.label)
         name, status = state.task.name, self._task_status(state)
         try:

@@ -1,4 +1,4 @@
-"""Policy: whom to signal next while tasks are to end, and how hard."""
+"""Policy: which task to signal next while tasks end, and with which signal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ class Signal:
 
 
 def signals(cluster: ClusterState, now: float) -> list[Signal]:
-    """What to send now: SIGTERM once, SIGKILL once when the grace is over.
+    """The signals to send now.
+
+    SIGTERM once, and SIGKILL once when the grace is over.
 
     Also to what a task's own process has left behind when it ended by itself.
     """

@@ -1,4 +1,4 @@
-"""Policy: whether the cluster has ended, and how."""
+"""Policy: whether and how the cluster has ended."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _ended_well(job: list[TaskState]) -> bool:
 
 
 def _is_lost(job: list[TaskState]) -> bool:
-    """Whether no task of a job is left, and none has ended well."""
+    """Whether all tasks of a job have ended, and none of them well."""
     return all(state.phase.is_terminal and state.phase != State.SUCCEEDED for state in job)
 
 

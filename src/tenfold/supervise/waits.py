@@ -8,7 +8,7 @@ from tenfold.run.rundir import TaskDirectory, read_json
 
 _EVERY_S = 1.0
 _USUAL_S = 10.0
-"""A start that merely takes its time is no news before: imports take seconds."""
+"""Seconds of a start that are not reported: imports take seconds."""
 
 _MOST = 5
 _LONGEST = 300

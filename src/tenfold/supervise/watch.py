@@ -35,7 +35,7 @@ from tenfold.supervise.state import Hung
 
 EVERY_S = 1.0
 _LOOKS = 5
-"""So often is looked at least, within the time after which something hangs."""
+"""The minimum number of looks within the time after which a cluster hangs."""
 
 _MOST_WAIT_S = 2.0
 _SHARE = 0.01
@@ -57,7 +57,7 @@ _MOST_LOGS = 100
 
 @dataclass(frozen=True, slots=True)
 class SupervisorFacts:
-    """What the supervisor knows at this moment; `up`: see `hang.Signs`."""
+    """What the supervisor knows at this moment. For `up` see `hang.Signs`."""
 
     up: bool
     tasks: Sequence[TaskFacts]
@@ -90,7 +90,7 @@ class RunWatch:
         self._thread = threading.Thread(target=self._go, name="watch", daemon=True)
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start to look."""
         self._thread.start()
 
     def close(self) -> None:
@@ -130,7 +130,7 @@ class RunWatch:
             self._tell(what)
 
     def _account(self, verdict: HangVerdict, tasks: Sequence[TaskFacts]) -> Hung:
-        """Find out, and write it down."""
+        """Investigate a hang, and write the report."""
         cell, facts = client(self._plan.cell), traits(self._plan.cell)
         python = sys.executable if facts.shares_files else "python"
         wanted = [StackTarget(task.name, task.phase, task.pid) for task in tasks]
@@ -180,7 +180,10 @@ class RunWatch:
         return str(path)
 
     def _last_lines(self, findings: Findings, task: str | None) -> dict[str, list[str]]:
-        """The last lines of each task; of very many, of the suspects and of one a group."""
+        """The last lines of each task.
+
+        If there are very many, only of the suspects and of one task per group.
+        """
         chosen = [one.task for one in findings.tasks]
         if len(chosen) > _MOST_LOGS:
             first = [group.tasks[0] for group in findings.groups]
@@ -193,7 +196,7 @@ class RunWatch:
 
 
 def conclude(verdict: HangVerdict, findings: Findings, plan: Plan) -> tuple[str | None, str]:
-    """The likely culprit, and the whole of it in a sentence.
+    """The likely culprit, and the whole finding as a sentence.
 
     A task that hangs by itself is its own culprit; of all of them, it is the likeliest member.
     """

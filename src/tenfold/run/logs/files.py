@@ -1,4 +1,4 @@
-"""One stream of a task's output, which may lie in two files, as one.
+"""The log of one stream of a task. It may consist of two files.
 
 A log that has reached its limit becomes `stdout.log.1`, in the place of an older one, and a new
 one begins; its times with it. Offsets, those in the times too, count from the first byte that the
@@ -30,7 +30,7 @@ _FARTHEST = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class LogPart:
-    """A file of the log: which offsets it holds."""
+    """A file of the log, and the offsets it contains."""
 
     start: int
     end: int
@@ -39,7 +39,7 @@ class LogPart:
 
 @dataclass(frozen=True, slots=True)
 class LogFiles:
-    """The files of a stream as they were when `look` looked, the oldest first."""
+    """The files of a stream at the time of `look`, the oldest first."""
 
     log: Path
     older: Path
@@ -48,7 +48,7 @@ class LogFiles:
 
     @property
     def dropped(self) -> int:
-        """How many bytes were written before the oldest that is still there."""
+        """The number of bytes before the oldest byte that still exists."""
         return self.parts[0].start if self.parts else 0
 
     @property
@@ -62,7 +62,7 @@ class LogFiles:
         return self.parts[-1].end if self.parts else 0
 
     def are_current(self) -> bool:
-        """Whether nothing was written since; a single look at the newest file."""
+        """Whether nothing was written since. Only the newest file is checked."""
         found = _measured(self.log)
         newest = self.parts[-1] if self.parts else None
         if found is None or newest is None:
@@ -122,7 +122,7 @@ class LogFiles:
         return None
 
     def open(self) -> list[int]:
-        """Descriptors of the files, the oldest first; those that are gone are left out."""
+        """Descriptors of the files, the oldest first. Missing files are left out."""
         found = (self._open_part(part) for part in self.parts)
         return [descriptor for descriptor in found if descriptor is not None]
 
@@ -164,7 +164,7 @@ def _look(directory: TaskDirectory, stream: str) -> tuple[LogFiles, bool]:
 
 
 def _measured(path: Path) -> tuple[Identity, int] | None:
-    """Which file it is, and its bytes; None for anything but a regular file."""
+    """The identity and size of a file. None for anything but a regular file."""
     try:
         found = files.look(path)
     except (OSError, ValueError):

@@ -68,22 +68,22 @@ class LogReader:
         self._times = StreamTimes(directory, stream, self._files.turn)
         self._piece_bytes = piece_bytes
         self._rest = b""
-        """What was read of a line that had not ended; it ends at `position`."""
+        """The part of an unfinished line that was read. It ends at `position`."""
 
     # Where things are
 
     @property
     def begin(self) -> int:
-        """The offset of the oldest byte that was there when the reader looked last."""
+        """The offset of the oldest byte at the reader's last look."""
         return self._files.dropped
 
     @property
     def end(self) -> int:
-        """The offset after the last byte that was there when the reader looked last."""
+        """The offset after the last byte at the reader's last look."""
         return self._files.end
 
     def size(self) -> int:
-        """Bytes that were written by now, those that were dropped among them."""
+        """The number of bytes written so far, including dropped bytes."""
         return self._look().end
 
     def last_newline(self) -> int:
@@ -102,7 +102,7 @@ class LogReader:
         return files.end if position > files.dropped else files.dropped
 
     def line_since(self, moment: float) -> int:
-        """Where the first line begins that came at `moment` or later."""
+        """The start of the first line written at `moment` or later."""
         files = self._look()
         offset = self._times.first_since(moment)
         if offset is None or offset >= files.end:
@@ -117,11 +117,11 @@ class LogReader:
         return last
 
     def seek_time(self, moment: float) -> None:
-        """Skip the lines that came before `moment`."""
+        """Skip the lines written before `moment`."""
         self.skip_to(self.line_since(moment))
 
     def skip_to(self, offset: int | None) -> None:
-        """Go on from byte `offset`, where a line begins, or from the end; never back."""
+        """Skip forward to byte `offset`, where a line begins, or to the end."""
         wanted = self.size() if offset is None else offset
         if wanted > self.position:
             self.position, self._rest = wanted, b""
@@ -138,7 +138,7 @@ class LogReader:
         return list(self._next_lines(last, end_at) or ())
 
     def lines(self, *, last: bool = False, end_at: int | None = None) -> Iterator[LogLine]:
-        """All lines that are new, one by one, as `read` gives them."""
+        """All new lines, one by one, as `read` returns them."""
         while (piece := self._next_lines(last, end_at)) is not None:
             yield from piece
 
@@ -212,7 +212,7 @@ class LogReader:
     # Backward
 
     def back(self, position: int) -> Iterator[LogLine]:
-        """Lines before byte `position`, the last one first, and at last what was dropped."""
+        """Lines before byte `position`, last line first, then what was dropped."""
         files, times = self._files, self._times
         for start, end, data in _lines_before(files, position, self._piece_bytes):
             text = _shown(data.removesuffix(b"\n"))
@@ -236,7 +236,7 @@ class LogReader:
 
 
 def _shown(line: bytes) -> str:
-    """What was left of a line that was written over."""
+    """The visible text of a line that was overwritten."""
     return line.rstrip(b"\r").rpartition(b"\r")[2].decode(errors="replace")
 
 
@@ -267,7 +267,9 @@ def _lines_before(
 def by_time(
     sources: Sequence[Iterator[LogLine]], *, back: bool = False
 ) -> Iterator[tuple[int, LogLine]]:
-    """Lines of all sources by time, and whose they are; each source keeps its order.
+    """Lines of all sources by time, with their source.
+
+    Each source keeps its order.
 
     With `back` times fall: sources give their last line first.
     """
@@ -287,7 +289,7 @@ def by_time(
 
 
 def merged(all_readers: Sequence[LogReader], *, last: bool = False) -> Iterator[LogLine]:
-    """What is new in all of them, by time; lines of one stream keep their order.
+    """New lines of all readers, by time. Lines of one stream keep their order.
 
     Holds one piece of each stream, however much there is to read, and leaves what comes after
     the call to the next one, so that it ends however fast a task writes.
@@ -311,7 +313,7 @@ def skip_to_tail(all_readers: Sequence[LogReader], lines: int) -> None:
 
 
 def _unread_back(reader: LogReader) -> Iterator[LogLine]:
-    """The lines that were not read yet, the last one first."""
+    """The lines not read yet, last line first."""
     for line in reader.back(reader.size()):
         if line.start < reader.position or line.start == line.end:
             return

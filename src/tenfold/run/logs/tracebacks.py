@@ -29,7 +29,7 @@ _MARKS = tuple(mark.encode() for mark in ("Traceback (most", *_OTHERS))
 _MINOR = ("Exception ignored in", "Exception ignored on", "Error in atexit._run_exitfuncs",
           "--- Logging error ---", "Exception in thread ", "Error in sys.excepthook",
           "Exception in callback", "Task exception was never retrieved")  # fmt: skip
-"""Begin the line before a traceback of what did not end the process."""
+"""Beginnings of the line before a traceback that did not end the process."""
 
 _CHAINED = ("The above exception was the direct cause", "During handling of the above exception")
 
@@ -98,7 +98,7 @@ class Block:
         return self._take_of_stack(text)
 
     def _without_prefix(self, line: str) -> str | None:
-        """The line without what stands before each of them; None for somebody else's line."""
+        """The line without the block's prefix. None if it has another prefix."""
         if self.prefix is None:
             return line
         if not line.startswith(self.prefix):
@@ -159,7 +159,7 @@ class ExceptionWatch:
         self._rest = b""
 
     def feed(self, data: bytes) -> None:
-        """Take what was written next."""
+        """Process new output."""
         text = self._rest + data if self._rest else data
         end = text.rfind(b"\n") + 1
         whole, self._rest = text[:end], text[end:]
@@ -174,13 +174,13 @@ class ExceptionWatch:
         self.take(_text(line) for line in whole.split(b"\n")[:-1])
 
     def end(self) -> None:
-        """Nothing more is written: a last line without its newline counts, too."""
+        """End the stream. A last line without its newline counts, too."""
         rest, self._rest = self._rest, b""
         if rest:
             self.take([_text(rest)])
 
     def take(self, lines: Iterable[str]) -> None:
-        """Take whole lines."""
+        """Process whole lines."""
         for line in lines:
             if (begun := self._begun(line)) is not None:
                 (self.minor if begun.minor else self.major).append(begun)
@@ -191,7 +191,7 @@ class ExceptionWatch:
                 self._before.append(line)
 
     def _begun(self, line: str) -> Block | None:
-        """The block that begins with this line."""
+        """The block that begins with this line, or None."""
         now = self._open
         if now is not None and now.kind == "group" and line.lstrip()[:1] in ("|", "+"):
             return None
@@ -221,13 +221,13 @@ class ExceptionWatch:
         return Block("python", minor, chained, prefix)
 
     def to_json(self) -> dict[str, Any] | None:
-        """What there is to keep; None if there is nothing."""
+        """The blocks to keep as JSON, or None if there are none."""
         found = [block for block in (*self.minor, *self.major) if block.lines]
         return {"version": 1, "blocks": [_to_json(block) for block in found]} if found else None
 
 
 def _text(line: bytes) -> str:
-    """A line as `logs` shows it, cut."""
+    """A line as shown by `logs`, cut."""
     shown = line.rstrip(b"\r").rpartition(b"\r")[2][:_LONGEST].decode(errors="replace")
     return _COLOURS.sub("", shown) if "\x1b" in shown else shown
 
@@ -332,12 +332,12 @@ def broken(blocks: Sequence[Block]) -> Broken | None:
 
 
 def broken_in(lines: Sequence[str]) -> Broken | None:
-    """The same of a few lines of output."""
+    """The same as `broken`, for a few lines of output."""
     return broken(blocks_in(lines))
 
 
 def blocks_in(lines: Sequence[str]) -> list[Block]:
-    """All that is found in a few lines of output."""
+    """All blocks in a few lines of output."""
     watch = ExceptionWatch()
     watch.take(lines)
     return [*watch.minor, *watch.major]

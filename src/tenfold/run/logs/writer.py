@@ -94,16 +94,19 @@ class LogWriter:
 
     @property
     def lost_bytes(self) -> int:
-        """Bytes that are not in the log, though some may be held back for it."""
+        """The number of bytes missing from the log.
+
+        Some of them may be held back for it.
+        """
         return self._lost + self._missing
 
     @property
     def waits(self) -> bool:
-        """Whether something is held back until the disk takes it."""
+        """Whether bytes are held back until the disk accepts them."""
         return self._missing > 0
 
     def write(self, data: bytes, moment: float | None = None) -> None:
-        """Append `data`, which came at `moment` (seconds since 1970), or now."""
+        """Append `data`, written at `moment` (seconds since 1970) or now."""
         self._watch.feed(data)
         if self.waits and not self._said_again():
             self._hold(data)
@@ -121,7 +124,7 @@ class LogWriter:
                 self._turn()
 
     def try_again(self) -> None:
-        """Write what was held back, if the disk takes it now."""
+        """Write what was held back, if the disk accepts it now."""
         if self.waits:
             self._said_again()
 
@@ -144,7 +147,7 @@ class LogWriter:
     # writing
 
     def _open(self) -> tuple[int, int]:
-        """The newest times, which end with a whole line, and the newest log."""
+        """Open the newest times, which end with a whole line, and the newest log."""
         times = open_to_append(self._directory.times(self._stream))
         try:
             log, aside = files.open_own(self._directory.log(self._stream), _FLAGS)
@@ -156,7 +159,7 @@ class LogWriter:
         return times, log
 
     def _put(self, data: bytes) -> int:
-        """How many bytes of `data` the disk took."""
+        """Write `data`, and return how many bytes the disk accepted."""
         view, written = memoryview(data), 0
         try:
             while written < len(data):
