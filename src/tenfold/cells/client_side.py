@@ -18,7 +18,7 @@ from tenfold.run.rundir import RunDirectory
 
 
 class ClientSide(Protocol):
-    """What the client calls of a cell. `client.py` has one, called `CLIENT`.
+    """The client side of a cell. `client.py` has one, called `CLIENT`.
 
     A cell inherits from this class and overrides what it needs.
     """
@@ -33,7 +33,7 @@ class ClientSide(Protocol):
         return plan
 
     def accepted(self, plan: Plan) -> Plan:
-        """The placed `plan`, if `up` would not refuse it. Does not look at this machine.
+        """The placed `plan`, if `up` would accept it. Does not look at this machine.
 
         Raises InputError as `place` does, and where a rendered file would hold a secret.
         """
@@ -45,7 +45,7 @@ class ClientSide(Protocol):
         return placed
 
     def require(self, plan: Plan) -> None:
-        """Raise UnavailableError, with a hint, where `plan` cannot run now."""
+        """Raise UnavailableError with a hint if `plan` cannot run now."""
         del plan
 
     def render(self, plan: Plan, places: RenderLocations) -> list[File]:
@@ -60,7 +60,7 @@ class ClientSide(Protocol):
         )
 
     def submit(self, plan: Plan, run: RunDirectory, wishes: Wishes) -> bool:
-        """Have the run's supervisor started by the cell.
+        """Let the cell start the run's supervisor.
 
         False: the cell does not start supervisors, and the caller starts one on this machine.
         Raises TenfoldError if the cell refuses the run.
@@ -71,7 +71,7 @@ class ClientSide(Protocol):
     # During a run and after it.
 
     def settle(self, run: RunDirectory) -> None:
-        """Write into the run directory what became of a run whose supervisor is elsewhere."""
+        """Update the run directory of a run whose supervisor is elsewhere."""
         del run
 
     def ask(self, run: RunDirectory, request: dict[str, Any]) -> dict[str, Any] | None:
@@ -113,7 +113,7 @@ class ClientSide(Protocol):
         return []
 
     def room(self) -> Room | None:
-        """How much of everything the cell has for one run; None: that is not known."""
+        """The cell's capacity for one run, or None if it is not known."""
         return None
 
 

@@ -16,7 +16,7 @@ from tenfold.run.rundir import RunDirectory, read_json
 from tenfold.run.states import TERMINAL
 
 ASK_S = 10.0
-"""How long after an answer the cell is not asked again."""
+"""Seconds after an answer in which the cell is not asked again."""
 
 
 class Settler:

@@ -62,7 +62,7 @@ class Ended:
 
 
 ExitHandler = Callable[[str, Ended], None]
-"""Task name and how it ended; called once for each start."""
+"""Called with the task's name and its end, once for each start."""
 
 NoteHandler = Callable[[str, str | None], None]
 """Called with a note for users that stops nothing: a message, a hint or None."""
@@ -81,24 +81,27 @@ Outcome = Literal[State.FAILED, State.STOPPED, "again"]
 """
 
 StopHandler = Callable[[Outcome, str], None]
-"""The cell itself is ending the run: how that leaves it, and why."""
+"""Called when the cell itself ends the run, with the outcome and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Handlers:
-    """What a cell calls when something happens."""
+    """The callbacks of a cell."""
 
     on_exit: ExitHandler
     on_note: NoteHandler
     on_stop: StopHandler
     on_disk: FullHandler = lambda *_: None
     on_left: ExitHandler = lambda *_: None
-    """A task's own process has ended, and others of it have not; `on_exit` follows."""
+    """Called when a task's own process has ended and others still run.
+
+    `on_exit` follows.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What was asked for of a run, beyond its plan.
+    """The requests for a run beyond its plan.
 
     Attributes:
         isolation: one of `ISOLATION`.
@@ -153,13 +156,13 @@ class Cell(Protocol):
         """Send a signal to the task and the processes that it started."""
 
     async def is_ready(self, task: Task) -> bool:
-        """Try the task's readiness once. False: not yet.
+        """Check the task's readiness once. False means not yet.
 
         It ends soon, a command after the readiness's own timeout at the latest.
         """
 
     def address(self, task: Task) -> str | None:
-        """`host:port` where the task's peers find it; None while that is not known."""
+        """`host:port` where the task's peers find it, or None if not known yet."""
 
     def urls(self, task: Task) -> dict[str, str]:
         """URLs of the ports that the task publishes, without a token.
@@ -168,7 +171,7 @@ class Cell(Protocol):
         """
 
     async def close(self) -> None:
-        """End everything and give back what `open` took."""
+        """End everything and release what `open` took."""
 
 
 class SupervisorSide(Protocol):

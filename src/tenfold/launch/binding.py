@@ -84,7 +84,7 @@ def refuse(number: int) -> int:
 
 
 def program(machine: SystemCallNumbers) -> list[Instruction]:
-    """What is done with each system call.
+    """The filter program: what happens with each system call.
 
     `bind` and `listen` ask. io_uring, which can do both unseen (IORING_OP_BIND, Linux 6.11), is
     not there; nor are both for 32-bit programs and in x32's table, where they have other numbers.

@@ -63,7 +63,7 @@ anew, and finds the socket bound already.
 
 
 def refusal() -> str | None:
-    """Why no task's binds can be answered here; None where they can.
+    """Why no task's binds can be answered here, or None if they can.
 
     It is tried: a child filters itself and binds every interface, and this process answers. It
     forks: call it before any thread is started.
@@ -120,7 +120,7 @@ def _try(parent: socket.socket) -> None:
 
 
 def serve(listener: int) -> None:
-    """Answer until nobody is left who could ask."""
+    """Answer until no process is left that could ask."""
     while answer(listener, _WHILE_S):
         pass
 
@@ -183,7 +183,7 @@ def _decide(
 
 
 def _int(register: int) -> int:
-    """What the kernel takes of a register for an argument that is an int."""
+    """The part of a register that the kernel uses for an int argument."""
     return ctypes.c_int(register & 0xFFFFFFFF).value
 
 
@@ -205,13 +205,16 @@ def turned(asked: socket.socket, address: bytes) -> bytes:
 
 
 def _any(asked: socket.socket) -> bytes:
-    """Every interface and any port: what `listen` binds a socket to that is not bound."""
+    """All interfaces and any port: the default of `listen` for an unbound socket."""
     size = 16 if asked.family == socket.AF_INET else 28  # sizeof sockaddr_in, sockaddr_in6
     return struct.pack("=H", asked.family) + bytes(size - 2)
 
 
 def _bind(thread: int, asked: socket.socket, wanted: bytes) -> int:
-    """Bind for the task, with no more rights than its own; 0 or an errno below zero."""
+    """Bind for the task, with the task's rights only.
+
+    Returns 0 or a negative errno.
+    """
     port = int.from_bytes(wanted[2:4], "big")
     if 0 < port < _first_open_port() and not _capabilities(thread) & _MAY_BIND_LOW_PORTS:
         return -errno.EACCES
@@ -228,7 +231,10 @@ def _bind(thread: int, asked: socket.socket, wanted: bytes) -> int:
 
 
 def _socket_of(thread: int, descriptor: int) -> AbstractContextManager[socket.socket | None]:
-    """A duplicate of a thread's descriptor; None if that is no socket. Raises OSError."""
+    """A duplicate of a thread's descriptor, or None if that is not a socket.
+
+    Raises OSError.
+    """
     machine = MACHINES[os.uname().machine]
     try:
         process = call("syscall", machine.pidfd_open, thread, _PIDFD_THREAD)

@@ -68,7 +68,7 @@ class Forker:
         self._confinement = confinement
 
     def serve(self) -> None:
-        """Take requests until there will be none."""
+        """Accept requests until there are no more."""
         while (received := wire.receive(self._requests)) is not None:
             self._spawn(*received)
 
@@ -126,7 +126,7 @@ class Forker:
         report: socket.socket,
         registry: list[socket.socket],
     ) -> None:
-        """In the task's process: be the task."""
+        """In the task's process: become the task."""
         become(message, descriptors, self._confinement, report, registry)
 
 
@@ -208,6 +208,6 @@ def enter_task(
 
 
 def limit_files(soft: int) -> None:
-    """Let this process have so many open files."""
+    """Allow this process that many open files."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -28,7 +28,7 @@ class SpawnError(TenfoldError):
 
 
 class LostError(SpawnError):
-    """The launch server that was asked is gone; nothing of the start is left."""
+    """The launch server is gone. Nothing of the start is left."""
 
 
 class PreloadError(TenfoldError):
@@ -64,7 +64,7 @@ class Ends:
 
 
 class Channel:
-    """A socket to a process that forks: requests go out, notices come in.
+    """A socket to a process that forks. It sends requests and receives notices.
 
     The launch server's notices are about all starts, whoever was asked for them. `on_lost` is
     called once when the process is gone; `lost` then holds. `asked`: starts that it was asked for

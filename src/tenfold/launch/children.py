@@ -20,7 +20,7 @@ from tenfold.launch import namespace
 
 
 class Children:
-    """Must be made, and used, inside a running event loop of the main thread.
+    """Create and use this in a running event loop of the main thread.
 
     Orphans of its children become its own, on Linux.
     """
@@ -55,7 +55,7 @@ class Children:
         return process.pid, end
 
     def orphans(self) -> list[int]:
-        """Pids of what ended children left behind, whatever session it went to."""
+        """Pids of processes that ended children left behind, in any session."""
         return [pid for pid in _own_children() if pid not in self._ends]
 
     def _reap(self) -> None:

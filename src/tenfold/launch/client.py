@@ -214,7 +214,10 @@ class LaunchClient:
         return "it ended"
 
     def _forget(self, wanted: Preload) -> None:
-        """A preload that served is gone; the next task to want it begins it anew."""
+        """Forget a preload process that has ended.
+
+        The next task to need it starts it again.
+        """
         begun = self._preloaded.get(wanted)
         if begun is not None and begun.done() and not begun.cancelled() and not begun.exception():
             del self._preloaded[wanted]
@@ -281,7 +284,10 @@ class LaunchClient:
         return self._from_server("socket") if self.isolated else socket.socket()
 
     def diagnosis_socket(self) -> socket.socket:
-        """A new sock_diag socket of the same network. Raises OSError if it is refused."""
+        """A new sock_diag socket of the same network.
+
+        Raises OSError if it is refused.
+        """
         return self._from_server("diagnosis") if self.isolated else diagnosis_socket()
 
     def _from_server(self, op: str) -> socket.socket:

@@ -104,7 +104,10 @@ def _environment_of(pid: int) -> dict[str, str]:
 
 
 def _answer_binds(child: socket.socket) -> None:
-    """Answer those of a child, that sends its listener, as long as both live."""
+    """Answer the binds of a child, which sends its listener.
+
+    This lasts as long as both live.
+    """
     for listener in socket.recv_fds(child, 1, 1)[1]:
         threading.Thread(target=binds.serve, args=(listener,), daemon=True).start()
 
@@ -119,7 +122,7 @@ def _filters_of(pid: int) -> int:
 
 
 def _namespaces_of(pid: int) -> list[tuple[int, int]]:
-    """Open files of those namespaces of `pid` that differ from this process's."""
+    """Open files of those namespaces of `pid` that this process is not in."""
     found = []
     for name, kind in _ORDER:
         path = f"/proc/{pid}/ns/{name}"
@@ -188,7 +191,7 @@ class _Foreground:
             self._ours = False
 
     def take(self) -> None:
-        """In the command's process, before it runs."""
+        """Take the terminal, in the command's process, before the command runs."""
         if self._ours:
             os.setpgid(0, 0)
             self._give(os.getpgrp())

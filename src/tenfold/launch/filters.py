@@ -20,11 +20,11 @@ _NAMES = frozenset(
     | {"head", "tail", "sort", "uniq", "column", "less", "more", "logger", "rotatelogs", "multilog"}
     | {"svlogd", "systemd-cat", "stdbuf", "unbuffer", "tai64n", "cronolog"}
 )
-"""Programs that read their input to its end, and keep nothing of their own."""
+"""Programs that read their input to its end and store nothing themselves."""
 
 
 class Filters:
-    """Those of one process group, from the SIGTERM that they were spared to their end."""
+    """The filters of one process group, from the SIGTERM they were spared on."""
 
     def __init__(self, group: int) -> None:
         self._group = group
@@ -32,7 +32,7 @@ class Filters:
         self._alone = False
 
     def end_group(self) -> None:
-        """Send SIGTERM to the group, its filters excepted."""
+        """Send SIGTERM to the group except its filters."""
         found = any(_is_filter(pid) for pid in _below(self._group))
         members = group_members(self._group) if found else []
         if not members:
@@ -64,7 +64,7 @@ def _tell(pid: int) -> None:
 
 
 def _is_filter(pid: int) -> bool:
-    """Whether a process is one of those programs, and reads a pipe."""
+    """Whether a process is a filter that reads a pipe."""
     stat = procfs.read_stat(pid)
     if stat is None or stat.comm not in _NAMES:
         return False

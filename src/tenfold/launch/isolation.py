@@ -1,4 +1,4 @@
-"""How a local run is kept from others, as far as this machine lets it.
+"""How a local run is isolated, as far as this machine allows it.
 
 From best to worst: a network of its own (`namespace`); binds to every interface turned to
 loopback by a seccomp filter (`binds`); nothing. Each is tried, in a process that ends at once.
@@ -21,7 +21,7 @@ _REFUSALS: dict[Level, Callable[[], str | None]] = {
     "namespace": lambda: namespace.refusal(),
     "seccomp": lambda: binds.refusal(),
 }
-"""From best to worst: why this machine does not allow it, None if it does."""
+"""From best to worst: why this machine does not allow it, or None."""
 
 _WAYS: dict[str, tuple[Level, ...]] = {
     "auto": ("namespace", "seccomp"),
@@ -62,12 +62,12 @@ class Isolation:
 
     @property
     def why(self) -> str:
-        """What is refused: `no namespace: …; no seccomp: …`. Empty where nothing is."""
+        """What is refused: `no namespace: …; no seccomp: …`. Empty if nothing is."""
         return "; ".join(f"{_NAMES[level]}: {words}" for level, words in self.refused)
 
     @property
     def kind(self) -> str:
-        """As `status.json` has it: `namespace`, `loopback` or `none`."""
+        """The level as in `status.json`: `namespace`, `loopback` or `none`."""
         return "loopback" if self.level in _WAYS["loopback"] else self.level
 
 

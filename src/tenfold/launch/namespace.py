@@ -40,7 +40,7 @@ def _libc() -> ctypes.CDLL:
 
 
 def call(name: str, *arguments: object) -> int:
-    """What a function of the C library returns; raises OSError where that is -1."""
+    """Call a function of the C library. Raises OSError if it returns -1."""
     result = int(getattr(_libc(), name)(*arguments))
     if result == -1:
         number = ctypes.get_errno()
@@ -101,7 +101,7 @@ def keep_mounts_apart() -> None:
 
 
 def mount_own_proc() -> None:
-    """Show this PID namespace, not the host's, in /proc, where the kernel allows it.
+    """Show this PID namespace in /proc, if the kernel allows it.
 
     It refuses in containers that mask parts of /proc. Tasks then see the host's processes, and
     cannot signal them.
@@ -147,7 +147,7 @@ def adopt_orphans() -> None:
 
 
 def refusal() -> str | None:
-    """Why this machine gives a run no namespaces; None when it does.
+    """Why this machine gives a run no namespaces, or None if it does.
 
     It is tried, in a child that ends at once: settings that forbid it are many (AppArmor,
     seccomp, sysctl), and the only sure sign is the call.

@@ -51,7 +51,7 @@ that holds the package tenfold.
 
 
 class Forked(BaseException):
-    """Raised in a forked process, through the server's loop, to leave it behind."""
+    """Raised in a forked process to leave the server's loop."""
 
     def __init__(self, script: Script) -> None:
         self.script = script
@@ -96,7 +96,7 @@ class PreloadServer(Forker):
 
 
 Changes = Mapping[str, tuple[str | None, str]]
-"""Variable → its value before the import, None for none, and after it."""
+"""Variable → its values before and after the import. None for unset."""
 
 
 def changed(environment: Mapping[str, str], changes: Changes) -> dict[str, str]:
@@ -195,7 +195,7 @@ _DISPENSABLE = frozenset({"jemalloc_bg_thd"})
 
 
 def _lost_by_a_fork() -> str:
-    """Names of threads that something relies on; empty if there are none.
+    """Names of threads that a fork would lose and that something needs.
 
     Python's own count, and so do those that a library has named, as TensorFlow's runtime does.
     OpenBLAS and OpenMP name none; theirs come back when they are needed after a fork. jemalloc's

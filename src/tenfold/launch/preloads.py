@@ -57,7 +57,7 @@ _SPARE = "TENFOLD_SPARE_"
 
 @dataclass(frozen=True, slots=True)
 class Preload:
-    """What a preloaded process is, before it is one. Equal ones are the same process.
+    """The description of a preloaded process. Equal ones share a process.
 
     Attributes:
         interpreter: path of the Python program.
@@ -109,7 +109,7 @@ class Preloads:
         self._differing = _differing([task for task in plan.tasks if task.preload != ()])
 
     def of(self, task: Task, bound: Bound) -> Choice:
-        """What `task` is forked from; nothing if it is started as a program of its own.
+        """What `task` is forked from, or nothing if it is started as a program.
 
         That is what does not run Python, what wants nothing imported, what does something before
         its imports that they may look at, and, where there is no Linux, everything: elsewhere the
@@ -146,7 +146,10 @@ class Preloads:
         return Choice(made, directories=first)
 
     def wants(self, task: Task, bound: Bound) -> bool:
-        """Whether `of` reads files for the task; if not, there is nothing to fork it from."""
+        """Whether `of` reads files for the task.
+
+        If not, there is nothing to fork it from.
+        """
         modules = self._framework.preload() if task.preload is None else task.preload
         return bool(modules) and python_command(bound.command) is not None
 

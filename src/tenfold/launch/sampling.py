@@ -16,7 +16,7 @@ from tenfold.traffic.sampler import Sampler, own_network
 
 
 def sampler_of(plan: Plan, task: Task, run: RunDirectory) -> Sampler:
-    """For the runner of `task` in its own container, its peers in theirs."""
+    """For the runner of a task in its own container, like its peers."""
     book = AddressBook(
         (
             AddressEntry(peer.name, host_of(peer.address), port)

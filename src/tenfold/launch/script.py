@@ -145,7 +145,7 @@ def _add_to_path(entry: str) -> None:
 
 
 def _holds_main(path: str) -> bool:
-    """Whether Python would run the `__main__` in `path`: a directory or an archive."""
+    """Whether Python would run `__main__` in `path`: a directory or an archive."""
     for hook in sys.path_hooks:
         try:
             hook(path)
@@ -228,6 +228,6 @@ def _write(bounds: tuple[int, int], words: Sequence[str], *, gaps: bool) -> None
 
 
 def _memory_bounds() -> tuple[tuple[int, int], tuple[int, int]] | None:
-    """Begin and end of this process's arguments, and of its environment."""
+    """Start and end of the memory of this process's arguments and environment."""
     stat = procfs.read_stat("self")
     return (stat.argument_area, stat.environment_area) if stat is not None else None

@@ -80,7 +80,7 @@ class LaunchServer:
         self._selector.register(registry, selectors.EVENT_READ)
 
     def serve(self) -> None:
-        """Work until the supervisor is gone."""
+        """Serve until the supervisor is gone."""
         signal.set_wakeup_fd(self._wakeup_write.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         for read in (self._requests, self._wakeup_read, self._sockets):
@@ -95,7 +95,7 @@ class LaunchServer:
             self._tasks.reap()
 
     def _handle(self, source: object) -> bool:
-        """Take what came; False if the supervisor is gone."""
+        """Handle a message. False if the supervisor is gone."""
         if source is self._requests:
             return self._handle_request()
         if source is self._sockets:
@@ -185,7 +185,7 @@ class LaunchServer:
         self._tell(op="started", id=name, pid=int(number))
 
     def _adopt(self, registry: socket.socket) -> bool:
-        """Take over a process that a forker has forked; False if the forker is gone."""
+        """Adopt a process that a forker has forked. False if the forker is gone."""
         received = wire.receive(registry)
         if received is None:
             self._selector.unregister(registry)
@@ -198,7 +198,7 @@ class LaunchServer:
         return True
 
     def _drain(self, forker: str) -> None:
-        """Take over all that a forker has forked before it ended."""
+        """Adopt all processes that a forker forked before it ended."""
         for registry in [one for one, name in self._registries.items() if name == forker]:
             while select.select([registry], [], [], 0)[0] and self._adopt(registry):
                 pass

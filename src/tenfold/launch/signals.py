@@ -30,13 +30,13 @@ _MEANINGLESS = frozenset(
     }
     | {*range(getattr(signal, "SIGRTMIN", 1), getattr(signal, "SIGRTMAX", 0) + 1)}
 )
-"""Signals whose default is to end or stop a process, and that no fault raises."""
+"""Signals that end or stop a process by default and that no fault raises."""
 
 _AS_PYTHON_STARTS = {signal.SIGPIPE: signal.SIG_IGN, signal.SIGXFSZ: signal.SIG_IGN}
 
 
 def signal_group(pid: int, number: int) -> None:
-    """Signal the process group that `pid` leads; one that is gone is no error.
+    """Signal the process group that `pid` led. A missing group is no error.
 
     A process that is stopped is told to go on, too, when it is to end: it would not hear of it
     before (signal(7)).
@@ -48,7 +48,7 @@ def signal_group(pid: int, number: int) -> None:
 
 
 def group_exists(pid: int) -> bool:
-    """Whether a process is left, or a zombie, of the group that `pid` led."""
+    """Whether a process or a zombie is left of the group that `pid` led."""
     try:
         os.killpg(pid, 0)
     except ProcessLookupError:
@@ -84,7 +84,7 @@ def _shows_this_namespace() -> bool:
 
 
 def unblock_all() -> None:
-    """Let every signal reach this process. Its children inherit that."""
+    """Unblock all signals of this process. Children inherit that."""
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
@@ -101,7 +101,7 @@ def hear_of_children() -> None:
 
 
 def start_afresh() -> None:
-    """Handle signals as a Python program does that an interactive shell has started.
+    """Handle signals like a Python program started by an interactive shell.
 
     For processes of tenfold's own that have a session of their own. To be called in the main
     thread, before anything else sets a handler.
@@ -114,7 +114,7 @@ def start_afresh() -> None:
 
 
 def outlast() -> None:
-    """Outlive signals that would end this process and mean nothing to it.
+    """Ignore signals that would end this process and mean nothing to it.
 
     For processes that a task of the same user can reach. What means something (SIGTERM, SIGINT,
     SIGHUP) the caller handles. Programs that are executed later get the defaults.
@@ -125,7 +125,7 @@ def outlast() -> None:
 
 
 def before_exec(keep: frozenset[int] = frozenset()) -> None:
-    """In a forked process: give the program that is to be executed a shell's defaults.
+    """In a forked process: set a shell's defaults for the program to execute.
 
     What this process does about signals in `keep` stays.
     """

@@ -60,11 +60,14 @@ class Tasks:
 
     @property
     def lingering(self) -> bool:
-        """Whether there are tasks whose own process has ended, and which have not."""
+        """Whether tasks are left whose own process has ended."""
         return any(task.status is not None for task in self._tasks.values())
 
     def add(self, pid: int, name: str, *, serves: bool) -> None:
-        """A task runs as the process `pid`; `serves`: it is a preload server."""
+        """Add a task that runs as the process `pid`.
+
+        `serves`: it is a preload server.
+        """
         self._tasks[pid] = _Task(name, pid, serves)
 
     def signal(self, name: str, number: int) -> None:
@@ -81,7 +84,7 @@ class Tasks:
                     _pass_on(task, _adopted(self._tasks).get(name, []))
 
     def reap(self) -> None:
-        """Take note of every process that has ended."""
+        """Record every process that has ended."""
         ended = False
         while True:
             try:
@@ -137,7 +140,7 @@ class Tasks:
 
 
 def _pass_on(task: _Task, adopted: list[int]) -> None:
-    """Have the signal that is to end a task reach those that its group's did not."""
+    """Send the ending signal of a task to processes that its group's missed."""
     if task.told is None:
         return
     for pid in adopted:
@@ -149,7 +152,7 @@ def _pass_on(task: _Task, adopted: list[int]) -> None:
 
 
 def _rest(task: _Task, adopted: list[int]) -> bool:
-    """Whether anything runs of a task whose own process has ended."""
+    """Whether anything still runs of a task whose own process has ended."""
     return bool(adopted) or (group_exists(task.pid) and runs_in_group(task.pid))
 
 

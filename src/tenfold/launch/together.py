@@ -28,7 +28,7 @@ HOOK = str(Path(__file__).with_name("first"))
 """The directory that goes into PYTHONPATH."""
 
 _PACKAGES = ("lib*/python3*/site-packages", "lib*/python3*/dist-packages", "local/lib/python3*/*")
-"""Where an interpreter's packages are, below the directory that holds its `bin`."""
+"""Patterns of package directories, below the directory with `bin`."""
 
 _METADATA = re.compile(
     r"(triton|tensorflow|tensorflow_cpu|tensorflow_rocm|tensorflow_cpu_aws|tf_nightly|tf_nightly_cpu)"
@@ -104,7 +104,7 @@ def _holds(package: str, directories: Iterable[str]) -> bool:
 def _directories(
     programs: Iterable[str], workdir: str, path: str, python_path: str, home: str
 ) -> Iterator[str]:
-    """Directories in which these programs, if they are Python, look for packages."""
+    """Directories in which these programs look for packages, if they are Python."""
     for program in programs:
         found = str(Path(workdir, program)) if "/" in program else shutil.which(program, path=path)
         if found:
@@ -116,7 +116,7 @@ def _directories(
 
 @functools.cache
 def packages_of(program: str) -> tuple[str, ...]:
-    """The package directories of the installation or venv that `program` belongs to."""
+    """The package directories of the installation or venv of `program`."""
     prefixes = {os.path.dirname(os.path.dirname(p)) for p in (program, os.path.realpath(program))}  # noqa: PTH120
     patterns = (os.path.join(glob.escape(p), pattern) for p in prefixes for pattern in _PACKAGES)  # noqa: PTH118
     found = sorted(place for pattern in patterns for place in glob.glob(pattern))  # noqa: PTH207

@@ -23,7 +23,7 @@ Message = dict[str, Any]
 
 
 def packed(message: Message) -> bytes:
-    """`message` as it goes over the socket."""
+    """`message` as it is sent over the socket."""
     text = json.dumps(message).encode()
     return _HEADER.pack(len(text)) + text
 
@@ -71,7 +71,7 @@ def _exactly(connection: socket.socket, size: int) -> bytes:
 
 
 class Inbox:
-    """Messages without descriptors, put together from whatever pieces a socket yields."""
+    """Messages without descriptors, assembled from pieces of a socket's data."""
 
     def __init__(self) -> None:
         self._bytes = bytearray()

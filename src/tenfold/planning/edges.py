@@ -25,7 +25,7 @@ _ADDRESSES = re.compile(r"\$\{ *jobs\.([^.}]+)\.(?:addresses|hosts|ports)(?:\.([
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What a plan implies.
+    """The edges that a plan implies.
 
     Attributes:
         sure: edges on which silence is worth knowing.
@@ -36,7 +36,7 @@ class Planned:
     perhaps: tuple[tuple[frozenset[str], frozenset[str]], ...] = ()
 
     def __contains__(self, edge: Edge) -> bool:
-        """Whether these two may talk."""
+        """Whether these two may communicate."""
         one, other = edge
         return edge in self.sure or any(
             (one in ones and other in others) or (other in ones and one in others)
@@ -72,7 +72,7 @@ class CutOff:
 
     @property
     def words(self) -> str:
-        """What is wrong, in a sentence."""
+        """The problem as a sentence."""
         are, they = ("is", "it") if len(self.tasks) == 1 else ("are", "they")
         return (
             f"{ranges(self.tasks)} {are} cut off: what {they} and {ranges(self.others)} "
@@ -80,7 +80,7 @@ class CutOff:
         )
 
     def of(self, task: str) -> str:
-        """The same of one of them, without its name."""
+        """The problem of one of the tasks, without its name."""
         rest = ranges([other for other in self.tasks if other != task])
         too = f" (and {rest})" if rest else ""
         return (
@@ -126,7 +126,7 @@ def _tasks(names: Iterable[str], jobs: Mapping[str, int]) -> Iterator[str]:
 
 
 def _asked_for(plan: Plan) -> Iterator[Talk]:
-    """Each task with the jobs and tasks whose addresses it is handed."""
+    """Each task with the jobs and tasks whose addresses it receives."""
     for task in plan.tasks:
         for asked in sorted(_addressed(task)):
             yield Talk((task.name,), (asked,))

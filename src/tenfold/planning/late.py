@@ -1,4 +1,4 @@
-"""Values of `${…}` that only the plan or a placed task knows.
+"""Values of `${…}` that depend on the plan or on a placed task.
 
 Owns: what each late name stands for, and `bind`, which fills a task's texts in. Leaves to others:
 the grammar (`template`), which names exist (`cluster.file.interpolate`), and addresses (the cell).
@@ -77,7 +77,7 @@ def bind(
 
 
 def _filled(ready: ReadinessCheck, value: Callable[[str], str]) -> ReadinessCheck:
-    """`ready` with its names filled in; in a pattern a value stands for itself."""
+    """`ready` with its names filled in. A pattern treats values literally."""
     return with_target(ready, lambda text, known: fill(text, known), value)
 
 

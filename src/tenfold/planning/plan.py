@@ -45,7 +45,7 @@ class ReadinessCheck:
 
 @dataclass(frozen=True, slots=True)
 class RestartPolicy:
-    """When a task is started again, and what with it.
+    """When a task is restarted, and which tasks restart with it.
 
     At most `limit` times within any `window_s`, `backoff_s` after its end or longer. `codes` are
     ranges, both ends included, of bad exit codes that `on-failure` starts again after; a task that
@@ -105,18 +105,18 @@ class Task:
 
     @property
     def name(self) -> str:
-        """As people write it: `worker/3`."""
+        """The name for people: `worker/3`."""
         return f"{self.job}/{self.index}"
 
     @property
     def label(self) -> str:
-        """The same, fit for host and file names: `worker-3`."""
+        """The name for hosts and files: `worker-3`."""
         return label_of(self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What a task is really started with: no `${…}` is left in it."""
+    """What a task is started with, without any `${…}`."""
 
     command: tuple[str, ...]
     env: dict[str, str]
@@ -171,11 +171,11 @@ class Plan:
         raise InputError(f"there is no task {name} in {self.cluster}")
 
     def shown(self, text: str) -> str:
-        """`text` as output may show it: without values of secrets."""
+        """`text` without values of secrets, for output."""
         return hide(text, self.masked) if self.masked else text
 
     def restored(self, values: Mapping[str, str]) -> Plan:
-        """A plan read back from hidden JSON, its secret variables filled in again by name.
+        """A plan read from hidden JSON, with its secret variables filled in by name.
 
         One that `values` does not hold is left out of its task's environment.
         """

@@ -98,7 +98,7 @@ def _known_cell(cell: str) -> str:
 
 
 def _unpack(source: Loaded | Cluster, directory: Path | None) -> Loaded:
-    """What `load` gave, or would have given for a Cluster."""
+    """What `load` returned, or would have returned for a Cluster."""
     if isinstance(source.cluster, str):  # a Cluster's `cluster` is its name
         return from_cluster(source, directory or Path.cwd())
     return source
@@ -132,7 +132,7 @@ def _hang(cluster: Cluster) -> HangPolicy | None:
 
 
 def _nothing(name: str) -> None:
-    """No name has a value here."""
+    """The value of a name where no name has a value: None."""
 
 
 def _display_order(job: str) -> tuple[int, str]:
@@ -166,7 +166,7 @@ def _job_tasks(cluster: Cluster, name: str, directory: Path, cell: str) -> Itera
 def _task_of_job(
     cluster: Cluster, name: str, defaults: JobDefaults, directory: Path, cell: str
 ) -> Task:
-    """What all tasks of a job share, as its task 0."""
+    """The fields that all tasks of a job share, as its task 0."""
     job = cluster.jobs[name]
     env = dict(sorted((cluster.env | job.env).items()))
     return Task(

@@ -42,7 +42,7 @@ _END_S = 5.0
 
 
 def serve(name: str, environment: Mapping[str, str]) -> int:
-    """Serve the task `name` until standard input ends; gives 0."""
+    """Serve the task `name` until standard input ends. Returns 0."""
     run, plan = read_plan(environment)
     orders = os.dup(0)
     answers = os.dup(1)
@@ -53,7 +53,7 @@ def serve(name: str, environment: Mapping[str, str]) -> int:
 
 
 class Agent:
-    """One task's agent; `answers` is the descriptor that it speaks to."""
+    """One task's agent. `answers` is the descriptor for its answers."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Agent:
         self._ended = False
 
     async def serve(self, orders: int) -> None:
-        """Take orders until they end, then end the task."""
+        """Carry out orders until they end, then end the task."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             # Whoever ends a batch job signals every process of it; the task gets its own.
             asyncio.get_running_loop().add_signal_handler(number, lambda: None)
@@ -111,7 +111,7 @@ class Agent:
         self._say({"op": "placed", "host": _node(host), "address": address, "ports": ports})
 
     def _last_port(self) -> int | None:
-        """The port of the task's former agent, which its peers know."""
+        """The port of the task's earlier agent, which its peers know."""
         said = self._environment.get("TENFOLD_LAST_PORT")
         return int(said) if said else None
 
@@ -154,7 +154,7 @@ def _reachable(host: str) -> str:
 
 
 def _node(host: str) -> str:
-    """The node's name as the batch system knows it."""
+    """The node's name in the batch system."""
     return os.environ.get("SLURMD_NODENAME") or host
 
 

@@ -21,7 +21,7 @@ The whole line is searched once, when it has ended.
 
 
 class AwaitedLine:
-    """Looks for a pattern in whole lines, whatever pieces they come in.
+    """Looks for a pattern in whole lines, however the output is split.
 
     A line is searched as `logs` shows it: without colours, bytes that are no UTF-8 replaced. What
     was written over with a carriage return was shown too, and is searched as well. So is a line
@@ -29,7 +29,7 @@ class AwaitedLine:
     """
 
     def __init__(self, pattern: str) -> None:
-        """Raises InputError for a pattern that cannot be used."""
+        """Raises InputError for an invalid pattern."""
         try:
             self._pattern = compiled(pattern)
         except PatternError as error:
@@ -38,7 +38,7 @@ class AwaitedLine:
         self._rest: dict[str, bytearray] = {}
 
     def is_in(self, stream: str, data: bytes) -> bool:
-        """Whether a line of `stream` matches, now that `data` came."""
+        """Whether a line of `stream` matches, given the new `data`."""
         first, *others = data.split(b"\n")
         rest = self._rest.setdefault(stream, bytearray())
         for line in others:
@@ -53,7 +53,7 @@ class AwaitedLine:
         return self._matches(line)
 
     def _goes_on(self, rest: bytearray, piece: bytes) -> bool:
-        """Whether the line that has not ended matches so far."""
+        """Whether the unfinished line matches so far."""
         before = len(rest)
         rest += piece
         while len(rest) > _LONGEST_BYTES:
@@ -78,7 +78,7 @@ class AwaitedLine:
         return self._matches(before)
 
     def _matches(self, line: bytes, *, whole: bool = True) -> bool:
-        """Whether a line matches, or the end of one that is not `whole`."""
+        """Whether a line matches, or only the end of a line if not `whole`."""
         first, *others = line.rstrip(b"\r").split(b"\r")
         start = 0 if whole else 1  # what is before it is no line's beginning
         return self._pattern.is_in(_shown(first), start) or any(

@@ -20,7 +20,7 @@ from tenfold.tasks.container import RUN_DIRECTORY
 
 
 def main() -> None:
-    """Become the command."""
+    """Execute the command in this process."""
     task, *words = sys.argv[1:]
     run = RunDirectory(Path(os.environ.get("TENFOLD_RUN_DIRECTORY", RUN_DIRECTORY)))
     life = read_json(run.task(label_of(task)).life) or {}

@@ -77,7 +77,7 @@ def read_plan(environment: Mapping[str, str]) -> tuple[RunDirectory, Plan]:
 
 
 def _furnish(run: RunDirectory, plan: Plan, data: Mapping[str, Any]) -> None:
-    """Make an empty directory a run directory: the plan came another way."""
+    """Turn an empty directory into a run directory, for a plan passed otherwise."""
     for name in ("tasks", *SHARED):
         (run.path / name).mkdir(mode=0o700, exist_ok=True, parents=True)
     announce(run, {task.label: task.address for task in plan.tasks if task.address})
@@ -94,7 +94,7 @@ def _full_name(name: str, environment: Mapping[str, str]) -> str:
 
 
 def addresses_of(plan: Plan) -> dict[str, list[str]]:
-    """Addresses by job, as the plan has them. Raises TenfoldError if one is not known."""
+    """Addresses by job, from the plan. Raises TenfoldError if one is missing."""
     found: dict[str, list[str]] = {}
     for task in plan.tasks:
         if task.address is None:
@@ -104,7 +104,7 @@ def addresses_of(plan: Plan) -> dict[str, list[str]]:
 
 
 def ports_of(task: Task) -> dict[str, int]:
-    """The task's ports by name, as the plan has them; `main` is its address's."""
+    """The task's ports by name, from the plan. `main` is the one of its address."""
     named = {name: port for name, port in task.ports.items() if port is not None}
     main = (task.address or "").rpartition(":")[2]
     return named | ({"main": int(main)} if main else {})
@@ -157,7 +157,7 @@ class _Teller:
         self._termination_log = termination_log
 
     def tell(self, life: TaskLife) -> None:
-        """`life` is how the task is now."""
+        """Record `life`, the task's present state."""
         with contextlib.suppress(OSError):  # a full disk must not end a training
             write_json(self._path, life.to_json())
         with contextlib.suppress(OSError):
@@ -173,13 +173,16 @@ class _Teller:
 
 
 def _pass_on(stream: str, data: bytes) -> None:
-    """To this process's own output; nobody listening there is no fault of the task's."""
+    """Copy output to this process's own.
+
+    It is not the task's fault if nobody reads that.
+    """
     with contextlib.suppress(OSError):
         os.write(1 if stream == "stdout" else 2, data)
 
 
 def await_others(name: str, environment: Mapping[str, str]) -> None:
-    """Return when the jobs that the task comes after are as far as it needs them.
+    """Wait until the jobs that the task comes after are far enough.
 
     Looks into the shared run directory, and, for `ready`, at whether an address answers.
     """

@@ -1,4 +1,4 @@
-"""The whole environment of a task: whose variables it gets, and who wins.
+"""The whole environment of a task: its variables and their precedence.
 
 From weakest to strongest: what is inherited from where `tenfold up` was typed (`inherited`), what
 makes a good process (thread limits, unbuffered output), the framework's view of the cluster,

@@ -41,11 +41,11 @@ _LAUNCHERS = (
     "HOROVOD_GLOO_", "DMLC_", "PADDLE_TRAINER", "PADDLE_PSERVER", "PADDLE_CURRENT_ENDPOINT",
     "PADDLE_MASTER", "PADDLE_GLOBAL_", "PADDLE_LOCAL_", "PADDLE_NNODES",
 )  # fmt: skip
-"""Beginnings of the same."""
+"""Beginnings of such variables."""
 
 _KEPT = ("SLURM_CONF", "OMPI_ALLOW_RUN_AS_ROOT", "OMPI_MCA_btl", "OMPI_MCA_pml", "OMPI_MCA_mtl",
          "OMPI_MCA_coll", "OMPI_MCA_opal")  # fmt: skip
-"""Beginnings of what looks alike and is a person's wish."""
+"""Beginnings of similar variables that express a person's wish."""
 
 _INTERFACES = frozenset(
     {
@@ -54,20 +54,20 @@ _INTERFACES = frozenset(
         "OMPI_MCA_oob_tcp_if_include", "OMPI_MCA_oob_tcp_if_exclude",
     }
 )  # fmt: skip
-"""Network interfaces, of which a run on loopback has one only."""
+"""Variables for network interfaces. A run on loopback has only one."""
 
 _PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy", "grpc_proxy"})
 _EXCEPTIONS = ("no_proxy", "NO_PROXY")
 _GRPC_EXCEPTIONS = "no_grpc_proxy"
 _HERE = ("localhost", "127.0.0.1", "::1")
 _MOST_EXCEPTIONS = 1000
-"""Of names of hosts in a variable: the kernel takes 128 KiB at most."""
+"""The maximum number of host names in a variable. The kernel takes 128 KiB."""
 
 
 def inheritable(
     environment: Mapping[str, str], cell: str, framework: str, addresses: Addresses
 ) -> dict[str, str]:
-    """`environment` without what `dropped` names, and without interfaces on loopback."""
+    """`environment` without `dropped` variables and loopback interfaces."""
     left_out = set(dropped(environment, cell, framework)) | _ours(environment)
     named = _INTERFACES.intersection(environment)
     if named and all(_is_loopback(host) for host in _hosts(addresses)):

@@ -38,7 +38,7 @@ class Listening:
 
     @property
     def anywhere(self) -> bool:
-        """Whether the task accepts anything anywhere."""
+        """Whether the task accepts connections on any address."""
         return bool(self.tcp or self.udp or self.unix)
 
     def words(self, wanted: int, name: str) -> str:

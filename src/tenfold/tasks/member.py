@@ -1,4 +1,4 @@
-"""Inside a task: who am I, where are my peers, how far am I.
+"""Inside a task: its name, its peers and its progress.
 
 Reads what the launcher put into the environment and the run directory, and writes the task's own
 progress. Used by training scripts and notebooks; imports nothing heavy.
@@ -63,12 +63,12 @@ class Member:
 
     @property
     def tensorboard(self) -> Path:
-        """Where TensorBoard looks: write event files below it, `train` for example."""
+        """The directory for TensorBoard: write event files below it, as in `train`."""
         return self.run_directory / "tensorboard"
 
     @property
     def checkpoints(self) -> Path:
-        """Where checkpoints go."""
+        """The directory for checkpoints."""
         return self.run_directory / "checkpoints"
 
     @property
@@ -78,7 +78,7 @@ class Member:
 
 
 def task() -> Member:
-    """The task this process is. Raises TenfoldError outside a cluster.
+    """The task of this process. Raises TenfoldError outside a cluster.
 
     From then on, the process answers `tenfold stacks` itself (`tenfold.debug.answers`).
     """
@@ -158,7 +158,7 @@ class _OddFigures:
         self._later: deque[tuple[float, str, object]] = deque(maxlen=_MOST_LATER)
 
     def note(self, done: float, figures: Mapping[str, object], *, cheaply: bool) -> bool:
-        """Note what holds after step `done`; return whether that is news.
+        """Record the figures after step `done`. Returns whether that is new.
 
         With `cheaply`, arrays are kept for the next call without it: reading the value of an array
         on a device waits for the device, and by then the device has computed it.
@@ -329,7 +329,7 @@ _places: dict[Path, IO[bytes]] = {}
 
 
 def _hold_place(run: RunDirectory, job: str) -> None:
-    """Be the only process that attached as `job`; a second one is refused."""
+    """Become the only process attached as `job`. A second one is refused."""
     if any(place.is_relative_to(run.path) for place in _places):
         return
     directory = run.task(f"{job}-0").path

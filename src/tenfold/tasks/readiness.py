@@ -1,4 +1,4 @@
-"""Whether something answers: one try, on a socket that is connected already.
+"""Check once whether something answers on a connected socket.
 
 Probes end by being cancelled, when their task has ended: `asyncio.wait_for` would lose that if it
 came together with the answer (Python 3.11, bpo-37658), and the probe go on for ever.
@@ -10,7 +10,7 @@ import asyncio
 import socket
 
 PROBE_S = 2.0
-"""How long one try waits at most."""
+"""The maximum number of seconds of one try."""
 
 
 async def answer(made: socket.socket, path: str) -> str | None:

@@ -119,7 +119,10 @@ class Runner:
         alone: bool = True,
         sampler: Sampler | None = None,
     ) -> None:
-        """`alone`: whatever falls to this process is the task's, and ends with it."""
+        """`alone`: all processes that this one inherits are the task's.
+
+        They end with it.
+        """
         self._sampler = sampler
         self._plan = plan
         self._task = task
@@ -139,7 +142,7 @@ class Runner:
             self._remainder.signal(number)
 
     async def live(self, number: int, place: HostSettings) -> TaskLife:
-        """Run the command to its end, as the task's life `number`; gives how that was.
+        """Run the command to its end as life `number`, and return that life.
 
         Raises TenfoldError, and tells of it, if the command cannot be started.
         """
@@ -246,7 +249,7 @@ class Runner:
         return life
 
     async def _probe(self, bound: Bound, place: HostSettings) -> None:
-        """Return when the task can be used."""
+        """Wait until the task is ready."""
         ready = bound.ready
         if ready is None:
             return
@@ -315,7 +318,7 @@ class Runner:
 
 
 async def _addresses(host: str) -> tuple[str, ...]:
-    """The IP addresses of this host, if it knows them at once."""
+    """The IP addresses of this host, if it can determine them at once."""
     with contextlib.suppress(TimeoutError):
         found = asyncio.to_thread(resolve, host)
         return tuple(await asyncio.wait_for(found, _NAME_S))

@@ -42,11 +42,11 @@ class Unready:
         self._over = False
 
     def due(self) -> bool:
-        """Whether it is time to look."""
+        """Whether it is time to check."""
         return time.monotonic() >= self._next
 
     def heard(self, data: bytes) -> None:
-        """The task wrote this."""
+        """Process output that the task wrote."""
         self._lines += data.count(b"\n")
 
     def tell(self, ready: ReadinessCheck, pid: int, port: int | None) -> None:
@@ -81,7 +81,7 @@ class Unready:
                 await asyncio.to_thread(self.tell, ready, pid, port)
 
     def _words(self, ready: ReadinessCheck, pid: int, port: int | None) -> tuple[str, bool]:
-        """Why, and whether that is more than what every start looks like for a while."""
+        """The reason, and whether it is more than what every start shows for a while."""
         if ready.kind == "log":
             count = f"{self._lines} line{'' if self._lines == 1 else 's'}"
             return f"no line of its output matches {ready.target!r} ({count} so far)", False
@@ -93,7 +93,7 @@ class Unready:
         return found.words(port, ready.port or "main"), found.anywhere
 
     def clear(self) -> None:
-        """The task is ready, or has ended."""
+        """Remove the reason: the task is ready or has ended."""
         self._said = None
         with self._writing, contextlib.suppress(OSError):
             self._over = True

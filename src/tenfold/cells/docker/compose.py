@@ -83,7 +83,7 @@ def published_variable(task: Task, name: str) -> str:
 
 
 def _common(plan: Plan, places: RenderLocations) -> dict[str, Any]:
-    """What all services share, but for the image."""
+    """The settings that all services share, except the image."""
     settings = plan.settings
     images = {task.image for task in plan.tasks}
     made: dict[str, Any] = {"image": plan.image} if images == {plan.image} else {}
@@ -219,7 +219,7 @@ def _unsupervised(plan: Plan, task: Task) -> dict[str, Any]:
 
 
 def _weakest(other: Task, condition: str) -> str:
-    """A task without a readiness of its own is ready as soon as it runs."""
+    """A weak condition: a task without a readiness check is ready once it runs."""
     return "started" if condition == "ready" and other.ready is None else condition
 
 
@@ -243,7 +243,7 @@ def _outside(plan: Plan) -> Iterator[str]:
 
 
 def _literal(text: str) -> str:
-    """`text`, for Compose, which fills in `$NAME` itself."""
+    """`text` escaped for Compose, which fills in `$NAME` itself."""
     return text.replace("$", "$$")
 
 

@@ -35,7 +35,7 @@ _SOCKET = re.compile(r"unix://(/[^\s:;\"']*[^\s:;.,\"'])")
 
 
 def engine(timeout_s: float = 10.0) -> Finding:
-    """The engine that `docker` talks to: its version, or why it cannot be used.
+    """The engine that `docker` uses: its version, or why it is unusable.
 
     Ends after about `timeout_s` seconds, even if the client hangs.
     """
@@ -128,7 +128,7 @@ def _podman(said: dict[str, Any]) -> Finding:
 
 
 def _refused(answer: Answer) -> Finding:
-    """Why the client, which is there, got no answer from an engine."""
+    """Why the installed client got no answer from an engine."""
     text = answer.err + answer.out
     version = (_json(answer.out).get("Client") or {}).get("Version")
     if _CALL.search(text):
@@ -272,7 +272,7 @@ def _get_compose() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What the engine's machine has: cores, and memory in bytes."""
+    """The capacity of the engine's machine: cores, and memory in bytes."""
 
     cores: float
     memory: int

@@ -21,7 +21,10 @@ from tenfold.tasks.memory import memory_end
 
 
 def memory_words(task: Task) -> tuple[str, str]:
-    """That the kernel killed in a task's container for memory, and what to do."""
+    """A message that the kernel killed for lack of memory, and what to do.
+
+    The kill happened in the container of a task.
+    """
     limit = f", {memory_value(task.memory)}" if task.memory else ""
     return (
         f"{task.name} has reached its memory limit{limit}, and the kernel killed a process",
@@ -30,7 +33,7 @@ def memory_words(task: Task) -> tuple[str, str]:
 
 
 REMOVED: dict[str, Any] = {"ExitCode": 128 + signal.SIGKILL, "Status": "removing"}
-"""The state of a container that is not there any more."""
+"""The state of a container that no longer exists."""
 
 
 def with_reason(ended: Ended, task: Task, state: Mapping[str, Any], *, engine_left: bool) -> Ended:

@@ -42,12 +42,12 @@ class EngineError(TenfoldError):
 
     @property
     def is_away(self) -> bool:
-        """Nobody answered: an engine that is being restarted, for example."""
+        """Whether nobody answered, for example because the engine is restarting."""
         return _AWAY.search(self.message) is not None
 
     @property
     def is_gone(self) -> bool:
-        """What the command was about is not there any more."""
+        """Whether the object of the command no longer exists."""
         return "no such container" in self.message.lower()
 
 
@@ -65,7 +65,9 @@ async def docker(
     env: Mapping[str, str] | None = None,
     log: IO[bytes] | None = None,
 ) -> str:
-    """The output of `docker WORDS`; raises EngineError if it fails or takes too long.
+    """The output of `docker WORDS`.
+
+    Raises EngineError if the command fails or takes too long.
 
     With `log`, both of its streams go there instead.
     """
@@ -79,7 +81,7 @@ async def run_command(
     env: Mapping[str, str] | None = None,
     log: IO[bytes] | None = None,
 ) -> str:
-    """As `docker`, for any command."""
+    """The same as `docker`, for any command."""
     try:
         process = await asyncio.create_subprocess_exec(
             *argv,
@@ -115,7 +117,7 @@ def _last_words(said: bytes, argv: tuple[str, ...]) -> str:
 
 
 async def containers(project: str) -> list[Container]:
-    """All containers of a project, whatever their state."""
+    """All containers of a project in any state."""
     shown = await docker(
         *("ps", "-a", "--no-trunc", "--filter", f"label={PROJECT}={project}"),
         *("--format", f'{{{{.ID}}}} {{{{.Label "{SERVICE}"}}}}'),
@@ -202,7 +204,7 @@ async def _remove(project: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that befell a container: `die`, `oom`, …; `stamp` is in ns since 1970."""
+    """An event of a container: `die`, `oom`, … `stamp` is in ns since 1970."""
 
     container: str
     action: str
@@ -280,7 +282,7 @@ async def have_image(image: str, note: Note) -> None:
 
 
 async def _pull(image: str) -> None:
-    """Pull, for as long as it takes once the registry has answered."""
+    """Pull the image, for as long as it takes once the registry has answered."""
     argv = ("docker", "pull", image)
     process = await asyncio.create_subprocess_exec(
         *argv,
@@ -322,7 +324,7 @@ def build_words(plan: Plan) -> list[str]:
 
 
 async def build_image(plan: Plan, log: Path, note: Note) -> None:
-    """As `docker build` does it: layers that did not change are taken as they are.
+    """Build the image like `docker build`. Unchanged layers are reused.
 
     What it says goes to `log`. Raises EngineError, with the last of it, if it fails.
     """

@@ -99,7 +99,7 @@ class DockerCell:
         self._closing = False
 
     async def open(self, on_lost: Callable[[str], None]) -> Protection:
-        """Have the images, make the network and the containers; none is started."""
+        """Get the images, and create the network and the containers. None is started."""
         write_json(handle(self._run), {"project": self._project})
         announce(self._run, {task.label: task.address or "" for task in self._plan.tasks})
         self._hold_ports()
@@ -199,7 +199,10 @@ class DockerCell:
             return TaskLife(0, "")
 
     async def _follow(self, since: float, on_lost: Callable[[str], None]) -> None:
-        """Hear of every end until the cell is closed, over a restart of the engine, too."""
+        """Receive every end until the cell is closed.
+
+        This continues over a restart of the engine.
+        """
         while True:
             async for event in events(self._project, since):
                 self._heard(event)
@@ -284,7 +287,10 @@ class DockerCell:
         self._hear.on_exit(made.task.name, ended)
 
     def signal(self, task: Task, number: int) -> None:
-        """Signal the container's task runner, which passes it on; SIGKILL ends them all."""
+        """Signal the container's task runner, which passes it on.
+
+        SIGKILL ends all processes.
+        """
         made = self._of.get(task.name)
         if made is not None and made.live:
             made.killed = number == signal.SIGKILL
@@ -314,7 +320,7 @@ class DockerCell:
         return {name: f"http://127.0.0.1:{one.port}/" for name, one in held.items()}
 
     async def close(self) -> None:
-        """Remove the containers and the network; an engine that is away is waited for."""
+        """Remove the containers and the network. Waits for an engine that is away."""
         self._closing = True
         if self._watch is not None:
             self._watch.cancel()

@@ -64,7 +64,7 @@ class SilentError(TenfoldError):
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Which cluster, and where in it. `context` is None for the current one."""
+    """The cluster and the namespace. `context` is None for the current one."""
 
     context: str | None
     namespace: str
@@ -74,7 +74,7 @@ class Api:
     """One namespace of one cluster, through one configuration."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        """Raises UnavailableError where there is no client or no configuration that works."""
+        """Raises UnavailableError if there is no client or no valid configuration."""
         if importlib.util.find_spec("kubernetes") is None:
             raise UnavailableError(
                 "the Python package kubernetes is not installed", hint=f"install it: {_INSTALL}"
@@ -86,14 +86,17 @@ class Api:
         self.where = Where(settings.get("context"), settings.get("namespace") or found)
 
     def version(self) -> str:
-        """The server's version; raises UnavailableError if it does not answer, or refuses."""
+        """The server's version.
+
+        Raises UnavailableError if the server does not answer, or refuses.
+        """
         try:
             return str(self._json("GET", "/version").get("gitVersion", "")).removeprefix("v")
         except TenfoldError as error:
             raise UnavailableError(error.message, hint=error.hint, cause=error) from error
 
     def create(self, made: Object) -> Object:
-        """Make an object; gives it as the server has it."""
+        """Create an object, and return it as the server has it."""
         return self._json("POST", self._path(made["kind"]), body=made)
 
     def read(self, kind: str, name: str) -> Object:
@@ -194,7 +197,7 @@ class Api:
         return response
 
     def _headers(self) -> dict[str, str]:
-        """With the credentials as they are now: plug-ins renew them."""
+        """Headers with the current credentials, which plug-ins renew."""
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
         for one in self._configuration.auth_settings().values():
             if one["in"] == "header" and one["value"]:

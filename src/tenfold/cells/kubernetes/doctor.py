@@ -19,7 +19,7 @@ from tenfold.cells.probing.findings import Finding, State
 from tenfold.cells.probing.hints import pip_install
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
-"""What a pod is given, so that it can talk to its cluster."""
+"""Credentials with which a pod uses its cluster's API."""
 
 _QUESTION = Path(__file__).with_name("question.py")
 _HINTS = {
@@ -40,12 +40,12 @@ def configuration() -> list[Path]:
 
 
 def in_pod() -> bool:
-    """Whether this is a pod that may talk to its own cluster."""
+    """Whether this is a pod that may use its own cluster."""
     return bool(os.environ.get("KUBERNETES_SERVICE_HOST")) and ACCOUNT.exists()
 
 
 def cluster(timeout_s: float = 10.0, context: str | None = None) -> Finding:
-    """The cluster that the configuration names: its version, or why it cannot be used.
+    """The cluster of the configuration: its version, or why it is unusable.
 
     `context` is one of the configuration's, None the one that is current. Ends after about
     `timeout_s` seconds.

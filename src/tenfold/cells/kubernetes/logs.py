@@ -43,7 +43,7 @@ def stamp(line: bytes) -> tuple[float, bytes] | None:
 
 @dataclass(slots=True)
 class RecentLines:
-    """The lines of the last seconds, so that they are known when they come again."""
+    """The lines of the last seconds, to recognize them when they come again."""
 
     last: float | None = None
     _lines: dict[int, Counter[int]] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class RecentLines:
         return datetime.fromtimestamp(first, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def known(self, moment: float, line: bytes) -> bool:
-        """Whether this line came before; if not, it has now."""
+        """Whether this line came before. If not, it is recorded."""
         mark = hash(line)
         if self._again[mark] > 0:
             self._again[mark] -= 1
@@ -104,7 +104,7 @@ class LogFollower:
         self.lost: str | None = None
 
     def start(self) -> None:
-        """Begin to read."""
+        """Start reading."""
         self._thread.start()
 
     def container_ended(self) -> None:
@@ -112,7 +112,7 @@ class LogFollower:
         self._ended.set()
 
     def give_up(self) -> None:
-        """Read no further."""
+        """Stop reading."""
         self._given_up.set()
         self._ended.set()
 

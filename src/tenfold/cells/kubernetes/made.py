@@ -26,24 +26,24 @@ _SHARED = ("Secret", "ConfigMap", "Service", "NetworkPolicy")
 
 
 def remember(run: RunDirectory, where: Where, pods: Mapping[str, str]) -> None:
-    """Write down where the run's objects are, and the pod of each task by label."""
+    """Record where the run's objects are, and each task's pod by label."""
     path = run.path / "cell" / "kubernetes.json"
     files.make_directory(path.parent)
     write_json(path, {"context": where.context, "namespace": where.namespace, "pods": dict(pods)})
 
 
 def remembered(run: RunDirectory) -> dict[str, Any] | None:
-    """What `remember` wrote; None if the run has nothing in a cluster."""
+    """What `remember` wrote, or None if the run has nothing in a cluster."""
     return read_json(run.path / "cell" / "kubernetes.json")
 
 
 def forget(run: RunDirectory) -> None:
-    """Nothing of the run is left in a cluster."""
+    """Record that nothing of the run is left in a cluster."""
     files.remove(run.path / "cell" / "kubernetes.json")
 
 
 def selector(run: RunDirectory) -> str:
-    """Selects the run's objects."""
+    """The selector of the run's objects."""
     return f"{RUN_LABEL}={run.run}"
 
 
@@ -84,7 +84,7 @@ def _await_gone(api: Api, chosen: str) -> None:
 
 
 class Exists(TenfoldError):
-    """An object of this name is there."""
+    """An object of this name already exists."""
 
 
 def create(api: Api, made: Object) -> Object:
@@ -98,7 +98,7 @@ def create(api: Api, made: Object) -> Object:
 
 
 def create_own(api: Api, made: Object) -> Object:
-    """Make an object of the run's; one that it has made already is as good.
+    """Create an object of the run, or keep it if the run has already created it.
 
     One of the same name that is being deleted is waited for, for a minute. Raises TenfoldError if
     the name is another's.

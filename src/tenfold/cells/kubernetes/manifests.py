@@ -80,7 +80,7 @@ def _plan_part(form: Form) -> Part:
 
 
 def _before(form: Form, secrets: Mapping[str, str]) -> Iterator[Part]:
-    """What has to be there before a task is."""
+    """What has to exist before a task starts."""
     yield (
         "Only the cluster's own pods reach the tasks' ports; `kubectl port-forward` still works.\n"
         "A network plug-in that does not know NetworkPolicy enforces nothing.",
@@ -116,7 +116,7 @@ def _supervised(form: Form) -> Iterator[Part]:
 
 
 def _head(form: Form, one: str | None, secrets: Mapping[str, str]) -> str:
-    """What the file is, and what to type."""
+    """A description of the file, and the commands to type."""
     plan = form.plan
     space = f" -n {plan.settings['namespace']}" if "namespace" in plan.settings else ""
     last = next((p for p in pieces(plan) if p.job in plan.success), pieces(plan)[0])
@@ -157,7 +157,7 @@ def _secret_lines(form: Form, space: str, secrets: Mapping[str, str]) -> Iterato
 
 
 def _pages(form: Form, one: str | None, space: str) -> Iterator[str]:
-    """How people reach the pages of a cluster, which nobody else does."""
+    """How people reach the pages of a cluster. Nobody else reaches them."""
     found: list[str] = []
     for piece in pieces(form.plan):
         task = piece.tasks[0]
@@ -174,7 +174,7 @@ def _pages(form: Form, one: str | None, space: str) -> Iterator[str]:
 
 
 def _limits(form: Form, one: str | None) -> Iterator[str]:
-    """What the objects do not do by themselves."""
+    """The limits of what the objects do by themselves."""
     plan = form.plan
     if not one:
         yield f"The end of {' and '.join(plan.success)} is the cluster's; Jobs that never end by"
@@ -190,7 +190,10 @@ def _limits(form: Form, one: str | None) -> Iterator[str]:
 
 
 def _require_order(plan: Plan) -> None:
-    """Without a shared directory nobody knows whether another task has ended well."""
+    """Require a shared directory for an order.
+
+    Without one, nobody knows whether another task has ended well.
+    """
     if "storage" in plan.settings:
         return
     for job, tasks in plan.jobs().items():

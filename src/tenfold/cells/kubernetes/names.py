@@ -66,7 +66,10 @@ def service_name(plan: Plan) -> str:
 
 
 def task_job_name(plan: Plan, task: Task, life: int) -> str:
-    """The Job of one life of a task, when tenfold's supervisor starts it."""
+    """The name of the Job of one life of a task.
+
+    It is the Job that tenfold's supervisor creates.
+    """
     again = f"-life-{life}" if life > 1 else ""
     return short(f"{plan.cluster}-{task.label}", _LONGEST_JOB) + again
 
@@ -88,7 +91,7 @@ class Piece:
 
     @property
     def name(self) -> str:
-        """`worker`, or `worker-from-4` where the job is in pieces."""
+        """`worker`, or `worker-from-4` if the job is in pieces."""
         return self.job if self.whole else f"{self.job}-from-{self.tasks[0].index}"
 
     @property
@@ -177,7 +180,7 @@ def _placed(plan: Plan, host: Callable[[Task], str]) -> Plan:
 
 
 def _numbered(task: Task, main: int) -> dict[str, int | None]:
-    """The task's ports with a number for each: a pod has all of them to itself."""
+    """The task's ports with a number for each. A pod has all ports to itself."""
     taken = {main}
     for name, number in task.ports.items():
         if number is not None and number in taken:

@@ -75,7 +75,7 @@ def service(form: Form) -> Document:
 
 
 def network_policy(form: Form) -> Document:
-    """Lets nobody but the cluster's own pods in."""
+    """A policy that admits only the cluster's own pods."""
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -136,7 +136,7 @@ def secret(form: Form, values: Mapping[str, str]) -> Document:
 
 
 def claim(form: Form) -> Document | None:
-    """The claim that is made; None where none is wanted, or an existing one is named.
+    """The claim to create, or None if none is needed or an existing one is named.
 
     It outlives the run: it carries no label of one, and nothing of tenfold's deletes it.
     """
@@ -250,7 +250,7 @@ def runner_words(piece: Piece) -> list[str]:
 
 
 def ready_words(form: Form, piece: Piece) -> list[str]:
-    """The command that looks whether a pod of the piece is ready."""
+    """The command that checks whether a pod of the piece is ready."""
     tasks = f"{run_directory(form.plan, form.run)}/tasks"
     if len(piece.tasks) == 1:
         return ["test", "-e", f"{tasks}/{piece.tasks[0].label}/ready"]
@@ -264,7 +264,7 @@ def _number(piece: Piece) -> str:
 
 
 def require_images(plan: Plan) -> None:
-    """Raise InputError, naming the first, if a task has no image."""
+    """Raise InputError, naming the first task without an image."""
     bare: Iterable[Task] = (task for task in plan.tasks if task.image is None)
     if task := next(iter(bare), None):
         raise InputError(

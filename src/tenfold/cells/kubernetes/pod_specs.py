@@ -43,15 +43,15 @@ class Form:
 
     @property
     def supervised(self) -> bool:
-        """Tenfold's supervisor makes a Job for each life of each task."""
+        """Whether tenfold's supervisor creates a Job for each life of each task."""
         return self.run is not None
 
     def name(self, what: str) -> str:
-        """Of an object all tasks share: `word2vec-plan`."""
+        """The name of an object that all tasks share: `word2vec-plan`."""
         return f"{service_name(self.plan)}-{what}"
 
     def labels(self, job: str | None = None) -> dict[str, str]:
-        """What objects of this form carry."""
+        """The labels of objects of this form."""
         return labels(self.plan, job, self.run)
 
 
@@ -82,7 +82,7 @@ def pod(form: Form, task: Task, words: list[str], ready: list[str], restart: str
 
 
 def waiting(form: Form, task: Task, words: list[str]) -> Document:
-    """The container that holds a pod back until the jobs it comes after are as far."""
+    """The container that holds a pod back until its predecessors are far enough."""
     return {
         "name": "wait",
         "image": task.image,
@@ -194,7 +194,7 @@ def _cpu(cores: float) -> str:
 
 
 def size(count: int) -> str:
-    """Bytes as Kubernetes writes them: `2Gi`, `1500Mi`, `1500000001`."""
+    """A number of bytes as Kubernetes writes it: `2Gi`, `1500Mi`, `1500000001`."""
     for power, unit in ((4, "Ti"), (3, "Gi"), (2, "Mi"), (1, "Ki")):
         if count % 1024**power == 0:
             return f"{count // 1024**power}{unit}"
@@ -213,7 +213,7 @@ def _mounts(form: Form) -> list[Document]:
 
 
 def claim_name(form: Form) -> str | None:
-    """The claim on which the run directory is; None: it ends with the pod."""
+    """The claim that holds the run directory, or None if it ends with the pod."""
     storage = form.plan.settings.get("storage")
     if storage is None:
         return None

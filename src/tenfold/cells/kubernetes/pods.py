@@ -1,4 +1,4 @@
-"""What a pod's state means: runs, cannot run and why, has ended and how.
+"""The meaning of a pod's state: it runs, cannot run, or has ended, and why.
 
 Reads pods as the API server gives them; knows no connection, thread or task. The words are for
 people who have never seen a pod.
@@ -44,7 +44,7 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class PodTrouble:
-    """Why a pod does not run. `final`: it will not run later either."""
+    """Why a pod does not run. `final`: it will never run."""
 
     words: str
     hint: str | None
@@ -108,7 +108,7 @@ def _image(pod: Pod) -> str:
 
 
 def ended(pod: Pod) -> End | None:
-    """How the task's container ended; None while it has not."""
+    """How the task's container ended, or None while it runs."""
     status = pod.get("status", {})
     terminated = (status_of(pod).get("state") or {}).get("terminated")
     if terminated is not None:
@@ -155,7 +155,7 @@ def _not_started(pod: Pod, said: str) -> End:
 
 
 def _told(message: object) -> Mapping[str, Any] | None:
-    """What the task runner wrote into the termination log."""
+    """The task runner's text in the termination log."""
     try:
         said = json.loads(str(message))
     except ValueError:
@@ -164,7 +164,7 @@ def _told(message: object) -> Mapping[str, Any] | None:
 
 
 def _disrupted(pod: Pod) -> str | None:
-    """What the cluster did to the pod, if it did something."""
+    """What the cluster did to the pod, if anything."""
     status = pod.get("status", {})
     if status.get("reason") == "Evicted":
         return f"was evicted from its node: {status.get('message')}"

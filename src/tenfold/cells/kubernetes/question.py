@@ -38,7 +38,7 @@ def _client(config: Any, client: Any, context: str | None) -> tuple[Any, str]:
 
 
 def ask(timeout_s: float, context: str | None = None) -> None:
-    """Print the answer of the cluster of a context, None: the current one."""
+    """Print the answer of a context's cluster. None is the current context."""
     config = importlib.import_module("kubernetes.config")
     client = importlib.import_module("kubernetes.client")
     try:

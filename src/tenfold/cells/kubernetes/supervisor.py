@@ -151,7 +151,7 @@ class KubernetesCell:
         return Ears(here(self._heard), here(self._heard_all), here(self._hear.on_note))
 
     async def start(self, task: Task) -> Placed:
-        """Make the Job of the task's next life, and wait until its command runs."""
+        """Create the Job of the task's next life, and wait until its command runs."""
         number = self._numbers[task.label] = self._numbers.get(task.label, 0) + 1
         life = _Life(task, number, self._loop.create_future())
         self._lives[task.label] = life
@@ -183,7 +183,7 @@ class KubernetesCell:
         life.begun.result()
 
     def _drop(self, life: _Life) -> None:
-        """Forget a life that did not begin, and have its Job deleted."""
+        """Forget a life that did not begin, and delete its Job."""
         if self._lives.get(life.task.label) is life:
             del self._lives[life.task.label]
         if life.follower is not None:
@@ -327,7 +327,7 @@ class KubernetesCell:
             await self._delete("Job", life.job, None)
 
     async def _kill(self, life: _Life) -> None:
-        """A node that does not confirm the end within seconds is taken to be gone."""
+        """Kill a pod. A node that does not confirm the end in seconds counts as gone."""
         await self._end_pod(life, 1)
         for grace_s in (0, None):
             with contextlib.suppress(TimeoutError):
@@ -377,7 +377,7 @@ class KubernetesCell:
 
 
 def _is_deleted(pod: Pod) -> bool:
-    """Somebody deleted it, or it was gone before it was seen to end."""
+    """Whether the pod was deleted, or vanished before its end was seen."""
     return "deletionTimestamp" in pod.get("metadata", {}) or ended(pod) is None
 
 

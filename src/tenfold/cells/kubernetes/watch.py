@@ -22,7 +22,7 @@ _GONE = 410
 
 
 class PodSource(Protocol):
-    """What is asked: an `Api`."""
+    """The source of pods: an `Api`."""
 
     def list(self, kind: str, selector: str = "", fields: str = "") -> dict[str, Any]:
         """`items` and `metadata`."""
@@ -61,11 +61,11 @@ class PodWatch:
         self._told = False
 
     def start(self) -> None:
-        """Begin."""
+        """Start watching."""
         threading.Thread(target=self._run, daemon=True).start()
 
     def stop(self) -> None:
-        """Tell nobody of anything that comes later."""
+        """Stop: report nothing that comes later."""
         self._stopped.set()
 
     def _run(self) -> None:

@@ -21,7 +21,7 @@ class LocalClient(ClientSide):
     """Processes of this machine."""
 
     def require(self, plan: Plan) -> None:
-        """Packages are installed, ports that were asked for are free, files may be opened."""
+        """Require packages, free ports and enough open files."""
         require_packages(plan)
         require_files(plan)
         require_ports(plan)
@@ -49,7 +49,10 @@ class LocalClient(ClientSide):
         return [*found, f"{groups} control groups"] if groups else found
 
     def probe(self, plan: Plan | None) -> list[Finding]:
-        """Whether a run gets a namespace. It forks, so call it before a thread is started."""
+        """Probe whether a run gets a namespace.
+
+        It forks, so call it before a thread is started.
+        """
         del plan
         return [local()]
 

@@ -29,7 +29,10 @@ class Forking:
         self._slow: set[tuple[str, str]] = set()
 
     async def preload(self, task: Task, bound: Bound, client: LaunchClient) -> Preload | None:
-        """What to fork the task from, once it is ready; None to start it as any program."""
+        """The process to fork the task from, once it is ready, or None.
+
+        None means that the task is started as any program.
+        """
         if not self._preloads.wants(task, bound):
             return None
         choice = await asyncio.to_thread(self._preloads.of, task, bound)
@@ -56,7 +59,7 @@ class Forking:
         return preload
 
     def _note(self, task: Task, why: str, hint: str) -> None:
-        """Say once of a job why it has no preload."""
+        """Report once per job why it has no preload."""
         if (task.job, why) not in self._slow:
             self._slow.add((task.job, why))
             self._on_note(f"{task.job} starts without a preload, each task separately: {why}", hint)

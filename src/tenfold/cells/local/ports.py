@@ -22,7 +22,7 @@ If one is in use, the next free port is taken.
 """
 
 MAIN = "main"
-"""The name, among a task's ports, of the one its peers know."""
+"""The name of the port that a task's peers know."""
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ class Ports:
             held.release()
 
     def close(self) -> None:
-        """Give all ports back."""
+        """Release all ports."""
         for ports in self._held.values():
             for held in ports:
                 held.close()
@@ -98,7 +98,7 @@ def _publish(ports: Ports, task: Task, name: str, isolated: bool) -> int:
 
 
 class _Inside:
-    """Ports of one network that holds nothing but this run."""
+    """Ports of a network that contains nothing but this run."""
 
     def __init__(self, plan: Plan) -> None:
         self._owners: dict[int, str] = {}

@@ -51,7 +51,7 @@ def _few(names: list[str]) -> str:
 
 
 def protection(plan: Plan, way: Isolation) -> Protection:
-    """What a run gets, as its status has it."""
+    """The protection of a run, as in its status."""
     words = f"{way.why or 'no namespace (asked for)'}: {way.words}"
     if way.level == "namespace":
         words = way.words

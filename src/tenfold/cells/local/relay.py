@@ -1,4 +1,4 @@
-"""One port of this machine's loopback, joined to one port inside a run's network.
+"""Connect a port of this machine's loopback to a port inside a run's network.
 
 A page that runs with the tasks (Jupyter) is reached from the user's browser through this; the
 run's other ports stay unreachable. Bytes pass unchanged; tokens and cookies are the page's own.
@@ -25,7 +25,7 @@ class Relay:
         self._open: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
-        """Begin to listen; raises OSError if the port is taken."""
+        """Start listening. Raises OSError if the port is in use."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
 
     async def close(self) -> None:
@@ -69,7 +69,7 @@ async def connect(made: socket.socket, port: int) -> socket.socket:
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Pass bytes on until there are no more, and then that there are no more."""
+    """Copy bytes until the end, then pass the end on."""
     while data := await reader.read(_CHUNK_BYTES):
         writer.write(data)
         await writer.drain()

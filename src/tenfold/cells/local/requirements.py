@@ -71,13 +71,13 @@ def require_files(plan: Plan) -> None:
 
 
 def files_needed(plan: Plan) -> int:
-    """How many files the supervisor of `plan` has open at once, at most."""
+    """The maximum number of files that the supervisor of `plan` has open at once."""
     return _FILES_A_TASK * len(plan.tasks) + _OWN_FILES
 
 
 _FILES_A_TASK = 11
 _OWN_FILES = 40
-"""What a supervisor without tasks has open, and some for questions of commands."""
+"""Files that a supervisor has open without tasks, and some for requests."""
 
 
 def _require_port(task: Task, wanted: int) -> None:

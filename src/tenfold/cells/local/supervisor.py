@@ -50,7 +50,7 @@ from tenfold.traffic.sampler import Network, Sampler, own_network
 from tenfold.traffic.sockets import open_sockets
 
 _AT_ONCE = 32
-"""Starts that are under way together."""
+"""The maximum number of concurrent starts."""
 
 
 @dataclass(slots=True)
@@ -64,7 +64,7 @@ class _Live:
     unready: Unready | None = None
 
     def look(self, stream: str, data: bytes) -> None:
-        """Whether the awaited line came with `data`."""
+        """Check whether the awaited line came with `data`."""
         if self.awaited is not None and not self.seen:
             if self.unready is not None:
                 self.unready.heard(data)
@@ -153,7 +153,7 @@ class LocalCell:
                     self._relays.append(relay)
 
     def address(self, task: Task) -> str:
-        """Loopback, in whichever network the task is."""
+        """The task's address: loopback, in the network of the task."""
         return f"127.0.0.1:{self._ports.of[task.name][MAIN]}"
 
     def urls(self, task: Task) -> dict[str, str]:
@@ -254,7 +254,7 @@ class LocalCell:
             self._client.signal(live.started, number)
 
     async def is_ready(self, task: Task) -> bool:
-        """Try the task's port, page or command once, or look whether its line came."""
+        """Check the task's port, page, command or output line once."""
         live = self._live.get(task.name)
         ready = live.bound.ready if live else None
         if live is None or ready is None or live.unready is None:
@@ -333,7 +333,7 @@ class LocalCell:
             os.close(self._devnull)
 
     def _tell_left(self) -> None:
-        """Name the tasks that were killed and that the kernel does not let end."""
+        """Report the killed tasks that the kernel does not let end."""
         left = {name: live.started.pid for name, live in self._live.items()}
         if words := ", ".join(f"{name} (pid {pid})" for name, pid in left.items() if is_alive(pid)):
             self._hear.on_note(

@@ -32,7 +32,7 @@ class Finding:
     hint: str | None
 
     def __post_init__(self) -> None:
-        """What is found of a file may hold its secrets."""
+        """Hide secrets: what is found of a file may hold them."""
         for name in ("name", "message", "hint"):
             object.__setattr__(self, name, veiled_all(getattr(self, name)))
 

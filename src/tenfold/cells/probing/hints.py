@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def as_root(command: str) -> str:
-    """`command` as this user has to type it to have the superuser's rights."""
+    """`command` as this user has to type it for superuser rights."""
     return command if os.geteuid() == 0 else f"sudo {command}"
 
 

@@ -28,7 +28,7 @@ GONE = frozenset(
         *("COMPLETED", "BOOT_FAIL", "PREEMPTED", "REVOKED"),
     }
 )
-"""States of jobs that run no more."""
+"""States of jobs that no longer run."""
 
 _WORDS = {
     "TIMEOUT": "it reached its time limit",
@@ -59,12 +59,12 @@ class JobState:
 
     @property
     def pending(self) -> bool:
-        """It waits for nodes."""
+        """Whether the job waits for nodes."""
         return self.state in PENDING
 
     @property
     def gone(self) -> bool:
-        """It has ended, or is about to."""
+        """Whether the job has ended, or is about to end."""
         return self.state in GONE
 
     def outcome(self, job: str) -> tuple[Literal[State.FAILED, State.STOPPED], str]:
@@ -140,7 +140,7 @@ _SHOWN = re.compile(r"\b(JobState|Reason|ExitCode|Restarts|EndTime)=(\S+)")
 
 
 def _shown(job: str) -> str | None:
-    """The record that Slurm shows of a job; None if it does not know the job.
+    """Slurm's record of a job, or None if Slurm does not know the job.
 
     Raises UnavailableError if scontrol prints no record. That says nothing about the job: only
     the error `Invalid job id` means that Slurm has forgotten it.
@@ -187,7 +187,7 @@ def _parsed(line: str) -> JobState:
 
 
 def own_job() -> tuple[str, int]:
-    """The job that this process is in, and how often it was started before."""
+    """The job of this process, and how often it was restarted."""
     return os.environ["SLURM_JOB_ID"], int(os.environ.get("SLURM_RESTART_COUNT") or 0)
 
 
@@ -243,7 +243,7 @@ def _soon(end: str) -> bool:
 
 
 def batch_host(job: str) -> str:
-    """The node that a running job's batch script, and so its supervisor, is on."""
+    """The node of a running job's batch script, and so of its supervisor."""
     found = re.search(r"\bBatchHost=(\S+)", _shown(job) or "")
     if found is None:
         raise TenfoldError(f"Slurm job {job} has no node")

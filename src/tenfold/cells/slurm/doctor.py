@@ -17,7 +17,7 @@ from tenfold.cells.probing.hints import install, start_service
 
 PAGE = "https://slurm.schedmd.com/quickstart_admin.html"
 COMMANDS = ("sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo")
-"""What tenfold and this probe use."""
+"""The commands that tenfold and this probe use."""
 
 _UP = re.compile(r"^Slurmctld\((\w+)\) at (\S+) is UP", re.M)
 _DOWN = re.compile(r"^Slurmctld\((\w+)\) at (\S+) is DOWN", re.M)
@@ -93,7 +93,7 @@ def _start_controller() -> str:
 
 
 def _answers(host: str, timeout_s: float) -> Finding:
-    """The controller is up: which version, and is there a node to run on."""
+    """The controller's version, and whether there is a node to run on."""
     end = time.monotonic() + timeout_s
     said = ask(["sinfo", "--version"], timeout_s)
     version = said.out.split()[-1] if said and said.code == 0 and said.out.split() else None

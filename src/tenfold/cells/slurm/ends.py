@@ -28,7 +28,7 @@ _MEMORY = re.compile(r"oom.kill|Out Of Memory|OUT_OF_MEMORY|Exceeded job memory 
 
 
 def told(ended: Ended, life: TaskLife, task: Task) -> Ended:
-    """`ended`, and why, as the task's agent saw it: it outlived the task."""
+    """`ended` with the reason that the task's agent saw: it outlived the task."""
     words = memory_end(life.memory_kills, task.memory, ended.exit_code, ended.signal)
     return replace(ended, reason=words, cause="oom") if life.memory_kills and words else ended
 

@@ -85,7 +85,7 @@ class SlurmCell:
         self._stop: Callable[[str], None] = lambda _: None
 
     async def open(self, on_lost: Callable[[str], None]) -> Protection:
-        """Place every task's agent; they are waited for when the first task starts."""
+        """Place every task's agent. They are waited for when the first task starts."""
         self._on_lost = on_lost
         allow_many_files()
         if (restarts := os.environ.get("SLURM_RESTART_COUNT", "0")) != "0":
@@ -183,7 +183,7 @@ class SlurmCell:
                 self._ended(agent, agent.life)
 
     async def _placed(self) -> dict[str, list[str]]:
-        """Every task's address, by job, once all agents are placed."""
+        """Every task's address by job, once all agents are placed."""
         waited, told = 0.0, ""
         agents = list(self._agents.values())
         while missing := [agent for agent in agents if not agent.placed.done()]:
@@ -227,7 +227,7 @@ class SlurmCell:
         return Placed(life.pid, placed["host"])
 
     async def _place_again(self, lost: _Agent) -> _Agent:
-        """A new agent on the same node, with the same port: peers know the address."""
+        """Start a new agent on the same node and port, since peers know the address."""
         former = await lost.placed
         number = next(n for n, c in enumerate(self._components) if lost.task in c.tasks)
         where = (former["host"], former["ports"]["main"])
@@ -284,7 +284,7 @@ class SlurmCell:
         judged.add_done_callback(self._judged.discard)
 
     async def _judge(self, agent: _Agent, ended: Ended) -> None:
-        """Tell an end, after asking Slurm whether it is its own doing.
+        """Report an end, after asking Slurm whether it caused it.
 
         A job that is cancelled is COMPLETING before its processes are signalled (seen on 22.05).
         """
@@ -305,7 +305,7 @@ class SlurmCell:
         return (State.FAILED, node) if why[0] == State.STOPPED and node is not None else why
 
     def signal(self, task: Task, number: int) -> None:
-        """Have the agent signal the task's process group."""
+        """Ask the agent to signal the task's process group."""
         agent = self._agents.get(task.name)
         if agent is not None and agent.live:
             self._order(agent, {"op": "signal", "number": int(number)})
@@ -316,11 +316,11 @@ class SlurmCell:
         return life is not None and life.ready is not None and life.ended is None
 
     def address(self, task: Task) -> str | None:
-        """Where the agent took a port."""
+        """The address where the agent has reserved a port."""
         return self._addresses.get(task.name)
 
     def urls(self, task: Task) -> dict[str, str]:
-        """On the loopback of the task's node; a tunnel leads there."""
+        """URLs on the loopback of the task's node, which a tunnel reaches."""
         agent = self._agents.get(task.name)
         if agent is None or not agent.placed.done() or agent.placed.exception() is not None:
             return {}
@@ -408,7 +408,7 @@ class SlurmSupervisor(SupervisorSide):
         return SlurmCell(plan, run, hear)
 
     def why_told(self) -> tuple[Outcome, str] | None:
-        """Cancelled, out of time, or to be started again elsewhere."""
+        """Whether the job was cancelled, is out of time, or will be restarted."""
         return why_told(*own_job(), asked=True) if "SLURM_JOB_ID" in os.environ else None
 
 
