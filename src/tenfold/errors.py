@@ -1,4 +1,4 @@
-"""What can go wrong, as one family of errors.
+"""The errors of tenfold, as one family.
 
 Owns: the root error `TenfoldError`, its three kinds by exit code, and `Fault`, one finding about
 one place of a cluster file. Leaves to others: printing and exiting (only the command line does
@@ -61,7 +61,7 @@ class Fault:
         return ": ".join(str(part) for part in (self.place, self.path, self.message) if part)
 
     def veiled(self) -> Fault:
-        """The same without the secrets that this process knows of."""
+        """The same fault without the secrets that this process knows."""
         place = self.place and replace(self.place, file=veiled(self.place.file))
         line = self.source_line and veiled(self.source_line, columns=True)
         hint = self.hint and veiled(self.hint)
@@ -99,7 +99,7 @@ class Fault:
 
 
 class TenfoldError(Exception):
-    """Root of everything tenfold raises on purpose.
+    """The base class of everything that tenfold raises on purpose.
 
     `message` is one sentence for the user, `hint` what to do about it, `cause` what was caught when
     this was raised (for `--debug`). `exit_code` is the process's exit code when nothing handles it.

@@ -41,7 +41,7 @@ EVERY_S = 1.0
 """Seconds between two updates of a view that is kept up to date."""
 
 _Bundle = dict[str, str]
-"""What is shown, by its MIME type; text/plain is always among them."""
+"""The output by MIME type. text/plain is always included."""
 
 _cluster = argument(
     "cluster", nargs="?", help="the cluster, or CLUSTER/RUN-ID; default: this one, else the newest"
@@ -100,7 +100,7 @@ class TenfoldMagics(Magics):  # type: ignore[misc]
     @_follow  # type: ignore[untyped-decorator]
     @_plainly
     def tasks(self, line: str) -> None:
-        """The tasks of a run, and how they are."""
+        """Show the tasks of a run and their states."""
         options = parse_argstring(self.tasks, line)
         run = _run(options.cluster)
         reader, headlines = StatusReader(run), HeadlineReader(run)
@@ -119,7 +119,7 @@ class TenfoldMagics(Magics):  # type: ignore[misc]
     @_follow  # type: ignore[untyped-decorator]
     @_plainly
     def logs(self, line: str) -> None:
-        """What the tasks wrote last."""
+        """Show the last output of the tasks."""
         options = parse_argstring(self.logs, line)
         if not re.fullmatch("[0-9]{1,15}", options.tail):
             raise InputError(f"-n is {shown(options.tail)}", hint="a number of lines")
@@ -160,14 +160,14 @@ def _run_and_tasks(words: tuple[str, ...]) -> tuple[RunDirectory, list[str]]:
 
 
 def _printed(show: Callable[[Terminal, Any], None], what: Any) -> str:
-    """What a view prints, without colour."""
+    """The output of a view, without colour."""
     stream = StringIO()
     show(Terminal(stream, "never"), what)
     return stream.getvalue().rstrip("\n")
 
 
 def _show(run: RunDirectory, look: Callable[[], _Bundle], follow: str | None) -> None:
-    """Show what there is, and, with `follow`, again and again until the run is over."""
+    """Show the result. With `follow`, update it until the run is over."""
     until = time.monotonic() + (seconds(follow, "-f") if follow else 0.0)
     place = _Page() if hasattr(get_ipython(), "kernel") else _Screen()
     with contextlib.suppress(KeyboardInterrupt):
@@ -197,7 +197,10 @@ class _Page:
 
 
 class _Screen:
-    """A terminal: the text, on a screen of its own if it changes and the terminal can."""
+    """A terminal.
+
+    The text is on a screen of its own if it changes and the terminal supports that.
+    """
 
     def __init__(self) -> None:
         self._shown: str | None = None

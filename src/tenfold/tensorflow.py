@@ -33,7 +33,7 @@ in calls than they win in balance (TensorFlow's own recommendation for MinSizePa
 """
 
 _WRITE_S = 0.5
-"""Variables that are made within this time are written together."""
+"""Seconds within which new variables are written together."""
 
 
 def strategy(*, min_shard_bytes: int = MIN_SHARD_BYTES) -> Any:
@@ -77,10 +77,10 @@ def _parameter_servers(tf: Any, servers: int, min_shard_bytes: int) -> Any:
 
 
 class _Ended:
-    """Stands in for a coordinator's cluster when the process is about to end."""
+    """Replaces a coordinator's cluster when the process is about to end."""
 
     def stop(self) -> None:
-        """Nothing: the operating system ends the threads."""
+        """Do nothing: the operating system ends the threads."""
 
 
 def _let_go(strategy: Any) -> None:
@@ -153,7 +153,7 @@ class _Scope:
 
 
 class _Placement:
-    """Where the variables of this process lie, and the one writer of that.
+    """The placement of this process's variables, and its one writer.
 
     A variable that is gone stays until another takes its name: when a training has ended, its
     variables are what one wants to see; when a notebook's cell is run again, they are not.

@@ -64,7 +64,7 @@ def cookie(headers: Iterable[str], name: str) -> str:
 
 
 def parameters(query: str) -> list[tuple[str, str]]:
-    """Names and values of a query; none if it cannot be parsed."""
+    """Names and values of a query. Empty if it cannot be parsed."""
     try:
         return parse_qsl(query, keep_blank_values=True)
     except ValueError:

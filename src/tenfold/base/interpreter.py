@@ -51,7 +51,10 @@ def _needs_environment() -> bool:
 
 
 def _python_path() -> list[str]:
-    """The absolute directories of PYTHONPATH. Relative ones mean the user's directory."""
+    """The absolute directories of PYTHONPATH.
+
+    Relative ones mean the user's directory.
+    """
     named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     return [entry for entry in named if entry.startswith("/")]
 

@@ -25,7 +25,7 @@ def json_text(value: object, **form: Any) -> str:
 
 
 def is_utf8(text: str) -> bool:
-    """Whether UTF-8 has a form for all of it."""
+    """Whether the whole text can be encoded in UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError:

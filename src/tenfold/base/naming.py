@@ -14,12 +14,12 @@ def label_of(name: str) -> str:
 
 
 def name_of(label: str) -> str:
-    """Return the name of the task that has this label: `worker/3` for `worker-3`."""
+    """The name of the task with this label: `worker/3` for `worker-3`."""
     return "/".join(label.rsplit("-", 1))
 
 
 def job_of(name: str) -> str:
-    """Return the job of a task: `worker` for `worker/3`."""
+    """The job of a task: `worker` for `worker/3`."""
     return name.rpartition("/")[0]
 
 

@@ -1,4 +1,4 @@
-"""The name that was probably meant.
+"""Find the name that was probably meant.
 
 Owns: how near is near, and the bounds that keep the search quick whatever the names are. Leaves to
 others: the words around the answer.
@@ -16,7 +16,7 @@ LONGEST = 100
 
 
 def nearest(name: str, names: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """The one of `names` that is most like `name`; None if none is like it.
+    """The most similar one of `names`, or None if none is similar to `name`.
 
     Of many names, those that begin with the same letter are looked at, and 300 at most.
     """
@@ -30,6 +30,6 @@ def nearest(name: str, names: Iterable[str], cutoff: float = 0.6) -> str | None:
 
 
 def did_you_mean(name: str, names: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """The question with the nearest name in it; None if none is near."""
+    """The question with the most similar name, or None if there is none."""
     near = nearest(name, names, cutoff)
     return f"did you mean {near}?" if near else None

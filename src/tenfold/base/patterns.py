@@ -1,4 +1,4 @@
-"""Regular expressions that users write: searched in time linear in the text.
+"""Users' regular expressions, searched in time linear in the text.
 
 Owns: the engine (RE2), its limits, and the messages for what it does not support. Every expression
 that comes from a file, a request or the command line is compiled here, never with `re`, which can
@@ -14,7 +14,7 @@ from typing import Any
 from tenfold.errors import UnavailableError
 
 MOST_CHARACTERS = 10_000
-"""Of an expression."""
+"""The maximum length of an expression."""
 
 _MOST_INSTRUCTIONS = 20_000
 _MOST_WORK = 40_000_000
@@ -41,7 +41,7 @@ _UNSUPPORTED = (
     (r"\(\?[a-zA-Z]*[auxL]", "of the flags in (?…), only i, m and s are supported"),
     (r"\\N", "a character by its name, \\N{…}, is not supported"),
 )
-"""What `re` has and RE2 has not; RE2's own message names only the characters."""
+"""Features of `re` that RE2 lacks. RE2's own message names only characters."""
 
 
 class PatternError(ValueError):
@@ -70,7 +70,7 @@ class Pattern:
         return self._compiled.search(_searchable(line[: self._most]), start) is not None
 
     def spans(self, line: str, most: int = 100) -> list[tuple[int, int]]:
-        """Where the first `most` matches that are not empty begin and end, in characters."""
+        """The first `most` non-empty matches: begin and end of each, in characters."""
         found: list[tuple[int, int]] = []
         for match in self._compiled.finditer(_searchable(line[: self._most])):
             if match.end() > match.start():
@@ -124,7 +124,7 @@ def _searchable(line: str) -> str:
 
 
 def _translated(text: str) -> str:
-    """`text` with what RE2 writes differently: `\\Z`, `\\uXXXX` and `{,n}`."""
+    """`text` in RE2's syntax: it writes `\\Z`, `\\uXXXX` and `{,n}` differently."""
     made: list[str] = []
     inside = False
     for token in _TOKEN.finditer(text):
@@ -155,7 +155,7 @@ def _fault(text: str, error: Exception) -> PatternError:
 
 
 def _is_backwards(words: str) -> bool:
-    """Whether a repeat's least is above its most, as in `{2,1}`."""
+    """Whether a repeat's minimum exceeds its maximum, as in `{2,1}`."""
     found = re.search(r"\{([0-9]{1,9}),([0-9]{1,9})\}", words)
     return found is not None and int(found[1]) > int(found[2])
 

@@ -25,12 +25,15 @@ This holds even if /proc shows another PID namespace's pids.
 _TICKS_S = 1.0 / os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _FIELDS = 49
-"""Fields of `stat` after the name, up to the last that is read here (env_end)."""
+"""The number of fields of `stat` after the name that are read here.
+
+The last one is env_end.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessStat:
-    """One process, out of /proc/PID/stat.
+    """One process, from /proc/PID/stat.
 
     Attributes:
         comm: the program's name, at most 15 bytes of it.
@@ -58,7 +61,7 @@ class ProcessStat:
 
     @property
     def ended(self) -> bool:
-        """Whether only its exit code is left of the process."""
+        """Whether only the exit code is left of the process."""
         return self.state in "ZX"
 
     @property
@@ -68,7 +71,7 @@ class ProcessStat:
 
     @property
     def memory_bytes(self) -> int:
-        """Memory in use. Pages that processes share count in each of them."""
+        """Memory in use. Shared pages count in each process."""
         return self.resident * _PAGE_BYTES
 
 
@@ -105,7 +108,7 @@ def read_stat(pid: Pid, proc: str = PROC) -> ProcessStat | None:
 
 
 def is_alive(pid: int, proc: str = PROC) -> bool:
-    """Whether a process has not ended; a zombie has."""
+    """Whether a process has not ended. A zombie has."""
     stat = read_stat(pid, proc)
     return stat is not None and not stat.ended
 
@@ -145,7 +148,10 @@ def read_children(pid: Pid, proc: str = PROC) -> list[int] | None:
 
 
 def read_environment(pid: int, proc: str = PROC) -> dict[bytes, bytes] | None:
-    """Read the environment that a process was started with; None if it cannot be read."""
+    """The environment that a process was started with.
+
+    None if it cannot be read.
+    """
     data = _read(f"{proc}/{pid}/environ")
     if data is None:
         return None
@@ -158,7 +164,7 @@ def read_environment(pid: int, proc: str = PROC) -> dict[bytes, bytes] | None:
 
 
 def read_status(pid: Pid, proc: str = PROC, thread: int | None = None) -> dict[str, str] | None:
-    """Read the fields of a process's or a thread's `status`; None if it is gone."""
+    """The fields of a process's or a thread's `status`, or None if it is gone."""
     place = f"{proc}/{pid}" if thread is None else f"{proc}/{pid}/task/{thread}"
     data = _read(f"{place}/status")
     if data is None:
@@ -168,12 +174,15 @@ def read_status(pid: Pid, proc: str = PROC, thread: int | None = None) -> dict[s
 
 
 def thread_ids(pid: Pid, proc: str = PROC) -> list[int]:
-    """The threads of a process; none if it is gone."""
+    """The threads of a process. Empty if it is gone."""
     return [int(name) for name in _names(f"{proc}/{pid}/task")]
 
 
 def socket_inodes(pid: int, proc: str = PROC) -> Iterator[int]:
-    """Inodes of a process's sockets; nothing of one that is gone or not ours to see."""
+    """Inodes of a process's sockets.
+
+    Empty if the process is gone or not ours to look at.
+    """
     for name in _names(f"{proc}/{pid}/fd"):
         try:
             link = os.readlink(f"{proc}/{pid}/fd/{name}")
@@ -184,7 +193,10 @@ def socket_inodes(pid: int, proc: str = PROC) -> Iterator[int]:
 
 
 def descriptors_of(pid: int, file: tuple[int, int], proc: str = PROC) -> Iterator[int]:
-    """Descriptors by which a process has a file open; `file` is its device and inode."""
+    """Descriptors by which a process has a file open.
+
+    `file` is its device and inode.
+    """
     for name in _names(f"{proc}/{pid}/fd"):
         try:
             found = os.stat(f"{proc}/{pid}/fd/{name}")  # noqa: PTH116

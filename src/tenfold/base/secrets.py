@@ -70,7 +70,7 @@ _SHORTEST_BEGINNING = 4
 
 
 def remember(values: Iterable[str], texts: Mapping[str, str] | None = None) -> None:
-    """Have `veiled` hide these secrets, for as long as this process lives.
+    """Let `veiled` hide these secrets as long as this process lives.
 
     Args:
         values: secrets; those below `SHORTEST_MASKED` characters are left out.
@@ -92,7 +92,7 @@ def forget() -> None:
 
 
 def veiled(text: str, *, columns: bool = False) -> str:
-    """`text` as messages may show it: without the secrets that this process knows of.
+    """`text` without the secrets that this process knows, for messages.
 
     Values are found as they are, quoted, escaped, and cut short with a `…`. With `columns` what is
     shown instead is as wide as the secret.
@@ -106,7 +106,7 @@ def veiled(text: str, *, columns: bool = False) -> str:
 
 
 def veiled_all(value: Any) -> Any:
-    """A JSON value with every text in it veiled, names of fields left alone."""
+    """A JSON value with every text in it veiled. Field names are unchanged."""
     if not _KNOWN:
         return value
     if isinstance(value, Mapping):
@@ -117,14 +117,14 @@ def veiled_all(value: Any) -> Any:
 
 
 class VeiledStream:
-    """A stream of text, every line of which is veiled before it is written."""
+    """A text stream that veils every line before it is written."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._begun = ""
 
     def write(self, text: str) -> int:
-        """Write whole lines; the beginning of one waits for its end."""
+        """Write whole lines. An unfinished line waits for its end."""
         *lines, self._begun = (self._begun + text).split("\n")
         self._stream.write("".join(f"{veiled(line)}\n" for line in lines))
         return len(text)
@@ -156,7 +156,7 @@ _VISIBLE = {number: 0x2400 + number for number in range(0x20) if number != 9}
 
 
 def _forms(text: str) -> Iterator[str]:
-    """How a text may be written in a message."""
+    """The forms in which a text may occur in a message."""
     from html import escape  # only a file with a secret pays for these
     from urllib.parse import quote, quote_plus
 
@@ -189,7 +189,7 @@ def _parts(value: str) -> Iterator[str]:
 
 
 def _without_beginnings(text: str) -> str:
-    """`text` without secrets of which a `…` has left the beginning."""
+    """`text` without the beginnings of secrets that end in `…`."""
     before, *rest = text.split("…")
     done = ""
     for after in rest:
@@ -207,5 +207,5 @@ def _without_beginning(text: str) -> str:
 
 
 def maskable(values: Iterable[str]) -> frozenset[str]:
-    """Those of `values` that are long enough to be looked for inside other texts."""
+    """Those of `values` that are long enough to be masked inside other texts."""
     return frozenset(value for value in values if len(value) >= SHORTEST_MASKED)

@@ -33,7 +33,7 @@ class OutputError(Exception):
 
     @property
     def nobody_reads(self) -> bool:
-        """Whether the reader has gone, as in `tenfold logs | head`."""
+        """Whether the reader is gone, as in `tenfold logs | head`."""
         return self.cause.errno == errno.EPIPE
 
 
@@ -85,7 +85,10 @@ _outputs: dict[str, Output] = {}
 
 
 def install() -> None:
-    """Make the standard streams of this process safe. For a process of tenfold's own."""
+    """Make the standard streams of this process safe.
+
+    For a process of tenfold's own.
+    """
     for descriptor in range(3):
         try:
             os.fstat(descriptor)

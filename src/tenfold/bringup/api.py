@@ -1,4 +1,4 @@
-"""Bringing a cluster up from Python: what `tenfold up` does, without a terminal.
+"""Start a cluster from Python: what `tenfold up` does, without a terminal.
 
 Owns the start of the supervisor process. Everything after that is read from the run directory,
 or asked of the supervisor over its socket.
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
 
 _POLL_S = 0.05
 _PUT_BACK_S = 5.0
-"""How long a supervisor has to put back a run directory that was removed."""
+"""Seconds in which a supervisor restores a removed run directory."""
 
 
 @dataclass(slots=True)
 class SupervisorProcess:
-    """The supervisor's process, a child of this one that may outlive it.
+    """The supervisor's process, a child of this process that may outlive it.
 
     `lifeline` is the pipe whose end is the end of an attached run; it stays open here until this
     process ends.
@@ -55,7 +55,7 @@ class SupervisorProcess:
     _ended: bool = False
 
     def ended(self) -> bool:
-        """Whether the process has ended; it is reaped then."""
+        """Whether the process has ended. It is reaped then."""
         if not self._ended:
             try:
                 self._ended = os.waitpid(self.pid, os.WNOHANG)[0] != 0
@@ -64,7 +64,7 @@ class SupervisorProcess:
         return self._ended
 
     def reap(self) -> None:
-        """Wait for a process that has nothing left to do."""
+        """Wait for a process that is about to end."""
         with contextlib.suppress(ChildProcessError):
             if not self._ended:
                 os.waitpid(self.pid, 0)
@@ -95,7 +95,7 @@ class Run:
         return status(self.directory)
 
     def settle(self) -> None:
-        """Bring the run directory up to date, where its supervisor is elsewhere.
+        """Update the run directory if its supervisor is elsewhere.
 
         If a task has removed it, wait until the supervisor has put it back, or has ended.
         """
@@ -110,7 +110,7 @@ class Run:
     def wait(
         self, timeout_s: float | None = None, *, for_state: tuple[str, ...] = ()
     ) -> dict[str, Any]:
-        """Wait until the run is in one of these states or over; gives its status.
+        """Wait until the run has one of these states or is over. Returns its status.
 
         Raises TimeoutError after `timeout_s` seconds.
         """
@@ -132,7 +132,10 @@ class Run:
             self._supervisor.reap()
 
     def restart(self, *tasks: str) -> None:
-        """Start tasks (`worker/3`) anew. Raises TenfoldError, naming those that cannot be."""
+        """Restart tasks (`worker/3`).
+
+        Raises TenfoldError that names those that cannot be restarted.
+        """
         refused = control.ask(self.directory, "restart", tasks=list(tasks))["refused"]
         if refused:
             raise TenfoldError(

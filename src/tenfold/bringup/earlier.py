@@ -44,7 +44,7 @@ class Notes:
     broken_off: RunDirectory | None = None
 
     def damaged(self, was: Path, now: Path | None, damage: str) -> None:
-        """A file or checkpoint is no good; `now` is where it was put, if it could be."""
+        """Note a damaged file or checkpoint. `now` is its new path, if any."""
         if now is None:
             self.said.append(f"{was} is skipped: {damage}")
             return
@@ -95,7 +95,7 @@ class Earlier:
             _read(task.status, notes)
 
     def find_checkpoints(self, notes: Notes) -> None:
-        """Look for whole ones."""
+        """Find the whole checkpoints."""
         self.checkpoints = _whole_checkpoints(self.run, notes)
 
 
@@ -109,7 +109,7 @@ It writes once a second (`supervise.statuses.HEARTBEAT_S`).
 
 
 def newest_first(runs: Path, cluster: str, notes: Notes) -> Iterator[Earlier]:
-    """The cluster's runs, the newest first, each read when it is asked for."""
+    """The cluster's runs, newest first. Each is read when it is requested."""
     for run in sorted(every(runs, cluster), key=lambda run: run.run, reverse=True):
         _settler.settle(run)
         status = None if run.alive() else _read(run.status, notes)
@@ -187,7 +187,7 @@ def _read(path: Path, notes: Notes) -> dict[str, Any] | None:
 
 
 def _whole_checkpoints(run: RunDirectory, notes: Notes) -> tuple[tuple[str, Checkpoint], ...]:
-    """The newest whole checkpoint of each name in the run, the latest first."""
+    """The newest whole checkpoint of each name in the run, latest first."""
     found: list[tuple[str, Checkpoint]] = []
     with contextlib.ExitStack() as stack:
         try:

@@ -183,7 +183,7 @@ def difference(before: Plan, now: Plan) -> str | None:
 
 
 def _command(jobs: dict[str, Any], job: str) -> list[str]:
-    """Of the job's first task."""
+    """The command of the job's first task."""
     return list(jobs[job][0].command)
 
 

@@ -94,12 +94,15 @@ def arrays(
 
 
 def _jax() -> Any:
-    """JAX, if something has imported it; the script, perhaps, or TensorFlow."""
+    """JAX, if something has imported it, such as the script or TensorFlow."""
     return sys.modules.get("jax")
 
 
 def _together() -> bool:
-    """Whether there are other processes. To ask JAX itself would start its threads."""
+    """Whether there are other processes.
+
+    To ask JAX itself would start its threads.
+    """
     jax = _jax()
     return jax is not None and bool(jax.distributed.is_initialized())
 
@@ -109,7 +112,7 @@ def _process() -> int:
 
 
 def _shared(number: int) -> int:
-    """The number of process 0, in every process."""
+    """The number that process 0 has, in every process."""
     if not _together():
         return number
     numpy: Any = importlib.import_module("numpy")
@@ -149,7 +152,10 @@ def _rebuilt(like: Any, leaves: Iterator[Any]) -> Any:
 
 
 def _fitted(numpy: Any, saved: Any, like: Any, name: str) -> Any:
-    """A saved array as one like `like`. Raises TenfoldError if it cannot be."""
+    """A saved array in the form of `like`.
+
+    Raises TenfoldError if that is impossible.
+    """
     if isinstance(like, (bool, int, float, complex)):
         return saved.item()
     dtype, shape = numpy.dtype(like.dtype), tuple(like.shape)

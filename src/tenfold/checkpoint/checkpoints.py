@@ -1,4 +1,4 @@
-"""Saving now and then, and finding what was saved last: `Checkpoints`.
+"""Save now and then, and find what was saved last: `Checkpoints`.
 
 Owns when a checkpoint is made, how it comes to its place, how many are kept, and what happens when
 the disk is full. What is in one is its writer's; what makes it whole is `manifest`'s.
@@ -47,7 +47,7 @@ class Checkpoints:
         every_s: float = 30.0,
         keep: int = 3,
     ) -> None:
-        """Checkpoints called `name`; two trainings of a cluster have two names.
+        """Checkpoints called `name`. Two trainings of a cluster need two names.
 
         Args:
             place: the directory to make theirs in; None is the run's `checkpoints`. Outside a
@@ -81,7 +81,7 @@ class Checkpoints:
         write: Callable[[Path], object],
         position: Mapping[str, Any] | None = None,
     ) -> bool:
-        """Make a checkpoint: `write` puts files into the empty directory that it is given.
+        """Create a checkpoint. `write` puts files into the empty directory it gets.
 
         Args:
             step: how far the training is, in the script's own count.
@@ -125,7 +125,7 @@ class Checkpoints:
         self._let_old_ones_go(directory)
 
     def _let_old_ones_go(self, directory: Path) -> None:
-        """Remove all but the newest `keep`, and damaged ones that are older than those."""
+        """Remove all but the newest `keep`, and damaged ones older than those."""
         with _opened(directory) as (own, _):
             whole, damaged = manifest.numbers(own), manifest.numbers(own, damaged=True)
         oldest = sorted(whole.values())[-self._keep :][0]
@@ -133,7 +133,7 @@ class Checkpoints:
             _remove(directory / name)
 
     def newest(self) -> Checkpoint | None:
-        """The newest whole checkpoint; None without one. All of its files are read.
+        """The newest whole checkpoint, or None. All of its files are read.
 
         One that is damaged is set aside, as `….damaged`, and named on standard error.
         """
@@ -202,7 +202,7 @@ def _place_of_the_run() -> Path | None:
 
 @contextlib.contextmanager
 def _opened(directory: Path) -> Iterator[tuple[int, Path]]:
-    """The directory opened, and where it is."""
+    """Open the directory. Returns it and its path."""
     own = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield own, directory
@@ -233,7 +233,7 @@ def _flush(directory: Path) -> None:
 
 
 def _sweep(directory: Path) -> None:
-    """Remove what savers that were killed left half done."""
+    """Remove what killed writers left unfinished."""
     for entry in os.scandir(directory):
         if entry.name.startswith((manifest.SAVING, manifest.REMOVING)) and not _locked(entry.path):
             shutil.rmtree(entry.path, ignore_errors=True)
@@ -265,7 +265,7 @@ def _remove(path: Path) -> None:
 
 
 def _disk_trouble(error: BaseException) -> str | None:
-    """What is wrong with the disk, if that is why `error` was raised.
+    """What is wrong with the disk, if `error` was raised because of it.
 
     Frameworks say it in words of their own (TensorFlow 2.21: a ResourceExhaustedError that ends in
     "No space left on device"; PyTorch 2.13: a RuntimeError whose context is the OSError).

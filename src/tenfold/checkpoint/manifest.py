@@ -79,7 +79,10 @@ def name_of(number: int, step: int) -> str:
 
 
 def numbers(directory: int, *, damaged: bool = False) -> dict[str, int]:
-    """The checkpoints in an open directory by name, or those set aside: their numbers."""
+    """Numbers of the checkpoints in an open directory, or of those set aside.
+
+    They are by name.
+    """
     found = {}
     for entry in os.scandir(directory):
         match = _NAME.fullmatch(entry.name)
@@ -150,7 +153,10 @@ def open_directory(name: str, within: int | None = None) -> int:
 
 
 def _all_of(stream: Any) -> bytes:
-    """What a manifest holds. Raises ValueError for a file that is larger than any."""
+    """The contents of a manifest.
+
+    Raises ValueError for a file that is larger than any.
+    """
     data: bytes = stream.read(_MOST_MANIFEST_BYTES)
     if len(data) == _MOST_MANIFEST_BYTES:
         raise ValueError("too large")

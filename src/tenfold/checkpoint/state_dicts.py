@@ -26,11 +26,14 @@ class StateDicts:
         self._parts = dict(parts)
 
     def due(self) -> bool:
-        """See `Checkpoints.due`; each rank goes by its own clock, only rank 0's matters."""
+        """See `Checkpoints.due`.
+
+        Each rank uses its own clock, but only that of rank 0 matters.
+        """
         return self.checkpoints.due()
 
     def save(self, step: int, position: Mapping[str, Any] | None = None) -> bool:
-        """See `Checkpoints.save`. On other ranks than 0 it does nothing and gives True."""
+        """See `Checkpoints.save`. Other ranks than 0 do nothing and return True."""
         library: Any = importlib.import_module("torch")
         if _rank(library) != 0:
             return True
@@ -69,7 +72,9 @@ def torch(
     every_s: float = 30.0,
     keep: int = 3,
 ) -> StateDicts:
-    """Checkpoints of `parts`, by name: models, optimizers, whatever has a state dict.
+    """Checkpoints of `parts`, by name.
+
+    Parts are models, optimizers, and whatever has a state dict.
 
     Every rank has to hold the whole of each, as with DistributedDataParallel; shards (FSDP) are
     for `torch.distributed.checkpoint`. See `Checkpoints` for the rest.
@@ -87,7 +92,7 @@ def _rank(library: Any) -> int:
 
 
 def _shared(library: Any, number: int) -> int:
-    """Rank 0's number, on every rank."""
+    """The number that rank 0 has, on every rank."""
     if not _grouped(library):
         return number
     told = [number]

@@ -1,4 +1,4 @@
-"""The command line: one file a command, loaded when it is named.
+"""The command line. Each command has one file, loaded when it is used.
 
     app.py       the table of commands; errors printed, exit codes made
     common.py    what several commands share

@@ -1,4 +1,4 @@
-"""The table of cells, and what code outside a cell's folder may ask about a cell.
+"""The table of cells, and facts about cells for code outside their folders.
 
 To add a cell, write a package as `tenfold.cells` describes and add one line to `CELLS`.
 Nothing outside the package compares the name of a cell: it reads the cell's `CellTraits`.
@@ -15,10 +15,10 @@ CELLS = {
     "slurm": "tenfold.cells.slurm",
     "kubernetes": "tenfold.cells.kubernetes",
 }
-"""Name of each cell, and its package."""
+"""The package of each cell, by the cell's name."""
 
 DEFAULT = next(iter(CELLS))
-"""The cell of a cluster for which nobody names one."""
+"""The cell of a cluster that names none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,10 @@ class CellTraits:
 
 
 def traits(cell: str) -> CellTraits:
-    """The traits of a cell, one of `CELLS`. Raises KeyError for any other name."""
+    """The traits of a cell, one of `CELLS`.
+
+    Raises KeyError for any other name.
+    """
     found: CellTraits = importlib.import_module(CELLS[cell]).TRAITS
     return found
 

@@ -151,7 +151,10 @@ def _after(cluster: Cluster, dropped: frozenset[Where]) -> Iterator[Remark]:
 
 
 def _circles(cluster: Cluster, dropped: frozenset[Where]) -> Iterator[Remark]:
-    """Each circle of jobs that wait for each other, once, from its first job by name."""
+    """Each cycle of jobs that wait for each other, once.
+
+    It starts with its first job by name.
+    """
     del dropped
     waits = {
         name: [other for other in sorted(job.after) if other in cluster.jobs and other != name]

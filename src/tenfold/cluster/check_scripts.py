@@ -44,7 +44,7 @@ def warnings(cluster: Cluster, directory: Path) -> Iterator[Remark]:
 
 
 def facts(cluster: Cluster, directory: Path) -> list[JobFacts]:
-    """What a framework may look at when it gives advice, a job each."""
+    """The facts about each job that a framework may use for advice."""
     return [
         JobFacts(
             name,
@@ -82,7 +82,7 @@ def _text(path: Path) -> str | None:
 
 
 def _variables(job: Job, env: Mapping[str, str], directory: Path) -> dict[str, str]:
-    """What is known of the environment of a job's tasks when they import something.
+    """The known environment of a job's tasks when they import something.
 
     The shell's, the file's, and what the script and its local modules set to a known text.
     """

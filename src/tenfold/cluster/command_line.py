@@ -34,14 +34,14 @@ _OF_BASH = re.compile(
     r"(?<![$\w])(?:\[\[|function |select |source )|<<<|[<>]\(|&>|\|&"
     r"|(?<!\$)\{(?=[^{}\s]*\})[^{}\s]*?(?:\.\.|,)"
 )
-"""What `sh` need not understand, and `bash` does."""
+"""Syntax that `bash` supports and `sh` need not."""
 
 _LONGEST_SHOWN = 600
-"""A longer script is not repeated in a hint."""
+"""The maximum length of a script that a hint repeats."""
 
 
 class Refusal(NamedTuple):
-    """What is wrong with a command line, and how to write it."""
+    """The problem of a command line, and how to write it instead."""
 
     message: str
     hint: str
@@ -130,7 +130,7 @@ def unquoted(text: str) -> str:
 
 
 def shell_form(text: str, key: str = "run") -> str:
-    """The line of a cluster file that runs `text` in a shell that understands it."""
+    """The line for a cluster file that runs `text` in a suitable shell."""
     shell = "bash" if _OF_BASH.search(unquoted(text)) else "sh"
     if key == "run":
         return f"run: [{shell}, -c, {json.dumps(text.strip(), ensure_ascii=False)}]"
@@ -138,7 +138,7 @@ def shell_form(text: str, key: str = "run") -> str:
 
 
 def _refusal(text: str, key: str, kept: Sequence[str]) -> Refusal | None:
-    """Why a text whose quotes are closed is no command line."""
+    """Why a text whose quotes are closed is not a command line."""
     if _SPACE_FIRST.search(_QUOTED.sub(_escapes_alone, text)):
         message = "a \\ before a space makes the space part of the next word"
         return Refusal(message, f"remove the \\, or write the lines below `{key}: |`")
@@ -158,7 +158,7 @@ def _escapes_alone(match: re.Match[str]) -> str:
 
 
 def _of_lines(text: str, bare: str, key: str, kept: Sequence[str]) -> Refusal | None:
-    """What is wrong with several lines, or with a comment."""
+    """The problem of several lines, or of a comment."""
     lines = [line for line in bare.split("\n") if line.strip()]
     code = [line for line in lines if not line.lstrip().startswith("#")]
     commands = [line for line in code[1:] if not _OPTION.match(line)]
@@ -172,7 +172,7 @@ def _of_lines(text: str, bare: str, key: str, kept: Sequence[str]) -> Refusal | 
 
 
 def _hint_for_lines(text: str, code: Sequence[str], key: str) -> str:
-    """The two forms that run several lines, and the one that makes one line of them."""
+    """The two forms that run several lines, and the one that joins them."""
     if len(text) > _LONGEST_SHOWN:
         script = "run: sh -e script.sh" if key == "run" else f'{key}: "sh -e script.sh"'
         return f"write the lines to a file and run it: {script}"
@@ -211,7 +211,7 @@ _OF_SHELLS = {
 
 
 def builtin(words: Sequence[str]) -> Refusal | None:
-    """Why a command cannot be started whose program is a command of a shell itself."""
+    """Why a command that is built into shells cannot be started."""
     hint = _OF_SHELLS.get(words[0]) if words else None
     if hint is None:
         return None

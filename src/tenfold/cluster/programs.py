@@ -131,7 +131,10 @@ def missing(command: Sequence[str], workdir: Path, search: str) -> Missing | Non
 
 
 def _unusable(program: str, workdir: Path, search: str) -> Missing | None:
-    """Why a program that is there cannot be started; None if it can, or is not there."""
+    """Why an existing program cannot be started.
+
+    None if it can be, or if it does not exist.
+    """
     found = workdir / program if "/" in program else shutil.which(program, path=search)
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""The JSON Schema of a cluster file, and the reference page made of it.
+"""The JSON Schema of a cluster file, and the reference page generated from it.
 
 Owns: the shape that editors read (draft-07, with `${…}` and null allowed where the loader allows
 them) and docs/file.md. Leaves to others: what the keys are (`spec`, from which all of this comes).
@@ -22,7 +22,7 @@ Schema = dict[str, Any]
 DRAFT = "http://json-schema.org/draft-07/schema#"
 
 _VAR = {"type": "string", "pattern": r"\$\{[^}]+\}"}
-"""A value that a var stands for, where anything but text is wanted."""
+"""The value of a var, where a type other than text is required."""
 
 _ANNOTATIONS = ("description", "default", "title")
 
@@ -42,12 +42,12 @@ def json_schema() -> Schema:
 
 
 def schema_text() -> str:
-    """The schema as the file that is published."""
+    """The schema as the published file."""
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def _model(schema: Schema) -> Schema:
-    """One mapping: every key may be a `${…}`, or null where another file is extended."""
+    """A mapping: every key may be a `${…}`, or null if another file is extended."""
     result = {key: value for key, value in schema.items() if key != "title"}
     result["description"] = _one_line(result["description"])
     result["properties"] = {name: _property(inner) for name, inner in schema["properties"].items()}
@@ -71,7 +71,7 @@ def _takes_text(schema: Schema) -> bool:
 
 
 def _plain(schema: Any) -> Any:
-    """A schema without what only Python knows, and with what draft-07 calls it."""
+    """A schema without Python's extras, with the names of draft-07."""
     if isinstance(schema, list):
         return [_plain(item) for item in schema]
     if not isinstance(schema, dict):

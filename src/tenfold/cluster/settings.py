@@ -1,4 +1,4 @@
-"""User settings, and which of several sources wins.
+"""User settings, and the precedence of their sources.
 
 From strongest to weakest: a flag, a TENFOLD_* variable, the cluster file, the user's own
 `config.yaml` in the XDG configuration directory, the default. `tenfold config --show-origin` says
@@ -57,7 +57,9 @@ def variable(name: str) -> str:
 def resolve(
     name: str, flag: str | None = None, file: Mapping[str, str | None] | None = None
 ) -> Resolved:
-    """Resolve the setting `name` from all sources, the strongest first.
+    """Resolve the setting `name` from all sources.
+
+    The source with the highest precedence is first.
 
     Args:
         flag: the value on the command line, or None.
@@ -91,7 +93,7 @@ def _checked(name: str, value: str, origin: str) -> str:
 
 
 def user_file() -> Path | None:
-    """The path of the user's settings file; None for a user without a home directory."""
+    """The path of the user's settings file. None without a home directory."""
     import platformdirs
 
     try:

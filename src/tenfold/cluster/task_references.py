@@ -15,7 +15,7 @@ from tenfold.errors import shown
 
 
 def remarks(cluster: Cluster, dropped: frozenset[Where] = frozenset()) -> Iterator[Remark]:
-    """Every reference to a task beyond its job's last."""
+    """Every reference to a task beyond the last one of its job."""
     sizes = {
         name: job.tasks
         for name, job in cluster.jobs.items()

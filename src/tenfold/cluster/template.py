@@ -61,7 +61,7 @@ class Reference:
 
     @property
     def late(self) -> bool:
-        """Whether only the plan or a started task knows the value."""
+        """Whether the value is known only to the plan or a started task."""
         head, dot, _ = self.name.partition(".")
         return bool(dot) and head in LATE
 
@@ -75,7 +75,7 @@ Parts = tuple[Part, ...]
 
 
 class TemplateError(ValueError):
-    """A `${` that cannot be read. `offset` is where it starts."""
+    """An invalid `${`. `offset` is where it starts."""
 
     def __init__(self, message: str, offset: int, hint: str) -> None:
         super().__init__(message)
@@ -85,7 +85,10 @@ class TemplateError(ValueError):
 
 @lru_cache(maxsize=256)
 def parse(text: str) -> Parts:
-    """The parts of `text`, literals unescaped. Raises TemplateError on a broken `${`."""
+    """The parts of `text`, with literals unescaped.
+
+    Raises TemplateError for an invalid `${`.
+    """
     if "${" not in text:
         return (text,) if text else ()
     parts: list[Part] = []
@@ -120,7 +123,7 @@ def _reference(text: str, start: int) -> tuple[Reference, int]:
 
 
 def joined(parts: Iterable[Part]) -> Parts:
-    """The same parts with neighbouring literals made one and empty ones left out."""
+    """The same parts, with neighbouring literals joined and empty ones removed."""
     result: list[Part] = []
     for part in parts:
         if isinstance(part, str) and result and isinstance(result[-1], str):
@@ -159,7 +162,10 @@ def fill(text: str, value: Callable[[str], str | None]) -> str:
 
 
 def fill_some(text: str, value: Callable[[str], str | None]) -> str:
-    """As `fill`, but the result can still be parsed: what stays keeps its meaning."""
+    """The same as `fill`, but the result can still be parsed.
+
+    What stays keeps its meaning.
+    """
     if "${" not in text:
         return text
     parts: list[Part] = []

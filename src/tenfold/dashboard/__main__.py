@@ -39,7 +39,7 @@ def main(words: list[str]) -> None:
 
 
 def _handed(runs: Path, lock: int, listener: int) -> Claim:
-    """The claim that the starter made."""
+    """The claim of the process that started this one."""
     with contextlib.suppress(OSError):  # it may be the leader of its session already
         os.setsid()
     os.nice(_NICE)

@@ -1,4 +1,4 @@
-"""The dashboard's HTTP interface: who answers what.
+"""The dashboard's HTTP interface and its routes.
 
 Every answer is read from run directories, in a thread, so that no slow disk keeps others waiting.
 Damage is told in an answer's `damaged`; a run or task that is not there is 404, and what a request
@@ -174,7 +174,7 @@ class Dashboard:
         return self._boards.of(found)
 
     async def _ask(self, request: Request, question: Callable[[Board], _Found]) -> _Found:
-        """What a board answers, in a thread."""
+        """The answer of a board, computed in a thread."""
         return await asyncio.to_thread(lambda: question(self._board(request)))
 
     async def _run(self, request: Request) -> Response:
@@ -310,7 +310,7 @@ async def _not_here(request: Request, error: UnavailableError) -> Response:
 
 
 async def _gone(request: Request, error: ClientDisconnect) -> Response:
-    """Nobody reads this: the page was closed while it asked."""
+    """The page was closed while it waited: nobody reads this answer."""
     del request, error
     return Response(status_code=499)
 

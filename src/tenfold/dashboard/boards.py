@@ -1,4 +1,4 @@
-"""The readers of a run, shared by everybody who looks at it.
+"""The readers of a run, shared by all its viewers.
 
 Each reader remembers what it has read, so that the next look costs little; a few runs are
 remembered, those looked at last.
@@ -44,7 +44,7 @@ class Board:
 
     @property
     def tasks(self) -> int:
-        """How many tasks the run had when it was looked at last."""
+        """The number of tasks of the run at the last look."""
         now = self._live.last[1]
         return len(now["tasks"]) if now else 0
 
@@ -66,7 +66,7 @@ class Board:
                 return _no_map(self.run, f"the map cannot be made: {error}")
 
     def map_with_layout(self, aspect: float) -> dict[str, Any]:
-        """The map, and where its jobs and tasks are drawn."""
+        """The map, with the positions of its jobs and tasks."""
         found = self.map()
         try:
             drawn = layout(found, aspect).to_json()
@@ -89,14 +89,14 @@ class Board:
 
 
 class _Lately(StatusReader):
-    """The status as the live reader had it a moment ago: the map is made right after."""
+    """The live reader's recent status. The map is made right after it."""
 
     def __init__(self, run: RunDirectory, live: LiveReader) -> None:
         super().__init__(run)
         self._live = live
 
     def read(self, problems: Problems | None = None) -> dict[str, Any]:
-        """What `StatusReader.read` gives, at most `_LATELY_S` old."""
+        """The result of `StatusReader.read`, at most `_LATELY_S` old."""
         moment, now = self._live.last
         if now is not None and time.monotonic() - moment < _LATELY_S:
             return now
@@ -110,7 +110,7 @@ def _no_map(run: RunDirectory, words: str) -> dict[str, Any]:
 
 
 class Boards:
-    """The boards of the runs that were looked at last."""
+    """The boards of the runs that were viewed last."""
 
     def __init__(self) -> None:
         self.settler = Settler()

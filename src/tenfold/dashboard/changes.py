@@ -1,4 +1,4 @@
-"""What changed of a run between two looks, as the events of its stream.
+"""What changed in a run between two looks, as events of its stream.
 
 Owns: what is worth telling. A task is told whole when anything of it changed but the last digits
 of what it uses.

@@ -30,7 +30,7 @@ _PAGE = ("/", "/charts.js")
 """The page's own files, with those below /static/: they reveal nothing of any run."""
 
 PASS_S = 60
-"""How long a pass opens its path."""
+"""Seconds for which a pass is valid."""
 
 POLICY = "; ".join((
     "default-src 'none'",
@@ -43,7 +43,7 @@ POLICY = "; ".join((
     "form-action 'none'",
     "frame-ancestors 'none'",
 ))  # fmt: skip
-"""The content-security policy: nothing from elsewhere, nothing inline."""
+"""The content-security policy: nothing external and nothing inline."""
 
 HEADERS = {
     "Content-Security-Policy": POLICY,
@@ -53,7 +53,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-"""On every answer."""
+"""Headers of every answer."""
 
 _LOCKED = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>tenfold</title>
@@ -72,7 +72,7 @@ class AsgiGuard:
         self._application = application
         self._token = token
         self.cookie = f"tenfold_{hashlib.sha256(token.encode()).hexdigest()[:8]}"
-        """The cookie's name: browsers send cookies to every port of a host."""
+        """The cookie's name. Browsers send cookies to every port of a host."""
         self._page_cookie = self._signed("page")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

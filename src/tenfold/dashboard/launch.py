@@ -35,7 +35,7 @@ from tenfold.run.locks import signal_holders
 from tenfold.run.rundir import RunDirectory, read_json, write_json
 
 USUAL_PORTS = range(10110, 10120)
-"""Tried first where there was no dashboard before; then any free port."""
+"""Ports tried first if there was no dashboard before. Then any free port."""
 
 _WAIT_S = 5.0
 _POLL_S = 0.02
@@ -50,7 +50,7 @@ class DashboardDirectory:
 
     @property
     def directory(self) -> Path:
-        """`.dashboard`, which is no cluster."""
+        """`.dashboard`, which is not a cluster."""
         return self.runs / ".dashboard"
 
     @property
@@ -60,12 +60,12 @@ class DashboardDirectory:
 
     @property
     def state(self) -> Path:
-        """Which process it is, and its port."""
+        """The file with the process's id and port."""
         return self.directory / "state.json"
 
     @property
     def token(self) -> Path:
-        """The secret of its page."""
+        """The file with the secret of the page."""
         return self.directory / "token"
 
     @property
@@ -74,13 +74,13 @@ class DashboardDirectory:
         return self.directory / "log"
 
     def tell(self, pid: int | None, port: int) -> None:
-        """Write the state: None for a process that is about to be, or to end."""
+        """Write the state. None for a process that is about to start or to end."""
         write_json(self.state, {"version": 1, "tenfold": __version__, "pid": pid, "port": port})
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A dashboard that lives."""
+    """A dashboard that is running."""
 
     runs: Path
     pid: int
@@ -88,7 +88,7 @@ class Running:
     token: str
 
     def url(self, run: RunDirectory | None = None) -> str:
-        """Its address, token included; with a run, the page of that run."""
+        """Its URL, token included. With a run, the page of that run."""
         at = f"#/{quote(run.cluster)}/{quote(run.run)}" if run else ""
         return f"http://127.0.0.1:{self.port}/?token={self.token}{at}"
 
@@ -107,21 +107,21 @@ class Claim:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port on which it listens."""
         return int(self.listener.getsockname()[1])
 
     def running(self, pid: int) -> Running:
-        """What others find, once this process serves."""
+        """What others find once this process serves."""
         return Running(self.place.runs, pid, self.port, self.token)
 
     def close(self) -> None:
-        """Give the claim up, or leave it to a process that has inherited it."""
+        """Give up the claim, or leave it to a process that has inherited it."""
         self.listener.close()
         os.close(self.lock)
 
 
 def running(runs: Path) -> Running | None:
-    """The dashboard of `runs`, if one of this version of tenfold lives."""
+    """The dashboard of `runs`, if one of this version of tenfold is running."""
     place = DashboardDirectory(runs)
     lock = _try_lock(place)
     if lock is not None:
@@ -285,7 +285,7 @@ def _token(place: DashboardDirectory) -> str:
 
 
 def _read_token(place: DashboardDirectory) -> str | None:
-    """A token that nobody else can read, and that is one."""
+    """The token, if it is valid and nobody else can read it."""
     try:
         with files.open_regular(place.token) as stream:
             mode = os.fstat(stream.fileno()).st_mode
@@ -297,7 +297,7 @@ def _read_token(place: DashboardDirectory) -> str | None:
 
 
 def _spawn(claimed: Claim) -> int:
-    """The process, in a session of its own, with nothing of this one's but the claim."""
+    """Start the process in its own session. It inherits only the claim."""
     handed = (claimed.lock, claimed.listener.fileno())
     for descriptor in handed:
         os.set_inheritable(descriptor, True)
@@ -318,7 +318,7 @@ def _spawn(claimed: Claim) -> int:
 
 
 def tunnel(port: int) -> str:
-    """The command that brings the page to another machine, typed there."""
+    """The command to type on another machine to open the page there."""
     try:
         user = getpass.getuser()
     except (OSError, KeyError):

@@ -30,14 +30,14 @@ Pair = tuple[Mapping[str, Any], Mapping[str, Any]]
 
 
 def is_told(now: Mapping[str, Any]) -> bool:
-    """Whether a run's figures are of interest to a scrape."""
+    """Whether a run's figures belong into a scrape."""
     ended = now["ended"] or now["seen"]
     recent = isinstance(ended, (int, float)) and time.time() - ended < TOLD_AFTER_END_S
     return bool(now["alive"]) or recent
 
 
 def exposition(runs: Iterable[Pair], accept: str) -> tuple[bytes, str]:
-    """The text, and its content type, in the format that `accept` asks for."""
+    """The text and its content type, in the format that `accept` requests."""
     registry = CollectorRegistry()
     registry.register(_Scrape(list(runs)))
     encode, content_type = choose_encoder(accept)
@@ -51,11 +51,11 @@ class _Scrape(Collector):
         self._runs = runs
 
     def describe(self) -> list[Metric]:
-        """Nothing is known before a scrape."""
+        """Empty: nothing is known before a scrape."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """All families, those without samples too."""
+        """All families, including those without samples."""
         yield from self._clusters()
         yield from self._task_states()
         yield from self._tasks()

@@ -33,7 +33,7 @@ def find_run(runs: Path, cluster: str, run: str) -> RunDirectory | None:
 
 
 def find_task(run: RunDirectory, label: str) -> TaskDirectory | None:
-    """The task `worker-3` of a run; None if it has left nothing."""
+    """The task `worker-3` of a run, or None if it has left nothing."""
     return run.task(label) if label in task_labels(run) else None
 
 

@@ -14,7 +14,10 @@ from tenfold.run.logs.filter import LEVELS, expression, line_filter
 from tenfold.views.logpages import MOST_LINES, LogPageQuery
 
 MOST_BYTES = 1 << 20
-"""Of a request's body: a cursor of a thousand tasks is some fifty thousand bytes."""
+"""The maximum size of a request's body.
+
+A cursor of a thousand tasks is some fifty thousand bytes.
+"""
 
 _USUAL: dict[str, Any] = {
     "tasks": [], "cursor": None, "direction": "back", "lines": 500, "text": "", "regex": False,

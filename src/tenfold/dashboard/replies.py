@@ -47,7 +47,7 @@ def answer(value: object, status: int = 200) -> Response:
 
 
 def refusal(words: str, status: int, hint: str | None = None) -> Response:
-    """`{version, error, hint}`: what was wrong with a request."""
+    """`{version, error, hint}`: the problem of a request."""
     return answer({"version": 1, "error": words, "hint": hint}, status)
 
 

@@ -1,4 +1,4 @@
-"""Serving: uvicorn on a port that is bound already, and when it ends.
+"""Run uvicorn on a bound port, and decide when it ends.
 
 A dashboard that `tenfold up` started ends by itself, soon after no run is up and no page is open;
 one that `tenfold open` serves goes on until Ctrl-C.
@@ -23,7 +23,7 @@ from tenfold.run import files
 from tenfold.run.rundir import RunDirectory
 
 IDLE_S = 10.0
-"""How long it stays when there is nothing to show and nobody looks."""
+"""Seconds that it stays when there is nothing to show and nobody looks."""
 
 _LOOK_S = 2.0
 _GRACE_S = 2
@@ -86,7 +86,7 @@ async def _serve(server: Server, dashboard: Dashboard, claim: Claim, ends_alone:
 
 
 async def _end_alone(server: Server, dashboard: Dashboard, claim: Claim) -> None:
-    """Have the server end when nobody has needed it for a while."""
+    """End the server when nobody has needed it for a while."""
     life = RunsWatch(claim.place.runs)
     port = claim.port
     needed = time.monotonic()

@@ -53,7 +53,7 @@ _LEGEND = (
 
 
 def table() -> dict[str, dict[str, Any]]:
-    """The properties of each state, as the page has them."""
+    """The properties of each state for the page."""
     return {
         state.value: {
             "terminal": state.is_terminal,
@@ -80,7 +80,10 @@ def _object(row: dict[str, Any]) -> str:
 
 
 def _mark(state: State) -> str:
-    """Not by colour alone: what moves on is dashed, what nothing runs of is a ring."""
+    """The mark of a state, which is not its colour alone.
+
+    What makes progress is dashed, and a state without processes is a ring.
+    """
     if state in {State.STARTING, State.RESTARTING, State.STOPPING}:
         return "dashes"
     return "ring" if state in UNSTARTED | {State.LOST, State.STOPPED} else "disc"

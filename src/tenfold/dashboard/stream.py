@@ -35,12 +35,12 @@ A look that takes long is followed by a pause.
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one look at a run found."""
+    """The result of one look at a run."""
 
     now: dict[str, Any]
     map: dict[str, Any]
     map_due: float
-    """When it is worth another look, by the monotonic clock."""
+    """When another look at the map is due, by the monotonic clock."""
     events_read: int
 
     @property
@@ -50,7 +50,7 @@ class Look:
 
 
 def told(name: str, value: object) -> bytes:
-    """One event on the wire."""
+    """One event in the wire format."""
     return b"event: %s\ndata: %s\n\n" % (name.encode(), encoded(value))
 
 
@@ -64,7 +64,7 @@ class StreamWatch:
         self._board = board
         self._streams: set[asyncio.Queue[bytes | None]] = set()
         self.open = 0
-        """How many streams there are, those that are just beginning among them."""
+        """The number of streams, including those that are just starting."""
         self._look: Look | None = None
         self._poller: asyncio.Task[None] | None = None
         self._looking = asyncio.Lock()
@@ -89,7 +89,7 @@ class StreamWatch:
             self._leave(queue)
 
     async def _join(self, queue: asyncio.Queue[bytes | None]) -> Look:
-        """Have everything after the look that this gives put into the queue."""
+        """Add a stream: all that follows the returned look goes into its queue."""
         async with self._looking:
             if self._look is None:
                 self._look = await asyncio.to_thread(first_look, self._board)
@@ -105,7 +105,7 @@ class StreamWatch:
             self._rest()
 
     def _rest(self) -> None:
-        """Look no more until somebody comes."""
+        """Wait without looking until a stream is opened."""
         if self._poller is not None:
             self._poller.cancel()
         self._poller = self._look = None
@@ -144,7 +144,7 @@ class StreamWatch:
                 self._end(queue)
 
     def _end(self, queue: asyncio.Queue[bytes | None]) -> None:
-        """Nothing more goes to this stream, and nothing waits for it."""
+        """End a stream: nothing more is sent to it or waits for it."""
         self._streams.discard(queue)
         while not queue.empty():
             queue.get_nowait()
@@ -158,7 +158,7 @@ class StreamWatch:
 
 
 def first_look(board: Board) -> Look:
-    """Everything, and events from the end on."""
+    """The whole state, and events from the end on."""
     found, due = _map(board)
     return Look(board.now(), found, due, end_of_events(board.run))
 
@@ -184,7 +184,10 @@ def next_look(board: Board, before: Look | None) -> tuple[Look, list[bytes]]:
 
 
 def _map(board: Board) -> tuple[dict[str, Any], float]:
-    """The map, and when to make it again: one of many thousand edges not every second."""
+    """The map, and when to make it again.
+
+    A map of many thousand edges is not made every second.
+    """
     began = time.monotonic()
     found = board.map()
     took = time.monotonic() - began
@@ -192,18 +195,18 @@ def _map(board: Board) -> tuple[dict[str, Any], float]:
 
 
 class Watches:
-    """The watches of all runs that somebody looks at."""
+    """The watches of all runs with open streams."""
 
     def __init__(self) -> None:
         self._watches: dict[RunDirectory, StreamWatch] = {}
 
     @property
     def open(self) -> int:
-        """How many streams are open on any run."""
+        """The number of open streams of any run."""
         return sum(watch.open for watch in self._watches.values())
 
     async def stream(self, board: Board, more: dict[str, Any]) -> AsyncGenerator[bytes, None]:
-        """`Watch.stream` of this board's run; `more` is in its `status`, too."""
+        """`Watch.stream` of this board's run. `more` is added to its `status`."""
         watch = self._watches.setdefault(board.run, StreamWatch(board))
         try:
             async with contextlib.aclosing(watch.stream(more)) as messages:

@@ -24,7 +24,7 @@ _CPU_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """A planned edge on which no byte has flowed for `seconds`; None: none ever has.
+    """A planned edge without traffic for `seconds`. None: it never had any.
 
     `cut`: what one end has sent is not acknowledged any more.
     """
@@ -36,7 +36,10 @@ class Silence:
 
 
 def silences(run: RunDirectory, plan: Plan, tasks: Iterable[str]) -> list[Silence]:
-    """How long each edge between two of `tasks` that will surely talk has been silent."""
+    """How long each edge between two of `tasks` was silent.
+
+    These are edges that surely carry traffic.
+    """
     known = set(tasks)
     sure = [edge for edge in edges.planned(plan).sure if known.issuperset(edge)]
     told = {
@@ -63,7 +66,7 @@ class _PeerAccount:
         self._now = max([*ends, newest] if is_number(newest) else ends, default=0.0)
 
     def silent_s(self, peer: str) -> float | None:
-        """Seconds since a byte flowed; None if none ever has, as far as this task saw."""
+        """Seconds since the last byte. None if this task has never seen any."""
         last: object = None
         since = 0.0
         for sample in reversed(self._samples):

@@ -32,7 +32,9 @@ _state = {"answers": False}
 
 
 def answer(environment: Mapping[str, str] = os.environ) -> None:
-    """Answer from now on, if this process belongs to a task; called again, do nothing.
+    """Answer signals from now on, in a process of a task.
+
+    A second call does nothing.
 
     A process that is forked from this one answers as well, into the same file; one that is
     executed does not.

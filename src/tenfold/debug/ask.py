@@ -32,19 +32,19 @@ from tenfold.run import files
 from tenfold.run.rundir import TaskDirectory
 
 ANSWER_S = 1.0
-"""How long a process may take to answer."""
+"""Seconds in which a process may answer."""
 
 STILL_S = 0.5
-"""How long a moment is looked for in which at most one thread of it runs."""
+"""Seconds to look for a moment in which at most one of its threads runs."""
 
 _STILL_OR_SPY_S = 0.1
-"""The same where py-spy is there to see it otherwise."""
+"""The same if py-spy is available as the alternative."""
 
 _MOMENT_S = 0.02
 """Seconds for which the other threads must not have run."""
 
 SPY_S = 3.0
-"""How long py-spy may take; it reads the symbols of the interpreter first."""
+"""Seconds that py-spy may take. It reads the interpreter's symbols first."""
 
 _LOCK_S = 1.0
 _POLL_S = 0.005
@@ -73,14 +73,17 @@ class Question:
     native: bool = False
 
     def left(self, most_s: float) -> float:
-        """Seconds that may still be used, `most_s` at most."""
+        """Seconds that may still be used, at most `most_s`."""
         return max(0.0, min(most_s, self.until - time.monotonic()))
 
 
 def stacks_of(
     directory: TaskDirectory, root: int, all_of_them: processes.Family, question: Question
 ) -> tuple[ProcessStacks, ...]:
-    """The processes of the task whose first one is `root`; empty if it is gone."""
+    """The processes of the task whose first process is `root`.
+
+    Empty if it is gone.
+    """
     found = []
     with _answers(directory, question) as answers:
         for pid in all_of_them.of(root):
@@ -121,7 +124,7 @@ def _locked(stream: int, most_s: float) -> bool:
 
 
 def _asked(process: ProcessStacks, answers: int | None, question: Question) -> ProcessStacks:
-    """`process` with its stacks, or with the reason why there are none.
+    """`process` with its stacks, or with the reason for their absence.
 
     Where native frames are wanted and not to be had, with Python's, and the reason.
     """
@@ -135,7 +138,7 @@ def _asked(process: ProcessStacks, answers: int | None, question: Question) -> P
 
 
 def _plain(process: ProcessStacks, answers: int | None, question: Question) -> ProcessStacks:
-    """Python's frames: as the process answers, or as py-spy sees them."""
+    """Python's frames, from the process's own answer or from py-spy."""
     why = "does not respond"
     if answers is not None:
         text, why = _answer(process, answers, question)
@@ -213,7 +216,7 @@ def _has_answered(pid: int, answers: int, blocked: frozenset[int]) -> bool:
 
 
 def py_spy() -> str | None:
-    """Where the program py-spy is: beside the interpreter, or in PATH."""
+    """The path of the program py-spy: beside the interpreter, or in PATH."""
     beside = Path(sys.executable).with_name("py-spy")
     return str(beside) if beside.exists() else shutil.which("py-spy")
 

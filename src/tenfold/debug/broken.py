@@ -29,7 +29,7 @@ def ended_by(directory: TaskDirectory) -> Broken | None:
 
 
 def masked(value: Any, shown: Callable[[str], str]) -> Any:
-    """`value`, of JSON, with every text as `shown` gives it."""
+    """`value`, of JSON, with `shown` applied to every text."""
     if isinstance(value, str):
         return shown(value)
     if isinstance(value, dict):

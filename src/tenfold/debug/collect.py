@@ -31,7 +31,7 @@ reason why there is no command.
 """
 
 BOUND_S = 4.0
-"""How long all of it may take on this machine."""
+"""Seconds that all of it may take on this machine."""
 
 BOUND_ELSEWHERE_S = 20.0
 """The time limit in seconds if every task is asked through an engine.
@@ -47,7 +47,7 @@ _GONE = "its process is gone" if sys.platform == "linux" else "there is no /proc
 
 @dataclass(frozen=True, slots=True)
 class StackTarget:
-    """A task, its state, and its pid on this machine, as far as there is one."""
+    """A task, its state, and its pid on this machine, if there is one."""
 
     task: str
     phase: str

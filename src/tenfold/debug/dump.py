@@ -21,11 +21,11 @@ from tenfold.debug.stacks import TaskStacks, to_json
 from tenfold.run.rundir import RunDirectory, read_json
 
 _OWN_SHARE = 0.8
-"""How much of the time may be used here; the rest is for the way back."""
+"""The share of the time that may be used here. The rest is for the way back."""
 
 
 def main() -> None:
-    """Look, and print."""
+    """Collect the stacks and print them."""
     bound_s, *flags, task = sys.argv[1:]
     question = Question(time.monotonic() + _OWN_SHARE * float(bound_s), "--native" in flags)
     directory = RunDirectory(Path(os.environ["TENFOLD_RUN_DIRECTORY"])).task(label_of(task))

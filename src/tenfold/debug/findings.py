@@ -1,4 +1,4 @@
-"""All that can be found out about a run's tasks at one moment, put together."""
+"""All findings about a run's tasks at one moment."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def find(
     accused: str | None = None,
     **how: Any,
 ) -> Findings:
-    """Collect and conclude, of those that have not ended well or been stopped.
+    """Collect and conclude, for tasks that are neither stopped nor succeeded.
 
     `how` is handed on to `collect`. Takes no longer than its bound, and the time to read the
     newest samples.

@@ -1,4 +1,4 @@
-"""Identical stacks put together, so that a thousand tasks are read as three.
+"""Group identical stacks, so that a thousand tasks are read as three.
 
 Two tasks are in one group when their main threads are in the same functions of the same files, and
 so are their other threads, however many there are of each kind: a pool of three idle threads and
@@ -59,7 +59,7 @@ def grouped(found: Iterable[TaskStacks]) -> list[StackGroup]:
 
 
 def kind_of(found: TaskStacks) -> GroupKey:
-    """What decides which group a task is in."""
+    """The key that decides which group a task is in."""
     told = found.told
     how = ["stopped"] if found.stopped else []
     if told is None:

@@ -29,7 +29,10 @@ It leaves out all after a hundred, the main thread too.
 
 
 def from_faulthandler(text: str) -> tuple[Thread, ...]:
-    """The threads of one dump, the main one first: faulthandler writes it last."""
+    """The threads of one dump, the main thread first.
+
+    faulthandler writes it last.
+    """
     threads: list[list[StackFrame]] = []
     for line in text.splitlines():
         if _HEAD.match(line):
@@ -44,7 +47,7 @@ def from_faulthandler(text: str) -> tuple[Thread, ...]:
 
 
 def from_py_spy(text: str) -> tuple[Thread, ...]:
-    """The threads in py-spy's JSON. Raises ValueError if it is none."""
+    """The threads in py-spy's JSON. Raises ValueError for anything else."""
     said = json.loads(text)
     if not isinstance(said, list):
         raise ValueError("no list of threads")
@@ -72,7 +75,7 @@ def _name(name: object) -> str | None:
 
 
 def _ordered(threads: Sequence[Thread]) -> tuple[Thread, ...]:
-    """The first one is the process's main thread."""
+    """The threads, with the process's main thread first."""
     return tuple(Thread(t.frames, t.name, main=place == 0) for place, t in enumerate(threads))
 
 

@@ -15,7 +15,7 @@ from tenfold.base import procfs
 from tenfold.debug.stacks import ProcessStacks
 
 MOST_PROCESSES = 16
-"""Of one task's processes no more than these are looked at."""
+"""The maximum number of processes of one task that are examined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Family:
 
 
 def family(proc: str = "/proc") -> Family:
-    """Everybody, now."""
+    """All processes now."""
     children: dict[int, list[int]] = {}
     sessions: dict[int, list[int]] = {}
     for process in procfs.living(proc):
@@ -66,7 +66,7 @@ def look(pid: int, proc: str = "/proc") -> ProcessStacks | None:
 
 
 def state(pid: int, proc: str = "/proc") -> str | None:
-    """The state's letter; None if the process is gone."""
+    """The state's letter, or None if the process is gone."""
     stat = procfs.read_stat(pid, proc)
     return None if stat is None or stat.ended else stat.state
 
@@ -87,7 +87,7 @@ def is_python(pid: int, proc: str = "/proc") -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """How a process stands to a signal, and what its threads do.
+    """How a process handles a signal, and what its threads do.
 
     Attributes:
         caught: the process has a handler for it.
@@ -102,7 +102,7 @@ class Answering:
     threads: Mapping[int, tuple[str, str]]
 
     def moving(self, since: Answering) -> list[int]:
-        """Threads that run, or have run since."""
+        """Threads that run now or have run since."""
         return [
             thread
             for thread, now in self.threads.items()
@@ -130,14 +130,17 @@ def answering(pid: int, number: int, proc: str = "/proc") -> Answering:
 
 
 def _holds(fields: Mapping[str, str], mask: str, bit: int) -> bool:
-    """Whether a mask of signals has this one."""
+    """Whether a signal mask contains this signal."""
     with contextlib.suppress(ValueError):
         return bool(int(fields.get(mask, "0"), 16) & bit)
     return False
 
 
 def signal_thread(pid: int, thread: int, number: int) -> None:
-    """Signal one thread of a process. Raises OSError if it is gone or not ours."""
+    """Signal one thread of a process.
+
+    Raises OSError if it is gone or not ours.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.tgkill(pid, thread, number) != 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))

@@ -24,7 +24,7 @@ class StackFrame:
 
     @property
     def package_file(self) -> str | None:
-        """A library's file, from its package on; None for the user's own code."""
+        """The file below its package directory. None for the user's own code."""
         if found := _LIBRARY.match(self.file):
             return self.file[found.end() :]
         return self.file if self.file.startswith("<frozen") else None
@@ -108,12 +108,12 @@ class TaskStacks:
 
     @property
     def stopped(self) -> tuple[ProcessStacks, ...]:
-        """Its processes that do not run, since a signal stopped them."""
+        """The task's processes that a signal has stopped."""
         return tuple(process for process in self.processes if process.state == "T")
 
     @property
     def told(self) -> ProcessStacks | None:
-        """The process whose stacks stand for the task: the first one with any."""
+        """The process whose stacks represent the task: the first one with any."""
         return next((process for process in self.processes if process.stacks), None)
 
     def without_raw(self) -> TaskStacks:

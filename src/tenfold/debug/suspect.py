@@ -21,10 +21,10 @@ from tenfold.run.states import State
 
 _DOWN = (State.RESTARTING, State.FAILED, State.LOST)
 _LEAST = 3
-"""Of fewer tasks than these, none is the odd one out."""
+"""The minimum number of tasks for one to be the odd one out."""
 
 _LONGER_S = 3.0
-"""How many seconds longer than usual a silent task is suspected after."""
+"""A task is suspected if it was silent this many seconds longer than usual."""
 
 _BUSY, _IDLE = 0.5, 0.1
 _NETWORK = ("wait_woken", "inet_csk_accept", "ep_poll", "poll", "unix_stream", "tcp", "sk_wait")
@@ -33,7 +33,7 @@ _NETWORK = ("wait_woken", "inet_csk_accept", "ep_poll", "poll", "unix_stream", "
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known of a standstill.
+    """The evidence about a standstill.
 
     Attributes:
         silences: of the edges that are planned and sure.
@@ -141,7 +141,7 @@ def _odd_ones(
 
 
 def _where(one: TaskStacks) -> str:
-    """The call of the user's own code in which a task's main thread is."""
+    """The call of the user's own code that a task's main thread executes."""
     own = one.told.stacks[0].own if one.told else None
     return own.words if own else "no Python code"
 
@@ -165,7 +165,7 @@ def _unheard(evidence: Evidence) -> Iterator[Suspect]:
 
 
 def _busy(evidence: Evidence) -> Iterator[Suspect]:
-    """The only one that computes."""
+    """The only task that computes."""
     busy = [task for task, used in evidence.cores.items() if used >= _BUSY]
     idle = [task for task, used in evidence.cores.items() if used < _IDLE]
     if len(busy) == 1 and idle and len(idle) == len(evidence.cores) - 1:
@@ -174,7 +174,7 @@ def _busy(evidence: Evidence) -> Iterator[Suspect]:
 
 
 def _awaited(evidence: Evidence) -> Iterator[Suspect]:
-    """The only one that does not wait for others."""
+    """The only task that does not wait for others."""
     waits = {
         one.task: (told.wchan or "").removeprefix("do_").startswith(_NETWORK)
         for one in evidence.tasks

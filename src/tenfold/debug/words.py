@@ -92,7 +92,7 @@ def _stack(thread: Thread, lines: Sequence[tuple[int, ...]] = ()) -> Iterator[Li
 
 
 def _others(threads: Sequence[Thread]) -> Iterator[Line]:
-    """The other threads, the same ones folded."""
+    """The other threads, with equal ones folded."""
     counts: dict[tuple[StackFrame, ...], list[Thread]] = {}
     for thread in threads:
         counts.setdefault(thread.frames, []).append(thread)

@@ -16,7 +16,7 @@ from tenfold.launch.cgroups import PROCESS, groups, read
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the control groups allow; None: no limit.
+    """The limits of the control groups. None: no limit.
 
     `memory` and `used` are bytes of the group whose limit leaves the least; `used` is without
     what the kernel would give back (inactive file pages).
@@ -28,7 +28,7 @@ class Limits:
 
     @property
     def left(self) -> int | None:
-        """Bytes that may still be taken."""
+        """The number of bytes that may still be used."""
         return None if self.memory is None else max(0, self.memory - self.used)
 
 
@@ -50,7 +50,7 @@ def limits(process: Path = PROCESS) -> Limits:
 
 
 def _quota(group: Path, version: int) -> float | None:
-    """Cores that the group may use at once."""
+    """The number of cores that the group may use at once."""
     if version == 2:
         quota, _, period = read(group / "cpu.max").strip().partition(" ")
     else:
@@ -62,7 +62,7 @@ def _quota(group: Path, version: int) -> float | None:
 
 
 def _memory(group: Path, version: int) -> tuple[int, int] | None:
-    """Limit and use in bytes; None without a limit."""
+    """Limit and use in bytes, or None without a limit."""
     names = ("memory.max", "memory.current") if version == 2 else _OLD_NAMES
     limit, used = (read(group / name).strip() for name in names)
     if not limit.isdecimal() or int(limit) >= _ENDLESS:
@@ -75,4 +75,7 @@ def _memory(group: Path, version: int) -> tuple[int, int] | None:
 
 _OLD_NAMES = ("memory.limit_in_bytes", "memory.usage_in_bytes")
 _ENDLESS = 1 << 60
-"""Version 1 writes the largest number of pages where there is no limit."""
+"""Values from here on mean no limit.
+
+Version 1 writes the largest number of pages if there is no limit.
+"""

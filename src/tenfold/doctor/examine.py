@@ -64,7 +64,7 @@ def runnable(findings: Iterable[Finding]) -> bool:
 
 
 def _look(probes: list[Probe]) -> tuple[int, list[Finding]]:
-    """How many GPUs there are, and all findings."""
+    """The number of GPUs, and all findings."""
     count = 0
 
     def cards() -> list[Finding]:
@@ -90,7 +90,7 @@ _PAGES = {"tensorboard": "tensorboard", "jupyter": "jupyterlab"}
 
 
 def _needed_packages(plan: Plan) -> Iterator[str]:
-    """Modules that the plan's tasks take from tenfold's own interpreter."""
+    """Modules that the plan's tasks use from tenfold's own interpreter."""
     if not traits(plan.cell).shares_files:
         return  # what is in an image, nobody here knows
     if plan.framework in PACKAGES and any(_own_python(t.command[0]) for t in plan.tasks):
@@ -107,7 +107,7 @@ def _own_python(program: str) -> bool:
 def _with_sight(
     found: list[Finding], names: Iterable[str], count: int, deep: bool
 ) -> list[Finding]:
-    """`found`, and what each framework of `names` that is here sees of the GPUs.
+    """`found`, and which GPUs each present framework of `names` sees.
 
     A framework that cannot be imported takes the place of the one that was only seen.
     """

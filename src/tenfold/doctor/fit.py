@@ -41,7 +41,7 @@ def fits(plan: Plan, room: Room) -> list[Finding]:
 
 
 def starts(plan: Plan, facts: Machine) -> list[Finding]:
-    """What would keep the plan from starting on this machine; empty if nothing does."""
+    """What would prevent the plan from starting here. Empty if nothing does."""
     return [*_refused("packages", require_packages, plan), *_refused("ports", require_ports, plan),
             *_files(plan, facts)]  # fmt: skip
 
@@ -114,7 +114,7 @@ def needed_memory(plan: Plan) -> tuple[int, str]:
 
 
 def _overhead(plan: Plan, tasks: list[Task]) -> int:
-    """What the framework takes for those of `tasks` that are Python's and no page."""
+    """The framework's memory for the Python tasks of `tasks`, without pages."""
     cost = framework(plan.framework).memory
     python = [t for t in tasks if python_command(t.command) and not _is_page(t)]
     if cost is None or not python:

@@ -27,7 +27,7 @@ _PCI = "bus/pci/devices"
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """One GPU; `memory` in bytes, None where it has none of its own."""
+    """One GPU. `memory` is in bytes, or None if it has none of its own."""
 
     index: str
     name: str
@@ -107,7 +107,7 @@ def _refused(answer: Answer) -> Finding:
 
 
 def _cuda(tool: str, timeout_s: float) -> str | None:
-    """The newest CUDA that the driver can run; only the long report has it."""
+    """The newest CUDA that the driver supports. Only the long report has it."""
     answer = ask([tool, "-q", "-d", "COMPUTE"], timeout_s)
     found = _CUDA.search(answer.out) if answer else None
     return found[1] if found else None

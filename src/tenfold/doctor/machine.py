@@ -68,7 +68,7 @@ def measure() -> Machine:
 
 
 def _memory() -> tuple[int | None, int | None]:
-    """Bytes there are, and bytes available, of the whole machine."""
+    """Total and available bytes of memory of the whole machine."""
     found: dict[str, int] = {}
     with contextlib.suppress(OSError, ValueError):
         for line in Path("/proc/meminfo").read_text().splitlines():
@@ -131,7 +131,7 @@ def _memory_words(facts: Machine) -> Finding:
 
 
 def disk(runs: Path) -> Finding:
-    """Room for runs, and whether they may be written there."""
+    """Free space for runs, and whether they may be written there."""
     place = runs.absolute()
     while not place.exists() and place != place.parent:
         place = place.parent

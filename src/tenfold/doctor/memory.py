@@ -1,4 +1,4 @@
-"""Whether the local cell can hold a task to the memory that the file gives it.
+"""Whether the local cell can enforce the file's memory limits for tasks.
 
 Owns the words. Leaves to others: trying it (`tasks.memory`).
 """
@@ -14,7 +14,10 @@ _NAME = "memory limits"
 
 
 def memory_limits() -> Finding:
-    """Whether `resources.memory` is a limit here, why not, and what mends that."""
+    """Whether `resources.memory` is a limit here.
+
+    If not, why, and how to change that.
+    """
     refused = refusal(find_place())
     if refused is None:
         message = "resources.memory is enforced: a task that exceeds it is killed alone"

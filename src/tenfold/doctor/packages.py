@@ -27,7 +27,7 @@ PACKAGES = {
     for package in (*(framework(name).package for name in FRAMEWORKS), *_PAGES)
     if package is not None
 }
-"""What tenfold works with, by module."""
+"""The packages that tenfold supports, by module."""
 
 
 def package(name: str) -> Finding:

@@ -74,7 +74,7 @@ def _scripts(command: Sequence[str], workdir: Path) -> Iterator[Path]:
 
 
 def _isolated(command: Sequence[str]) -> str | None:
-    """What to do instead where the interpreter ignores PYTHONPATH."""
+    """What to do instead if the interpreter ignores PYTHONPATH."""
     python = python_command(command)
     options = python.options if python is not None else ()
     if not any(option[:2] not in ("-X", "-W") and set(option) & set("EI") for option in options):

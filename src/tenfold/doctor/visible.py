@@ -18,7 +18,7 @@ from tenfold.frameworks import FRAMEWORKS, framework
 from tenfold.frameworks.packages import GpuQuestion, installed
 
 IMPORT_S = 120.0
-"""How long an import and a look at the devices may take."""
+"""Seconds that an import and a look at the devices may take."""
 
 _MARK = "tenfold-doctor-gpus="
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
@@ -77,7 +77,7 @@ def _compared(name: str, question: GpuQuestion, sees: int, here: int) -> Finding
 
 
 def _with_cuda(question: GpuQuestion) -> str:
-    """The command that replaces the package by one that was built for CUDA."""
+    """The command that replaces the package by one built for CUDA."""
     command = pip_install(question.requirement)
     if question.index is not None:
         options = f"install --force-reinstall --index-url {question.index} "

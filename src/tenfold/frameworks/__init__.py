@@ -52,7 +52,7 @@ class JobDefaults:
 
 @dataclass(frozen=True, slots=True)
 class JobFacts:
-    """What a framework may look at when it gives advice about one job."""
+    """The facts that a framework may use for advice about one job."""
 
     job: str
     tasks: int
@@ -108,10 +108,13 @@ class Framework(Protocol):
     name: str
 
     package: Package | None
-    """What `tenfold doctor` looks for; None where no package is needed."""
+    """What `tenfold doctor` looks for. None if no package is needed."""
 
     gpus: GpuQuestion | None
-    """How `tenfold doctor` asks which GPUs the framework sees; None: it does not ask."""
+    """How `tenfold doctor` asks which GPUs the framework sees.
+
+    None means that it does not ask.
+    """
 
     memory: MemoryCost | None
     """The memory that `tenfold doctor` assumes for tasks without a request."""
@@ -126,7 +129,7 @@ class Framework(Protocol):
         """Defaults for a job of this name, among `jobs`."""
 
     def success_jobs(self, jobs: Sequence[str]) -> tuple[str, ...]:
-        """The jobs whose tasks must all end well for the cluster to have succeeded."""
+        """The jobs whose tasks must all succeed for the cluster to succeed."""
 
     def ends_together(self, jobs: Collection[str]) -> bool:
         """Whether all tasks of a group end at about the same time.
@@ -162,7 +165,10 @@ class Framework(Protocol):
         """
 
     def preload(self) -> tuple[str, ...]:
-        """Modules that every Python task will import: one process does so, and is forked."""
+        """Modules that every Python task will import.
+
+        One process imports them and is forked.
+        """
 
     def reads_at_import(self, name: str) -> bool:
         """Whether those modules may look at this variable while being imported.
@@ -171,7 +177,10 @@ class Framework(Protocol):
         """
 
     def holds_ports(self) -> dict[str, str]:
-        """Variables with which a task joins a port that is still held; empty: it cannot."""
+        """Variables with which a task joins a port that is still held.
+
+        Empty if it cannot.
+        """
 
     def standard_server(self, job: str) -> tuple[str, ...]:
         """Arguments after the Python interpreter that start the standard server of `job`."""
@@ -180,7 +189,7 @@ class Framework(Protocol):
         """(module, pip requirement) that every Python task needs, or None."""
 
     def advice(self, jobs: Sequence[JobFacts]) -> Iterable[Advice]:
-        """What is legal in these jobs but will hurt."""
+        """Warnings about legal settings of these jobs that will cause harm."""
 
 
 FRAMEWORKS = {
@@ -192,11 +201,14 @@ FRAMEWORKS = {
 """The module of each framework, by its name in the `framework:` of a file."""
 
 NO_FRAMEWORK = "none"
-"""The name that stands for tasks without a framework."""
+"""The name for tasks without a framework."""
 
 
 def framework(name: str) -> Framework:
-    """The framework called `name`, one of `FRAMEWORKS`; KeyError for any other."""
+    """The framework called `name`, one of `FRAMEWORKS`.
+
+    Raises KeyError for any other name.
+    """
     made: Framework = importlib.import_module(FRAMEWORKS[name]).FRAMEWORK
     return made
 

@@ -25,7 +25,7 @@ from tenfold.frameworks.ranks import RankFramework, is_member, place
 _VARIABLES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
 
 _SLURM = ("SLURM_NTASKS", "SLURM_PROCID")
-"""What JAX takes count and id from in a Slurm job."""
+"""Variables from which JAX takes count and id in a Slurm job."""
 
 _READ_AT_IMPORT = (
     "JAX_",
@@ -60,7 +60,7 @@ _ROCM = ("jax-rocm7-plugin", "jax-rocm60-plugin")
 
 
 def _build(place: Path, version: str | None) -> str | None:
-    """JAX itself is the same everywhere: plug-ins bring the GPUs."""
+    """The build of JAX, which is always the same: plug-ins bring the GPUs."""
     del place, version
     for cuda in ("13", "12"):
         if installed((f"jax-cuda{cuda}-plugin",)):
@@ -123,7 +123,7 @@ class Jax(RankFramework):
         return ("jax", "tenfold.jax")
 
     def requirement(self) -> tuple[str, str] | None:
-        """JAX itself, for whichever devices."""
+        """JAX itself, for any devices."""
         return ("jax", "tenfold[jax]")
 
 

@@ -13,14 +13,14 @@ from pathlib import Path
 
 
 def _unknown_build(place: Path, version: str | None) -> str | None:
-    """Nothing is known of how the package was built."""
+    """The build of a package if nothing is known of it."""
     del place, version
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A module, the distributions that may bring it, and what to install to have it.
+    """A module, the distributions that may provide it, and what to install.
 
     Attributes:
         module: the module that tasks import.
@@ -77,7 +77,7 @@ def installed(distributions: tuple[str, ...]) -> str | None:
 
 
 def text_of(path: Path) -> str:
-    """The text of a file of a package; empty if it cannot be read."""
+    """The text of a file of a package. Empty if it cannot be read."""
     with contextlib.suppress(OSError):
         return path.read_text(encoding="utf-8", errors="replace")
     return ""

@@ -26,11 +26,11 @@ class Plain:
         return JobDefaults()
 
     def success_jobs(self, jobs: Sequence[str]) -> tuple[str, ...]:
-        """The chief, if a job is called that; else all of them."""
+        """The chief, if there is such a job. Otherwise all jobs."""
         return ("chief",) if "chief" in jobs else tuple(jobs)
 
     def ends_together(self, jobs: Collection[str]) -> bool:
-        """Commands may end whenever they like."""
+        """False: commands may end whenever they like."""
         del jobs
         return False
 
@@ -39,17 +39,17 @@ class Plain:
         return ((task, "runs its command") for task in tasks)
 
     def talks(self, jobs: Mapping[str, int]) -> Iterable[Talk]:
-        """Nobody is known to."""
+        """Empty: no communication is known."""
         del jobs
         return ()
 
     def variables(self, job: str) -> tuple[str, ...]:
-        """None."""
+        """Empty: there are none."""
         del job
         return ()
 
     def environment(self, job: str, index: int, addresses: Addresses) -> dict[str, str]:
-        """Nothing: TENFOLD_* variables are set for every framework elsewhere."""
+        """Empty: the TENFOLD_* variables are set elsewhere, for every framework."""
         del job, index, addresses
         return {}
 
@@ -71,15 +71,15 @@ class Plain:
         return False
 
     def holds_ports(self) -> dict[str, str]:
-        """A plain command binds its port alone."""
+        """Empty: a plain command binds its port alone."""
         return {}
 
     def standard_server(self, job: str) -> tuple[str, ...]:
-        """There is none."""
+        """There is no standard server."""
         raise KeyError(job)
 
     def requirement(self) -> tuple[str, str] | None:
-        """Nothing."""
+        """None: nothing is required."""
         return None
 
     def advice(self, jobs: Sequence[JobFacts]) -> Iterable[Advice]:

@@ -21,12 +21,12 @@ TOGETHER = ("chief", "master", "worker")
 """Jobs of one group, in the order of their ranks."""
 
 SERVICES = ("tensorboard", "jupyter")
-"""What tenfold runs beside a cluster: a member of no group."""
+"""Jobs that tenfold runs beside a cluster. They belong to no group."""
 
 
 @dataclass(frozen=True, slots=True)
 class RankPlacement:
-    """Where a task is in its group.
+    """The position of a task in its group.
 
     Attributes:
         rank, size: among all tasks of the group; rank 0 is the one the others connect to.
@@ -49,12 +49,12 @@ class RankPlacement:
 
 
 def is_member(job: str) -> bool:
-    """Whether tasks of `job` are in a group at all."""
+    """Whether tasks of `job` belong to a group at all."""
     return job not in SERVICES
 
 
 def decisive(jobs: Sequence[str]) -> tuple[str, ...]:
-    """Of `jobs`, the group of chief, master and workers; without one, all."""
+    """The group of chief, master and workers of `jobs`. Without one, all jobs."""
     return tuple(job for job in jobs if job in TOGETHER) or tuple(jobs)
 
 
@@ -134,7 +134,7 @@ class RankFramework:
     read_later: frozenset[str] = frozenset()
 
     def job_defaults(self, job: str, jobs: Collection[str]) -> JobDefaults:
-        """A group is formed once: when a member is killed, all are restarted together."""
+        """A group is formed once: if a member is killed, all are restarted together."""
         del jobs
         together = job in TOGETHER
         return JobDefaults(
@@ -153,7 +153,7 @@ class RankFramework:
         return "ps" not in jobs
 
     def roles(self, tasks: Sequence[str]) -> Iterator[tuple[str, str]]:
-        """Number of each task in its group, and the part of the model that it holds."""
+        """The number of each task in its group, and its part of the model."""
         groups: dict[str, list[str]] = {}
         for task in tasks:
             job = job_of(task)
@@ -172,7 +172,10 @@ class RankFramework:
         return f"{self.process} {rank} of {size}: {held}"
 
     def talks(self, jobs: Mapping[str, int]) -> Iterator[Talk]:
-        """In each group all with its first, which they meet at, and perhaps any two."""
+        """In each group: all with its first task, at which they meet.
+
+        Perhaps any two.
+        """
         together = tuple(job for job in TOGETHER if job in jobs)
         alone = ((job,) for job in jobs if job not in TOGETHER and is_member(job))
         for group in (together, *alone):
@@ -189,15 +192,18 @@ class RankFramework:
         return name.startswith(self.read_at_import) and name not in self.read_later
 
     def holds_ports(self) -> dict[str, str]:
-        """The first of a group binds its port alone."""
+        """Empty: the first of a group binds its port alone."""
         return {}
 
     def standard_server(self, job: str) -> tuple[str, ...]:
-        """There is none."""
+        """There is no standard server."""
         raise KeyError(job)
 
     def advice(self, jobs: Sequence[JobFacts]) -> Iterator[Advice]:
-        """Scripts of a group that save nothing: when a member dies, all begin anew."""
+        """Warn about scripts of a group that save nothing.
+
+        When a member dies, all begin anew.
+        """
         for facts in jobs:
             source = (facts.source or "checkpoint").lower()
             if facts.job in TOGETHER and not any(word in source for word in _SAVES):

@@ -30,7 +30,7 @@ SERVERS = (*CHIEFS, "worker", "ps")
 """Jobs that TensorFlow itself knows and that have a standard server."""
 
 _READ_LATER = frozenset({"TF_CONFIG", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"})
-"""Read when the first device or server is made, not at the import."""
+"""Variables read for the first device or server, not at the import."""
 
 _CHIEF = JobDefaults(standard_server=True, restart="on-failure", crashes_only=True, scope="cluster")
 _WORKER = JobDefaults(standard_server=True, restart="on-failure")
@@ -94,18 +94,21 @@ class TensorFlow:
         return replace(found, crashes_only=True, scope="cluster") if together else found
 
     def success_jobs(self, jobs: Sequence[str]) -> tuple[str, ...]:
-        """The chief's end ends the cluster; without a chief all workers' end does."""
+        """The chief's end ends the cluster.
+
+        Without a chief, the end of all workers does.
+        """
         for choice in (("chief",), ("master",), ("worker",)):
             if choice[0] in jobs:
                 return choice
         return tuple(job for job in jobs if not self.job_defaults(job, jobs).service)
 
     def ends_together(self, jobs: Collection[str]) -> bool:
-        """Members of a mirrored training do; workers of parameter servers need not."""
+        """Whether tasks end together: only members of a mirrored training do."""
         return "ps" not in jobs
 
     def roles(self, tasks: Sequence[str]) -> Iterator[tuple[str, str]]:
-        """What each task does that is no parameter server."""
+        """The role of each task that is not a parameter server."""
         jobs = Counter(job_of(task) for task in tasks)
         for task in tasks:
             if (job := job_of(task)) != "ps":
@@ -184,7 +187,7 @@ class TensorFlow:
         return ("-m", "tenfold.tensorflow")
 
     def requirement(self) -> tuple[str, str] | None:
-        """TensorFlow itself, in whichever of its packages."""
+        """TensorFlow itself, from any of its packages."""
         return ("tensorflow", "tenfold[tensorflow]")
 
     def advice(self, jobs: Sequence[JobFacts]) -> Iterable[Advice]:
@@ -234,7 +237,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _nodes(source: str) -> Iterable[ast.AST]:
-    """Everything in a script; nothing if it is no Python."""
+    """All nodes of a script. Empty if it is not Python."""
     try:
         return ast.walk(ast.parse(source))
     except (SyntaxError, ValueError, RecursionError):
@@ -242,7 +245,7 @@ def _nodes(source: str) -> Iterable[ast.AST]:
 
 
 def _unfit(facts: JobFacts, jobs: Sequence[JobFacts]) -> str | None:
-    """The strategy that a job's script uses with Keras 3's `fit`, which fails with it.
+    """The strategy of a job's script that fails with Keras 3's `fit`.
 
     Seen on TensorFlow 2.21 with Keras 3.15 and tf-keras 2.21: with either strategy `fit` fails in
     Keras 3 and works in Keras 2.

@@ -61,7 +61,7 @@ Observed: getenv and os.environ, traced.
 """
 
 _READ_LATER = frozenset({"CUDA_VISIBLE_DEVICES"})
-"""Read when CUDA is first used, not at the import."""
+"""Variables read when CUDA is first used, not at the import."""
 
 
 def _build(place: Path, version: str | None) -> str | None:
@@ -90,7 +90,9 @@ class Torch(RankFramework):
     read_later = _READ_LATER
 
     def environment(self, job: str, index: int, addresses: Addresses) -> dict[str, str]:
-        """What torchrun sets; also GLOO_SOCKET_IFNAME where all ranks are on loopback.
+        """What torchrun sets.
+
+        Also GLOO_SOCKET_IFNAME if all ranks are on loopback.
 
         Gloo listens on the address that the host's name has, which nobody in a network namespace
         has, and which on a shared network everybody reaches.
@@ -121,7 +123,10 @@ class Torch(RankFramework):
         return made
 
     def process_environment(self, job: str, tasks: int, cores: int) -> dict[str, str]:
-        """The cores shared out; a lost NCCL peer is an error, as under torchrun."""
+        """Each task's share of the cores.
+
+        A lost NCCL peer is an error, as under torchrun.
+        """
         del job
         made = {"TORCH_NCCL_ASYNC_ERROR_HANDLING": "1"}
         if tasks > 1:
@@ -138,11 +143,11 @@ class Torch(RankFramework):
         return ("torch", "torch._dynamo", "tenfold.torch")
 
     def requirement(self) -> tuple[str, str] | None:
-        """PyTorch itself, of whichever build."""
+        """PyTorch itself, of any build."""
         return ("torch", "tenfold[torch]")
 
     def advice(self, jobs: Sequence[JobFacts]) -> Iterator[Advice]:
-        """Scripts that start ranks themselves, or save nothing."""
+        """Warn about scripts that start ranks themselves, or save nothing."""
         yield from super().advice(jobs)
         for facts in jobs:
             starter = _starts_ranks(facts)

@@ -12,4 +12,4 @@ REQUIREMENTS = {
     "tensorboard": ("tensorboard", "tenfold[tensorboard]"),
     "jupyter": ("jupyterlab", "tenfold[jupyter]"),
 }
-"""By job: the module that has to be there, and what to install to have it."""
+"""By job: the required module, and what to install to have it."""

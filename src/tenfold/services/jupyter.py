@@ -1,4 +1,4 @@
-"""Jupyter as a task: in the run's network, rooted where the cluster file is.
+"""Jupyter as a task: in the run's network, rooted at the cluster file.
 
 Its notebooks can become the cluster's chief (`tenfold.attach()`). This module hands over to
 JupyterLab's own command, with the token in the environment and never among the arguments.
@@ -37,7 +37,7 @@ def arguments(environment: Mapping[str, str], superuser: bool) -> list[str]:
 
 
 def main() -> None:
-    """Become JupyterLab."""
+    """Execute JupyterLab in this process."""
     if importlib.util.find_spec("jupyterlab") is None:
         sys.exit("JupyterLab is not installed: pip install 'tenfold[jupyter]'")
     environment = os.environ | {"JUPYTER_TOKEN": own_token(), "JUPYTER_PLATFORM_DIRS": "1"}

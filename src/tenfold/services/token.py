@@ -20,7 +20,7 @@ _SHORTEST = 32
 
 
 def own_token() -> str:
-    """The token of the task this process is, made if it has none."""
+    """The token of this process's task. It is created if there is none."""
     label = label_of(os.environ["TENFOLD_TASK"])
     path = RunDirectory(Path(os.environ["TENFOLD_RUN_DIRECTORY"])).task(label).token
     with contextlib.suppress(OSError, ValueError):

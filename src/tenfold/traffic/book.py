@@ -23,7 +23,7 @@ _FRESH_S = 10.0
 """
 
 _PATIENCE = 20
-"""A look-up that takes long is not repeated before so many times as long."""
+"""A slow look-up is not repeated before this many times its duration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class AddressEntry:
 
 
 Resolve = Callable[[str], Iterable[str]]
-"""The IP addresses behind a host's name; none if it means nothing now."""
+"""Returns the IP addresses of a host's name. Empty if it has none now."""
 
 
 def resolve(host: str) -> list[str]:
@@ -49,7 +49,7 @@ def resolve(host: str) -> list[str]:
 
 
 class AddressBook:
-    """The addresses of a run's tasks, in one network. Used by one thread."""
+    """The addresses of a run's tasks in one network. For use by one thread."""
 
     def __init__(
         self,
@@ -65,14 +65,14 @@ class AddressBook:
         self._fresh_until = -math.inf
         self._ports: dict[Address, str] = {}
         self._hosts: dict[str, str | None] = {}
-        """The task at each IP address, None where there are several."""
+        """The task at each IP address, or None if there are several."""
         self._local: dict[int, str] = {}
-        """Tasks by port, where they are on loopback."""
+        """Tasks on loopback, by port."""
         for entry in entries:
             self.add(entry)
 
     def add(self, entry: AddressEntry) -> None:
-        """Know one address more."""
+        """Add an address."""
         if is_loopback(entry.host):
             self._local[entry.port] = entry.task
         elif entry not in self._entries.setdefault(entry.host, []):
@@ -80,12 +80,15 @@ class AddressBook:
             self._fresh_until = -math.inf
 
     def listener(self, address: Address) -> str | None:
-        """The task that is known to listen at `address`."""
+        """The task known to listen at `address`."""
         self._look_up_if(self._clock() >= self._fresh_until)
         return self._listener(address)
 
     def task_at(self, address: Address) -> str | None:
-        """The task that listens at `address`, or the only one at its host; None: nobody's."""
+        """The task that listens at `address`, or the only one at its host.
+
+        None if it is nobody's.
+        """
         self._look_up_if(self._clock() >= self._fresh_until)
         found = self._known(address)
         if found is None and not is_loopback(address[0]):
@@ -94,7 +97,7 @@ class AddressBook:
         return found
 
     def is_ours(self, host: str) -> bool:
-        """Whether a task is at this IP address."""
+        """Whether a task has this IP address."""
         return host in self._hosts or (is_loopback(host) and bool(self._local))
 
     def _listener(self, address: Address) -> str | None:

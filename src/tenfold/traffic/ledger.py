@@ -12,7 +12,7 @@ from tenfold.traffic.book import AddressBook
 from tenfold.traffic.sockets import Address, ConnectionEnd
 
 OUTSIDE = "outside:"
-"""Before the IP address of a peer that is no task."""
+"""The prefix of the IP address of a peer that is not a task."""
 
 MOST_OUTSIDE = 200
 """The maximum number of outside addresses distinguished for each task."""
@@ -24,12 +24,15 @@ They are kept until the news of their last bytes comes.
 """
 
 RETRIES = 20
-"""So many looks at a connection try to name who is at its other end."""
+"""The number of looks at a connection that try to name its peer."""
 
 
 @dataclass(slots=True)
 class Total:
-    """A task and one peer. Bytes are None where they are not counted; `open` is now."""
+    """A task and one peer.
+
+    Bytes are None if they are not counted. `open` is the number of connections now.
+    """
 
     sent: int | None = 0
     received: int | None = 0
@@ -43,7 +46,7 @@ class Total:
 
 @dataclass(slots=True)
 class _KnownConnection:
-    """A connection of a task: what of it is in the totals already.
+    """A connection of a task, and the part of it that is in the totals already.
 
     `over`: it is in no look any more, and counts as closed; news of its last bytes may come.
     """
@@ -58,7 +61,7 @@ class _KnownConnection:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What one network's connections are seen with.
+    """The owners and names for one network's connections.
 
     Attributes:
         owner: the task that has a socket, by inode; None: no task that is sampled here.
@@ -119,12 +122,12 @@ class Ledger:
         return list(self._totals)
 
     def changed(self) -> set[str]:
-        """Tasks whose totals are not what they were at the last call."""
+        """Tasks whose totals have changed since the last call."""
         changed, self._changed = self._changed, set()
         return changed
 
     def keep(self, task: str) -> None:
-        """Give it as changed at the next call, too."""
+        """Report the task as changed at the next call, too."""
         self._changed.add(task)
 
     def unowned(
@@ -172,7 +175,7 @@ class Ledger:
         self._missed &= self._known.keys()
 
     def _miss(self, key: tuple[str, object]) -> None:
-        """A connection that two looks in a row did not show.
+        """Handle a connection that two looks in a row did not show.
 
         What was reset, or shut down on both sides, is in no look until its process closes it;
         only then its end is told, with all it has carried. So it stays known for a while.
@@ -187,7 +190,7 @@ class Ledger:
                 self._forget(next(iter(self._over)))
 
     def close(self, network: str, closed: Iterable[ConnectionEnd], view: View) -> None:
-        """Add what connections that are gone have carried since they were last seen."""
+        """Add the last bytes of closed connections."""
         closed = list(closed)
         ends = self._ends(network, closed, view)
         for one in closed:
@@ -209,7 +212,7 @@ class Ledger:
         self._changed.add(known.task)
 
     def _again(self, key: tuple[str, object], known: _KnownConnection) -> None:
-        """It was thought to be over, and is not."""
+        """Restore a connection that was considered closed."""
         known.over = False
         self._over.pop(key, None)
         self._totals[known.task][known.peer].open += 1
@@ -217,7 +220,7 @@ class Ledger:
     def _ends(
         self, network: str, seen: Iterable[ConnectionEnd], view: View
     ) -> dict[tuple[Address, Address], str]:
-        """The task at each end that is seen, by (local, remote) address."""
+        """The task at each visible end, by (local, remote) address."""
         found = {}
         for one in seen:
             known = self._known.get((network, one.key))
@@ -227,7 +230,7 @@ class Ledger:
         return found
 
     def _task(self, one: ConnectionEnd, view: View) -> str | None:
-        """The task whose end this is; without an owner, by the port that it listens on."""
+        """The task of this end. Without an owner, the one that listens on the port."""
         owner = view.owner(one.inode) if one.inode else None
         if owner is not None or view.neighbour(one.inode):
             return owner
@@ -299,7 +302,10 @@ class Ledger:
         return ends.get((one.remote, one.local)) or view.book.task_at(one.remote)
 
     def _outside(self, task: str, host: str) -> str:
-        """The name of a peer that is no task; of very many, one for all."""
+        """The name of a peer that is not a task.
+
+        If there are very many, one name for all.
+        """
         known = self._totals.get(task, {})
         name = OUTSIDE + host
         if name not in known and sum(peer.startswith(OUTSIDE) for peer in known) >= MOST_OUTSIDE:

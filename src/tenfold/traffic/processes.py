@@ -60,7 +60,10 @@ class Processes:
         The tasks are on the same host.
         """
         self._strangers: set[tuple[int, int]] = set()
-        """Processes whose environment was read and that are no task's, by pid and birth."""
+        """Processes that belong to no task, by pid and birth.
+
+        Their environment was read.
+        """
 
     def begin(self, task: str, pid: int, used_s: float = 0.0) -> None:
         """Count `pid` as the root process of `task` from now on.
@@ -85,7 +88,7 @@ class Processes:
         return [task for task, account in self._accounts.items() if account.root is not None]
 
     def search(self) -> None:
-        """Go through all processes there are, and find those of each task."""
+        """Search all processes, and find those of each task."""
         stats = {stat.pid: stat for stat in procfs.living(self._proc)}
         roots = {a.root: task for task, a in self._accounts.items() if a.root is not None}
         owners: dict[int, str | None] = {}
@@ -130,7 +133,7 @@ class Processes:
         return owner
 
     def _named(self, pid: int, stat: ProcessStat) -> str | None:
-        """The task of this run in whose environment a process was started."""
+        """The task of this run named in the environment of a process."""
         if (pid, stat.start) in self._strangers or pid == os.getpid():
             return None
         environment = procfs.read_environment(pid, self._proc) or {}
@@ -141,7 +144,7 @@ class Processes:
         return None
 
     def usage(self) -> dict[str, Usage]:
-        """What each running task uses now."""
+        """The current usage of each running task."""
         return {task: self._usage(self._accounts[task]) for task in self.living()}
 
     def _usage(self, account: _Account) -> Usage:

@@ -30,7 +30,7 @@ from tenfold.traffic.sockets import ConnectionEnd, ProcSockets, Sockets, open_so
 
 INTERVAL_S = 1.0
 SHARE = 0.01
-"""How much of one core sampling may take."""
+"""The maximum share of one core that sampling may take."""
 
 _MOST_WAIT_S = 30.0
 _NEWS = 0.2
@@ -40,19 +40,19 @@ One search is no reason to wait.
 """
 
 _OWN = 4096
-"""So many of tenfold's own last connections are kept in mind."""
+"""The number of tenfold's own last connections that are remembered."""
 
 _SEARCH_S = 5.0
 _LAST_NEWS_S = 0.05
 """Seconds the kernel may take to report connections of ended processes."""
 
 _END_S = 2.0
-"""How long the end of a run waits for the last sample."""
+"""Seconds that the end of a run waits for the last sample."""
 
 
 @dataclass(slots=True)
 class Network:
-    """One network that tasks of the run are in, and whose its addresses are.
+    """A network of tasks of the run, and the owners of its addresses.
 
     Attributes:
         whole: nothing but this run is in it.
@@ -66,7 +66,7 @@ class Network:
 
 @dataclass(slots=True)
 class _Folder:
-    """Where a task's samples go, and what was last known of its peers."""
+    """Where a task's samples are written, and the last state of its peers."""
 
     traffic: SampleLog
     usage: SampleLog
@@ -109,19 +109,19 @@ class Sampler:
         self._thread = threading.Thread(target=self._go, name="sampler", daemon=True)
 
     def open(self) -> None:
-        """Begin to sample."""
+        """Start sampling."""
         self._thread.start()
 
     def begin(self, task: str, pid: int) -> None:
-        """`task` (`worker/3`) runs as the process `pid` of this /proc."""
+        """Start sampling `task` (`worker/3`), the process `pid` of this /proc."""
         self._orders.append(lambda: self._begin(task, pid))
 
     def end(self, task: str) -> None:
-        """`task` has ended."""
+        """Stop sampling `task`, which has ended."""
         self._orders.append(lambda: self._processes.end(task))
 
     def know(self, entry: AddressEntry) -> None:
-        """Know one address more, in all networks."""
+        """Add an address in all networks."""
         self._orders.append(lambda: self._know(entry))
 
     def mark(self, made: socket.socket, port: int) -> None:
@@ -167,7 +167,7 @@ class Sampler:
         self._woken.close()
 
     def _listen(self, selector: selectors.BaseSelector, until: float) -> None:
-        """Take the news of closed connections before the kernel has no more room for it."""
+        """Read news of closed connections before the kernel runs out of room."""
         stopping = self._stopping.is_set()
         while (left := until - time.monotonic()) > 0 and self._stopping.is_set() == stopping:
             for key, _ in selector.select(left):
@@ -187,7 +187,7 @@ class Sampler:
                 traceback.print_exception(error)
 
     def sample(self, now: float) -> None:
-        """Look at everything once, and write down what has changed."""
+        """Look at everything once, and record what has changed."""
         while self._orders:
             self._safely("order", self._orders.popleft())
         if self._begun:
@@ -273,7 +273,10 @@ class Sampler:
             })  # fmt: skip
 
     def _write_traffic(self, folder: _Folder, task: str, now: float) -> None:
-        """A sample; after a silence, first the one before it, so that a rate can be taken."""
+        """Write a sample.
+
+        After a silence, the one before it comes first, so that a rate can be computed.
+        """
         if folder.peers and folder.written < self._sampled:
             folder.traffic.write({"time": self._sampled, "peers": folder.peers})
         peers, cut = self._ledger.told(task), self._ledger.cut(task)
@@ -299,7 +302,7 @@ def _is_total(total: object) -> bool:
 
 
 def own_network(book: AddressBook, *, whole: bool) -> list[Network]:
-    """The network that this process is in; none where nothing can be seen of it."""
+    """The network of this process. None if nothing can be seen of it."""
     try:
         return [Network("own", open_sockets(), book, whole)]
     except OSError:

@@ -32,7 +32,7 @@ class SampleLog:
         self._most_bytes = most_bytes
 
     def write(self, sample: Mapping[str, Any]) -> None:
-        """Append one sample; a disk that does not take it now loses it, and nothing else."""
+        """Append one sample. If the disk refuses it, only this sample is lost."""
         line = json.dumps(sample, separators=(",", ":")).encode() + b"\n"
         with contextlib.suppress(OSError):
             descriptor, _ = files.open_own(self._path, os.O_WRONLY | os.O_APPEND)
@@ -124,7 +124,7 @@ class SampleReader:
 
 
 def _tail_start(stream: IO[bytes], size: int) -> int:
-    """Where the last lines begin, two whole ones at least."""
+    """The start of the last lines, which are at least two whole ones."""
     tail = _TAIL_BYTES
     while True:
         start = max(0, size - tail)
@@ -165,7 +165,7 @@ def is_number(value: object) -> TypeGuard[float]:
 
 
 def all_samples(path: Path) -> list[dict[str, Any]]:
-    """Every sample in a file, oldest first; none if it is not there."""
+    """Every sample in a file, oldest first. Empty if there is no file."""
     try:
         with open_regular(path) as stream:
             lines = stream.read(files.MOST_BYTES).splitlines()

@@ -70,7 +70,7 @@ _BUFFER_BYTES = 1 << 20
 _WAIT_S = 1.0
 
 Address = tuple[str, int]
-"""IP address and port. IPv4 addresses in IPv6 clothes are shown plain."""
+"""IP address and port. IPv4 addresses mapped to IPv6 are shown plainly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class Sockets:
             hearing.bind((0, sum(_DESTROYED.values())))
 
     def fileno(self) -> int:
-        """Readable when a connection was closed."""
+        """A descriptor that is readable when a connection was closed."""
         return self._hearing.fileno()
 
     def closed(self) -> list[ConnectionEnd]:
@@ -180,7 +180,10 @@ def _messages(data: bytes) -> Iterator[bytes]:
 
 
 def _is_last(data: bytes) -> bool:
-    """Whether a dump ends in this datagram. Raises OSError for the kernel's refusal."""
+    """Whether a dump ends in this datagram.
+
+    Raises OSError if the kernel refuses.
+    """
     at = 0
     while at + _HEADER.size <= len(data):
         length, kind, *_ = _HEADER.unpack_from(data, at)
@@ -238,7 +241,7 @@ def _counts(body: bytes) -> tuple[int | None, int | None, int]:
 
 @lru_cache(maxsize=65_536)
 def _address(packed: bytes) -> str:
-    """As people write it."""
+    """An address as people write it."""
     if len(packed) == 4:
         return socket.inet_ntop(socket.AF_INET, packed)
     if packed[:12] == b"\0" * 10 + b"\xff\xff":
@@ -269,7 +272,7 @@ class ProcSockets:
         return found
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Do nothing: no file is kept open."""
 
 
 def _table(path: Path) -> list[ConnectionEnd]:

@@ -1,4 +1,4 @@
-"""What people see of a run: read from its run directory, drawn on a terminal.
+"""What people see of a run, read from its directory and drawn on a terminal.
 
 status.py     the shape of `ps --json`, from the files
 tasks.py      the same as a table

@@ -72,7 +72,10 @@ def _show_failure(out: Terminal, first: Mapping[str, Any]) -> None:
 
 
 def _show_exception(out: Terminal, first: Mapping[str, Any]) -> None:
-    """Where it was raised and all of its message, unless that is among the last lines."""
+    """Where it was raised, and its whole message.
+
+    The message is left out if it is among the last lines.
+    """
     error = first["error"]
     if not error or not error["message"] or error["message"][0] in first["lines"]:
         return
@@ -101,7 +104,7 @@ def _later(told: Mapping[str, Any]) -> str:
 
 
 def show_account(out: Terminal, told: Mapping[str, Any]) -> None:
-    """All of it, the first line first."""
+    """Print the whole report, the first line first."""
     out.print(_headline(out, told))
     out.print(out.paint(f"run {told['run']}  {told['directory']}", "dim"))
     if told["first_failure"]:

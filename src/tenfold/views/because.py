@@ -1,4 +1,4 @@
-"""Why a run ended and which task failed first, of a status alone. Pure.
+"""Why a run ended and which task failed first, from a status alone. Pure.
 
 A status that has the run's `headline` (`views.headline`) is told in its words.
 """

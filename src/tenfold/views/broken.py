@@ -53,7 +53,7 @@ def _placed(facts: RunFacts, task: str, finding: CauseLine, found: Broken) -> Ca
 
 
 def _shown(file: str, workdir: object) -> str:
-    """The file as its user knows it: below the task's directory, from there."""
+    """The file as its user knows it, relative to the task's directory."""
     if isinstance(workdir, str) and file.startswith(workdir.rstrip("/") + "/"):
         return posixpath.relpath(file, workdir)
     return file

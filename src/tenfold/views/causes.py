@@ -36,7 +36,7 @@ class CauseLine:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A text that is known; `{0}` in `cause` and `hint` is the pattern's first group.
+    """A known text. `{0}` in `cause` and `hint` is the pattern's first group.
 
     `closer` are texts that say more than this one does if they stand in the lines after it.
     """
@@ -47,7 +47,7 @@ class Known:
     closer: tuple[Known, ...] = ()
 
     def found_in(self, line: str) -> CauseLine | None:
-        """What `line` means, if this is it."""
+        """What `line` means, if it matches."""
         match = self.pattern.search(line)
         if match is None:
             return None
@@ -199,5 +199,5 @@ def exception(lines: Sequence[str]) -> list[str]:
 
 
 def cut(text: str) -> str:
-    """The text, or its beginning where it is too long for a headline."""
+    """The text, or its beginning if it is too long for a headline."""
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

@@ -1,4 +1,4 @@
-"""Commands of tenfold's that are shown to people, so that they work as printed.
+"""Commands of tenfold as shown to people, so that they work as printed.
 
 Owns: the options that a command needs to find the same run or to bring up the same cluster. Leaves
 to others: which command helps (`why`, `troubles`).
@@ -62,7 +62,7 @@ def _file(plan: Mapping[str, Any]) -> list[str]:
 
 
 def _is_usual(runs: Path, in_file: object = None) -> bool:
-    """Whether runs are looked for there without a flag."""
+    """Whether runs are searched there without a flag."""
     try:
         named = {"runs": in_file if isinstance(in_file, str) else None}
         usual = Path(settings.resolve("runs", None, named).value)

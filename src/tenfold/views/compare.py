@@ -1,4 +1,4 @@
-"""Two runs side by side: what was asked for differently, and what came out.
+"""Compare two runs: what was requested, and what came out.
 
 Plans are compared as jobs, as the file has them: what all tasks of a job share is told once.
 """
@@ -75,7 +75,7 @@ def _by_job(plan: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _job(tasks: list[Mapping[str, Any]]) -> dict[str, Any]:
-    """How many tasks, and what each field is: for all of them, or for each."""
+    """The number of tasks, and each field: once for all of them, or for each."""
     made: dict[str, Any] = {"tasks": len(tasks)}
     for field in dict.fromkeys(key for task in tasks for key in task):
         if field in _OF_TASKS_LEFT_OUT:
@@ -89,7 +89,10 @@ def _job(tasks: list[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _flat(path: str, value: object) -> Iterator[tuple[str, Any]]:
-    """Paths and plain values; a list of plain values is one, as a command is."""
+    """Paths and plain values.
+
+    A list of plain values is one value, as a command is.
+    """
     if isinstance(value, dict) and value:
         for key, inner in value.items():
             yield from _flat(f"{path}.{key}" if path else str(key), inner)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 MOST_POINTS = 1000
-"""Points of one tag that are shown at most."""
+"""The maximum number of points of one tag that are shown."""
 
 Point = tuple[int, float, float]
 """Step, value, time (seconds since 1970)."""
@@ -70,7 +70,7 @@ class Curve:
         return self._last[2] if self._last is not None else math.nan
 
     def points(self) -> list[Point]:
-        """All that were kept, and the last."""
+        """All points that were kept, and the last one."""
         points: list[Point] = list(zip(*self._columns(), strict=True))
         if self._last is not None and (not points or points[-1][0] != self._last[0]):
             points.append(self._last)
@@ -78,7 +78,10 @@ class Curve:
 
 
 Restarted = Callable[[float, float], bool]
-"""Whether tasks were started again between these two times (seconds since 1970)."""
+"""Whether tasks were restarted between these two times.
+
+They are in seconds since 1970.
+"""
 
 
 class Writers:

@@ -74,7 +74,7 @@ def _lines(out: Terminal, finding: Finding, width: int, needed: bool) -> Iterato
 
 
 def _hint(out: Terminal, hint: str) -> str:
-    """In one piece, however long: it is there to be copied."""
+    """A hint in one piece, however long, so that it can be copied."""
     return " " * (2 + _STATE + 2) + out.paint(f"hint: {hint}", "cyan")
 
 

@@ -14,7 +14,7 @@ _SHELL = 128
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What an end means, as a clause, and what to do about it."""
+    """The meaning of an end, as a clause, and what to do about it."""
 
     words: str
     hint: str | None = None

@@ -1,4 +1,4 @@
-"""What happened to a run, in pieces: events from a byte of `events.jsonl` on."""
+"""Events of a run in pieces, from a byte of `events.jsonl` on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tenfold.run.rundir import LONGEST_EVENT, Problems, RunDirectory, read_event
 from tenfold.views.eventtexts import sentence, tone
 
 MOST_BYTES = LONGEST_EVENT
-"""Of one piece, and the longest event that is shown."""
+"""The maximum size of one piece, and of an event that is shown."""
 
 
 def events_from(run: RunDirectory, start: int = 0) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def events_from(run: RunDirectory, start: int = 0) -> dict[str, Any]:
 
 
 def end_of_events(run: RunDirectory) -> int:
-    """The byte after the last whole event."""
+    """The offset after the last whole event."""
     size = size_of(run.events)
     begin = max(0, size - MOST_BYTES)
     return begin + read_piece(run.events, begin, MOST_BYTES).rfind(b"\n") + 1

@@ -1,4 +1,4 @@
-"""What an event means, as a sentence: for `up`, `tenfold events` and the page."""
+"""Events as sentences, for `up`, `tenfold events` and the page."""
 
 from __future__ import annotations
 

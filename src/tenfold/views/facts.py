@@ -24,7 +24,7 @@ from tenfold.views.status import status as read_status
 LAST_LINES = 20
 _MOST_REPORTS = 20
 _LAST_MOMENT = 1e11
-"""Seconds since 1970 that a calendar can show."""
+"""The last time, in seconds since 1970, that a calendar can show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """All of it.
+    """All facts about a run.
 
     Attributes:
         status: the shape of `ps --json`.
@@ -162,7 +162,7 @@ def moment(value: object) -> float | None:
 def _each(
     run: RunDirectory, status: Mapping[str, Any], what: Literal["status", "unsaved"]
 ) -> dict[str, Mapping[str, Any]]:
-    """A file of each task that has it."""
+    """One file of each task that has it."""
     names = [str(task["task"]) for task in status["tasks"]]
     found = ((name, getattr(run.task(label_of(name)), what)) for name in names)
     said = ((name, read_json(path)) for name, path in found)

@@ -34,7 +34,7 @@ class PeerFlow(NamedTuple):
 
 
 Flows = Mapping[str, PeerFlow]
-"""By peer."""
+"""The traffic of a task, by peer."""
 
 
 Counts = tuple[int | None, int | None, int]
@@ -102,7 +102,7 @@ _MOST = 1 << 62
 
 
 def _counts(sample: Mapping[str, Any]) -> dict[str, Counts]:
-    """A sample's totals by peer; those that make no sense are not counted."""
+    """A sample's totals by peer. Invalid ones are not counted."""
     peers = sample.get("peers")
     made = {}
     for peer, total in peers.items() if isinstance(peers, dict) else ():
@@ -119,7 +119,7 @@ def _number(value: object) -> int | None:
 
 
 def _before(samples: list[dict[str, Any]]) -> dict[str, Any]:
-    """The newest sample that is old enough to take a rate from, or the oldest."""
+    """The newest sample old enough to take a rate from, or the oldest."""
     newest = samples[-1]["time"]
     old = [sample for sample in samples if newest - sample["time"] >= _RATE_S]
     return old[-1] if old else samples[0]

@@ -58,7 +58,7 @@ class Follower:
         options: Options,
         settle: Callable[[], None] = lambda: None,
     ) -> None:
-        """`settle` is called again and again: it may bring the run directory up to date."""
+        """`settle` is called repeatedly. It may update the run directory."""
         self._run = run
         self._settle = settle
         self._screen = screen
@@ -83,7 +83,7 @@ class Follower:
         until: Callable[[dict[str, Any]], bool] = lambda _: False,
         interrupted: Callable[[], bool] = lambda: False,
     ) -> dict[str, Any]:
-        """Show what happens until the run is over; gives its last status.
+        """Show what happens until the run is over. Returns its last status.
 
         `until`: stop when it holds of the status, after everything there is was shown.
         `interrupted`: stop at once; what was not shown is what the next call begins with.
@@ -120,7 +120,10 @@ class Follower:
             self._full = words is not None
 
     def _status(self) -> dict[str, Any]:
-        """The status; read anew if the supervisor has written since, or is gone."""
+        """The status.
+
+        It is read again if the supervisor has written since, or is gone.
+        """
         mark = files.mark(self._run.status)
         if mark is None or mark != self._mark or not self._run.alive():
             self._now, self._mark = self._reader.read(), mark

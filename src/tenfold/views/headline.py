@@ -37,7 +37,7 @@ class HeadlineReader:
 
 
 def headline(run: RunDirectory, status: Mapping[str, Any]) -> str | None:
-    """The same, once."""
+    """The headline, read once."""
     return HeadlineReader(run).read(status)
 
 

@@ -98,7 +98,10 @@ def _text(value: object) -> str:
 
 
 def logs_html(lines: Iterable[LogLine], width: int) -> str:
-    """Log lines behind the names of their tasks; `width` is that of the longest name."""
+    """Log lines after the names of their tasks.
+
+    `width` is that of the longest name.
+    """
     plain = Terminal(StringIO(), "never")
     shown = "".join(
         f'<span style="color: {_colour(line.task)}">{escape(f"{line.task:<{width}} | ")}</span>'

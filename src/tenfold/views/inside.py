@@ -17,5 +17,5 @@ def directories(path: Path) -> set[str]:
 
 
 def task_labels(run: RunDirectory) -> set[str]:
-    """The labels of the tasks that have a directory of their own, inside the run's."""
+    """The labels of tasks that have a directory of their own in the run's."""
     return directories(run.path / "tasks") if "tasks" in directories(run.path) else set()

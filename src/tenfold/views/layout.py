@@ -15,15 +15,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 CELL_W, CELL_H = 1.5, 1.3
-"""Room of one task, in units of the layout."""
+"""The size of one task's cell, in units of the layout."""
 RADIUS = 0.36
-"""Of a task's disc."""
+"""The radius of a task's disc."""
 _PAD, _HEAD, _GAP = 0.35, 0.75, 1.6
-"""Around the tasks of a job; above them, for its name; between jobs."""
+"""Space around a job's tasks, above them for the name, and between jobs."""
 _LETTER = 0.19
-"""Of a job's name."""
+"""The width of a letter in a job's name."""
 _LINE = 12
-"""So many tasks stand in one line before there is a second."""
+"""The number of tasks in one line before there is a second."""
 _CIRCLE = 32
 """The maximum number of tasks on a circle.
 
@@ -49,12 +49,12 @@ class JobBox:
 
     @property
     def w(self) -> float:
-        """Width: that of its tasks or of its name."""
+        """The width of the tasks or of the name, whichever is larger."""
         return max(self.columns * CELL_W, (len(self.job) + 5) * _LETTER) + 2 * _PAD
 
     @property
     def h(self) -> float:
-        """Height."""
+        """The height of the box."""
         rows = self.columns if self.circle else -(-self.tasks // self.columns)
         return rows * CELL_H + 2 * _PAD + _HEAD
 
@@ -198,7 +198,7 @@ def _put_below(made: Layout, jobs: Mapping[str, int]) -> None:
 
 
 def _centre(made: Layout, groups: Sequence[JobBox]) -> None:
-    """Put rows of groups in the middle."""
+    """Centre the rows of groups."""
     for y in {group.y for group in groups}:
         row = [group for group in groups if group.y == y]
         shift = (made.width - max(group.x + group.w for group in row)) / 2

@@ -83,7 +83,7 @@ class Folder:
         yield from self.flush(now)
 
     def flush(self, now: float | None = None) -> Iterator[LogLine]:
-        """What was folded long enough ago; all of it without `now`."""
+        """Lines that were folded long enough ago. All of them without `now`."""
         for key, fold in list(self._folds.items()):
             if now is None or fold.until <= now:
                 del self._folds[key]

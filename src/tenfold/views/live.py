@@ -1,4 +1,4 @@
-"""A run as a page shows it: its status, and what each task uses and how far it is.
+"""A run as a page shows it: its status, and its tasks' usage and progress.
 
 The shape of `ps --json`, and more: `alive`, `framework`, and of each task `cpu` (cores), `memory`
 (bytes), `cpu_s` (seconds of all its lives) and `progress`. Made again and again: a file that did
@@ -42,7 +42,10 @@ class JsonFiles:
         self._known: dict[Path, tuple[object, dict[str, Any] | None]] = {}
 
     def read(self, path: Path, problems: Problems) -> dict[str, Any] | None:
-        """The object in `path`; None when the file is missing or damaged (then noted)."""
+        """The object in `path`, or None if the file is missing or damaged.
+
+        Damage is noted.
+        """
         mark = files.mark(path)
         known = self._known.get(path)
         if known is None or known[0] != mark or known[1] is None:
@@ -61,7 +64,7 @@ class LiveReader:
         self._said = JsonFiles()
         self._told: dict[str, Path] = {}
         self.last: tuple[float, dict[str, Any] | None] = (0.0, None)
-        """The newest answer, and when it was given, by the monotonic clock."""
+        """The newest answer and its time by the monotonic clock."""
         self._plan: tuple[object, str | None] = (None, None)
 
     def read(self) -> dict[str, Any]:
@@ -150,7 +153,7 @@ def progress_of(said: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _warning(now: Mapping[str, Any]) -> str | None:
-    """What should be seen above every view, of a run that has not failed."""
+    """A warning to show above every view of a run that has not failed."""
     for task in now["tasks"]:
         if task.get("waits"):
             return f"waiting for {task['task']}: {task['waits']}"
@@ -184,13 +187,13 @@ def brief(now: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class BriefReader:
-    """Lines of many runs: a run that is over is read once."""
+    """Summaries of many runs. A run that is over is read once."""
 
     def __init__(self) -> None:
         self._over: dict[Path, tuple[object, dict[str, Any]]] = {}
 
     def read(self, run: RunDirectory) -> dict[str, Any]:
-        """`brief` of a run now, `damaged` added."""
+        """`brief` of a run now, with `damaged` added."""
         mark = files.mark(run.status)
         known = self._over.get(run.path)
         if known is not None and known[0] == mark:
@@ -202,6 +205,6 @@ class BriefReader:
         return told
 
     def forget_but(self, runs: list[RunDirectory]) -> None:
-        """Keep nothing of runs that are not there any more."""
+        """Forget runs that no longer exist."""
         there = {run.path for run in runs}
         self._over = {path: known for path, known in self._over.items() if path in there}

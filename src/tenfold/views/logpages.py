@@ -27,13 +27,13 @@ from tenfold.views.inside import task_labels
 from tenfold.views.terminal import Terminal
 
 MOST_LINES = 5000
-"""Of a page."""
+"""The maximum number of lines of a page."""
 
 SCAN_BYTES = 8 << 20
-"""How much one page looks through for its lines, give or take one."""
+"""The number of bytes one page searches for its lines, give or take one."""
 
 SCAN_S = 1.0
-"""How long one page looks, give or take a line: some filters are slow."""
+"""Seconds that one page searches, give or take a line: some filters are slow."""
 
 _PIECE_BYTES = 1 << 17
 _ALL_PIECES_BYTES = 1 << 24
@@ -47,7 +47,7 @@ Spans = Callable[[str], list[tuple[int, int]]]
 
 @dataclass(frozen=True, slots=True)
 class LogPageQuery:
-    """What a page is to hold.
+    """The contents that a page should have.
 
     `tasks` are names (`worker/3`), labels (`worker-3`) or jobs; none means all. `cursor` is what an
     earlier page of the same tasks and streams gave; without one, the page begins at the time `at`,
@@ -162,7 +162,10 @@ def _on(
 
 
 class _Budget:
-    """What one page may cost. At least one line is looked at, so that pages get on."""
+    """The maximum cost of a page.
+
+    At least one line is examined, so that pages make progress.
+    """
 
     def __init__(self, wanted: LogPageQuery) -> None:
         self._lines = min(MOST_LINES, max(1, wanted.lines))
@@ -230,7 +233,7 @@ def _given(cursor: str, wanted: LogPageQuery) -> dict[str, int]:
 
 
 def log_of(run: RunDirectory, label: str, stream: str) -> LogFiles | None:
-    """The log of a task that is there, and a stream that there is; None otherwise."""
+    """The log of an existing task and stream, or None."""
     if stream not in STREAMS or label not in task_labels(run):
         return None
     return look(run.task(label), stream)

@@ -13,7 +13,7 @@ from tenfold.views.terminal import STATE_COLOURS, Terminal, task_colour
 from tenfold.views.traffic import CUT, NOT_PLANNED, SILENT
 
 MOST_EDGES = 200
-"""More edges than these are shown by job, unless all are asked for."""
+"""Above this number, edges are shown by job, unless all are requested."""
 
 _MARKS = {CUT: "bold red", SILENT: "yellow", NOT_PLANNED: "magenta"}
 _COUNTED = ((CUT, "cut"), (SILENT, "planned but silent"), (NOT_PLANNED, "not planned"))

@@ -21,7 +21,9 @@ def odd_figures(value: object) -> list[dict[str, Any]]:
 
 
 def words(odd: Sequence[Mapping[str, Any]]) -> str | None:
-    """`loss is not finite (nan) since step 120 of worker/0`; None if all are finite.
+    """`loss is not finite (nan) since step 120 of worker/0`.
+
+    None if all are finite.
 
     Figures that are finite again count only where no other one is left.
     """
@@ -57,5 +59,5 @@ def _step(value: object) -> str:
 
 
 def event_words(event: Mapping[str, Any]) -> str:
-    """An event `not-finite`."""
+    """The text of an event `not-finite`."""
     return words([event]) or ""

@@ -1,4 +1,4 @@
-"""Which variable lies on which task, and what each task is there for.
+"""Where each variable is placed, and the role of each task.
 
 Puts together what the tasks told (`placement.json`, written by `tenfold.tensorflow`), and says in
 words what the plan knows of every task's work. What nobody told and no plan says is not guessed.
@@ -66,7 +66,7 @@ def _tasks(plan: Mapping[str, Any], run: RunDirectory) -> list[str]:
 
 
 def _attached_first(names: list[str], run: RunDirectory) -> list[str]:
-    """With the chief that a notebook is, which no plan has."""
+    """The tasks, with a notebook as the chief first. No plan has that one."""
     chiefs = (
         f"{job}/0" for job in CHIEFS if files.exists(run.task(label_of(f"{job}/0")).placement)
     )
@@ -131,7 +131,7 @@ def _servers(tasks: Iterable[str], variables: _Variables) -> list[dict[str, Any]
 
 
 def _held(variables: _Variables) -> dict[str, list[int]]:
-    """The bytes of each part on each task, 0 where they are not known."""
+    """The bytes of each part on each task, 0 if they are not known."""
     held: dict[str, list[int]] = defaultdict(list)
     for variable in variables:
         for task in (variable["task"], *variable["also_on"]):

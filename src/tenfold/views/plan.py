@@ -23,7 +23,7 @@ from tenfold.frameworks import framework
 from tenfold.planning.plan import Plan
 
 MOST_ROWS = 20
-"""Most rows of one job."""
+"""The maximum number of rows of one job."""
 
 Row = Mapping[str, Any]
 
@@ -65,7 +65,7 @@ def show_plan(out: Console, plan: Plan, not_inherited: Sequence[str] = ()) -> No
 
 
 def _preloads(plan: Plan) -> Iterator[tuple[str, str]]:
-    """Of each job whose preload is not the usual one because of its script: why."""
+    """Why the preload of a job is unusual because of its script, by job."""
     if not traits(plan.cell).forks or sys.platform != "linux":
         return
     frame = framework(plan.framework)

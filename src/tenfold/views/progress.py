@@ -37,7 +37,7 @@ def words(said: Mapping[str, Any]) -> str:
 
 
 def bar(err: Terminal, said: Mapping[str, Any]) -> str:
-    """The same behind a bar, in one line of the terminal."""
+    """The progress after a bar, in one line of the terminal."""
     full = round(_BAR * _share(said))
     drawn = err.paint("━" * full, "green") + err.paint("─" * (_BAR - full), "dim")
     return f"{drawn} {words(said)[: max(0, err.width - _BAR - 2)]}"

@@ -1,4 +1,4 @@
-"""Lines, talk, and one moving line below both.
+"""Output lines, messages, and one moving line below both.
 
 The lines of the tasks go to stdout, everything tenfold says to stderr; on one terminal they are
 kept apart from the moving line, which is wiped before anything is written and drawn again after.
@@ -32,7 +32,7 @@ class Screen:
         self._deaf = False
 
     def lines(self, lines: Iterable[str]) -> None:
-        """Lines of the tasks."""
+        """Print lines of the tasks."""
         text = "".join(f"{line}\n" for line in lines)
         if not text or self._deaf:
             return
@@ -53,7 +53,7 @@ class Screen:
         self.say(f"{why}; the cluster keeps running, read them with `tenfold logs`", "yellow")
 
     def say(self, text: str, style: str = "") -> None:
-        """A line of tenfold's own."""
+        """Print a message of tenfold's own."""
         self.wipe()
         with contextlib.suppress(OSError):
             self.err.print(self.err.paint(printable(text), style))
@@ -67,7 +67,7 @@ class Screen:
             self._drawn = line
 
     def wipe(self) -> None:
-        """Take the moving line away."""
+        """Remove the moving line."""
         if self._drawn:
             with contextlib.suppress(OSError):
                 self.err.stream.write(_WIPE)

@@ -1,4 +1,4 @@
-"""Where every task is right now: what `tenfold stacks` shows."""
+"""Stacks of all tasks: the output of `tenfold stacks`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def show_stacks(out: Terminal, status: Mapping[str, Any], found: Findings) -> No
 
 
 def show_raw(out: Terminal, tasks: Iterable[TaskStacks]) -> None:
-    """What each source wrote, process by process."""
+    """Print the sources' own texts, process by process."""
     for one in tasks:
         for process in one.processes:
             head = f"{one.task}: {process.command}, process {process.pid}, {process.state}"

@@ -55,7 +55,7 @@ class StatusReader:
         self._known: dict[Path, _KnownFile] = {}
 
     def read(self, problems: Problems | None = None) -> dict[str, Any]:
-        """What `status` gives, now."""
+        """The result of `status`, now."""
         run, problems = self._run, problems if problems is not None else Problems()
         alive = run.alive()  # first: a supervisor that ends after this has written its last word
         plan = self._file(run.plan, problems) or {}
@@ -92,7 +92,7 @@ class StatusReader:
         }
 
     def _waits(self, directory: TaskDirectory, task: dict[str, Any]) -> dict[str, Any]:
-        """`task`, and why it is not ready, if it is starting."""
+        """`task`, with the reason if it is starting and not ready."""
         if task["state"] == State.STARTING:
             task["waits"] = wait_words(self._file(directory.unready, Problems()))
         return task

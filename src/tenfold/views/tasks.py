@@ -23,7 +23,7 @@ _TITLES = ("TASK", "STATE", "SINCE", "ADDRESS", "PID", "RESTARTS", "EXIT")
 
 
 def show_run(out: Terminal, status: Mapping[str, Any]) -> None:
-    """The run in a line or two, its tasks, and the pages that can be opened."""
+    """Print the run in a line or two, its tasks, and its pages."""
     out.print(_headline(out, status))
     first = first_failed(status)
     rows = [_row(task, status["seen"], first) for task in status["tasks"]]
@@ -68,7 +68,7 @@ def hang_words(status: Mapping[str, Any]) -> str | None:
 
 
 def full_words(directory: Path) -> str | None:
-    """That the disk of a run is full, in a line; None if it is not."""
+    """A line that reports a full disk of the run, or None."""
     if has_room(directory):
         return None
     return printable(f"the disk is full: {directory} cannot be written")
@@ -106,7 +106,7 @@ def exit_words(task: Mapping[str, Any]) -> str:
 
 
 def show_runs(out: Terminal, runs: list[dict[str, Any]]) -> None:
-    """One line a run, the oldest first."""
+    """Print one line per run, oldest first."""
     show_table(out, ("CLUSTER", "RUN", "STATE", "TOOK", "WHY"), [_run_row(run) for run in runs])
 
 

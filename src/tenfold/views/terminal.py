@@ -45,7 +45,7 @@ _COLOURING = re.compile(r"\x1b\[[\d;:]*m\Z")
 
 
 class Terminal:
-    """A stream, and what may be done to it.
+    """An output stream, and its capabilities.
 
     Attributes:
         colour: whether `paint` paints.
@@ -64,7 +64,10 @@ class Terminal:
 
     @property
     def width(self) -> int:
-        """Columns; as good as endless where there is no terminal, so that nothing is cut."""
+        """The number of columns.
+
+        Without a terminal it is practically unlimited, so that nothing is cut.
+        """
         return shutil.get_terminal_size().columns if self.is_terminal else _WIDEST
 
     def paint(self, text: str, style: str) -> str:
@@ -81,7 +84,7 @@ class Terminal:
         return click.style(text, fg=colour, **attributes)
 
     def print(self, text: str = "") -> None:
-        """Write a line, now."""
+        """Write a line now."""
         self.write(text + "\n")
 
     def write(self, text: str) -> None:
@@ -95,7 +98,7 @@ class Terminal:
         self.stream.flush()
 
     def foreign(self, text: str) -> str:
-        """Text that a task wrote: its colours where there is colour, never what moves."""
+        """Text of a task: with its colours if there is colour, never with motion."""
         if text.isprintable():
             return text
         text = plain(text, self._is_kept)
@@ -114,7 +117,7 @@ def _takes_colour(color: str, moves: bool) -> bool:
 
 
 def console(color: str, *, stderr: bool = False) -> Console:
-    """A rich console that obeys the same rules, for what needs to be laid out."""
+    """A rich console with the same rules, for output that needs a layout."""
     from rich.console import Console
 
     terminal = Terminal(sys.stderr if stderr else sys.stdout, color)

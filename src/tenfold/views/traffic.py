@@ -33,7 +33,7 @@ Silent: planned, and not a byte so far. Cut: what is sent is not acknowledged, f
 """
 
 _UNNAMED = (f"{OUTSIDE}127.0.0.1", f"{OUTSIDE}::1")
-"""Whoever opened connections so short that it was gone before it could be named."""
+"""Peers with connections too short to find out who they were."""
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ class _Pair:
 
 
 class MapReader:
-    """The map of one run, again and again."""
+    """Reads the map of one run repeatedly."""
 
     def __init__(self, run: RunDirectory, status: StatusReader | None = None) -> None:
         self._run = run
@@ -60,7 +60,7 @@ class MapReader:
         self._pairs: dict[edges.Edge, _Pair] = {}
         self._made_for: object = None
         self._met: dict[str, int] = {}
-        """How many peers of each task have their pair."""
+        """How many peers of each task are in pairs already."""
 
     def read(self, problems: Problems | None = None) -> dict[str, Any]:
         """`{version, cluster, run, state, seconds, time, edges, groups, tasks, damaged}`.
@@ -109,7 +109,7 @@ class MapReader:
     def _meet(
         self, names: list[str], flows: Mapping[str, Flows], problems: Problems, *, own: bool
     ) -> None:
-        """Have a pair for all who are to talk and all who do, in the order of the plan.
+        """Create pairs for all planned and measured edges, in the plan's order.
 
         `own`: the run's network is its own, so that whoever is on loopback there belongs to it.
         """
@@ -206,7 +206,7 @@ def _larger(one: int | None, other: int | None) -> int | None:
 
 
 def _settled(edge: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-    """An edge of a run that is over: its rates are the mean."""
+    """An edge of a run that is over. Its rates are the mean."""
     rates = [
         round((edge[carried] or 0) / seconds, 1) if seconds > 0 else 0.0
         for carried in ("bytes_to", "bytes_from")

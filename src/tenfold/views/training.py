@@ -109,11 +109,11 @@ class TrainingReader:
 
 
 _SLACK_S = 1.0
-"""How far the clocks of a task and of the supervisor may be apart."""
+"""The maximum difference in seconds between a task's and the supervisor's clock."""
 
 
 class _Starts:
-    """When tasks were started again, from the run's events."""
+    """When tasks were restarted, from the run's events."""
 
     def __init__(self, events: Path) -> None:
         self._events = events
@@ -161,7 +161,7 @@ def _name(path: Path, home: Path) -> str:
 
 
 class _Tools:
-    """What TensorBoard knows of events."""
+    """TensorBoard's functions for events."""
 
     def __init__(self) -> None:
         self.event: Any = importlib.import_module("tensorboard.compat.proto.event_pb2").Event
@@ -172,7 +172,7 @@ class _Tools:
 
     @classmethod
     def find(cls) -> _Tools | None:
-        """None where TensorBoard is not installed."""
+        """The functions, or None if TensorBoard is not installed."""
         try:
             return cls()
         except ImportError:
@@ -260,7 +260,10 @@ class _EventFile:
                 self.damage = f"has a damaged event before byte {self._position}"
 
     def _record(self, stream: IO[bytes], size: int, tools: _Tools) -> bytes | None:
-        """The next record; None at the end, and where the file cannot be read on."""
+        """The next record.
+
+        None at the end, and if the rest of the file cannot be read.
+        """
         header = stream.read(_HEADER.size)
         if len(header) < _HEADER.size:
             self.cut = True

@@ -42,7 +42,7 @@ Kind = Literal[
 ]
 
 LITTLE_DISK = 64 << 20
-"""Bytes; of a small disk less, a twentieth of it."""
+"""A smaller number of free bytes is little. Of a small disk, a twentieth is."""
 
 _LONG_WAIT_S = 10.0
 _SILENT_S = 30.0
@@ -72,7 +72,7 @@ class Trouble:
 
 
 def troubles(facts: RunFacts, edges: Sequence[Mapping[str, Any]], now: float) -> list[Trouble]:
-    """All of them at `now` (seconds since 1970); `edges` are those of the map."""
+    """All problems at `now` (seconds since 1970). `edges` are those of the map."""
     up = facts.status["age_s"] is not None
     found = [*_hang(facts, up), *_disk(facts), *_unsaved(facts), *_unkillable(facts)]
     if up:
@@ -207,7 +207,7 @@ def _crash_loops(facts: RunFacts, now: float) -> Iterator[Trouble]:
 
 
 def budget(facts: RunFacts, task: str, now: float) -> tuple[int, int | None]:
-    """How many restarts a task has used within its window, and how many it has."""
+    """How many restarts a task has used within its window, and its limit."""
     rule = facts.planned(task).get("restart")
     rule = rule if isinstance(rule, dict) else {}
     told = facts.tasks.get(task, {}).get("retried")
@@ -238,7 +238,7 @@ def how_it_ended(facts: RunFacts, task: str) -> str:
 
 
 def _not_ready(facts: RunFacts, now: float) -> Iterator[Trouble]:
-    """Tasks that run for long and cannot be used yet."""
+    """Tasks that run for long but are not ready."""
     for task in facts.status["tasks"]:
         began = moment(task["started"])
         said = task.get("waits")
@@ -266,7 +266,7 @@ _READY = {
 
 
 def _waiting(facts: RunFacts, now: float) -> Iterator[Trouble]:
-    """Tasks that wait for others for long, and for whom."""
+    """Tasks that wait for others for long, and the tasks they wait for."""
     began = moment(facts.status["started"])
     waiting = [task for task in facts.status["tasks"] if task["state"] == State.WAITING]
     if not waiting or began is None or now - began < _LONG_WAIT_S:

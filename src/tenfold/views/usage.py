@@ -1,4 +1,4 @@
-"""What tasks use: CPU and memory, from the samples in the run directory."""
+"""CPU and memory of tasks, from the samples in the run directory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _STALE_S = 10.0
 
 
 class UsageReader:
-    """What the tasks of one run use, again and again."""
+    """Reads the usage of one run's tasks repeatedly."""
 
     def __init__(self, run: RunDirectory) -> None:
         self._run = run

@@ -68,7 +68,10 @@ def _edges(facts: RunFacts) -> Sequence[Mapping[str, Any]]:
 
 
 def account_of(facts: RunFacts, edges: Sequence[Mapping[str, Any]], now: float) -> dict[str, Any]:
-    """The same, pure: at `now` (seconds since 1970), `edges` being those of the map."""
+    """The report, pure.
+
+    It is as of `now` (seconds since 1970), with the `edges` of the map.
+    """
     status = facts.status
     found = troubles(facts, edges, now)
     first = _first_failure(facts)
@@ -243,7 +246,7 @@ def _took(facts: RunFacts) -> str:
 
 
 def _up(facts: RunFacts) -> str:
-    """The command that brings the cluster up again."""
+    """The command that starts the cluster again."""
     return up_again(facts.plan, _runs(facts.run))
 
 
@@ -252,7 +255,7 @@ def _runs(run: RunDirectory) -> Path:
 
 
 def _next(facts: RunFacts, first: Mapping[str, Any] | None) -> list[str]:
-    """Commands that help on."""
+    """Commands that help."""
     if first is not None:
         return [f"tenfold logs {facts.cluster} {first['task']}", _up(facts)]
     if facts.status["state"] in TERMINAL:

@@ -45,7 +45,7 @@ def local(proc: Path = Path("/proc")) -> Finding:
 
 
 def _switch(settings: Path) -> str:
-    """The setting that refuses a namespace, as far as one can be seen."""
+    """How to allow a namespace: the setting that refuses it, if one can be found."""
     for name, (refuses, allows) in _SWITCHES.items():
         with contextlib.suppress(OSError):
             if (settings / name).read_text().strip() == refuses:

@@ -62,7 +62,7 @@ _TEXT_OF_READY = (("ready", "http"), ("ready", "command"), ("ready", "log"))
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A cluster without faults, and where each of its values was written.
+    """A cluster without faults, and the position of each of its values.
 
     `places` tells where each value and key was written. Relative paths in the cluster count from
     `directory`, which is absolute. `secrets` are values that no output may show. `homes` are the
@@ -83,7 +83,7 @@ class Loaded:
         return self.hidden.shown(self.places.fault(remark, severity)).veiled()
 
     def place(self, path: str) -> SourcePosition | None:
-        """Where the value at `path` (`jobs.worker.tasks`) was written; None if it was not."""
+        """The position of the value at `path` (`jobs.worker.tasks`), or None."""
         found = (place for where, place in self.places.values.items() if path_text(where) == path)
         return next(found, None)
 
@@ -162,7 +162,7 @@ def loads(
     settings: Iterable[str] = (),
     environment: Mapping[str, str] | None = None,
 ) -> Loaded:
-    """The same for the text of a file, which cannot extend others."""
+    """Load the text of a file, which cannot extend others."""
     from tenfold.cluster.file.document import read_document
     from tenfold.cluster.file.extends import no_mapping
 
@@ -294,7 +294,7 @@ def _validated(
 
 
 def _follows(path: Where, dropped: set[Where]) -> bool:
-    """Whether a fault at `path` may only be there because something else was left out."""
+    """Whether a fault at `path` may only follow from values that were left out."""
     around = (path[:length] for length in range(len(path) + 1))
     within = (other[: len(path)] == path for other in dropped if path)
     return any(outer in dropped for outer in around) or any(within)
@@ -361,7 +361,7 @@ class _Plain:
         return {path: node.text for path, node in self._written.items() if node.place is not None}
 
     def got(self, path: Where) -> str:
-        """What was written at `path`, for messages."""
+        """The original text at `path`, for messages."""
         scalar = self._written.get(path)
         if scalar is None:
             return "something else"
@@ -409,7 +409,7 @@ def _is_text(path: Where) -> bool:
 
 
 def _tree(cluster: Cluster, place: SourcePosition | None) -> MappingNode:
-    """The nodes that a file saying the same as `cluster` would have."""
+    """The nodes of a file with the same contents as `cluster`."""
     made = _node(dumped(cluster), place)
     assert isinstance(made, MappingNode)
     return made

@@ -1,4 +1,4 @@
-"""YAML bytes → values that know where they were written.
+"""YAML bytes → values with their positions.
 
 Owns: decoding, the limits that give any input its answer within a second, YAML's structure
 (anchors, merge keys, duplicate keys, tags), and which value a plain scalar is by the rules of
@@ -31,10 +31,13 @@ The time to read a file grows with its size, and people's files are a hundredth 
 """
 
 MAX_DEPTH = 50
-"""Deepest nesting of lists and mappings."""
+"""The maximum nesting of lists and mappings."""
 
 MAX_NODES = 30_000
-"""Most values in a file, each alias counted with all that it stands for."""
+"""The maximum number of values in a file.
+
+Each alias counts with all that it stands for.
+"""
 
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 _BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
@@ -98,7 +101,7 @@ class MappingEntry:
 
 @dataclass(frozen=True, slots=True)
 class MappingNode:
-    """A mapping; keys are text, in the order of the file."""
+    """A mapping. Its keys are text, in the order of the file."""
 
     entries: dict[str, MappingEntry]
     place: SourcePosition | None = None
@@ -200,7 +203,7 @@ def _place_of(before: str, file: str) -> SourcePosition:
 
 
 def read_document(data: bytes, file: str) -> Document:
-    """The document in `data`; all its faults are in the answer. Never raises."""
+    """The document in `data`, with all its faults. Never raises."""
     text, fault = decode(data, file)
     if text is None:
         return Document(None, [fault] if fault else [])
@@ -224,14 +227,14 @@ def compose(text: str, file: str) -> Document:
 
 
 class _Fatal(Exception):
-    """A fault after which reading on makes no sense."""
+    """A fault after which it makes no sense to read on."""
 
     def __init__(self, fault: Fault) -> None:
         self.fault = fault
 
 
 class _Composer:
-    """Makes nodes of libyaml's events."""
+    """Builds nodes from libyaml's events."""
 
     def __init__(self, file: str) -> None:
         self.faults: list[Fault] = []

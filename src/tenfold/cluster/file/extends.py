@@ -1,4 +1,4 @@
-"""One mapping out of several files, and out of `--set`.
+"""Merge several files, and the values of `--set`, into one mapping.
 
 Owns: following `extends`, its circles and missing files, what merging means, and `--set K=V`.
 Leaves to others: reading one file (`document`) and judging what comes out (`load`).
@@ -44,7 +44,7 @@ Its value is then `anywhere`.
 _PROJECT_MARKS = (".git", ".hg", ".svn", ".jj")
 
 MAX_FILES = 20
-"""Most files that one cluster may be made of."""
+"""The maximum number of files of one cluster."""
 
 
 @dataclass(slots=True)
@@ -90,7 +90,7 @@ def project_of(directory: Path) -> Path:
 
 class _ExtendsReader:
     def __init__(self, home: Path) -> None:
-        """`home` is where the outermost file is."""
+        """`home` is the directory of the outermost file."""
         self._project = None if os.environ.get(OUTSIDE) == "anywhere" else project_of(home)
         self.faults: list[Fault] = []
         self.lines: dict[str, list[str]] = {}
@@ -158,7 +158,7 @@ class _ExtendsReader:
 
 
 def no_mapping(document: Document, shown_as: str) -> Fault:
-    """The fault of a document that is no mapping."""
+    """The fault of a document that is not a mapping."""
     hint = "begin with these lines:\ncluster: my-cluster\njobs:\n  worker: {run: python train.py}"
     if document.root is None or (isinstance(document.root, Scalar) and not document.root.text):
         return Fault(SourcePosition(shown_as, 1, 1), "", "the file is empty", hint)
@@ -177,7 +177,7 @@ def _names(node: Node) -> list[Scalar]:
 
 
 def _unfit(name: Scalar) -> tuple[str | None, str]:
-    """Why a name is not one of a file to build on, if so, and the path that it means."""
+    """Why a name is not a file to extend, if so, and the path that it means."""
     if not name.text or "\0" in name.text or len(name.text) > 4096:
         return "not the name of a file", ""
     if "${" in name.text:
@@ -246,13 +246,13 @@ def assign(root: MappingNode, settings: Iterable[str]) -> tuple[MappingNode, lis
 
 
 def setting_shown(setting: str) -> str:
-    """`KEY=VALUE` as messages show it: without the value of a secret."""
+    """`KEY=VALUE` for messages, without the value of a secret."""
     key, equals, _ = setting.partition("=")
     return f"{key}={HIDDEN}" if equals and is_secret(key.rpartition(".")[2]) else setting
 
 
 def _set_value(text: str, place: SourcePosition) -> Node | Fault:
-    """The value as YAML; nothing at all is the empty text."""
+    """The value as YAML. Nothing at all is the empty text."""
     if not text.strip():
         return Scalar("", "", place)
     document = compose(text, place.file)
@@ -276,7 +276,10 @@ def _placed(node: Node, place: SourcePosition) -> Node:
 
 
 def _unknown_name(root: MappingNode, path: Sequence[str]) -> tuple[str, str | None] | None:
-    """Names that `--set` must not make up: a typing error would be silent."""
+    """Faults for names that `--set` must not create.
+
+    A typing error would otherwise be silent.
+    """
     if len(path) < 2 or (path[0], len(path)) == ("jobs", 2) or path[0] not in ("jobs", "vars"):
         return None
     known = root.entries.get(path[0])

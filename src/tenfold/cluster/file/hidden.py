@@ -1,4 +1,4 @@
-"""Which values of a cluster file are secret, and which paths of it hold them.
+"""The secret values of a cluster file, and the paths that contain them.
 
 Owns: the values by their variables' names, texts that a secret is a part of, and faults about such
 texts. Leaves to others: the rule by name and hiding by value (`base.secrets`), and filling in
@@ -45,7 +45,7 @@ class Hidden:
         return name in self.listed or is_secret(name)
 
     def used(self, value: str) -> None:
-        """A secret is being put into a text."""
+        """Record that a secret is put into a text."""
         if value:
             self.values.add(value)
             for values in self._watched:
@@ -62,16 +62,16 @@ class Hidden:
             self._watched.pop()
 
     def keep_var(self, name: str, values: Collection[str]) -> None:
-        """Remember which secrets a var holds: it is worked out once, and used often."""
+        """Record which secrets a var holds. A var is computed once and used often."""
         self._vars[name] = frozenset(values)
 
     def used_var(self, name: str) -> None:
-        """A var is being put into a text, with the secrets in it."""
+        """Record that a var is put into a text, with the secrets in it."""
         for value in self._vars.get(name, ()):
             self.used(value)
 
     def note(self, path: Path, values: Collection[str], made: Node) -> None:
-        """The text at `path` came of secrets."""
+        """Record that the text at `path` contains secrets."""
         if not values:
             return
         self.paths[path_text(path)] = frozenset(values)
@@ -79,7 +79,7 @@ class Hidden:
             self.texts[made.text] = shown
 
     def literal(self, path: Path, node: Node) -> None:
-        """A value of a variable or of a build's argument, filled in."""
+        """Record a value of a variable or of a build argument, after filling in."""
         if not isinstance(node, Scalar):
             return
         of_variable = path[-2:-1] in (("env",), ("args",)) and self.is_secret(str(path[-1]))
@@ -88,7 +88,7 @@ class Hidden:
             self.paths.setdefault(path_text(path), frozenset({node.text}))
 
     def shown(self, fault: Fault) -> Fault:
-        """`fault` without the secrets that are at its path."""
+        """`fault` without the secrets of its path."""
         values = self._at(fault.path)
         if not values:
             return fault
@@ -123,7 +123,10 @@ def _without(text: str, values: Collection[str]) -> str:
 
 
 def _tells(text: str, values: Collection[str]) -> bool:
-    """Whether a text holds a secret in another spelling, as `my-key` of `My_Key`."""
+    """Whether a text contains a secret in another spelling.
+
+    For example, `my-key` for `My_Key`.
+    """
     plain = _letters(text)
     return any(len(_letters(value)) > 3 and _letters(value) in plain for value in values)
 

@@ -33,7 +33,10 @@ _PREFIXES = {pattern[:length] for pattern in _PATHS for length in range(len(patt
 
 @dataclass(slots=True)
 class Homes:
-    """`root` with the home directories; `written` are the paths that began with a `~`."""
+    """`root` with the home directories.
+
+    `written` are the paths that began with a `~`.
+    """
 
     root: MappingNode
     faults: list[Fault] = field(default_factory=list)

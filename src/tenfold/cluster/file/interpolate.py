@@ -48,7 +48,7 @@ Vars of vars double with every step.
 """
 
 MAX_STEPS = 50
-"""Longest chain of vars that refer to vars."""
+"""The maximum length of a chain of vars that refer to vars."""
 
 Path = tuple[str | int, ...]
 
@@ -272,7 +272,7 @@ class _Run:
         return value
 
     def _var(self, name: str) -> Node | None:
-        """The var's own value, worked out once; None if it has a fault."""
+        """The value of a var, computed once. None if it has a fault."""
         if name in self._values:
             self.hidden.used_var(name)
             return self._values[name]
@@ -432,7 +432,7 @@ def _is_env(path: Path) -> bool:
 
 
 def _may_be_late(path: Path) -> bool:
-    """Whether the value at `path` is used when tasks start, not before."""
+    """Whether the value at `path` is used only when tasks start."""
     if path[0] == "env":
         return True
     inner = path[2:]

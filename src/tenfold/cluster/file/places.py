@@ -1,4 +1,4 @@
-"""Where everything of a cluster was written, and faults made of that.
+"""Positions of all values of a cluster file, and faults with positions.
 
 Owns: the place of every value and key by its path, the lines of all files, and the nearest place
 for something that has none of its own. Leaves to others: what is wrong (`wording`, `check`).
@@ -16,11 +16,11 @@ from tenfold.errors import Fault, Severity, SourcePosition, path_text
 Where = tuple[str | int, ...]
 
 LONGEST_LINE = 1000
-"""Longer lines are not shown with a fault."""
+"""The maximum length of a line that is shown with a fault."""
 
 
 class Remark(NamedTuple):
-    """Something about the value at `path`, or about its key."""
+    """A remark about the value at `path`, or about its key."""
 
     path: Where
     message: str
@@ -72,7 +72,7 @@ class SourcePositions:
         return path, None
 
     def with_line(self, fault: Fault) -> Fault:
-        """`fault` with its source line; what may be a secret in it is blotted out."""
+        """`fault` with its source line, in which possible secrets are blotted out."""
         place = fault.place
         lines = self.lines.get(place.file, ()) if place else ()
         if place is None or not 0 < place.line <= len(lines) or hides(fault.path):

@@ -77,7 +77,7 @@ def _as_script(path: Path) -> Iterator[None]:
 
 
 def _line(error: BaseException, file: str) -> int:
-    """The last line of the user's file that was running; 0 if none was."""
+    """The last line of the user's file that ran, or 0 if none did."""
     if isinstance(error, SyntaxError) and error.filename == file:
         return error.lineno or 0
     frames = traceback.walk_tb(error.__traceback__)
@@ -126,7 +126,7 @@ def _invalid(error: ValidationError, file: str, shown_as: str) -> list[Fault]:
 
 
 def _given(error: ValidationError) -> Any:
-    """As much of the invalid arguments as the error remembers, by its locations."""
+    """The invalid arguments by location, as far as the error has them."""
     data: dict[str, Any] = {}
     for item in error.errors(include_url=False):
         here: Any = data

@@ -56,7 +56,7 @@ It is matched at the beginning of a line, so that a long line takes no longer.
 
 
 def syntax_fault(error: yaml.MarkedYAMLError, file: str, lines: list[str]) -> Fault:
-    """The fault that stands for `error` in `file`."""
+    """The fault for `error` in `file`."""
     mark = error.problem_mark or error.context_mark
     place = SourcePosition(file, mark.line + 1, mark.column + 1) if mark else SourcePosition(file)
     place = _inside(place, lines)

@@ -66,7 +66,7 @@ _PASTE = {
 
 
 def findings(error: ValidationError, data: Any, got: Callable[[Path], str]) -> list[Remark]:
-    """All findings of `error`, which came of validating `data`.
+    """All findings of `error`, which was raised when `data` was validated.
 
     `got` tells, for a path in `data`, what was written there.
     """
@@ -214,7 +214,7 @@ def _nearest(name: str, names: Sequence[str]) -> str | None:
 
 
 def _nearest_key(path: Path) -> str | None:
-    """The key that was meant, or all keys there are."""
+    """The key that was probably meant, or all keys that exist."""
     model = model_at(path[:-1])
     if model is None:
         return None

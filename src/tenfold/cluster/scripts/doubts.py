@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from tenfold.cluster.scripts.trees import Names, text_of
 
 _READING = frozenset({"get", "copy", "items", "keys", "values", "__getitem__", "__contains__"})
-"""Methods of `os.environ` that may be passed on."""
+"""Methods of `os.environ` that may be passed on safely."""
 
 _READERS = frozenset(
     """
@@ -61,7 +61,7 @@ class Doubts:
         }
 
     def of(self, node: ast.AST) -> Iterator[str]:
-        """What is doubtful about a node, apart from the nodes in it."""
+        """The doubts about a node, apart from the nodes in it."""
         if isinstance(node, ast.expr) and self._names.is_environ(node):
             if not self._is_read(node) and not self._is_stored(node):
                 yield HANDED_ON
@@ -137,7 +137,7 @@ class Doubts:
         return name in _RUNNERS or name.rpartition(".")[2] in _LOADERS
 
     def _reaches_environ(self, name: str, arguments: list[ast.expr]) -> bool:
-        """Whether a call may give `os.environ` in a way that `Names` does not follow."""
+        """Whether a call may return `os.environ` in a way that `Names` misses."""
         if name in _OF_MODULES:
             return any(self._names.full(one) == "os" for one in arguments)
         if name == "operator.attrgetter":
@@ -147,7 +147,7 @@ class Doubts:
         return False
 
     def _is_known_code(self, name: str, node: ast.Call) -> bool:
-        """Whether code is a text without variables, or a file that is read for itself."""
+        """Whether code is a constant text, or a file that is read separately."""
         code = text_of(node.args[0]) if node.args else None
         if code is not None and name in ("exec", "eval"):
             return _IN_CODE.search(code) is None

@@ -34,7 +34,7 @@ from tenfold.cluster.scripts.trees import Names, path_of, text_of
 _MOST_FILES = 200
 
 _HARMLESS = frozenset(sys.stdlib_module_names) | {"__future__"}
-"""What imports no framework."""
+"""Modules that import no framework."""
 
 _SETS_ANY = re.compile(r"(?:^|\.)(?:load_dotenv|read_env|load_env)$")
 """Calls that set variables from a file: python-dotenv, environs, django-environ."""
@@ -51,7 +51,7 @@ _CODE = re.compile(r"\b(?:environ\s*\[|environ\.update|putenv\()")
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something a file does.
+    """An action of a file.
 
     Attributes:
         words: what, after the file's name: `sets JAX_ENABLE_X64`.
@@ -137,11 +137,11 @@ class _ScriptReader:
         self._workdir = workdir
         self.seen: dict[Path, None] = {}
         self._early = True
-        """Nothing was imported yet that could import a framework."""
+        """Whether no module was imported yet that could import a framework."""
         self._imported: frozenset[str] = frozenset()
 
     def read(self, main: PythonSource, *, sure: bool) -> None:
-        """Take in a file; `sure`: it is known to run."""
+        """Read a file. `sure`: it is known to run."""
         if main.file in self.seen or len(self.seen) >= _MOST_FILES:
             return
         self.seen[main.file] = None
@@ -236,7 +236,7 @@ def _absolute(node: ast.ImportFrom, main: PythonSource, roots: tuple[Path, ...])
 
 
 class _ScriptFile:
-    """What the nodes of one file do."""
+    """The actions of the nodes of one file."""
 
     def __init__(self, main: PythonSource, workdir: Path, *, first: bool) -> None:
         self._main = main
@@ -244,10 +244,10 @@ class _ScriptFile:
         self._names = Names(main.tree)
         self._doubts = Doubts(main.tree, self._names, exports=not first)
         self._shown = {id(one.value) for one in ast.walk(main.tree) if isinstance(one, ast.Expr)}
-        """Texts that are statements, docstrings: they show code that nobody runs."""
+        """Texts that are statements, such as docstrings: their code never runs."""
 
     def actions(self, node: ast.AST, *, sure: bool) -> Iterator[Action]:
-        """Of one node, not of those in it."""
+        """The actions of one node, not of those in it."""
         line = getattr(node, "lineno", 0)
         for words, more in self._of(node):
             certain = bool(more.pop("certain", False))
@@ -301,7 +301,7 @@ class _ScriptFile:
                     yield _set(text_of(one.slice), None)
 
     def _many(self, node: ast.AST | None) -> Iterator[_Found]:
-        """What is set from a mapping."""
+        """The variables set from a mapping."""
         if isinstance(node, ast.Dict):
             for key, value in zip(node.keys, node.values, strict=True):
                 if key is None:
@@ -362,7 +362,7 @@ class _ScriptFile:
             yield from self._arguments(node)
 
     def _path(self, node: ast.AST | None) -> Iterator[_Found]:
-        """What is put on `sys.path` before others: a directory, or a list of them."""
+        """What is put at the beginning of `sys.path`: a directory, or several."""
         listed = isinstance(node, (ast.List, ast.Tuple))
         each = node.elts if isinstance(node, (ast.List, ast.Tuple)) else [node] if node else []
         paths = [path_of(one, self._names, self._main.file, self._workdir) for one in each]
@@ -373,7 +373,7 @@ class _ScriptFile:
             yield "inserts a directory at the front of sys.path", {"about": "path", "paths": known}
 
     def scripts_named(self, node: ast.AST) -> Iterator[Path]:
-        """Files that a text names and that may be run: `runpy.run_path("train.py")`."""
+        """Files in a text that may be run: `runpy.run_path("train.py")`."""
         if isinstance(node, ast.Call) and self._names.full(node.func) == "runpy.run_path":
             text = text_of(node.args[0]) if node.args else None
             if text is not None and len(text) < 1000:

@@ -52,7 +52,7 @@ def hidden_by(directory: Path, names: Collection[str]) -> dict[str, str]:
 
 
 def first_hidden(directories: Iterable[Path], names: Collection[str]) -> tuple[str, Path] | None:
-    """The first module that is hidden, and the file that hides it."""
+    """The first hidden module, and the file that hides it."""
     for directory in directories:
         for name, entry in sorted(hidden_by(directory, names).items()):
             return name, directory / entry

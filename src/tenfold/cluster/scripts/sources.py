@@ -33,7 +33,7 @@ class PythonSource:
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """The name for people."""
         return self.file.name
 
 
@@ -64,7 +64,7 @@ def roots_of(
 
 
 def _has_packages(directory: Path) -> bool:
-    """Whether pip or the like installs there."""
+    """Whether pip or a similar tool installs there."""
     try:
         return any(name.endswith((".dist-info", ".egg-info")) for name in os.listdir(directory))
     except (OSError, ValueError):
@@ -74,7 +74,9 @@ def _has_packages(directory: Path) -> bool:
 def mains_of(
     command: PythonCommand, workdir: Path, roots: tuple[Path, ...]
 ) -> list[tuple[PythonSource, bool]]:
-    """What the command runs: a script, a module, or code; True: it surely does.
+    """What the command runs: a script, a module, or code.
+
+    True means that it surely does.
 
     Scripts that it is given as words count, too: another program may run them, as in `python -m
     pdb train.py`.
@@ -129,7 +131,7 @@ def stamp(file: Path) -> object:
 
 
 def source(file: Path) -> PythonSource | None:
-    """A file, parsed; None if it cannot be, or is very large."""
+    """A parsed file, or None if it cannot be parsed or is very large."""
     try:
         found = file.stat()
         if found.st_size > MOST_BYTES or not _is_file(file):

@@ -1,4 +1,4 @@
-"""What of a syntax tree is known without running it.
+"""What is known of a syntax tree without running it.
 
 Owns: the names under which a file has `os.environ` and other things (`Names`), and the values of
 simple expressions: texts, and paths that are made from `__file__`.
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _OF_OS = ("environ", "environb", "putenv", "unsetenv", "sched_setaffinity")
-"""What `from os import *` brings that matters here."""
+"""Names from `from os import *` that matter here."""
 
 _ENVIRONS = ("os.environ", "os.environb")
 
@@ -40,7 +40,10 @@ class Names:
                 self._known[target] = self.full(value)
 
     def full(self, node: ast.AST | None) -> str:
-        """`os.environ.update` of an expression that means it; empty for what has no name."""
+        """The full name of an expression, such as `os.environ.update`.
+
+        Empty if it has no name.
+        """
         if isinstance(node, ast.Name):
             return self._known.get(node.id, node.id)
         if isinstance(node, ast.Attribute) and (before := self.full(node.value)):
@@ -53,7 +56,7 @@ class Names:
         return ""
 
     def is_environ(self, node: ast.AST | None) -> bool:
-        """Whether an expression is the process's environment itself, and no copy."""
+        """Whether an expression is the process's environment itself, not a copy."""
         return self.full(node) in _ENVIRONS
 
 
@@ -72,7 +75,7 @@ def _assigned(tree: ast.AST) -> Iterator[tuple[str, ast.AST]]:
 
 
 def text_of(node: ast.AST | None) -> str | None:
-    """The text that an expression surely is; None if it may be another one."""
+    """The text that an expression surely is, or None if it may be another one."""
     if isinstance(node, ast.Constant):
         value = node.value
         if isinstance(value, bytes):

@@ -48,7 +48,7 @@ A script that sets them changes only the processes that it starts.
 
 @dataclass(frozen=True, slots=True)
 class PreloadVerdict:
-    """What follows for a task.
+    """The consequence for a task.
 
     Attributes:
         obstacle: the first action that keeps it from being forked; None if it may be.
@@ -93,7 +93,9 @@ def verdict(
     environment: Mapping[str, str],
     modules: Collection[str] = (),
 ) -> PreloadVerdict:
-    """What follows from `actions`, in order; `environment` is the task's own.
+    """The consequence of `actions`, in order.
+
+    `environment` is the task's own.
 
     A doubt counts only until the packages of `modules` have surely been imported.
     """

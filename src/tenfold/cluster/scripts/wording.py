@@ -60,7 +60,7 @@ def report(
 
 
 def obstacle_words(action: Action) -> tuple[str, str]:
-    """Of something that a script does before its imports, or may do."""
+    """Message and hint for what a script does, or may do, before its imports."""
     words = f"{action.place} {action.words}, which may affect its imports"
     if action.variable is not None:
         return words, f"{_env(action)} in the file instead keeps the fast start"
@@ -82,7 +82,7 @@ def _env(action: Action) -> str:
 
 
 def hiding_words(name: str, file: Path) -> tuple[str, str]:
-    """Of a local module with the name of an installed one."""
+    """Message and hint for a local module with the name of an installed one."""
     shown = file if file.suffix else f"{file}/"
     words = f"{shown} shadows the module {name} that other imports need"
     return words, "rename it, or set `preload: none` if this is intended"
