@@ -1,4 +1,4 @@
-"""tenfold: one file describes a training cluster; `tenfold up` brings it up.
+"""tenfold: one file describes a training cluster. `tenfold up` starts it.
 
 What you see here is the whole Python interface; everything is imported when it is first used.
 

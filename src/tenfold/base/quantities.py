@@ -26,7 +26,7 @@ _LONGEST_S = 1e9
 
 
 def parse_duration(text: str) -> float | None:
-    """Return the seconds of `10s`, `1m30s` or `500ms`; None for any other text."""
+    """Return the seconds of `10s`, `1m30s` or `500ms`. None for any other text."""
     if not _DURATION.fullmatch(text):
         return None
     return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION_PART.findall(text))

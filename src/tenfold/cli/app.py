@@ -84,7 +84,7 @@ class _NobodyReadsError(Exception):
 
 
 class _Commands(click.Group):
-    """Imports a command's module when the command is used; `--help` needs none."""
+    """Imports a command's module when the command is used. `--help` needs none."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx

@@ -100,7 +100,7 @@ def runs_directory(flag: str | None = None) -> Path:
 
 
 def find_run(cluster: str | None, flag: str | None = None, *, up: bool = False) -> RunDirectory:
-    """The run that the user named; with `up`, the newest running one if there is any.
+    """The run that the user named. With `up`, the newest running one if there is any.
 
     Raises InputError if there is none.
     """

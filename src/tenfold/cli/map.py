@@ -82,7 +82,7 @@ def _draw(shown: dict[str, Any], form: str) -> None:
 
 
 def _follow(run: RunDirectory, reader: MapReader, every: bool, as_json: bool) -> None:
-    """Print the map repeatedly; a terminal is cleared before each print."""
+    """Print the map repeatedly. A terminal is cleared before each print."""
     from tenfold.views.map import MOST_EDGES, show_map
 
     terminal = out()

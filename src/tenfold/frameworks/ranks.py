@@ -145,7 +145,7 @@ class RankFramework:
         )
 
     def success_jobs(self, jobs: Sequence[str]) -> tuple[str, ...]:
-        """All tasks of chief, master and workers must succeed; without these, all jobs."""
+        """All tasks of chief, master and workers must succeed. Without these, all jobs."""
         return decisive(jobs)
 
     def ends_together(self, jobs: Collection[str]) -> bool:

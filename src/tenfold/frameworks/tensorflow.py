@@ -136,7 +136,7 @@ class TensorFlow:
         return ("TF_CONFIG",) if job in (*SERVERS, "evaluator") else ()
 
     def environment(self, job: str, index: int, addresses: Addresses) -> dict[str, str]:
-        """TF_CONFIG for the jobs that TensorFlow knows; any other job gets none.
+        """TF_CONFIG for the jobs that TensorFlow knows. Any other job gets none.
 
         The evaluator is never a member of the others' cluster: it gets a spec that holds them
         and itself, they get one without it (an evaluator in it hangs the chief).
@@ -150,7 +150,7 @@ class TensorFlow:
         return {"TF_CONFIG": json.dumps(config)}
 
     def process_environment(self, job: str, tasks: int, cores: int) -> dict[str, str]:
-        """Quiet start-up; intra-op threads share the cores out, inter-op stay at four."""
+        """Quiet start-up. Intra-op threads share the cores out, inter-op stay at four."""
         del job
         quiet = {"TF_CPP_MIN_LOG_LEVEL": "1"}
         if tasks <= 1:

@@ -35,7 +35,7 @@ class Children:
     def spawn(
         self, argv: Sequence[str], env: Mapping[str, str], cwd: str, streams: tuple[int, int]
     ) -> tuple[int, asyncio.Future[int]]:
-        """Start `argv` as the leader of a process group of its own; its pid and its end.
+        """Start `argv` as the leader of a process group of its own. Returns pid and end.
 
         The future holds the exit code, or minus the signal. Raises OSError if it cannot be
         started.

@@ -26,7 +26,7 @@ KEPT = 10_000
 
 
 class EventLog:
-    """Appends to `path`; `clock` gives seconds since 1970.
+    """Appends to `path`. `clock` gives seconds since 1970.
 
     Between the events that were kept back and those after them stands a `disk-back` {path,
     lost_bytes, kept, lost}: how many events came late, and how many are missing there.

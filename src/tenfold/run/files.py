@@ -145,7 +145,7 @@ def size_of(path: Path) -> int:
 
 
 def directories(path: Path) -> list[str]:
-    """Names of the directories in `path`, sorted; links and hidden ones are left out."""
+    """Names of the directories in `path`, sorted. Links and hidden ones are left out."""
     try:
         inner = _open_directory(path)
     except (OSError, ValueError):

@@ -182,7 +182,7 @@ class Record(Shape):
 
 
 class Items(Shape):
-    """A list; items that do not fit are left out."""
+    """A list. Items that do not fit are left out."""
 
     def __init__(self, form: Form, needed: tuple[str, ...] = ()) -> None:
         """`needed`: fields without which an item is of no use."""

@@ -48,7 +48,7 @@ _LOCK_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class RunDirectory:
-    """One run's directory. Making this object touches no file; `create` does."""
+    """One run's directory. Making this object touches no file, but `create` does."""
 
     path: Path
 
@@ -59,7 +59,7 @@ class RunDirectory:
 
     @property
     def run(self) -> str:
-        """The run-id; sorts by the time of the start."""
+        """The run-id, which sorts by the time of the start."""
         return self.path.name
 
     @property

@@ -24,7 +24,7 @@ _MOST_NAMES = 5
 
 @dataclass(frozen=True, slots=True)
 class Rank:
-    """A task of a group of ranks; `ended` is when it ended well (seconds since 1970)."""
+    """A task of a group of ranks. `ended` is when it ended well (seconds since 1970)."""
 
     task: str
     job: str

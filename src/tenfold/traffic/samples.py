@@ -138,7 +138,7 @@ def _tail_start(stream: IO[bytes], size: int) -> int:
 
 
 def sample_of(line: bytes) -> dict[str, Any] | None:
-    """The sample in one line; None if it is damaged."""
+    """The sample in one line. None if it is damaged."""
     try:
         sample = records.parse(line)
     except ValueError:

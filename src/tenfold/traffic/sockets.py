@@ -52,7 +52,7 @@ _MESSAGE = struct.Struct("=BB2x2s2s16s16s4x8s16xI")
 _ATTRIBUTE = struct.Struct("=HH")
 _BYTES = struct.Struct("=QQ")
 _BYTES_AT = 120
-"""tcpi_bytes_acked and tcpi_bytes_received in tcp_info; there since Linux 4.1."""
+"""tcpi_bytes_acked and tcpi_bytes_received in tcp_info. There since Linux 4.1."""
 _RESENT_AT = 2
 """The offset of tcpi_retransmits in tcp_info.
 

@@ -66,7 +66,7 @@ class Curve:
 
     @property
     def end(self) -> float:
-        """The time of the last point; `begin` is that of the first."""
+        """The time of the last point. `begin` is that of the first."""
         return self._last[2] if self._last is not None else math.nan
 
     def points(self) -> list[Point]:

@@ -12,7 +12,7 @@ from tenfold.run.rundir import RunDirectory
 
 
 def directories(path: Path) -> set[str]:
-    """Names of the directories in `path`; hidden ones and links are left out."""
+    """Names of the directories in `path`. Hidden ones and links are left out."""
     return set(files.directories(path))
 
 

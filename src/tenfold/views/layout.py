@@ -72,7 +72,7 @@ class JobBox:
 
 @dataclass(slots=True)
 class Layout:
-    """A whole picture, `width` by `height` units; x goes right, y down."""
+    """A whole picture, `width` by `height` units, `x` to the right and `y` down."""
 
     width: float
     height: float

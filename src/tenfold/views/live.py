@@ -54,7 +54,7 @@ class JsonFiles:
 
 
 class LiveReader:
-    """Everything a page shows of one run and its tasks; for one thread at a time."""
+    """Everything a page shows of one run and its tasks. For one thread at a time."""
 
     def __init__(self, run: RunDirectory) -> None:
         self._run = run

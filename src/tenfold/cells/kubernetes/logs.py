@@ -32,7 +32,7 @@ Raises TenfoldError when the connection breaks.
 
 
 def stamp(line: bytes) -> tuple[float, bytes] | None:
-    """A line's time and its text; None for a line without a time."""
+    """A line's time and its text. None for a line without a time."""
     word, _, text = line.partition(b" ")
     try:
         moment = datetime.fromisoformat(word.decode())

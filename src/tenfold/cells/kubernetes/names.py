@@ -129,7 +129,7 @@ def indexed_name(plan: Plan, piece: Piece) -> str:
 
 
 def set_name(plan: Plan) -> str:
-    """The JobSet of a cluster; also the domain in which its tasks have their names."""
+    """The JobSet of a cluster. Also the domain in which its tasks have their names."""
     return short(plan.cluster, _LONGEST_IN_SET)
 
 

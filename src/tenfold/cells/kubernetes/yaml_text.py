@@ -36,7 +36,7 @@ def without_comments(value: Any) -> Any:
 
 
 def documents(parts: Iterable[tuple[str, Document]]) -> str:
-    """A YAML stream; each document below its own comment, which may be empty."""
+    """A YAML stream. Each document below its own comment, which may be empty."""
     return "\n---\n".join(_comment(comment) + _dump(document) for comment, document in parts) + "\n"
 
 

@@ -13,7 +13,7 @@ from tenfold.planning.plan import Plan, Task
 from tenfold.run.rendezvous import HeldPort, hold_port
 
 FIRST_PORT = 2222
-"""The port TensorFlow's own examples use; a run's tasks count up from here."""
+"""The port TensorFlow's own examples use. A run's tasks count up from here."""
 
 USUAL = {"tensorboard": 6006, "jupyter": 8888}
 """Usual ports of these pages.

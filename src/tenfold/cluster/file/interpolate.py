@@ -55,7 +55,7 @@ Path = tuple[str | int, ...]
 
 @dataclass(slots=True)
 class Interpolated:
-    """`root` without vars; `hidden` are the secrets in it.
+    """`root` without vars. `hidden` are the secrets in it.
 
     `remarks` are warnings: text that a shell would have expanded.
     """

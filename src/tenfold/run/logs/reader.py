@@ -143,7 +143,7 @@ class LogReader:
             yield from piece
 
     def _next_lines(self, last: bool, end_at: int | None) -> Iterator[LogLine] | None:
-        """The lines of the next piece; None if there are none."""
+        """The lines of the next piece. None if there are none."""
         while True:
             files = self._look()
             if files.end < self.position:  # somebody emptied it

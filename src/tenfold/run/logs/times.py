@@ -153,7 +153,7 @@ class LogTimes:
 
 
 def _all_parsed(lines: bytes) -> tuple[list[int], list[float]]:
-    """Offsets and times of whole lines; damaged ones are left out."""
+    """Offsets and times of whole lines. Damaged ones are left out."""
     words = lines.split()
     if len(words) == 2 * lines.count(b"\n"):
         with contextlib.suppress(ValueError):

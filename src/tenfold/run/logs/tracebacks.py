@@ -85,7 +85,7 @@ class Block:
     noise: int = 0
 
     def take(self, line: str) -> bool:
-        """Take the next line of the output; False if the block has ended before it."""
+        """Take the next line of the output. False if the block has ended before it."""
         if self.kind == "group":
             return self._take_of_group(line)
         if self.kind == "other":
