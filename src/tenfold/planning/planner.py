@@ -315,10 +315,7 @@ def _overridden(task: Task, override: Override, directory: Path, defaults: JobDe
 
 
 def _numbered(task: Task, index: int, sizes: Mapping[str, int]) -> Task:
-    """`task` as number `index` of its job.
-
-    The `${…}` that a plan knows are filled in.
-    """
+    """`task` as number `index` of its job, with the known `${…}` filled in."""
     known = known_values(task, index, sizes)
     return Task(
         job=task.job,

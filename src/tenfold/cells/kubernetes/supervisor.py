@@ -170,10 +170,7 @@ class KubernetesCell:
         return Placed(None, (life.pod or {}).get("spec", {}).get("nodeName") or "")
 
     async def _begun(self, life: _Life) -> None:
-        """Wait for the life to begin.
-
-        Only events show that a Job may not create a pod.
-        """
+        """Wait for the life to begin. Only events show a Job that creates no pod."""
         while not life.begun.done():
             await asyncio.wait({life.begun}, timeout=_EVENTS_EVERY_S)
             if life.pod is None and not life.begun.done() and life.job is not None:
@@ -309,10 +306,7 @@ class KubernetesCell:
             )
 
     def signal(self, task: Task, number: int) -> None:
-        """Delete the pod, with grace.
-
-        For SIGKILL, the grace is the shortest that is ever confirmed.
-        """
+        """Delete the pod with grace. For SIGKILL, it is the shortest ever confirmed."""
         life = self._lives.get(task.label)
         if life is None:
             return
@@ -382,10 +376,7 @@ def _is_deleted(pod: Pod) -> bool:
 
 
 def _refuse_if_told(life: _Life, events: Sequence[Object]) -> None:
-    """Fail the life if its Job may not create a pod.
-
-    The cause is a quota, a policy or a missing account.
-    """
+    """Fail the life if a quota, a policy or a missing account forbids its pod."""
     for event in events:
         if event.get("reason") == "FailedCreate" and not life.begun.done():
             said = str(event.get("message") or "").removeprefix("Error creating: ")

@@ -122,10 +122,7 @@ def _read(
 
 _MOST_KNOWN = 1000
 _KNOWN: dict[object, tuple[tuple[tuple[Path, object], ...], tuple[Action, ...]]] = {}
-"""Earlier results, with the files as they were then.
-
-The tasks of a job run the same files.
-"""
+"""Earlier results with their files, since tasks of a job run the same files."""
 
 
 class _ScriptReader:
@@ -219,10 +216,7 @@ def _imported(
 
 
 def _absolute(node: ast.ImportFrom, main: PythonSource, roots: tuple[Path, ...]) -> str:
-    """The module that `from .a import b` is about.
-
-    It comes from the first root that holds the file.
-    """
+    """The module that `from .a import b` means, from the first root with the file."""
     if not node.level:
         return node.module or ""
     package = main.file.parent

@@ -55,10 +55,7 @@ _NOT_OWN = re.compile(
     r"[/\\](?:site|dist)-packages[/\\]|[/\\]lib(?:64)?[/\\]python\d|^<|[/\\]tenfold[/\\](?:launch|_)"
     r"|^/rustc/|[/\\]go[/\\]src[/\\]runtime[/\\]"
 )
-"""Files of libraries and of the interpreter.
-
-The module with which tenfold runs scripts is one of them.
-"""
+"""Files of libraries, of the interpreter and of tenfold's script runner."""
 
 _BOXES = "│╭╰├┌└|>"
 _LONGEST = 2000
@@ -236,10 +233,7 @@ _COLOURS = re.compile(r"\x1b\[[0-9;:]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)
 
 
 def _is_other(line: str) -> bool:
-    """Whether a panic or a compiler error begins with this line.
-
-    A line that merely mentions one does not count.
-    """
+    """Whether a panic or compiler error begins here, not just a mention of one."""
     if "panicked at " in line:
         return line.lstrip().startswith("thread ")
     return line.lstrip().startswith(_OTHERS) or ": fatal error: " in line
@@ -314,10 +308,7 @@ class Broken:
 
 
 def broken(blocks: Sequence[Block]) -> Broken | None:
-    """The exception that ended the program, or None.
-
-    The blocks are in the order in which the program printed them.
-    """
+    """The exception that ended the program, from `blocks` in order, or None."""
     said = [block for block in blocks if block.lines]
     major = [block for block in said if not block.minor] or said
     if not major:
@@ -351,10 +342,7 @@ def _root(blocks: Sequence[Block], block: Block) -> Block:
 
 
 def _line(block: Block) -> str:
-    """The most informative line of a block.
-
-    This is the line of the exception itself, or what follows it if that line is empty.
-    """
+    """The most informative line: the exception's, or the next if that is empty."""
     first, *rest = (line.strip() for line in block.lines)
     more = [line for line in rest if line]
     if first.startswith("terminate called"):
@@ -371,10 +359,7 @@ def _line(block: Block) -> str:
 
 
 def _tensorflow(lines: Sequence[str]) -> str | None:
-    """What TensorFlow reports about a failed node.
-
-    This is the line before the line that names the node.
-    """
+    """What TensorFlow reports about a failed node: the line before its name."""
     places = (n for n, line in enumerate(lines) if line.startswith("[[{{node") and n)
     place = next(places, None)
     return None if place is None else lines[place - 1]
