@@ -282,7 +282,7 @@ def test_the_headline_of_a_failure_is_that_of_why_in_every_view(
     page.screenshot(path=tmp_path / "tasks.png")
     page.keyboard.press("6")
     page.locator(".failure .headline", has_text=headline).wait_for()
-    shown_exception = page.get_by_label("Its exception").inner_text()
+    shown_exception = page.get_by_label("Exception").inner_text()
     assert shown_exception.splitlines()[0] == "/w/train.py:7"
     assert "of 3" in shown_exception
     page.screenshot(path=tmp_path / "events.png")
@@ -295,7 +295,7 @@ def test_the_headline_of_a_failure_is_that_of_why_in_every_view(
 def test_an_old_word_is_not_shown_as_fresh(demo_run: FakeRun, look: Look) -> None:
     page = look(demo_run)
     demo_run.update(updated=demo_run.began)
-    page.get_by_text("said nothing for").wait_for()
+    page.get_by_text("has not updated this run for").wait_for()
 
 
 def test_the_dashboards_end_shows(

@@ -166,7 +166,7 @@ def test_progress_in_words() -> None:
     )
     assert progress.words(_said()) == "45 %"
     assert progress.words(_said(total=0)) == "100 %"
-    assert progress.words(_said(time=0.0, rate=1.0)).startswith("45 %  1 words/s  no word for ")
+    assert progress.words(_said(time=0.0, rate=1.0)).startswith("45 %  1 words/s  no report for ")
     bar = progress.bar(Terminal(_Tty(), "never"), _said(figures={"long": "x" * 200}))
     assert len(bar) < 80
 
