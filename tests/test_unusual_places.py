@@ -106,7 +106,7 @@ def test_a_batch_script_names_a_directory_that_is_not_utf8(latin: Path) -> None:
     )
 
 
-def test_yaml_says_that_it_cannot(latin: Path) -> None:
+def test_yaml_refuses_a_path_that_is_not_utf_8(latin: Path) -> None:
     """The project's path is relative in a rendered file; `up` names it in full."""
     done = typed(["render", "--on", "docker", "--set", "image=x", "-o", "out"], latin)
     assert done.returncode == 0, done.stderr

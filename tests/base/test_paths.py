@@ -70,7 +70,7 @@ def test_what_means_no_directory_is_refused(path: str, words: str, hint: str) ->
         user_path(path, "-o")
 
 
-def test_a_user_without_a_home_is_told_so() -> None:
+def test_a_missing_home_directory_is_reported() -> None:
     code = "import os; from tenfold.base.paths import expanded\n"
     code += "os.setuid(54321); os.environ.pop('HOME'); expanded('~/x')"
     if os.getuid():
@@ -135,7 +135,7 @@ def test_a_build_context_below_the_home(home: Path) -> None:
 
 
 @pytest.mark.parametrize("pattern", _PATHS, ids=".".join)
-def test_faults_of_paths_have_a_place(pattern: tuple[str, ...]) -> None:
+def test_errors_in_paths_have_a_position(pattern: tuple[str, ...]) -> None:
     data: dict[str, object] = {"cluster": "x", "jobs": {"a": {"run": "x"}}}
     keys = [
         "a" if key == "*" and at == 1 else "0" if key == "*" else key

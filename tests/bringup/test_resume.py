@@ -92,7 +92,7 @@ def test_the_newest_whole_checkpoint_of_the_newest_run_is_handed_over(tmp_path: 
         assert path.stat().st_mode & 0o077 == 0, path
 
 
-def test_it_is_said_how_long_before_the_end_it_was_saved(
+def test_the_age_of_the_checkpoint_at_the_end_of_the_run_is_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.time", lambda: ENDED - 12)
@@ -111,7 +111,7 @@ def test_all_that_did_not_end_well_is_gone_on_with(tmp_path: Path, state: str | 
     assert decide(tmp_path, PLAN).earlier is not None
 
 
-def test_nothing_is_gone_on_with_past_a_run_that_ended_well(tmp_path: Path) -> None:
+def test_no_run_before_a_successful_one_is_resumed(tmp_path: Path) -> None:
     former(tmp_path, steps=(1,))
     well = former(tmp_path, "succeeded", steps=(2,))
     assert decide(tmp_path, PLAN) == Resumption()
@@ -138,7 +138,7 @@ def test_a_resumed_run_that_saved_nothing_hands_on_what_it_got(tmp_path: Path) -
     assert step_of(third) == 7
 
 
-def test_a_run_without_a_checkpoint_is_passed_over_unless_it_began_anew(tmp_path: Path) -> None:
+def test_a_run_without_a_checkpoint_is_skipped_unless_it_was_fresh(tmp_path: Path) -> None:
     older = former(tmp_path, steps=(7,))
     former(tmp_path)
     assert decide(tmp_path, PLAN).earlier == older
@@ -150,7 +150,9 @@ def test_a_run_without_a_checkpoint_is_passed_over_unless_it_began_anew(tmp_path
     assert decide(tmp_path, PLAN).earlier is None, "what was given up stays given up"
 
 
-def test_a_changed_command_begins_anew_unless_told_otherwise(tmp_path: Path) -> None:
+def test_a_changed_command_starts_from_the_beginning_unless_resume_is_forced(
+    tmp_path: Path,
+) -> None:
     run = former(tmp_path, steps=(7,))
     other = plan_of(shell("chief", "train --rate 2"), shell("worker", "help"))
     decided = decide(tmp_path, other)
@@ -187,7 +189,7 @@ def test_another_cluster_is_another_training(tmp_path: Path) -> None:
     assert decide(tmp_path, replace(PLAN, cluster="d")) == Resumption()
 
 
-def test_a_damaged_checkpoint_is_set_aside_and_the_older_one_used(tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_renamed_and_the_older_one_is_used(tmp_path: Path) -> None:
     run = former(tmp_path, steps=(10, 20))
     bad = run.shared("checkpoints") / "training" / "000002-step-20"
     (bad / "parts" / "one").write_text("")
@@ -233,7 +235,7 @@ def test_a_run_whose_plan_is_damaged_is_named_and_passed_over(tmp_path: Path) ->
     assert decide(tmp_path, PLAN).earlier == older
 
 
-def test_links_in_the_place_of_checkpoints_are_not_followed(tmp_path: Path) -> None:
+def test_links_that_replace_checkpoints_are_not_followed(tmp_path: Path) -> None:
     secrets = former(tmp_path / "elsewhere", steps=(1,))
     theirs = secrets.shared("checkpoints")
     whole = former(tmp_path, steps=(3,))
@@ -373,7 +375,7 @@ def said(run: RunDirectory) -> list[str]:
     return (run.task("chief-0").path / "stdout.log").read_text().splitlines()
 
 
-def test_a_real_cluster_goes_on_after_its_supervisor_was_killed(runs: Path, isolation: str) -> None:
+def test_a_real_cluster_resumes_after_its_supervisor_was_killed(runs: Path, isolation: str) -> None:
     endless = trainer()
     broken = killed_in_training(runs, endless, isolation)
     reached = step_of(broken.directory)
@@ -399,7 +401,7 @@ jobs: {chief: {run: [PYTHON, train.py, enough]}}
 """
 
 
-def test_what_is_typed_and_said(
+def test_up_resumes_as_the_options_say_and_prints_it(
     runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

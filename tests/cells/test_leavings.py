@@ -117,7 +117,7 @@ def test_a_stop_waits_for_a_deaf_child_no_longer_than_the_grace(
     assert run.stop(kill=kill, timeout_s=30)["state"] == "stopped"
 
 
-def test_a_new_life_begins_when_nothing_of_the_old_one_is_left(
+def test_a_restart_waits_until_no_old_process_is_left(
     runs: Path, isolation: str, tmp_path: Path
 ) -> None:
     """Each life holds a lock for as long as a process of it runs, and fails if it is held."""

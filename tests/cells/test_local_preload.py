@@ -117,7 +117,7 @@ def test_what_an_import_may_read_decides_who_shares(runs: Path, isolation: str) 
         ),
     ],
 )
-def test_what_cannot_be_preloaded_is_started_and_told(
+def test_a_task_that_cannot_be_preloaded_is_started_and_reported(
     runs: Path, isolation: str, module: Path, text: str, reason: str
 ) -> None:
     module.write_text(text)
@@ -248,7 +248,9 @@ def test_descendants_of_forked_tasks_do_not_stay(runs: Path, isolation: str) -> 
 
 
 @pytest.mark.usefixtures("module")
-def test_a_forked_task_that_cannot_enter_its_directory_says_so(runs: Path, isolation: str) -> None:
+def test_a_forked_task_reports_that_it_cannot_enter_its_directory(
+    runs: Path, isolation: str
+) -> None:
     run = _finished(
         plan_of(python("chief", TELL, workdir="/no/such/place")), runs, isolation, "failed"
     )

@@ -57,7 +57,7 @@ def test_another_models_checkpoint_is_no_silence(tmp_path: Path) -> None:
         tensorflow(other, place=tmp_path).restore()
 
 
-def test_on_a_full_disk_the_training_goes_on(
+def test_the_training_continues_on_a_full_disk(
     disk: SmallDisk, capsys: pytest.CaptureFixture[str]
 ) -> None:
     saved, rows, _ = training(disk.path, words=50_000)

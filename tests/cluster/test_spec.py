@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from tenfold.cluster.spec import Cluster, Job, Ready, Restart, dumped
 
 
-def test_python_says_the_same_as_a_file() -> None:
+def test_a_cluster_in_python_equals_one_in_yaml() -> None:
     job = Job(
         run=["a", "b"], tasks=2, restart=Restart(policy="always", backoff=0.5), env={"A": "1"}
     )

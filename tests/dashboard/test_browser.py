@@ -292,7 +292,7 @@ def test_the_headline_of_a_failure_is_that_of_why_in_every_view(
     page.get_by_text("worker/3, first").wait_for()
 
 
-def test_an_old_word_is_not_shown_as_fresh(demo_run: FakeRun, look: Look) -> None:
+def test_an_old_status_is_not_shown_as_current(demo_run: FakeRun, look: Look) -> None:
     page = look(demo_run)
     demo_run.update(updated=demo_run.began)
     page.get_by_text("has not updated this run for").wait_for()

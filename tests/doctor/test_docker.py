@@ -170,7 +170,7 @@ def test_a_client_that_hangs(programs: Programs, monkeypatch: pytest.MonkeyPatch
     assert "DOCKER_HOST=ssh://far" in docker.engine(0.5).message
 
 
-def test_podman_is_told(programs: Programs) -> None:
+def test_podman_as_docker_is_a_warning(programs: Programs) -> None:
     emulates = "Emulate Docker CLI using podman. Create /etc/containers/nodocker to quiet msg.\n"
     programs.says("docker", '{"Client":{"Version":"4.3.1"}}\n', emulates)
     found = docker.engine()

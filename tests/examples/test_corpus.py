@@ -52,7 +52,7 @@ def test_what_cannot_be_read(tmp_path: Path, name: str) -> None:
         corpus.read(corpus.locate(name, relative_to=tmp_path))
 
 
-def test_command_says_it_without_a_traceback(tmp_path: Path, cache: Path) -> None:
+def test_the_command_reports_an_error_without_a_traceback(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "empty.txt").touch()
     done = subprocess.run(
         [sys.executable, "corpus.py", "empty.txt", "--relative-to", str(tmp_path)],

@@ -158,7 +158,7 @@ def test_a_finished_training_is_gone_on_with(tmp_path: Any) -> None:
     assert {figures.epoch for figures in told} == {2}
 
 
-def test_divergence_is_told_and_not_saved(tmp_path: Any) -> None:
+def test_divergence_is_reported_and_not_saved(tmp_path: Any) -> None:
     diverging = _training(tmp_path, _Alone())
     diverging.model.table.assign(diverging.model.table * np.float32("nan"))
     with pytest.raises(training.TrainingDiverged, match="epoch 1"):

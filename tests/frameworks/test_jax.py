@@ -33,7 +33,7 @@ def test_services_get_nothing() -> None:
         framework("jax").standard_server("worker")
 
 
-def test_processes_start_again_together_and_all_must_end_well() -> None:
+def test_processes_restart_together_and_all_must_succeed() -> None:
     frame = framework("jax")
     defaults = frame.job_defaults("worker", ("worker",))
     assert (defaults.restart, defaults.scope) == ("on-failure", "cluster")

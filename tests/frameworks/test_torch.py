@@ -48,7 +48,7 @@ def test_services_get_nothing() -> None:
         framework("torch").standard_server("worker")
 
 
-def test_ranks_start_again_together_and_all_must_end_well() -> None:
+def test_ranks_restart_together_and_all_must_succeed() -> None:
     frame = framework("torch")
     defaults = frame.job_defaults("worker", ("worker",))
     assert (defaults.restart, defaults.scope) == ("on-failure", "cluster")

@@ -29,14 +29,14 @@ def workers(*envs: dict[str, str], framework: str = "tensorflow", **more: object
     return plan_of(*tasks, framework=framework)
 
 
-def test_the_framework_says_what_is_imported() -> None:
+def test_the_framework_chooses_the_preloaded_modules() -> None:
     (made,) = chosen(workers({}))
     assert made is not None
     assert (made.modules, made.interpreter) == (("tensorflow",), sys.executable)
     assert chosen(workers({}, framework="none")) == [None]
 
 
-def test_the_file_has_the_last_word() -> None:
+def test_the_preload_of_the_file_takes_precedence() -> None:
     (made,) = chosen(workers({}, framework="none", preload=("numpy", "json")))
     assert made is not None
     assert made.modules == ("numpy", "json")
@@ -53,7 +53,7 @@ def test_an_interpreter_that_is_not_there_is_left_to_the_start_to_report() -> No
 
 
 @pytest.mark.parametrize("name", ["SHARD", "CUDA_VISIBLE_DEVICES", "TF_NUM_INTRAOP_THREADS"])
-def test_what_differs_and_is_read_later_keeps_nobody_apart(name: str) -> None:
+def test_tasks_that_differ_in_later_variables_share_a_preload(name: str) -> None:
     one, other = chosen(workers({name: "1"}, {name: "2"}))
     assert one == other
     assert one is not None

@@ -144,7 +144,7 @@ jobs:
         bind(task, addresses={"a": ["h:1", "h:2"]}, run_directory="/runs/1", ports={})
 
 
-def test_a_late_value_stays_one_word_of_a_readiness_command() -> None:
+def test_a_late_value_stays_one_argument_of_a_readiness_command() -> None:
     task = only("{run: x, ready: {command: 'test -e ${run.directory}/a -a ${task.name}'}}")
     bound = bind(task, addresses={"a": ["h:1"]}, run_directory="/my runs/it's", ports={"main": 1})
     assert bound.ready is not None

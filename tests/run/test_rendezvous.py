@@ -93,7 +93,9 @@ def test_who_is_missing_is_named(run: RunDirectory) -> None:
     )
 
 
-def test_waiting_is_told_of(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_addresses_are_reported_while_waiting(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told: list[list[str]] = []
 
     def hear(missing: list[str]) -> None:

@@ -108,7 +108,7 @@ def test_what_nothing_protects_does_not_start(runs: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("more", [{"expose": True}, {}])
-def test_it_starts_if_the_file_says_so_or_nothing_listens(
+def test_an_exposed_or_silent_cluster_starts_without_isolation(
     runs: Path, tmp_path: Path, more: dict[str, object]
 ) -> None:
     jobs: dict[str, object] = {"ps": LISTENS if more else SLEEPS}
@@ -142,7 +142,7 @@ def test_a_command_beside_a_task_is_covered_too(runs: Path, tmp_path: Path) -> N
     assert runs == tmp_path / "runs"
 
 
-def test_doctor_says_when_nothing_protects(tmp_path: Path) -> None:
+def test_doctor_warns_if_no_isolation_is_available(tmp_path: Path) -> None:
     said = doctor("unshare,seccomp", tmp_path)
     assert said.startswith("warning everyone who can reach this machine can reach")
     assert "`up` refuses to start tasks that listen" in said

@@ -84,7 +84,7 @@ def test_deaths_that_follow_are_taken_along_and_not_judged() -> None:
     assert history.phases()["chief/0"] == "restarting"
 
 
-def test_a_consequence_that_is_heard_of_first_waits_for_its_cause() -> None:
+def test_a_consequence_that_is_observed_first_waits_for_its_cause() -> None:
     history = in_training()
     history.ends("chief/0", 1)
     history.step(0.5)
@@ -131,7 +131,7 @@ def test_the_culprits_budget_is_the_groups() -> None:
     assert history.state.reason == "ps/1 was killed by SIGKILL"
 
 
-def test_ranks_that_ended_well_start_again_with_one_that_did_not() -> None:
+def test_succeeded_ranks_restart_with_a_failed_one() -> None:
     history = History(task("w/0", restart=ALL), task("w/1", restart=ALL), success=("w",))
     history.step(0.0)
     history.ends("w/0", 0)

@@ -28,7 +28,7 @@ def test_what_is_left_gets_sigterm_and_after_the_grace_sigkill() -> None:
     assert history.phases() == {"chief/0": "stopping"}
 
 
-def test_who_was_told_to_end_before_is_not_told_again() -> None:
+def test_a_task_that_got_sigterm_does_not_get_it_again() -> None:
     history = History(task("chief"), grace_s=10.0)
     history.step(0.0)
     history.state.ask_stop("because", 1.0)
@@ -42,7 +42,7 @@ def test_who_was_told_to_end_before_is_not_told_again() -> None:
 
 
 @pytest.mark.parametrize(("code", "phase"), [(0, "succeeded"), (3, "failed")])
-def test_its_own_process_says_how_a_task_ended_and_when(code: int, phase: str) -> None:
+def test_the_end_of_the_main_process_is_the_end_of_a_task(code: int, phase: str) -> None:
     history = History(task("chief"))
     history.step(1.0)
     _left(history, "chief/0", code)

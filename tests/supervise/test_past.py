@@ -17,19 +17,19 @@ def run(tmp_path: Path) -> RunDirectory:
     return create(tmp_path, "c")
 
 
-def test_a_run_that_begins_anew_has_no_past(run: RunDirectory) -> None:
+def test_a_run_that_does_not_resume_has_no_past(run: RunDirectory) -> None:
     assert past.retried(run) == {}
     assert past.resumed(run) is None
 
 
-def test_budgets_of_the_run_it_goes_on_from(run: RunDirectory) -> None:
+def test_used_restarts_of_the_resumed_run_still_count(run: RunDirectory) -> None:
     said = {"run": "c/1", "checkpoint": "step-3", "step": 3, "retried": {"worker/0": [1.0, 2]}}
     write_json(run.resumed, said)
     assert past.retried(run) == {"worker/0": [1.0, 2.0]}
     assert past.resumed(run) == ResumedFrom(run="c/1", checkpoint="step-3", step=3)
 
 
-def test_budgets_of_the_same_run_when_its_place_starts_the_supervisor_anew(
+def test_used_restarts_still_count_when_the_cell_restarts_the_supervisor(
     run: RunDirectory,
 ) -> None:
     directory = run.task("worker-0")

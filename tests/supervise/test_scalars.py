@@ -109,7 +109,7 @@ def test_what_is_written_later_is_read_at_the_next_look(tmp_path: Path) -> None:
     assert [one.since for one in watch.look()] == [2]
 
 
-def test_a_restarted_writer_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
+def test_a_restarted_writer_replaces_the_previous_one(tmp_path: Path) -> None:
     home = tmp_path / "tensorboard"
     watch = ScalarWatch(tmp_path, home)
     _write(home, _event(5, loss=math.nan), writer="1")

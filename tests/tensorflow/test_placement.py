@@ -114,7 +114,7 @@ def test_written_soon_and_together(run: RunDirectory) -> None:
     assert told(run) == [(f"v{n}", "chief/0") for n in range(100)]
 
 
-def test_a_variable_that_is_gone_gives_its_place_to_the_next_of_its_name(
+def test_a_deleted_variable_is_replaced_by_the_next_of_its_name(
     run: RunDirectory,
 ) -> None:
     for _ in range(3):  # a notebook's cell that is run again

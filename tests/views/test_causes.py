@@ -95,7 +95,7 @@ def test_the_last_line_that_is_known_counts() -> None:
         ("class Odd(Exception): pass\nraise Odd('so')", "Odd: so"),
     ],
 )  # fmt: skip
-def test_what_python_says_at_the_end_of_a_traceback(program: str, line: str) -> None:
+def test_the_last_line_of_a_python_traceback_is_found(program: str, line: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )

@@ -36,7 +36,7 @@ CLUSTERS = {
 
 @pytest.mark.parametrize("aspect", [0.5, 1.0, 1.8])
 @pytest.mark.parametrize("jobs", CLUSTERS.values(), ids=CLUSTERS)
-def test_everything_has_a_place_of_its_own(jobs: dict[str, int], aspect: float) -> None:
+def test_no_two_nodes_of_a_layout_overlap(jobs: dict[str, int], aspect: float) -> None:
     made = layout(shown(jobs), aspect)
     nodes = made.nodes()
     assert len(nodes) == sum(jobs.values())

@@ -218,7 +218,7 @@ def test_what_rich_lays_out_goes_the_same_way(text: str, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("text", ESCAPES, ids=map(ascii, ESCAPES))
-def test_json_says_the_same_and_does_nothing(text: str) -> None:
+def test_json_keeps_text_and_escapes_control_characters(text: str) -> None:
     said = json_text({"a": f"a{text}ü"})
     assert json.loads(said) == {"a": f"a{text}ü"}
     assert "ü" in said

@@ -67,7 +67,7 @@ def test_planned_edges_are_silent_until_a_byte_flows(tmp_path: Path) -> None:
     assert edges["ps/1", "worker/0"]["mark"] == "as planned"
 
 
-def test_two_accounts_of_an_edge_are_one(tmp_path: Path) -> None:
+def test_the_larger_of_two_counts_of_an_edge_is_used(tmp_path: Path) -> None:
     run = _run(tmp_path, state="succeeded")
     _tell(run, "worker-0", (50, {"ps/0": [1_000, 200, 1, 3]}))
     _tell(run, "ps-0", (50, {"worker/0": [210, 990, 1, 3]}))
@@ -75,7 +75,7 @@ def test_two_accounts_of_an_edge_are_one(tmp_path: Path) -> None:
     assert (edge["bytes"], edge["bytes_to"], edge["bytes_from"]) == (1_210, 210, 1_000)
 
 
-def test_one_account_is_enough(tmp_path: Path) -> None:
+def test_an_edge_that_one_end_reports_is_counted(tmp_path: Path) -> None:
     run = _run(tmp_path, state="succeeded")
     _tell(run, "ps-0", (50, {"worker/0": [210, 990, 1, 3]}))
     edge = _edges(MapReader(run).read())["ps/0", "worker/0"]
@@ -93,7 +93,7 @@ def test_rates_are_of_the_last_seconds(tmp_path: Path) -> None:
     assert time.time() - edge["last_byte"] < 5
 
 
-def test_a_task_that_says_nothing_new_has_no_rate(tmp_path: Path) -> None:
+def test_a_task_without_new_progress_has_no_rate(tmp_path: Path) -> None:
     run = _run(tmp_path)
     samples = [(float(ago), {"ps/0": [10_000 * (200 - ago), 0, 2, 2]}) for ago in (64, 62, 60)]
     _tell(run, "worker-0", *samples)

@@ -81,7 +81,7 @@ def steps(shown: dict[str, Any], name: str = "train", tag: str = "loss") -> list
 
 
 @pytest.mark.parametrize("tensor", [False, True])
-def test_scalars_of_both_kinds(run: RunDirectory, tensor: bool) -> None:
+def test_scalars_of_both_formats_are_read(run: RunDirectory, tensor: bool) -> None:
     write(file_of(run), [event(n, tag, tensor=tensor) for n in range(3) for tag in ("loss", "b/c")])
     shown = TrainingReader(run).read()
     assert shown == {
@@ -171,7 +171,7 @@ def test_a_file_that_grows_is_read_on(run: RunDirectory, monkeypatch: pytest.Mon
     assert len(parsed) == 4
 
 
-def test_cut_at_every_byte_shows_what_is_whole_and_then_goes_on(run: RunDirectory) -> None:
+def test_a_file_cut_at_any_byte_shows_complete_events_and_then_continues(run: RunDirectory) -> None:
     path = write(file_of(run), map(event, EQUAL))
     whole = path.read_bytes()
     length = len(whole) // len(EQUAL)
@@ -249,7 +249,7 @@ def test_a_file_that_is_replaced_is_read_from_its_start(run: RunDirectory) -> No
     assert (curve["steps"], curve["values"]) == ([0, 1, 2], [0.0, 1.0, 9.0])
 
 
-def test_a_training_that_is_taken_up_again_goes_on_from_there(run: RunDirectory) -> None:
+def test_a_resumed_training_continues_from_its_checkpoint(run: RunDirectory) -> None:
     write(file_of(run), map(event, range(10)))
     reader = TrainingReader(run)
     reader.read()
@@ -286,14 +286,14 @@ def started(run: RunDirectory, *times: float, restarts: int = 0) -> None:
             stream.write(json.dumps(told) + "\n")
 
 
-def test_a_rank_that_writes_after_another_does_not_take_its_place(run: RunDirectory) -> None:
+def test_a_rank_that_writes_after_another_does_not_replace_it(run: RunDirectory) -> None:
     started(run, 990.0, 991.0)
     write(file_of(run, number=1), map(event, range(5)))
     write(file_of(run, number=2), [event(n, late=10) for n in range(5)])
     assert steps(TrainingReader(run).read()) == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
 
 
-def test_ranks_that_started_again_go_on_from_where_they_were(run: RunDirectory) -> None:
+def test_points_of_restarted_ranks_replace_the_old_ones(run: RunDirectory) -> None:
     started(run, 990.0, 991.0)
     for number in (1, 2):
         write(file_of(run, number=number), map(event, range(10)))
@@ -304,7 +304,7 @@ def test_ranks_that_started_again_go_on_from_where_they_were(run: RunDirectory) 
     assert found == sorted([*range(8), *range(8)])
 
 
-def test_one_process_that_begins_anew_takes_its_own_place(run: RunDirectory) -> None:
+def test_a_restarted_process_replaces_its_own_points(run: RunDirectory) -> None:
     """A cell of a notebook that is run again."""
     started(run, 990.0)
     home = run.shared("tensorboard") / "train"
@@ -337,7 +337,7 @@ def test_what_is_not_finite_is_none(run: RunDirectory) -> None:
     assert TrainingReader(run).read()["runs"][0]["tags"][0]["values"] == [1.0, None, None]
 
 
-def test_one_read_is_bounded_and_the_next_goes_on(
+def test_one_read_is_bounded_and_the_next_continues(
     run: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(file_of(run), map(event, range(100)))
@@ -352,7 +352,7 @@ def test_one_read_is_bounded_and_the_next_goes_on(
     assert steps(shown) == list(range(101))
 
 
-def test_without_tensorboard_the_hint_says_what_to_install(
+def test_without_tensorboard_the_hint_names_what_to_install(
     run: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def none(*_: object) -> object:

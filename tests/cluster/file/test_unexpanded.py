@@ -79,7 +79,7 @@ def test_text_that_means_itself_is_not_warned_of(run: object) -> None:
     assert warnings({"run": run}) == []
 
 
-def test_words_that_a_var_brings_are_warned_of() -> None:
+def test_unexpanded_text_from_a_var_gets_a_warning() -> None:
     ((path, message, _),) = warnings({"run": "x ${data}"}, vars={"data": "~/y"})
     assert (path, message) == ("jobs.a.run[1]", "~ is not expanded, because no shell is used")
 

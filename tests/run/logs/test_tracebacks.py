@@ -244,5 +244,5 @@ def test_a_traceback_that_never_ends_costs_little_memory() -> None:
     [None, {}, {"blocks": 3}, {"blocks": [3, {}, {"lines": 3, "stack": "x"}, {"lines": []}]},
      {"blocks": [{"lines": [1, None], "stack": {}, "kind": []}]}],
 )  # fmt: skip
-def test_a_file_that_a_task_wrote_itself_stops_nobody(data: dict[str, object] | None) -> None:
+def test_a_file_written_by_a_task_stops_no_reader(data: dict[str, object] | None) -> None:
     broken(from_json(data))
