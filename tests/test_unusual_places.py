@@ -72,7 +72,7 @@ def test_a_user_without_name_and_home_can_run_everything(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("home", ["", "relative", "/nonexistent", "/dev/null", "/proc/1/fd"])
-def test_a_home_that_is_none_is_not_needed(tmp_path: Path, home: str) -> None:
+def test_an_invalid_home_is_not_needed(tmp_path: Path, home: str) -> None:
     write(tmp_path, HELLO)
     for words in ("check", "config"):
         assert typed([words], tmp_path, env=homeless(HOME=home)).returncode == 0

@@ -130,7 +130,7 @@ def bare(tmp_path: Path) -> dict[str, str]:
         ("jobs: {chief: {run: 'true'}}\njupyter: true", "'tenfold[jupyter]'"),
     ],
 )
-def test_what_is_not_installed_is_named_with_the_line_to_type(
+def test_a_missing_package_is_named_with_the_command_that_installs_it(
     bare: dict[str, str], tmp_path: Path, text: str, line: str
 ) -> None:
     (tmp_path / "tenfold.yaml").write_text(f"cluster: bare\n{text}\n")

@@ -106,7 +106,7 @@ def test_the_age_of_the_checkpoint_at_the_end_of_the_run_is_printed(
 
 
 @pytest.mark.parametrize("state", ["failed", "stopped", "running", "starting", None])
-def test_all_that_did_not_end_well_is_gone_on_with(tmp_path: Path, state: str | None) -> None:
+def test_every_run_that_did_not_succeed_is_resumed(tmp_path: Path, state: str | None) -> None:
     former(tmp_path, state, steps=(1,))
     assert decide(tmp_path, PLAN).earlier is not None
 
@@ -119,7 +119,7 @@ def test_no_run_before_a_successful_one_is_resumed(tmp_path: Path) -> None:
         decide(tmp_path, PLAN, "yes")
 
 
-def test_nothing_is_gone_on_with_past_a_run_that_is_up(tmp_path: Path) -> None:
+def test_no_run_before_a_running_one_is_resumed(tmp_path: Path) -> None:
     former(tmp_path, steps=(1,))
     with hold_lock(up_now := former(tmp_path, "running", steps=(2,))):
         decided = decide(tmp_path, PLAN)
@@ -173,7 +173,7 @@ def test_a_secret_in_a_command_may_change(tmp_path: Path) -> None:
     assert decide(tmp_path, keyed("canary-two")).earlier == run
 
 
-def test_what_makes_it_another_training() -> None:
+def test_another_command_or_framework_is_another_training() -> None:
     assert difference(PLAN, PLAN) is None
     more = plan_of(shell("chief", "train"), shell("worker", "x"), shell("worker/1", "x"))
     assert difference(PLAN, more) is None, "helpers and their number may change"
@@ -205,9 +205,7 @@ def test_a_damaged_checkpoint_is_renamed_and_the_older_one_is_used(tmp_path: Pat
 
 
 @pytest.mark.parametrize("harm", [b"", b'{"state": "fai', b"\xff\x00", b"[1]", b"[" * 100_000])
-def test_a_damaged_status_is_set_aside_and_the_run_gone_on_with(
-    tmp_path: Path, harm: bytes
-) -> None:
+def test_a_damaged_status_is_renamed_and_the_run_is_resumed(tmp_path: Path, harm: bytes) -> None:
     run = former(tmp_path, steps=(10,))
     run.status.write_bytes(harm)
     decided = decide(tmp_path, PLAN)
@@ -223,7 +221,7 @@ def test_without_a_status_the_events_tell_how_it_ended(tmp_path: Path) -> None:
     assert decide(tmp_path, PLAN) == Resumption()
 
 
-def test_a_run_whose_plan_is_damaged_is_named_and_passed_over(tmp_path: Path) -> None:
+def test_a_run_with_a_damaged_plan_is_reported_and_skipped(tmp_path: Path) -> None:
     older = former(tmp_path, steps=(10,))
     bad = former(tmp_path, steps=(20,))
     bad.plan.write_text("{")
@@ -260,7 +258,9 @@ def test_links_that_replace_checkpoints_are_not_followed(tmp_path: Path) -> None
     assert "cannot be read" in decide(tmp_path, PLAN).notes[0]
 
 
-def test_what_cannot_be_linked_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_that_cannot_be_linked_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = former(tmp_path, steps=(10,))
 
     def refuses(*_: object, **__: object) -> None:
@@ -275,7 +275,7 @@ def test_what_cannot_be_linked_is_copied(tmp_path: Path, monkeypatch: pytest.Mon
     assert copy.stat().st_nlink == 1
 
 
-def test_what_cannot_be_handed_over_is_no_silent_beginning(tmp_path: Path) -> None:
+def test_a_checkpoint_that_cannot_be_passed_on_is_an_error(tmp_path: Path) -> None:
     former(tmp_path, steps=(10,))
     decided = decide(tmp_path, PLAN)
     run = create(tmp_path, "c")
@@ -299,7 +299,7 @@ def test_restarts_that_are_used_up_count_on_if_the_supervisor_died(tmp_path: Pat
     assert "still count" in decide(tmp_path / "running", PLAN).notes[0]
 
 
-def test_what_a_killed_supervisor_left_on_its_cell_is_ended_first(
+def test_remains_of_a_killed_supervisor_are_removed_before_resuming(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As Docker's containers are, which go on without it, and save."""
@@ -334,7 +334,7 @@ def test_a_supervisor_on_another_host_is_seen_by_its_heartbeat(tmp_path: Path) -
     assert decide(tmp_path, PLAN).earlier == run, "it has stopped"
 
 
-def test_a_wish_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_resume_option_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="auto, yes, no"):
         decide(tmp_path, PLAN, "maybe")  # type: ignore[arg-type]
 

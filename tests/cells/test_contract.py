@@ -142,7 +142,7 @@ def test_true_exits_and_the_failing_task_first(
     assert _task(run, "worker/0")["state"] == "stopped"
 
 
-def test_who_talks_to_whom_is_measured(ground: Ground) -> None:
+def test_traffic_between_tasks_is_measured(ground: Ground) -> None:
     if ground.name == "own":
         pytest.skip("this cell samples nothing")
     workers = [talker(ground.python, index) for index in range(2)]
@@ -393,7 +393,7 @@ def _is_stuck(tasks: list[dict[str, Any]]) -> None:
     assert worker["processes"][0]["trouble"] == "is not a Python program", worker
 
 
-def test_where_every_task_is_and_that_it_hangs(ground: Ground) -> None:
+def test_stacks_of_a_hung_task_are_shown(ground: Ground) -> None:
     if ground.name == "own":
         pytest.skip("this cell's tasks are processes of this machine, as local's are")
     stuck = Task(job="chief", index=0, command=(ground.python, "-c", STUCK), workdir="/tmp")

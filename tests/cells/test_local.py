@@ -83,7 +83,7 @@ def test_a_task_that_ignores_sigterm_is_killed_with_its_tree(runs: Path, isolati
     assert survivors(run.directory.path) == []
 
 
-def test_what_a_task_leaves_behind_ends_with_it(runs: Path, isolation: str) -> None:
+def test_remaining_processes_end_with_their_task(runs: Path, isolation: str) -> None:
     leaves = (
         "setsid sleep 600 & setsid sh -c 'setsid sleep 601 & sleep 602' & sleep 0.3; kill -9 $$"
     )
@@ -309,7 +309,7 @@ def _need_namespace() -> None:
         pytest.skip(f"this machine refuses namespaces: {refusal}")
 
 
-def test_asking_for_a_namespace_where_there_is_none_is_refused(
+def test_requiring_an_unavailable_namespace_is_refused(
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import asyncio

@@ -128,7 +128,7 @@ def _kill_both(directory: Path) -> None:
         one.kill()
 
 
-def test_who_looks_for_survivors_is_none(tmp_path: Path) -> None:
+def test_the_process_that_searches_for_survivors_is_none(tmp_path: Path) -> None:
     """`tenfold down` in a shell that belongs to a task does not end itself."""
     run = create(tmp_path, "c")
     code = (

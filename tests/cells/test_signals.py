@@ -135,7 +135,7 @@ success: [plain, forked, shell]
 
 
 @pytest.mark.parametrize("what", ["blocked", "ignored", "neither"])
-def test_what_tenfold_inherits_of_signals_reaches_no_task(
+def test_inherited_signal_settings_reach_no_task(
     runs: Path, isolation: str, tmp_path: Path, what: str
 ) -> None:
     """And the run ends: `sleep` by SIGTERM, whose grace is longer than this test waits."""

@@ -89,7 +89,7 @@ def test_a_job_cancelled_in_the_queue_is_over(ground: grounds.Slurm, slurm: Slur
         ({"partition": "debug", "time": "5-0"}, {}, "", None),
     ],
 )
-def test_what_slurm_cannot_give_is_refused_at_once(
+def test_impossible_requests_to_slurm_are_refused_at_once(
     ground: grounds.Slurm,
     settings: dict[str, Any],
     task: dict[str, Any],

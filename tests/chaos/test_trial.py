@@ -47,7 +47,7 @@ def test_a_case_fails_if_anything_does(body: Callable[[Trial], None]) -> None:
     assert tried(body)["ok"] is False
 
 
-def test_a_case_that_takes_too_long_is_broken_off_even_if_it_catches_everything() -> None:
+def test_a_case_over_its_time_limit_is_interrupted_even_if_it_catches_everything() -> None:
     def slow(_trial: Trial) -> None:
         while True:
             with contextlib.suppress(Exception):

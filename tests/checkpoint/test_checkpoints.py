@@ -56,7 +56,7 @@ def test_outside_a_cluster_nothing_is_saved_unless_a_directory_is_named(
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden", "/tmp"])
-def test_a_name_that_is_none_is_refused(name: str) -> None:
+def test_an_invalid_checkpoint_name_is_refused(name: str) -> None:
     with pytest.raises(InputError, match="not a valid directory name"):
         Checkpoints(name)
 
@@ -179,7 +179,7 @@ def run(what: str, place: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_what_another_writer_is_just_writing_is_left_alone(tmp_path: Path) -> None:
+def test_an_unfinished_save_of_another_writer_is_not_touched(tmp_path: Path) -> None:
     first, second = shelf(tmp_path, keep=5), shelf(tmp_path, keep=5)
     assert first.save(1, lambda path: (save(second, 2), content("step 1 ")(path)), {"step": 1})
     assert names(first) == ["000001-step-2", "000002-step-1"]

@@ -23,7 +23,7 @@ def training(place: Path, words: int = 10) -> tuple[Variables, Any, Any]:
     return tensorflow(tracked, place=place, every_s=0, keep=2), rows, speed
 
 
-def test_what_was_saved_comes_back_and_the_older_one_after_damage(
+def test_restore_uses_the_newest_checkpoint_or_an_older_one_after_damage(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     saved, rows, speed = training(tmp_path)

@@ -105,7 +105,9 @@ def test_following_ends_when_its_reader_closes_the_pipe(cluster: Path, runs: Pat
 
 
 @pytest.mark.parametrize("encoding", ["LC_ALL=C PYTHONUTF8=0", "PYTHONIOENCODING=latin-1"])
-def test_what_an_encoding_lacks_is_replaced(cluster: Path, runs: Path, encoding: str) -> None:
+def test_characters_that_an_encoding_lacks_are_replaced(
+    cluster: Path, runs: Path, encoding: str
+) -> None:
     variables = dict(pair.split("=") for pair in encoding.split())
     done = shell(cluster, runs, "up", PYTHONCOERCECLOCALE="0", **variables)
     assert done.returncode == 0, done.stderr

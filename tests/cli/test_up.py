@@ -110,7 +110,7 @@ def test_second_ctrl_c_kills(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_other_signals_stop_gently_too(desk: Desk, number: signal.Signals) -> None:
+def test_other_signals_stop_gracefully_too(desk: Desk, number: signal.Signals) -> None:
     with desk.start("up") as process:
         assert process.stdout is not None
         process.stdout.readline()

@@ -58,7 +58,7 @@ def test_models_do_not_change() -> None:
         {"resources": {"cpu": float("nan")}},
     ],
 )
-def test_what_a_job_cannot_say(wrong: dict[str, object]) -> None:
+def test_invalid_fields_of_a_job_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Job.model_validate({"run": "x"} | wrong)
 

@@ -131,7 +131,7 @@ def test_every_view_has_what_it_is_for(full_run: FakeRun, look: Look) -> None:
     shown(page, "runs")
 
 
-def test_what_happens_shows_without_a_reload(demo_run: FakeRun, look: Look) -> None:
+def test_changes_appear_without_a_reload(demo_run: FakeRun, look: Look) -> None:
     page = look(demo_run)
     edge = page.locator('tr[data-from="ps/0"][data-to="worker/0"][data-mark="as planned"]')
     edge.wait_for(state="attached")
@@ -205,7 +205,7 @@ HOSTILE = (
 )
 
 
-def test_what_a_task_wrote_is_shown_and_not_run(demo_run: FakeRun, look: Look) -> None:
+def test_hostile_output_is_shown_as_text(demo_run: FakeRun, look: Look) -> None:
     demo_run.log("worker/1", *HOSTILE)
     demo_run.event("note", message=HOSTILE[0], hint=HOSTILE[1])
     demo_run.update(reason=HOSTILE[1])

@@ -225,7 +225,7 @@ def test_a_run_that_is_just_starting_is_checked_again(make_run: MakeRun, place: 
     assert not life.any_alive()  # nothing revives a run in earnest
 
 
-def test_who_begins_a_run_while_it_gives_up_is_not_left_alone(
+def test_a_run_that_starts_during_the_exit_keeps_the_dashboard(
     make_run: MakeRun, place: Path
 ) -> None:
     make_run({"worker": 1}).end()

@@ -150,7 +150,7 @@ def test_streams_of_a_run_share_one_watch(
     run_async(test)
 
 
-def test_a_reader_that_is_too_slow_is_let_go(
+def test_a_reader_that_is_too_slow_is_disconnected(
     demo_run: FakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stream, "TICK_S", 0.001)

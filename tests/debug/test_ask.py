@@ -205,7 +205,7 @@ def nobodys_py_spy() -> Iterator[str]:
         (None, True, "docker exec --privileged "),
     ],
 )
-def test_where_looking_is_refused_the_command_that_grants_it_is_named(
+def test_if_access_is_refused_the_command_that_grants_it_is_named(
     tmp_path: Path,
     nobodys_py_spy: str,
     monkeypatch: pytest.MonkeyPatch,

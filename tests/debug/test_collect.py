@@ -39,7 +39,7 @@ def test_a_stopped_task_and_a_vanished_task_delay_no_other(tmp_path: Path) -> No
     ]  # fmt: skip
 
 
-def test_what_takes_too_long_is_not_waited_for(tmp_path: Path) -> None:
+def test_stacks_that_take_too_long_are_not_waited_for(tmp_path: Path) -> None:
     def beside(task: str, words: Sequence[str]) -> list[str] | None:
         del words
         if task == "worker/1":

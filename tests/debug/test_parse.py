@@ -77,6 +77,6 @@ def test_stacks_of_py_spy_are_parsed() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{}", "Error: no"])
-def test_what_is_not_py_spys_is_refused(text: str) -> None:
+def test_output_that_is_not_from_py_spy_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         from_py_spy(text)

@@ -68,7 +68,7 @@ def test_each_rule_names_the_suspect_and_the_reason(
     assert because in found[1]
 
 
-def test_the_graver_comes_first_and_each_once() -> None:
+def test_the_more_certain_suspect_comes_first_and_each_once() -> None:
     odd_and_stopped = task("worker/3", HOLD, state="T")
     found = suspects(Evidence([*WORKERS, odd_and_stopped, DOWN]))
     assert [suspect.task for suspect in found] == ["worker/3", "ps/0"]

@@ -91,7 +91,7 @@ def test_more_gpus_than_available_are_a_warning() -> None:
     assert found.message.startswith("the tasks request 2 GPUs, this machine has none")
 
 
-def test_what_keeps_it_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_problems_that_prevent_a_start_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert starts(plan_of(shell("a", "")), HERE) == []
     with socket.create_server(("", 0)) as taken:
         port = taken.getsockname()[1]

@@ -111,7 +111,7 @@ def fetch(server: _Server, target: Path, attempts: int = 3) -> None:
     download.fetch(server.url, target, size=len(BODY), attempts=attempts, pause_s=0.01, timeout_s=5)
 
 
-def test_whole_file_with_progress(server: _Server, tmp_path: Path) -> None:
+def test_a_complete_download_reports_progress(server: _Server, tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     download.fetch(
         server.url,

@@ -74,7 +74,7 @@ def test_ranks_share_the_cores(tasks: int, cores: int, each: str) -> None:
         ("SHARD", False),
     ],
 )
-def test_what_is_read_at_the_import(name: str, read: bool) -> None:
+def test_variables_read_at_the_import_are_known(name: str, read: bool) -> None:
     assert framework("torch").reads_at_import(name) is read
 
 

@@ -79,7 +79,7 @@ def _words(process: psutil.Process) -> list[str]:
         return []
 
 
-def test_a_start_for_which_the_machine_has_no_room_fails_alone(isolation: str) -> None:
+def test_a_start_without_free_resources_fails_alone(isolation: str) -> None:
     async def use(client: LaunchClient) -> None:
         first, _ = await spawn(client, "sleep", "600")
         server = psutil.Process(first.pid).parent()

@@ -101,7 +101,7 @@ PS_1 = (("chief/0", "ps/1"), ("ps/1", "worker/0"), ("ps/1", "worker/1"))
          ("a/2",)),
     ],
 )  # fmt: skip
-def test_who_is_cut_off(
+def test_the_fewest_tasks_that_explain_all_cut_edges_are_cut_off(
     edges: dict[Edge, bool], off: tuple[str, ...] | None, others: tuple[str, ...]
 ) -> None:
     assert cut_off(edges) == (CutOff(off, others) if off else None)

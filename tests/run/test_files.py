@@ -193,7 +193,7 @@ def test_a_removed_log_continues_in_a_new_file(run: RunDirectory, turned: bool) 
     assert (lines[0] == "x" * 200) == turned
 
 
-def test_what_is_set_aside_is_never_put_over_another(run: RunDirectory) -> None:
+def test_a_renamed_file_never_replaces_another(run: RunDirectory) -> None:
     for number in (1, 2, 3):
         (run.path / "x").mkdir() if number == 2 else (run.path / "x").write_text(str(number))
         assert files.set_aside(run.path / "x") == run.path / f"x.damaged-{number}"

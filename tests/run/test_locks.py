@@ -57,7 +57,7 @@ def test_only_the_holder_of_the_lock_is_signalled(tmp_path: Path) -> None:
         assert other.poll() is None
 
 
-def test_who_shares_a_lock_to_look_at_it_is_not_signalled(tmp_path: Path) -> None:
+def test_a_process_that_shares_a_lock_to_read_is_not_signalled(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     with holder(path, "shared") as view:
         assert signal_holders(path) == []

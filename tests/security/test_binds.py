@@ -231,7 +231,7 @@ def decided(machine: str, architecture: int, number: int) -> int:
 
 
 @pytest.mark.parametrize("machine", NATIVE)
-def test_what_the_filter_does_with_each_table_of_system_calls(machine: str) -> None:
+def test_the_filter_decides_for_each_table_of_system_calls(machine: str) -> None:
     known = binding.MACHINES[machine]
     asked = {n for n in range(1024) if decided(machine, NATIVE[machine], n) == binding.ASK}
     assert asked == {known.bind, known.listen}

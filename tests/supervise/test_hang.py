@@ -87,7 +87,7 @@ def test_a_stopped_task_always_hangs(others: list[Signs]) -> None:
     assert hung(looks) == [(10, "stopped", "worker/1")]
 
 
-def test_a_moment_of_being_stopped_is_none() -> None:
+def test_a_short_stop_is_no_hang() -> None:
     halves = lasting(replace(UP, stopped=frozenset({"worker/1"})), 9) + lasting(UP, 1)
     assert hung(halves * 5) == []
 
@@ -159,7 +159,7 @@ def _clock(*jumps: tuple[int, float]) -> Iterator[float]:
         [(n, 100.0) for n in (3, 30, 60)],
     ],
 )
-def test_a_clock_that_jumps_makes_no_hang_and_hides_none(jumps: list[tuple[int, float]]) -> None:
+def test_a_changed_clock_causes_no_hang_and_hides_none(jumps: list[tuple[int, float]]) -> None:
     slow = [signs for n in range(20) for signs in lasting(steps(chief_0=n), 6)]
     stillness = Stillness(AFTER_S)
     clock = _clock(*jumps)

@@ -18,7 +18,7 @@ def _left(history: History, name: str, code: int | None = 0, signal: int | None 
     history.state.observe_left(name, Ended(code, signal), history.now)
 
 
-def test_what_is_left_gets_sigterm_and_after_the_grace_sigkill() -> None:
+def test_remaining_processes_get_sigterm_and_sigkill_after_the_grace() -> None:
     history = History(task("chief"), grace_s=10.0)
     history.step(0.0)
     _left(history, "chief/0")
@@ -64,7 +64,7 @@ def test_a_new_life_waits_for_the_end_of_all_of_the_old_one() -> None:
     assert started(history.step(6.0)) == ["worker/0"]
 
 
-def test_who_failed_first_is_blamed_though_processes_of_it_are_left() -> None:
+def test_the_first_failure_counts_even_if_its_processes_remain() -> None:
     history = History(task("worker/0"), task("worker/1"), success=("worker",))
     history.step(1.0)
     _left(history, "worker/0", 3)

@@ -39,7 +39,7 @@ def test_used_restarts_still_count_when_the_cell_restarts_the_supervisor(
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"retried": 7}', '{"retried": {"a/0": "x"}}', "[]"])
-def test_a_damaged_past_is_none(run: RunDirectory, text: str) -> None:
+def test_a_damaged_past_is_ignored(run: RunDirectory, text: str) -> None:
     run.resumed.write_text(text)
     directory = run.task("a-0")
     directory.path.mkdir()
@@ -47,7 +47,7 @@ def test_a_damaged_past_is_none(run: RunDirectory, text: str) -> None:
     assert past.retried(run).get("a/0", []) == []
 
 
-def test_what_was_set_aside_of_the_run_before(run: RunDirectory) -> None:
+def test_renamed_files_of_the_resumed_run_are_read(run: RunDirectory) -> None:
     said = {"run": "c/1", "set_aside": [{"file": "a/step-3", "as": "step-3.damaged"}, 7]}
     write_json(run.resumed, said)
     assert past.set_aside(run) == [("a/step-3", "step-3.damaged")]

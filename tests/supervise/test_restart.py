@@ -60,7 +60,7 @@ def again_at(state: TaskState, *others: TaskState) -> float | None:
         (RestartPolicy("on-failure"), None, None, False),
     ],
 )
-def test_which_ends_are_worth_a_restart(
+def test_the_restart_policy_decides_which_ends_restart(
     rule: RestartPolicy, code: int | None, number: int | None, again: bool
 ) -> None:
     assert (again_at(ended(rule, code, number)) is not None) is again

@@ -208,7 +208,7 @@ def test_a_training_below_a_wrapper_saves_when_the_runner_gets_sigterm(
     assert saved.exists()
 
 
-def test_what_a_task_leaves_behind_in_a_container_gets_its_grace(tmp_path: Path) -> None:
+def test_remaining_processes_in_a_container_get_the_grace_period(tmp_path: Path) -> None:
     program, saved = tmp_path / "saves.py", tmp_path / "saved"
     program.write_text(_SAVES)
     log = tmp_path / "tasks" / "chief-0" / "stdout.log"
@@ -220,7 +220,9 @@ def test_what_a_task_leaves_behind_in_a_container_gets_its_grace(tmp_path: Path)
     assert saved.exists()
 
 
-def test_a_deaf_child_is_killed_when_the_grace_in_a_container_is_over(tmp_path: Path) -> None:
+def test_a_child_that_ignores_sigterm_in_a_container_is_killed_after_the_grace(
+    tmp_path: Path,
+) -> None:
     deaf = "trap '' TERM; echo $$; while :; do sleep 0.1; done"
     script = f'sh -c "{deaf.replace("$", chr(92) + "$")}" & sleep 1; exit 3'
     run = _laid_out(tmp_path, shell("chief", script), stop_grace_s=0.5)

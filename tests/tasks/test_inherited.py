@@ -80,7 +80,7 @@ def test_without_a_proxy_nothing_is_excepted() -> None:
     assert past_proxies({"no_proxy": "x", "http_proxy": ""}, ADDRESSES) == {}
 
 
-def test_what_grpc_excepts_is_added_to() -> None:
+def test_hosts_are_added_to_no_grpc_proxy() -> None:
     made = past_proxies({"http_proxy": "http://p:1", "no_grpc_proxy": "mine"}, ADDRESSES)
     assert made["no_grpc_proxy"].startswith("mine,localhost,127.0.0.1")
 

@@ -60,7 +60,7 @@ def test_only_the_task_over_its_limit_is_hit_and_it_is_named(runs: Path, isolati
 
 
 @needs_groups
-def test_what_a_task_starts_counts_too(runs: Path) -> None:
+def test_memory_of_child_processes_counts(runs: Path) -> None:
     child = f"{EAT.removeprefix('exec ')}; code=$?; echo the child: $code; exit $code"
     run = up(plan_of(replace(shell("chief", child), memory=LIMIT)), runs=runs)
     first = run.wait(30)["first_failure"]
@@ -193,7 +193,7 @@ def test_version_2_takes_the_limit_counts_kills_and_kills_all_of_a_task(tmp_path
         (0, None, 1, None),
     ],
 )
-def test_what_kills_in_its_group_mean_for_a_task(
+def test_kills_in_the_group_of_a_task_explain_its_end(
     code: int | None, number: int | None, kills: int, words: str | None
 ) -> None:
     said = memory.memory_end(kills, LIMIT, code, number)

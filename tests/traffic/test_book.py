@@ -79,7 +79,7 @@ def test_names_that_take_long_are_not_asked_for_all_the_time() -> None:
     assert len(asked) == 1
 
 
-def test_a_name_that_is_none_means_nothing() -> None:
+def test_an_invalid_host_name_resolves_to_nothing() -> None:
     assert resolve("a" * 64) == []
     assert resolve("no such host at all") == []
 

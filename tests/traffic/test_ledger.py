@@ -92,7 +92,7 @@ def test_a_probe_that_carries_nothing_is_no_traffic() -> None:
     assert totals(ledger) == {}
 
 
-def test_what_is_ignored_stays_out() -> None:
+def test_ignored_connections_are_not_counted() -> None:
     ledger = Ledger()
     own = view(whole=True, ignored=lambda one: 40_000 in (one.local[1], one.remote[1]))
     ledger.look("net", both(40_000, 100, 10), own)
@@ -115,7 +115,7 @@ def test_connections_of_other_programs_on_a_shared_network_belong_to_no_task() -
     assert totals(ledger) == {}
 
 
-def test_who_opened_a_connection_tells_of_it_where_runners_share_a_host() -> None:
+def test_on_a_shared_host_the_opener_reports_a_connection() -> None:
     ledger = Ledger()
     server = view({2: "ps/0"}, told_elsewhere=True)
     ledger.look("net", both(40_000, 100, 10), server)
@@ -137,7 +137,7 @@ def test_tasks_that_others_sample_on_the_same_host_are_named_and_not_counted() -
     assert totals(ledger) == {("worker/0", "worker/1"): [100, 10, 1, 1]}
 
 
-def test_what_was_reset_tells_its_last_bytes_when_its_process_closes_it() -> None:
+def test_a_reset_connection_reports_its_last_bytes_when_it_is_closed() -> None:
     """Until then no look shows it, and it counts as closed."""
     ledger = Ledger()
     ledger.look("net", both(40_000, 100, 10), WHOLE)
@@ -280,7 +280,7 @@ def test_traffic_before_a_task_is_known_is_counted_when_it_is_known() -> None:
     assert totals(ledger)["worker/0", "ps/0"] == [300, 30, 1, 1]
 
 
-def test_what_is_kept_counts_as_changed_again() -> None:
+def test_a_kept_task_counts_as_changed_again() -> None:
     ledger = Ledger()
     ledger.look("net", both(40_000, 100, 10), WHOLE)
     assert ledger.changed() == {"worker/0", "ps/0"}

@@ -74,7 +74,7 @@ def test_a_thinned_out_file_is_read_again_from_the_start(tmp_path: Path) -> None
     assert not reader.damaged
 
 
-def test_damage_is_noted_and_passed_over(tmp_path: Path) -> None:
+def test_damaged_samples_are_reported_and_skipped(tmp_path: Path) -> None:
     path = tmp_path / "usage.jsonl"
     bad = b'\xff\xfe garbage\n["no object"]\n{"time": "x"}\n{"time": NaN}\n{"time": 1e999}\n'
     bad += b'{"time": ' + b"9" * 400 + b'}\n{"time": true}\n'

@@ -46,7 +46,7 @@ def test_a_change_of_all_tasks_is_listed_once_and_one_of_a_single_task_by_index(
     }
 
 
-def test_what_is_nested_has_a_path() -> None:
+def test_nested_differences_have_a_path() -> None:
     one = _plan(1, settings={"a": {"b": 1}, "volumes": [{"x": 1}]})
     other = _plan(1, settings={"a": {"b": 2}, "volumes": [{"x": 1}, {"x": 3}]})
     assert _paths(one, other) == {"settings.a.b": (1, 2), "settings.volumes[1].x": (None, 3)}

@@ -117,5 +117,5 @@ def test_a_report_with_a_launchers_prefix_is_found() -> None:
 @pytest.mark.parametrize(
     "lines", [[], ["Fatal Python error: Aborted"], ["Current thread 0x1 (most recent call first):"]]
 )
-def test_half_a_report_is_none(lines: list[str]) -> None:
+def test_an_incomplete_crash_report_is_ignored(lines: list[str]) -> None:
     assert crash_in(lines) is None

@@ -92,7 +92,7 @@ def test_the_end_is_where_following_begins(run: RunDirectory) -> None:
     assert not on["more"]
 
 
-def test_a_moment_and_what_came_before_it(run: RunDirectory) -> None:
+def test_a_page_starts_at_a_time_and_continues_backwards(run: RunDirectory) -> None:
     said = _turns(run, 30)
     answer = page(run, LogPageQuery(TASKS, at=110.0, direction="on", lines=5))
     assert _texts(answer) == said[10:15]
@@ -309,7 +309,7 @@ _MARK = "[tenfold: 960 bytes before this were dropped: the log is kept to its li
 
 
 @pytest.mark.parametrize("lines", [4, 7, 1000])
-def test_back_over_a_turn_to_where_older_lines_were_dropped(
+def test_reading_backwards_over_a_rotation_ends_at_dropped_lines(
     run: RunDirectory, turned: LogWriter, lines: int
 ) -> None:
     del turned

@@ -138,7 +138,7 @@ def test_cut_short_at_every_byte_is_named_and_stops_nothing(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "odd", [None, 3, {}, shard(0, "ps/0", bytes="many"), shard(0, "ps/0", shape=7), [1]]
 )
-def test_what_makes_no_sense_is_left_out_and_named(tmp_path: Path, odd: object) -> None:
+def test_an_invalid_placement_is_skipped_and_reported(tmp_path: Path, odd: object) -> None:
     run = make(tmp_path, "tensorflow", chief=1, ps=1)
     tell(run, "chief-0", odd, shard(1, "ps/0"))
     found = placement(run)

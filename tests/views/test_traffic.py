@@ -102,7 +102,7 @@ def test_a_task_without_new_progress_has_no_rate(tmp_path: Path) -> None:
     assert 55 < time.time() - edge["last_byte"] < 75
 
 
-def test_peers_of_no_sense_are_passed_over(tmp_path: Path) -> None:
+def test_invalid_peers_are_skipped(tmp_path: Path) -> None:
     run = _run(tmp_path)
     odd = {"ps/0": [10**400, -1, 1, 1], "ps/1": ["x", 1, 1, 1], "chief/0": [1.5, True, [], 1]}
     _tell(run, "worker-0", (1, odd), (0, odd))
@@ -121,7 +121,7 @@ def test_after_the_end_rates_are_the_mean(tmp_path: Path) -> None:
     assert 99 < shown["seconds"] < 101
 
 
-def test_what_was_not_planned_stands_out(tmp_path: Path) -> None:
+def test_unplanned_edges_are_marked(tmp_path: Path) -> None:
     run = _run(tmp_path)
     _tell(run, "worker-0", (0, {"outside:1.2.3.4": [10, 20, 1, 1], "chief/0": [1, 1, 1, 1]}))
     shown = MapReader(run).read()

@@ -115,7 +115,7 @@ def test_runs_are_named_by_their_directories(run: RunDirectory) -> None:
     assert names == [".", "eval/big", "train"]
 
 
-def test_a_run_that_wrote_none(run: RunDirectory) -> None:
+def test_a_run_without_event_files_has_no_curves(run: RunDirectory) -> None:
     assert TrainingReader(run).read()["runs"] == []
     run.shared("tensorboard").rmdir()
     shown = TrainingReader(run).read()
@@ -136,7 +136,7 @@ def test_only_scalars_are_curves(run: RunDirectory) -> None:
     assert shown["damaged"] == {}
 
 
-def test_what_is_known_of_a_tag_once_holds_for_its_later_events(run: RunDirectory) -> None:
+def test_metadata_of_a_tag_applies_to_its_later_events(run: RunDirectory) -> None:
     """Writers tell a tag's kind in its first event only."""
     first, later = event(1, tensor=True), event(2, tensor=True)
     later.summary.value[0].ClearField("metadata")
@@ -206,7 +206,7 @@ def test_damage_is_named_and_stops_nothing_else(run: RunDirectory) -> None:
     assert reader.read() == shown
 
 
-def test_an_event_that_is_none_is_passed_over(run: RunDirectory) -> None:
+def test_an_invalid_event_is_skipped(run: RunDirectory) -> None:
     path = write(file_of(run), [event(1)])
     with path.open("ab") as stream:
         record_writer.RecordWriter(stream).write(b"\xff\xff\xff")
@@ -216,7 +216,7 @@ def test_an_event_that_is_none_is_passed_over(run: RunDirectory) -> None:
     assert "damaged event" in shown["damaged"][str(path)]
 
 
-def test_what_is_too_large_for_a_scalar_is_passed_over(
+def test_events_that_are_too_large_are_skipped(
     run: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tenfold.views.training._LARGEST_RECORD_BYTES", 200)
@@ -324,7 +324,7 @@ def test_thinned_evenly_and_the_last_is_kept(run: RunDirectory, count: int) -> N
     assert max(gaps, default=1) <= 2 * math.ceil(count / MOST_POINTS)
 
 
-def test_thinned_and_taken_up_again(run: RunDirectory) -> None:
+def test_long_curves_are_thinned_out_after_a_resume(run: RunDirectory) -> None:
     write(file_of(run), map(event, range(10_000)))
     write(file_of(run, number=2), (event(n, late=20_000) for n in range(5_000, 20_000)))
     found = steps(TrainingReader(run).read())
@@ -332,7 +332,7 @@ def test_thinned_and_taken_up_again(run: RunDirectory) -> None:
     assert found == sorted(set(found))
 
 
-def test_what_is_not_finite_is_none(run: RunDirectory) -> None:
+def test_values_that_are_not_finite_are_null(run: RunDirectory) -> None:
     write(file_of(run), [event(n, value=v) for n, v in enumerate((1.0, math.nan, math.inf))])
     assert TrainingReader(run).read()["runs"][0]["tags"][0]["values"] == [1.0, None, None]
 
@@ -384,7 +384,7 @@ for tag in TrainingReader(RunDirectory(Path(sys.argv[1]))).read()["runs"][0]["ta
 """
 
 
-def test_what_tensorflow_writes_is_read_without_tensorflow(run: RunDirectory) -> None:
+def test_event_files_are_read_without_tensorflow(run: RunDirectory) -> None:
     require("tensorflow")
     target = str(run.shared("tensorboard") / "train")
     command = [sys.executable, "-c"]

@@ -118,7 +118,7 @@ def test_a_task_that_cannot_be_killed(written: Written) -> None:
     assert "worker/1 (pid 4242) was killed and does not end; ps -o" in told["headline"]
 
 
-def test_who_waits_for_whom(written: Written) -> None:
+def test_a_waiting_task_names_what_it_waits_for(written: Written) -> None:
     plan = read_json(written.run.plan) or {}
     plan["tasks"][3]["after"] = {"ps": "ready"}
     write_json(written.run.plan, plan)
@@ -176,7 +176,9 @@ def test_a_peer_that_was_gone_is_pointed_at(written: Written) -> None:
         ),
     ],
 )
-def test_what_the_cell_knows(written: Written, cause: str, words: str, hint: str) -> None:
+def test_the_cause_from_the_cell_is_explained(
+    written: Written, cause: str, words: str, hint: str
+) -> None:
     plan = read_json(written.run.plan) or {}
     plan["tasks"][2]["memory"] = 512 << 20
     write_json(written.run.plan, plan)

@@ -43,7 +43,7 @@ def test_history_is_thinned(tmp_path: Path) -> None:
     assert history(run.task("worker-9")) == {"time": [], "cpu": [], "memory": []}
 
 
-def test_what_makes_no_sense_is_not_known(tmp_path: Path) -> None:
+def test_invalid_samples_give_unknown_usage(tmp_path: Path) -> None:
     run = create(tmp_path, "c")
     directory = run.task("worker-0")
     directory.path.mkdir()

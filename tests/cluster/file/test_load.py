@@ -104,7 +104,7 @@ jobs:
         ("9" * 400, f'"{"9" * 79}…"'),
     ],
 )
-def test_what_is_no_number_of_tasks(value: str, got: str) -> None:
+def test_an_invalid_number_of_tasks_is_an_error(value: str, got: str) -> None:
     (fault,) = faults(f"cluster: x\njobs:\n  a:\n    run: x\n    tasks: {value}\n")
     assert fault == f"5:12: jobs.a.tasks: expected a positive integer, got {got}"
 
@@ -212,7 +212,7 @@ def test_missing_keys_have_hints_with_lines_to_paste() -> None:
         (b"[" * 60, "1:51: lists and mappings are nested more than 50 deep"),
     ],
 )
-def test_what_is_no_cluster_file_at_all(data: bytes, words: str) -> None:
+def test_data_that_is_no_cluster_file_is_an_error(data: bytes, words: str) -> None:
     assert any(fault.startswith(words) for fault in faults(data))
 
 
@@ -293,7 +293,7 @@ def test_an_error_has_the_position_in_the_file_that_contains_it(
         (".", "is a directory"),
     ],
 )
-def test_what_cannot_be_extended(
+def test_an_invalid_extends_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, extends: str, words: str
 ) -> None:
     monkeypatch.chdir(tmp_path)

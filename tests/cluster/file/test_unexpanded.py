@@ -46,7 +46,9 @@ def warnings(job: dict[str, object], **more: object) -> list[tuple[str, str, str
         (["bash", "run.sh", "$HOME"], 2, "$HOME", "write ${env.HOME}"),
     ],
 )
-def test_what_only_a_shell_would_expand(run: object, position: int, what: str, hint: str) -> None:
+def test_text_that_only_a_shell_expands_gets_a_warning(
+    run: object, position: int, what: str, hint: str
+) -> None:
     ((path, message, told),) = warnings({"run": run})
     assert (path, message) == (
         f"jobs.a.run[{position}]",

@@ -104,7 +104,7 @@ def test_the_exception_of_a_real_program_is_found_with_its_own_frame(
         assert rest[1:] in ([], [found.frame.source])
 
 
-def test_what_an_exception_followed_from_is_its_root() -> None:
+def test_the_cause_of_an_exception_is_its_root() -> None:
     program = "try:\n    {}['lr']\nexcept KeyError as e:\n    raise RuntimeError('bad') from e"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
     found = _watched(done.stderr)

@@ -42,7 +42,9 @@ def _lines(first: int, last: int) -> bytes:
         (10, 10, b"", 0),
     ],
 )
-def test_where_a_log_ends(size: int, limit: int, data: bytes, taken: int) -> None:
+def test_a_log_is_rotated_at_the_end_of_a_line(
+    size: int, limit: int, data: bytes, taken: int
+) -> None:
     assert room(size, limit, data) == taken
 
 
@@ -95,7 +97,7 @@ def test_the_next_writer_continues_and_keeps_the_offset(task: TaskDirectory) -> 
 
 
 @pytest.mark.parametrize("done", [1, 2, 3])
-def test_a_turn_that_was_cut_short_is_gone_on_with(task: TaskDirectory, done: int) -> None:
+def test_an_interrupted_rotation_is_completed(task: TaskDirectory, done: int) -> None:
     """Killed after the first, second or third step of four."""
     writer = LogWriter(task, "stdout", 500)
     writer.write(_lines(0, 95))
@@ -150,7 +152,7 @@ def test_a_full_disk_is_reported_once_and_lost_output_is_marked_in_the_log(tmp_p
         assert after.startswith("line ")
 
 
-def test_what_a_short_want_of_room_held_back_is_not_lost(tmp_path: Path) -> None:
+def test_output_during_a_short_lack_of_space_is_not_lost(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk") as disk:
         task = TaskDirectory(disk / "worker-0")
         task.path.mkdir()
