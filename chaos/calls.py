@@ -73,10 +73,10 @@ def supervisor_calls(trial: Trial) -> None:
         f"{tally['killed']} killed ({calls}); {tally['missed']} runs ended before",
         tally["missed"] <= max(2, len(chosen) // 10),
     )
-    trial.equal("runs of which a process was left 5 s later", tally["left"], 0)
-    trial.equal("state files that were neither the old nor the new state", tally["mixed"], 0)
-    trial.equal("event logs with a line that is not whole", tally["events"], 0)
-    trial.equal("`tenfold ps` that failed or did not call the run failed", tally["ps"], 0)
+    trial.equal("runs that left a process after 5 s", tally["left"], 0)
+    trial.equal("state files with neither the old nor the new state", tally["mixed"], 0)
+    trial.equal("event logs with an incomplete line", tally["events"], 0)
+    trial.equal("failures or wrong states of `tenfold ps`", tally["ps"], 0)
     trial.equal(f"`tenfold up` that failed afterwards (of {tally['again']} tried)", tally["up"], 0)
 
 

@@ -56,10 +56,15 @@ CASES = (
         1200,
         needs=calls.needs_strace,
     ),
-    Case("damaged-state", "state files cut, garbled, a bit flipped", damage.damaged_state, 300),
+    Case(
+        "damaged-state",
+        "state files truncated, overwritten, or changed in one bit",
+        damage.damaged_state,
+        300,
+    ),
     Case(
         "foreign-files",
-        "a task puts pipes, links, directories, a terabyte in the places of all files of its run",
+        "a task replaces all files of its run with pipes, links, directories or huge files",
         foreign.foreign_files,
         420,
         180,
@@ -67,7 +72,7 @@ CASES = (
     Case("removed-run", "a task removes the directory of its run", foreign.removed_run, 120),
     Case(
         "forged-pid",
-        "status.json names another's pid, and the supervisor does not answer",
+        "status.json has the pid of another process, and the supervisor does not respond",
         foreign.forged_pid,
         240,
         90,
@@ -88,7 +93,7 @@ CASES = (
     ),
     Case(
         "inherited-signals",
-        "signals that whoever starts tenfold blocks or ignores",
+        "signals that the parent of tenfold blocks or ignores",
         signals.inherited_signals,
         300,
         120,
@@ -104,7 +109,7 @@ CASES = (
     ),
     Case(
         "damaged-checkpoints",
-        "the newest checkpoint cut, garbled, a bit flipped",
+        "the newest checkpoint truncated, overwritten, or changed in one bit",
         damage.damaged_checkpoints,
         120,
     ),
@@ -118,7 +123,7 @@ CASES = (
     ),
     Case(
         "own-modules",
-        "a directory full of modules named as those that tenfold imports",
+        "a directory of modules with the names of those that tenfold imports",
         modules.own_modules,
         180,
     ),

@@ -89,9 +89,9 @@ def _shown(run: Run, hours: int) -> bool:
 
 def _checks(trial: Trial, words: str, run: Run, before: float) -> None:
     told = f"set 2 hours {words}"
-    trial.equal(f"{told}: hangs told in {AFTER_S + 2:g} s", len(run.events("hang")), 0)
+    trial.equal(f"{told}: reported hangs in {AFTER_S + 2:g} s", len(run.events("hang")), 0)
     trial.check(
-        f"{told}: progress is told as before",
+        f"{told}: progress is still reported",
         f"{(run.progress() - before) * 1e6:.0f} steps more",
         run.progress() > before,
     )

@@ -85,7 +85,7 @@ def _views(trial: Trial, run: Run, whole: Path) -> None:
         (run.directory.path / path).write_bytes((whole / path).read_bytes())
     told = f"of {tally['tried']} damaged copies of {len(files)} state files"
     trial.equal(f"{told}: views that raised", tally["raised"], 0)
-    trial.equal(f"{told}: not JSON any more, and not named", tally["unnamed"], 0)
+    trial.equal(f"{told}: invalid JSON that is not reported", tally["unnamed"], 0)
     trial.note(
         f"{tally['readable']} of the {tally['tried']} damages left JSON that can be read (a digit "
         "flipped, say): state files have no checksum, and such a change is shown as it stands"
@@ -135,14 +135,14 @@ def _next_up(trial: Trial, run: Run, whole: Path) -> None:
     run.why()
     done = run.ground.tenfold("up", run.ground.file, "-d", *run.ground.options)
     named = "status.json" in done.stdout + done.stderr
-    trial.check("`tenfold up` after it names the damaged status.json", _told(done.stderr), named)
+    trial.check("the next `tenfold up` names the damaged status.json", _told(done.stderr), named)
     aside = [path.name for path in run.directory.path.glob("status.json?*")]
-    trial.check("and sets it aside", ", ".join(aside) or "nothing", bool(aside))
+    trial.check("and renames it", ", ".join(aside) or "nothing", bool(aside))
     again = run.ground.newest()
     state = again.until("succeeded", "failed", "stopped", timeout_s=60)
     trial.equal("and the run", state, "succeeded")
     trial.check(
-        "which goes on from the last checkpoint",
+        "which resumes from the last checkpoint",
         f"step {resumed_at(again)}",
         len(resumed_at(again)) == 1,
     )
@@ -161,18 +161,22 @@ def _while_it_runs(trial: Trial) -> None:
     for path in (run.directory.status, run.directory.events):
         path.write_bytes(garble(path.read_bytes(), trial.rng))
     took = wait(lambda: run.state == "running", 10, "status.json to heal")
-    trial.most("status.json garbled under a living supervisor: whole again after", took, 3.0, "s")
+    trial.most(
+        "status.json damaged under a running supervisor: complete again after", took, 3.0, "s"
+    )
     run.down()
     kinds = {event["kind"] for event in run.events()}
     trial.check(
-        "events.jsonl garbled under it: what comes after is there",
+        "events.jsonl damaged under it: later events are there",
         ", ".join(sorted(kinds & {"cluster-stopping", "cluster-stopped"})),
         "cluster-stopped" in kinds,
     )
     problems = Problems()
     read_events(run.directory.events, problems)
     trial.check(
-        "and the damage is named", "; ".join(problems.found.values()) or "no", bool(problems.found)
+        "and the damage is reported",
+        "; ".join(problems.found.values()) or "no",
+        bool(problems.found),
     )
 
 

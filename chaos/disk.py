@@ -75,12 +75,12 @@ def full_for_logs(trial: Trial) -> None:
     ballast = fill(disk)
     at = _written(ground)
     wait(lambda: _written(ground) > at + 500, 60, "the task to talk on, though nothing is kept")
-    trial.check("the task is not held up", f"{_written(ground) - at} lines more", True)
+    trial.check("the task is not delayed", f"{_written(ground) - at} lines more", True)
     trial.equal("state while the disk is full", run.state, "running")
     run.why()
     ballast.unlink()
     back = wait(lambda: run.events("disk-back"), 30, "events to say that there is room again")
-    trial.most("events say so, once there is room again, after", back, 5.0, "s")
+    trial.most("time until events report it, once there is space", back, 5.0, "s")
     (ground.home / "enough").touch()
     trial.equal("the run", run.until("succeeded", "failed", "stopped", timeout_s=60), "succeeded")
     _account(trial, ground, run)
@@ -102,11 +102,11 @@ def _account(trial: Trial, ground: Ground, run: Run) -> None:
     pieces = [_without_end(piece) for piece in _GAP.split(log)[:-1:2]] + [_GAP.split(log)[-1]]
     kept = sum(len(piece) for piece in pieces)
     written = _written(ground) * LINE_BYTES + len(LAST)
-    told = f"{lost:,} told to be lost, {kept:,} kept"
+    told = f"{lost:,} reported as lost, {kept:,} kept"
     trial.check(f"of {written:,} bytes written", told, lost > 0 and lost + kept == written)
-    trial.equal("gaps that the log itself marks, in bytes", _sum(gaps), lost)
+    trial.equal("lost bytes that the log marks", _sum(gaps), lost)
     torn = sum(not _is_line(line) for piece in pieces for line in piece.splitlines())
-    trial.most("lines cut, where the disk became full", torn, len(gaps), "")
+    trial.most("lines split where the disk became full", torn, len(gaps), "")
     trial.check("the last line is there", "yes", log.endswith(LAST))
 
 
@@ -137,15 +137,15 @@ def full_for_checkpoints(trial: Trial) -> None:
     ballast = fill(disk)
     before = _steps(disk)
     wait(lambda: "could not be saved" in run.log("chief/0", "stderr"), 30, "the task to say so")
-    trial.check("the task says so", _said(run, "could not be saved"), True)
+    trial.check("the task reports it", _said(run, "could not be saved"), True)
     here = run.progress()
     wait(lambda: run.progress() > here + 0.1, 60, "the training to go on")
-    trial.check("the training goes on", f"{run.progress():.0%}", True)
-    trial.equal("the checkpoints of before are there", _steps(disk), before)
+    trial.check("the training continues", f"{run.progress():.0%}", True)
+    trial.equal("earlier checkpoints are there", _steps(disk), before)
     run.why()
     ballast.unlink()
     wait(lambda: _steps(disk)[-1:] > before[-1:], 30, "a new checkpoint")
-    trial.check("once there is room again", _said(run, "saved again"), bool(_steps(disk)))
+    trial.check("once there is space again", _said(run, "saved again"), bool(_steps(disk)))
     trial.equal("the run", run.until("succeeded", "failed", "stopped", timeout_s=60), "succeeded")
 
 

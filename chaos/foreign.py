@@ -67,7 +67,7 @@ def _replaced(trial: Trial, what: str, how: str) -> None:
     trial.equal(f"{what}: `down` ends it", (done.returncode, run.state), (0, "stopped"))
     precious = (ground.home / "precious").read_text()
     trial.equal(f"{what}: the file that links point to", precious, PRECIOUS)
-    trial.equal(f"{what}: what the supervisor itself had to say", _said(run), "")
+    trial.equal(f"{what}: messages of the supervisor", _said(run), "")
     run.why()
 
 
@@ -112,11 +112,13 @@ def removed_run(trial: Trial) -> None:
             ground = Ground.of(trial, {"cluster": "gone", "jobs": {"worker": shell(script)}})
             done = ground.tenfold("up", ground.file)
             told = f"exit code {code} after {pause} s"
-            trial.equal(f"{told}: what `up` exits with", done.returncode, int(code > 0))
+            trial.equal(f"{told}: exit code of `up`", done.returncode, int(code > 0))
             run = ground.newest()
-            trial.equal(f"{told}: what `ps` shows", run.state, state)
+            trial.equal(f"{told}: state in `ps`", run.state, state)
             trial.check(
-                f"{told}: `why` says so", run.why(), f"gone {state}" in str(run.ground.trial.why)
+                f"{told}: first line of `why`",
+                run.why(),
+                f"gone {state}" in str(run.ground.trial.why),
             )
 
 
@@ -140,7 +142,7 @@ def _forged(trial: Trial, forged: str, innocent: subprocess.Popen[bytes]) -> Non
     said["supervisor_pid"] = int(forged) if forged.lstrip("-").isdigit() else innocent.pid
     run.directory.status.write_text(json.dumps(said))
     run.down("--kill")
-    trial.equal(f"{forged}: the run is up", run.directory.alive(), False)
+    trial.equal(f"{forged}: the run counts as running", run.directory.alive(), False)
     wait(lambda: not kill(supervisor, 0), 10, "the supervisor to be gone")
-    trial.equal(f"{forged}: the innocent process has ended with", innocent.poll(), None)
+    trial.equal(f"{forged}: exit code of the other process", innocent.poll(), None)
     run.why()

@@ -50,10 +50,10 @@ def worker_kills(trial: Trial) -> None:
     trained(run, _TRAINING_S)
     trial.equal(f"kills of workers, in {epochs} epochs", len(killed), kills)
     deaths = [one for one in run.events("task-exited") if one["signal"] == "SIGKILL"]
-    trial.equal("deaths of workers that tenfold tells", len(deaths), len(killed))
+    trial.equal("deaths of workers that tenfold reports", len(deaths), len(killed))
     _same_loss(trial, losses, final_loss(run))
     planned, seen = pairs(calm[0]), pairs(run)
-    trial.equal("pairs trained, as the chief counts them: as in an undisturbed run", seen, planned)
+    trial.equal("pairs trained, as counted by the chief: as in an undisturbed run", seen, planned)
     trial.note(
         "The chief counts each stretch once, when its worker has answered. A worker that is killed "
         "while it has one leaves it to another, so that at most one stretch a kill is trained "
@@ -178,19 +178,18 @@ def _budget(job: str, kills: int) -> tuple[str, ...]:
 
 def _resumed(trial: Trial, run: Run, seen: list[Loss], kills: int) -> None:
     trial.equal("kills", len(seen), kills)
-    trial.equal("ends", run.state, "succeeded")
+    trial.equal("final state", run.state, "succeeded")
     same = sum(one.same for one in seen)
-    trial.equal("times that it went on just where the newest checkpoint was", same, kills)
+    trial.equal("resumes exactly from the newest checkpoint", same, kills)
     trial.most(
-        f"trained since that checkpoint when it was killed, the longest "
-        f"(saved every {SAVE_EVERY_S:g} s)",
+        f"longest training lost since that checkpoint (saved every {SAVE_EVERY_S:g} s)",
         max(one.age_s for one in seen),
         SAVE_EVERY_S + SLACK_S,
         "s",
     )
     backs = sorted(one.back_s for one in seen)
     trial.most(
-        f"from the kill until the chief goes on, the longest (median {median(backs):.1f} s)",
+        f"longest time from the kill until the chief resumes (median {median(backs):.1f} s)",
         backs[-1],
         MOST_BACK_S,
         "s",
@@ -215,7 +214,7 @@ def supervisor_kills(trial: Trial) -> None:
     _resumed(trial, run, seen, kills)
     trial.most("from the kill until no process of the run is left", max(gone), 5.0, "s")
     told = sum(bool(one.events("resumed")) for one in ground.all_runs())
-    trial.equal("runs that say that they go on from another", told, kills)
+    trial.equal("runs that report which run they resumed", told, kills)
 
 
 def _kill_supervisor(run: Run, since: float) -> tuple[Run, Loss, float]:

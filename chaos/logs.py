@@ -50,8 +50,8 @@ def _unlimited(trial: Trial) -> None:
     lost = lines - sum(len(one.numbers) for one in found.values())
     trial.equal("tasks that flooded", len(written), TASKS)
     trial.equal(f"{told}: lines lost", lost, 0)
-    trial.equal(f"{told}: lines torn", sum(one.torn for one in found.values()), 0)
-    trial.equal("tasks with other lines than they wrote", len(wrong), 0)
+    trial.equal(f"{told}: lines split", sum(one.torn for one in found.values()), 0)
+    trial.equal("tasks with different lines than they wrote", len(wrong), 0)
     run.why()
 
 
@@ -69,11 +69,11 @@ def _limited(trial: Trial) -> None:
         f"log_limit {LIMIT_MIB} MiB, {sum(written.values()) * LINE_BYTES / 2**20:,.0f} MiB written"
     )
     trial.check(
-        f"{told}: kept of each stream, at least that and at most twice that and 1 MiB",
+        f"{told}: kept of each stream: at least the limit, at most twice the limit and 1 MiB",
         f"{min(sizes):.1f} to {max(sizes):.1f} MiB",
         min(sizes) >= LIMIT_MIB and max(sizes) <= 2 * LIMIT_MIB + 1,
     )
-    trial.equal(f"{told}: tasks whose last lines are not all there, whole", len(wrong), 0)
+    trial.equal(f"{told}: tasks whose last lines are incomplete", len(wrong), 0)
 
 
 def _logs(run: Run, task: str) -> list[Path]:

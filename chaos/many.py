@@ -75,13 +75,13 @@ def _accounted(trial: Trial, run: Run, fates: dict[str, int]) -> None:
     told = {event["task"]: event["exit_code"] for event in run.events("task-exited")}
     lines = (run.ground.home / "exits").read_text().splitlines()
     really = {task: int(code) for task, code in (line.split() for line in lines)}
-    trial.equal("tasks that failed, by their own account", len(really), len(failing))
+    trial.equal("tasks that failed, as they recorded", len(really), len(failing))
     right = sum(told.get(task) == code for task, code in failing.items())
-    trial.equal("exits told with the code that the task gave", right, len(failing))
-    trial.equal("exits told in all", len(run.events("task-exited")), len(failing))
+    trial.equal("exits reported with the correct code", right, len(failing))
+    trial.equal("reported exits", len(run.events("task-exited")), len(failing))
     again = {name: task["restarts"] for name, task in run.tasks().items()}
     wrong = [name for name, code in fates.items() if again[name] != (1 if code else 0)]
-    trial.equal("tasks not started exactly as often as they should", len(wrong), 0)
+    trial.equal("tasks with a wrong number of starts", len(wrong), 0)
 
 
 def _all_live(run: Run, tasks: int) -> bool:

@@ -30,12 +30,12 @@ def out_of_memory(trial: Trial) -> None:
     told = run.events("task-exited")[0]
     trial.equal("the first task that died", told["task"], "hog/0")
     trial.equal("its signal and cause", f"{told['signal']}, {told.get('cause')}", "SIGKILL, oom")
-    trial.check("in words", told.get("reason"), "memory" in str(told.get("reason")))
+    trial.check("the reason", told.get("reason"), "memory" in str(told.get("reason")))
     run.until("failed", "succeeded", "stopped")
     others = [
         event["task"] for event in run.events("task-exited")[1:] if event["signal"] == "SIGKILL"
     ]
-    trial.equal(f"others of {len(pids)} that were killed with it", len(others), 0)
+    trial.equal(f"other tasks (of {len(pids)}) that were killed with it", len(others), 0)
     first = run.why()
     if first is not None:
-        trial.check("`tenfold why` says so first", first, "memory" in first)
+        trial.check("first line of `tenfold why`", first, "memory" in first)

@@ -69,7 +69,7 @@ def own_modules(trial: Trial) -> None:
     failed = [words for words in COMMANDS if _typed(ground, words).returncode]
     trial.equal(f"of {len(COMMANDS)} commands there: failed", failed, [])
     trial.equal("the run, after `tenfold down`", run.state, "stopped")
-    trial.equal("modules imported by processes of tenfold's own", imported(ground.home), [])
+    trial.equal("modules imported by processes of tenfold", imported(ground.home), [])
 
 
 def _typed(ground: Ground, words: str) -> Done:

@@ -18,7 +18,7 @@ PAGE = ROOT / "docs" / "reliability.md"
 
 _MARKED = re.compile(r"<!-- (?P<name>[a-z0-9-]+) -->\n(?P<text>.*?)<!-- end -->", re.DOTALL)
 _NAMED = re.compile(r"\| \[(?P<name>[a-z0-9-]+)\]\(")
-_HEAD = ("| case | fault | checks | `tenfold why` says first |", "|---|---|---|---|")
+_HEAD = ("| case | fault | checks | first line of `tenfold why` |", "|---|---|---|---|")
 
 
 def filled(page: str, rows: Mapping[str, Row], names: Sequence[str]) -> str:
@@ -64,7 +64,7 @@ def case(row: Row) -> str:
     """Everything that was asked and measured."""
     if row["left_out"]:
         return f"Not tried on this machine: {row['left_out']}.\n"
-    lines = ["| asked | measured | |", "|---|---|---|"]
+    lines = ["| check | result | |", "|---|---|---|"]
     for one in row["checks"]:
         verdict = "held" if one["ok"] else "**failed**"
         lines.append(f"| {_cell(one['asked'])} | {_cell(one['measured'])} | {verdict} |")

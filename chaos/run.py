@@ -104,7 +104,7 @@ def _all(wanted: Sequence[Case], options: argparse.Namespace) -> tuple[list[Row]
 
 
 def _show(rows: Sequence[Row], seed: int) -> None:
-    drawn = Table("case", "asked", "measured", "", title=f"seed {seed}", title_justify="left")
+    drawn = Table("case", "check", "result", "", title=f"seed {seed}", title_justify="left")
     for row in rows:
         name = row["case"]
         for one in row["checks"]:

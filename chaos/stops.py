@@ -51,8 +51,8 @@ def _named(trial: Trial, run: Run, name: str, action: str) -> None:
     took = wait(lambda: run.events("hang"), AFTER_S + 60, lambda: f"a hang to be told; {run}")
     told = run.events("hang")[0]
     what = f"{name} stopped, policy {action}"
-    trial.equal(f"{what}: the task that is named", told["task"], name)
-    trial.most(f"{what}: told after", took, AFTER_S + SLACK_S, "s")
+    trial.equal(f"{what}: the named task", told["task"], name)
+    trial.most(f"{what}: reported after", took, AFTER_S + SLACK_S, "s")
     report = run.directory.path / str(told["report"])
     trial.check(f"{what}: the report", told["words"], report.exists())
 
@@ -66,7 +66,7 @@ def _reported(trial: Trial, job: str) -> None:
     kill(pid, signal.SIGCONT)
     wait(lambda: run.events("progress-resumed"), 60, lambda: f"progress to be told; {run}")
     trained(run, _TRAINING_S)
-    trial.equal(f"{name} goes on: hangs told, and the run", _end(run), "1, succeeded")
+    trial.equal(f"{name} continues: reported hangs, and the run", _end(run), "1, succeeded")
 
 
 def _restarted(trial: Trial, job: str) -> None:
@@ -76,8 +76,8 @@ def _restarted(trial: Trial, job: str) -> None:
     _named(trial, run, name, "restart")
     took = wait(lambda: run.pid(name) not in (None, pid), 60, lambda: f"another {name}; {run}")
     trained(run, _TRAINING_S)
-    trial.most(f"{name}: started again after it was told", took, 30.0, "s")
-    trial.equal(f"{name} started again: hangs told, and the run", _end(run), "1, succeeded")
+    trial.most(f"{name}: restarted after the report", took, 30.0, "s")
+    trial.equal(f"{name} restarted: reported hangs, and the run", _end(run), "1, succeeded")
 
 
 def _given_up(trial: Trial) -> None:
@@ -115,9 +115,11 @@ def network_cut(trial: Trial) -> None:
     begun = time.monotonic()
     _rules(inside, "-A", ports)
     told = wait(lambda: run.events("hang"), CUT_S, lambda: f"a hang to be told; {run}")
-    trial.most("cut: told after", told, AFTER_S + SLACK_S, "s")
+    trial.most("cut: reported after", told, AFTER_S + SLACK_S, "s")
     words = str(run.events("hang")[0]["words"])
-    trial.check("cut: the words name a ps as cut off", words, "ps/" in words and "cut off" in words)
+    trial.check(
+        "cut: the report names a ps as cut off", words, "ps/" in words and "cut off" in words
+    )
     _cut(trial, run)
     run.why()
     time.sleep(max(0.0, CUT_S - (time.monotonic() - begun)))
@@ -170,5 +172,5 @@ def _cut(trial: Trial, run: Run) -> None:
 def _only_of_ps(trial: Trial, where: str, edges: list[dict[str, Any]]) -> None:
     wrong = [edge for edge in edges if "ps/" not in edge["from"] + edge["to"]]
     told = f"{len(edges)}, of which {len(wrong)} have no ps"
-    trial.check(f"edges that {where} calls cut: some of the ps', no others", told,
+    trial.check(f"edges that {where} marks as cut: only edges of the ps", told,
                 bool(edges) and not wrong)  # fmt: skip

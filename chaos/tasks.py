@@ -39,7 +39,7 @@ def _deaf(trial: Trial, isolation: str) -> None:
     took = _until_gone(victims, 30) - begun
     trial.most(f"isolation {isolation}: from `down` to the end", took, GRACE_S + 1, "s")
     trial.check(
-        f"isolation {isolation}: it and its tree ({len(victims)} processes) had the whole "
+        f"isolation {isolation}: the task and its tree ({len(victims)} processes) had the whole "
         f"grace of {GRACE_S:g} s",
         f"{took:.2f} s",
         took >= GRACE_S - 0.1,
@@ -76,7 +76,7 @@ def crash_loop(trial: Trial) -> None:
     A retry that was decided before the kill and not begun is what the next `up` begins with; a
     start that the kill cut short is no retry, and `up` adds one of its own.
     """
-    for moment in ("in a pause", "in a life"):
+    for moment in ("in a pause", "during a run of the task"):
         rule = {"policy": "on-failure", "limit": LIMIT, "backoff": f"{BACKOFF_S}s"}
         job = shell(CRASH, restart=rule)
         ground = Ground.of(trial, {"cluster": "loop", "jobs": {"chief": job}})
@@ -88,15 +88,15 @@ def crash_loop(trial: Trial) -> None:
         leftovers.wait_gone(trial.home, 5)
         again = ground.up()
         again.until("failed", "succeeded", "stopped", timeout_s=120)
-        wanted = LIMIT + 1 + (moment == "in a life")
+        wanted = LIMIT + 1 + (moment == "during a run of the task")
         trial.equal(
-            f"limit {LIMIT}, supervisor killed {moment} after start {killed}: starts in all",
+            f"limit {LIMIT}, supervisor killed {moment} after start {killed}: total starts",
             _starts(ground),
             wanted,
         )
         retries = [event["in_s"] for event in again.events("task-retried")]
         trial.check(
-            f"killed {moment}: pauses go on growing where they were",
+            f"killed {moment}: pauses keep growing",
             ", ".join(f"{pause:.2f} s" for pause in retries) or "none",
             bool(retries) and retries[0] >= BACKOFF_S * 2.0 ** (LIMIT - len(retries)) * 0.95,
         )

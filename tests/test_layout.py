@@ -98,14 +98,14 @@ def test_modules_say_what_they_own(path: Path) -> None:
 
 
 @pytest.mark.parametrize("module", ["tenfold.supervise.__main__", "tenfold.launch.server"])
-def test_what_every_run_waits_for_is_light(module: str) -> None:
+def test_modules_that_every_run_imports_are_light(module: str) -> None:
     code = f"import sys, {module}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
     assert not loaded & set(HEAVY)
 
 
-def test_what_the_package_offers_is_no_module() -> None:
+def test_no_public_function_is_named_like_a_module() -> None:
     """A function called like a module would be replaced by it when the module is imported."""
     code = (
         "import tenfold, tenfold.bringup.api, tenfold.cli;"

@@ -134,7 +134,9 @@ threading.Timer(4.0, _thread.interrupt_main).start()
 """
 
 
-def test_it_goes_on_in_place_until_it_is_interrupted(run: RunDirectory, tmp_path: Path) -> None:
+def test_a_followed_table_is_updated_until_it_is_interrupted(
+    run: RunDirectory, tmp_path: Path
+) -> None:
     with hold_lock(run):
         _, _, tasks, after = executed(
             tmp_path,
@@ -146,7 +148,7 @@ def test_it_goes_on_in_place_until_it_is_interrupted(run: RunDirectory, tmp_path
 
 
 @pytest.mark.usefixtures("run")
-def test_mistakes_are_told_in_words(tmp_path: Path) -> None:
+def test_mistakes_are_reported_in_one_line_with_a_hint(tmp_path: Path) -> None:
     cells = ["%tasks nope", "%logs worker/9", "%logs -n x", "%map -f soon", "%tasks a b c"]
     outputs = executed(tmp_path, ["%load_ext tenfold", *cells])[1:]
     said = [error_of(output) for output in outputs]

@@ -72,7 +72,7 @@ def test_a_user_without_name_and_home_can_run_everything(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("home", ["", "relative", "/nonexistent", "/dev/null", "/proc/1/fd"])
-def test_a_home_that_is_none_is_not_needed(tmp_path: Path, home: str) -> None:
+def test_an_invalid_home_is_not_needed(tmp_path: Path, home: str) -> None:
     write(tmp_path, HELLO)
     for words in ("check", "config"):
         assert typed([words], tmp_path, env=homeless(HOME=home)).returncode == 0
@@ -106,7 +106,7 @@ def test_a_batch_script_names_a_directory_that_is_not_utf8(latin: Path) -> None:
     )
 
 
-def test_yaml_says_that_it_cannot(latin: Path) -> None:
+def test_yaml_refuses_a_path_that_is_not_utf_8(latin: Path) -> None:
     """The project's path is relative in a rendered file; `up` names it in full."""
     done = typed(["render", "--on", "docker", "--set", "image=x", "-o", "out"], latin)
     assert done.returncode == 0, done.stderr

@@ -142,7 +142,7 @@ def test_a_path_that_holds_tenfold_itself_is_kept(tmp_path: Path, runs: Path) ->
     assert done.returncode == 0, done.stderr
 
 
-def test_a_checkout_runs_where_it_lies(tmp_path: Path, runs: Path) -> None:
+def test_a_checkout_runs_without_installation(tmp_path: Path, runs: Path) -> None:
     """`cd src; python -m tenfold`, by an interpreter in which tenfold is not installed."""
     site = next(p for p in sys.path if p.endswith("site-packages"))
     write(tmp_path, "cluster: own\njobs:\n  chief: {run: sleep 0.1}\n")

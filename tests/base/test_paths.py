@@ -39,7 +39,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     settings._user_settings.cache_clear()
 
 
-def test_what_a_tilde_means(home: Path) -> None:
+def test_a_tilde_is_expanded_to_a_home_directory(home: Path) -> None:
     assert expanded("~") == str(home)
     assert expanded("~/a b") == f"{home}/a b"
     assert expanded("~root/x") == "/root/x"
@@ -61,7 +61,7 @@ def test_what_a_tilde_means(home: Path) -> None:
         ("$NOWHERE", "$NOWHERE is not expanded", "write the full path"),
     ],
 )
-def test_what_means_no_directory_is_refused(path: str, words: str, hint: str) -> None:
+def test_a_path_without_a_directory_is_refused(path: str, words: str, hint: str) -> None:
     with pytest.raises(PathError) as caught:
         expanded(path)
     assert words in str(caught.value)
@@ -70,7 +70,7 @@ def test_what_means_no_directory_is_refused(path: str, words: str, hint: str) ->
         user_path(path, "-o")
 
 
-def test_a_user_without_a_home_is_told_so() -> None:
+def test_a_missing_home_directory_is_reported() -> None:
     code = "import os; from tenfold.base.paths import expanded\n"
     code += "os.setuid(54321); os.environ.pop('HOME'); expanded('~/x')"
     if os.getuid():
@@ -135,7 +135,7 @@ def test_a_build_context_below_the_home(home: Path) -> None:
 
 
 @pytest.mark.parametrize("pattern", _PATHS, ids=".".join)
-def test_faults_of_paths_have_a_place(pattern: tuple[str, ...]) -> None:
+def test_errors_in_paths_have_a_position(pattern: tuple[str, ...]) -> None:
     data: dict[str, object] = {"cluster": "x", "jobs": {"a": {"run": "x"}}}
     keys = [
         "a" if key == "*" and at == 1 else "0" if key == "*" else key
@@ -185,7 +185,7 @@ def test_a_cluster_made_by_python_code(home: Path) -> None:
     assert (planned.runs, planned.tasks[0].workdir) == (f"{home}/r", f"{home}/w")
 
 
-def test_what_commands_write_goes_below_the_home(home: Path) -> None:
+def test_commands_write_below_an_expanded_home(home: Path) -> None:
     assert run(["init", "~/new"]) == 0
     assert (home / "new/tenfold.yaml").is_file()
     Path("tenfold.yaml").write_text("cluster: x\nimage: i\njobs: {a: {run: x}}\n")

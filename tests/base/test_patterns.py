@@ -31,7 +31,7 @@ def test_an_expression_that_would_take_for_ever_gives_its_answer(text: str) -> N
         ("é+$", "ééé"),
     ],
 )
-def test_what_means_the_same_in_both_engines(text: str, line: str) -> None:
+def test_common_patterns_mean_the_same_in_both_engines(text: str, line: str) -> None:
     assert compiled(text).is_in(line)
 
 
@@ -60,7 +60,7 @@ def test_an_upper_bound_alone_is_a_bound() -> None:
         ("\ud800", "surrogate"),
     ],
 )
-def test_what_cannot_be_used_is_named(text: str, words: str) -> None:
+def test_an_unsupported_pattern_is_refused_with_a_hint(text: str, words: str) -> None:
     with pytest.raises(PatternError, match=words) as caught:
         compiled(text)
     assert caught.value.hint

@@ -82,7 +82,7 @@ def test_a_zombie_is_there_and_not_alive(child: subprocess.Popen[str]) -> None:
     assert child.pid in procfs.pids()
 
 
-def test_a_process_that_is_gone_is_none() -> None:
+def test_an_ended_process_reads_as_none() -> None:
     assert procfs.read_stat(GONE) is None
     assert procfs.read_environment(GONE) is None
     assert procfs.read_status(GONE) is None
@@ -97,7 +97,7 @@ def test_without_proc_there_are_no_processes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [b"", b"7 (x", b"7 (x) S 1 1", b"7 (x) S " + b"a " * 60])
-def test_a_stat_that_makes_no_sense_is_none(text: bytes, tmp_path: Path) -> None:
+def test_an_invalid_stat_reads_as_none(text: bytes, tmp_path: Path) -> None:
     (tmp_path / "7").mkdir()
     (tmp_path / "7" / "stat").write_bytes(text)
     assert procfs.read_stat(7, str(tmp_path)) is None

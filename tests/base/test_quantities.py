@@ -99,12 +99,12 @@ def test_memory_is_written_for_people_and_for_a_file(count: int, text: str, valu
 
 
 @pytest.mark.parametrize("text", ["10", "", "1 s", "1S"])
-def test_text_that_is_no_duration_is_none(text: str) -> None:
+def test_an_invalid_duration_parses_as_none(text: str) -> None:
     assert parse_duration(text) is None
     assert parse_duration("1m30s") == 90
 
 
 @pytest.mark.parametrize("text", ["", "2gb", "1e9", "-1"])
-def test_text_that_is_no_size_is_none(text: str) -> None:
+def test_an_invalid_size_parses_as_none(text: str) -> None:
     assert parse_bytes(text) is None
     assert parse_bytes("1.5KiB") == 1536

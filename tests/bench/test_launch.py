@@ -34,6 +34,6 @@ def test_trivial_tasks_against_honcho(bench: Bench) -> None:
     assert {("3 trivial tasks: tenfold", "time"), ("3 trivial tasks: honcho", "time")} <= set(rows)
 
 
-def test_what_is_too_much_for_the_machine_is_left_out_and_said() -> None:
+def test_measurements_that_take_too_long_are_omitted_with_a_reason() -> None:
     assert launch.too_slow(2) is None
     assert "left out" in (launch.too_slow(64) or "")

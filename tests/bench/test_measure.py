@@ -61,7 +61,7 @@ def test_ratios_and_differences_are_of_one_round(bench: Bench) -> None:
     assert values["upper − lower"] == [2.0, 6.0]
 
 
-def test_a_case_that_fails_stops_no_other_and_is_told(bench: Bench) -> None:
+def test_a_failed_case_is_reported_and_stops_no_other(bench: Bench) -> None:
     def broken() -> Iterator[Measured]:
         yield Measured(
             "time", "s", command(["sh", "-c", "echo why >&2; exit 3"], timeout_s=9).seconds

@@ -33,7 +33,7 @@ def test_training_by_hand_and_by_tenfold(bench: Bench) -> None:
     assert rows["tenfold", "log"]["median"] > 0
 
 
-def test_supervision_stopped_and_going_on(bench: Bench) -> None:
+def test_supervision_is_stopped_and_continued_in_turn(bench: Bench) -> None:
     bench.compare(Case("turns", lambda: overhead.in_turn(bench.home / "turns", 2, 0.5)))
     assert measured(bench)["turns", "step rate"]["n"] == 2
 

@@ -38,7 +38,9 @@ def test_the_file_holds_the_words_as_often_as_told(text: quality.Planted) -> Non
     assert {len(line.split()) for line in lines} == {quality.SENTENCE}
 
 
-def test_a_sentence_keeps_to_a_cluster_but_for_stop_words_and_noise(text: quality.Planted) -> None:
+def test_a_sentence_stays_in_one_cluster_except_for_stop_words_and_noise(
+    text: quality.Planted,
+) -> None:
     cluster_of = dict(zip(text.words, text.clusters.tolist(), strict=True))
     stop, home = 0, 0
     for line in text.path.read_text().splitlines():
@@ -97,7 +99,7 @@ def test_the_order_of_words_does_not_matter(text: quality.Planted) -> None:
     )
 
 
-def test_vectors_that_are_not_numbers_are_told_and_score_nothing(text: quality.Planted) -> None:
+def test_vectors_that_are_not_finite_are_counted_and_score_little(text: quality.Planted) -> None:
     vectors = np.full((len(text.words), 8), np.nan, np.float32)
     assert quality.finite(vectors) == 0.0
     assert all(share < 0.2 for share in quality.precision(text.words, vectors, text).values())

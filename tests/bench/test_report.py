@@ -20,7 +20,7 @@ def rows(*values: tuple[str, str, str, float]) -> list[Row]:
     return bench.rows()
 
 
-def test_the_page_has_a_place_for_every_topic_and_keeps_its_words() -> None:
+def test_the_page_has_a_section_for_every_topic_and_keeps_its_prose() -> None:
     page = report.PAGE.read_text(encoding="utf-8")
     made = report.filled(page, {"plan": rows(("10 tasks", "plan", "s", 0.25))})
     assert "| 10 tasks | plan | 0.250 s | 0.225 – 0.300 | 3 |" in made
@@ -30,7 +30,7 @@ def test_the_page_has_a_place_for_every_topic_and_keeps_its_words() -> None:
     assert report.filled(made, {}) == report.filled(page, {})
 
 
-def test_a_mark_that_nobody_fills_is_a_fault() -> None:
+def test_a_mark_without_content_is_an_error() -> None:
     with pytest.raises(KeyError, match="nonsense"):
         report.filled("<!-- nonsense -->\n<!-- end -->", {})
 

@@ -35,7 +35,7 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> train.Text:
     )
 
 
-def test_a_pace_is_told_from_the_last_beginning() -> None:
+def test_a_pace_is_measured_from_the_last_start() -> None:
     marks = [
         *(Mark(time=0, done=5, cpu=0), Mark(time=1, done=0, cpu=1)),
         *(Mark(time=11, done=10, cpu=4), Mark(time=13, done=30, cpu=7)),
@@ -44,7 +44,7 @@ def test_a_pace_is_told_from_the_last_beginning() -> None:
     assert Pace.of(marks) == Pace(steady=10, seconds=14, cpu_s=8)
 
 
-def test_a_short_way_is_told_whole() -> None:
+def test_the_pace_of_a_short_training_covers_all_of_it() -> None:
     assert Pace.of([Mark(0, 0, 0), Mark(2, 10, 1)]) == Pace(steady=5, seconds=2, cpu_s=1)
 
 
@@ -90,7 +90,7 @@ def test_one_process_learns(text: train.Text, tmp_path: Path) -> None:
     train.check_pairs(done.pairs, quality.pairs_expected(text.words.counts, settings))
 
 
-def test_a_cluster_that_fails_is_told(text: train.Text, tmp_path: Path) -> None:
+def test_a_failed_cluster_is_reported(text: train.Text, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="ended with"):
         train.by_graph2016(text, Settings(), tmp_path, steps=5, chosen=["jobs.worker.tasks=no"])
 

@@ -64,7 +64,7 @@ def test_a_taken_port_is_refused_before_anything_starts(runs: Path, tmp_path: Pa
     assert not runs.exists()
 
 
-def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+def test_an_unwritable_runs_directory_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     with pytest.raises(InputError, match="cannot create a run directory"):
@@ -130,7 +130,7 @@ def bare(tmp_path: Path) -> dict[str, str]:
         ("jobs: {chief: {run: 'true'}}\njupyter: true", "'tenfold[jupyter]'"),
     ],
 )
-def test_what_is_not_installed_is_named_with_the_line_to_type(
+def test_a_missing_package_is_named_with_the_command_that_installs_it(
     bare: dict[str, str], tmp_path: Path, text: str, line: str
 ) -> None:
     (tmp_path / "tenfold.yaml").write_text(f"cluster: bare\n{text}\n")
@@ -151,7 +151,7 @@ def test_what_is_not_installed_is_named_with_the_line_to_type(
     assert not (tmp_path / ".tenfold").exists()
 
 
-def test_a_cell_that_is_not_here_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unavailable_cell_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     loaded = loads("cluster: far\njobs: {chief: {run: /bin/true}}\n", directory=tmp_path)
     with pytest.raises(UnavailableError, match="the commands of Slurm are not installed"):

@@ -92,7 +92,7 @@ def test_the_newest_whole_checkpoint_of_the_newest_run_is_handed_over(tmp_path: 
         assert path.stat().st_mode & 0o077 == 0, path
 
 
-def test_it_is_said_how_long_before_the_end_it_was_saved(
+def test_the_age_of_the_checkpoint_at_the_end_of_the_run_is_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.time", lambda: ENDED - 12)
@@ -106,12 +106,12 @@ def test_it_is_said_how_long_before_the_end_it_was_saved(
 
 
 @pytest.mark.parametrize("state", ["failed", "stopped", "running", "starting", None])
-def test_all_that_did_not_end_well_is_gone_on_with(tmp_path: Path, state: str | None) -> None:
+def test_every_run_that_did_not_succeed_is_resumed(tmp_path: Path, state: str | None) -> None:
     former(tmp_path, state, steps=(1,))
     assert decide(tmp_path, PLAN).earlier is not None
 
 
-def test_nothing_is_gone_on_with_past_a_run_that_ended_well(tmp_path: Path) -> None:
+def test_no_run_before_a_successful_one_is_resumed(tmp_path: Path) -> None:
     former(tmp_path, steps=(1,))
     well = former(tmp_path, "succeeded", steps=(2,))
     assert decide(tmp_path, PLAN) == Resumption()
@@ -119,7 +119,7 @@ def test_nothing_is_gone_on_with_past_a_run_that_ended_well(tmp_path: Path) -> N
         decide(tmp_path, PLAN, "yes")
 
 
-def test_nothing_is_gone_on_with_past_a_run_that_is_up(tmp_path: Path) -> None:
+def test_no_run_before_a_running_one_is_resumed(tmp_path: Path) -> None:
     former(tmp_path, steps=(1,))
     with hold_lock(up_now := former(tmp_path, "running", steps=(2,))):
         decided = decide(tmp_path, PLAN)
@@ -138,7 +138,7 @@ def test_a_resumed_run_that_saved_nothing_hands_on_what_it_got(tmp_path: Path) -
     assert step_of(third) == 7
 
 
-def test_a_run_without_a_checkpoint_is_passed_over_unless_it_began_anew(tmp_path: Path) -> None:
+def test_a_run_without_a_checkpoint_is_skipped_unless_it_was_fresh(tmp_path: Path) -> None:
     older = former(tmp_path, steps=(7,))
     former(tmp_path)
     assert decide(tmp_path, PLAN).earlier == older
@@ -150,7 +150,9 @@ def test_a_run_without_a_checkpoint_is_passed_over_unless_it_began_anew(tmp_path
     assert decide(tmp_path, PLAN).earlier is None, "what was given up stays given up"
 
 
-def test_a_changed_command_begins_anew_unless_told_otherwise(tmp_path: Path) -> None:
+def test_a_changed_command_starts_from_the_beginning_unless_resume_is_forced(
+    tmp_path: Path,
+) -> None:
     run = former(tmp_path, steps=(7,))
     other = plan_of(shell("chief", "train --rate 2"), shell("worker", "help"))
     decided = decide(tmp_path, other)
@@ -171,7 +173,7 @@ def test_a_secret_in_a_command_may_change(tmp_path: Path) -> None:
     assert decide(tmp_path, keyed("canary-two")).earlier == run
 
 
-def test_what_makes_it_another_training() -> None:
+def test_another_command_or_framework_is_another_training() -> None:
     assert difference(PLAN, PLAN) is None
     more = plan_of(shell("chief", "train"), shell("worker", "x"), shell("worker/1", "x"))
     assert difference(PLAN, more) is None, "helpers and their number may change"
@@ -187,7 +189,7 @@ def test_another_cluster_is_another_training(tmp_path: Path) -> None:
     assert decide(tmp_path, replace(PLAN, cluster="d")) == Resumption()
 
 
-def test_a_damaged_checkpoint_is_set_aside_and_the_older_one_used(tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_renamed_and_the_older_one_is_used(tmp_path: Path) -> None:
     run = former(tmp_path, steps=(10, 20))
     bad = run.shared("checkpoints") / "training" / "000002-step-20"
     (bad / "parts" / "one").write_text("")
@@ -203,9 +205,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_older_one_used(tmp_path: Path
 
 
 @pytest.mark.parametrize("harm", [b"", b'{"state": "fai', b"\xff\x00", b"[1]", b"[" * 100_000])
-def test_a_damaged_status_is_set_aside_and_the_run_gone_on_with(
-    tmp_path: Path, harm: bytes
-) -> None:
+def test_a_damaged_status_is_renamed_and_the_run_is_resumed(tmp_path: Path, harm: bytes) -> None:
     run = former(tmp_path, steps=(10,))
     run.status.write_bytes(harm)
     decided = decide(tmp_path, PLAN)
@@ -221,7 +221,7 @@ def test_without_a_status_the_events_tell_how_it_ended(tmp_path: Path) -> None:
     assert decide(tmp_path, PLAN) == Resumption()
 
 
-def test_a_run_whose_plan_is_damaged_is_named_and_passed_over(tmp_path: Path) -> None:
+def test_a_run_with_a_damaged_plan_is_reported_and_skipped(tmp_path: Path) -> None:
     older = former(tmp_path, steps=(10,))
     bad = former(tmp_path, steps=(20,))
     bad.plan.write_text("{")
@@ -233,7 +233,7 @@ def test_a_run_whose_plan_is_damaged_is_named_and_passed_over(tmp_path: Path) ->
     assert decide(tmp_path, PLAN).earlier == older
 
 
-def test_links_in_the_place_of_checkpoints_are_not_followed(tmp_path: Path) -> None:
+def test_links_that_replace_checkpoints_are_not_followed(tmp_path: Path) -> None:
     secrets = former(tmp_path / "elsewhere", steps=(1,))
     theirs = secrets.shared("checkpoints")
     whole = former(tmp_path, steps=(3,))
@@ -258,7 +258,9 @@ def test_links_in_the_place_of_checkpoints_are_not_followed(tmp_path: Path) -> N
     assert "cannot be read" in decide(tmp_path, PLAN).notes[0]
 
 
-def test_what_cannot_be_linked_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_that_cannot_be_linked_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = former(tmp_path, steps=(10,))
 
     def refuses(*_: object, **__: object) -> None:
@@ -273,7 +275,7 @@ def test_what_cannot_be_linked_is_copied(tmp_path: Path, monkeypatch: pytest.Mon
     assert copy.stat().st_nlink == 1
 
 
-def test_what_cannot_be_handed_over_is_no_silent_beginning(tmp_path: Path) -> None:
+def test_a_checkpoint_that_cannot_be_passed_on_is_an_error(tmp_path: Path) -> None:
     former(tmp_path, steps=(10,))
     decided = decide(tmp_path, PLAN)
     run = create(tmp_path, "c")
@@ -297,7 +299,7 @@ def test_restarts_that_are_used_up_count_on_if_the_supervisor_died(tmp_path: Pat
     assert "still count" in decide(tmp_path / "running", PLAN).notes[0]
 
 
-def test_what_a_killed_supervisor_left_on_its_cell_is_ended_first(
+def test_remains_of_a_killed_supervisor_are_removed_before_resuming(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As Docker's containers are, which go on without it, and save."""
@@ -332,7 +334,7 @@ def test_a_supervisor_on_another_host_is_seen_by_its_heartbeat(tmp_path: Path) -
     assert decide(tmp_path, PLAN).earlier == run, "it has stopped"
 
 
-def test_a_wish_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_resume_option_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="auto, yes, no"):
         decide(tmp_path, PLAN, "maybe")  # type: ignore[arg-type]
 
@@ -373,7 +375,7 @@ def said(run: RunDirectory) -> list[str]:
     return (run.task("chief-0").path / "stdout.log").read_text().splitlines()
 
 
-def test_a_real_cluster_goes_on_after_its_supervisor_was_killed(runs: Path, isolation: str) -> None:
+def test_a_real_cluster_resumes_after_its_supervisor_was_killed(runs: Path, isolation: str) -> None:
     endless = trainer()
     broken = killed_in_training(runs, endless, isolation)
     reached = step_of(broken.directory)
@@ -399,7 +401,7 @@ jobs: {chief: {run: [PYTHON, train.py, enough]}}
 """
 
 
-def test_what_is_typed_and_said(
+def test_up_resumes_as_the_options_say_and_prints_it(
     runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(300, func_only=True)  # the first test makes im
 
 
 @pytest.mark.parametrize("cell", ["docker", "slurm"])
-def test_a_run_whose_supervisor_was_killed_is_gone_on_with(
+def test_a_run_whose_supervisor_was_killed_is_resumed(
     cell: str, runs: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     home = tmp_path / "home"

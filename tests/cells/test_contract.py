@@ -142,7 +142,7 @@ def test_true_exits_and_the_failing_task_first(
     assert _task(run, "worker/0")["state"] == "stopped"
 
 
-def test_who_talks_to_whom_is_measured(ground: Ground) -> None:
+def test_traffic_between_tasks_is_measured(ground: Ground) -> None:
     if ground.name == "own":
         pytest.skip("this cell samples nothing")
     workers = [talker(ground.python, index) for index in range(2)]
@@ -171,7 +171,7 @@ def test_a_command_that_is_not_there_is_named(ground: Ground) -> None:
     assert _task(run, "chief/0")["restarts"] == 0
 
 
-def test_a_task_is_restarted_in_its_place(ground: Ground) -> None:
+def test_a_task_is_restarted_on_the_same_address(ground: Ground) -> None:
     dies = 'test -e "${run.directory}/died" || { touch "${run.directory}/died"; kill -9 $$; }; '
     listen = f"exec {ground.python} -c '{LISTEN}' 600"
     worker = shell("worker", dies + listen, ready=ReadinessCheck("tcp"),
@@ -214,7 +214,7 @@ def test_a_task_starts_after_its_dependency_is_ready(ground: Ground, way: str) -
     assert _task(run, "chief/0")["started"] >= used > began + 0.4
 
 
-def test_logs_are_followed_to_the_last_word(ground: Ground) -> None:
+def test_logs_are_followed_to_the_last_line(ground: Ground) -> None:
     run = ground.up(shell("chief", "for i in $(seq 20); do echo line $i; sleep 0.1; done"))
     followed = ground.tenfold("logs", "-f", "--no-log-prefix", timeout_s=120)
     assert followed.stdout.splitlines() == [f"line {n}" for n in range(1, 21)]
@@ -393,7 +393,7 @@ def _is_stuck(tasks: list[dict[str, Any]]) -> None:
     assert worker["processes"][0]["trouble"] == "is not a Python program", worker
 
 
-def test_where_every_task_is_and_that_it_hangs(ground: Ground) -> None:
+def test_stacks_of_a_hung_task_are_shown(ground: Ground) -> None:
     if ground.name == "own":
         pytest.skip("this cell's tasks are processes of this machine, as local's are")
     stuck = Task(job="chief", index=0, command=(ground.python, "-c", STUCK), workdir="/tmp")
@@ -419,12 +419,12 @@ def test_a_flood_of_output_is_kept_whole(ground: Ground) -> None:
     assert text == "".join(f"{n}\n" for n in range(1, 200_001)) + "end"
 
 
-def test_every_cell_says_where_it_runs() -> None:
+def test_every_cell_states_where_it_runs() -> None:
     for name in CELLS:
         assert traits(name).where.startswith("on ")
 
 
-def test_status_says_who_can_reach_the_ports(ground: Ground) -> None:
+def test_status_states_who_can_reach_the_ports(ground: Ground) -> None:
     run = ground.up(shell("chief", "exec sleep 600"))
     status = run.wait(120, for_state=("running",))
     assert status["protection"]

@@ -109,7 +109,7 @@ ASK = (
 # Images
 
 
-def test_an_image_that_does_not_exist_is_told(ground: Docker) -> None:
+def test_a_missing_image_is_reported(ground: Docker) -> None:
     ground.image = "127.0.0.1:1/nothing:1"
     run = ground.up(shell("chief", SLEEP))
     status = run.wait(60)
@@ -135,7 +135,7 @@ def test_a_silent_registry_is_not_waited_for_long(
     assert f"pulling the image {image}" in notes[0]
 
 
-def test_an_image_without_tenfold_is_told(ground: Docker, base_image: str) -> None:
+def test_an_image_without_tenfold_is_reported(ground: Docker, base_image: str) -> None:
     ground.image = base_image
     run = ground.up(shell("chief", SLEEP), shell("worker", SLEEP))
     status = run.wait(60)
@@ -158,7 +158,7 @@ def _file(ground: Docker, dockerfile: str) -> Path:
     return file
 
 
-def test_a_build_that_fails_says_its_last_words(ground: Docker) -> None:
+def test_a_failed_build_shows_its_last_output(ground: Docker) -> None:
     made = f"FROM {ground.image}\nRUN echo no such luck >&2 && exit 3\n"
     done = ground.tenfold("up", "--on", "docker", str(_file(ground, made)), timeout_s=120)
     assert done.returncode == 1, done.stderr
@@ -328,7 +328,7 @@ def test_a_chief_that_others_end_ends_the_run(ground: Docker, how: str, number: 
     assert ground.left(run) == []
 
 
-def test_a_removed_container_is_told(ground: Docker) -> None:
+def test_a_removed_container_is_reported(ground: Docker) -> None:
     again = RestartPolicy("on-failure", 3, 0.1)
     run = ground.up(shell("chief", SLEEP), shell("worker", SLEEP, restart=again))
     _up(run, "chief-0", "worker-0")
@@ -346,7 +346,7 @@ def test_a_removed_container_is_told(ground: Docker) -> None:
 
 
 @pytest.mark.alone
-def test_a_task_without_memory_says_that_it_was_the_memory(ground: Docker) -> None:
+def test_a_task_killed_at_its_memory_limit_reports_memory_as_the_cause(ground: Docker) -> None:
     eat = _python("x = [bytearray(1 << 20) for _ in range(4000)]")
     run = ground.up(replace(shell("chief", f"exec {eat}"), memory=64 << 20))
     status = run.wait(60)
@@ -361,7 +361,7 @@ def test_a_task_without_memory_says_that_it_was_the_memory(ground: Docker) -> No
     assert "raise jobs.chief.resources.memory" in why[0]
 
 
-def test_a_run_directory_that_the_engine_does_not_see_is_told(
+def test_a_run_directory_that_the_engine_cannot_see_is_reported(
     ground: Docker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rendered: Callable[..., list[File]] = DockerClient.render

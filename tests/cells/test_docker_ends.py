@@ -33,7 +33,7 @@ KILLED = Ended(None, 9)
          "node"),
     ],
 )  # fmt: skip
-def test_why_a_container_ended(
+def test_the_end_of_a_container_is_explained(
     ended: Ended, state: dict[str, Any], left: bool, reason: str | None, cause: str | None
 ) -> None:
     told = with_reason(ended, TASK, state, engine_left=left)

@@ -122,7 +122,7 @@ def _only(runs: Path) -> RunDirectory:
     return RunDirectory(next((runs / "c").iterdir()))
 
 
-def test_restart_in_place_is_another_job_on_the_same_address(
+def test_a_restarted_task_is_another_job_on_the_same_address(
     runs: Path, cluster: FakeKubernetes
 ) -> None:
     once = "test -e /tmp/nothing-here; echo life; exit 3"
@@ -146,7 +146,7 @@ def test_stop_gives_grace_and_then_kills(runs: Path, cluster: FakeKubernetes) ->
     assert cluster.kinds() == []
 
 
-def test_an_image_that_cannot_be_fetched_is_told(runs: Path, cluster: FakeKubernetes) -> None:
+def test_an_image_that_cannot_be_pulled_is_reported(runs: Path, cluster: FakeKubernetes) -> None:
     def history(container: Container) -> None:
         container.waits("ContainerCreating")
         container.waits("ErrImagePull", "rpc error: example.com/tenfold:1: i/o timeout")
@@ -161,7 +161,7 @@ def test_an_image_that_cannot_be_fetched_is_told(runs: Path, cluster: FakeKubern
     assert cluster.kinds() == []
 
 
-def test_an_image_without_tenfold_is_told(runs: Path, cluster: FakeKubernetes) -> None:
+def test_an_image_without_tenfold_is_reported(runs: Path, cluster: FakeKubernetes) -> None:
     def history(container: Container) -> None:
         said = 'exec: "tenfold": executable file not found in $PATH'
         container.ends(128, reason="StartError", message=said)
@@ -171,7 +171,9 @@ def test_an_image_without_tenfold_is_told(runs: Path, cluster: FakeKubernetes) -
     assert "does not contain tenfold" in status["reason"]
 
 
-def test_what_no_node_takes_is_told_and_waited_for(runs: Path, cluster: FakeKubernetes) -> None:
+def test_a_pod_that_fits_no_node_is_reported_and_waited_for(
+    runs: Path, cluster: FakeKubernetes
+) -> None:
     said = "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."
     free = threading.Event()
 
@@ -189,7 +191,7 @@ def test_what_no_node_takes_is_told_and_waited_for(runs: Path, cluster: FakeKube
     assert run.wait(60)["state"] == "succeeded"
 
 
-def test_a_quota_that_is_used_up_is_told(runs: Path, cluster: FakeKubernetes) -> None:
+def test_an_exceeded_quota_is_reported(runs: Path, cluster: FakeKubernetes) -> None:
     said = 'pods "c-chief-0-" is forbidden: exceeded quota: team, requested: cpu=64'
     cluster.no_pods["chief-0"] = said
     run = up(planned(job("chief", "true", cpu=64)), runs=runs)
@@ -199,7 +201,7 @@ def test_a_quota_that_is_used_up_is_told(runs: Path, cluster: FakeKubernetes) ->
     assert [kind for kind in cluster.kinds() if kind != "Event"] == []
 
 
-def test_a_right_that_is_missing_is_told(runs: Path, cluster: FakeKubernetes) -> None:
+def test_a_missing_permission_is_reported(runs: Path, cluster: FakeKubernetes) -> None:
     said = 'networkpolicies.networking.k8s.io is forbidden: User "me" cannot create resource'
     cluster.refusals["POST NetworkPolicy"] = (403, said)
     run = up(planned(job("chief", "true")), runs=runs)
@@ -209,7 +211,7 @@ def test_a_right_that_is_missing_is_told(runs: Path, cluster: FakeKubernetes) ->
     assert cluster.kinds() == []  # the Service that was made already is gone
 
 
-def test_memory_that_is_used_up_is_told(runs: Path, cluster: FakeKubernetes) -> None:
+def test_exhausted_memory_is_reported(runs: Path, cluster: FakeKubernetes) -> None:
     def history(container: Container) -> None:
         container.runs()
         container.ends(137, reason="OOMKilled")
@@ -222,7 +224,7 @@ def test_memory_that_is_used_up_is_told(runs: Path, cluster: FakeKubernetes) -> 
     assert noted(run, "chief/0 was killed (out of memory) | raise its resources.memory")
 
 
-def test_a_pod_that_is_deleted_from_outside_is_told(runs: Path, cluster: FakeKubernetes) -> None:
+def test_a_pod_that_somebody_deleted_is_reported(runs: Path, cluster: FakeKubernetes) -> None:
     run = up(planned(job("chief", SLEEP)), runs=runs)
     wait_for(lambda: lines(run, "chief-0") == ["begun"], 60)
     cluster.delete_pod(cluster.container("chief-0").name, 5)
@@ -233,7 +235,7 @@ def test_a_pod_that_is_deleted_from_outside_is_told(runs: Path, cluster: FakeKub
     assert noted(run, "chief/0 was ended from outside")
 
 
-def test_a_node_that_is_drained_is_told(runs: Path, cluster: FakeKubernetes) -> None:
+def test_a_drained_node_is_reported(runs: Path, cluster: FakeKubernetes) -> None:
     def history(container: Container) -> None:
         container.runs()
         condition = {"type": "DisruptionTarget", "status": "True", "message": "node-1 is drained"}
@@ -248,7 +250,7 @@ def test_a_node_that_is_drained_is_told(runs: Path, cluster: FakeKubernetes) -> 
     run.stop(kill=True, timeout_s=30)
 
 
-def test_a_watch_that_breaks_off_or_is_too_old_goes_on(runs: Path, cluster: FakeKubernetes) -> None:
+def test_a_broken_or_expired_watch_continues(runs: Path, cluster: FakeKubernetes) -> None:
     script = "echo begun; while ! test -e $HOME/go; do sleep 0.05; done; exit 5"
     run = up(planned(job("chief", script)), runs=runs)
     wait_for(lambda: lines(run, "chief-0") == ["begun"], 60)
@@ -259,7 +261,7 @@ def test_a_watch_that_breaks_off_or_is_too_old_goes_on(runs: Path, cluster: Fake
     assert run.wait(60)["first_failure"]["exit_code"] == 5
 
 
-def test_a_pod_that_vanished_while_nobody_watched_is_told(
+def test_a_pod_that_disappeared_while_the_watch_was_down_is_reported(
     runs: Path, cluster: FakeKubernetes
 ) -> None:
     run = up(planned(job("chief", SLEEP)), runs=runs)
@@ -280,7 +282,7 @@ def test_a_pod_that_vanished_while_nobody_watched_is_told(
     assert noted(run, "the connection to the cluster is restored")
 
 
-def test_no_line_is_lost_or_told_twice_when_logs_break_off(
+def test_no_line_is_lost_or_repeated_when_logs_are_interrupted(
     runs: Path, cluster: FakeKubernetes
 ) -> None:
     script = "for i in $(seq 400); do echo line $i; sleep 0.005; done"
@@ -358,7 +360,7 @@ def test_secrets_and_claims(runs: Path, cluster: FakeKubernetes) -> None:
     assert up(plan, runs=runs).wait(60)["state"] == "succeeded"
 
 
-def test_a_cluster_that_is_silent_is_told_before_anything_is_made(
+def test_an_unreachable_cluster_is_reported_before_anything_is_created(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone = FakeKubernetes(tmp_path)
@@ -384,7 +386,7 @@ def test_a_task_without_a_pod_has_nothing_beside_it(runs: Path) -> None:
         CLIENT.beside(RunDirectory(runs / "c" / "x"), "chief/0", ["id"])
 
 
-def test_pages_are_told(runs: Path, cluster: FakeKubernetes) -> None:
+def test_up_prints_how_to_reach_pages(runs: Path, cluster: FakeKubernetes) -> None:
     del cluster
     web = job("web", SLEEP, ports={"http": None}, publish=("http",))
     run = up(planned(web, success=("web",)), runs=runs)

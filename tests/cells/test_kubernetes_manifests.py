@@ -213,7 +213,7 @@ def test_ports_are_numbered() -> None:
         CLIENT.place(planned(job("chief", ports={"x": 8080})))
 
 
-def test_what_cannot_be_said_is_refused() -> None:
+def test_what_manifests_cannot_express_is_refused() -> None:
     chief = job("chief", after={"corpus": "succeeded"})
     with pytest.raises(InputError, match="the run directory has to be shared") as caught:
         rendered(planned(chief, job("corpus")))

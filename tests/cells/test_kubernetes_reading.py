@@ -66,7 +66,9 @@ def test_the_end_of_a_container_is_read_from_its_pod(
         (pod(phase="Failed", reason="NodeAffinity"), "was ended by the cluster: NodeAffinity"),
     ],
 )
-def test_ends_that_need_a_word(given: dict[str, Any], words: str) -> None:
+def test_memory_and_node_failures_are_reported_as_the_cause(
+    given: dict[str, Any], words: str
+) -> None:
     end = ended(given) or End(None, None)
     assert words in str(end.words)
     assert end.cause == ("oom" if "memory" in words else "node")
@@ -110,7 +112,7 @@ def _line(second: int, text: str) -> bytes:
     return f"2026-11-25T01:00:{second:02}.000000000Z {text}".encode()
 
 
-def test_lines_that_come_again_are_told_once(tmp_path: Path) -> None:
+def test_repeated_lines_are_written_once(tmp_path: Path) -> None:
     """A reading breaks off; the next ones begin a second earlier, and after a rotation."""
     same = [_line(3, "same"), _line(3, "same")]
     readings = [
@@ -160,7 +162,7 @@ class Replayed:
         yield from self.watches.pop(0)
 
 
-def test_a_watch_goes_on_where_it_was_and_lists_anew_when_that_is_too_old() -> None:
+def test_a_watch_continues_at_its_version_and_lists_again_if_that_expired() -> None:
     seen = {"metadata": {"resourceVersion": "12", "uid": "u"}}
     mark = {"metadata": {"resourceVersion": "15"}}
     source = Replayed(

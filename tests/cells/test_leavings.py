@@ -75,7 +75,7 @@ def test_a_training_below_a_wrapper_saves_when_the_run_stops(
     assert _word(word, "saved")
 
 
-def test_what_a_task_leaves_behind_gets_sigterm_and_its_exit_code_stays(
+def test_remaining_processes_get_sigterm_and_the_exit_code_stays(
     runs: Path, isolation: str, saves: tuple[str, Path]
 ) -> None:
     command, word = saves
@@ -95,7 +95,7 @@ def test_a_success_stands_whatever_a_task_leaves_behind(runs: Path, isolation: s
     assert up(plan, runs=runs, isolation=isolation).wait(20)["state"] == "succeeded"
 
 
-def test_leavings_that_are_deaf_are_killed_after_the_grace(
+def test_remaining_processes_that_ignore_sigterm_are_killed_after_the_grace(
     runs: Path, isolation: str, tmp_path: Path
 ) -> None:
     here = f"HERE={tmp_path / 'word'}; export HERE"
@@ -107,7 +107,7 @@ def test_leavings_that_are_deaf_are_killed_after_the_grace(
 
 
 @pytest.mark.parametrize("kill", [True, False])
-def test_a_stop_waits_for_a_deaf_child_no_longer_than_the_grace(
+def test_a_stop_waits_for_a_child_that_ignores_sigterm_only_for_the_grace(
     runs: Path, isolation: str, tmp_path: Path, kill: bool
 ) -> None:
     script = f'sh -c "{DEAF}"; true'.replace("$HERE", str(tmp_path / "word"))
@@ -117,7 +117,7 @@ def test_a_stop_waits_for_a_deaf_child_no_longer_than_the_grace(
     assert run.stop(kill=kill, timeout_s=30)["state"] == "stopped"
 
 
-def test_a_new_life_begins_when_nothing_of_the_old_one_is_left(
+def test_a_restart_waits_until_no_old_process_is_left(
     runs: Path, isolation: str, tmp_path: Path
 ) -> None:
     """Each life holds a lock for as long as a process of it runs, and fails if it is held."""

@@ -83,7 +83,7 @@ def test_a_task_that_ignores_sigterm_is_killed_with_its_tree(runs: Path, isolati
     assert survivors(run.directory.path) == []
 
 
-def test_what_a_task_leaves_behind_ends_with_it(runs: Path, isolation: str) -> None:
+def test_remaining_processes_end_with_their_task(runs: Path, isolation: str) -> None:
     leaves = (
         "setsid sleep 600 & setsid sh -c 'setsid sleep 601 & sleep 602' & sleep 0.3; kill -9 $$"
     )
@@ -118,7 +118,7 @@ def _supervisor_pid(run: Run) -> int:
     return int((read_json(run.directory.status) or {})["supervisor_pid"])
 
 
-def test_attached_run_ends_with_whoever_started_it(runs: Path, isolation: str) -> None:
+def test_an_attached_run_ends_with_the_process_that_started_it(runs: Path, isolation: str) -> None:
     code = (
         "import sys, time; from tenfold.bringup.api import up; from tests.plans import *;"
         f"run = up(plan_of(shell('chief', 'sleep 600')), runs={str(runs)!r},"
@@ -187,7 +187,7 @@ def test_restart_on_request(runs: Path, isolation: str) -> None:
     run.stop(timeout_s=20)
 
 
-def test_a_stopped_task_hears_that_it_is_to_end(runs: Path, isolation: str) -> None:
+def test_a_stopped_task_receives_sigterm(runs: Path, isolation: str) -> None:
     chief = shell("chief", "trap 'echo saved; exit 3' TERM; echo begun; while :; do sleep .1; done")
     run = up(plan_of(chief, stop_grace_s=60.0), runs=runs, isolation=isolation)
     wait_for(lambda: _lines(run, "chief-0") == ["begun"])
@@ -309,7 +309,7 @@ def _need_namespace() -> None:
         pytest.skip(f"this machine refuses namespaces: {refusal}")
 
 
-def test_asking_for_a_namespace_where_there_is_none_is_refused(
+def test_requiring_an_unavailable_namespace_is_refused(
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import asyncio

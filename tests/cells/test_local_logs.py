@@ -51,7 +51,7 @@ os.kill(os.getpid(), 12)  # of SIGSEGV faulthandler would have the last word
 
 
 @pytest.mark.parametrize("how", LAST_WORDS)
-def test_the_last_words_before_a_crash_are_there(runs: Path, isolation: str, how: str) -> None:
+def test_the_last_output_before_a_crash_is_kept(runs: Path, isolation: str, how: str) -> None:
     run = up(plan_of(_python("chief", LAST_WORDS[how])), runs=runs, isolation=isolation)
     status = run.wait(30)
     assert status["state"] == "failed"
@@ -95,7 +95,7 @@ def test_thirteen_tasks_at_full_speed_lose_and_tear_no_line(runs: Path) -> None:
         assert ("were dropped" in first.text) == (files.dropped > 0)
 
 
-def test_a_full_disk_stops_no_task_and_is_told_when_there_is_room(tmp_path: Path) -> None:
+def test_a_full_disk_stops_no_task_and_is_reported_when_there_is_space(tmp_path: Path) -> None:
     code = """
 import os, sys, time
 for n in range(10**9):

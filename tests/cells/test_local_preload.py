@@ -83,7 +83,9 @@ def test_tasks_share_one_import(runs: Path, isolation: str) -> None:
 
 
 @pytest.mark.usefixtures("module")
-def test_what_an_import_may_read_decides_who_shares(runs: Path, isolation: str) -> None:
+def test_tasks_that_differ_in_import_variables_have_separate_preloads(
+    runs: Path, isolation: str
+) -> None:
     show = "import this_is_slow as m, os; print(m.IMPORTER, m.SEEN.get('{0}'), os.environ['{0}'])"
     tasks = [
         *(python(f"late/{n}", show.format("SHARD"), env={"SHARD": str(n)}) for n in range(2)),
@@ -117,7 +119,7 @@ def test_what_an_import_may_read_decides_who_shares(runs: Path, isolation: str) 
         ),
     ],
 )
-def test_what_cannot_be_preloaded_is_started_and_told(
+def test_a_task_that_cannot_be_preloaded_is_started_and_reported(
     runs: Path, isolation: str, module: Path, text: str, reason: str
 ) -> None:
     module.write_text(text)
@@ -152,7 +154,7 @@ def test_an_import_that_hangs_can_be_stopped(runs: Path, isolation: str, module:
     assert survivors(run.directory.path) == []
 
 
-def test_what_could_not_import_does_not_stay(runs: Path, isolation: str, module: Path) -> None:
+def test_a_preload_that_failed_does_not_remain(runs: Path, isolation: str, module: Path) -> None:
     module.write_text("import threading, time; threading.Timer(600, print).start()")
     run = up(plan_of(python("chief", f"{TELL}; {SLEEP}")), runs=runs, isolation=isolation)
     wait_for(lambda: last_lines(run.directory.task("chief-0"), 1) == ["not yet"])
@@ -179,7 +181,7 @@ def test_a_stop_during_the_import_starts_nothing_more(
     assert [e["task"] for e in events if e["kind"] == "task-started"] == ["other/0"]
 
 
-def test_what_an_import_does_to_the_process_is_as_if_each_had_imported(
+def test_effects_of_an_import_are_the_same_as_without_a_preload(
     runs: Path, isolation: str, module: Path
 ) -> None:
     """What it sets in the environment is there; what it prints comes once, and not from tasks."""
@@ -248,7 +250,9 @@ def test_descendants_of_forked_tasks_do_not_stay(runs: Path, isolation: str) -> 
 
 
 @pytest.mark.usefixtures("module")
-def test_a_forked_task_that_cannot_enter_its_directory_says_so(runs: Path, isolation: str) -> None:
+def test_a_forked_task_reports_that_it_cannot_enter_its_directory(
+    runs: Path, isolation: str
+) -> None:
     run = _finished(
         plan_of(python("chief", TELL, workdir="/no/such/place")), runs, isolation, "failed"
     )

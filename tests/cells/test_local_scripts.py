@@ -122,7 +122,9 @@ STARTED = {
 
 @pytest.mark.usefixtures("module")
 @pytest.mark.parametrize("case", FORKED)
-def test_what_is_surely_set_is_there_at_the_import(case: str, runs: Path, tmp_path: Path) -> None:
+def test_an_unconditional_variable_is_set_at_the_import(
+    case: str, runs: Path, tmp_path: Path
+) -> None:
     command, files = FORKED[case]
     write(tmp_path / "home", files)
     (tmp_path / "home").mkdir(exist_ok=True)
@@ -133,7 +135,7 @@ def test_what_is_surely_set_is_there_at_the_import(case: str, runs: Path, tmp_pa
 
 @pytest.mark.usefixtures("module")
 @pytest.mark.parametrize("case", STARTED)
-def test_what_an_import_may_have_seen_otherwise_is_started(
+def test_a_script_that_changes_what_imports_read_is_not_forked(
     case: str, runs: Path, tmp_path: Path
 ) -> None:
     command, files = STARTED[case]

@@ -81,7 +81,9 @@ def _processes(directory: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("killed", ["supervisor", "launch server"])
-def test_one_of_the_two_killed_leaves_nothing(runs: Path, isolation: str, killed: str) -> None:
+def test_no_process_survives_if_supervisor_or_launch_server_is_killed(
+    runs: Path, isolation: str, killed: str
+) -> None:
     run = up(plan_of(shell("chief", GRANDCHILDREN)), runs=runs, isolation=isolation)
     run.wait(20, for_state=("running",))
     wait_for(lambda: len(survivors(run.directory.path)) == 3)
@@ -98,7 +100,9 @@ def test_both_killed_at_once_leave_nothing_in_a_namespace(runs: Path) -> None:
     wait_for(lambda: survivors(run.directory.path) == [], 5)
 
 
-def test_both_killed_at_once_leave_grandchildren_without_one_until_the_sweep(runs: Path) -> None:
+def test_both_killed_at_once_without_a_namespace_leave_grandchildren_until_the_sweep(
+    runs: Path,
+) -> None:
     """The fallback's limit: PR_SET_PDEATHSIG is for the task itself, not for what it forks."""
     run = up(plan_of(shell("chief", GRANDCHILDREN)), runs=runs, isolation="none")
     _kill_both(run.directory.path)
@@ -124,7 +128,7 @@ def _kill_both(directory: Path) -> None:
         one.kill()
 
 
-def test_who_looks_for_survivors_is_none(tmp_path: Path) -> None:
+def test_the_process_that_searches_for_survivors_is_none(tmp_path: Path) -> None:
     """`tenfold down` in a shell that belongs to a task does not end itself."""
     run = create(tmp_path, "c")
     code = (

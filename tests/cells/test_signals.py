@@ -53,7 +53,7 @@ def _survives(plan: Plan, runs: Path, isolation: str) -> None:
 
 
 @pytest.mark.parametrize("preload", [True, False])
-def test_a_task_that_signals_its_parent_ends_nobody(
+def test_a_task_that_signals_its_parent_ends_no_other(
     runs: Path, isolation: str, tmp_path: Path, preload: bool
 ) -> None:
     numbers = [int(n) for n in signal.valid_signals() - set(HARMLESS)]
@@ -69,7 +69,7 @@ def test_a_task_that_signals_its_parent_ends_nobody(
     _survives(plan, runs, isolation)
 
 
-def test_a_stopped_launch_server_goes_on(runs: Path) -> None:
+def test_a_stopped_launch_server_is_continued(runs: Path) -> None:
     """Without a namespace a task can stop it; nobody can block SIGSTOP."""
     plan = plan_of(
         _python("chief", TO_PARENT, str(int(signal.SIGSTOP)), preload=False), success=("chief",)
@@ -77,7 +77,7 @@ def test_a_stopped_launch_server_goes_on(runs: Path) -> None:
     _survives(plan, runs, "none")
 
 
-def test_a_stopped_preload_server_goes_on(runs: Path, isolation: str) -> None:
+def test_a_stopped_preload_server_is_continued(runs: Path, isolation: str) -> None:
     plan = plan_of(
         _python("chief", "import time; time.sleep(600)", preload=True), success=("chief",)
     )
@@ -135,7 +135,7 @@ success: [plain, forked, shell]
 
 
 @pytest.mark.parametrize("what", ["blocked", "ignored", "neither"])
-def test_what_tenfold_inherits_of_signals_reaches_no_task(
+def test_inherited_signal_settings_reach_no_task(
     runs: Path, isolation: str, tmp_path: Path, what: str
 ) -> None:
     """And the run ends: `sleep` by SIGTERM, whose grace is longer than this test waits."""

@@ -43,7 +43,7 @@ def _with(plan: Plan, **settings: Any) -> Plan:
     return replace(plan, settings=settings)
 
 
-def test_scancel_from_outside_is_seen_and_told(ground: grounds.Slurm, slurm: Slurm) -> None:
+def test_an_external_scancel_is_detected_and_reported(ground: grounds.Slurm, slurm: Slurm) -> None:
     gentle = "trap 'exit 0' TERM; echo up; while :; do sleep 0.1; done"
     run = ground.up(shell("chief", gentle), shell("worker", "echo up; exec sleep 600"))
     run.wait(60, for_state=("running",))
@@ -56,7 +56,7 @@ def test_scancel_from_outside_is_seen_and_told(ground: grounds.Slurm, slurm: Slu
     wait_for(lambda: ground.left(run) == [], 30)
 
 
-def test_a_job_that_waits_says_why_and_can_be_taken_down(
+def test_a_pending_job_shows_the_reason_and_can_be_cancelled(
     ground: grounds.Slurm, slurm: Slurm
 ) -> None:
     plan = ground.plan(shell("chief", "exit 0"))
@@ -89,7 +89,7 @@ def test_a_job_cancelled_in_the_queue_is_over(ground: grounds.Slurm, slurm: Slur
         ({"partition": "debug", "time": "5-0"}, {}, "", None),
     ],
 )
-def test_what_slurm_cannot_give_is_refused_at_once(
+def test_impossible_requests_to_slurm_are_refused_at_once(
     ground: grounds.Slurm,
     settings: dict[str, Any],
     task: dict[str, Any],
@@ -157,7 +157,7 @@ def test_a_node_that_dies_makes_slurm_start_the_run_again(
     assert any("restart 1" in str(event.get("message")) for event in events)
 
 
-def test_a_run_directory_that_nodes_do_not_see_is_told(ground: grounds.Slurm) -> None:
+def test_a_run_directory_that_nodes_cannot_see_is_reported(ground: grounds.Slurm) -> None:
     plan = ground.plan(shell("chief", "exit 0"))
     run = ground.begin(_with(plan, options=["--begin=now+3"]))
     run.directory.plan.rename(run.directory.path / "hidden.json")  # as if it were not shared
@@ -217,7 +217,7 @@ def test_states_in_words(state: JobState, outcome: str, words: str) -> None:
     assert words in state.outcome("17")[1]
 
 
-def test_a_job_that_slurm_does_not_know_is_told(slurm: Slurm) -> None:
+def test_a_job_unknown_to_slurm_is_reported(slurm: Slurm) -> None:
     del slurm
     assert why_told("999999", 0) == ("failed", "Slurm no longer knows job 999999")
 

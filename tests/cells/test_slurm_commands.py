@@ -38,7 +38,7 @@ def test_a_silent_scontrol_is_not_the_end_of_the_job(scontrol: Path, printed: st
             ask("17")
 
 
-def test_a_running_job_is_not_told_to_end(scontrol: Path) -> None:
+def test_a_running_job_is_not_cancelled(scontrol: Path) -> None:
     scontrol.write_text(f"{RUNNING}\n")
     assert why_told("17", 0) is None
     assert batch_host("17") == "n1"

@@ -115,7 +115,7 @@ def _switch(run: Run, way: str) -> None:
 
 @pytest.mark.skipif(namespace.refusal() is not None, reason="this machine refuses namespaces")
 @pytest.mark.skipif(os.geteuid() != 0, reason="switching a network off takes root")
-def test_an_edge_that_is_cut_is_told_from_one_that_is_silent(runs: Path) -> None:
+def test_a_cut_edge_is_distinguished_from_a_silent_one(runs: Path) -> None:
     tasks = [server(sys.executable), talker(sys.executable, 0, size=1000, pieces=3, after=CHATTER)]
     made = up(plan_of(*tasks), runs=runs, isolation="namespace")
     pair = ("ps/0", "worker/0")
@@ -149,7 +149,7 @@ def test_connections_shorter_than_a_sample_are_not_lost(runs: Path) -> None:
     assert {edge["to"] for edge in edges.values()} <= {"worker/0", "outside:127.0.0.1"}
 
 
-def test_totals_go_on_when_a_task_is_restarted(runs: Path) -> None:
+def test_totals_continue_when_a_task_is_restarted(runs: Path) -> None:
     dies = "import os; first = not os.path.exists(os.environ['TENFOLD_RUN_DIRECTORY'] + '/died')\n"
     dies += "open(os.environ['TENFOLD_RUN_DIRECTORY'] + '/died', 'w').close()\n"
     dies += "time.sleep(1.5); os.kill(os.getpid(), 9) if first else None"

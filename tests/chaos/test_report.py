@@ -22,7 +22,7 @@ def row(name: str, value: int = 0, why: str | None = None) -> Row:
     return attempt(Case(name, "a fault", run, 10), 5, quick=False)
 
 
-def test_the_page_has_a_place_for_every_case() -> None:
+def test_the_page_has_a_section_for_every_case() -> None:
     page = report.PAGE.read_text(encoding="utf-8")
     for name in ("summary", "machine", *NAMES):
         assert page.count(f"<!-- {name} -->\n") == 1, name
@@ -48,7 +48,7 @@ def test_a_case_is_filled_in_and_the_others_stay_as_they_were() -> None:
     assert [line.split("]")[0][3:] for line in lines][:2] == [first, second]
 
 
-def test_a_case_that_was_left_out_says_why() -> None:
+def test_an_omitted_case_gives_the_reason() -> None:
     case = Case(NAMES[0], "a fault", lambda _: None, 10, needs=lambda: "it needs a moon")
     told = attempt(case, 1, quick=False)
     assert "Not tried on this machine: it needs a moon." in report.case(told)
@@ -56,6 +56,6 @@ def test_a_case_that_was_left_out_says_why() -> None:
     assert "not tried here" in made
 
 
-def test_a_mark_that_nobody_fills_is_a_fault() -> None:
+def test_a_mark_without_content_is_an_error() -> None:
     with pytest.raises(KeyError, match="nonsense"):
         report.filled("<!-- nonsense -->\n<!-- end -->", {}, NAMES)

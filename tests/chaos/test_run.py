@@ -44,7 +44,7 @@ def page(tmp_path: Path) -> list[str]:
     return [word for option, name in files for word in (option, str(tmp_path / name))]
 
 
-def test_a_failed_check_is_exit_code_1_and_told(
+def test_a_failed_check_is_reported_with_exit_code_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["--quick", *page(tmp_path)], (GOOD, BAD)) == 1

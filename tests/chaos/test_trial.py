@@ -47,7 +47,7 @@ def test_a_case_fails_if_anything_does(body: Callable[[Trial], None]) -> None:
     assert tried(body)["ok"] is False
 
 
-def test_a_case_that_takes_too_long_is_broken_off_even_if_it_catches_everything() -> None:
+def test_a_case_over_its_time_limit_is_interrupted_even_if_it_catches_everything() -> None:
     def slow(_trial: Trial) -> None:
         while True:
             with contextlib.suppress(Exception):
@@ -60,7 +60,7 @@ def test_a_case_that_takes_too_long_is_broken_off_even_if_it_catches_everything(
     assert time.monotonic() - begun < 30
 
 
-def test_a_limit_of_somebody_else_goes_on_afterwards() -> None:
+def test_a_previous_timer_continues_afterwards() -> None:
     before = signal.setitimer(signal.ITIMER_REAL, 100)
     try:
         tried(lambda trial: None)
@@ -69,7 +69,7 @@ def test_a_limit_of_somebody_else_goes_on_afterwards() -> None:
         signal.setitimer(signal.ITIMER_REAL, *before)
 
 
-def test_what_a_case_cannot_have_here_is_told_and_no_failure() -> None:
+def test_a_case_with_a_missing_requirement_is_omitted_and_no_failure() -> None:
     row = attempt(
         Case("trial", "a fault", lambda _: None, 9, needs=lambda: "it needs a moon"), 1, quick=True
     )

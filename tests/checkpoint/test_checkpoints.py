@@ -42,7 +42,7 @@ def test_due_comes_after_the_time_and_anew_after_each_save(
     assert saved.due()
 
 
-def test_outside_a_cluster_nothing_is_kept_unless_a_place_is_named(
+def test_outside_a_cluster_nothing_is_saved_unless_a_directory_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TENFOLD_RUN_DIRECTORY", raising=False)
@@ -56,7 +56,7 @@ def test_outside_a_cluster_nothing_is_kept_unless_a_place_is_named(
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden", "/tmp"])
-def test_a_name_that_is_none_is_refused(name: str) -> None:
+def test_an_invalid_checkpoint_name_is_refused(name: str) -> None:
     with pytest.raises(InputError, match="not a valid directory name"):
         Checkpoints(name)
 
@@ -83,7 +83,9 @@ def test_a_writers_own_fault_is_raised_and_changes_nothing(tmp_path: Path) -> No
     assert names(saved) == ["000001-step-1"]
 
 
-def test_killed_at_any_step_the_old_or_the_new_one_is_whole(tmp_path: Path) -> None:
+def test_a_save_killed_at_any_step_leaves_the_old_or_the_new_checkpoint_complete(
+    tmp_path: Path,
+) -> None:
     done = run("killed", tmp_path)
     assert done.returncode == 0, done.stderr
     old, new = map(int, done.stdout.split())
@@ -94,7 +96,7 @@ def test_killed_at_any_step_the_old_or_the_new_one_is_whole(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("file", ["a", "b", manifest.MANIFEST])
 @pytest.mark.parametrize("way", ["cut", "flipped", "gone"])
-def test_a_damaged_one_is_named_and_set_aside_and_the_older_used(
+def test_a_damaged_checkpoint_is_reported_and_renamed_and_the_older_one_is_used(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], file: str, way: str
 ) -> None:
     saved = shelf(tmp_path, keep=3)
@@ -125,7 +127,7 @@ def test_a_damaged_one_is_named_and_set_aside_and_the_older_used(
     assert len(names(saved)) == 3, "damaged ones go with their time"
 
 
-def test_on_a_full_disk_the_training_goes_on_and_the_last_one_stays(
+def test_the_training_continues_on_a_full_disk_and_keeps_the_last_checkpoint(
     disk: SmallDisk,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
@@ -177,7 +179,7 @@ def run(what: str, place: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_what_another_writer_is_just_writing_is_left_alone(tmp_path: Path) -> None:
+def test_an_unfinished_save_of_another_writer_is_not_touched(tmp_path: Path) -> None:
     first, second = shelf(tmp_path, keep=5), shelf(tmp_path, keep=5)
     assert first.save(1, lambda path: (save(second, 2), content("step 1 ")(path)), {"step": 1})
     assert names(first) == ["000001-step-2", "000002-step-1"]

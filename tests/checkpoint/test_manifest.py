@@ -31,7 +31,7 @@ def looked_at(path: Path, *, thoroughly: bool = True) -> Checkpoint:
         os.close(home)
 
 
-def test_what_was_saved_is_told(tmp_path: Path) -> None:
+def test_a_manifest_describes_the_saved_checkpoint(tmp_path: Path) -> None:
     path = made(tmp_path)
     assert path.name == "000001-step-7"
     told = looked_at(path)

@@ -71,7 +71,7 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
     assert not mark.exists()
 
 
-def test_on_a_full_disk_the_training_goes_on(
+def test_the_training_continues_on_a_full_disk(
     disk: SmallDisk, capsys: pytest.CaptureFixture[str]
 ) -> None:
     saved, model, _ = training(disk.path, width=20_000)

@@ -23,7 +23,7 @@ def training(place: Path, words: int = 10) -> tuple[Variables, Any, Any]:
     return tensorflow(tracked, place=place, every_s=0, keep=2), rows, speed
 
 
-def test_what_was_saved_comes_back_and_the_older_one_after_damage(
+def test_restore_uses_the_newest_checkpoint_or_an_older_one_after_damage(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     saved, rows, speed = training(tmp_path)
@@ -57,7 +57,7 @@ def test_another_models_checkpoint_is_no_silence(tmp_path: Path) -> None:
         tensorflow(other, place=tmp_path).restore()
 
 
-def test_on_a_full_disk_the_training_goes_on(
+def test_the_training_continues_on_a_full_disk(
     disk: SmallDisk, capsys: pytest.CaptureFixture[str]
 ) -> None:
     saved, rows, _ = training(disk.path, words=50_000)

@@ -86,7 +86,9 @@ def test_check_without_a_file_suggests_tenfold_init(capsys: pytest.CaptureFixtur
     )
 
 
-def test_a_terminal_is_never_told_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+def test_escape_sequences_of_a_file_do_not_reach_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     Path("tenfold.yaml").write_text('cluster: "\\e[2J[red]x[/red]"\njobs: {a: {run: x}}\n')
     assert run(["check"]) == 2
     assert "\x1b" not in capsys.readouterr().err

@@ -48,7 +48,7 @@ def _faults(run: RunDirectory, scratch: Path, words: tuple[tuple[str, ...], ...]
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
-def test_whatever_is_in_the_place_of_a_file_stops_no_command(
+def test_no_command_is_stopped_by_foreign_files_in_a_run(
     run: RunDirectory, tmp_path: Path, damage: Damage
 ) -> None:
     """All files of the run at once, then all of a task."""

@@ -86,7 +86,7 @@ def test_a_program_that_is_not_here(desk: Desk) -> None:
     assert 'there is no program "no-such-program" on PATH' in said.out
 
 
-def test_what_the_cell_cannot_do_without(desk: Desk) -> None:
+def test_doctor_reports_a_missing_image(desk: Desk) -> None:
     desk.write(FILE)
     said = desk.tenfold("doctor", "tenfold.yaml", "--on", "docker")
     assert said.code == 3
@@ -151,7 +151,7 @@ def test_a_message_never_moves_the_cursor(capsys: pytest.CaptureFixture[str]) ->
     assert "\x1b" not in capsys.readouterr().out
 
 
-def test_what_is_missing_is_loud_only_where_it_is_needed(
+def test_a_missing_cell_is_highlighted_only_if_it_is_needed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = Terminal(sys.stdout, "always")

@@ -70,7 +70,7 @@ def test_a_run_that_is_not_there_leads_to_those_that_are(
         assert "hint: clusters here: x" in capsys.readouterr().err, words
 
 
-def test_what_is_suggested_after_a_failure_works(capfd: pytest.CaptureFixture[str]) -> None:
+def test_commands_suggested_after_a_failure_work(capfd: pytest.CaptureFixture[str]) -> None:
     options = ["--set", "jobs.a.tasks=2", "--set", "env.A=b c", "--no-keep", "--isolation=none"]
     assert run(["up", "my.yaml", "--runs=kept here", *options]) == 1
     told = capfd.readouterr().err
@@ -90,7 +90,7 @@ def test_what_is_suggested_after_a_failure_works(capfd: pytest.CaptureFixture[st
 @pytest.mark.parametrize(
     "wrong", [["--isolation=foo"], ["--resume"], ["--runs=/proc/x"], ["--on=nowhere"]]
 )
-def test_what_cannot_be_is_refused_before_the_plan_is_shown(
+def test_invalid_options_are_refused_before_the_plan_is_shown(
     wrong: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["up", "my.yaml", *wrong]) == 2

@@ -14,7 +14,7 @@ from tenfold.cluster.file import load
 from tenfold.cluster.schema import json_schema
 
 
-def test_what_it_writes_is_good(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_created_files_are_valid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     directory = tmp_path / "My 1st Net"
     assert run(["init", str(directory)]) == 0
     loaded = load(directory / "tenfold.yaml")
@@ -33,7 +33,7 @@ def test_editors_find_the_schema(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["tenfold.yaml", "train.py"])
-def test_what_is_there_stays_and_nothing_else_is_written(
+def test_an_existing_file_stays_and_nothing_is_written(
     tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / name).write_text("mine")
@@ -43,7 +43,9 @@ def test_what_is_there_stays_and_nothing_else_is_written(
     assert (tmp_path / name).read_text() == "mine"
 
 
-def test_where_nothing_can_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_init_in_an_unwritable_directory_is_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "file").touch()
     assert run(["init", str(tmp_path / "file" / "dir")]) == 2
     assert "cannot write" in capsys.readouterr().err

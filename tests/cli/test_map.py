@@ -43,7 +43,7 @@ def test_following_ends_with_the_run(desk: Desk) -> None:
     assert len(followed.out.splitlines()) == 1
 
 
-def test_a_picture_is_of_one_moment(desk: Desk) -> None:
+def test_a_picture_cannot_be_combined_with_follow(desk: Desk) -> None:
     refused = desk.tenfold("map", "--svg", "-f")
     assert refused.code == 2
     assert "--svg cannot be combined with -f or --json" in refused.err

@@ -34,7 +34,7 @@ def alive(runs: Path) -> Running:
     return found
 
 
-def test_up_says_early_where_the_dashboard_is(desk: Desk, dashboards: Path) -> None:
+def test_up_prints_the_address_of_the_dashboard_early(desk: Desk, dashboards: Path) -> None:
     up = desk.tenfold("up", "-d", env=WANTED)
     assert up.code == 0
     found = alive(dashboards)
@@ -52,7 +52,9 @@ def test_up_says_early_where_the_dashboard_is(desk: Desk, dashboards: Path) -> N
     assert alive(dashboards).pid == found.pid
 
 
-def test_an_attached_up_ends_though_its_dashboard_goes_on(desk: Desk, dashboards: Path) -> None:
+def test_an_attached_up_ends_while_its_dashboard_keeps_running(
+    desk: Desk, dashboards: Path
+) -> None:
     desk.write(QUICK)
     up = desk.tenfold("up", env=WANTED)  # reads its pipes to their end
     assert up.code == 0

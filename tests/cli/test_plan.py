@@ -62,7 +62,7 @@ def test_a_faulty_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--set jobs.a.tasks=none: jobs.a.tasks: expected" in capsys.readouterr().err
 
 
-def test_what_up_would_refuse_here_is_shown_below_the_plan(
+def test_reasons_why_up_would_refuse_are_shown_below_the_plan(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert run(["plan", "--on", "local"]) == 0

@@ -44,7 +44,7 @@ def test_ps_all_lists_runs_whole_in_a_pipe(desk: Desk) -> None:
     assert [run["state"] for run in listed] == ["failed"]
 
 
-def test_ps_without_any_run_says_what_to_do(desk: Desk) -> None:
+def test_ps_without_a_run_gives_a_hint(desk: Desk) -> None:
     said = desk.tenfold("ps")
     assert (said.code, said.out) == (2, "")
     assert "hint: start one with `tenfold up`" in said.err

@@ -75,7 +75,7 @@ def test_stacks_of_a_cluster_that_hangs(desk: Desk) -> None:
         assert time.monotonic() - began < 30
 
 
-def test_what_is_not_there(desk: Desk) -> None:
+def test_stacks_of_a_missing_run_are_an_error(desk: Desk) -> None:
     nothing = desk.tenfold("stacks")
     assert (nothing.code, "no run under" in nothing.err) == (2, True)
     desk.write('cluster: demo\njobs: {chief: {run: "true"}}\n')

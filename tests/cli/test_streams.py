@@ -75,7 +75,7 @@ def test_a_run_that_fails_unseen_fails(cluster: Path, runs: Path, redirected: st
     assert ended(runs) == "failed"
 
 
-def test_a_command_that_reads_says_that_its_output_is_full(cluster: Path, runs: Path) -> None:
+def test_a_reading_command_reports_that_its_output_is_full(cluster: Path, runs: Path) -> None:
     assert shell(cluster, runs, "up").returncode == 0
     for words in READERS:
         done = shell(cluster, runs, f"{words} >/dev/full")
@@ -88,16 +88,14 @@ def test_a_command_that_reads_says_that_its_output_is_full(cluster: Path, runs: 
             assert done.returncode == 0, (words, nowhere, done.stderr)
 
 
-def test_a_run_is_stopped_whatever_becomes_of_what_is_said_about_it(
-    cluster: Path, runs: Path
-) -> None:
+def test_a_run_is_stopped_even_if_its_messages_cannot_be_written(cluster: Path, runs: Path) -> None:
     assert shell(cluster, runs, "up -d >&- 2>&- <&-", WAIT="1").returncode == 0
     assert shell(cluster, runs, "restart chief >/dev/full 2>&1").returncode == 0
     assert shell(cluster, runs, "down --json >/dev/full 2>&1").returncode == 0
     assert ended(runs) == "stopped"
 
 
-def test_following_ends_when_nobody_reads(cluster: Path, runs: Path) -> None:
+def test_following_ends_when_its_reader_closes_the_pipe(cluster: Path, runs: Path) -> None:
     assert shell(cluster, runs, "up -d", WAIT="1").returncode == 0
     try:
         for words in ("logs -f", "events -f", "map -f"):
@@ -107,7 +105,9 @@ def test_following_ends_when_nobody_reads(cluster: Path, runs: Path) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["LC_ALL=C PYTHONUTF8=0", "PYTHONIOENCODING=latin-1"])
-def test_what_an_encoding_lacks_is_replaced(cluster: Path, runs: Path, encoding: str) -> None:
+def test_characters_that_an_encoding_lacks_are_replaced(
+    cluster: Path, runs: Path, encoding: str
+) -> None:
     variables = dict(pair.split("=") for pair in encoding.split())
     done = shell(cluster, runs, "up", PYTHONCOERCECLOCALE="0", **variables)
     assert done.returncode == 0, done.stderr
@@ -131,9 +131,7 @@ def test_a_pipe_that_does_not_block_gets_all_lines(cluster: Path, runs: Path) ->
     assert logs.wait(30) == 0
 
 
-def test_a_terminal_that_goes_away_ends_the_run_as_its_signal_says(
-    cluster: Path, runs: Path
-) -> None:
+def test_a_closed_terminal_ends_the_run_with_its_signal(cluster: Path, runs: Path) -> None:
     """SIGHUP comes, and every later write fails with EIO."""
     pid, terminal = pty.fork()
     if pid == 0:

@@ -81,7 +81,7 @@ def test_exit_code_from_a_task(desk: Desk) -> None:
     assert desk.tenfold("up", "-d", "--exit-code-from", "chief").code == 2
 
 
-def test_ctrl_c_stops_gently_and_says_so(desk: Desk) -> None:
+def test_ctrl_c_stops_gracefully_and_prints_that(desk: Desk) -> None:
     with desk.type("up") as typed:
         typed.see("4 tasks up after")
         typed.press("\x03")
@@ -110,7 +110,7 @@ def test_second_ctrl_c_kills(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_other_signals_stop_gently_too(desk: Desk, number: signal.Signals) -> None:
+def test_other_signals_stop_gracefully_too(desk: Desk, number: signal.Signals) -> None:
     with desk.start("up") as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -120,7 +120,7 @@ def test_other_signals_stop_gently_too(desk: Desk, number: signal.Signals) -> No
     assert f"demo stopped: stopped by {number.name}" in err.decode()
 
 
-def test_nobody_reads_on_and_the_run_goes_on(desk: Desk) -> None:
+def test_a_run_continues_when_nobody_reads_its_output(desk: Desk) -> None:
     with desk.start("up") as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -153,7 +153,7 @@ def test_waiting_has_a_limit_that_leaves_the_run(desk: Desk) -> None:
     "words",
     [("--timeout", "5"), ("-d", "--timeout", "soon"), ("nothing.yaml",), ("--runs", "go/x")],
 )
-def test_bad_words_start_nothing(desk: Desk, words: tuple[str, ...]) -> None:
+def test_invalid_arguments_start_nothing(desk: Desk, words: tuple[str, ...]) -> None:
     (desk.directory / "go").touch()
     said = desk.tenfold("up", *words)
     assert said.code == 2

@@ -19,7 +19,7 @@ FIRST = (
 )
 
 
-def test_why_of_a_failed_run_of_a_running_one_and_of_none(desk: Desk) -> None:
+def test_why_explains_a_failed_run_a_running_run_and_no_run(desk: Desk) -> None:
     none = desk.tenfold("why")
     assert (none.code, none.out) == (2, "")
     assert "hint: start one with `tenfold up`" in none.err
@@ -43,7 +43,7 @@ def test_why_of_a_failed_run_of_a_running_one_and_of_none(desk: Desk) -> None:
     desk.tenfold("down", "--kill")
 
 
-def test_why_on_a_terminal_paints_and_lets_nothing_through(desk: Desk) -> None:
+def test_why_uses_colours_and_removes_escape_sequences(desk: Desk) -> None:
     desk.write(
         "cluster: demo\njobs: {chief: {run: [sh, -c, 'printf \"\\\\033]0;x\\\\a\"; exit 3']}}"
     )

@@ -134,7 +134,7 @@ def test_fixed_ports_of_several_tasks() -> None:
     assert told == "jobs.a.ports.web: 2 tasks on one machine cannot share port 80"
 
 
-def test_what_only_a_shell_would_expand() -> None:
+def test_text_that_only_a_shell_expands_gets_a_warning() -> None:
     (told,) = warnings("cluster: x\njobs: {a: {run: x $HOME}}")
     assert told == "jobs.a.run[1]: $HOME is not expanded, because no shell is used"
     assert warnings("cluster: x\njobs: {a: {run: [sh, -c, 'x $HOME']}}") == []

@@ -23,13 +23,13 @@ def of_preload(messages: list[str]) -> list[str]:
     return [message for message in messages if "import" in message]
 
 
-def test_a_variable_that_is_surely_set_is_told(tmp_path: Path) -> None:
+def test_an_unconditionally_set_variable_is_reported(tmp_path: Path) -> None:
     script = "import os\nos.environ['JAX_ENABLE_X64'] = '1'\nimport jax\n"
     (message,) = of_preload(told(tmp_path, script))
     assert message == ("train.py:2 sets JAX_ENABLE_X64: tenfold sets it before it imports modules")
 
 
-def test_a_script_that_keeps_its_job_from_a_preload_is_told(tmp_path: Path) -> None:
+def test_a_script_that_prevents_a_preload_is_reported(tmp_path: Path) -> None:
     script = "import os, sys\nos.environ['JAX_PLATFORMS'] = sys.argv[1]\nimport jax\n"
     (message,) = of_preload(told(tmp_path, script))
     assert message == (
@@ -38,7 +38,7 @@ def test_a_script_that_keeps_its_job_from_a_preload_is_told(tmp_path: Path) -> N
     )  # fmt: skip
 
 
-def test_a_local_module_that_hides_another_is_told(tmp_path: Path) -> None:
+def test_a_local_module_that_shadows_another_is_reported(tmp_path: Path) -> None:
     (tmp_path / "csv.py").touch()
     (message,) = of_preload(told(tmp_path, "import jax\n"))
     assert message.endswith("csv.py shadows the module csv that other imports need")
@@ -52,7 +52,7 @@ def test_a_local_module_that_hides_another_is_told(tmp_path: Path) -> None:
         (JOBS, "none"),
     ],
 )
-def test_nothing_is_told_where_nothing_is_imported_before(
+def test_no_variable_is_reported_without_a_preload(
     tmp_path: Path, text: str, framework: str
 ) -> None:
     script = "import os, sys\nos.environ['JAX_PLATFORMS'] = sys.argv[1]\n"

@@ -54,7 +54,7 @@ def test_an_open_quote() -> None:
         ("a http://x/?a=1&b=2", ("a", "http://x/?a=1&b=2")),
     ],
 )
-def test_lines_that_are_one_command(text: str, words: tuple[str, ...]) -> None:
+def test_continued_lines_are_one_command(text: str, words: tuple[str, ...]) -> None:
     assert split(text) == words
 
 

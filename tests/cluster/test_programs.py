@@ -43,7 +43,7 @@ def test_a_python_command_is_split_into_its_parts(
         "python -W",
     ],
 )
-def test_what_is_started_as_any_program(line: str) -> None:
+def test_commands_other_than_python_are_not_forked(line: str) -> None:
     assert python_command(split(line)) is None
 
 

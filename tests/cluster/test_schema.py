@@ -61,7 +61,7 @@ def test_it_is_a_schema_of_draft_07() -> None:
         ("cluster: x\njobs: {A: {run: y}}", False),
     ],
 )
-def test_it_says_what_the_loader_says(text: str, good: bool) -> None:
+def test_the_schema_accepts_what_the_loader_accepts(text: str, good: bool) -> None:
     valid = validator().is_valid(yaml.safe_load(text))
     try:
         loads(text)

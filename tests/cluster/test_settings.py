@@ -80,7 +80,9 @@ def test_bad_flag_and_variable_are_named(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize(
     ("said", "meant"), [("1", "yes"), ("True", "yes"), ("0", "no"), ("", "no")]
 )
-def test_yes_and_no_in_many_words(monkeypatch: pytest.MonkeyPatch, said: str, meant: str) -> None:
+def test_yes_and_no_have_many_spellings(
+    monkeypatch: pytest.MonkeyPatch, said: str, meant: str
+) -> None:
     monkeypatch.setenv("TENFOLD_KEEP", said)
     assert settings.resolve("keep").value == meant
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from tenfold.cluster.spec import Cluster, Job, Ready, Restart, dumped
 
 
-def test_python_says_the_same_as_a_file() -> None:
+def test_a_cluster_in_python_equals_one_in_yaml() -> None:
     job = Job(
         run=["a", "b"], tasks=2, restart=Restart(policy="always", backoff=0.5), env={"A": "1"}
     )
@@ -58,7 +58,7 @@ def test_models_do_not_change() -> None:
         {"resources": {"cpu": float("nan")}},
     ],
 )
-def test_what_a_job_cannot_say(wrong: dict[str, object]) -> None:
+def test_invalid_fields_of_a_job_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Job.model_validate({"run": "x"} | wrong)
 

@@ -80,7 +80,7 @@ def test_names_that_no_job_has_are_faults(name: str) -> None:
         loads(FILE.format(word=f"${{{name}}}"))
 
 
-def test_who_is_handed_one_address_talks_to_that_task() -> None:
+def test_a_task_that_gets_one_address_is_expected_to_talk_to_that_task() -> None:
     found = planned(plan(loads(FILE.format(word="${jobs.other.addresses.0} ${jobs.node.hosts.0}"))))
     assert ("node/2", "other/0") in found.sure
     assert ("node/0", "node/2") in found.sure

@@ -59,7 +59,7 @@ def test_a_template_is_split_into_text_and_names(text: str, parts: tuple[str, ..
 
 
 @pytest.mark.parametrize("text", ["${", "${}", "${a b}", "${a.}", "a ${1}", "${a:b}"])
-def test_what_is_no_reference(text: str) -> None:
+def test_an_invalid_reference_is_an_error(text: str) -> None:
     with pytest.raises(TemplateError):
         parse(text)
 

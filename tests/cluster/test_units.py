@@ -19,7 +19,7 @@ def test_durations_are_parsed_as_seconds(value: object, seconds: float) -> None:
 @pytest.mark.parametrize(
     "value", ["10", "1 s", "-1s", "1S", "s", "", "400d", -1, True, None, float("nan"), float("inf")]
 )
-def test_what_is_no_time(value: object) -> None:
+def test_an_invalid_duration_is_an_error(value: object) -> None:
     with pytest.raises(PydanticCustomError):
         duration(value)
 
@@ -45,6 +45,6 @@ def test_memory_sizes_are_parsed_as_bytes(value: object, size: int) -> None:
 
 
 @pytest.mark.parametrize("value", ["0", "-1GiB", "2gb", "1e9", "", 0, 1.5, True, None, 1 << 61])
-def test_what_is_no_size(value: object) -> None:
+def test_an_invalid_size_is_an_error(value: object) -> None:
     with pytest.raises(PydanticCustomError):
         memory(value)

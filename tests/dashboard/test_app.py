@@ -41,7 +41,9 @@ def run(place: Path) -> Iterator[FakeRun]:
         shutil.rmtree(made.directory.path)
 
 
-def test_a_run_with_what_its_tasks_use_and_told(board: Dashboard, run: FakeRun) -> None:
+def test_a_run_is_served_with_usage_and_progress_of_its_tasks(
+    board: Dashboard, run: FakeRun
+) -> None:
     run.usage("worker/3", cpu=0.5, memory=1 << 20)
     run.progress("chief/0", 5, 10, loss=0.5, bad=[1])
     told = board.get(f"api/runs/{run.key}")
@@ -55,7 +57,7 @@ def test_a_run_with_what_its_tasks_use_and_told(board: Dashboard, run: FakeRun) 
     assert tasks["worker/3"]["progress"] is None
 
 
-def test_progress_of_a_former_life_is_not_told(board: Dashboard, run: FakeRun) -> None:
+def test_progress_of_an_earlier_start_is_not_shown(board: Dashboard, run: FakeRun) -> None:
     run.progress("chief/0", 5, 10)
     run.restart("chief/0")
     told = board.get(f"api/runs/{run.key}")
@@ -77,7 +79,7 @@ def test_a_task_is_served_with_its_last_lines_and_edges(board: Dashboard, run: F
     assert set(told["usage"]) == {"time", "cpu", "memory"}
 
 
-def test_logs_by_text_level_and_place(board: Dashboard, run: FakeRun) -> None:
+def test_logs_are_filtered_by_text_level_and_position(board: Dashboard, run: FakeRun) -> None:
     run.log("ps/1", "all well", "ValueError: no", "\x1b[31m<script>alert(1)</script>")
     page = board.logs(run.key, tasks=["ps"], level="error")
     assert [(line["task"], line["text"]) for line in page["lines"]] == [("ps/1", "ValueError: no")]
@@ -87,9 +89,7 @@ def test_logs_by_text_level_and_place(board: Dashboard, run: FakeRun) -> None:
     assert [line["text"] for line in page["lines"]] == ["ValueError: no"]
 
 
-def test_an_expression_says_where_it_matches_as_browsers_count(
-    board: Dashboard, run: FakeRun
-) -> None:
+def test_matches_of_an_expression_are_given_in_utf_16_units(board: Dashboard, run: FakeRun) -> None:
     run.log("ps/1", "😀 one", "two")
     page = board.logs(run.key, tasks=["ps/1"], text="on|wo", regex=True)
     assert [line["marks"] for line in page["lines"]] == [[[3, 5]], [[1, 3]]]
@@ -101,7 +101,7 @@ def test_an_expression_that_would_take_for_ever_is_answered(board: Dashboard, ru
     assert board.logs(run.key, text="(a+)+$", regex=True)["lines"] == []
 
 
-def test_slow_expressions_keep_nobody_waiting(board: Dashboard, run: FakeRun) -> None:
+def test_slow_expressions_delay_no_other_request(board: Dashboard, run: FakeRun) -> None:
     run.log("ps/1", *["ab" * 1900 + "b" * n for n in range(400)])
     slow = {"tasks": ["ps/1"], "text": "[ab]*a[ab]{900}z", "regex": True}
     with ThreadPoolExecutor() as pool:
@@ -135,7 +135,9 @@ def test_a_page_that_is_closed_while_it_asks_is_no_fault(board: Dashboard, run: 
         {"stream": "token"}, {"stream": ["stdout"]}, {"at": "now"}, {"at": 1e300}, [], "x", 5,
     ],
 )  # fmt: skip
-def test_a_bad_question_is_refused_in_words(board: Dashboard, run: FakeRun, body: Any) -> None:
+def test_an_invalid_request_is_refused_with_a_message(
+    board: Dashboard, run: FakeRun, body: Any
+) -> None:
     answer = board.ask(f"api/runs/{run.key}/logs", body)
     assert answer.status == 400
     assert json.loads(answer.body)["error"]

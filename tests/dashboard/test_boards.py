@@ -30,7 +30,7 @@ def test_boards_of_many_tasks_are_forgotten(
     assert known.of(runs[0].directory) is not made[0]
 
 
-def test_the_map_says_what_the_status_said(demo_run: FakeRun) -> None:
+def test_the_map_shows_the_states_of_the_status(demo_run: FakeRun) -> None:
     board = Boards().of(demo_run.directory)
     demo_run.fail("worker/3")
     told = {task["task"]: task["state"] for task in board.now()["tasks"]}

@@ -131,7 +131,7 @@ def test_every_view_has_what_it_is_for(full_run: FakeRun, look: Look) -> None:
     shown(page, "runs")
 
 
-def test_what_happens_shows_without_a_reload(demo_run: FakeRun, look: Look) -> None:
+def test_changes_appear_without_a_reload(demo_run: FakeRun, look: Look) -> None:
     page = look(demo_run)
     edge = page.locator('tr[data-from="ps/0"][data-to="worker/0"][data-mark="as planned"]')
     edge.wait_for(state="attached")
@@ -205,7 +205,7 @@ HOSTILE = (
 )
 
 
-def test_what_a_task_wrote_is_shown_and_not_run(demo_run: FakeRun, look: Look) -> None:
+def test_hostile_output_is_shown_as_text(demo_run: FakeRun, look: Look) -> None:
     demo_run.log("worker/1", *HOSTILE)
     demo_run.event("note", message=HOSTILE[0], hint=HOSTILE[1])
     demo_run.update(reason=HOSTILE[1])
@@ -282,7 +282,7 @@ def test_the_headline_of_a_failure_is_that_of_why_in_every_view(
     page.screenshot(path=tmp_path / "tasks.png")
     page.keyboard.press("6")
     page.locator(".failure .headline", has_text=headline).wait_for()
-    shown_exception = page.get_by_label("Its exception").inner_text()
+    shown_exception = page.get_by_label("Exception").inner_text()
     assert shown_exception.splitlines()[0] == "/w/train.py:7"
     assert "of 3" in shown_exception
     page.screenshot(path=tmp_path / "events.png")
@@ -292,10 +292,10 @@ def test_the_headline_of_a_failure_is_that_of_why_in_every_view(
     page.get_by_text("worker/3, first").wait_for()
 
 
-def test_an_old_word_is_not_shown_as_fresh(demo_run: FakeRun, look: Look) -> None:
+def test_an_old_status_is_not_shown_as_current(demo_run: FakeRun, look: Look) -> None:
     page = look(demo_run)
     demo_run.update(updated=demo_run.began)
-    page.get_by_text("said nothing for").wait_for()
+    page.get_by_text("has not updated this run for").wait_for()
 
 
 def test_the_dashboards_end_shows(

@@ -150,7 +150,7 @@ def test_requests_for_other_hosts_are_refused(host: str) -> None:
     assert ask(headers=KNOWN | {"host": host})[0] == 403
 
 
-def test_two_hosts_are_none() -> None:
+def test_a_request_with_two_hosts_is_refused() -> None:
     assert ask(headers=KNOWN, more=(("host", "127.0.0.1:1234"),))[0] == 403
 
 

@@ -109,7 +109,7 @@ def test_after_a_crash_the_next_has_the_same_address(runs: Path) -> None:
     assert answer(second) == 200
 
 
-def test_one_of_another_version_is_replaced(runs: Path) -> None:
+def test_a_dashboard_of_another_version_is_replaced(runs: Path) -> None:
     first = start(runs)
     assert answer(first) == 200
     state = DashboardDirectory(runs).state
@@ -132,9 +132,7 @@ def test_a_damaged_state_is_no_state(runs: Path, text: str) -> None:
 
 @pytest.mark.parametrize("mode", [0o600, 0o644])
 @pytest.mark.parametrize("text", ["", "short", "x" * 20 + "\n\r;", "ü" * 30, "y" * 30])
-def test_a_token_that_is_none_or_that_others_can_read_is_made_anew(
-    runs: Path, text: str, mode: int
-) -> None:
+def test_an_invalid_or_readable_token_is_replaced(runs: Path, text: str, mode: int) -> None:
     place = DashboardDirectory(runs)
     place.directory.mkdir(parents=True)
     place.token.write_text(text)
@@ -164,7 +162,7 @@ def test_a_port_that_is_taken(runs: Path) -> None:
         made.close()
 
 
-def test_a_place_that_cannot_be(tmp_path: Path) -> None:
+def test_a_dashboard_directory_that_cannot_exist_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot keep its files"):
         claim(tmp_path / "file")
@@ -187,7 +185,7 @@ def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_hurried")
-def test_it_ends_when_nobody_needs_it(runs: Path) -> None:
+def test_the_dashboard_exits_when_it_is_not_needed(runs: Path) -> None:
     made = taken(runs)
     server.serve(made, ends_alone=True)
     assert (read_json(DashboardDirectory(runs).state) or {})["pid"] is None
@@ -212,7 +210,7 @@ def test_it_stays_while_a_run_is_up(make_run: MakeRun, place: Path) -> None:
     made.close()
 
 
-def test_a_run_that_has_not_quite_begun_is_asked_again(make_run: MakeRun, place: Path) -> None:
+def test_a_run_that_is_just_starting_is_checked_again(make_run: MakeRun, place: Path) -> None:
     run = make_run({"worker": 1})
     run.kill()
     run.damage("status.json", "missing")
@@ -227,7 +225,7 @@ def test_a_run_that_has_not_quite_begun_is_asked_again(make_run: MakeRun, place:
     assert not life.any_alive()  # nothing revives a run in earnest
 
 
-def test_who_begins_a_run_while_it_gives_up_is_not_left_alone(
+def test_a_run_that_starts_during_the_exit_keeps_the_dashboard(
     make_run: MakeRun, place: Path
 ) -> None:
     make_run({"worker": 1}).end()

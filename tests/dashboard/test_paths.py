@@ -162,7 +162,7 @@ def test_a_cookie_alone_opens_the_page_s_own_files_only(
         assert run.directory.run.encode() not in answer.body
 
 
-def test_a_pass_opens_one_log_and_no_more(board: Dashboard, run: FakeRun) -> None:
+def test_a_pass_is_valid_for_one_log_only(board: Dashboard, run: FakeRun) -> None:
     path = f"api/runs/{run.key}/logs/worker-0/stdout"
     given = board.get(f"api/pass?path=/{path}")["pass"]
     assert board.ask(f"{path}?pass={given}", known=False).status == 200
@@ -180,7 +180,7 @@ def test_every_route_answers_whom_it_knows(board: Dashboard, run: FakeRun, place
         assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
-def test_no_route_gives_what_lies_outside_of_a_run(
+def test_no_route_serves_a_file_outside_of_a_run(
     board: Dashboard, run: FakeRun, place: Path
 ) -> None:
     for method, path in every_route(place):

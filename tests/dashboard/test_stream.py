@@ -44,7 +44,7 @@ def test_nothing_new_is_next_to_nothing(demo_run: FakeRun) -> None:
     assert first["tasks"] == {"head": {"age_s": first["tasks"]["head"]["age_s"]}, "tasks": []}
 
 
-def test_a_task_that_dies_is_told_whole_and_alone(demo_run: FakeRun) -> None:
+def test_a_death_is_sent_as_the_complete_task_and_nothing_else(demo_run: FakeRun) -> None:
     board = Board(demo_run.directory)
     look = first_look(board)
     demo_run.fail("worker/3")
@@ -59,7 +59,7 @@ def test_a_task_that_dies_is_told_whole_and_alone(demo_run: FakeRun) -> None:
     assert "events" not in new(board, look)[1]
 
 
-def test_bytes_that_flow_are_told(demo_run: FakeRun) -> None:
+def test_the_stream_sends_edges_whose_traffic_changed(demo_run: FakeRun) -> None:
     board = Board(demo_run.directory)
     look = first_look(board)
     demo_run.talk("worker/3", "ps/1", 1000, 500)
@@ -81,7 +81,7 @@ def test_the_end_is_seen(demo_run: FakeRun) -> None:
     assert said["tasks"]["head"]["state"] == "succeeded"
 
 
-def test_last_digits_are_not_told() -> None:
+def test_tiny_changes_of_figures_are_not_sent() -> None:
     task = {"task": "a/0", "state": "running", "cpu": 0.5, "memory": 1 << 30, "cpu_s": 1.0}
     before = {"state": "running", "tasks": [task]}
 
@@ -150,7 +150,7 @@ def test_streams_of_a_run_share_one_watch(
     run_async(test)
 
 
-def test_a_reader_that_is_too_slow_is_let_go(
+def test_a_reader_that_is_too_slow_is_disconnected(
     demo_run: FakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stream, "TICK_S", 0.001)

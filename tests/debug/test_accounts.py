@@ -53,7 +53,7 @@ def test_how_long_an_edge_is_silent(run: RunDirectory) -> None:
     assert silences(run, plan, ["ps/0", "worker/1"]) == [Silence("ps/0", "worker/1", None)]
 
 
-def test_the_end_that_heard_it_later_counts(run: RunDirectory) -> None:
+def test_the_later_of_two_reported_times_counts(run: RunDirectory) -> None:
     for label, peer, last in (("worker-0", "ps_0", 3.0), ("ps-0", "worker_0", 8.0)):
         write(run.task(label).traffic, traffic(T, **{peer: 1}), traffic(T + last, **{peer: 2}))
         write(run.task(label).usage, {"time": T + 10, "cpu_s": 1.0})

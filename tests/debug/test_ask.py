@@ -32,7 +32,7 @@ def test_a_process_answers_with_all_its_threads(tmp_path: Path) -> None:
             assert len(process.stacks) == 2
 
 
-def test_one_that_never_lets_go_of_the_interpreter_answers_too(tmp_path: Path) -> None:
+def test_a_process_that_never_releases_the_gil_responds(tmp_path: Path) -> None:
     with program(
         tmp_path, f"{ANSWERS}def busy(): {UP}; sum(range(10**13))\nbusy()", waits=False
     ) as pid:
@@ -54,7 +54,7 @@ busy()
 """
 
 
-def test_one_whose_threads_all_run_is_not_signalled(
+def test_a_process_whose_threads_all_run_is_not_signalled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """faulthandler reads their frames, and they give back the memory it reads."""
@@ -70,7 +70,7 @@ def test_one_whose_threads_all_run_is_not_signalled(
         assert processes.state(pid) is not None
 
 
-def test_one_that_does_not_listen_is_left_alone(tmp_path: Path) -> None:
+def test_a_process_without_a_handler_is_not_signalled(tmp_path: Path) -> None:
     code = f"{HOLD}wait()"
     with program(tmp_path, f"{HOLD}{ANSWERS}wait()") as other:  # so that there is a file
         assert asked(tmp_path, other)[0].source == "faulthandler"
@@ -80,7 +80,7 @@ def test_one_that_does_not_listen_is_left_alone(tmp_path: Path) -> None:
             assert processes.state(pid) is not None, "it lives"
 
 
-def test_one_that_closed_its_files_is_not_signalled(tmp_path: Path) -> None:
+def test_a_process_that_closed_its_answer_file_is_not_signalled(tmp_path: Path) -> None:
     """Its answer would go into whatever it has opened under the same number since."""
     own = tmp_path / "own"
     code = f"import os, time\n{ANSWERS}os.closerange(3, 256)\n"
@@ -92,7 +92,7 @@ def test_one_that_closed_its_files_is_not_signalled(tmp_path: Path) -> None:
         assert own.read_bytes() == b""
 
 
-def test_a_stopped_one_is_read_and_not_signalled(tmp_path: Path) -> None:
+def test_a_stopped_process_is_read_and_not_signalled(tmp_path: Path) -> None:
     with program(tmp_path, f"{HOLD}{ANSWERS}hold()") as pid:
         stop(pid)
         (process,) = asked(tmp_path, pid)
@@ -102,7 +102,7 @@ def test_a_stopped_one_is_read_and_not_signalled(tmp_path: Path) -> None:
         assert not processes.answering(pid, SIGNAL or 0).pending
 
 
-def test_one_that_blocks_the_signal_costs_its_bound_and_no_more(
+def test_a_process_that_blocks_the_signal_is_read_by_py_spy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ask, "ANSWER_S", 0.2)
@@ -149,7 +149,7 @@ def test_two_who_ask_at_once_each_get_an_answer(tmp_path: Path) -> None:
         assert found == [["faulthandler", "hold", "<module>"]] * 15
 
 
-def test_a_place_that_cannot_be_written_costs_nothing_but_the_answer(tmp_path: Path) -> None:
+def test_an_unwritable_answer_file_only_costs_the_answer(tmp_path: Path) -> None:
     (tmp_path / "tasks" / "worker-0").mkdir(parents=True)
     (tmp_path / "tasks" / "worker-0" / "stacks").write_text("no directory")
     with program(tmp_path, f"{HOLD}{ANSWERS}hold()") as pid:
@@ -157,7 +157,7 @@ def test_a_place_that_cannot_be_written_costs_nothing_but_the_answer(tmp_path: P
         assert [process.source for process in asked(tmp_path, pid)] == ["py-spy"]
 
 
-def test_without_py_spy_it_says_what_brings_it(
+def test_without_py_spy_the_hint_names_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ask, "py_spy", lambda: None)
@@ -205,7 +205,7 @@ def nobodys_py_spy() -> Iterator[str]:
         (None, True, "docker exec --privileged "),
     ],
 )
-def test_where_looking_is_refused_the_command_that_grants_it_is_named(
+def test_if_access_is_refused_the_command_that_grants_it_is_named(
     tmp_path: Path,
     nobodys_py_spy: str,
     monkeypatch: pytest.MonkeyPatch,

@@ -20,7 +20,7 @@ def nowhere(task: str, words: Sequence[str]) -> list[str] | None:
     return None
 
 
-def test_a_stopped_task_and_one_that_is_gone_hold_up_nobody(tmp_path: Path) -> None:
+def test_a_stopped_task_and_a_vanished_task_delay_no_other(tmp_path: Path) -> None:
     code = f"{HOLD}{ANSWERS}hold()"
     with program(tmp_path, code) as well, program(tmp_path, code, "worker/1") as stopped:
         stop(stopped)
@@ -39,7 +39,7 @@ def test_a_stopped_task_and_one_that_is_gone_hold_up_nobody(tmp_path: Path) -> N
     ]  # fmt: skip
 
 
-def test_what_takes_too_long_is_not_waited_for(tmp_path: Path) -> None:
+def test_stacks_that_take_too_long_are_not_waited_for(tmp_path: Path) -> None:
     def beside(task: str, words: Sequence[str]) -> list[str] | None:
         del words
         if task == "worker/1":
@@ -57,7 +57,7 @@ def test_what_takes_too_long_is_not_waited_for(tmp_path: Path) -> None:
     assert found[1].trouble is not None
 
 
-def test_an_engine_that_refuses_is_told_of_in_its_own_words(tmp_path: Path) -> None:
+def test_a_refusal_of_the_engine_is_reported_with_its_message(tmp_path: Path) -> None:
     def beside(task: str, words: Sequence[str]) -> list[str] | None:
         del words
         if task == "worker/1":
@@ -70,5 +70,5 @@ def test_an_engine_that_refuses_is_told_of_in_its_own_words(tmp_path: Path) -> N
     assert second.trouble == "cannot be reached: RuntimeError: no engine"
 
 
-def test_nobody_is_asked_nothing(tmp_path: Path) -> None:
+def test_collecting_from_no_tasks_gives_nothing(tmp_path: Path) -> None:
     assert collect(RunDirectory(tmp_path), [], nowhere) == []

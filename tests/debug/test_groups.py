@@ -26,7 +26,7 @@ def test_how_many_threads_of_a_kind_does_not_matter() -> None:
     assert names([*alike, task("worker/2", STEP)]) == [("worker/0", "worker/1"), ("worker/2",)]
 
 
-def test_what_else_tells_them_apart() -> None:
+def test_tasks_in_different_states_are_in_different_groups() -> None:
     stopped = task("worker/1", STEP, state="T")
     down = TaskStacks("worker/2", "restarting", trouble="is not running: restarting")
     also_down = replace(down, task="worker/3")

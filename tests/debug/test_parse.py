@@ -46,7 +46,7 @@ def test_a_module_that_is_run_has_no_runpy_below_it() -> None:
     assert [frame.file for frame in from_faulthandler(text)[0].frames] == ["a.py"]
 
 
-def test_of_too_many_threads_none_is_taken_for_the_main_one() -> None:
+def test_no_thread_is_mistaken_for_the_main_one_if_some_are_missing() -> None:
     """faulthandler writes a hundred, and the main thread would be the last."""
     text = 'Thread 0x1 (most recent call first):\n  File "a.py", line 1 in f\n'
     assert not any(thread.main for thread in from_faulthandler(text * 100 + "...\n"))
@@ -77,6 +77,6 @@ def test_stacks_of_py_spy_are_parsed() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{}", "Error: no"])
-def test_what_is_not_py_spys_is_refused(text: str) -> None:
+def test_output_that_is_not_from_py_spy_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         from_py_spy(text)

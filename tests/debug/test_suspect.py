@@ -28,7 +28,7 @@ def silences(**seconds: float | None) -> list[Silence]:
     return [Silence("ps/0", name.replace("_", "/"), value) for name, value in seconds.items()]
 
 
-def test_nobody_stands_out_where_all_are_alike() -> None:
+def test_no_task_is_suspected_if_all_are_alike() -> None:
     assert likely(*WORKERS, CHIEF) is None
     assert likely() is None
     assert likely(*WORKERS, silences=silences(worker_0=9.0, worker_1=9.5, worker_2=10.0)) is None
@@ -59,7 +59,7 @@ def test_nobody_stands_out_where_all_are_alike() -> None:
          {}, "ps/0", "all others wait on their connections"),
     ],
 )  # fmt: skip
-def test_what_speaks_against_one(
+def test_each_rule_names_the_suspect_and_the_reason(
     tasks: list[TaskStacks], more: dict[str, Any], name: str, because: str
 ) -> None:
     found = likely(*tasks, **more)
@@ -68,7 +68,7 @@ def test_what_speaks_against_one(
     assert because in found[1]
 
 
-def test_the_graver_comes_first_and_each_once() -> None:
+def test_the_more_certain_suspect_comes_first_and_each_once() -> None:
     odd_and_stopped = task("worker/3", HOLD, state="T")
     found = suspects(Evidence([*WORKERS, odd_and_stopped, DOWN]))
     assert [suspect.task for suspect in found] == ["worker/3", "ps/0"]
@@ -81,5 +81,5 @@ def test_the_graver_comes_first_and_each_once() -> None:
         [*WORKERS[:2], task("worker/2", HOLD), task("worker/3", HOLD)],  # no majority
     ],
 )
-def test_where_nothing_is_usual_nobody_is_odd(tasks: list[TaskStacks]) -> None:
+def test_no_task_is_suspected_if_no_stack_is_usual(tasks: list[TaskStacks]) -> None:
     assert likely(*tasks) is None

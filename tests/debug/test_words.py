@@ -24,7 +24,7 @@ def test_names_in_a_row_are_folded() -> None:
     assert ranges(tasks) == "chief/0, worker/0-2, worker/5, ps/1"
 
 
-def test_a_stopped_one_among_others() -> None:
+def test_a_stopped_task_is_shown_apart_from_its_group() -> None:
     waiting = Thread((LIBRARY, *thread("pull:7").frames))
     pool = [thread("get:1")] * 3
     workers = [task(f"worker/{n}", waiting, *pool, wchan="do_poll") for n in range(3)]
@@ -44,7 +44,7 @@ def test_a_stopped_one_among_others() -> None:
     ]
 
 
-def test_why_there_is_no_stack_and_what_helps() -> None:
+def test_a_missing_stack_has_a_reason_and_a_hint() -> None:
     shell = ProcessStacks(7, "S", "sh", wchan="do_wait", trouble="is not a Python program")
     python = ProcessStacks(8, "S", "python", trouble="does not answer", hint="do this")
     down = TaskStacks("worker/1", "restarting", trouble="is not running: restarting")

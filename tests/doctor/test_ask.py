@@ -29,7 +29,7 @@ def test_ask_returns_exit_code_and_output() -> None:
     assert answer == Answer(0, "C more\n", "")
 
 
-def test_what_cannot_be_started_is_an_answer(tmp_path: Path) -> None:
+def test_a_program_that_cannot_start_gives_exit_code_126(tmp_path: Path) -> None:
     answer = ask([str(tmp_path / "nothing")], 10)
     assert answer is not None
     assert answer.code == 126

@@ -154,7 +154,9 @@ def test_a_client_that_does_not_work(programs: Programs, words: str, hint: str) 
     assert (found.hint or "").startswith(hint)
 
 
-def test_what_is_no_engine(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_no_docker_engine_is_reported(
+    programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://10.0.0.1:80")
     programs.says("docker", CLIENT, "request returned 404 Not Found for API route\n", 1)
     assert "unset DOCKER_HOST" in (docker.engine().hint or "")
@@ -170,7 +172,7 @@ def test_a_client_that_hangs(programs: Programs, monkeypatch: pytest.MonkeyPatch
     assert "DOCKER_HOST=ssh://far" in docker.engine(0.5).message
 
 
-def test_podman_is_told(programs: Programs) -> None:
+def test_podman_as_docker_is_a_warning(programs: Programs) -> None:
     emulates = "Emulate Docker CLI using podman. Create /etc/containers/nodocker to quiet msg.\n"
     programs.says("docker", '{"Client":{"Version":"4.3.1"}}\n', emulates)
     found = docker.engine()
@@ -214,7 +216,7 @@ def test_the_engine_here() -> None:
 
 
 @pytest.mark.usefixtures("docker_engine")
-def test_what_the_engine_here_has() -> None:
+def test_the_capacity_of_the_local_engine_is_read() -> None:
     there = docker.capacity()
     assert there is not None
     assert there.cores >= 1

@@ -96,5 +96,5 @@ def test_frameworks_are_asked_what_they_see_where_there_is_a_gpu(
         ("gpu", "broken", True),
     ],
 )
-def test_what_can_run(area: str, state: State, can: bool) -> None:
+def test_only_some_findings_prevent_a_run(area: str, state: State, can: bool) -> None:
     assert runnable([finding("cell", "ok"), finding(area, state)]) is can

@@ -75,7 +75,7 @@ def test_memory_of_the_framework_is_paid_once_where_tasks_are_forked() -> None:
     assert needed_memory(mixed)[0] == cost.first + 2 * cost.forked + 2 * cost.more
 
 
-def test_a_task_that_asks_is_taken_at_its_word() -> None:
+def test_a_memory_request_of_a_task_is_used_as_given() -> None:
     plan = tensorflow(python("a", memory=GIB), shell("b", ""))
     assert needed_memory(plan) == (GIB, "the tasks request 1.0 GiB")
     page = Task("tensorboard", 0, (sys.executable, "-m", "x"), service=True, preload=())
@@ -91,7 +91,7 @@ def test_more_gpus_than_available_are_a_warning() -> None:
     assert found.message.startswith("the tasks request 2 GPUs, this machine has none")
 
 
-def test_what_keeps_it_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_problems_that_prevent_a_start_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert starts(plan_of(shell("a", "")), HERE) == []
     with socket.create_server(("", 0)) as taken:
         port = taken.getsockname()[1]

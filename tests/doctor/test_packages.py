@@ -48,7 +48,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
          "built for the CPU alone"),
     ],
 )  # fmt: skip
-def test_what_it_was_built_for(
+def test_doctor_shows_what_a_package_was_built_for(
     site: Path,
     name: str,
     version: str,
@@ -76,7 +76,9 @@ def ghost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PACKAGES, "ghost_module", made)
 
 
-def test_what_is_not_installed(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_has_a_command_that_installs_it(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ghost(monkeypatch)
     found = package("ghost_module")
     assert (found.state, found.version) == ("missing", None)
@@ -85,7 +87,9 @@ def test_what_is_not_installed(site: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert package("ghost_module").state == "missing", "a directory is no package"
 
 
-def test_what_has_lost_its_files(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_installed_package_without_files_is_broken(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ghost(monkeypatch)
     install(site, "ghost-package", "1.0", {})
     found = package("ghost_module")
@@ -93,7 +97,7 @@ def test_what_has_lost_its_files(site: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "install --force-reinstall 'ghost-package'" in (found.hint or "")
 
 
-def test_what_has_no_metadata(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_without_metadata_is_ok(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ghost(monkeypatch)
     (site / "ghost_module").mkdir()
     (site / "ghost_module" / "__init__.py").write_text("")

@@ -58,7 +58,9 @@ def test_a_script_that_imports_both_is_named(run: str, source: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize("source", ["import torch", "import tensorflow", "import tensorboard", "("])
-def test_a_script_that_imports_one_is_not(source: str, tmp_path: Path) -> None:
+def test_a_script_that_imports_only_one_of_them_gets_no_warning(
+    source: str, tmp_path: Path
+) -> None:
     assert warned(tmp_path, "python train.py", source) == []
 
 
@@ -75,7 +77,7 @@ def test_versions_are_those_of_the_jobs_own_interpreter(tmp_path: Path) -> None:
     assert together.versions(found) == "TensorFlow 9.9.0 and triton 8.8.0"
 
 
-def test_without_triton_nothing_is_said(tmp_path: Path) -> None:
+def test_without_triton_there_is_no_warning(tmp_path: Path) -> None:
     python = site(tmp_path, "tensorflow-9.9.0", "torch-2.0")
     assert together.found_by({"PATH": ""}, [str(python)], "/") is None
 

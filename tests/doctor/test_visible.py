@@ -35,7 +35,7 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (1, 4, "warning", "sees 1 of the 4 GPUs here"),
     ],
 )
-def test_what_it_sees(
+def test_doctor_shows_how_many_gpus_a_framework_sees(
     stand_in: Path, name: str, text: str, sees: int, here: int, state: str, message: str
 ) -> None:
     (stand_in / f"{name}.py").write_text(text.format(sees))

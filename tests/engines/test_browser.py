@@ -59,7 +59,7 @@ def test_a_good_page_has_no_faults(site: str, new_page: NewPage, faults: Faults)
     assert not faults.unexpected()
 
 
-def test_what_goes_wrong_in_a_page_is_told(site: str, new_page: NewPage, faults: Faults) -> None:
+def test_errors_in_a_page_are_reported(site: str, new_page: NewPage, faults: Faults) -> None:
     page = new_page()
     page.goto(f"{site}/bad", wait_until="load")
     page.goto(f"{site}/refused", wait_until="load")

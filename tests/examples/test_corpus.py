@@ -37,7 +37,7 @@ def test_byte_order_mark_is_no_word(tmp_path: Path) -> None:
         ("wörter".encode("latin-1"), "not UTF-8: byte 0xf6 at position 1"),
     ],
 )
-def test_what_is_no_text(tmp_path: Path, content: bytes, said: str) -> None:
+def test_a_corpus_that_is_no_text_is_an_error(tmp_path: Path, content: bytes, said: str) -> None:
     path = tmp_path / "corpus"
     path.write_bytes(content)
     with pytest.raises(corpus.CorpusError, match=said) as caught:
@@ -47,12 +47,12 @@ def test_what_is_no_text(tmp_path: Path, content: bytes, said: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["missing.txt", ".", "x" * 300])
-def test_what_cannot_be_read(tmp_path: Path, name: str) -> None:
+def test_an_unreadable_corpus_is_an_error(tmp_path: Path, name: str) -> None:
     with pytest.raises(corpus.CorpusError, match="cannot be read"):
         corpus.read(corpus.locate(name, relative_to=tmp_path))
 
 
-def test_command_says_it_without_a_traceback(tmp_path: Path, cache: Path) -> None:
+def test_the_command_reports_an_error_without_a_traceback(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "empty.txt").touch()
     done = subprocess.run(
         [sys.executable, "corpus.py", "empty.txt", "--relative-to", str(tmp_path)],

@@ -182,7 +182,7 @@ def test_the_local_run_reads_as_expected(example: Example, locally: Reading) -> 
 
 
 @pytest.mark.parametrize("cell", ["docker", "slurm"])
-def test_it_ends_well_elsewhere_and_reads_the_same(
+def test_the_digits_succeed_on_the_cell_with_the_same_output(
     cell: str,
     example: Example,
     locally: Reading,
@@ -251,7 +251,7 @@ print("process", jax.process_index(), jax.process_count())
 """
 
 
-def test_jax_alone_asks_slurm_and_is_told_of_the_whole_cluster(
+def test_jax_alone_reads_the_whole_cluster_from_slurm_variables(
     runs: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """Each task is a step of one process: JAX would take it for process 0 of 1."""

@@ -19,7 +19,7 @@ RANKS = 2
 
 
 @pytest.mark.parametrize("framework", ["torch", "jax"])
-def test_all_ranks_go_on_from_the_same_epoch(framework: str, runs: Path) -> None:
+def test_all_ranks_resume_from_the_same_epoch(framework: str, runs: Path) -> None:
     if importlib.util.find_spec(framework) is None:
         pytest.skip(f"{framework} is not installed: make test brings it")
     run = up(example_plan(f"digits-{framework}", workers=RANKS, epochs=100_000), runs=runs)

@@ -111,7 +111,7 @@ def fetch(server: _Server, target: Path, attempts: int = 3) -> None:
     download.fetch(server.url, target, size=len(BODY), attempts=attempts, pause_s=0.01, timeout_s=5)
 
 
-def test_whole_file_with_progress(server: _Server, tmp_path: Path) -> None:
+def test_a_complete_download_reports_progress(server: _Server, tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     download.fetch(
         server.url,
@@ -130,7 +130,7 @@ def test_nothing_is_fetched_twice(server: _Server, tmp_path: Path) -> None:
     assert len(server.asked) == 1
 
 
-def test_goes_on_where_it_broke_off(server: _Server, tmp_path: Path) -> None:
+def test_an_interrupted_download_resumes(server: _Server, tmp_path: Path) -> None:
     server.script = [breaks, breaks, nothing, whole]
     fetch(server, tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == BODY
@@ -144,7 +144,7 @@ def test_starts_over_where_ranges_are_ignored(server: _Server, tmp_path: Path) -
     assert (tmp_path / "file").read_bytes() == BODY
 
 
-def test_another_process_goes_on_with_what_is_there(server: _Server, tmp_path: Path) -> None:
+def test_another_process_resumes_a_partial_download(server: _Server, tmp_path: Path) -> None:
     server.script = [breaks, nothing]
     with pytest.raises(download.DownloadFailed, match=r"300,000 of 1,048,576 bytes are kept"):
         fetch(server, tmp_path / "file")

@@ -148,7 +148,7 @@ def test_an_interrupted_training_ends_where_a_whole_one_does(tmp_path: Any) -> N
     assert np.allclose(resumed.model.rows(), whole.model.rows(), atol=1e-5)
 
 
-def test_a_finished_training_is_gone_on_with(tmp_path: Any) -> None:
+def test_a_finished_training_resumes_with_more_epochs(tmp_path: Any) -> None:
     _training(tmp_path, _Alone(), epochs=1).run(lambda _: None)
     more = _training(tmp_path, _Alone(), epochs=2)
     assert more.resume()
@@ -158,7 +158,7 @@ def test_a_finished_training_is_gone_on_with(tmp_path: Any) -> None:
     assert {figures.epoch for figures in told} == {2}
 
 
-def test_divergence_is_told_and_not_saved(tmp_path: Any) -> None:
+def test_divergence_is_reported_and_not_saved(tmp_path: Any) -> None:
     diverging = _training(tmp_path, _Alone())
     diverging.model.table.assign(diverging.model.table * np.float32("nan"))
     with pytest.raises(training.TrainingDiverged, match="epoch 1"):

@@ -22,7 +22,7 @@ from settings import LONGEST_STRETCH, Settings
         {"rate": 1e-9},
     ],
 )
-def test_what_cannot_be(wrong: dict[str, Any]) -> None:
+def test_invalid_settings_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Settings(**wrong)
 

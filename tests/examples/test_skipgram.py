@@ -144,7 +144,7 @@ def test_only_the_common_direction_of_frequent_words_is_held_back() -> None:
 
 
 @pytest.mark.parametrize("workers", [2, 8, 50])
-def test_workers_at_once_arrive_where_they_would_one_by_one(workers: int) -> None:
+def test_workers_at_once_reach_the_same_result_as_one_by_one(workers: int) -> None:
     """A row pulled towards a place along the common direction, by the law that is assumed."""
     mean, strength = np.array([2.0, 0.0], np.float32), 0.7
     at_once = np.array([1.0, 0.0], np.float32)

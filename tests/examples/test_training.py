@@ -77,11 +77,11 @@ def test_a_stretch_whose_figures_died_with_its_worker_was_trained() -> None:
     assert run.pairs == 2 * 2 * (len(IDS) - 1)
 
 
-def test_what_a_parameter_server_took_along_is_lost() -> None:
+def test_the_loss_of_a_parameter_server_is_an_error() -> None:
     with pytest.raises(tf.errors.UnavailableError):
         trained(Settings(dim=4, stretch=96, sample=0), Workers(gone="/job:ps/replica:0/task:1"))
 
 
-def test_a_text_of_which_nothing_is_left_is_told() -> None:
+def test_a_text_without_remaining_words_is_an_error() -> None:
     with pytest.raises(training.NothingToTrain):
         trained(Settings(dim=4, sample=1e-12), Workers())

@@ -60,11 +60,11 @@ def test_text_without_words_gives_an_empty_vocabulary(text: str) -> None:
     assert len(words) == len(ids) == 0
 
 
-def test_what_is_no_word() -> None:
+def test_too_long_words_are_skipped() -> None:
     assert vocabulary.tokens("a" * 64 + " " + "b" * 65 + " c") == ["a" * 64, "c"]
 
 
-def test_words_across_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_words_across_chunk_boundaries_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = vocabulary.build(TEXT * 20, min_count=1)
     monkeypatch.setattr(vocabulary, "_CHUNK", 7)
     words, ids = vocabulary.build(TEXT * 20, min_count=1)

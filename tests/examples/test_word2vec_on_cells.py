@@ -48,7 +48,7 @@ def cell(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     return str(request.param)
 
 
-def test_it_ends_well_and_reads_the_same(cell: str, runs: Path) -> None:
+def test_word2vec_succeeds_on_the_cell_and_every_view_reads_it(cell: str, runs: Path) -> None:
     done = tenfold("up", str(WORD2VEC / "tenfold.yaml"), "--on", cell, runs=runs)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     shown = _json("ps", runs)

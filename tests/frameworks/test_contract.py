@@ -107,7 +107,7 @@ def _tenfold(words: Sequence[str], place: Path) -> subprocess.CompletedProcess[s
     )
 
 
-def test_a_file_names_a_cell_and_a_framework_of_ones_own(tmp_path: Path, runs: Path) -> None:
+def test_a_file_can_name_a_custom_cell_and_framework(tmp_path: Path, runs: Path) -> None:
     """One package and one module, with a line each in two tables: nothing else knows of them."""
     file = tmp_path / "tenfold.yaml"
     file.write_text(FILE)

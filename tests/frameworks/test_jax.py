@@ -33,7 +33,7 @@ def test_services_get_nothing() -> None:
         framework("jax").standard_server("worker")
 
 
-def test_processes_start_again_together_and_all_must_end_well() -> None:
+def test_processes_restart_together_and_all_must_succeed() -> None:
     frame = framework("jax")
     defaults = frame.job_defaults("worker", ("worker",))
     assert (defaults.restart, defaults.scope) == ("on-failure", "cluster")
@@ -58,5 +58,5 @@ def test_processes_share_the_cores(tasks: int, cores: int, each: str) -> None:
         ("SHARD", False),
     ],
 )
-def test_what_is_read_at_the_import(name: str, read: bool) -> None:
+def test_variables_read_at_the_import_are_known(name: str, read: bool) -> None:
     assert framework("jax").reads_at_import(name) is read

@@ -82,7 +82,9 @@ def test_services_are_no_members() -> None:
         (("fetch", "trainer"), ("fetch", "trainer")),
     ],
 )
-def test_whose_end_ends_the_cluster(jobs: tuple[str, ...], expected: tuple[str, ...]) -> None:
+def test_the_success_jobs_are_those_of_the_framework(
+    jobs: tuple[str, ...], expected: tuple[str, ...]
+) -> None:
     assert decisive(jobs) == expected
 
 

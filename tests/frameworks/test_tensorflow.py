@@ -58,7 +58,9 @@ def test_jobs_that_tensorflow_does_not_know_get_no_config() -> None:
         (("ps", "trainer"), ("trainer",)),
     ],
 )
-def test_whose_end_ends_the_cluster(jobs: tuple[str, ...], decisive: tuple[str, ...]) -> None:
+def test_the_success_jobs_are_those_of_the_framework(
+    jobs: tuple[str, ...], decisive: tuple[str, ...]
+) -> None:
     assert framework("tensorflow").success_jobs(jobs) == decisive
 
 

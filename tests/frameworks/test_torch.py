@@ -48,7 +48,7 @@ def test_services_get_nothing() -> None:
         framework("torch").standard_server("worker")
 
 
-def test_ranks_start_again_together_and_all_must_end_well() -> None:
+def test_ranks_restart_together_and_all_must_succeed() -> None:
     frame = framework("torch")
     defaults = frame.job_defaults("worker", ("worker",))
     assert (defaults.restart, defaults.scope) == ("on-failure", "cluster")
@@ -74,7 +74,7 @@ def test_ranks_share_the_cores(tasks: int, cores: int, each: str) -> None:
         ("SHARD", False),
     ],
 )
-def test_what_is_read_at_the_import(name: str, read: bool) -> None:
+def test_variables_read_at_the_import_are_known(name: str, read: bool) -> None:
     assert framework("torch").reads_at_import(name) is read
 
 

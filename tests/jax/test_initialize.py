@@ -27,7 +27,7 @@ def test_outside_a_cluster_it_does_nothing(missing: str, monkeypatch: pytest.Mon
     assert (process.id, process.count) == (0, 1)
 
 
-def test_without_jax_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_jax_the_error_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in MEMBER.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setitem(sys.modules, "jax", None)

@@ -79,7 +79,7 @@ def _words(process: psutil.Process) -> list[str]:
         return []
 
 
-def test_a_start_for_which_the_machine_has_no_room_fails_alone(isolation: str) -> None:
+def test_a_start_without_free_resources_fails_alone(isolation: str) -> None:
     async def use(client: LaunchClient) -> None:
         first, _ = await spawn(client, "sleep", "600")
         server = psutil.Process(first.pid).parent()
@@ -143,7 +143,9 @@ def test_the_pid_is_the_hosts(isolation: str) -> None:
 
 
 @pytest.mark.parametrize("argv", [("no-such-program",), ("/etc/passwd",)])
-def test_what_cannot_start_says_why(isolation: str, argv: tuple[str, ...]) -> None:
+def test_a_command_that_cannot_start_raises_an_error_with_its_name(
+    isolation: str, argv: tuple[str, ...]
+) -> None:
     async def use(client: LaunchClient) -> None:
         with pytest.raises(SpawnError, match=argv[0]):
             await spawn(client, *argv)
@@ -216,7 +218,7 @@ def test_signals_to_many_never_block(isolation: str) -> None:
     with_client(isolation, use)
 
 
-def test_a_start_that_nobody_waits_for_any_more_is_ended(isolation: str) -> None:
+def test_a_start_whose_caller_was_cancelled_is_killed(isolation: str) -> None:
     async def use(client: LaunchClient) -> None:
         forgotten = asyncio.create_task(spawn(client, "sleep", "601"))
         await asyncio.sleep(0)

@@ -29,14 +29,14 @@ def workers(*envs: dict[str, str], framework: str = "tensorflow", **more: object
     return plan_of(*tasks, framework=framework)
 
 
-def test_the_framework_says_what_is_imported() -> None:
+def test_the_framework_chooses_the_preloaded_modules() -> None:
     (made,) = chosen(workers({}))
     assert made is not None
     assert (made.modules, made.interpreter) == (("tensorflow",), sys.executable)
     assert chosen(workers({}, framework="none")) == [None]
 
 
-def test_the_file_has_the_last_word() -> None:
+def test_the_preload_of_the_file_takes_precedence() -> None:
     (made,) = chosen(workers({}, framework="none", preload=("numpy", "json")))
     assert made is not None
     assert made.modules == ("numpy", "json")
@@ -53,7 +53,7 @@ def test_an_interpreter_that_is_not_there_is_left_to_the_start_to_report() -> No
 
 
 @pytest.mark.parametrize("name", ["SHARD", "CUDA_VISIBLE_DEVICES", "TF_NUM_INTRAOP_THREADS"])
-def test_what_differs_and_is_read_later_keeps_nobody_apart(name: str) -> None:
+def test_tasks_that_differ_in_later_variables_share_a_preload(name: str) -> None:
     one, other = chosen(workers({name: "1"}, {name: "2"}))
     assert one == other
     assert one is not None
@@ -61,7 +61,7 @@ def test_what_differs_and_is_read_later_keeps_nobody_apart(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["TF_ENABLE_ONEDNN_OPTS", "OMP_NUM_THREADS", "LD_PRELOAD", "LANG"])
-def test_what_differs_and_is_read_at_the_import_keeps_apart(name: str) -> None:
+def test_tasks_that_differ_in_an_import_variable_do_not_share_a_preload(name: str) -> None:
     one, other = chosen(workers({name: "1"}, {name: "2"}))
     assert one is not None
     assert other is not None
@@ -73,13 +73,13 @@ def test_a_variable_of_one_task_alone_counts_as_different() -> None:
     assert one == other
 
 
-def test_what_all_agree_on_is_there_whatever_its_name() -> None:
+def test_a_common_variable_is_set_before_the_import() -> None:
     (one, _) = chosen(workers({"MINE": "x"}, {"MINE": "x"}))
     assert one is not None
     assert dict(one.variables)["MINE"] == "x"
 
 
-def test_who_a_task_is_comes_after_the_fork() -> None:
+def test_identity_variables_are_set_after_the_fork() -> None:
     (made,) = chosen(workers({}), TF_CONFIG="{}", TENFOLD_TASK="worker/0")
     assert made is not None
     assert dict(made.variables) == BASE
@@ -97,7 +97,7 @@ def test_options_of_the_interpreter_keep_apart() -> None:
     assert plain != checked
 
 
-def test_there_is_room_for_an_environment_of_any_size() -> None:
+def test_an_environment_of_any_size_fits() -> None:
     (made,) = chosen(workers({}))
     assert made is not None
     large = {"TF_CONFIG": "x" * 1_000_000}

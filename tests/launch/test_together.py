@@ -49,7 +49,7 @@ jobs:
 
 
 @pytest.mark.parametrize("framework", ["none", "torch", "tensorflow"])
-def test_scripts_that_import_both_end_well(framework: str, runs: Path, tmp_path: Path) -> None:
+def test_scripts_that_import_both_succeed(framework: str, runs: Path, tmp_path: Path) -> None:
     """Without the hook each of them ends by SIGSEGV with PyPI's builds."""
     for package in ("tensorflow", "torch", "triton"):
         require(package)

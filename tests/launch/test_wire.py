@@ -39,7 +39,7 @@ def test_a_large_message_is_put_together() -> None:
         sender.join()
 
 
-def test_the_end_of_the_peer_is_none() -> None:
+def test_a_closed_peer_reads_as_none() -> None:
     here, there = socket.socketpair()
     with there:
         here.close()

@@ -52,7 +52,7 @@ def test_a_job_beside_the_ranks_is_a_group_of_its_own(framework: str) -> None:
     assert ("chief/0", "fetch/0") not in found
 
 
-def test_commands_talk_to_whom_they_are_told_of() -> None:
+def test_commands_are_expected_to_talk_to_the_jobs_they_reference() -> None:
     asks = Task(job="client", index=0, command=("x", "--peers=${jobs.ps.addresses}"))
     tells = Task(job="other", index=0, command=("x",), env={"PEERS": "${ jobs.client.addresses }"})
     servers = [Task(job="ps", index=n, command=("x",)) for n in range(2)]
@@ -62,7 +62,7 @@ def test_commands_talk_to_whom_they_are_told_of() -> None:
     }  # fmt: skip
 
 
-def test_nobody_is_known_to_talk_in_a_plain_cluster() -> None:
+def test_no_traffic_is_expected_without_a_framework() -> None:
     found = planned(_plan("none", a=2, b=2))
     assert found.sure == frozenset()
     assert ("a/0", "b/0") not in found
@@ -101,13 +101,13 @@ PS_1 = (("chief/0", "ps/1"), ("ps/1", "worker/0"), ("ps/1", "worker/1"))
          ("a/2",)),
     ],
 )  # fmt: skip
-def test_who_is_cut_off(
+def test_the_fewest_tasks_that_explain_all_cut_edges_are_cut_off(
     edges: dict[Edge, bool], off: tuple[str, ...] | None, others: tuple[str, ...]
 ) -> None:
     assert cut_off(edges) == (CutOff(off, others) if off else None)
 
 
-def test_the_words_for_those_who_are_cut_off() -> None:
+def test_tasks_that_are_cut_off_are_named_in_one_sentence() -> None:
     two = CutOff(("ps/0", "ps/1"), ("chief/0", "worker/0", "worker/1"))
     assert two.words == (
         "ps/0-1 are cut off: what they and chief/0, worker/0-1 send each other is not acknowledged"

@@ -51,7 +51,7 @@ def test_tasks_in_display_order() -> None:
         made.task("worker/7")
 
 
-def test_what_the_framework_knows() -> None:
+def test_the_framework_sets_commands_and_success() -> None:
     made = planned(DEMO)
     assert made.success == ("chief",)
     ps, worker = made.task("ps/0"), made.task("worker/0")
@@ -144,7 +144,7 @@ jobs:
         bind(task, addresses={"a": ["h:1", "h:2"]}, run_directory="/runs/1", ports={})
 
 
-def test_a_late_value_stays_one_word_of_a_readiness_command() -> None:
+def test_a_late_value_stays_one_argument_of_a_readiness_command() -> None:
     task = only("{run: x, ready: {command: 'test -e ${run.directory}/a -a ${task.name}'}}")
     bound = bind(task, addresses={"a": ["h:1"]}, run_directory="/my runs/it's", ports={"main": 1})
     assert bound.ready is not None
@@ -201,7 +201,7 @@ def test_a_cluster_made_in_python_is_checked_too() -> None:
         plan(Cluster(cluster="x", jobs={"a": Job(run="x", after={"b": "ready"})}))
 
 
-def test_where_runs_are_kept() -> None:
+def test_the_plan_has_the_directory_for_runs() -> None:
     assert planned("cluster: x\nruns: 'a$${b}'\njobs: {a: {run: x}}").runs == "a${b}"
 
 
@@ -248,7 +248,7 @@ jobs: {a: {run: "true", ready: {command: "curl -H topsecret99"}, workdir: topsec
     assert "topsecret99" not in shown
 
 
-def test_what_was_hidden_is_restored_by_name_and_nothing_else() -> None:
+def test_hidden_secrets_are_restored_by_name() -> None:
     env = {"A_TOKEN": "secret value", "STARS": "a***b", "URL": "http://secret value@x"}
     task = Task("chief", 0, ("true",), env=env, secrets=("A_TOKEN",))
     made = replace(_plan_of(task), masked=frozenset({"secret value"}))

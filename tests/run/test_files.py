@@ -59,7 +59,7 @@ def _write(run: RunDirectory, name: str) -> None:
 
 @pytest.mark.parametrize("name", WRITERS)
 @pytest.mark.parametrize("what", ["link", "dangling", "hard link", "fifo", "socket", "directory"])
-def test_a_writer_never_writes_through_what_is_in_its_files_place(
+def test_a_writer_never_writes_through_a_foreign_file(
     run: RunDirectory, tmp_path: Path, name: str, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, outside = _place(run, name), tmp_path / "outside"
@@ -87,7 +87,7 @@ def test_a_writer_never_writes_through_what_is_in_its_files_place(
     assert found.st_nlink == 1
 
 
-def test_a_log_says_what_was_set_aside_for_it(run: RunDirectory, tmp_path: Path) -> None:
+def test_a_log_names_the_file_that_was_renamed_for_it(run: RunDirectory, tmp_path: Path) -> None:
     task = run.task("worker-0")
     task.log("stdout").symlink_to(tmp_path / "outside")
     writer = LogWriter(task, "stdout", 1000)
@@ -100,7 +100,7 @@ def test_a_log_says_what_was_set_aside_for_it(run: RunDirectory, tmp_path: Path)
 
 
 @pytest.mark.parametrize("place", ["tasks", "tasks/worker-0"])
-def test_a_link_in_the_place_of_a_directory_is_not_followed(
+def test_a_link_that_replaces_a_directory_is_not_followed(
     run: RunDirectory, tmp_path: Path, place: str
 ) -> None:
     write_json(run.task("worker-0").status, {"state": "running"})
@@ -168,7 +168,7 @@ def test_the_end_of_a_huge_file_of_events_is_read(run: RunDirectory) -> None:
     assert [event["kind"] for event in read_events(run.events, None, position)[0]] == ["next"]
 
 
-def test_events_go_on_in_a_new_file_with_all_there_was(run: RunDirectory) -> None:
+def test_events_continue_in_a_new_file_with_all_earlier_events(run: RunDirectory) -> None:
     log = EventLog(run.events)
     log.write("one")
     run.events.unlink()
@@ -180,7 +180,7 @@ def test_events_go_on_in_a_new_file_with_all_there_was(run: RunDirectory) -> Non
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_a_log_that_is_removed_goes_on_in_a_new_one(run: RunDirectory, turned: bool) -> None:
+def test_a_removed_log_continues_in_a_new_file(run: RunDirectory, turned: bool) -> None:
     task = run.task("worker-0")
     writer = LogWriter(task, "stdout", 200)
     writer.write(b"x" * 200 + b"\n" if turned else b"", 1.0)
@@ -193,7 +193,7 @@ def test_a_log_that_is_removed_goes_on_in_a_new_one(run: RunDirectory, turned: b
     assert (lines[0] == "x" * 200) == turned
 
 
-def test_what_is_set_aside_is_never_put_over_another(run: RunDirectory) -> None:
+def test_a_renamed_file_never_replaces_another(run: RunDirectory) -> None:
     for number in (1, 2, 3):
         (run.path / "x").mkdir() if number == 2 else (run.path / "x").write_text(str(number))
         assert files.set_aside(run.path / "x") == run.path / f"x.damaged-{number}"

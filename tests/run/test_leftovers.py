@@ -113,7 +113,7 @@ def test_a_writer_at_work_is_not_swept(tmp_path: Path) -> None:
     assert (young.exists(), old.exists(), other.exists()) == (True, False, True)
 
 
-def test_what_is_damaged_is_set_aside_and_never_over_another(tmp_path: Path) -> None:
+def test_damaged_files_are_renamed_and_never_over_others(tmp_path: Path) -> None:
     run = create(tmp_path, "c")
     task = run.task("worker-0")
     task.path.mkdir()

@@ -45,7 +45,7 @@ def holder(path: Path, how: str = "alone") -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def test_the_holder_is_signalled_and_nobody_who_merely_looks(tmp_path: Path) -> None:
+def test_only_the_holder_of_the_lock_is_signalled(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     with holder(path) as owner, holder(path, "no") as looker, holder(tmp_path / "other") as other:
         assert is_held(path)
@@ -57,7 +57,7 @@ def test_the_holder_is_signalled_and_nobody_who_merely_looks(tmp_path: Path) -> 
         assert other.poll() is None
 
 
-def test_who_shares_a_lock_to_look_at_it_is_not_signalled(tmp_path: Path) -> None:
+def test_a_process_that_shares_a_lock_to_read_is_not_signalled(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     with holder(path, "shared") as view:
         assert signal_holders(path) == []
@@ -104,7 +104,9 @@ def test_a_run_is_ended_by_its_lock_and_not_by_the_pid_in_its_status(
         assert innocent.poll() is None
 
 
-def test_nobody_is_ended_while_a_view_holds_the_lock(run: RunDirectory, tmp_path: Path) -> None:
+def test_no_process_is_killed_while_a_view_holds_the_lock(
+    run: RunDirectory, tmp_path: Path
+) -> None:
     with holder(tmp_path / "other") as innocent:
         write_json(run.status, {"state": "running", "supervisor_pid": innocent.pid})
         with hold_lock(run):

@@ -21,7 +21,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     return full_run(tmp_path_factory.mktemp("runs"))
 
 
-def test_what_tenfold_writes_is_read_as_it_is(run: RunDirectory) -> None:
+def test_files_of_a_run_are_read_as_they_were_written(run: RunDirectory) -> None:
     problems = Problems()
     for name in files_of(run):
         path = run.path / name

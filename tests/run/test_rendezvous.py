@@ -83,7 +83,7 @@ def test_two_processes_wait_for_each_other(run: RunDirectory) -> None:
         assert [eval(_line(process)) for process in (a, b)] == [both, both]
 
 
-def test_who_is_missing_is_named(run: RunDirectory) -> None:
+def test_tasks_without_an_address_are_named(run: RunDirectory) -> None:
     announce(run, {"worker-1": "w:1"})
     wanted = [f"worker-{n}" for n in range(9)]
     with pytest.raises(TenfoldError) as raised:
@@ -93,7 +93,9 @@ def test_who_is_missing_is_named(run: RunDirectory) -> None:
     )
 
 
-def test_waiting_is_told_of(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_addresses_are_reported_while_waiting(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told: list[list[str]] = []
 
     def hear(missing: list[str]) -> None:

@@ -43,7 +43,7 @@ def test_two_runs_at_once_get_two_directories(tmp_path: Path) -> None:
     assert sorted(made, key=lambda run: run.run) == made
 
 
-def test_place_that_cannot_be_written(tmp_path: Path) -> None:
+def test_an_unwritable_directory_for_runs_is_refused_with_a_hint(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot create a run directory") as raised:
         create(tmp_path / "file" / "runs", "c")

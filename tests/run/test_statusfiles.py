@@ -117,7 +117,7 @@ def test_a_field_of_a_task_with_a_wrong_value_costs_no_other(
     }
 
 
-def test_what_slurm_writes_of_a_job_that_waits_can_be_read(run: RunDirectory) -> None:
+def test_the_status_of_a_pending_slurm_job_can_be_read(run: RunDirectory) -> None:
     write_json(run.status, {"version": 1, "cluster": "c", "state": "starting", "host": None})
     found = RunStatus.read(run)
     assert found is not None

@@ -166,13 +166,13 @@ def test_system_calls_past_the_c_library_are_covered() -> None:
 
 
 @pytest.mark.skipif(bool(binds.refusal()), reason=f"seccomp is refused: {binds.refusal()}")
-def test_without_whoever_answers_nothing_is_bound_and_nothing_hangs() -> None:
+def test_without_a_launch_server_bind_fails_and_does_not_hang() -> None:
     with filtered(sys.executable, "-c", BIND, json.dumps(list(CASES)), serve=False) as stream:
         got = json.loads(stream.read())
     assert set(got) == {errno.ENOSYS}
 
 
-def test_a_program_that_is_looked_into_by_nobody_is_refused() -> None:
+def test_a_program_that_denies_access_to_its_memory_cannot_bind() -> None:
     """`PR_SET_DUMPABLE` 0: an ordinary user's launch server may not read its memory."""
     if os.geteuid() != 0 or binds.refusal():
         pytest.skip("needs root, to become somebody else, and seccomp")
@@ -231,7 +231,7 @@ def decided(machine: str, architecture: int, number: int) -> int:
 
 
 @pytest.mark.parametrize("machine", NATIVE)
-def test_what_the_filter_does_with_each_table_of_system_calls(machine: str) -> None:
+def test_the_filter_decides_for_each_table_of_system_calls(machine: str) -> None:
     known = binding.MACHINES[machine]
     asked = {n for n in range(1024) if decided(machine, NATIVE[machine], n) == binding.ASK}
     assert asked == {known.bind, known.listen}

@@ -66,7 +66,7 @@ def test_a_task_may_open_as_many_files_as_ever(tmp_path: Path) -> None:
     assert (tmp_path / "said").read_text().strip() == str(soft)
 
 
-def test_a_start_that_fails_is_told_as_ever() -> None:
+def test_a_failed_start_is_reported_under_the_filter_too() -> None:
     async def use(client: LaunchClient) -> None:
         before = descriptors(client)
         with pytest.raises(Exception, match="/no/such/program: No such file"):

@@ -75,7 +75,7 @@ def running(
 
 
 @needs_root
-def test_where_namespaces_are_refused_a_seccomp_filter_turns_binds_to_loopback(
+def test_without_namespaces_a_seccomp_filter_redirects_binds_to_loopback(
     runs: Path, tmp_path: Path
 ) -> None:
     if refusal := binds.refusal():
@@ -93,7 +93,7 @@ def test_where_namespaces_are_refused_a_seccomp_filter_turns_binds_to_loopback(
     assert runs == tmp_path / "runs"
 
 
-def test_what_nothing_protects_does_not_start(runs: Path, tmp_path: Path) -> None:
+def test_a_listening_cluster_without_isolation_does_not_start(runs: Path, tmp_path: Path) -> None:
     (tmp_path / "tenfold.yaml").write_text(
         json.dumps({"cluster": "c", "jobs": {"ps": LISTENS, "chief": SLEEPS}})
     )
@@ -108,7 +108,7 @@ def test_what_nothing_protects_does_not_start(runs: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("more", [{"expose": True}, {}])
-def test_it_starts_if_the_file_says_so_or_nothing_listens(
+def test_an_exposed_or_silent_cluster_starts_without_isolation(
     runs: Path, tmp_path: Path, more: dict[str, object]
 ) -> None:
     jobs: dict[str, object] = {"ps": LISTENS if more else SLEEPS}
@@ -142,7 +142,7 @@ def test_a_command_beside_a_task_is_covered_too(runs: Path, tmp_path: Path) -> N
     assert runs == tmp_path / "runs"
 
 
-def test_doctor_says_when_nothing_protects(tmp_path: Path) -> None:
+def test_doctor_warns_if_no_isolation_is_available(tmp_path: Path) -> None:
     said = doctor("unshare,seccomp", tmp_path)
     assert said.startswith("warning everyone who can reach this machine can reach")
     assert "`up` refuses to start tasks that listen" in said
@@ -171,7 +171,9 @@ def test_loopback_can_be_asked_for_and_is_refused_where_it_is_not_to_be_had(
         ("torch", shell("worker", "true"), True),
     ],
 )
-def test_what_would_listen_is_refused(framework: str, task: Task, listens: bool) -> None:
+def test_tasks_that_listen_are_refused_without_isolation(
+    framework: str, task: Task, listens: bool
+) -> None:
     plan = plan_of(task, framework=framework)
     nothing = isolation.Isolation("none", (("namespace", "no"),))
     if listens:

@@ -69,7 +69,7 @@ def running(runs: Path, mode: str) -> Iterator[tuple[Run, set[int]]]:
 
 
 @needs_root
-def test_in_a_namespace_nobody_reaches_anything(runs: Path) -> None:
+def test_no_port_of_a_namespace_can_be_reached(runs: Path) -> None:
     if refusal := isolation.find("namespace").why:
         pytest.skip(refusal)
     with running(runs, "namespace") as (run, ports), second_machine() as reached_from_there:

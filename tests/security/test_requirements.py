@@ -37,7 +37,7 @@ BAD = {"name": "a", "version": "1", "vulns": [{"id": "CVE-1", "fix_versions": ["
 SKIPPED = {"name": "b", "skip_reason": "not found on PyPI"}
 
 
-def test_an_audit_ends_well_only_if_all_were_asked_about() -> None:
+def test_an_audit_succeeds_only_if_every_version_was_checked() -> None:
     assert read({"dependencies": [SAFE]}).exit_code == 0
     assert read({"dependencies": [SAFE, SKIPPED]}) == Audit({}, {"b": "not found on PyPI"})
     assert read({"dependencies": [SAFE, SKIPPED]}).exit_code == 2

@@ -117,7 +117,7 @@ def closure(*entries: str) -> set[str]:
 
 
 @pytest.mark.parametrize("entry", ["supervise.__main__", "launch.server", "dashboard.__main__"])
-def test_what_supervises_and_what_shows_loads_no_model(entry: str) -> None:
+def test_supervisor_and_dashboard_cannot_import_a_framework(entry: str) -> None:
     """Not even in a function that is never called: no framework is within reach of an import."""
     reach = closure(f"tenfold.{entry}", *(
         f"tenfold.cells.{cell}" for cell in ("local", "docker", "slurm", "kubernetes")

@@ -48,7 +48,7 @@ def in_training() -> History:
         ("cluster", {"chief/0", "ps/1", "worker/0"}),
     ],
 )
-def test_what_starts_again_with_a_task(scope: str, taken_along: set[str]) -> None:
+def test_the_scope_decides_what_restarts_with_a_task(scope: str, taken_along: set[str]) -> None:
     history = in_training()
     culprit = history.state.tasks["ps/0"]
     culprit.task = task("ps/0", restart=RestartPolicy("on-failure", scope=scope))  # type: ignore[arg-type]
@@ -84,7 +84,7 @@ def test_deaths_that_follow_are_taken_along_and_not_judged() -> None:
     assert history.phases()["chief/0"] == "restarting"
 
 
-def test_a_consequence_that_is_heard_of_first_waits_for_its_cause() -> None:
+def test_a_consequence_that_is_observed_first_waits_for_its_cause() -> None:
     history = in_training()
     history.ends("chief/0", 1)
     history.step(0.5)
@@ -131,7 +131,7 @@ def test_the_culprits_budget_is_the_groups() -> None:
     assert history.state.reason == "ps/1 was killed by SIGKILL"
 
 
-def test_ranks_that_ended_well_start_again_with_one_that_did_not() -> None:
+def test_succeeded_ranks_restart_with_a_failed_one() -> None:
     history = History(task("w/0", restart=ALL), task("w/1", restart=ALL), success=("w",))
     history.step(0.0)
     history.ends("w/0", 0)
@@ -223,7 +223,7 @@ def test_servers_that_end_with_the_training_do_not_start_it_again() -> None:
     assert history.state.outcome == "succeeded"
 
 
-def test_what_cannot_be_started_any_more_is_final() -> None:
+def test_a_refused_restart_is_final() -> None:
     history = in_training()
     history.ends("ps/1", None, KILL)
     history.step(1.0)
@@ -264,7 +264,7 @@ def test_a_death_that_only_followed_uses_up_nothing_and_is_overcome() -> None:
     assert [death.task for death in history.state.deaths] == ["ps/1"]
 
 
-def test_what_stands_beside_the_training_is_not_waited_for_again() -> None:
+def test_a_restart_does_not_wait_for_services_beside_the_training() -> None:
     history = History(
         task("chief", after={"tensorboard": "ready"}, restart=ALL),
         task("ps/0", service=True, restart=ALL),

@@ -70,13 +70,13 @@ def test_a_hang_is_detected_only_without_signs_of_life(
     assert hung(looks) == at
 
 
-def test_one_that_stops_while_others_go_on() -> None:
+def test_a_task_without_progress_is_named_while_others_progress() -> None:
     assert hung(going(30, worker_1=7)) == [(10, "progress", "worker/1")]
     assert hung(going(30, worker_1=100)) == [], "it has done its share"
     assert hung(going(30, worker_1=7, worker_0=9)) == [(10, "progress", "worker/0")]
 
 
-def test_where_one_stops_and_the_others_soon_after_it_is_told_once_of_all() -> None:
+def test_a_stall_that_spreads_is_reported_once_for_all() -> None:
     looks = going(4, worker_1=7) + lasting(steps(chief_0=3, worker_1=7), 40)
     assert hung(looks) == [(13, "progress", None)]
 
@@ -87,32 +87,32 @@ def test_a_stopped_task_always_hangs(others: list[Signs]) -> None:
     assert hung(looks) == [(10, "stopped", "worker/1")]
 
 
-def test_a_moment_of_being_stopped_is_none() -> None:
+def test_a_short_stop_is_no_hang() -> None:
     halves = lasting(replace(UP, stopped=frozenset({"worker/1"})), 9) + lasting(UP, 1)
     assert hung(halves * 5) == []
 
 
-def test_stopping_one_stops_all_and_is_told_once() -> None:
+def test_a_stopped_task_that_blocks_all_is_reported_once() -> None:
     still = replace(steps(chief_0=3), stopped=frozenset({"chief/0"}))
     (only,) = hung(going(4) + lasting(still, 60))
     assert only[0] in (13, 14)
 
 
-def test_all_stop_after_one_was_told_of() -> None:
+def test_a_hang_of_all_is_reported_after_that_of_one() -> None:
     stopped = frozenset({"worker/1"})
     looks = [replace(signs, stopped=stopped) for signs in going(30)]
     looks += lasting(replace(steps(chief_0=29), stopped=stopped), 30)
     assert hung(looks) == [(10, "stopped", "worker/1"), (39, "progress", None)]
 
 
-def test_it_goes_on_and_may_hang_again() -> None:
+def test_a_second_hang_after_progress_is_reported_again() -> None:
     once = [*lasting(steps(chief_0=4), 15), steps(chief_0=5)]
     again = lasting(steps(chief_0=5), 15)
     kinds = [(n, type(answer)) for n, answer in told(once + again)]
     assert kinds == [(10, HangVerdict), (15, Resumed), (25, HangVerdict)]
 
 
-def test_one_that_goes_on_is_told_of() -> None:
+def test_a_task_that_continues_is_reported_as_resumed() -> None:
     looks = lasting(replace(UP, stopped=frozenset({"worker/1"})), 15) + lasting(UP, 15)
     assert [(n, type(answer)) for n, answer in told(looks)] == [(10, HangVerdict), (15, Resumed)]
 
@@ -121,14 +121,14 @@ def _restarted(done: float | None, life: int = 1) -> Signs:
     return replace(steps(chief_0=done), lives=LIVES | {"chief/0": life})
 
 
-def test_a_start_begins_the_time_anew_but_is_no_progress() -> None:
+def test_a_restart_resets_the_time_but_is_no_progress() -> None:
     looks = lasting(steps(chief_0=4), 12)
     looks += lasting(replace(UP, lives={"worker/0": 0, "worker/1": 0}), 3)  # its process has ended
     looks += lasting(_restarted(None), 5) + [_restarted(1.0)] * 3
     assert [(n, type(answer)) for n, answer in told(looks)] == [(10, HangVerdict), (20, Resumed)]
 
 
-def test_one_that_hangs_after_its_restart_is_told_of_again() -> None:
+def test_a_task_that_hangs_after_its_restart_is_reported_again() -> None:
     looks = lasting(steps(chief_0=4), 12) + lasting(_restarted(None), 30)
     assert [(n, type(answer)) for n, answer in told(looks)] == [
         (10, HangVerdict),
@@ -136,7 +136,7 @@ def test_one_that_hangs_after_its_restart_is_told_of_again() -> None:
     ]
 
 
-def test_a_crash_of_one_begins_the_time_of_all_anew() -> None:
+def test_a_crash_of_one_task_restarts_the_time_of_all_tasks() -> None:
     looks = lasting(steps(chief_0=4), 8)
     looks += lasting(replace(steps(chief_0=4), lives=LIVES | {"worker/1": 1}), 8)
     assert hung(looks) == []
@@ -159,7 +159,7 @@ def _clock(*jumps: tuple[int, float]) -> Iterator[float]:
         [(n, 100.0) for n in (3, 30, 60)],
     ],
 )
-def test_a_clock_that_jumps_makes_no_hang_and_hides_none(jumps: list[tuple[int, float]]) -> None:
+def test_a_changed_clock_causes_no_hang_and_hides_none(jumps: list[tuple[int, float]]) -> None:
     slow = [signs for n in range(20) for signs in lasting(steps(chief_0=n), 6)]
     stillness = Stillness(AFTER_S)
     clock = _clock(*jumps)
@@ -168,7 +168,7 @@ def test_a_clock_that_jumps_makes_no_hang_and_hides_none(jumps: list[tuple[int, 
     assert [type(verdict) for verdict in said if verdict] == [HangVerdict]
 
 
-def test_the_words_say_what_is_wrong() -> None:
+def test_a_hang_verdict_describes_the_sign() -> None:
     assert HangVerdict("progress", None, 12.3).words == "no progress for 12 s"
     assert HangVerdict("progress", "w/1", 12.3).words == (
         "w/1 has made no progress for 12 s, while others have"

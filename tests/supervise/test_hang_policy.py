@@ -185,7 +185,7 @@ def test_a_hang_during_a_restart_is_reported_and_uses_up_nothing(
     assert history.state.outcome is None
 
 
-def test_a_hang_of_another_task_during_a_restart_restarts_that_one_too() -> None:
+def test_a_hang_of_another_task_during_a_restart_restarts_that_task_too() -> None:
     history = training("restart", ALONE)
     hangs(history, "worker/0", 20.0)
     actions = hangs(history, "worker/1", 21.0)

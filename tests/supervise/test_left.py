@@ -18,7 +18,7 @@ def _left(history: History, name: str, code: int | None = 0, signal: int | None 
     history.state.observe_left(name, Ended(code, signal), history.now)
 
 
-def test_what_is_left_gets_sigterm_and_after_the_grace_sigkill() -> None:
+def test_remaining_processes_get_sigterm_and_sigkill_after_the_grace() -> None:
     history = History(task("chief"), grace_s=10.0)
     history.step(0.0)
     _left(history, "chief/0")
@@ -28,7 +28,7 @@ def test_what_is_left_gets_sigterm_and_after_the_grace_sigkill() -> None:
     assert history.phases() == {"chief/0": "stopping"}
 
 
-def test_who_was_told_to_end_before_is_not_told_again() -> None:
+def test_a_task_that_got_sigterm_does_not_get_it_again() -> None:
     history = History(task("chief"), grace_s=10.0)
     history.step(0.0)
     history.state.ask_stop("because", 1.0)
@@ -42,7 +42,7 @@ def test_who_was_told_to_end_before_is_not_told_again() -> None:
 
 
 @pytest.mark.parametrize(("code", "phase"), [(0, "succeeded"), (3, "failed")])
-def test_its_own_process_says_how_a_task_ended_and_when(code: int, phase: str) -> None:
+def test_the_end_of_the_main_process_is_the_end_of_a_task(code: int, phase: str) -> None:
     history = History(task("chief"))
     history.step(1.0)
     _left(history, "chief/0", code)
@@ -64,7 +64,7 @@ def test_a_new_life_waits_for_the_end_of_all_of_the_old_one() -> None:
     assert started(history.step(6.0)) == ["worker/0"]
 
 
-def test_who_failed_first_is_blamed_though_processes_of_it_are_left() -> None:
+def test_the_first_failure_counts_even_if_its_processes_remain() -> None:
     history = History(task("worker/0"), task("worker/1"), success=("worker",))
     history.step(1.0)
     _left(history, "worker/0", 3)

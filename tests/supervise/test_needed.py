@@ -21,7 +21,7 @@ def of(jobs: str, more: str = "framework: none") -> dict[str, bool]:
     return {tasks[0].job: tasks[0].needed for tasks in made.jobs().values()}
 
 
-def test_the_file_says_which_job_is_needed() -> None:
+def test_the_file_sets_which_job_is_needed() -> None:
     assert of("a: {run: x, needed: false}, b: {run: x}") == {"a": False, "b": True}
     chief, evaluator = "chief: {run: x}", "evaluator: {run: x}"
     usual = of(f"{chief}, {evaluator}", "framework: tensorflow")
@@ -47,7 +47,7 @@ def test_success_does_not_wait_for_what_is_not_needed() -> None:
     assert plan(loads(text.replace("b: {", "b: {needed: false, "))).success == ("a", "b")
 
 
-def test_the_run_goes_on_without_a_task_and_succeeds_with_the_rest() -> None:
+def test_the_run_continues_without_a_task_and_succeeds_with_the_rest() -> None:
     history = History(task("node/0", **FREE), task("node/1", **FREE), success=("node",))
     history.step(0)
     history.ends("node/1", None, 9)

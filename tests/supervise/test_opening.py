@@ -45,7 +45,7 @@ class NeverOpen:
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
-def test_it_ends_at_once_and_as_it_was_told(tmp_path: Path, how: str) -> None:
+def test_an_early_stop_ends_immediately_with_the_given_reason(tmp_path: Path, how: str) -> None:
     run, cell = create(tmp_path, "c"), NeverOpen()
 
     async def stopped_early() -> str:

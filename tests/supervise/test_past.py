@@ -17,19 +17,19 @@ def run(tmp_path: Path) -> RunDirectory:
     return create(tmp_path, "c")
 
 
-def test_a_run_that_begins_anew_has_no_past(run: RunDirectory) -> None:
+def test_a_run_that_does_not_resume_has_no_past(run: RunDirectory) -> None:
     assert past.retried(run) == {}
     assert past.resumed(run) is None
 
 
-def test_budgets_of_the_run_it_goes_on_from(run: RunDirectory) -> None:
+def test_used_restarts_of_the_resumed_run_still_count(run: RunDirectory) -> None:
     said = {"run": "c/1", "checkpoint": "step-3", "step": 3, "retried": {"worker/0": [1.0, 2]}}
     write_json(run.resumed, said)
     assert past.retried(run) == {"worker/0": [1.0, 2.0]}
     assert past.resumed(run) == ResumedFrom(run="c/1", checkpoint="step-3", step=3)
 
 
-def test_budgets_of_the_same_run_when_its_place_starts_the_supervisor_anew(
+def test_used_restarts_still_count_when_the_cell_restarts_the_supervisor(
     run: RunDirectory,
 ) -> None:
     directory = run.task("worker-0")
@@ -39,7 +39,7 @@ def test_budgets_of_the_same_run_when_its_place_starts_the_supervisor_anew(
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"retried": 7}', '{"retried": {"a/0": "x"}}', "[]"])
-def test_a_damaged_past_is_none(run: RunDirectory, text: str) -> None:
+def test_a_damaged_past_is_ignored(run: RunDirectory, text: str) -> None:
     run.resumed.write_text(text)
     directory = run.task("a-0")
     directory.path.mkdir()
@@ -47,7 +47,7 @@ def test_a_damaged_past_is_none(run: RunDirectory, text: str) -> None:
     assert past.retried(run).get("a/0", []) == []
 
 
-def test_what_was_set_aside_of_the_run_before(run: RunDirectory) -> None:
+def test_renamed_files_of_the_resumed_run_are_read(run: RunDirectory) -> None:
     said = {"run": "c/1", "set_aside": [{"file": "a/step-3", "as": "step-3.damaged"}, 7]}
     write_json(run.resumed, said)
     assert past.set_aside(run) == [("a/step-3", "step-3.damaged")]

@@ -37,7 +37,7 @@ def _run(desk: Desk) -> RunDirectory:
     ("code", "state", "later"), [(0, "succeeded", "; sleep 1.5"), (3, "failed", "")]
 )
 @pytest.mark.parametrize("what", ["$TENFOLD_RUN_DIRECTORY", "$TENFOLD_RUN_DIRECTORY/../.."])
-def test_a_run_whose_task_removes_the_run_directory_is_told_of_as_it_ended(
+def test_a_run_whose_task_removed_the_run_directory_is_shown_as_it_ended(
     desk: Desk, code: int, state: str, later: str, what: str
 ) -> None:
     _cluster(desk, f"rm -rf {what}/*{later}; rm -rf {what}; exit {code}\n")

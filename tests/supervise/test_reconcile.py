@@ -41,7 +41,7 @@ def test_after_started_does_not_wait_for_ready() -> None:
     assert started(history.step()) == ["chief/0"]
 
 
-def test_chief_ends_well_and_services_are_stopped() -> None:
+def test_services_are_stopped_when_the_chief_succeeds() -> None:
     history = History(task("chief"), task("ps", service=True))
     history.step()
     history.ends("chief/0")
@@ -75,7 +75,7 @@ def test_service_that_ends_by_itself_has_failed_even_with_code_0() -> None:
     assert history.state.reason == "ps/0 ended"
 
 
-def test_service_nobody_needs_does_not_end_the_cluster() -> None:
+def test_a_service_that_is_not_needed_does_not_end_the_cluster() -> None:
     history = History(task("chief"), task("tensorboard", service=True, needed=False))
     history.step()
     history.ends("tensorboard/0", 1)
@@ -86,7 +86,7 @@ def test_service_nobody_needs_does_not_end_the_cluster() -> None:
     assert history.state.phase == "succeeded"
 
 
-def test_worker_is_started_again_in_its_place_with_growing_pauses() -> None:
+def test_a_worker_is_restarted_on_its_address_with_growing_pauses() -> None:
     history = History(task("chief"), task("worker/0", restart=RETRY))
     history.step(0.0)
     history.ends("worker/0", None, KILL)
@@ -157,7 +157,7 @@ def test_second_stop_kills_at_once() -> None:
     assert history.state.phase == "stopped"
 
 
-def test_restart_on_request_keeps_place_and_does_not_use_up_retries() -> None:
+def test_restart_on_request_keeps_the_address_and_does_not_use_up_retries() -> None:
     history = History(task("chief"), task("worker/0", restart=RETRY))
     history.step()
     assert history.state.ask_restart("worker/0")
@@ -240,7 +240,7 @@ def test_waiting_for_what_has_ended_badly_is_a_failure() -> None:
     assert history.state.reason == "fetch/0 failed, and chief/0 waits until it is succeeded"
 
 
-def test_restart_on_request_ends_a_pause_and_needs_a_task_that_has_begun() -> None:
+def test_restart_on_request_ends_a_pause_and_needs_a_started_task() -> None:
     late = task("late", after={"chief": "succeeded"})
     history = History(task("chief"), task("worker", restart=RETRY), late)
     history.step(0.0)
@@ -330,7 +330,7 @@ def test_a_supervisor_that_breaks_fails_the_run_whatever_was_known_of_it() -> No
     assert history.state.deaths == []
 
 
-def test_a_run_that_its_cell_starts_again_is_left_as_one_that_starts() -> None:
+def test_a_run_that_its_cell_restarts_is_left_in_the_starting_state() -> None:
     history = History(task("chief"), task("worker"), success=("chief",))
     history.step(0.0)
     history.ends("worker/0")
@@ -352,7 +352,7 @@ def test_a_run_that_its_cell_starts_again_is_left_as_one_that_starts() -> None:
         (("failed", "it reached its time limit"), "failed", "it reached its time limit"),
     ],
 )
-def test_a_terminated_supervisor_stops_the_run_and_says_what_the_cell_knows(
+def test_a_terminated_supervisor_stops_the_run_and_reports_what_the_cell_knows(
     why: tuple[Outcome, str] | None, outcome: str, reason: str
 ) -> None:
     history = History(task("chief"))

@@ -60,13 +60,13 @@ def again_at(state: TaskState, *others: TaskState) -> float | None:
         (RestartPolicy("on-failure"), None, None, False),
     ],
 )
-def test_which_ends_are_worth_a_restart(
+def test_the_restart_policy_decides_which_ends_restart(
     rule: RestartPolicy, code: int | None, number: int | None, again: bool
 ) -> None:
     assert (again_at(ended(rule, code, number)) is not None) is again
 
 
-def test_a_service_that_ends_well_has_failed_all_the_same() -> None:
+def test_a_service_that_exits_with_code_0_has_failed() -> None:
     assert again_at(ended(RestartPolicy("on-failure"), 0, service=True)) is not None
     assert again_at(ended(RestartPolicy("on-failure", codes=CRASHES), 0, service=True)) is None
     shared = RestartPolicy("on-failure", scope="cluster")
@@ -122,7 +122,7 @@ def test_spent_restarts_are_those_within_the_window() -> None:
     assert spent_restarts([state], 2000.0) == 0
 
 
-def test_tasks_that_start_again_together_share_one_budget() -> None:
+def test_tasks_that_restart_together_share_one_limit() -> None:
     rule = RestartPolicy("on-failure", limit=3, scope="cluster")
     state, other = ended(rule, 1, retried=(990.0,)), ended(rule, 1, retried=(980.0, 985.0))
     other.task = task("worker/1", restart=rule)

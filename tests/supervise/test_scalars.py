@@ -70,7 +70,7 @@ def test_every_form_of_a_scalar_is_read(event: Any) -> None:
     assert math.isnan(value)
 
 
-def test_what_is_not_a_scalar_is_passed_over() -> None:
+def test_values_that_are_no_scalars_are_skipped() -> None:
     histogram = _tensor(2, double_val=[math.nan] * 6)
     histogram.summary.value[0].tensor.tensor_shape.dim.add(size=6)
     text = Event(step=1)
@@ -100,7 +100,7 @@ def test_the_first_step_counts_and_the_step_that_is_finite_again(tmp_path: Path)
     assert found["loss"].directory == "tensorboard/train"
 
 
-def test_what_is_written_later_is_read_at_the_next_look(tmp_path: Path) -> None:
+def test_later_events_are_read_by_the_next_check(tmp_path: Path) -> None:
     watch = ScalarWatch(tmp_path, tmp_path / "tensorboard")
     assert watch.look() == []
     _write(tmp_path / "tensorboard", _event(1, loss=1.0))
@@ -109,7 +109,7 @@ def test_what_is_written_later_is_read_at_the_next_look(tmp_path: Path) -> None:
     assert [one.since for one in watch.look()] == [2]
 
 
-def test_a_restarted_writer_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
+def test_a_restarted_writer_replaces_the_previous_one(tmp_path: Path) -> None:
     home = tmp_path / "tensorboard"
     watch = ScalarWatch(tmp_path, home)
     _write(home, _event(5, loss=math.nan), writer="1")

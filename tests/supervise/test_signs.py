@@ -63,7 +63,7 @@ def test_how_far_members_are(run: RunDirectory) -> None:
     assert found.lives == {"chief/0": 0, "worker/0": 0}
 
 
-def test_what_a_former_life_told_is_no_word_of_this_one(run: RunDirectory) -> None:
+def test_progress_of_an_earlier_start_does_not_count(run: RunDirectory) -> None:
     look, second = looker(run, quiet()), replace(CHIEF, starts=1)
     tell(run, "chief-0", 3)
     assert look().steps == {"chief/0": Step(3)}

@@ -70,7 +70,7 @@ def the_hang(run: Run) -> dict[str, Any]:
     return hang
 
 
-def test_the_one_that_holds_up_the_others_is_named(runs: Path) -> None:
+def test_the_task_that_blocks_the_others_is_named(runs: Path) -> None:
     run = cluster(runs, HangPolicy(1.0), stick=10)
     hang = the_hang(run)
     assert hang["task"] == "worker/1"
@@ -95,7 +95,7 @@ def test_the_one_that_holds_up_the_others_is_named(runs: Path) -> None:
     assert run.stop(timeout_s=20)["hang"]["task"] == "worker/1"
 
 
-def test_a_stopped_task_is_named_and_goes_on(runs: Path) -> None:
+def test_a_stopped_task_is_named_and_can_continue(runs: Path) -> None:
     run = cluster(runs, HangPolicy(1.0))
     pid = pid_of(run, "worker/2")
     os.kill(pid, signal.SIGSTOP)
@@ -111,7 +111,7 @@ def test_a_stopped_task_is_named_and_goes_on(runs: Path) -> None:
     run.stop(timeout_s=20)
 
 
-def test_restart_starts_the_culprit_again_and_nobody_else(runs: Path) -> None:
+def test_the_restart_action_restarts_only_the_culprit(runs: Path) -> None:
     run = cluster(runs, HangPolicy(1.0, "restart"))
     os.kill(pid_of(run, "worker/0"), signal.SIGSTOP)
     wait_for(lambda: run.status()["tasks"][1]["restarts"] == 1, 30)
@@ -132,14 +132,14 @@ def test_restart_has_a_budget(runs: Path) -> None:
     assert len(events(run, "hang")) == 2
 
 
-def test_stop_fails_the_run_and_says_why(runs: Path) -> None:
+def test_the_stop_action_fails_the_run_and_gives_the_reason(runs: Path) -> None:
     run = cluster(runs, HangPolicy(1.0, "stop"), stick=10)
     status = run.wait(60)
     assert status["state"] == "failed"
     assert re.match(r"hung: no progress for \d+ s: worker/1 is at hold", status["reason"])
 
 
-def test_what_goes_on_is_no_hang(runs: Path) -> None:
+def test_a_training_that_progresses_is_no_hang(runs: Path) -> None:
     run = cluster(runs, HangPolicy(2.0, "stop"), steps=60)
     assert run.wait(60)["state"] == "succeeded"
     assert not events(run, "hang")

@@ -58,7 +58,7 @@ def agent(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Agent]:
 
 
 @pytest.mark.parametrize("agent", ["echo life at $TENFOLD_ADDRESS; exit 4"], indirect=True)
-def test_it_takes_its_ports_once_and_lives_as_often_as_it_is_told(agent: Agent) -> None:
+def test_the_agent_takes_its_ports_once_and_starts_the_task_on_each_order(agent: Agent) -> None:
     placed = agent.hear()
     assert placed["op"] == "placed"
     assert placed["address"].endswith(f":{placed['ports']['main']}")

@@ -60,6 +60,6 @@ def test_an_expression_that_would_take_for_ever_ends() -> None:
     assert not awaited.is_in("stdout", b"a" * 60 + b"!\n")
 
 
-def test_an_expression_that_cannot_be_used_is_refused_in_words() -> None:
+def test_an_invalid_expression_is_refused_with_a_message() -> None:
     with pytest.raises(InputError, match="lookaround"):
         AwaitedLine("(?=ready)")

@@ -49,7 +49,7 @@ def test_binary_long_and_unended_lines_are_kept(tmp_path: Path) -> None:
     assert data == bytes(range(256)) * 100 + b"x" * 10_000_000 + b"\nlast words"
 
 
-def test_a_second_life_goes_on_in_the_same_file(tmp_path: Path) -> None:
+def test_a_restarted_task_appends_to_the_same_file(tmp_path: Path) -> None:
     captured(tmp_path, "print('first')")
     directory = captured(tmp_path, "print('second')")
     assert directory.log("stdout").read_text() == "first\nsecond\n"
@@ -57,7 +57,7 @@ def test_a_second_life_goes_on_in_the_same_file(tmp_path: Path) -> None:
     assert times[0] < times[1]
 
 
-def test_output_that_cannot_be_written_is_counted_and_slows_nobody(tmp_path: Path) -> None:
+def test_output_that_cannot_be_written_is_counted_and_delays_no_task(tmp_path: Path) -> None:
     """On a full disk the task goes on."""
 
     async def run(directory: TaskDirectory) -> int:

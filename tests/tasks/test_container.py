@@ -82,7 +82,7 @@ def test_a_command_that_is_not_there(tmp_path: Path) -> None:
     assert _life(run)["refused"] == "no-such-program: No such file or directory"
 
 
-def test_a_port_that_its_place_did_not_give_is_told(tmp_path: Path) -> None:
+def test_a_port_that_the_cell_did_not_assign_is_reported(tmp_path: Path) -> None:
     run = _laid_out(
         tmp_path, shell("chief", "exec sleep 600", ready=ReadinessCheck("tcp", port="http"))
     )
@@ -150,7 +150,7 @@ def test_waiting_for_the_jobs_it_comes_after(tmp_path: Path) -> None:
         process.communicate()
 
 
-def test_without_a_plan_it_says_that_nothing_is_shared(tmp_path: Path) -> None:
+def test_without_a_plan_the_output_says_that_nothing_is_shared(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="the run directory is not shared"):
         read_plan({"TENFOLD_RUN_DIRECTORY": str(tmp_path)})
 
@@ -193,7 +193,7 @@ while True:
 @pytest.mark.parametrize(
     "script", ["{} && echo done", "{} | cat >&2", "setsid {} & wait", "(setsid {} &); sleep 600"]
 )
-def test_a_training_below_a_wrapper_saves_when_the_runner_is_told_to_end(
+def test_a_training_below_a_wrapper_saves_when_the_runner_gets_sigterm(
     tmp_path: Path, script: str
 ) -> None:
     program, saved = tmp_path / "saves.py", tmp_path / "saved"
@@ -208,7 +208,7 @@ def test_a_training_below_a_wrapper_saves_when_the_runner_is_told_to_end(
     assert saved.exists()
 
 
-def test_what_a_task_leaves_behind_in_a_container_gets_its_grace(tmp_path: Path) -> None:
+def test_remaining_processes_in_a_container_get_the_grace_period(tmp_path: Path) -> None:
     program, saved = tmp_path / "saves.py", tmp_path / "saved"
     program.write_text(_SAVES)
     log = tmp_path / "tasks" / "chief-0" / "stdout.log"
@@ -220,7 +220,9 @@ def test_what_a_task_leaves_behind_in_a_container_gets_its_grace(tmp_path: Path)
     assert saved.exists()
 
 
-def test_a_deaf_child_is_killed_when_the_grace_in_a_container_is_over(tmp_path: Path) -> None:
+def test_a_child_that_ignores_sigterm_in_a_container_is_killed_after_the_grace(
+    tmp_path: Path,
+) -> None:
     deaf = "trap '' TERM; echo $$; while :; do sleep 0.1; done"
     script = f'sh -c "{deaf.replace("$", chr(92) + "$")}" & sleep 1; exit 3'
     run = _laid_out(tmp_path, shell("chief", script), stop_grace_s=0.5)

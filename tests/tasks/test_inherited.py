@@ -36,12 +36,12 @@ KEPT = {
 
 
 @pytest.mark.parametrize("cell", ["local", "docker", "kubernetes"])
-def test_no_task_inherits_a_place_in_another_cluster(cell: str) -> None:
+def test_no_task_inherits_variables_of_another_cluster(cell: str) -> None:
     assert inheritable(STALE | KEPT, cell, "none", ADDRESSES) == KEPT
     assert dropped(STALE | KEPT, cell, "none") == sorted(STALE)
 
 
-def test_on_slurm_the_job_s_own_variables_stay_but_for_the_place_of_its_step() -> None:
+def test_on_slurm_variables_of_the_job_are_kept_and_those_of_the_step_removed() -> None:
     said = {"SLURM_JOB_ID": "5", "SLURMD_NODENAME": "n1", "SLURM_PROCID": "0", "RANK": "1"}
     left = inheritable(said, "slurm", "torch", ADDRESSES)
     assert left == {"SLURM_JOB_ID": "5", "SLURMD_NODENAME": "n1"}
@@ -80,7 +80,7 @@ def test_without_a_proxy_nothing_is_excepted() -> None:
     assert past_proxies({"no_proxy": "x", "http_proxy": ""}, ADDRESSES) == {}
 
 
-def test_what_grpc_excepts_is_added_to() -> None:
+def test_hosts_are_added_to_no_grpc_proxy() -> None:
     made = past_proxies({"http_proxy": "http://p:1", "no_grpc_proxy": "mine"}, ADDRESSES)
     assert made["no_grpc_proxy"].startswith("mine,localhost,127.0.0.1")
 
@@ -119,7 +119,7 @@ jobs: {{chief: {{run: [{sys.executable}, -c, "{SAYS}"], env: {{RANK: "99", NO_PR
     assert "127.0.0.1" in said["no_proxy"].split(",")
 
 
-def test_a_run_inside_a_task_has_places_of_its_own(tmp_path: Path, runs: Path) -> None:
+def test_a_run_inside_a_task_has_its_own_environment(tmp_path: Path, runs: Path) -> None:
     job = f'chief: {{run: [{sys.executable}, -c, "{SAYS}"]}}'
     inner = f"cluster: inner\nframework: none\njobs: {{{job}}}"
     (tmp_path / "inner.yaml").write_text(inner)

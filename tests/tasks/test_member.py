@@ -102,7 +102,7 @@ def test_progress_is_written_seldom_but_its_end_always(
         assert _said(run)["done"] == (100 if n == 100 else 1)
 
 
-def test_a_clock_that_is_set_back_silences_nobody(
+def test_setting_the_clock_back_makes_no_task_silent(
     run: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1000.0]
@@ -129,7 +129,7 @@ class _Number:
     [(_Number(), 2.5), (Decimal(3), 3.0), (math.nan, "nan"), (math.inf, "inf"), ("1/3", "1/3"),
      (None, "None"), (True, True), (7, 7)],
 )  # fmt: skip
-def test_any_figure_can_be_told(run: RunDirectory, value: Any, shown: object) -> None:
+def test_progress_accepts_any_figure(run: RunDirectory, value: Any, shown: object) -> None:
     tenfold.progress(_Number(), 100, figure=value)  # type: ignore[arg-type]
     text = run.task("worker-0").progress.read_text()
     said = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))

@@ -60,7 +60,7 @@ def test_only_the_task_over_its_limit_is_hit_and_it_is_named(runs: Path, isolati
 
 
 @needs_groups
-def test_what_a_task_starts_counts_too(runs: Path) -> None:
+def test_memory_of_child_processes_counts(runs: Path) -> None:
     child = f"{EAT.removeprefix('exec ')}; code=$?; echo the child: $code; exit $code"
     run = up(plan_of(replace(shell("chief", child), memory=LIMIT)), runs=runs)
     first = run.wait(30)["first_failure"]
@@ -130,7 +130,7 @@ def _group(path: Path, **files: str) -> Path:
 MOUNT_2 = "30 24 0:26 / {root}/cg rw,nosuid - cgroup2 cgroup2 rw\n"
 
 
-def test_with_version_2_a_group_goes_beside_ones_own_in_a_delegated_subtree(tmp_path: Path) -> None:
+def test_with_version_2_a_group_is_created_in_a_delegated_subtree(tmp_path: Path) -> None:
     process = _tree(tmp_path, "0::/user/app.slice/term.scope\n", MOUNT_2)
     _group(tmp_path / "cg", cgroup__subtree_control="cpu memory", cgroup__procs="")
     app = _group(
@@ -140,14 +140,14 @@ def test_with_version_2_a_group_goes_beside_ones_own_in_a_delegated_subtree(tmp_
     assert memory.find_place(process) == ControlGroupDirectory(app, 2)
 
 
-def test_with_version_2_nobody_goes_beside_a_limit_of_his_own(tmp_path: Path) -> None:
+def test_with_version_2_no_group_escapes_an_outer_limit(tmp_path: Path) -> None:
     process = _tree(tmp_path, "0::/job\n", MOUNT_2)
     _group(tmp_path / "cg", cgroup__subtree_control="memory", cgroup__procs="")
     _group(tmp_path / "cg/job", cgroup__subtree_control="", memory__max="1073741824\n")
     assert memory.find_place(process) is None
 
 
-def test_where_no_controller_of_memory_is_there_is_no_place(tmp_path: Path) -> None:
+def test_without_a_memory_controller_there_is_no_group(tmp_path: Path) -> None:
     process = _tree(tmp_path, "0::/a\n", MOUNT_2)
     _group(tmp_path / "cg", cgroup__subtree_control="cpu", cgroup__procs="")
     _group(tmp_path / "cg/a", cgroup__subtree_control="", memory__max="")
@@ -193,14 +193,14 @@ def test_version_2_takes_the_limit_counts_kills_and_kills_all_of_a_task(tmp_path
         (0, None, 1, None),
     ],
 )
-def test_what_kills_in_its_group_mean_for_a_task(
+def test_kills_in_the_group_of_a_task_explain_its_end(
     code: int | None, number: int | None, kills: int, words: str | None
 ) -> None:
     said = memory.memory_end(kills, LIMIT, code, number)
     assert said == words if words is None else str(said).startswith(words)
 
 
-def test_a_kill_that_nobody_sent_is_the_machines_if_it_counted_one(
+def test_a_sigkill_of_unknown_origin_is_probably_memory_if_the_kernel_counted_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted = tmp_path / "vmstat"

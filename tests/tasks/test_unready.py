@@ -52,7 +52,7 @@ from tests.plans import plan_of, shell
         ),
     ],
 )
-def test_what_is_said_of_where_a_task_listens(found: Listening, words: str) -> None:
+def test_a_task_that_listens_elsewhere_is_described(found: Listening, words: str) -> None:
     assert found.words(2225, "main") == words
 
 
@@ -129,7 +129,7 @@ WAITING = {
 
 
 @pytest.mark.parametrize("name", WAITING)
-def test_a_run_says_at_once_why_a_task_is_not_ready(runs: Path, name: str) -> None:
+def test_a_run_reports_early_why_a_task_is_not_ready(runs: Path, name: str) -> None:
     task, pattern = WAITING[name]
     begin, _, end = pattern.partition("*")
     run = up(plan_of(shell("chief", "true", after={"ps": "ready"}), task), runs=runs)
@@ -149,7 +149,7 @@ def test_a_run_says_at_once_why_a_task_is_not_ready(runs: Path, name: str) -> No
     run.stop()
 
 
-def test_the_last_word_of_a_task_that_never_was_ready_says_why(runs: Path) -> None:
+def test_a_task_that_was_never_ready_ends_with_the_reason(runs: Path) -> None:
     task = _python(SERVE + "time.sleep(600)", ReadinessCheck("tcp", timeout_s=5.0))
     run = up(plan_of(shell("chief", "true", after={"ps": "ready"}), task), runs=runs)
     assert run.wait(40)["state"] == "failed"
@@ -171,7 +171,7 @@ def test_nothing_is_left_to_say_when_a_task_is_ready(runs: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"words": 3}', '{"words": ""}', "{"])
-def test_words_that_a_task_wrote_itself_stop_nothing(tmp_path: Path, text: str) -> None:
+def test_a_text_that_a_task_forged_stops_no_reader(tmp_path: Path, text: str) -> None:
     path = tmp_path / "unready.json"
     path.write_text(text)
     assert wait_words(read_json(path)) is None

@@ -58,9 +58,7 @@ def plan_for(tmp_path: Path, script: str, jobs: str) -> Plan:
     return planned(loads(text, directory=tmp_path))
 
 
-def test_shards_lie_evenly_over_the_servers_as_their_devices_say(
-    runs: Path, tmp_path: Path
-) -> None:
+def test_shards_are_spread_evenly_over_the_servers(runs: Path, tmp_path: Path) -> None:
     jobs = "{chief: {run: python train.py, after: [ps, worker]}, ps: {tasks: 3}, worker: {}}"
     run = up(plan_for(tmp_path, SERVERS, jobs), runs=runs)
     status = run.wait(200)
@@ -114,7 +112,7 @@ def test_written_soon_and_together(run: RunDirectory) -> None:
     assert told(run) == [(f"v{n}", "chief/0") for n in range(100)]
 
 
-def test_a_variable_that_is_gone_gives_its_place_to_the_next_of_its_name(
+def test_a_deleted_variable_is_replaced_by_one_of_the_same_name(
     run: RunDirectory,
 ) -> None:
     for _ in range(3):  # a notebook's cell that is run again
@@ -152,13 +150,15 @@ def test_odd_devices_harm_nothing(run: RunDirectory, device: object) -> None:
     assert told(run) == [("odd", "ps/1" if device == "/job:ps/task:1" else None)]
 
 
-def test_what_is_no_variable_harms_nothing(run: RunDirectory) -> None:
+def test_values_that_are_no_variables_are_ignored(run: RunDirectory) -> None:
     kept = tf.Variable(1.0, name="kept")
     tenfold.tensorflow.record_placement([3, None, SimpleNamespace(name="x"), kept])
     assert told(run) == [("kept", "chief/0")]
 
 
-def test_a_full_disk_harms_nothing(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_does_not_stop_the_recording_script(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 

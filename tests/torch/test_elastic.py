@@ -51,9 +51,7 @@ jobs:
 """
 
 
-def test_elastic_torchrun_goes_on_without_an_agent_that_was_killed(
-    tmp_path: Path, runs: Path
-) -> None:
+def test_elastic_torchrun_continues_without_a_killed_agent(tmp_path: Path, runs: Path) -> None:
     require("torch")
     (tmp_path / "train.py").write_text(TRAIN)
     file = tmp_path / "tenfold.yaml"

@@ -16,7 +16,7 @@ def test_outside_a_cluster_it_does_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     assert (group.rank, group.size, group.local_rank, group.backend) == (0, 1, 0, None)
 
 
-def test_without_pytorch_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pytorch_the_error_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("RANK", "0"), ("WORLD_SIZE", "1"), ("MASTER_ADDR", "h")):
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("MASTER_PORT", "1")

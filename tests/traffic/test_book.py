@@ -50,7 +50,7 @@ def test_any_port_of_a_host_with_one_task_is_the_tasks() -> None:
     assert book.task_at(("10.0.0.1", 2)) == "a/1"
 
 
-def test_tasks_that_change_places_are_found_at_their_new_ones() -> None:
+def test_tasks_that_swap_addresses_are_found_at_their_new_ones() -> None:
     now, known = [0.0], {"worker-0": ["172.18.0.5"], "worker-1": ["172.18.0.6"]}
     book = AddressBook(
         [AddressEntry(f"worker/{n}", f"worker-{n}", 8080) for n in range(2)],
@@ -79,7 +79,7 @@ def test_names_that_take_long_are_not_asked_for_all_the_time() -> None:
     assert len(asked) == 1
 
 
-def test_a_name_that_is_none_means_nothing() -> None:
+def test_an_invalid_host_name_resolves_to_nothing() -> None:
     assert resolve("a" * 64) == []
     assert resolve("no such host at all") == []
 

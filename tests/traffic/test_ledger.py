@@ -72,7 +72,7 @@ def test_last_bytes_come_with_the_end() -> None:
     assert totals(ledger)["worker/0", "ps/0"] == [500, 50, 0, 1]
 
 
-def test_a_connection_of_whose_end_nothing_is_heard_is_closed_once() -> None:
+def test_a_connection_that_disappears_is_counted_as_closed_once() -> None:
     ledger = Ledger()
     ledger.look("net", both(40_000, 100, 10), WHOLE)
     for _ in range(4):
@@ -92,7 +92,7 @@ def test_a_probe_that_carries_nothing_is_no_traffic() -> None:
     assert totals(ledger) == {}
 
 
-def test_what_is_ignored_stays_out() -> None:
+def test_ignored_connections_are_not_counted() -> None:
     ledger = Ledger()
     own = view(whole=True, ignored=lambda one: 40_000 in (one.local[1], one.remote[1]))
     ledger.look("net", both(40_000, 100, 10), own)
@@ -107,7 +107,7 @@ def test_outside_is_named_by_its_address() -> None:
     assert totals(ledger) == {("worker/0", "outside:93.184.216.34"): [100, 5_000, 1, 1]}
 
 
-def test_strangers_on_a_shared_network_are_nobodys() -> None:
+def test_connections_of_other_programs_on_a_shared_network_belong_to_no_task() -> None:
     ledger = Ledger()
     stranger = seen(near(40_001), near(5432), 99, 100, 100)
     ledger.look("net", [stranger], view())
@@ -115,7 +115,7 @@ def test_strangers_on_a_shared_network_are_nobodys() -> None:
     assert totals(ledger) == {}
 
 
-def test_who_opened_a_connection_tells_of_it_where_runners_share_a_host() -> None:
+def test_on_a_shared_host_the_opener_reports_a_connection() -> None:
     ledger = Ledger()
     server = view({2: "ps/0"}, told_elsewhere=True)
     ledger.look("net", both(40_000, 100, 10), server)
@@ -137,7 +137,7 @@ def test_tasks_that_others_sample_on_the_same_host_are_named_and_not_counted() -
     assert totals(ledger) == {("worker/0", "worker/1"): [100, 10, 1, 1]}
 
 
-def test_what_was_reset_tells_its_last_bytes_when_its_process_closes_it() -> None:
+def test_a_reset_connection_reports_its_last_bytes_when_it_is_closed() -> None:
     """Until then no look shows it, and it counts as closed."""
     ledger = Ledger()
     ledger.look("net", both(40_000, 100, 10), WHOLE)
@@ -194,7 +194,7 @@ def test_a_task_does_not_talk_to_itself() -> None:
     assert totals(ledger) == {}
 
 
-def test_a_connection_nobody_has_accepted_yet_is_looked_at_again() -> None:
+def test_a_connection_that_is_not_accepted_yet_is_read_again() -> None:
     ledger = Ledger()
     waiting = [both(40_000, 5, 0)[0], seen(near(2223), near(40_003), 0, 0, 7)]
     ledger.look("net", waiting, view())
@@ -209,7 +209,7 @@ def test_bytes_are_unknown_where_only_connections_are_seen() -> None:
     assert totals(ledger) == {("worker/0", "ps/0"): [None, None, 1, 1]}
 
 
-def test_totals_go_on_from_an_earlier_sampler() -> None:
+def test_totals_continue_from_an_earlier_sampler() -> None:
     ledger = Ledger()
     ledger.go_on("worker/0", {"ps/0": [1_000, 2_000, 3, 4]})
     ledger.look("net", both(40_000, 100, 10), WHOLE)
@@ -269,7 +269,7 @@ def _keyed(ends: list[ConnectionEnd], key: object) -> list[ConnectionEnd]:
     ]
 
 
-def test_a_task_that_talks_before_it_is_told_of_is_counted_once_it_is() -> None:
+def test_traffic_before_a_task_is_known_is_counted_when_it_is_known() -> None:
     ledger = Ledger()
     early = view({}, whole=True, neighbour={1: "worker/0", 2: "ps/0"}.get)
     ledger.look("net", both(40_000, 100, 10), early)
@@ -280,7 +280,7 @@ def test_a_task_that_talks_before_it_is_told_of_is_counted_once_it_is() -> None:
     assert totals(ledger)["worker/0", "ps/0"] == [300, 30, 1, 1]
 
 
-def test_what_is_kept_counts_as_changed_again() -> None:
+def test_a_kept_task_counts_as_changed_again() -> None:
     ledger = Ledger()
     ledger.look("net", both(40_000, 100, 10), WHOLE)
     assert ledger.changed() == {"worker/0", "ps/0"}
@@ -288,7 +288,7 @@ def test_what_is_kept_counts_as_changed_again() -> None:
     assert ledger.changed() == {"ps/0"}
 
 
-def test_peers_that_do_not_acknowledge_are_told_as_long_as_they_do_not() -> None:
+def test_an_edge_is_cut_as_long_as_its_peer_does_not_acknowledge() -> None:
     ledger = Ledger()
     near_end, far_end = both(40_000, 100, 10)
     ledger.look("net", [near_end, far_end], WHOLE)

@@ -66,7 +66,7 @@ def test_cpu_time_only_grows(busy: subprocess.Popen[str], tmp_path: Path) -> Non
     assert processes.usage()["worker/3"].cpu_s >= before
 
 
-def test_who_left_its_family_is_known_by_its_environment(tmp_path: Path) -> None:
+def test_a_daemon_is_attributed_by_its_environment(tmp_path: Path) -> None:
     """A daemon whose parent ended belongs to its task, and to no task of another run."""
     environment = os.environ | {"TENFOLD_TASK": "worker/3", "TENFOLD_RUN_DIRECTORY": str(tmp_path)}
     with subprocess.Popen(
@@ -94,7 +94,7 @@ def test_who_left_its_family_is_known_by_its_environment(tmp_path: Path) -> None
                 root.kill()
 
 
-def test_where_there_is_no_proc_nothing_is_found(tmp_path: Path) -> None:
+def test_without_proc_no_process_is_found(tmp_path: Path) -> None:
     processes = Processes(str(tmp_path), proc=str(tmp_path / "proc"))
     processes.begin("worker/3", os.getpid())
     processes.search()

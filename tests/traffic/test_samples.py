@@ -64,7 +64,7 @@ def test_long_lines_are_found_whole(tmp_path: Path) -> None:
     assert recent[-1]["peers"] == peers
 
 
-def test_a_file_that_was_thinned_is_read_anew(tmp_path: Path) -> None:
+def test_a_thinned_out_file_is_read_again_from_the_start(tmp_path: Path) -> None:
     path = tmp_path / "usage.jsonl"
     reader = SampleReader(path, keep_s=5)
     log = SampleLog(path, most_bytes=2_000)
@@ -74,7 +74,7 @@ def test_a_file_that_was_thinned_is_read_anew(tmp_path: Path) -> None:
     assert not reader.damaged
 
 
-def test_damage_is_noted_and_passed_over(tmp_path: Path) -> None:
+def test_damaged_samples_are_reported_and_skipped(tmp_path: Path) -> None:
     path = tmp_path / "usage.jsonl"
     bad = b'\xff\xfe garbage\n["no object"]\n{"time": "x"}\n{"time": NaN}\n{"time": 1e999}\n'
     bad += b'{"time": ' + b"9" * 400 + b'}\n{"time": true}\n'
@@ -96,7 +96,7 @@ def test_a_disk_that_is_full_costs_samples_only(tmp_path: Path) -> None:
     SampleLog(tmp_path / "no such directory" / "usage.jsonl").write({"time": 1.0})
 
 
-def test_a_file_with_the_same_inode_is_told_by_its_beginning(tmp_path: Path) -> None:
+def test_a_new_file_with_the_same_inode_is_recognized_by_its_first_line(tmp_path: Path) -> None:
     path = tmp_path / "usage.jsonl"
     _write(path, range(50))
     reader = SampleReader(path)

@@ -71,7 +71,7 @@ def _inode(made: socket.socket) -> int:
     return os.fstat(made.fileno()).st_ino
 
 
-def test_what_was_closed_tells_its_last_bytes(
+def test_a_closed_connection_reports_its_last_bytes(
     kernel: Sockets, pair: tuple[socket.socket, socket.socket]
 ) -> None:
     near, far = pair

@@ -95,7 +95,7 @@ def test_the_last_line_that_is_known_counts() -> None:
         ("class Odd(Exception): pass\nraise Odd('so')", "Odd: so"),
     ],
 )  # fmt: skip
-def test_what_python_says_at_the_end_of_a_traceback(program: str, line: str) -> None:
+def test_the_last_line_of_a_python_traceback_is_found(program: str, line: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
@@ -103,7 +103,7 @@ def test_what_python_says_at_the_end_of_a_traceback(program: str, line: str) -> 
     assert (first, last) == (line, "and more: later")
 
 
-def test_what_nccl_says_below_its_exception_counts() -> None:
+def test_the_message_of_nccl_below_its_exception_counts() -> None:
     lines = ["[rank0]: Traceback (most recent call last):", "[rank0]:   File \"x\", line 1",
              "[rank0]: torch.distributed.DistBackendError: NCCL error in: NCCLUtils.cpp:93, "
              "invalid usage (run with NCCL_DEBUG=WARN for details), NCCL version 2.28.9",

@@ -23,7 +23,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     settings._user_settings.cache_clear()
 
 
-def test_runs_in_their_usual_place_need_no_option(
+def test_runs_in_the_default_directory_need_no_option(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert with_runs("tenfold why x", here / ".tenfold/runs") == "tenfold why x"
@@ -69,7 +69,7 @@ def test_the_file_that_is_looked_for_is_not_named(file: str, here: Path) -> None
     assert up_again({}, runs) == "tenfold up"
 
 
-def test_a_place_that_the_file_names_is_usual_for_up_alone(here: Path) -> None:
+def test_runs_of_the_file_are_the_default_for_up_only(here: Path) -> None:
     plan = {"file": "tenfold.yaml", "directory": str(here), "runs": "kept"}
     assert up_again(plan, here / "kept") == "tenfold up"
     assert with_runs("tenfold ps", here / "kept") == f"tenfold ps --runs {here}/kept"

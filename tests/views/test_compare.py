@@ -27,11 +27,11 @@ def test_equal_plans_differ_in_nothing() -> None:
     assert _paths(_plan(3), _plan(3)) == {}
 
 
-def test_more_tasks_of_the_same_kind_are_one_difference() -> None:
+def test_another_number_of_tasks_is_one_difference() -> None:
     assert _paths(_plan(3), _plan(30)) == {"jobs.worker.tasks": (3, 30)}
 
 
-def test_a_change_of_all_tasks_is_told_once_and_of_one_alone() -> None:
+def test_a_change_of_all_tasks_is_listed_once_and_one_of_a_single_task_by_index() -> None:
     one, other = _plan(3), _plan(3)
     for task in other["tasks"]:
         task["env"] = {"RATE": "2"}
@@ -46,13 +46,13 @@ def test_a_change_of_all_tasks_is_told_once_and_of_one_alone() -> None:
     }
 
 
-def test_what_is_nested_has_a_path() -> None:
+def test_nested_differences_have_a_path() -> None:
     one = _plan(1, settings={"a": {"b": 1}, "volumes": [{"x": 1}]})
     other = _plan(1, settings={"a": {"b": 2}, "volumes": [{"x": 1}, {"x": 3}]})
     assert _paths(one, other) == {"settings.a.b": (1, 2), "settings.volumes[1].x": (None, 3)}
 
 
-def test_figures_are_the_last_ones(tmp_path: Path) -> None:
+def test_compared_values_are_the_final_ones(tmp_path: Path) -> None:
     runs = [create(tmp_path, "c") for _ in range(2)]
     for number, run in enumerate(runs):
         write_json(run.plan, _plan(1))

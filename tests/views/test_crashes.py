@@ -58,7 +58,7 @@ def test_a_crash_in_a_package_names_it(name: str, runs: Path, tmp_path: Path) ->
 SEGV = "import ctypes; ctypes.CDLL(None).strlen(None)"
 
 
-def test_a_shells_word_for_a_crash_is_explained_the_same(runs: Path, tmp_path: Path) -> None:
+def test_a_crash_reported_by_a_shell_is_explained_the_same(runs: Path, tmp_path: Path) -> None:
     found = ended(tmp_path, runs, SEGV, '[sh, -c, "python train.py; exit $?"]')
     told = account(found)
     assert "exited with code 139 (a" in told["headline"]
@@ -73,7 +73,9 @@ def test_a_crash_in_a_preloaded_process_is_explained_the_same(runs: Path, tmp_pa
     assert "native code called by train.py" in account(made.directory)["headline"]
 
 
-def test_a_program_without_a_stack_is_told_of_the_kernels_log(runs: Path, tmp_path: Path) -> None:
+def test_a_crash_without_a_stack_gets_a_hint_to_the_log_of_the_kernel(
+    runs: Path, tmp_path: Path
+) -> None:
     told = account(ended(tmp_path, runs, "", '[sh, -c, "kill -SEGV $$"]'))
     assert told["headline"].endswith(
         "was killed by SIGSEGV (a crash in native code); find the library with dmesg | "
@@ -115,5 +117,5 @@ def test_a_report_with_a_launchers_prefix_is_found() -> None:
 @pytest.mark.parametrize(
     "lines", [[], ["Fatal Python error: Aborted"], ["Current thread 0x1 (most recent call first):"]]
 )
-def test_half_a_report_is_none(lines: list[str]) -> None:
+def test_an_incomplete_crash_report_is_ignored(lines: list[str]) -> None:
     assert crash_in(lines) is None

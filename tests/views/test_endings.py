@@ -23,7 +23,9 @@ from tenfold.views.endings import meaning, signal_number
         (None, "SIGILL", "the CPU does not support an instruction"),
     ],
 )
-def test_what_an_end_means(code: int | None, name: str | None, words: str) -> None:
+def test_exit_codes_and_signals_are_explained(
+    code: int | None, name: str | None, words: str
+) -> None:
     found = meaning(code, name)
     assert found is not None
     assert words in found.words
@@ -34,7 +36,7 @@ def test_what_an_end_means(code: int | None, name: str | None, words: str) -> No
     [(0, None), (1, None), (3, None), (200, None), (255, None), (None, None), (None, "SIGCHLD"),
      (None, "signal 64"), (None, "nonsense"), (None, 9)],
 )  # fmt: skip
-def test_what_means_nothing_by_itself(code: int | None, name: object) -> None:
+def test_plain_exit_codes_have_no_explanation(code: int | None, name: object) -> None:
     assert meaning(code, name) is None
 
 

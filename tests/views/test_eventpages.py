@@ -36,7 +36,7 @@ def test_pieces_follow_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert place == end_of_events(run) == run.events.stat().st_size
 
 
-def test_what_is_being_written_and_what_is_damaged(tmp_path: Path) -> None:
+def test_damaged_lines_are_reported_and_unfinished_ones_are_not(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     run.events.write_bytes(b'{"n": 1}\n[]\n\xff\n{"n": 2}\n{"n": ')
     piece = events_from(run)

@@ -35,7 +35,7 @@ def test_an_interruption_does_not_wait_for_what_is_left(tmp_path: Path) -> None:
     assert out.getvalue().splitlines() == [f"line {n}" for n in range(COUNT)]
 
 
-def test_a_full_disk_is_said_by_who_looks_since_the_supervisor_cannot(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_by_readers_because_the_supervisor_cannot(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk") as disk:
         run = create(disk, "c")
         write_json(run.plan, {"cluster": "c", "tasks": [{"task": "chief/0", "job": "chief"}]})

@@ -36,7 +36,7 @@ CLUSTERS = {
 
 @pytest.mark.parametrize("aspect", [0.5, 1.0, 1.8])
 @pytest.mark.parametrize("jobs", CLUSTERS.values(), ids=CLUSTERS)
-def test_everything_has_a_place_of_its_own(jobs: dict[str, int], aspect: float) -> None:
+def test_no_two_nodes_of_a_layout_overlap(jobs: dict[str, int], aspect: float) -> None:
     made = layout(shown(jobs), aspect)
     nodes = made.nodes()
     assert len(nodes) == sum(jobs.values())
@@ -51,7 +51,7 @@ def test_everything_has_a_place_of_its_own(jobs: dict[str, int], aspect: float) 
             assert abs(ax - bx) >= 2 * RADIUS or abs(ay - by) >= 2 * RADIUS
 
 
-def test_who_does_not_talk_stands_below() -> None:
+def test_jobs_without_traffic_are_placed_below() -> None:
     made = layout(shown(CLUSTERS["talk"]), 1.6)
     boxes = {group.job: group for group in made.groups}
     low = max(boxes[job].y + boxes[job].h for job in ("chief", "ps", "worker"))

@@ -45,7 +45,9 @@ def test_progress_of_odd_types(run: RunDirectory) -> None:
     assert (told["rate"], told["figures"], told["unit"]) == (None, {}, "steps")
 
 
-def test_what_the_plan_and_the_lock_say(run: RunDirectory) -> None:
+def test_the_plan_gives_the_framework_and_the_lock_whether_a_run_is_alive(
+    run: RunDirectory,
+) -> None:
     told = LiveReader(run).read()
     assert (told["framework"], told["alive"], told["state"]) == ("torch", False, "failed")
     with hold_lock(run):
@@ -61,7 +63,7 @@ def test_a_status_of_odd_types_is_shown_as_far_as_it_goes(run: RunDirectory) -> 
     assert (told["cluster"], told["age_s"]) == ("c", None)
 
 
-def test_a_task_whose_name_is_none(run: RunDirectory) -> None:
+def test_a_task_with_an_invalid_name_is_reported(run: RunDirectory) -> None:
     run.plan.unlink()
     write_json(run.task("a-0").status, {"task": 5})
     now = LiveReader(run).read()

@@ -73,7 +73,7 @@ def test_going_back_gives_every_line_once(run: RunDirectory, lines: int) -> None
 
 
 @pytest.mark.parametrize("lines", [1, 7, 1000])
-def test_going_on_gives_every_line_once(run: RunDirectory, lines: int) -> None:
+def test_reading_forward_gives_every_line_once(run: RunDirectory, lines: int) -> None:
     said = _turns(run, 30)
     answer = page(run, LogPageQuery(TASKS, at=0.0, direction="on", lines=lines))
     found = _texts(answer)
@@ -92,7 +92,7 @@ def test_the_end_is_where_following_begins(run: RunDirectory) -> None:
     assert not on["more"]
 
 
-def test_a_moment_and_what_came_before_it(run: RunDirectory) -> None:
+def test_a_page_starts_at_a_time_and_continues_backwards(run: RunDirectory) -> None:
     said = _turns(run, 30)
     answer = page(run, LogPageQuery(TASKS, at=110.0, direction="on", lines=5))
     assert _texts(answer) == said[10:15]
@@ -135,7 +135,7 @@ def test_empty_lines_colours_and_carriage_returns(run: RunDirectory) -> None:
     assert _texts(page(run, LogPageQuery(TASKS))) == ["", "red", " 20%", "\ufffd"]
 
 
-def test_a_long_line_is_cut_and_says_so(run: RunDirectory) -> None:
+def test_a_long_line_is_shortened_with_a_mark(run: RunDirectory) -> None:
     _write(run, "worker-0", b"y" * 20_000 + b"\n", 10.0)
     (text,) = _texts(page(run, LogPageQuery(TASKS)))
     assert len(text) < 11_000
@@ -155,7 +155,7 @@ def test_streams_and_tasks_that_are_not_wanted(run: RunDirectory) -> None:
 
 
 @pytest.mark.parametrize(("limit", "value"), [("SCAN_BYTES", 100), ("SCAN_S", -1.0)])
-def test_a_filter_scans_so_much_and_goes_on_from_there(
+def test_a_filter_scans_a_bounded_amount_and_continues_from_there(
     run: RunDirectory, monkeypatch: pytest.MonkeyPatch, limit: str, value: float
 ) -> None:
     monkeypatch.setattr(logpages, limit, value)
@@ -309,7 +309,7 @@ _MARK = "[tenfold: 960 bytes before this were dropped: the log is kept to its li
 
 
 @pytest.mark.parametrize("lines", [4, 7, 1000])
-def test_back_over_a_turn_to_where_older_lines_were_dropped(
+def test_reading_backwards_over_a_rotation_ends_at_dropped_lines(
     run: RunDirectory, turned: LogWriter, lines: int
 ) -> None:
     del turned
@@ -325,7 +325,7 @@ def test_back_over_a_turn_to_where_older_lines_were_dropped(
 
 
 @pytest.mark.parametrize("lines", [1, 7, 1000])
-def test_on_over_a_turn_from_a_place_that_is_gone(
+def test_reading_forward_from_a_dropped_position_marks_the_gap(
     run: RunDirectory, turned: LogWriter, lines: int
 ) -> None:
     answer = page(run, LogPageQuery(TASKS, direction="on", lines=1, at=104.5))

@@ -59,7 +59,7 @@ def test_an_empty_map_is_a_picture_too() -> None:
     assert dot(empty).startswith('graph "word2vec" {')
 
 
-def test_dot_says_the_same() -> None:
+def test_dot_output_has_the_same_edges() -> None:
     text = dot(a_map('a"b'))
     assert text.startswith('graph "a\\"b" {')
     assert '"ps/0" -- "worker/0" [label="0 B", style=dashed];' in text

@@ -72,7 +72,7 @@ def test_servers_are_summed_and_empty_ones_are_listed(tmp_path: Path) -> None:
     assert [worker["bytes"] for worker in found["workers"]] == [None] * 3
 
 
-def test_before_anything_is_told(tmp_path: Path) -> None:
+def test_the_placement_is_empty_before_a_task_reports_it(tmp_path: Path) -> None:
     found = placement(make(tmp_path, "tensorflow", chief=1, ps=1, worker=1))
     assert (found["told_by"], found["variables"], found["balance"]) == (None, [], None)
     assert found["servers"] == [{"task": "ps/0", "bytes": 0, "parts": 0}]
@@ -95,7 +95,7 @@ def test_copies_of_a_mirrored_variable_are_one_entry(tmp_path: Path) -> None:
     assert "own copy of mirrored variables" in roles(run)["worker/0"]
 
 
-def test_a_notebook_that_is_the_chief_is_heard(tmp_path: Path) -> None:
+def test_a_placement_reported_by_a_notebook_chief_is_shown(tmp_path: Path) -> None:
     run = make(tmp_path, "tensorflow", ps=1, worker=1, jupyter=1)
     tell(run, "chief-0", shard(0, "ps/0"))
     assert placement(run)["told_by"] == "chief/0"
@@ -138,7 +138,7 @@ def test_cut_short_at_every_byte_is_named_and_stops_nothing(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "odd", [None, 3, {}, shard(0, "ps/0", bytes="many"), shard(0, "ps/0", shape=7), [1]]
 )
-def test_what_makes_no_sense_is_left_out_and_named(tmp_path: Path, odd: object) -> None:
+def test_an_invalid_placement_is_skipped_and_reported(tmp_path: Path, odd: object) -> None:
     run = make(tmp_path, "tensorflow", chief=1, ps=1)
     tell(run, "chief-0", odd, shard(1, "ps/0"))
     found = placement(run)
@@ -146,7 +146,7 @@ def test_what_makes_no_sense_is_left_out_and_named(tmp_path: Path, odd: object) 
     assert list(found["damaged"]) == [str(run.task("chief-0").placement)]
 
 
-def test_without_a_plan_what_was_told_is_still_shown(tmp_path: Path) -> None:
+def test_without_a_plan_the_reported_placement_is_still_shown(tmp_path: Path) -> None:
     run = make(tmp_path, "tensorflow", chief=1, ps=1)
     tell(run, "chief-0", shard(0, "ps/0"))
     run.plan.unlink()

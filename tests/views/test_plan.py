@@ -23,7 +23,7 @@ def test_tasks_that_do_the_same_are_one_row() -> None:
     assert rows == [["a/0–3", "y"], ["a/4", "z"], ["a/5–8", "y"]]
 
 
-def test_what_is_unusual_about_a_task() -> None:
+def test_the_plan_shows_special_settings_of_a_task() -> None:
     text = """
 cluster: x
 jobs: {a: {run: y, ports: {web: auto}, resources: {gpu: 2}, env: {A_KEY: hush, B: "[red]"}}}

@@ -75,7 +75,7 @@ def test_cut_short_at_every_byte_is_named_and_stops_nothing(run: RunDirectory, n
     assert f"damaged: {path}" in _shown(run)
 
 
-def test_words_of_the_wrong_kind_stop_nothing(run: RunDirectory) -> None:
+def test_values_of_the_wrong_type_stop_no_reader(run: RunDirectory) -> None:
     plan = read_json(run.plan) or {}
     plan["tasks"].append({"task": "a/\0", "job": "a", "index": 2})
     write_json(run.plan, plan)
@@ -100,7 +100,7 @@ def test_a_dead_supervisors_tasks_are_lost_and_do_not_age(run: RunDirectory) -> 
     assert "running" not in _shown(run)
 
 
-def test_old_word_of_a_living_supervisor_shows_its_age(run: RunDirectory) -> None:
+def test_an_old_status_of_a_running_supervisor_shows_its_age(run: RunDirectory) -> None:
     write_json(run.status, {"state": "running", "started": 1.0, "updated": time.time() - 60})
     with hold_lock(run):
         assert status(run)["age_s"] == pytest.approx(60, abs=20)

@@ -77,7 +77,7 @@ def test_environment_and_option_decide_about_colour(
         ("für 日本", "für 日本", "für 日本"),
     ],
 )
-def test_what_tasks_write_keeps_its_colours_and_never_moves(
+def test_output_of_tasks_keeps_colours_but_moves_no_cursor(
     text: str, coloured: str, plain: str
 ) -> None:
     assert Terminal(StringIO(), "always").foreign(text) == coloured
@@ -166,13 +166,13 @@ def test_progress_in_words() -> None:
     )
     assert progress.words(_said()) == "45 %"
     assert progress.words(_said(total=0)) == "100 %"
-    assert progress.words(_said(time=0.0, rate=1.0)).startswith("45 %  1 words/s  no word for ")
+    assert progress.words(_said(time=0.0, rate=1.0)).startswith("45 %  1 words/s  no report for ")
     bar = progress.bar(Terminal(_Tty(), "never"), _said(figures={"long": "x" * 200}))
     assert len(bar) < 80
 
 
 @pytest.mark.parametrize("said", [None, {}, {"done": 1}, {"done": "1", "total": 2, "time": 3}])
-def test_damaged_progress_is_none(said: dict[str, object] | None) -> None:
+def test_damaged_progress_is_not_shown(said: dict[str, object] | None) -> None:
     assert not progress.makes_sense(said)
 
 
@@ -209,7 +209,9 @@ def test_colours_that_are_none_of_ours_are_shown_where_we_paint() -> None:
 
 
 @pytest.mark.parametrize("text", ESCAPES, ids=map(ascii, ESCAPES))
-def test_what_rich_lays_out_goes_the_same_way(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_output_of_rich_has_no_control_characters(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stream = StringIO()
     monkeypatch.setattr("sys.stdout", stream)
     console("never").print(Text(f"a{text}b"))
@@ -218,7 +220,7 @@ def test_what_rich_lays_out_goes_the_same_way(text: str, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("text", ESCAPES, ids=map(ascii, ESCAPES))
-def test_json_says_the_same_and_does_nothing(text: str) -> None:
+def test_json_keeps_text_and_escapes_control_characters(text: str) -> None:
     said = json_text({"a": f"a{text}ü"})
     assert json.loads(said) == {"a": f"a{text}ü"}
     assert "ü" in said

@@ -67,7 +67,7 @@ def test_planned_edges_are_silent_until_a_byte_flows(tmp_path: Path) -> None:
     assert edges["ps/1", "worker/0"]["mark"] == "as planned"
 
 
-def test_two_accounts_of_an_edge_are_one(tmp_path: Path) -> None:
+def test_the_larger_of_two_counts_of_an_edge_is_used(tmp_path: Path) -> None:
     run = _run(tmp_path, state="succeeded")
     _tell(run, "worker-0", (50, {"ps/0": [1_000, 200, 1, 3]}))
     _tell(run, "ps-0", (50, {"worker/0": [210, 990, 1, 3]}))
@@ -75,7 +75,7 @@ def test_two_accounts_of_an_edge_are_one(tmp_path: Path) -> None:
     assert (edge["bytes"], edge["bytes_to"], edge["bytes_from"]) == (1_210, 210, 1_000)
 
 
-def test_one_account_is_enough(tmp_path: Path) -> None:
+def test_an_edge_that_one_end_reports_is_counted(tmp_path: Path) -> None:
     run = _run(tmp_path, state="succeeded")
     _tell(run, "ps-0", (50, {"worker/0": [210, 990, 1, 3]}))
     edge = _edges(MapReader(run).read())["ps/0", "worker/0"]
@@ -93,7 +93,7 @@ def test_rates_are_of_the_last_seconds(tmp_path: Path) -> None:
     assert time.time() - edge["last_byte"] < 5
 
 
-def test_a_task_that_says_nothing_new_has_no_rate(tmp_path: Path) -> None:
+def test_a_task_without_new_progress_has_no_rate(tmp_path: Path) -> None:
     run = _run(tmp_path)
     samples = [(float(ago), {"ps/0": [10_000 * (200 - ago), 0, 2, 2]}) for ago in (64, 62, 60)]
     _tell(run, "worker-0", *samples)
@@ -102,7 +102,7 @@ def test_a_task_that_says_nothing_new_has_no_rate(tmp_path: Path) -> None:
     assert 55 < time.time() - edge["last_byte"] < 75
 
 
-def test_peers_of_no_sense_are_passed_over(tmp_path: Path) -> None:
+def test_invalid_peers_are_skipped(tmp_path: Path) -> None:
     run = _run(tmp_path)
     odd = {"ps/0": [10**400, -1, 1, 1], "ps/1": ["x", 1, 1, 1], "chief/0": [1.5, True, [], 1]}
     _tell(run, "worker-0", (1, odd), (0, odd))
@@ -121,7 +121,7 @@ def test_after_the_end_rates_are_the_mean(tmp_path: Path) -> None:
     assert 99 < shown["seconds"] < 101
 
 
-def test_what_was_not_planned_stands_out(tmp_path: Path) -> None:
+def test_unplanned_edges_are_marked(tmp_path: Path) -> None:
     run = _run(tmp_path)
     _tell(run, "worker-0", (0, {"outside:1.2.3.4": [10, 20, 1, 1], "chief/0": [1, 1, 1, 1]}))
     shown = MapReader(run).read()

@@ -81,7 +81,7 @@ def steps(shown: dict[str, Any], name: str = "train", tag: str = "loss") -> list
 
 
 @pytest.mark.parametrize("tensor", [False, True])
-def test_scalars_of_both_kinds(run: RunDirectory, tensor: bool) -> None:
+def test_scalars_of_both_formats_are_read(run: RunDirectory, tensor: bool) -> None:
     write(file_of(run), [event(n, tag, tensor=tensor) for n in range(3) for tag in ("loss", "b/c")])
     shown = TrainingReader(run).read()
     assert shown == {
@@ -115,7 +115,7 @@ def test_runs_are_named_by_their_directories(run: RunDirectory) -> None:
     assert names == [".", "eval/big", "train"]
 
 
-def test_a_run_that_wrote_none(run: RunDirectory) -> None:
+def test_a_run_without_event_files_has_no_curves(run: RunDirectory) -> None:
     assert TrainingReader(run).read()["runs"] == []
     run.shared("tensorboard").rmdir()
     shown = TrainingReader(run).read()
@@ -136,7 +136,7 @@ def test_only_scalars_are_curves(run: RunDirectory) -> None:
     assert shown["damaged"] == {}
 
 
-def test_what_is_known_of_a_tag_once_holds_for_its_later_events(run: RunDirectory) -> None:
+def test_metadata_of_a_tag_applies_to_its_later_events(run: RunDirectory) -> None:
     """Writers tell a tag's kind in its first event only."""
     first, later = event(1, tensor=True), event(2, tensor=True)
     later.summary.value[0].ClearField("metadata")
@@ -171,7 +171,7 @@ def test_a_file_that_grows_is_read_on(run: RunDirectory, monkeypatch: pytest.Mon
     assert len(parsed) == 4
 
 
-def test_cut_at_every_byte_shows_what_is_whole_and_then_goes_on(run: RunDirectory) -> None:
+def test_a_file_cut_at_any_byte_shows_complete_events_and_then_continues(run: RunDirectory) -> None:
     path = write(file_of(run), map(event, EQUAL))
     whole = path.read_bytes()
     length = len(whole) // len(EQUAL)
@@ -206,7 +206,7 @@ def test_damage_is_named_and_stops_nothing_else(run: RunDirectory) -> None:
     assert reader.read() == shown
 
 
-def test_an_event_that_is_none_is_passed_over(run: RunDirectory) -> None:
+def test_an_invalid_event_is_skipped(run: RunDirectory) -> None:
     path = write(file_of(run), [event(1)])
     with path.open("ab") as stream:
         record_writer.RecordWriter(stream).write(b"\xff\xff\xff")
@@ -216,7 +216,7 @@ def test_an_event_that_is_none_is_passed_over(run: RunDirectory) -> None:
     assert "damaged event" in shown["damaged"][str(path)]
 
 
-def test_what_is_too_large_for_a_scalar_is_passed_over(
+def test_events_that_are_too_large_are_skipped(
     run: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tenfold.views.training._LARGEST_RECORD_BYTES", 200)
@@ -249,7 +249,7 @@ def test_a_file_that_is_replaced_is_read_from_its_start(run: RunDirectory) -> No
     assert (curve["steps"], curve["values"]) == ([0, 1, 2], [0.0, 1.0, 9.0])
 
 
-def test_a_training_that_is_taken_up_again_goes_on_from_there(run: RunDirectory) -> None:
+def test_a_resumed_training_continues_from_its_checkpoint(run: RunDirectory) -> None:
     write(file_of(run), map(event, range(10)))
     reader = TrainingReader(run)
     reader.read()
@@ -286,14 +286,14 @@ def started(run: RunDirectory, *times: float, restarts: int = 0) -> None:
             stream.write(json.dumps(told) + "\n")
 
 
-def test_a_rank_that_writes_after_another_does_not_take_its_place(run: RunDirectory) -> None:
+def test_a_rank_that_writes_after_another_does_not_replace_it(run: RunDirectory) -> None:
     started(run, 990.0, 991.0)
     write(file_of(run, number=1), map(event, range(5)))
     write(file_of(run, number=2), [event(n, late=10) for n in range(5)])
     assert steps(TrainingReader(run).read()) == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
 
 
-def test_ranks_that_started_again_go_on_from_where_they_were(run: RunDirectory) -> None:
+def test_points_of_restarted_ranks_replace_the_old_ones(run: RunDirectory) -> None:
     started(run, 990.0, 991.0)
     for number in (1, 2):
         write(file_of(run, number=number), map(event, range(10)))
@@ -304,7 +304,7 @@ def test_ranks_that_started_again_go_on_from_where_they_were(run: RunDirectory) 
     assert found == sorted([*range(8), *range(8)])
 
 
-def test_one_process_that_begins_anew_takes_its_own_place(run: RunDirectory) -> None:
+def test_a_restarted_process_replaces_its_own_points(run: RunDirectory) -> None:
     """A cell of a notebook that is run again."""
     started(run, 990.0)
     home = run.shared("tensorboard") / "train"
@@ -324,7 +324,7 @@ def test_thinned_evenly_and_the_last_is_kept(run: RunDirectory, count: int) -> N
     assert max(gaps, default=1) <= 2 * math.ceil(count / MOST_POINTS)
 
 
-def test_thinned_and_taken_up_again(run: RunDirectory) -> None:
+def test_long_curves_are_thinned_out_after_a_resume(run: RunDirectory) -> None:
     write(file_of(run), map(event, range(10_000)))
     write(file_of(run, number=2), (event(n, late=20_000) for n in range(5_000, 20_000)))
     found = steps(TrainingReader(run).read())
@@ -332,12 +332,12 @@ def test_thinned_and_taken_up_again(run: RunDirectory) -> None:
     assert found == sorted(set(found))
 
 
-def test_what_is_not_finite_is_none(run: RunDirectory) -> None:
+def test_values_that_are_not_finite_are_null(run: RunDirectory) -> None:
     write(file_of(run), [event(n, value=v) for n, v in enumerate((1.0, math.nan, math.inf))])
     assert TrainingReader(run).read()["runs"][0]["tags"][0]["values"] == [1.0, None, None]
 
 
-def test_one_read_is_bounded_and_the_next_goes_on(
+def test_one_read_is_bounded_and_the_next_continues(
     run: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(file_of(run), map(event, range(100)))
@@ -352,7 +352,7 @@ def test_one_read_is_bounded_and_the_next_goes_on(
     assert steps(shown) == list(range(101))
 
 
-def test_without_tensorboard_the_hint_says_what_to_install(
+def test_without_tensorboard_the_hint_names_what_to_install(
     run: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def none(*_: object) -> object:
@@ -384,7 +384,7 @@ for tag in TrainingReader(RunDirectory(Path(sys.argv[1]))).read()["runs"][0]["ta
 """
 
 
-def test_what_tensorflow_writes_is_read_without_tensorflow(run: RunDirectory) -> None:
+def test_event_files_are_read_without_tensorflow(run: RunDirectory) -> None:
     require("tensorflow")
     target = str(run.shared("tensorboard") / "train")
     command = [sys.executable, "-c"]

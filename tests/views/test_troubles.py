@@ -50,7 +50,7 @@ def test_a_hang_that_ended_the_run(written: Written) -> None:
     )
 
 
-def test_a_hang_that_went_by_is_told_below(written: Written) -> None:
+def test_a_past_hang_is_listed_below_the_summary(written: Written) -> None:
     written.event("hang", "worker/1", 90, words=STOPPED, report=None, action="report")
     written.event("progress-resumed", ago_s=60)
     told = written.told(alive=True)
@@ -84,7 +84,7 @@ def test_a_disk_that_did_not_take_checkpoints_and_then_did(written: Written) -> 
     assert "a disk was full for a while; 3 MiB of output were lost" in shown(told)
 
 
-def test_a_network_that_is_cut_names_whom_nobody_hears(written: Written) -> None:
+def test_a_silent_task_is_named_if_its_peers_communicate(written: Written) -> None:
     def edge(one: str, other: str, ago_s: float | None) -> dict[str, Any]:
         return {"from": one, "to": other, "expected": True, "bytes": 9,
                 "last_byte": None if ago_s is None else NOW - ago_s}  # fmt: skip
@@ -118,7 +118,7 @@ def test_a_task_that_cannot_be_killed(written: Written) -> None:
     assert "worker/1 (pid 4242) was killed and does not end; ps -o" in told["headline"]
 
 
-def test_who_waits_for_whom(written: Written) -> None:
+def test_a_waiting_task_names_what_it_waits_for(written: Written) -> None:
     plan = read_json(written.run.plan) or {}
     plan["tasks"][3]["after"] = {"ps": "ready"}
     write_json(written.run.plan, plan)
@@ -176,7 +176,9 @@ def test_a_peer_that_was_gone_is_pointed_at(written: Written) -> None:
         ),
     ],
 )
-def test_what_the_cell_knows(written: Written, cause: str, words: str, hint: str) -> None:
+def test_the_cause_from_the_cell_is_explained(
+    written: Written, cause: str, words: str, hint: str
+) -> None:
     plan = read_json(written.run.plan) or {}
     plan["tasks"][2]["memory"] = 512 << 20
     write_json(written.run.plan, plan)
@@ -200,7 +202,7 @@ def test_a_thousand_tasks_half_of_which_failed(tmp_path: Path) -> None:
     assert len(text.splitlines()) < 20
 
 
-def test_checkpoints_that_are_cut_are_named_and_an_older_one_is_told(written: Written) -> None:
+def test_truncated_checkpoints_are_named_and_an_older_one_is_shown(written: Written) -> None:
     older = save(written.run, 900, NOW - 100)
     newer = save(written.run, 1200, NOW - 40)
     (newer / "state").write_bytes(b"sta")
@@ -245,7 +247,7 @@ def test_a_supervisor_that_broke(written: Written) -> None:
 
 
 @pytest.mark.parametrize("nonsense", [None, 3, "x", [], {}, [1], {"task": 3}, -1e300, True])
-def test_words_of_the_wrong_kind_stop_nothing(written: Written, nonsense: object) -> None:
+def test_values_of_the_wrong_type_stop_no_reader(written: Written, nonsense: object) -> None:
     kinds = ("hang", "disk-full", "disk-back", "task-unkillable", "task-retried", "error",
              "restarted-with", "set-aside", "resumed", "task-exited", "task-refused",
              "progress-resumed")  # fmt: skip

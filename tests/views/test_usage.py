@@ -30,7 +30,7 @@ def test_cores_and_memory_now(tmp_path: Path) -> None:
     assert found["worker/0"]["memory"] == 7
 
 
-def test_what_nobody_samples_any_more_is_not_known(tmp_path: Path) -> None:
+def test_usage_without_recent_samples_is_unknown(tmp_path: Path) -> None:
     found = UsageReader(_run(tmp_path, 60)).read(["worker/0"])["worker/0"]
     assert (found["cpu"], found["memory"], found["cpu_s"]) == (None, None, 4.5)
 
@@ -43,7 +43,7 @@ def test_history_is_thinned(tmp_path: Path) -> None:
     assert history(run.task("worker-9")) == {"time": [], "cpu": [], "memory": []}
 
 
-def test_what_makes_no_sense_is_not_known(tmp_path: Path) -> None:
+def test_invalid_samples_give_unknown_usage(tmp_path: Path) -> None:
     run = create(tmp_path, "c")
     directory = run.task("worker-0")
     directory.path.mkdir()

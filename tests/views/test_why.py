@@ -237,7 +237,7 @@ def test_of_a_running_cluster_nothing_or_what_is_wrong_now(runs: Path) -> None:
     run.stop(kill=True, timeout_s=20)
 
 
-def test_the_end_of_up_is_the_same_account(runs: Path) -> None:
+def test_up_ends_with_the_summary_of_why(runs: Path) -> None:
     lines = "for i in $(seq 30); do echo line $i; done; exit 7"
     run = up(plan_of(shell("chief", lines), shell("worker", SLEEP)), runs=runs)
     ended = run.wait(30)
@@ -250,7 +250,7 @@ def test_the_end_of_up_is_the_same_account(runs: Path) -> None:
     assert said[-1] == "next: tenfold why c | tenfold logs c chief/0 | tenfold up"
 
 
-def test_a_damaged_file_is_named_and_the_rest_is_told(runs: Path) -> None:
+def test_a_damaged_file_is_named_and_the_rest_is_shown(runs: Path) -> None:
     run = up(plan_of(shell("chief", "echo alas; exit 3")), runs=runs)
     run.wait(30)
     for cut in ("status.json", "plan.json", "tasks/chief-0/status.json"):

@@ -34,11 +34,11 @@ set_option = click.option(
     help="Override one value of the file, such as jobs.worker.tasks=16. Can be repeated.",
 )
 on_option = click.option(
-    "--on", "cell", metavar="CELL", help="Run on this cell: local, docker, slurm or kubernetes."
+    "--on", "cell", metavar="CELL", help="Use this cell: local, docker, slurm or kubernetes."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 runs_option = click.option(
-    "--runs", metavar="DIR", help="Keep runs in this directory (default ./.tenfold/runs)."
+    "--runs", metavar="DIR", help="Use this directory for runs (default ./.tenfold/runs)."
 )
 
 

@@ -26,8 +26,7 @@ def command(file: Path | None, overrides: tuple[str, ...], cell: str | None, as_
     """Show what `tenfold up` would start: each task with its command and environment.
 
     This command changes nothing. Secrets are hidden. With --json, addresses that are not known
-    yet are null.
-    Reasons why `up` would refuse to start the plan on this machine are shown below it.
+    yet are null. Below the plan, the command shows why `up` would refuse to start it here.
     """
     from tenfold.cells import client
     from tenfold.cluster import settings

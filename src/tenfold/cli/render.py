@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Write a self-contained directory.",
 )
-@click.option("--with", "extra", multiple=True, type=click.Choice(["jobset"]), help="Use JobSet.")
+@click.option(
+    "--with", "extra", multiple=True, type=click.Choice(["jobset"]), help="Write a JobSet."
+)
 @json_option
 def command(
     file: Path | None,

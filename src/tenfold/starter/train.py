@@ -1,7 +1,7 @@
-"""A small training on the cluster: find the weights that made some noisy data.
+"""Train a small linear model on the cluster.
 
-The chief runs this file; the variables live in the ps tasks, and the workers do the steps.
-Start it with `tenfold up`.
+The chief runs this file. The ps tasks hold the variables, and the workers compute the steps.
+Start the training with `tenfold up`.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import tensorflow as tf
 
 FEATURES = 1000
 BATCH = 256
-ROUND = 20  # steps in flight before their losses are looked at
+ROUND = 20  # steps that are scheduled before their losses are read
 SAVE_EVERY_S = 10
 
 
@@ -27,7 +27,7 @@ def main() -> None:
         weights = tf.Variable(tf.zeros([FEATURES, 1]), name="weights")
 
     def step() -> tf.Tensor:
-        """One batch, on whichever worker is free. It may run twice if a worker dies."""
+        """Train on one batch. Any free worker runs it, and twice if the first worker dies."""
         x = tf.random.normal([BATCH, FEATURES])
         wanted = tf.ones([FEATURES, 1])
         with tf.GradientTape() as tape:
@@ -41,7 +41,7 @@ def main() -> None:
     saved = tenfold.checkpoint.tensorflow(
         tf.train.Checkpoint(weights=weights), every_s=SAVE_EVERY_S
     )
-    begun = saved.restore()  # what a run that broke off has left
+    begun = saved.restore()  # the last checkpoint, or None
     at = begun.step if begun else 0
     summaries = tf.summary.create_file_writer(str(me.tensorboard / "train"))
     while at < steps:

@@ -30,7 +30,7 @@ def words(said: Mapping[str, Any]) -> str:
     parts += [f"{name} {value}" for name, value in figures.items()]
     silent_s = time.time() - said.get("time", math.inf)
     if silent_s > SILENT_S:
-        parts.append(f"no word for {duration_text(silent_s)}")
+        parts.append(f"no report for {duration_text(silent_s)}")
     elif rate and said["done"] < said["total"]:
         parts.append(f"{duration_text((said['total'] - said['done']) / rate)} left")
     return printable("  ".join(parts))

@@ -61,7 +61,7 @@ def test_yaml_tags_are_applied_or_rejected() -> None:
     assert compose("a: !!set {b}", "f").faults[0].message == 'unknown tag "!!set"'
 
 
-def test_places_of_keys_and_values() -> None:
+def test_keys_and_values_have_positions() -> None:
     root = table("a:\n  b: [1, {c: 'two'}]\r\nd: 3")
     a = root.entries["a"].node
     assert isinstance(a, MappingNode)
@@ -76,7 +76,7 @@ def test_places_of_keys_and_values() -> None:
     assert root.entries["d"].key == SourcePosition("f", 3, 1)
 
 
-def test_a_place_inside_a_text_of_several_lines_is_its_beginning() -> None:
+def test_a_position_inside_a_multiline_text_is_its_start() -> None:
     node = scalar('a: "b\\n c"')
     assert node.at(3) == node.place
 

@@ -35,12 +35,12 @@ def test_a_var_in_a_text_is_as_it_was_written() -> None:
     )
 
 
-def test_a_value_with_spaces_stays_one_word_and_a_list_becomes_several() -> None:
+def test_a_value_with_spaces_stays_one_argument_and_a_list_becomes_several() -> None:
     made = words('p: "a b", l: [--x, "${p}"]', "x ${p} '${p}' ${l}")
     assert made == ("x", "a b", "a b", "--x", "a b")
 
 
-def test_a_value_with_spaces_stays_one_word_of_a_readiness_command() -> None:
+def test_a_value_with_spaces_stays_one_argument_of_a_readiness_command() -> None:
     rest = "    ready: {command: \"test -d '${p}' -a -d ${p} ${l} ${task.name}\"}\n"
     ready = load('p: "a b\'c", l: [x, "y z"]', rest=rest).cluster.jobs["a"].ready
     assert ready is not None
@@ -104,7 +104,7 @@ def test_invalid_references_are_faults_with_a_hint(
     assert (hint or "") in (given or "")
 
 
-def test_late_names_have_their_places() -> None:
+def test_late_names_are_allowed_only_in_some_fields() -> None:
     told, hint = fault("a: 1", rest='    tasks: "${task.index}"\n')
     assert told == "6:13: jobs.a.tasks: ${task.index} is known only when the tasks start"
     assert hint == "use it only in run, env, workdir and ready"

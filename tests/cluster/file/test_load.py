@@ -53,7 +53,7 @@ def test_the_demo_of_the_design() -> None:
     assert cluster.jupyter is not None
 
 
-def test_seven_faults_with_seven_places() -> None:
+def test_seven_errors_have_seven_positions() -> None:
     text = """\
 cluster: Word2vec
 framwork: tensorflow
@@ -104,7 +104,7 @@ jobs:
         ("9" * 400, f'"{"9" * 79}…"'),
     ],
 )
-def test_what_is_no_number_of_tasks(value: str, got: str) -> None:
+def test_an_invalid_number_of_tasks_is_an_error(value: str, got: str) -> None:
     (fault,) = faults(f"cluster: x\njobs:\n  a:\n    run: x\n    tasks: {value}\n")
     assert fault == f"5:12: jobs.a.tasks: expected a positive integer, got {got}"
 
@@ -164,13 +164,13 @@ def test_short_forms_are_expanded() -> None:
     assert made.secret == ("A",)
 
 
-def test_a_job_without_a_value_is_told_how_to_write_it() -> None:
+def test_a_job_without_a_value_gets_a_hint_how_to_write_it() -> None:
     text = "cluster: x\nframework: tensorflow\njobs:\n  chief: {run: x}\n  ps:\n"
     assert faults(text) == ["5:3: jobs.ps: has no value"]
     assert hints(text) == ["write ps: {} for a job with default settings"]
 
 
-def test_two_jobs_of_one_name() -> None:
+def test_two_jobs_with_one_name_are_an_error() -> None:
     text = "cluster: x\njobs:\n  a: {run: x}\n  a: {run: y}\n"
     assert faults(text) == ['4:3: "a" occurs twice, first in line 3']
 
@@ -186,7 +186,7 @@ def test_a_misspelt_framework_brings_no_other_faults() -> None:
     ]
 
 
-def test_what_is_missing_is_told_with_lines_to_paste() -> None:
+def test_missing_keys_have_hints_with_lines_to_paste() -> None:
     assert faults("{}") == ["1:1: cluster: is missing", "1:1: jobs: is missing"]
     assert all("\n" in (hint or "") for hint in hints("{}"))
 
@@ -212,7 +212,7 @@ def test_what_is_missing_is_told_with_lines_to_paste() -> None:
         (b"[" * 60, "1:51: lists and mappings are nested more than 50 deep"),
     ],
 )
-def test_what_is_no_cluster_file_at_all(data: bytes, words: str) -> None:
+def test_data_that_is_no_cluster_file_is_an_error(data: bytes, words: str) -> None:
     assert any(fault.startswith(words) for fault in faults(data))
 
 
@@ -264,7 +264,7 @@ def test_later_files_win(tmp_path: Path) -> None:
     assert load(file).cluster.cluster == "two"
 
 
-def test_a_fault_is_told_where_it_was_written(
+def test_an_error_has_the_position_in_the_file_that_contains_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -293,7 +293,7 @@ def test_a_fault_is_told_where_it_was_written(
         (".", "is a directory"),
     ],
 )
-def test_what_cannot_be_extended(
+def test_an_invalid_extends_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, extends: str, words: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -311,7 +311,7 @@ def test_what_cannot_be_extended(
 @pytest.mark.parametrize(
     "extends", ["../base.yaml", "/etc/hostname", "link.yaml", "a/../../base.yaml"]
 )
-def test_what_lies_outside_of_the_project_cannot_be_extended(
+def test_a_file_outside_of_the_project_cannot_be_extended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, extends: str
 ) -> None:
     inner = tmp_path / "project" / "clusters"
@@ -410,7 +410,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 # Dumps, places, secrets.
 
 
-def test_a_dump_says_the_same() -> None:
+def test_a_dumped_cluster_loads_as_the_same_cluster() -> None:
     cluster = loads(DEMO).cluster
     assert loads(dump(cluster)).cluster == cluster
     odd = Cluster(

@@ -46,7 +46,9 @@ def warnings(job: dict[str, object], **more: object) -> list[tuple[str, str, str
         (["bash", "run.sh", "$HOME"], 2, "$HOME", "write ${env.HOME}"),
     ],
 )
-def test_what_only_a_shell_would_expand(run: object, position: int, what: str, hint: str) -> None:
+def test_text_that_only_a_shell_expands_gets_a_warning(
+    run: object, position: int, what: str, hint: str
+) -> None:
     ((path, message, told),) = warnings({"run": run})
     assert (path, message) == (
         f"jobs.a.run[{position}]",
@@ -79,7 +81,7 @@ def test_text_that_means_itself_is_not_warned_of(run: object) -> None:
     assert warnings({"run": run}) == []
 
 
-def test_words_that_a_var_brings_are_warned_of() -> None:
+def test_unexpanded_text_from_a_var_gets_a_warning() -> None:
     ((path, message, _),) = warnings({"run": "x ${data}"}, vars={"data": "~/y"})
     assert (path, message) == ("jobs.a.run[1]", "~ is not expanded, because no shell is used")
 

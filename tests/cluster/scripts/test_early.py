@@ -82,7 +82,7 @@ def test_a_variable_that_is_surely_set_is_given_to_the_import(tmp_path: Path, li
         "import warnings; warnings.simplefilter('error')",
     ],
 )
-def test_what_is_not_sure_keeps_the_task_from_being_forked(tmp_path: Path, line: str) -> None:
+def test_an_uncertain_assignment_prevents_a_fork(tmp_path: Path, line: str) -> None:
     made = script(tmp_path, f"import ctypes, json, os, sys\n{line}\nimport jax\n")
     assert made.obstacle is not None
     assert made.obstacle.file == tmp_path / "train.py"
@@ -205,7 +205,7 @@ def test_a_path_that_the_script_adds_is_looked_into(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["JAX_ENABLE_X64", "KERAS_BACKEND", "MPLCONFIGDIR", "OMP_NUM_THREADS"]
 )
-def test_what_a_framework_imports_reads_variables_too(tmp_path: Path, name: str) -> None:
+def test_variables_read_by_imports_of_the_framework_count(tmp_path: Path, name: str) -> None:
     (tmp_path / "train.py").write_text(f"import os\nos.environ[{name!r}] = '1'\n")
     done = actions(("python", "train.py"), tmp_path, {})
     frame = framework("tensorflow")
@@ -220,7 +220,7 @@ def test_of_other_modules_any_variable_may_be_read(tmp_path: Path) -> None:
     assert verdict(done, matters(frame, "worker", ("mine",)), {}).obstacle is not None
 
 
-def test_files_that_are_no_python_or_are_missing_are_passed_over(tmp_path: Path) -> None:
+def test_missing_files_and_files_that_are_no_python_are_skipped(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_bytes(b"\xff\x00 os.environ[")
     (tmp_path / "loop.py").symlink_to(tmp_path / "loop.py")
     (tmp_path / "directory.py").mkdir()

@@ -68,7 +68,7 @@ def test_a_line_without_end_is_cut(task: TaskDirectory) -> None:
     assert sum(len(line) for line in itertools.chain(_texts(reader), _texts(reader, last=True)))
 
 
-def test_emptied_log_begins_anew(task: TaskDirectory) -> None:
+def test_an_emptied_log_is_read_from_the_start(task: TaskDirectory) -> None:
     task.log("stdout").write_text("one\ntwo\n")
     reader = LogReader(task, "stdout")
     assert _texts(reader) == ["one", "two"]
@@ -182,7 +182,7 @@ def test_following_over_turns_loses_and_repeats_nothing(
     assert [line.time for line in found] == sorted(line.time for line in found)
 
 
-def test_a_reader_that_is_overtaken_says_what_it_missed(
+def test_an_overtaken_reader_reports_what_it_missed(
     task: TaskDirectory, turning: LogWriter
 ) -> None:
     reader = LogReader(task, "stdout")

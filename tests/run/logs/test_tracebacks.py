@@ -104,7 +104,7 @@ def test_the_exception_of_a_real_program_is_found_with_its_own_frame(
         assert rest[1:] in ([], [found.frame.source])
 
 
-def test_what_an_exception_followed_from_is_its_root() -> None:
+def test_the_cause_of_an_exception_is_its_root() -> None:
     program = "try:\n    {}['lr']\nexcept KeyError as e:\n    raise RuntimeError('bad') from e"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
     found = _watched(done.stderr)
@@ -244,5 +244,5 @@ def test_a_traceback_that_never_ends_costs_little_memory() -> None:
     [None, {}, {"blocks": 3}, {"blocks": [3, {}, {"lines": 3, "stack": "x"}, {"lines": []}]},
      {"blocks": [{"lines": [1, None], "stack": {}, "kind": []}]}],
 )  # fmt: skip
-def test_a_file_that_a_task_wrote_itself_stops_nobody(data: dict[str, object] | None) -> None:
+def test_a_file_written_by_a_task_stops_no_reader(data: dict[str, object] | None) -> None:
     broken(from_json(data))

@@ -42,7 +42,9 @@ def _lines(first: int, last: int) -> bytes:
         (10, 10, b"", 0),
     ],
 )
-def test_where_a_log_ends(size: int, limit: int, data: bytes, taken: int) -> None:
+def test_a_log_is_rotated_at_the_end_of_a_line(
+    size: int, limit: int, data: bytes, taken: int
+) -> None:
     assert room(size, limit, data) == taken
 
 
@@ -79,7 +81,7 @@ def test_a_ten_megabyte_line_and_binary_are_kept_over_the_limit(task: TaskDirect
     assert _whole(task) == said
 
 
-def test_the_next_writer_goes_on_and_keeps_count(task: TaskDirectory) -> None:
+def test_the_next_writer_continues_and_keeps_the_offset(task: TaskDirectory) -> None:
     for life in range(8):
         writer = LogWriter(task, "stdout", 500)
         writer.write(_lines(life * 20, life * 20 + 20), 1000.0 + life)
@@ -95,7 +97,7 @@ def test_the_next_writer_goes_on_and_keeps_count(task: TaskDirectory) -> None:
 
 
 @pytest.mark.parametrize("done", [1, 2, 3])
-def test_a_turn_that_was_cut_short_is_gone_on_with(task: TaskDirectory, done: int) -> None:
+def test_an_interrupted_rotation_is_completed(task: TaskDirectory, done: int) -> None:
     """Killed after the first, second or third step of four."""
     writer = LogWriter(task, "stdout", 500)
     writer.write(_lines(0, 95))
@@ -115,7 +117,7 @@ def test_a_turn_that_was_cut_short_is_gone_on_with(task: TaskDirectory, done: in
     assert _whole(task) == _lines(0, 95)[before.turn :] + b"after\n"
 
 
-def test_a_log_that_cannot_turn_goes_on(task: TaskDirectory) -> None:
+def test_a_log_that_cannot_be_rotated_continues(task: TaskDirectory) -> None:
     task.older_log("stdout").mkdir()  # nothing is renamed to where a directory is
     writer = LogWriter(task, "stdout", 500)
     writer.write(_lines(0, 200))
@@ -123,7 +125,7 @@ def test_a_log_that_cannot_turn_goes_on(task: TaskDirectory) -> None:
     assert task.log("stdout").read_bytes() == _lines(0, 200)
 
 
-def test_a_full_disk_is_told_once_and_what_is_lost_is_said_in_its_place(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_once_and_lost_output_is_marked_in_the_log(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk") as disk:
         task = TaskDirectory(disk / "worker-0")
         task.path.mkdir()
@@ -150,7 +152,7 @@ def test_a_full_disk_is_told_once_and_what_is_lost_is_said_in_its_place(tmp_path
         assert after.startswith("line ")
 
 
-def test_what_a_short_want_of_room_held_back_is_not_lost(tmp_path: Path) -> None:
+def test_output_during_a_short_lack_of_space_is_not_lost(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk") as disk:
         task = TaskDirectory(disk / "worker-0")
         task.path.mkdir()
@@ -165,7 +167,7 @@ def test_what_a_short_want_of_room_held_back_is_not_lost(tmp_path: Path) -> None
         assert heard == [None, 0]
 
 
-def test_a_writer_that_ends_on_a_full_disk_says_what_is_lost(tmp_path: Path) -> None:
+def test_a_writer_that_ends_on_a_full_disk_reports_the_lost_bytes(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk") as disk:
         task = TaskDirectory(disk / "worker-0")
         task.path.mkdir()

@@ -32,13 +32,12 @@ def jobset(form: Form) -> Document:
         "spec": {
             "network": {
                 "enableDNSHostnames": True,
-                "# Tasks look for each other before they are ready.": None,
+                "# Tasks look up each other's names before they are ready.": None,
                 "publishNotReadyAddresses": True,
             },
-            f"# {' and '.join(plan.success)} decides: when it has ended well, all others are"
-            " ended.": None,
+            "# When these Jobs have succeeded, the JobSet succeeds and ends all other Jobs.": None,
             "successPolicy": {"operator": "All", "targetReplicatedJobs": FlowList(decisive)},
-            "# A job that failed for good, after its own restarts, fails the set.": None,
+            "# If a Job fails after its own restarts, the JobSet fails.": None,
             "failurePolicy": {"maxRestarts": 0},
             "replicatedJobs": [
                 _replicated(form, piece, parts)
@@ -82,8 +81,8 @@ def _job(form: Form, piece: Piece) -> Document:
         "completionMode": "Indexed",
         "completions": len(piece.tasks),
         "parallelism": len(piece.tasks),
-        "# Nothing depends on it, so it is started again for ever: its failure would be the"
-        " set's.": None,
+        "# Not a needed job. Restart it without limit, because its failure would"
+        " fail the JobSet.": None,
         "backoffLimit": _FOR_EVER,
         "template": {"metadata": {"labels": form.labels(piece.job)}, "spec": spec},
     }

@@ -66,7 +66,7 @@ def service(form: Form) -> Document:
         "metadata": meta(form, service_name(form.plan)),
         "spec": {
             "clusterIP": "None",
-            "# Tasks look for each other before they are ready.": None,
+            "# Tasks look up each other's names before they are ready.": None,
             "publishNotReadyAddresses": True,
             "selector": own_pods(form)["matchLabels"],
             "ports": [FlowMap({"name": "main", "port": form.plan.settings.get("port", PORT)})],
@@ -235,7 +235,7 @@ def _restarts(piece: Piece) -> Document:
     if len(piece.tasks) > 1 and task.needed:
         made["maxFailedIndexes"] = 0
     return made | {
-        "# Not counted: the node was drained or taken away. Not tried again: bad input.": None,
+        "# Do not count drained or removed nodes as failures. Do not retry after bad input.": None,
         "podFailurePolicy": {"rules": rules},
     }
 

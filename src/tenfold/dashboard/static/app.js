@@ -98,7 +98,7 @@ async function chooseRun() {
     store.route = parse("");
     fill(
       main,
-      el("p", { class: "empty" }, "No run yet. ", el("code", {}, "tenfold up"), " starts one."),
+      el("p", { class: "empty" }, "There are no runs yet. Start one: ", el("code", {}, "tenfold up")),
     );
   } catch (error) {
     if (error.status !== 401) setConnection("reconnecting");

@@ -29,7 +29,7 @@ export function events() {
       "div",
       { class: "tools-row" },
       filter,
-      el("label", { class: "check" }, bad, "only trouble"),
+      el("label", { class: "check" }, bad, "Problems only"),
       note,
     ),
     list,
@@ -50,7 +50,7 @@ export function events() {
       note,
       found.length
         ? `${plural(found.length, "event")}${cut}`
-        : "Nothing has happened that matches.",
+        : "No events match.",
     );
     keyed(
       list,
@@ -96,17 +96,17 @@ function firstFailure(first) {
       {},
       taskName(first.task),
       ` ${first.words} at ${clock(first.time, 0)}. `,
-      el("a", { href: link }, "See the logs of that moment"),
+      el("a", { href: link }, "Show the logs at that time"),
     ),
     store.head?.headline && el("p", { class: "headline" }, plain(store.head.headline)),
     exceptionOf(first),
     first.lines?.length
       ? el(
           "pre",
-          { tabindex: 0, "aria-label": "Its last lines" },
+          { tabindex: 0, "aria-label": "Last lines" },
           first.lines.map(plain).join("\n"),
         )
-      : el("p", { class: "note" }, "It wrote nothing."),
+      : el("p", { class: "note" }, "The task wrote no output."),
   ];
 }
 
@@ -117,7 +117,7 @@ function exceptionOf(first) {
   const where = frame ? [`${frame.file}:${frame.line}`, `    ${frame.source || ""}`] : [];
   return el(
     "pre",
-    { tabindex: 0, "aria-label": "Its exception" },
+    { tabindex: 0, "aria-label": "Exception" },
     [...where, ...message.slice(0, 12)].map((text) => plain(String(text))).join("\n"),
   );
 }
@@ -128,7 +128,7 @@ function consequences(later) {
   return el(
     "div",
     {},
-    el("h3", {}, "After it, and so perhaps because of it"),
+    el("h3", {}, "Later failures, possibly caused by it"),
     el(
       "ul",
       {},

@@ -89,7 +89,7 @@ export function progressWords(said, now) {
   if (said.rate) parts.push(speed(said));
   for (const [name, value] of Object.entries(figures)) parts.push(`${name} ${figure(value)}`);
   const silent = now - said.time;
-  if (silent > 15) parts.push(`no word for ${duration(silent)}`);
+  if (silent > 15) parts.push(`no report for ${duration(silent)}`);
   else if (said.rate && said.done < said.total) {
     parts.push(`${duration((said.total - said.done) / said.rate)} left`);
   }

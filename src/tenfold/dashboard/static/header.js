@@ -14,8 +14,8 @@ const CONNECTION = {
   connecting: "connecting…",
   live: "live",
   reconnecting: "reconnecting…",
-  refused: "not let in",
-  gone: "no such run",
+  refused: "access denied",
+  gone: "run not found",
 };
 
 const parts = {};
@@ -34,8 +34,8 @@ export function header(views) {
     {
       class: "quiet",
       type: "button",
-      title: "Keys, and how to get here (?)",
-      "aria-label": "Keys and help",
+      title: "Keyboard shortcuts and remote access (?)",
+      "aria-label": "Keyboard shortcuts and help",
       on: { click: showKeys },
     },
     "?",
@@ -63,7 +63,7 @@ export function header(views) {
 function logo() {
   return el(
     "a",
-    { class: "logo", href: "#/", title: "tenfold: the newest run" },
+    { class: "logo", href: "#/", title: "Show the newest run" },
     el("img", { src: "static/icon.svg", alt: "tenfold", width: 22, height: 22 }),
   );
 }
@@ -130,8 +130,8 @@ function freshness() {
   const old = age();
   let words = "";
   if (over() && head.ended) words = `ended ${duration(now() - head.ended)} ago`;
-  else if (old !== null) words = `seen ${duration(old)} ago`;
-  else if (head?.seen) words = `last seen ${date(head.seen)}`;
+  else if (old !== null) words = `updated ${duration(old)} ago`;
+  else if (head?.seen) words = `last updated ${date(head.seen)}`;
   say(parts.age, words);
   parts.age.classList.toggle("stale", old !== null && old > STALE_S);
 }
@@ -148,9 +148,9 @@ function strip() {
 function stripWords() {
   const head = store.head;
   if (store.connection === "refused") {
-    return ["bad", "This page is not let in any more: type “tenfold open” for a new address.", 0];
+    return ["bad", "This page no longer has access. Run “tenfold open” for a new address.", 0];
   }
-  if (store.connection === "gone") return ["bad", "There is no such run here. The view Runs lists those there are.", 0];
+  if (store.connection === "gone") return ["bad", "This run does not exist. The Runs view lists all runs.", 0];
   if (store.connection === "reconnecting") {
     return [
       "warn",
@@ -160,17 +160,17 @@ function stripWords() {
   }
   if (!head) return ["", "", 0];
   if (!head.alive && !head.ended && head.state) {
-    const words = `This run is dead: ${head.reason || "its supervisor is gone"}.`;
+    const words = `This run was lost: ${head.reason || "its supervisor is gone"}.`;
     return ["bad", head.headline || words, 0];
   }
   if (stateOf(head.state).bad) {
-    return ["bad", head.headline || `Failed: ${head.reason || "no reason was given"}`, 0];
+    return ["bad", head.headline || `Failed: ${head.reason || "unknown reason"}`, 0];
   }
   const old = age();
   if (old !== null && old > STALE_S) {
     return [
       "warn",
-      `The supervisor has said nothing for ${duration(old)}: what is shown may be old.`,
+      `The supervisor has not updated this run for ${duration(old)}. The page may be out of date.`,
       0,
     ];
   }
@@ -199,13 +199,13 @@ function themeWords() {
 }
 
 const KEYS = [
-  ["/", "the filter of this view"],
-  ["Arrows, Tab", "on the map: from task to task"],
-  ["Enter", "look at the task"],
+  ["/", "filter this view"],
+  ["Arrows, Tab", "move from task to task on the map"],
+  ["Enter", "show the task"],
   ["Esc", "close the panel"],
-  ["f", "in the logs: follow again"],
-  ["t", "dark, light, as the system"],
-  ["?", "this list"],
+  ["f", "follow the logs again"],
+  ["t", "switch colours: system, light, dark"],
+  ["?", "show this list"],
 ];
 
 /** The keys, and the command that brings this page to another machine. */
@@ -217,24 +217,24 @@ export function showKeys() {
   );
   const box = el(
     "dialog",
-    { class: "keys", "aria-label": "Keys" },
-    el("h2", {}, "Keys"),
+    { class: "keys", "aria-label": "Keyboard shortcuts" },
+    el("h2", {}, "Keyboard shortcuts"),
     el(
       "dl",
       {},
-      [[`1 – ${parts.tabs.length}`, "the views"], ...KEYS].map(([key, words]) => [el("dt", {}, el("kbd", {}, key)), el("dd", {}, words)]),
+      [[`1 – ${parts.tabs.length}`, "switch views"], ...KEYS].map(([key, words]) => [el("dt", {}, el("kbd", {}, key)), el("dd", {}, words)]),
     ),
   );
   const head = store.head;
   if (head?.tunnel) {
     add(box, [
       el("h2", {}, "From another machine"),
-      el("p", {}, "Type this there, then open the same address:"),
+      el("p", {}, "Run this command there, then open the same address:"),
       el("pre", { tabindex: 0 }, head.tunnel),
     ]);
   }
   if (head?.directory)
-    add(box, [el("h2", {}, "The run’s files"), el("pre", { tabindex: 0 }, head.directory)]);
+    add(box, [el("h2", {}, "Run directory"), el("pre", { tabindex: 0 }, head.directory)]);
   add(box, [close]);
   box.addEventListener("close", () => box.remove());
   box.addEventListener("click", (event) => event.target === box && box.close());

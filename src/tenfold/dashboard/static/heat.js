@@ -43,7 +43,7 @@ export function heat(to) {
     element.hidden = !pair;
     if (!pair) return;
     fill(title, `${pair.from} – ${pair.to}`);
-    say(words, "Point at a cell; click to look at the task.");
+    say(words, "Point at a cell to see its traffic. Click it to select the task.");
     update();
     canvas.focus({ preventScroll: true });
   }
@@ -68,7 +68,7 @@ export function heat(to) {
     if (!cell) return;
     const edge = cell.edge;
     const said = edge
-      ? `${["silent", "cut"].includes(edge.mark) ? edge.mark : rate(edge.rate_bytes_s) || "rate not known"}, ${bytes(edge.bytes)} in all`
+      ? `${["silent", "cut"].includes(edge.mark) ? edge.mark : rate(edge.rate_bytes_s) || "rate unknown"}, ${bytes(edge.bytes)} in total`
       : "no edge";
     say(words, `${cell.long} – ${cell.short}: ${said}`);
     if (choose && edge) {

@@ -176,7 +176,7 @@ class LogsView {
         const got = await this.held.ask(filter, direction, at, signal);
         came += got.came;
         this.showLines(direction, got);
-        this.say(this.more(direction) && came < enough ? "looking further…" : "");
+        this.say(this.more(direction) && came < enough ? "searching…" : "");
       } while (this.more(direction) && came < enough);
     } catch (error) {
       if (!signal.aborted) this.say(error.message, true);
@@ -204,11 +204,11 @@ class LogsView {
     if (bad) return say(this.words, words);
     const filtered = this.text.value || this.level.value || this.stream.value;
     if (!lines.length)
-      return say(this.words, words || (filtered ? "No line matches." : "Nothing was written yet."));
+      return say(this.words, words || (filtered ? "No lines match." : "No output yet."));
     const span = `${clock(lines[0].time, 0)} – ${clock(lines.at(-1).time, 0)}`;
     say(
       this.words,
-      `${plural(lines.length, "line")}, ${span}${older ? ", older ones above" : ""}${words ? `; ${words}` : ""}`,
+      `${plural(lines.length, "line")}, ${span}${older ? ", older lines above" : ""}${words ? `; ${words}` : ""}`,
     );
   }
 

@@ -98,7 +98,7 @@ class MapView {
     if (topics.has("connection"))
       say(
         this.waiting,
-        store.connection === "gone" ? "There is no such run." : "Waiting for the map…",
+        store.connection === "gone" ? "This run does not exist." : "Waiting for the map…",
       );
     if (topics.has("map") || topics.has("tasks")) {
       this.layout();
@@ -269,8 +269,8 @@ function edgeWords({ edge, group }) {
       ? ""
       : `  ${mark}`
     : `${cut ? `  ${cut} cut` : ""}${silent ? `  ${silent} silent` : ""}`;
-  const many = group ? `  ${plural(group.edges, "edge")}, click for each` : "";
-  return `${from.replace("outside:", "")} – ${to.replace("outside:", "")}  ${rate(flow) || "rate not known"}${many}${more}`;
+  const many = group ? `  ${plural(group.edges, "edge")}, click to see each` : "";
+  return `${from.replace("outside:", "")} – ${to.replace("outside:", "")}  ${rate(flow) || "rate unknown"}${many}${more}`;
 }
 
 function legend() {
@@ -282,7 +282,7 @@ function legend() {
     { class: "legend", "aria-label": "Legend" },
     LEGEND.map(([name, words]) => state(name, words)),
     line("flow", "as planned, wider is faster"),
-    line("idle", "quiet now"),
+    line("idle", "idle now"),
     line("silent", "planned, but silent"),
     line("cut", "cut: no acknowledgement"),
     line("unplanned", "not planned, outside"),

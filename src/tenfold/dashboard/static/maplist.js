@@ -109,7 +109,7 @@ export function mapList(to) {
     note.hidden = all.size <= ROWS;
     say(
       note,
-      `The first ${ROWS} of ${plural(all.size, "edge")}: cut, silent and unplanned ones, then the busiest. Choose a task to see all of its edges.`,
+      `Showing ${ROWS} of ${plural(all.size, "edge")}: cut, silent and unplanned ones first, then the busiest. Select a task to see all its edges.`,
     );
     keyed(body, sorted.slice(0, ROWS), edgeKey, makeRow, updateRow);
   }
@@ -147,8 +147,8 @@ export function makeRow(edge) {
 export function updateRow(row, edge) {
   set(row, "data-mark", edge.mark);
   set(row, "data-bytes", edge.bytes ?? "");
-  say(row.cells[2], edge.rate_bytes_s === null ? "not known" : rate(edge.rate_bytes_s));
-  say(row.cells[3], edge.bytes === null ? "not known" : bytes(edge.bytes));
+  say(row.cells[2], edge.rate_bytes_s === null ? "unknown" : rate(edge.rate_bytes_s));
+  say(row.cells[3], edge.bytes === null ? "unknown" : bytes(edge.bytes));
   say(row.cells[4], edge.connections ?? "");
   say(row.cells[5], edge.mark);
 }

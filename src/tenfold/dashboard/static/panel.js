@@ -81,7 +81,7 @@ function makeOverview(to) {
   const total = el("strong");
   const live = el("strong");
   const lists = {
-    cut: edgeList("Cut: what is sent is not acknowledged", to, (edge) => quiet(edge)),
+    cut: edgeList("Cut: sent data is not acknowledged", to, (edge) => quiet(edge)),
     silent: edgeList("Planned, but silent", to, (edge) => quiet(edge)),
     unplanned: edgeList("Not planned, or outside", to, carried),
     busy: edgeList("Busiest", to, carried),
@@ -95,7 +95,7 @@ function makeOverview(to) {
       "div",
       { class: "figures" },
       el("div", {}, flow, flowWords),
-      el("div", {}, total, el("span", {}, "in all")),
+      el("div", {}, total, el("span", {}, "in total")),
       el("div", {}, live, el("span", {}, "planned edges used")),
     ),
     damaged,
@@ -122,10 +122,10 @@ function makeOverview(to) {
     lists.cut.show(found.cut, "");
     lists.silent.show(
       found.silent,
-      found.planned ? "Every planned edge has been used." : "No edge was planned.",
+      found.planned ? "All planned edges have been used." : "No edges are planned.",
     );
-    lists.unplanned.show(found.unplanned.sort(busiest), "Nothing else was seen.");
-    lists.busy.show(found.busy, "No byte has been seen yet.");
+    lists.unplanned.show(found.unplanned.sort(busiest), "No unplanned traffic.");
+    lists.busy.show(found.busy, "No traffic yet.");
     const bad = Object.entries(store.map.damaged);
     damaged.hidden = !bad.length;
     say(damaged, bad.map(([path, what]) => `damaged: ${path} ${what}`).join("; "));
@@ -155,12 +155,12 @@ function survey(edges) {
 
 /** What flows now; once the run is over, what did. */
 function carried(edge) {
-  return (!over() && rate(edge.rate_bytes_s)) || bytes(edge.bytes) || "not known";
+  return (!over() && rate(edge.rate_bytes_s)) || bytes(edge.bytes) || "unknown";
 }
 
 function quiet(edge) {
-  if (!edge.last_byte) return "no byte yet";
-  return `quiet for ${duration(Math.max(0, now() - edge.last_byte))}`;
+  if (!edge.last_byte) return "no traffic yet";
+  return `idle for ${duration(Math.max(0, now() - edge.last_byte))}`;
 }
 
 const FACTS = ["address", "host", "pid", "up", "restarts", "exit", "speed"];
@@ -256,8 +256,8 @@ function makeDetail(to) {
   }
 
   function links(task) {
-    const wanted = [["all its lines", viewLink("logs", `?task=${encodeURIComponent(name)}`)]];
-    if (task.url && stateOf(task.state).usable) wanted.push(["its page", task.url]);
+    const wanted = [["all lines", viewLink("logs", `?task=${encodeURIComponent(name)}`)]];
+    if (task.url && stateOf(task.state).usable) wanted.push(["open page", task.url]);
     for (const [word, url] of Object.entries(task.urls || {})) {
       if (url !== task.url) wanted.push([word, url]);
     }
@@ -284,8 +284,8 @@ function makeDetail(to) {
     keyed(parts.peers, edges.slice(0, PEERS), edgeKey, makePeer, (row, edge) => {
       set(row, "data-mark", edge.mark);
       const still = edge.mark === "silent" || edge.mark === "cut";
-      say(row.cells[1], still ? edge.mark : rate(edge.rate_bytes_s) || "not known");
-      say(row.cells[2], edge.bytes === null ? "not known" : bytes(edge.bytes));
+      say(row.cells[1], still ? edge.mark : rate(edge.rate_bytes_s) || "unknown");
+      say(row.cells[2], edge.bytes === null ? "unknown" : bytes(edge.bytes));
       say(row.cells[3], edge.connections ?? "");
     });
   }
@@ -318,7 +318,7 @@ function makeDetail(to) {
         ),
       ),
     );
-    if (!lines.length) fill(parts.lines, el("li", { class: "note" }, "It wrote nothing."));
+    if (!lines.length) fill(parts.lines, el("li", { class: "note" }, "No output."));
     if (low) parts.lines.scrollTop = parts.lines.scrollHeight;
   }
 

@@ -48,7 +48,7 @@ export function placement() {
     "div",
     { class: "placement", hidden: true },
     el("section", {}, el("h2", {}, "Servers"), balance, bars),
-    el("section", { class: "workers" }, el("h2", {}, "Who does what"), workers),
+    el("section", { class: "workers" }, el("h2", {}, "Roles"), workers),
     el("section", { class: "wide" }, el("h2", {}, "Variables"), rows.element),
   );
   const element = el("section", { class: "page", "aria-label": "Placement" }, told, parts);
@@ -62,8 +62,8 @@ export function placement() {
     say(
       told,
       known
-        ? `As ${said.told_by || "a task"} told: ${plural(said.variables.length, "part")}, ${bytes(total(said.servers))} in all.`
-        : "No task has told where its variables lie. With parameter servers the chief does, as soon as it has made them.",
+        ? `Reported by ${said.told_by || "a task"}: ${plural(said.variables.length, "part")}, ${bytes(total(said.servers))} in total.`
+        : "No task has reported the placement of its variables. With parameter servers, the chief reports it after it has created them.",
     );
     servers(said);
     roles(said.workers);
@@ -77,7 +77,7 @@ export function placement() {
     say(
       balance,
       share
-        ? `The fullest holds ${share.toFixed(share < 1.1 ? 3 : 2)} × the mean${share < 1.05 ? ": balanced." : share > 1.5 ? ": uneven." : "."}`
+        ? `The largest server holds ${share.toFixed(share < 1.1 ? 3 : 2)} × the mean${share < 1.05 ? ": balanced." : share > 1.5 ? ": uneven." : "."}`
         : "",
     );
     keyed(

@@ -44,7 +44,7 @@ export function runs() {
     const bad = Object.keys(said.damaged || {}).length;
     say(
       note,
-      `${plural(said.runs.length, "run")}${bad ? `, ${plural(bad, "damaged file")}` : ""}. Pick two to compare them.`,
+      `${plural(said.runs.length, "run")}${bad ? `, ${plural(bad, "damaged file")}` : ""}. Select two runs to compare them.`,
     );
     rows.show(said.runs);
   }
@@ -102,7 +102,7 @@ function columns(pick, picked) {
       value: (run) => run.started,
       show: (run) => date(run.started),
     },
-    { name: "took", title: "Took", number: true, value: took, show: (run) => duration(took(run)) },
+    { name: "took", title: "Duration", number: true, value: took, show: (run) => duration(took(run)) },
     {
       name: "tasks",
       title: "Tasks",
@@ -155,15 +155,15 @@ function comparison({ plan, figures }, a, b) {
   return [
     el("h2", {}, a, " and ", b),
     part(
-      "What was asked for",
+      "Differences between the plans",
       plan.map(({ path, a: x, b: y }) => [path, x, y]),
-      "Both were asked for the same.",
+      "The plans are the same.",
       [a, b],
     ),
     part(
-      "Final figures",
+      "Final values",
       figures.map(({ name, a: x, b: y }) => [name, x, y]),
-      "Neither left a figure.",
+      "Neither run reported values.",
       [a, b],
     ),
   ];

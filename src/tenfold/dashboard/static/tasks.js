@@ -103,7 +103,7 @@ function isFirst(task) {
 }
 
 function name(cell, task) {
-  if (!cell.firstChild) cell.append(el("a", { class: "task", title: "Its logs" }));
+  if (!cell.firstChild) cell.append(el("a", { class: "task", title: "Show the logs" }));
   const link = cell.firstChild;
   say(link, task.task);
   set(link, "href", viewLink("logs", `?task=${encodeURIComponent(task.task)}`));

@@ -126,11 +126,11 @@ async function script() {
 
 function words({ missing, damaged }, tags) {
   const bad = Object.entries(damaged || {}).map(([path, what]) => `damaged: ${path} ${what}`);
-  if (missing) return `To read the event files: ${missing}`;
+  if (missing) return `Cannot read the event files. Run: ${missing}`;
   if (bad.length) return bad.join("; ");
   if (!tags.length)
-    return "No event file has a figure yet; the chief writes them below tensorboard/.";
-  return plotly ? "" : "The last figures. For charts: pip install 'tenfold[charts]'";
+    return "No event file in tensorboard/ contains a value yet.";
+  return plotly ? "" : "These are the last values. For charts, run: pip install 'tenfold[charts]'";
 }
 
 function service(name, url) {
