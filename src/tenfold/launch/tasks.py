@@ -140,7 +140,7 @@ class Tasks:
 
 
 def _pass_on(task: _Task, adopted: list[int]) -> None:
-    """Send the ending signal of a task to processes that its group's missed."""
+    """Send the ending signal of a task to processes that it has not reached."""
     if task.told is None:
         return
     for pid in adopted:
