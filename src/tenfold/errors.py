@@ -18,14 +18,16 @@ from tenfold.base.secrets import veiled
 Severity = Literal["fault", "warning"]
 
 MOST_FAULTS = 200
-"""Most faults that are told of one file, however many there are."""
+"""The maximum number of faults reported for one file."""
 
 _SHOWN_CHARACTERS = 80
 
 
 @dataclass(frozen=True, order=True, slots=True)
 class SourcePosition:
-    """A position in something a user wrote. `line` and `column` count from 1, in characters.
+    """A position in text that a user wrote.
+
+    `line` and `column` count from 1, in characters.
 
     `line` 0 means the whole of `file`; `file` is then often no file (`--set jobs.worker.tasks=x`).
     """
@@ -40,7 +42,9 @@ class SourcePosition:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong with what the user wrote, or (severity "warning") one that will hurt later.
+    """A fault in what the user wrote.
+
+    With the severity "warning", it will cause harm later.
 
     `source_line` is the text of the line at `place`, without its end, when it is known and fit to
     be shown (no secret in it); the command line prints it with a caret under `place.column`.
@@ -65,7 +69,10 @@ class Fault:
         return Fault(place, path, message, hint, self.severity, line)
 
     def excerpt(self, width: int = 100) -> str | None:
-        """The source line with a caret under the place, cut to `width` columns; None if unknown."""
+        """The source line with a caret under the position, or None if unknown.
+
+        It is cut to `width` columns.
+        """
         if self.source_line is None or self.place is None or not self.place.line:
             return None
         column = max(0, self.place.column - 1)
@@ -75,7 +82,10 @@ class Fault:
         return f"{line.rstrip()}\n{' ' * columns(before)}^"
 
     def to_json(self) -> dict[str, Any]:
-        """The shape of `check --json`; `file`, `line` and `column` are null without a place."""
+        """The shape of `check --json`.
+
+        `file`, `line` and `column` are null without a position.
+        """
         place = self.place
         return {
             "severity": self.severity,
@@ -111,7 +121,10 @@ class TenfoldError(Exception):
 
 
 class InputError(TenfoldError):
-    """The user's input is wrong. `faults` holds every fault found, in the order of their places."""
+    """The user's input is wrong.
+
+    `faults` holds every fault found, in the order of their positions.
+    """
 
     exit_code = 2
 
@@ -136,7 +149,10 @@ class InputError(TenfoldError):
 
 
 class UnavailableError(TenfoldError):
-    """Something outside is missing: the cell does not answer, a package is not installed."""
+    """Something outside is missing.
+
+    For example, the cell does not answer, or a package is not installed.
+    """
 
     exit_code = 3
 
@@ -150,7 +166,10 @@ def _summary(faults: tuple[Fault, ...]) -> str:
 
 
 def printable(text: str) -> str:
-    """`text` with characters that could move a terminal's cursor or hide others made visible."""
+    """`text` with dangerous characters made visible.
+
+    These could move a terminal's cursor or hide other characters.
+    """
     if text.isprintable():
         return text
     return "".join(_visible(character) for character in text)
@@ -160,13 +179,19 @@ _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u202a-\u202e\u2066-\u2069\u2028\u2029\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
-"""Controls (C0, C1), what reorders a line or ends it unseen, tags, and what is no character."""
+"""Control characters, and characters that reorder or break a line.
+
+Controls are C0 and C1. Also tags, and what is not a character.
+"""
 
 _COLOURING = re.compile(r"\x1b\[[\d;:]*m")
 
 
 def visible(text: str, *, colours: bool = False) -> str:
-    """Text of several lines that does nothing to a terminal but show itself, and in `colours`."""
+    """Text of several lines that a terminal only displays.
+
+    It is in `colours` if they are wanted.
+    """
     if text.isprintable():
         return text
     if not colours or "\x1b" not in text:
@@ -187,7 +212,10 @@ def _visible(character: str) -> str:
 
 
 def columns(text: str) -> int:
-    """How many terminal columns `text` takes; wide characters take two, combining ones none."""
+    """How many terminal columns `text` takes.
+
+    Wide characters take two, combining characters take none.
+    """
     return sum(_character_columns(character) for character in text)
 
 
@@ -198,7 +226,10 @@ def _character_columns(character: str) -> int:
 
 
 def shown(value: object) -> str:
-    """A value as messages quote it: text in quotes, lists and mappings by kind, never long."""
+    """A value as messages quote it, never long.
+
+    Text is quoted, and lists and mappings are named by type.
+    """
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -219,7 +250,10 @@ def _cut(text: str) -> str:
 
 
 def path_text(path: Iterable[str | int]) -> str:
-    """("jobs", "worker", "after", 0) as `jobs.worker.after[0]`; odd keys are cut and quoted."""
+    """("jobs", "worker", "after", 0) as `jobs.worker.after[0]`.
+
+    Odd keys are cut and quoted.
+    """
     text = ""
     for part in path:
         if isinstance(part, int):

@@ -41,19 +41,27 @@ _PROXIES, _NO_PROXY = ("grpc_proxy", "https_proxy", "http_proxy"), "no_grpc_prox
 
 _LINGER_S = 1.0
 _LOST = ("Gloo", "Connection closed by peer", "UNAVAILABLE")
-"""What the messages say of collectives that lost a peer, JaxRuntimeErrors and ValueErrors alike."""
+"""Messages of collectives that have lost a peer.
+
+JaxRuntimeErrors and ValueErrors have them alike.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """This process's place among those that compute together: alone, 0 of 1."""
+    """The position of this process among those that compute together.
+
+    Alone, it is 0 of 1.
+    """
 
     id: int = 0
     count: int = 1
 
 
 def initialize(**options: Any) -> Process:
-    """Join the JAX processes of this task's cluster, and tell this one's place among them.
+    """Join the JAX processes of this task's cluster.
+
+    Returns the position of this process among them.
 
     Waits until every process has come. To be called before anything else of JAX's; a second call
     changes nothing. Outside a cluster it does nothing.
@@ -83,7 +91,9 @@ def _in_cluster() -> bool:
 
 
 def _go_past_proxies() -> None:
-    """Have gRPC reach the coordinator itself: it would ask the proxy of `http_proxy` for it.
+    """Make gRPC connect to the coordinator directly.
+
+    It would use the proxy of `http_proxy` for it.
 
     Without a proxy nothing is set: JAX warns of every variable that has the word in its name.
     """

@@ -1,4 +1,4 @@
-"""The views in a notebook: `%load_ext tenfold` brings `%map`, `%tasks` and `%logs`.
+"""The views in a notebook: `%load_ext tenfold` adds `%map`, `%tasks` and `%logs`.
 
 Owns the magics: their arguments, which run they mean, and going on in place. What they show is
 the views' business. IPython is imported here and nowhere else; nothing is done before it is asked.
@@ -38,7 +38,7 @@ from tenfold.views.terminal import Terminal
 from tenfold.views.traffic import MapReader
 
 EVERY_S = 1.0
-"""How often a view that goes on looks again."""
+"""Seconds between two updates of a view that is kept up to date."""
 
 _Bundle = dict[str, str]
 """What is shown, by its MIME type; text/plain is always among them."""
@@ -60,7 +60,7 @@ def load_ipython_extension(ipython: Any) -> None:
 
 
 def _plainly(magic: Callable[..., None]) -> Callable[..., None]:
-    """What goes wrong is told in a line and its hint, as the commands tell it."""
+    """Print errors as one line with a hint, like the commands."""
 
     @functools.wraps(magic)
     def told(*given: Any) -> None:
@@ -75,7 +75,7 @@ def _plainly(magic: Callable[..., None]) -> Callable[..., None]:
 
 @magics_class
 class TenfoldMagics(Magics):  # type: ignore[misc]
-    """`%map`, `%tasks` and `%logs`: what the commands of these names print, as pictures."""
+    """`%map`, `%tasks` and `%logs`: the output of these commands as pictures."""
 
     @line_magic  # type: ignore[untyped-decorator]
     @magic_arguments()  # type: ignore[untyped-decorator]
@@ -83,7 +83,7 @@ class TenfoldMagics(Magics):  # type: ignore[misc]
     @_follow  # type: ignore[untyped-decorator]
     @_plainly
     def map(self, line: str) -> None:
-        """Who talks to whom, and how much."""
+        """Show which tasks communicate, and how much."""
         options = parse_argstring(self.map, line)
         run = _run(options.cluster)
         reader = MapReader(run)
@@ -188,7 +188,7 @@ class _Page:
         self._shown: _Bundle = {}
 
     def put(self, bundle: _Bundle) -> None:
-        """Show this in the place of what was shown."""
+        """Replace what was shown by this."""
         if self._display_id is None:
             self._display_id = display(bundle, raw=True, display_id=True).display_id
         elif bundle != self._shown:

@@ -1,4 +1,6 @@
-"""Inside a TensorFlow task: the strategy of its cluster, where variables lie, the standard server.
+"""Inside a TensorFlow task: the strategy, variables and the standard server.
+
+It has the strategy of the task's cluster, and the placement of variables.
 
 `python -m tenfold.tensorflow` is the server of a job without `run`. TensorFlow is imported here
 and nowhere else in the package, when it is needed.
@@ -24,8 +26,11 @@ from tenfold.errors import TenfoldError, UnavailableError
 from tenfold.run.rundir import RunDirectory, write_json
 
 MIN_SHARD_BYTES = 256 << 10
-"""A variable is split over the parameter servers down to pieces of this size: smaller ones cost
-more in calls than they win in balance (TensorFlow's own recommendation for MinSizePartitioner)."""
+"""The minimum size of the parts of a variable that is split.
+
+A variable is split over the parameter servers down to pieces of this size: smaller ones cost more
+in calls than they win in balance (TensorFlow's own recommendation for MinSizePartitioner).
+"""
 
 _WRITE_S = 0.5
 """Variables that are made within this time are written together."""
@@ -79,7 +84,9 @@ class _Ended:
 
 
 def _let_go(strategy: Any) -> None:
-    """Keep the strategy's coordinator from stopping its threads when Python is being finalised.
+    """Keep the strategy's coordinator from stopping its threads at exit.
+
+    That is when Python is being finalised.
 
     TensorFlow 2.21 does that in `ClusterCoordinator.__del__`, when daemon threads are frozen
     already; if one of them was just taking a lost worker back, it holds the lock that `__del__`
@@ -91,7 +98,9 @@ def _let_go(strategy: Any) -> None:
 
 
 def record_placement(variables: Any) -> None:
-    """Tell where `variables` lie, for views to show: `placement.json` in this task's directory.
+    """Record the placement of `variables` for views.
+
+    It is written to `placement.json` in this task's directory.
 
     Those made in the scope of `strategy()` are told already; this is for a script that makes its
     own. Returns at once, the file follows within a second; outside a cluster nothing is written.
@@ -104,7 +113,10 @@ def record_placement(variables: Any) -> None:
 
 
 def _recorded(tf: Any, strategy: Any) -> Any:
-    """`strategy`, which from now on also notes the variables that are made in its scope."""
+    """`strategy`, which also records the variables created in its scope.
+
+    This holds from now on.
+    """
     enter = strategy.scope
 
     def noting(make: Callable[..., Any], **options: Any) -> Any:
@@ -117,7 +129,9 @@ def _recorded(tf: Any, strategy: Any) -> Any:
 
 
 class _Scope:
-    """A strategy's scope and another inside it; can be entered inside itself, as a strategy's can.
+    """A strategy's scope and another inside it.
+
+    It can be entered inside itself, as a strategy's can.
 
     Inside, so that a creator gets what the strategy has made: all shards, on their servers.
     """
@@ -152,7 +166,9 @@ class _Placement:
         self._writer: threading.Timer | None = None
 
     def note(self, variable: Any) -> None:
-        """Take a variable, all of its parts, into the file. Never raises, never waits for a disk.
+        """Add all parts of a variable to the file.
+
+        Never raises, and never waits for a disk.
 
         Whatever TensorFlow makes of variables one day, telling of them must not end a training.
         """
@@ -183,7 +199,7 @@ class _Placement:
             self._writer.start()
 
     def write(self) -> None:
-        """Write the file now, if something is new; what is being written then is, too."""
+        """Write the file now if it has changed, after any write in progress."""
         with self._disk:
             with self._lock:
                 if self._writer is None:
@@ -203,7 +219,7 @@ _placement = _Placement()
 
 
 def _pieces(variable: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Each part of a variable, and what is to be told of it."""
+    """Each part of a variable, and what to record of it."""
     inner = getattr(variable, "value", None)
     if inner is not None and not callable(inner):  # a Keras variable's own
         variable = inner
@@ -228,7 +244,10 @@ def _pieces(variable: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
 
 
 def _task_of(device: str) -> str | None:
-    """`ps/0` of `/job:ps/replica:0/task:0/device:CPU:0`; this task where that says localhost."""
+    """`ps/0` of `/job:ps/replica:0/task:0/device:CPU:0`.
+
+    This task if the device says localhost.
+    """
     found = re.search(r"/job:([^/]+)(?:/replica:\d+)?/task:(\d+)", device)
     if found is None:
         return None
@@ -237,7 +256,7 @@ def _task_of(device: str) -> str | None:
 
 
 def serve() -> None:
-    """Run this task's standard server until the process is told to end."""
+    """Run this task's standard server until the process is asked to end."""
     tf = _import()
     config = json.loads(os.environ["TF_CONFIG"])
     place = config["task"]

@@ -31,12 +31,15 @@ _LOOK_S = 0.02
 _MOST_SETTLE_S = 5.0
 _GLOO_THREAD = "pt_gloo_runloop"
 _LOST = ("gloo", "NCCL", "Connection closed by peer", "Connection reset by peer", "Broken pipe")
-"""What the messages say of collectives that lost a peer (seen on PyTorch 2.13 with gloo)."""
+"""Messages of collectives that have lost a peer.
+
+Seen on PyTorch 2.13 with gloo.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """This process's place among those that train together.
+    """The position of this process among those that train together.
 
     Attributes:
         rank, size: among all of them; alone, 0 and 1.
@@ -53,7 +56,9 @@ class Group:
 
 
 def initialize(backend: str | None = None, **options: Any) -> Group:
-    """Form the process group that the environment describes, and tell this process's place in it.
+    """Form the process group that the environment describes.
+
+    Returns the position of this process in it.
 
     Waits until every rank has come. Works the same under torchrun. Outside of both it does
     nothing, and the group is this process alone. A group that there is already stays as it is.
@@ -102,7 +107,9 @@ def _import() -> Any:
 
 
 def end_groups_in_order() -> None:
-    """Make `torch.distributed.destroy_process_group` wait for gloo's threads, in tasks of a run.
+    """Make `destroy_process_group` wait for gloo's threads, in tasks of a run.
+
+    The function is the one in `torch.distributed`.
 
     A gloo thread destroys the last collective after whoever waited for it went on, and needs the
     GIL for that. If DDP's reducer holds the group's last reference, then the group's destructor
@@ -132,7 +139,9 @@ def _in_group() -> bool:
 
 
 def _settle() -> None:
-    """Wait until gloo's threads are idle: none has moved between two looks. 5 s at most.
+    """Wait until gloo's threads are idle, 5 s at most.
+
+    They are idle if none has moved between two looks.
 
     The thread that waits gives up the GIL. One that wants the GIL wakes every 5 ms, and one that
     lacks a core is not asleep, so neither looks idle.
@@ -151,7 +160,10 @@ def _settle() -> None:
 
 
 def _gloo_threads() -> dict[int, tuple[str, str]]:
-    """State and voluntary switches of each thread of gloo's, by number; empty if none is known."""
+    """Each gloo thread and its voluntary switches, by number.
+
+    The thread's state is included. Empty if none is known.
+    """
     found = {}
     for thread in procfs.thread_ids("self"):
         fields = procfs.read_status("self", thread=thread) or {}
@@ -162,7 +174,7 @@ def _gloo_threads() -> dict[int, tuple[str, str]]:
 
 @atexit.register
 def _end_in_order() -> None:
-    """Have the end of this rank be seen as what it is.
+    """Make other tasks see the true cause of this rank's end.
 
     One that only lost another lets the other's end be seen first. Any lets gloo's threads let go of
     the last collective's tensors, for which they need Python: when Python is being finalised

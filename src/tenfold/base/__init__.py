@@ -1,4 +1,6 @@
-"""What every package may use: processes, text, paths, secrets. It knows no cluster and no run.
+"""Helpers for every package: processes, text, paths, secrets.
+
+They know of no cluster and no run.
 
 access.py       Who may use a page that tenfold serves: the rules for hosts, origins and tokens
 escapes.py      Terminal escape sequences in text that tasks wrote

@@ -1,4 +1,4 @@
-"""Who may use a page that tenfold serves: the rules for hosts, origins and tokens.
+"""Who may use a page that tenfold serves: rules for hosts, origins and tokens.
 
 The dashboard (`dashboard.guard`) and TensorBoard (`services.guard`) ask here. Both refuse requests
 for another host name, which is how DNS rebinding reaches a page on loopback, and requests that the
@@ -21,7 +21,7 @@ _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 def comes_from_here(
     hosts: Sequence[str], origins: Iterable[str], schemes: Sequence[str] = ("http", "https")
 ) -> bool:
-    """Whether a request is for this machine by name, and no other origin's page sent it.
+    """Whether a request names this machine, and no page of another origin sent it.
 
     `hosts` and `origins` are the values of its Host and Origin headers. Any port is right, for
     tunnels; `schemes` are those that the origin may have.
@@ -43,13 +43,16 @@ def _names_this_machine(host: str) -> bool:
 
 
 def is_token(given: str, token: str) -> bool:
-    """Whether this is the token. The time that this takes does not depend on what is wrong."""
+    """Whether this is the token.
+
+    The time that this takes does not depend on what is wrong.
+    """
     encoded = given.encode("utf-8", "surrogateescape")
     return hmac.compare_digest(encoded, token.encode("utf-8", "surrogateescape"))
 
 
 def cookie(headers: Iterable[str], name: str) -> str:
-    """The value of a cookie in the Cookie headers of a request; empty if there is none."""
+    """The value of a cookie in the Cookie headers, or an empty string."""
     for header in headers:
         try:
             morsel = SimpleCookie(header).get(name)

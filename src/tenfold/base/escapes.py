@@ -14,7 +14,10 @@ _ESCAPE = re.compile(
 _CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f\x80-\x9f\u061c\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
-"""Controls, what reorders a line or ends it unseen, and what is no character."""
+"""Control characters, and characters that reorder or break a line.
+
+Also what is not a character.
+"""
 
 
 def plain(text: str, kept: Callable[[str], bool] = lambda _: False) -> str:

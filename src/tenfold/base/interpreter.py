@@ -1,4 +1,6 @@
-"""The Python interpreter of tenfold's own processes: how it starts and where it finds modules.
+"""The Python interpreter of tenfold's own processes: its start and its path.
+
+The path is where it finds modules.
 
 Python looks for modules in the working directory (`-m`), in the directory of the script, and in
 PYTHONPATH before it looks into its own library. A user's `random.py` would then run inside the
@@ -16,7 +18,9 @@ import sys
 
 
 def own(module: str, *words: str) -> list[str]:
-    """The command line of a process of tenfold's own: `module`, run by this interpreter.
+    """The command line of a process of tenfold's own.
+
+    It runs `module` with this interpreter.
 
     It ignores the PYTHON* variables (`-E`), such as PYTHONINSPECT and PYTHONWARNINGS, unless
     tenfold or this interpreter are found only through them. Where tenfold was found in the
@@ -37,7 +41,7 @@ _BOOT = (
 )
 
 _installed: bool | None = None
-"""Whether tenfold lies where this interpreter looks without being told; None: not looked yet."""
+"""Whether this interpreter finds tenfold by itself. None: not determined yet."""
 
 
 def _needs_environment() -> bool:
@@ -58,7 +62,7 @@ def _root() -> str:
 
 
 def settle() -> None:
-    """Look for modules in Python's library first, then in site-packages, and last in PYTHONPATH.
+    """Search Python's library first, then site-packages, and PYTHONPATH last.
 
     The working directory and the directory of the script are left out, unless tenfold itself was
     found there. For a process of tenfold's own only.
@@ -77,7 +81,10 @@ def settle() -> None:
 
 
 def _library() -> int:
-    """Where in `sys.path` Python's own library begins: site.py inserts nothing before it."""
+    """The index of Python's own library in `sys.path`.
+
+    site.py inserts nothing before it.
+    """
     name = f"python{sys.version_info.major}{sys.version_info.minor}.zip"
     library = os.path.dirname(os.__file__)  # noqa: PTH120
     for number, entry in enumerate(sys.path):

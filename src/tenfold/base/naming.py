@@ -1,4 +1,4 @@
-"""Names of tasks (`worker/3`) and their labels (`worker-3`), and many tasks named in few words."""
+"""Names of tasks (`worker/3`), their labels (`worker-3`), and ranges of tasks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def label_of(name: str) -> str:
-    """Return the label of a task, fit for host and file names: `worker-3` for `worker/3`.
+    """The label of a task for host and file names: `worker-3` for `worker/3`.
 
     A label stays as it is.
     """

@@ -21,7 +21,7 @@ _VARIABLE = re.compile(r"(?:^|(?<=/))\$([A-Za-z_][A-Za-z0-9_]*)(?=/|$)")
 
 
 class PathError(ValueError):
-    """A path whose beginning means nothing here; `hint` tells how to write it."""
+    """A path whose beginning cannot be resolved. `hint` explains how to write it."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -54,7 +54,10 @@ def expanded(
 
 
 def user_path(path: str | os.PathLike[str], what: str) -> Path:
-    """The path that a flag, a variable or a caller names. Raises InputError, which names `what`."""
+    """The path that a flag, a variable or a caller names.
+
+    Raises InputError, which names `what`.
+    """
     try:
         return Path(expanded(os.fspath(path)))
     except PathError as error:

@@ -18,7 +18,10 @@ MOST_CHARACTERS = 10_000
 
 _MOST_INSTRUCTIONS = 20_000
 _MOST_WORK = 40_000_000
-"""Instructions times characters that one line may cost: a tenth of a second or a few."""
+"""The maximum cost of one line, in instructions times characters.
+
+It takes a tenth of a second, or a few.
+"""
 
 _LEAST_SEARCHED = 2000
 _MEMORY_BYTES = 8 << 20
@@ -42,7 +45,10 @@ _UNSUPPORTED = (
 
 
 class PatternError(ValueError):
-    """An expression that cannot be used; the text says why, `hint` what to write instead."""
+    """An expression that cannot be used.
+
+    The text says why, and `hint` what to write instead.
+    """
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)

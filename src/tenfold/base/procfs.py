@@ -1,4 +1,6 @@
-"""What Linux says of processes in /proc: stat, status, environment, children and open files.
+"""Read /proc of Linux.
+
+It has a process's stat, status, environment, children and open files.
 
 The readers never raise for a process that is gone or that this user may not look at: they return
 None, or nothing. Where there is no /proc there are no processes. `proc` is the directory to read,
@@ -15,7 +17,10 @@ from typing import Literal
 PROC = "/proc"
 
 Pid = int | Literal["self"]
-"""A process. `self` is the reader, also where /proc shows another PID namespace's pids."""
+"""A process. `self` is the reader.
+
+This holds even if /proc shows another PID namespace's pids.
+"""
 
 _TICKS_S = 1.0 / os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -68,7 +73,10 @@ class ProcessStat:
 
 
 def read_stat(pid: Pid, proc: str = PROC) -> ProcessStat | None:
-    """Read what the kernel counts of a process; None if it is gone. A zombie is still there."""
+    """Read the kernel's counters of a process, or None if it is gone.
+
+    A zombie is not gone.
+    """
     data = _read(f"{proc}/{pid}/stat")
     if data is None:
         return None
@@ -115,7 +123,10 @@ def living(proc: str = PROC) -> Iterator[ProcessStat]:
 
 
 def ancestors(pid: int, proc: str = PROC) -> Iterator[int]:
-    """The parent of a process, the parent's parent and so on, as far as /proc shows them."""
+    """The ancestors of a process, starting with its parent.
+
+    They end where /proc shows no more.
+    """
     seen = {0, pid}
     while (stat := read_stat(pid, proc)) and stat.ppid not in seen:
         pid = stat.ppid
@@ -124,7 +135,10 @@ def ancestors(pid: int, proc: str = PROC) -> Iterator[int]:
 
 
 def read_children(pid: Pid, proc: str = PROC) -> list[int] | None:
-    """The processes that the main thread of a process started or adopted; None if it is gone."""
+    """The children of a process's main thread, started or adopted.
+
+    None if the process is gone.
+    """
     main = os.getpid() if pid == "self" else pid
     data = _read(f"{proc}/{pid}/task/{main}/children")
     return None if data is None else [int(word) for word in data.split()]

@@ -33,7 +33,10 @@ def parse_duration(text: str) -> float | None:
 
 
 def parse_bytes(text: str) -> int | None:
-    """Return the bytes of `2GiB`, `512MiB`, `2Gi`, `1.5GB` or `2048`; None for any other text."""
+    """The bytes in a text such as `2GiB`, `512MiB`, `2Gi`, `1.5GB` or `2048`.
+
+    None for any other text.
+    """
     match = _SIZE.fullmatch(text)
     return int(float(match[1]) * _BYTES[match[2]]) if match else None
 
@@ -53,7 +56,7 @@ def duration_text(seconds: float) -> str:
 
 
 def limit_text(seconds: float) -> str:
-    """Write a time that was set, without rounding it: `0.25 s`, `5 s`, `1 min 30 s`, `2 h`."""
+    """A duration that was set, without rounding: `0.25 s`, `1 min 30 s`, `2 h`."""
     parts = []
     rest = min(seconds, _LONGEST_S)
     for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):

@@ -13,11 +13,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TextIO
 
 HIDDEN = "***"
-"""What stands in place of a secret."""
+"""The text that replaces a secret."""
 
 SHORTEST_MASKED = 6
-"""Values below this many characters are hidden where they are a variable's whole value only:
-replacing every `1` of a command line would hide nothing and spoil everything."""
+"""The minimum length of a value that is masked inside longer text.
+
+Shorter values are hidden only where they are the whole value of a variable: replacing every `1` of
+a command line would hide nothing and spoil everything.
+"""
 
 _SECRET_NAME = re.compile(
     r"(?:.*_|)(?:TOKEN|KEY|PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIALS?)", re.IGNORECASE
@@ -25,7 +28,10 @@ _SECRET_NAME = re.compile(
 
 
 def is_secret(name: str) -> bool:
-    """Whether a variable of this name holds a secret (`WANDB_API_KEY`, `hub_token`, `PASSWORD`)."""
+    """Whether a variable of this name holds a secret.
+
+    For example `WANDB_API_KEY`, `hub_token` or `PASSWORD`.
+    """
     return _SECRET_NAME.fullmatch(name) is not None
 
 
@@ -37,7 +43,10 @@ _SECRET_IN_LINE = re.compile(
 
 
 def blot(line: str) -> str:
-    """A line of a file with the values of secrets in it blotted out, its columns unchanged."""
+    """A line of a file with the values of secrets blotted out.
+
+    Its columns are unchanged.
+    """
 
     def blotted(match: re.Match[str]) -> str:
         value = match["value"]
@@ -169,7 +178,7 @@ def _forms(text: str) -> Iterator[str]:
 
 
 def _parts(value: str) -> Iterator[str]:
-    """Parts of a secret that tell it: lines of a key, and what a `/` in it parts."""
+    """Parts of a secret that reveal it: lines of a key, and parts around a `/`."""
     for line in value.splitlines() if "\n" in value else ():
         if len(line) >= 12 and not line.startswith("-----"):
             yield line

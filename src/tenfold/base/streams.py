@@ -1,4 +1,6 @@
-"""The standard streams of a command: closed, full, or read by nobody, they end nothing by accident.
+"""The standard streams of a command.
+
+A stream that is closed, full, or read by nobody ends no command by accident.
 
 A stream that is closed is opened on /dev/null, so that no socket or file gets its number. Errors
 of stderr are dropped. Errors of stdout end a command that only reads (`OutputError`); a command
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class OutputError(Exception):
-    """Standard output takes no more. `cause` says why: EPIPE where nobody reads it any more."""
+    """Standard output accepts no more.
+
+    `cause` says why: EPIPE if nobody reads it any more.
+    """
 
     def __init__(self, cause: OSError) -> None:
         super().__init__(f"cannot write to standard output: {cause.strerror}")
@@ -58,7 +63,10 @@ class Output(io.RawIOBase):
         return True
 
     def write(self, data: Buffer, /) -> int:
-        """Write some of `data`; gives how many bytes, as if all were written where none can be."""
+        """Write some of `data` and return the number of bytes.
+
+        If none can be written, the result is as if all were.
+        """
         size = memoryview(data).nbytes
         while self.failure is None or not self.raises:
             try:
@@ -103,13 +111,16 @@ def _safe(name: str, descriptor: int, before: TextIO | None) -> TextIO:
 
 
 def tolerate() -> None:
-    """Go on whatever becomes of stdout: what this process does is worth more than what it says."""
+    """Continue whatever happens to stdout.
+
+    What this process does is worth more than its output.
+    """
     for output in _outputs.values():
         output.raises = False
 
 
 def take_failure() -> OutputError | None:
-    """The error that stdout has met, if it has; told once."""
+    """The error that stdout has met, if any. It is returned once."""
     output = _outputs.get("stdout")
     if output is None:
         return None
@@ -122,7 +133,10 @@ def take_failure() -> OutputError | None:
 
 
 def nobody_reads() -> bool:
-    """Whether the reader of stdout has gone: a pipe without a reader, a terminal that hung up."""
+    """Whether the reader of stdout is gone.
+
+    Then it is a pipe without a reader, or a terminal that hung up.
+    """
     if "stdout" not in _outputs:
         return False
     poll = select.poll()

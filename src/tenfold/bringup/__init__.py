@@ -1,4 +1,4 @@
-"""Bringing a cluster up: the call behind `tenfold up`, and resuming an earlier run.
+"""Start a cluster: the call behind `tenfold up`, and resuming an earlier run.
 
 api.py      Bringing a cluster up from Python: what `tenfold up` does, without a terminal
 earlier.py  What the files of a cluster's earlier runs say of them, however they ended

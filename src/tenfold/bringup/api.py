@@ -76,7 +76,9 @@ class SupervisorProcess:
 
 @dataclass(slots=True)
 class Run:
-    """A cluster that was brought up. Dropping this object does not end it, unless attached.
+    """A cluster that was started.
+
+    Dropping this object does not end the cluster, unless it is attached.
 
     Attributes:
         notes: what people should know of the start, in sentences: where it goes on from, which
@@ -138,7 +140,10 @@ class Run:
             )
 
     def stop(self, *, kill: bool = False, timeout_s: float | None = None) -> dict[str, Any]:
-        """End the run, gently or at once, and wait for it. A run that is over stays as it is."""
+        """End the run, gracefully or at once, and wait for its end.
+
+        A run that is over stays as it is.
+        """
         if self.directory.alive():
             with contextlib.suppress(TenfoldError):
                 control.ask(self.directory, "kill" if kill else "stop")
@@ -155,7 +160,9 @@ def up(
     attached: bool = False,
     resume: Wish = "auto",
 ) -> Run:
-    """Bring a cluster up; returns when its supervisor has begun, not when all tasks run.
+    """Start a cluster. Returns when its supervisor has begun.
+
+    This is earlier than when all tasks run.
 
     Args:
         source: a file, what `load` or `plan` gave, or a Cluster.
@@ -203,7 +210,10 @@ def up(
 
 
 def _keep_files(plan: Plan, run: RunDirectory) -> None:
-    """Put the cell's own files into the run directory, for the cell to use and people to read."""
+    """Put the cell's own files into the run directory.
+
+    The cell uses them, and people can read them.
+    """
     if not traits(plan.cell).renders:
         return
     places = RenderLocations(plan.directory, str(run.path), True, sys.executable)
@@ -220,7 +230,9 @@ def planned(
     cell: str | None = None,
     overrides: Iterable[str] = (),
 ) -> Plan:
-    """The plan of a file or Cluster, checked against this machine where it is to run here.
+    """The plan of a file or Cluster.
+
+    It is checked against this machine if it is to run here.
 
     Raises InputError with every fault, UnavailableError for missing packages.
     """
@@ -282,7 +294,9 @@ def _refuse(run: RunDirectory) -> None:
 
 
 def interrupt(run: RunDirectory) -> list[int]:
-    """End a run whose supervisor does not answer: the process of this host that holds its lock.
+    """End a run whose supervisor does not respond.
+
+    Its supervisor is the process of this host that holds its lock.
 
     Gives its pid; nothing if the kernel does not say who holds the lock. What status.json says
     of a pid does not count: anybody can have written it.
@@ -294,7 +308,7 @@ _settler = Settler(2.0)
 
 
 def settle(run: RunDirectory) -> None:
-    """Have the run directory say what became of a run whose supervisor is elsewhere.
+    """Update the run directory of a run whose supervisor is elsewhere.
 
     Asks the cell at most every two seconds, and only while the run directory does not know.
     """
@@ -302,7 +316,9 @@ def settle(run: RunDirectory) -> None:
 
 
 def sweep(run: RunDirectory) -> list[str]:
-    """Remove what a supervisor that was killed left on its cell; in words, what that was.
+    """Remove what a killed supervisor left on its cell.
+
+    Returns a description of what was removed.
 
     Does nothing to a run whose supervisor is a process of this host. Raises TenfoldError where the
     cell cannot be asked.

@@ -1,4 +1,4 @@
-"""What the files of a cluster's earlier runs say of them, however they ended.
+"""Read the files of a cluster's earlier runs, however those runs ended.
 
 Owns reading those runs with care: they are over, and their tasks wrote in their directories what
 they liked. So no link is followed, nothing is unpickled, and what cannot be read is named and set
@@ -26,12 +26,18 @@ from tenfold.run.rundir import RunDirectory, every, read_events, read_json
 from tenfold.run.states import TERMINAL, State
 
 FRESH = "fresh"
-"""A file in the directory of a run that was to begin anew: nothing before it is gone on with."""
+"""A file in the directory of a run that was to begin anew.
+
+No run resumes an earlier one than this.
+"""
 
 
 @dataclass(slots=True)
 class Notes:
-    """What was found on the way; `broken_off` is the newest run, if its supervisor died."""
+    """Findings about earlier runs.
+
+    `broken_off` is the newest run, if its supervisor died.
+    """
 
     said: list[str] = field(default_factory=list)
     aside: list[dict[str, str]] = field(default_factory=list)
@@ -48,7 +54,7 @@ class Notes:
 
 @dataclass(slots=True)
 class Earlier:
-    """What the files of an earlier run say of it.
+    """What the files of an earlier run contain.
 
     `up`: it is not over. `ended`: when, in seconds since 1970, as far as that is known. `plan` is
     None where it cannot be read.
@@ -64,11 +70,11 @@ class Earlier:
 
     @property
     def died(self) -> bool:
-        """Its supervisor ended before it could say how the run did."""
+        """Whether its supervisor ended before it could record how the run ended."""
         return not self.up and self.state not in TERMINAL
 
     def closed(self) -> str | None:
-        """Why nothing of this run, nor of those before it, is gone on with; None if it may be."""
+        """Why neither this run nor earlier ones may be resumed, or None."""
         if self.up:
             return f"{self.run.run} is still running"
         return f"{self.run.run} succeeded" if self.state == State.SUCCEEDED else None
@@ -78,7 +84,10 @@ class Earlier:
         return bool(files.names(self.run.shared("checkpoints")))
 
     def end_remains(self, cell: str, notes: Notes) -> None:
-        """End what a supervisor that was killed has left on its cell, and would train on."""
+        """End the processes that a killed supervisor has left on its cell.
+
+        They would continue the training.
+        """
         with contextlib.suppress(TenfoldError):  # a cell that does not answer
             if left := cells.client(cell).sweep(self.run):
                 notes.said.append(f"removed the remains of {self.run.run}: {', '.join(left)}")
@@ -93,7 +102,10 @@ class Earlier:
 _settler = Settler(2.0)
 
 _BEAT_S = 3.0
-"""A supervisor writes status.json once a second (`supervise.statuses.HEARTBEAT_S`)."""
+"""Seconds in which a supervisor that lives writes status.json.
+
+It writes once a second (`supervise.statuses.HEARTBEAT_S`).
+"""
 
 
 def newest_first(runs: Path, cluster: str, notes: Notes) -> Iterator[Earlier]:
@@ -116,7 +128,10 @@ def newest_first(runs: Path, cluster: str, notes: Notes) -> Iterator[Earlier]:
 
 
 def _beats_elsewhere(run: RunDirectory, status: dict[str, Any] | None) -> bool:
-    """Whether a supervisor on another host, whose lock is not seen here, goes on writing."""
+    """Whether a supervisor on another host still writes.
+
+    Its lock cannot be seen here.
+    """
     if status is None or status.get("state") in TERMINAL:
         return False
     if status.get("host") in (None, socket.gethostname()):
@@ -143,7 +158,7 @@ def _plan(run: RunDirectory, notes: Notes) -> Plan | None:
 
 
 def _told_by_events(run: RunDirectory) -> str | None:
-    """The end that events.jsonl tells of, where status.json does not."""
+    """The end in events.jsonl, for a status.json that does not contain it."""
     events, _ = read_events(run.events)
     ends = {f"cluster-{state}": state for state in TERMINAL}
     told = (ends.get(str(event.get("kind"))) for event in reversed(events))
@@ -151,7 +166,10 @@ def _told_by_events(run: RunDirectory) -> str | None:
 
 
 def _read(path: Path, notes: Notes) -> dict[str, Any] | None:
-    """The object in a file of a run that is over; None without one, a damaged one is set aside."""
+    """The object in a file of a run that is over, or None.
+
+    A damaged file is set aside.
+    """
     try:
         return records.typed(records.parse(files.read_whole(path)), records.shape_of(path))[0]
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Going on where an earlier run of the cluster broke off: which run, whether, and what of it.
+"""Resume an earlier run of the cluster: which one, whether, and from where.
 
 Owns the decision, and the hand-over: the newest whole checkpoints, linked into the new run's
 `checkpoints`, and `resumed.json`, which says what was handed over (`supervise.past` reads it).
@@ -29,12 +29,15 @@ from tenfold.supervise import past
 
 Wish = Literal["auto", "yes", "no"]
 WISHES: tuple[Wish, ...] = ("auto", "yes", "no")
-"""Go on where the same training broke off; surely, even if its command has changed; never."""
+"""`auto` resumes the same training, `yes` always resumes, and `no` never.
+
+With `yes`, a run is resumed even if its command has changed.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
-    """What a new run takes over from an earlier one, and what people should know of that.
+    """What a new run takes over from an earlier one, with notes for people.
 
     Attributes:
         earlier: the run that is gone on with; None begins anew.
@@ -55,7 +58,7 @@ class Resumption:
     fresh: bool = False
 
     def hand_over(self, run: RunDirectory) -> None:
-        """Put into the directory of a run that has not begun what it goes on with.
+        """Put what a run resumes into its directory, before the run begins.
 
         Raises TenfoldError when that cannot be done.
         """
@@ -89,7 +92,9 @@ class Resumption:
 
 
 def decide(runs: Path, plan: Plan, wish: Wish = "auto") -> Resumption:
-    """Which earlier run of the plan's cluster under `runs` a new one goes on with, if any.
+    """Decide which earlier run the new one resumes, if any.
+
+    It is a run of the plan's cluster under `runs`.
 
     The newest that did not end well, is over, and left a whole checkpoint; one that is up, or ended
     well, or began anew on request ends the search, and so does a training that has changed, unless
@@ -129,7 +134,10 @@ def decide(runs: Path, plan: Plan, wish: Wish = "auto") -> Resumption:
 def _choose(
     formers: Iterable[Earlier], plan: Plan, wish: Wish, notes: Notes
 ) -> tuple[Earlier | None, str]:
-    """The one to go on with, of runs in the order from the newest; without one, why not."""
+    """The run to resume, of runs ordered from the newest.
+
+    Without one, the reason is returned.
+    """
     considered = False
     for former in formers:
         if (end := former.closed()) is not None:
@@ -160,7 +168,7 @@ def _choose(
 
 
 def difference(before: Plan, now: Plan) -> str | None:
-    """What makes `now` another training than `before`, in words; None if it is the same one.
+    """Why `now` is a different training than `before`, or None if it is not.
 
     The framework, and the commands of the jobs that decide about success. How many tasks there are
     may differ, and so may everything else.
@@ -194,7 +202,10 @@ def _words(former: Earlier) -> str:
 
 
 def _hand_over(checkpoint: Checkpoint, shelf: Path) -> None:
-    """Link a checkpoint into `shelf`, or copy it where that cannot be; whole or not at all."""
+    """Link a checkpoint into `shelf`, or copy it if linking fails.
+
+    It is there whole or not at all.
+    """
     shelf.mkdir(mode=0o700, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=manifest.SAVING, dir=shelf))
     try:
@@ -208,7 +219,10 @@ def _hand_over(checkpoint: Checkpoint, shelf: Path) -> None:
 
 
 def _link(file: Path, there: Path) -> None:
-    """Have a regular file at `there`, too. Its mode and owner stay; a copy is ours, and 0600."""
+    """Link a regular file to `there`, or copy it.
+
+    A link keeps its mode and owner. A copy is ours, with mode 0600.
+    """
     try:
         os.link(file, there, follow_symlinks=False)
     except OSError:  # another device, or somebody else's file

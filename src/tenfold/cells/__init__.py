@@ -1,4 +1,4 @@
-"""Back ends where tasks run: one folder per cell. `tenfold.cluster.cell_table` lists them.
+"""Back ends where tasks run, one folder per cell. See `cluster.cell_table`.
 
     client_side.py      what commands, API and dashboard call of a cell: `ClientSide`
     supervisor_side.py  what the supervisor calls of a cell: `SupervisorSide` and `Cell`
@@ -65,13 +65,19 @@ __all__ = [
 
 
 def client(name: str) -> ClientSide:
-    """The client side of the cell `name`. Raises UnavailableError if there is no such cell."""
+    """The client side of the cell `name`.
+
+    Raises UnavailableError if there is no such cell.
+    """
     found: ClientSide = importlib.import_module(f"{_package(name)}.client").CLIENT
     return found
 
 
 def supervisor(name: str) -> SupervisorSide:
-    """The supervisor side of the cell `name`. Raises UnavailableError if there is no such cell."""
+    """The supervisor side of the cell `name`.
+
+    Raises UnavailableError if there is no such cell.
+    """
     found: SupervisorSide = importlib.import_module(f"{_package(name)}.supervisor").SUPERVISOR
     return found
 

@@ -1,4 +1,4 @@
-"""What the client calls of a cell: `tenfold` commands, the Python API and the dashboard.
+"""The client side of a cell: what commands, the Python API and the page call.
 
 All of it works from the plan or from the run directory alone, before, during and after a run.
 """
@@ -18,7 +18,7 @@ from tenfold.run.rundir import RunDirectory
 
 
 class ClientSide(Protocol):
-    """What the client calls of a cell. `client.py` has one, called `CLIENT`.
+    """The client side of a cell. `client.py` has one, called `CLIENT`.
 
     A cell inherits from this class and overrides what it needs.
     """
@@ -33,7 +33,7 @@ class ClientSide(Protocol):
         return plan
 
     def accepted(self, plan: Plan) -> Plan:
-        """The placed `plan`, if `up` would not refuse it. Does not look at this machine.
+        """The placed `plan`, if `up` would accept it. Does not look at this machine.
 
         Raises InputError as `place` does, and where a rendered file would hold a secret.
         """
@@ -45,11 +45,14 @@ class ClientSide(Protocol):
         return placed
 
     def require(self, plan: Plan) -> None:
-        """Raise UnavailableError, with a hint, where `plan` cannot run now."""
+        """Raise UnavailableError with a hint if `plan` cannot run now."""
         del plan
 
     def render(self, plan: Plan, places: RenderLocations) -> list[File]:
-        """The cell's own files for a placed `plan`. Raises UnavailableError if it has none."""
+        """The cell's own files for a placed `plan`.
+
+        Raises UnavailableError if the cell has none.
+        """
         del places
         raise UnavailableError(
             f"cell {plan.cell} has no files to render",
@@ -57,7 +60,7 @@ class ClientSide(Protocol):
         )
 
     def submit(self, plan: Plan, run: RunDirectory, wishes: Wishes) -> bool:
-        """Have the run's supervisor started by the cell.
+        """Let the cell start the run's supervisor.
 
         False: the cell does not start supervisors, and the caller starts one on this machine.
         Raises TenfoldError if the cell refuses the run.
@@ -68,7 +71,7 @@ class ClientSide(Protocol):
     # During a run and after it.
 
     def settle(self, run: RunDirectory) -> None:
-        """Write into the run directory what became of a run whose supervisor is elsewhere."""
+        """Update the run directory of a run whose supervisor is elsewhere."""
         del run
 
     def ask(self, run: RunDirectory, request: dict[str, Any]) -> dict[str, Any] | None:
@@ -80,7 +83,9 @@ class ClientSide(Protocol):
         return None
 
     def beside(self, run: RunDirectory, task: str, words: Sequence[str]) -> list[str] | None:
-        """The command that runs `words` beside a task. None: it is a process of this machine.
+        """The command that runs `words` beside a task.
+
+        None means that it is a process of this machine.
 
         The supervisor calls this as well, to get the stacks of a cluster that hangs.
         """
@@ -88,7 +93,7 @@ class ClientSide(Protocol):
         return None
 
     def sweep(self, run: RunDirectory) -> list[str]:
-        """Remove what a killed supervisor left of `run`. Returns what that was, in words."""
+        """Remove what a killed supervisor left of `run`, and return a description."""
         del run
         return []
 
@@ -100,17 +105,22 @@ class ClientSide(Protocol):
         return []
 
     def fit(self, plan: Plan) -> list[Finding]:
-        """What this cell lacks for `plan`, images for example. Called if `probe` found no fault."""
+        """What this cell lacks for `plan`, images for example.
+
+        Called if `probe` found no fault.
+        """
         del plan
         return []
 
     def room(self) -> Room | None:
-        """How much of everything the cell has for one run; None: that is not known."""
+        """The cell's capacity for one run, or None if it is not known."""
         return None
 
 
 def secrets_of(plan: Plan) -> dict[str, str]:
-    """Values of the plan's secret variables, by name, for cells that hand them over separately.
+    """Values of the plan's secret variables by name.
+
+    For cells that pass them separately from the plan.
 
     Raises InputError if one name has two values in a cluster, or if a secret stands elsewhere
     than in a variable: other users of a machine can read commands.

@@ -1,4 +1,4 @@
-"""The directory that works without tenfold at hand: the cell's files and a run directory to fill.
+"""Create a directory that works without tenfold: cell files and a run directory.
 
 `tenfold render -o DIR` writes what this gives; the tool is then needed in the image only.
 """

@@ -1,4 +1,6 @@
-"""Plan → a cell's own files: text that a person could have written, and nothing written to disk.
+"""Plan → a cell's own files.
+
+They are text that a person could have written, and nothing is written to disk.
 
 The text of each file is in the folder of its cell.
 

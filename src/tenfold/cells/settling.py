@@ -1,4 +1,6 @@
-"""Runs whose supervisor is elsewhere, as on Slurm: now and then their cell is asked how they are.
+"""Ask a cell about runs whose supervisor is elsewhere, as on Slurm.
+
+This happens now and then.
 
 The cell then brings the run directory up to date, which is what everything else here reads.
 """
@@ -14,18 +16,23 @@ from tenfold.run.rundir import RunDirectory, read_json
 from tenfold.run.states import TERMINAL
 
 ASK_S = 10.0
-"""How long after an answer the cell is not asked again."""
+"""Seconds after an answer in which the cell is not asked again."""
 
 
 class Settler:
-    """Asks cells about runs, each at most every `ask_s` seconds, whoever wants to know."""
+    """Asks cells about runs, each at most every `ask_s` seconds.
+
+    It does not matter how many callers want to know.
+    """
 
     def __init__(self, ask_s: float = ASK_S) -> None:
         self._ask_s = ask_s
         self._asked: dict[RunDirectory, float] = {}
 
     def settle(self, run: RunDirectory) -> None:
-        """Have the run directory say what became of the run. A cell that is silent is left alone.
+        """Update the run directory with the outcome of the run.
+
+        A cell that does not answer changes nothing.
 
         Nothing is asked about a run that is supervised from here, or is over.
         """

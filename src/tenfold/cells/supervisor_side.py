@@ -1,4 +1,4 @@
-"""What the supervisor calls of a cell: start, signal and watch the tasks of one run.
+"""The supervisor side of a cell: start, signal and watch the tasks of one run.
 
 A cell places tasks and nothing else. What to start when, and what an end means, is decided in
 `tenfold.supervise`.
@@ -18,7 +18,9 @@ from tenfold.run.states import State
 
 @dataclass(frozen=True, slots=True)
 class Protection:
-    """Who else can reach the run's ports, and who ends its processes if the supervisor cannot.
+    """Who else can reach the run's ports, and who ends its processes.
+
+    The latter matters when the supervisor cannot end them.
 
     Attributes:
         kind: `namespace`, `loopback` (other users of the machine reach it), `network` (of the
@@ -32,14 +34,17 @@ class Protection:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """Where a task was started: its pid on the host, where that is known, and the host's name."""
+    """Where a task was started: its host's name, and its pid there if known."""
 
     pid: int | None
     host: str
 
 
 Cause = Literal["oom", "removed", "node"]
-"""What ended a task from outside: lack of memory, removal of its container, or its host."""
+"""What ended a task from outside.
+
+Lack of memory, the removal of its container, or its host.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,37 +62,46 @@ class Ended:
 
 
 ExitHandler = Callable[[str, Ended], None]
-"""Task name and how it ended; called once for each start."""
+"""Called with the task's name and its end, once for each start."""
 
 NoteHandler = Callable[[str, str | None], None]
-"""Something that users should know but that stops nothing: a message, and a hint or None."""
+"""Called with a note for users that stops nothing: a message, a hint or None."""
 
 
 FullHandler = Callable[[Path, int | None], None]
-"""A directory whose disk is full (None), or can be written again, after so many lost bytes."""
+"""Called with a directory whose disk is full (None), or can be written again.
+
+The number is how many bytes were lost.
+"""
 
 Outcome = Literal[State.FAILED, State.STOPPED, "again"]
-"""How a run is left that its cell ends from outside; `again`: the cell will start it anew."""
+"""The outcome of a run that its cell ends from outside.
+
+`again` means that the cell will restart the run.
+"""
 
 StopHandler = Callable[[Outcome, str], None]
-"""The cell itself is ending the run: how that leaves it, and why."""
+"""Called when the cell itself ends the run, with the outcome and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Handlers:
-    """What a cell calls when something happens."""
+    """The callbacks of a cell."""
 
     on_exit: ExitHandler
     on_note: NoteHandler
     on_stop: StopHandler
     on_disk: FullHandler = lambda *_: None
     on_left: ExitHandler = lambda *_: None
-    """A task's own process has ended, and others of it have not; `on_exit` follows."""
+    """Called when a task's own process has ended and others still run.
+
+    `on_exit` follows.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What was asked for of a run, beyond its plan.
+    """The requests for a run beyond its plan.
 
     Attributes:
         isolation: one of `ISOLATION`.
@@ -101,8 +115,11 @@ class Wishes:
 
 
 ISOLATION = ("auto", "namespace", "loopback", "none")
-"""How a local run is kept from others: as well as the machine allows, by a namespace of its own or
-not at all, by binds to loopback or not at all, open to the machine's network."""
+"""How a local run is kept from others.
+
+`auto`: as well as the machine allows. `namespace`: by a namespace of its own or not at all.
+`loopback`: by binds to loopback or not at all. `none`: open to the machine's network.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,29 +147,35 @@ class Cell(Protocol):
         """Prepare to start tasks. The cell calls `on_lost` if it breaks later."""
 
     async def start(self, task: Task) -> Placed:
-        """Start `task`. When this returns, its command runs. Raises TenfoldError if it cannot."""
+        """Start `task`. When this returns, its command runs.
+
+        Raises TenfoldError if it cannot start.
+        """
 
     def signal(self, task: Task, number: int) -> None:
-        """Send a signal to the task and what it started."""
+        """Send a signal to the task and the processes that it started."""
 
     async def is_ready(self, task: Task) -> bool:
-        """Try the task's readiness once. False: not yet.
+        """Check the task's readiness once. False means not yet.
 
         It ends soon, a command after the readiness's own timeout at the latest.
         """
 
     def address(self, task: Task) -> str | None:
-        """`host:port` where the task's peers find it; None while that is not known."""
+        """`host:port` where the task's peers find it, or None if not known yet."""
 
     def urls(self, task: Task) -> dict[str, str]:
-        """Where users find the ports the task publishes, from this machine, without a token."""
+        """URLs of the ports that the task publishes, without a token.
+
+        They work for users of this machine.
+        """
 
     async def close(self) -> None:
-        """End everything and give back what `open` took."""
+        """End everything and release what `open` took."""
 
 
 class SupervisorSide(Protocol):
-    """What the supervisor calls of a cell. `supervisor.py` has one, called `SUPERVISOR`."""
+    """The supervisor side of a cell. `supervisor.py` has one, called `SUPERVISOR`."""
 
     patience: Patience = Patience()
     """How long this cell may take to report an end."""
@@ -161,7 +184,7 @@ class SupervisorSide(Protocol):
         """The cell of one run. Starts nothing: that is for `Cell.open` and `Cell.start`."""
 
     def why_told(self) -> tuple[Outcome, str] | None:
-        """Why the cell tells the supervisor itself to end, where the supervisor runs on the cell.
+        """Why the cell asks the supervisor to end, if the supervisor runs on the cell.
 
         Called when the supervisor gets SIGTERM. None: a person sent the signal.
         """

@@ -1,4 +1,4 @@
-"""Where the cluster file's directory is, in a place that does not see this machine's files."""
+"""The cluster file's directory at a place that does not see this machine's files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ RUN_DIRECTORY = "/var/log/tenfold"
 
 
 def inside(plan: Plan, there: str = WORKSPACE) -> Plan:
-    """`plan` with every working directory below the file's moved to `there`; others stay."""
+    """`plan` with every working directory below the file's moved to `there`.
+
+    Other working directories stay.
+    """
     home = plan.directory.rstrip("/").replace("${", "$${")
 
     def moved(workdir: str) -> str:

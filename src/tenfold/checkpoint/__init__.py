@@ -1,4 +1,6 @@
-"""Checkpoints, for scripts: saved whole or not at all, and the newest whole one found again.
+"""Checkpoints for scripts: saved whole or not at all.
+
+The newest whole one is found again.
 
     saved = tenfold.checkpoint.tensorflow(tf.train.Checkpoint(rows=table), every_s=30, keep=3)
     begun = saved.restore()                      # None, or its step, position, time

@@ -1,4 +1,6 @@
-"""Checkpoints of JAX and NumPy: nests of arrays, as one `.npz` file and the names of its arrays.
+"""Checkpoints of JAX and NumPy: nests of arrays in an `.npz` file.
+
+The names of the arrays are stored with it.
 
 Process 0 writes; the others go on at once, and wait for it at their next collective.
 """
@@ -26,11 +28,14 @@ class Arrays:
         self.checkpoints = checkpoints
 
     def due(self) -> bool:
-        """See `Checkpoints.due`; each process goes by its own clock, only that of 0 matters."""
+        """See `Checkpoints.due`.
+
+        Each process uses its own clock, but only that of process 0 matters.
+        """
         return self.checkpoints.due()
 
     def save(self, step: int, tree: Any, position: Mapping[str, Any] | None = None) -> bool:
-        """See `Checkpoints.save`. On other processes than 0 it does nothing and gives True.
+        """See `Checkpoints.save`. Other processes than 0 do nothing and return True.
 
         `tree` is any nest of arrays and numbers that JAX takes for one; without JAX, of dicts,
         lists and tuples. Each process has to hold the whole of each array. Raises TenfoldError for
@@ -51,7 +56,9 @@ class Arrays:
         return self.checkpoints.save(step, write, position)
 
     def restore(self, like: Any) -> tuple[Any, Checkpoint] | None:
-        """A tree of the newest whole checkpoint's arrays, and the checkpoint; None without one.
+        """A tree of the newest whole checkpoint's arrays, and the checkpoint.
+
+        None if there is no checkpoint.
 
         They are NumPy's, to be put on devices as those of `like` are, which says what there is to
         be: names, shapes, types. Processes of one JAX all have to call this, and get what process
@@ -79,7 +86,10 @@ def arrays(
     every_s: float = 30.0,
     keep: int = 3,
 ) -> Arrays:
-    """Checkpoints of nests of arrays, JAX's or NumPy's; see `Checkpoints` for the arguments."""
+    """Checkpoints of nests of arrays of JAX or NumPy.
+
+    See `Checkpoints` for the arguments.
+    """
     return Arrays(Checkpoints(name, place=place, every_s=every_s, keep=keep))
 
 
@@ -108,7 +118,7 @@ def _shared(number: int) -> int:
 
 
 def _leaves(tree: Any) -> list[tuple[str, Any]]:
-    """Each leaf and its place in the tree, in words: `['layers'][0]`."""
+    """Each leaf and its path in the tree, such as `['layers'][0]`."""
     jax = _jax()
     if jax is None:
         return list(_plain_leaves(tree, ""))

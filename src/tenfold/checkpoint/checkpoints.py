@@ -28,7 +28,7 @@ from tenfold.run import files
 from tenfold.run.rundir import RunDirectory, write_json
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EROFS)
-"""What a disk says that may say otherwise later: it is no reason to end a training."""
+"""Disk errors that may disappear later. They do not end a training."""
 
 
 class Checkpoints:
@@ -69,7 +69,10 @@ class Checkpoints:
         self._failed = False
 
     def due(self) -> bool:
-        """Whether `every_s` seconds have passed since the last save, or since the beginning."""
+        """Whether `every_s` seconds have passed since the last save.
+
+        Before the first save, since the beginning.
+        """
         return self.directory is not None and time.monotonic() - self._tried >= self._every_s
 
     def save(
@@ -140,7 +143,10 @@ class Checkpoints:
             return manifest.newest(own, path, _told)
 
     def numbered(self, number: int) -> Checkpoint:
-        """The checkpoint with this number, by its sizes. Raises TenfoldError if it is not here."""
+        """The checkpoint with this number, checked by its sizes.
+
+        Raises TenfoldError if it does not exist.
+        """
         try:
             with _opened(self.directory or Path()) as (own, path):
                 name = {n: name for name, n in manifest.numbers(own).items()}[number]
@@ -174,7 +180,10 @@ class Checkpoints:
 
 
 def _leave_word(unsaved: Mapping[str, Any] | None) -> None:
-    """For `tenfold why`: what could not be saved last, or None. Done as far as disks let it."""
+    """Record for `tenfold why` what could not be saved last, or None.
+
+    This is done as far as disks allow it.
+    """
     home, name = os.environ.get("TENFOLD_RUN_DIRECTORY"), os.environ.get("TENFOLD_TASK")
     if not home or not name:
         return
@@ -203,7 +212,10 @@ def _opened(directory: Path) -> Iterator[tuple[int, Path]]:
 
 @contextlib.contextmanager
 def _beside(directory: Path) -> Iterator[Path]:
-    """A directory to write in, locked, and gone at the end unless it has got another name."""
+    """A locked directory to write in.
+
+    It is removed at the end unless it was renamed.
+    """
     beside = Path(tempfile.mkdtemp(prefix=manifest.SAVING, dir=directory))
     own = manifest.open_directory(str(beside))
     try:
@@ -245,7 +257,7 @@ def _locked(path: str) -> bool:
 
 
 def _remove(path: Path) -> None:
-    """Take the name first: whoever looks meanwhile sees a whole checkpoint or none."""
+    """Remove a checkpoint. It is renamed first, so that readers never see a part."""
     going = path.with_name(f"{manifest.REMOVING}{path.name}")
     with contextlib.suppress(OSError):
         path.rename(going)

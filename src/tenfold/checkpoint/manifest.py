@@ -1,4 +1,4 @@
-"""What a checkpoint is on disk: a directory of files, and the manifest by which it is whole.
+"""A checkpoint on disk: a directory of files, and a manifest that proves it whole.
 
 Owns the manifest, what it proves, and the names of checkpoints in their directory. When one is
 made and what it holds is `checkpoints`' and its callers'.
@@ -63,11 +63,11 @@ class Checkpoint:
 
 
 class DamagedError(Exception):
-    """A checkpoint is not what its manifest says; the message says how."""
+    """A checkpoint does not match its manifest. The message describes how."""
 
 
 Report = Callable[[Path, Path | None, str], None]
-"""Of a checkpoint that is no good: where it was, where it was put, and what is wrong with it.
+"""Called with a damaged checkpoint: its path, its new path, and the fault.
 
 Nowhere (None), if it could not be moved, or may be good for somebody who can read it.
 """
@@ -90,7 +90,9 @@ def numbers(directory: int, *, damaged: bool = False) -> dict[str, int]:
 
 
 def newest(directory: int, path: Path, report: Report) -> Checkpoint | None:
-    """The newest whole checkpoint in an open directory, which is at `path`; None without one.
+    """The newest whole checkpoint in an open directory, or None.
+
+    The directory is at `path`.
 
     A damaged one that is newer is set aside: renamed to end in `.damaged`, and reported.
     """
@@ -140,7 +142,10 @@ def examine(directory: int, path: Path, name: str, *, thoroughly: bool = True) -
 
 
 def open_directory(name: str, within: int | None = None) -> int:
-    """A descriptor of a directory that is no link. Raises OSError, and for anything else, too."""
+    """Open a directory that is not a link, and return its descriptor.
+
+    Raises OSError, also for anything else than a directory.
+    """
     return os.open(name, _NO_LINK | os.O_DIRECTORY, dir_fd=within)
 
 
@@ -164,7 +169,7 @@ def _compare(
 
 
 def _manifest(own: int) -> dict[str, Any]:
-    """What the manifest says, which is what was written into it."""
+    """The contents of the manifest, as they were written into it."""
     try:
         with open_file(MANIFEST, own) as stream:
             told = json.loads(_all_of(stream))
@@ -188,7 +193,10 @@ def _text(value: Mapping[str, Any]) -> bytes:
 
 
 def open_file(name: str, within: int) -> Any:
-    """A file in an open directory, to read. Raises OSError, and for a link or a pipe, too."""
+    """Open a file in an open directory for reading.
+
+    Raises OSError, also for a link or a pipe.
+    """
     descriptor = os.open(name, _NO_LINK, dir_fd=within)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
@@ -199,7 +207,9 @@ def open_file(name: str, within: int) -> Any:
 def _contents(
     own: int, sizes: Mapping[str, int] | None, flush: bool = False
 ) -> Iterator[tuple[str, Any]]:
-    """Every file below an open directory but the manifest: its relative name, size and CRC-32.
+    """Every file below an open directory except the manifest.
+
+    Each with its relative name, size and CRC-32.
 
     With `sizes` only files of the size that stands there are read; the CRC-32 of others is None.
     With `flush` files and directories are on the disk when the iterator has ended. Raises OSError
@@ -237,7 +247,9 @@ def _read(stream: Any) -> int:
 
 
 def seal(directory: Path, step: int, position: Mapping[str, Any], time: float) -> None:
-    """Write the manifest of what is in `directory`; when this returns, all of it is on the disk.
+    """Write the manifest of `directory`.
+
+    When this returns, all of the directory is on the disk.
 
     Raises OSError, and TenfoldError for what no checkpoint may hold.
     """
@@ -263,7 +275,7 @@ def seal(directory: Path, step: int, position: Mapping[str, Any], time: float) -
 
 
 def checked_position(position: Mapping[str, Any] | None) -> dict[str, Any]:
-    """`position` as JSON gives it back. Raises TenfoldError for what JSON cannot say."""
+    """`position` as JSON returns it. Raises TenfoldError if JSON cannot express it."""
     try:
         given: dict[str, Any] = json.loads(_text(dict(position or {})))
     except (TypeError, ValueError, RecursionError) as error:
@@ -277,7 +289,10 @@ def checked_position(position: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def publish(directory: Path, beside: Path, step: int) -> Path:
-    """Give what is sealed in `beside` its name in `directory`, on the disk; gives the new path."""
+    """Move the sealed contents of `beside` into `directory`, on the disk.
+
+    Returns the new path.
+    """
     own = open_directory(str(directory))
     try:
         taken = numbers(own) | numbers(own, damaged=True)
@@ -298,7 +313,9 @@ def publish(directory: Path, beside: Path, step: int) -> Path:
 
 
 def _set_aside(directory: int, name: str) -> str | None:
-    """Rename a damaged checkpoint; gives its new name, None if the directory does not take it.
+    """Rename a damaged checkpoint, and return its new name.
+
+    None if the directory does not accept it.
 
     Raises FileNotFoundError if somebody else was faster.
     """

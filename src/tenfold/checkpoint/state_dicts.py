@@ -1,4 +1,6 @@
-"""Checkpoints of PyTorch: state dicts, by `torch.save` and `torch.load(weights_only=True)`.
+"""Checkpoints of PyTorch: state dicts.
+
+They are written by `torch.save` and read by `torch.load(weights_only=True)`.
 
 Rank 0 writes; the others go on at once, and wait for it at their next collective.
 """
@@ -42,7 +44,9 @@ class StateDicts:
         return self.checkpoints.save(step, write, position)
 
     def restore(self) -> Checkpoint | None:
-        """Load the newest whole checkpoint into all parts; None, and no change, without one.
+        """Load the newest whole checkpoint into all parts.
+
+        Returns None and changes nothing if there is none.
 
         If there is a process group, all its ranks have to call this, and all load the one that
         rank 0 has found. Tensors come by way of the CPU. Raises what `load_state_dict` does for

@@ -1,4 +1,6 @@
-"""Checkpoints of TensorFlow: what a `tf.train.Checkpoint` holds, written by TensorFlow itself.
+"""Checkpoints of TensorFlow: the contents of a `tf.train.Checkpoint`.
+
+TensorFlow itself writes them.
 
 With parameter servers each of them writes its shards into the directory that the chief names, and
 the chief gives it its name when all are done: servers and chief need to see the same directory.
@@ -39,7 +41,9 @@ class Variables:
         return self.checkpoints.save(step, write, position)
 
     def restore(self) -> Checkpoint | None:
-        """Put the newest whole checkpoint into the variables; None, and no change, without one.
+        """Restore the variables from the newest whole checkpoint.
+
+        Returns None and changes nothing if there is none.
 
         Raises AssertionError if it has nothing for any of them: it is another model's.
         """
@@ -57,7 +61,9 @@ def tensorflow(
     every_s: float = 30.0,
     keep: int = 3,
 ) -> Variables:
-    """Checkpoints of `tracked`, a `tf.train.Checkpoint`; see `Checkpoints` for the rest.
+    """Checkpoints of `tracked`, a `tf.train.Checkpoint`.
+
+    See `Checkpoints` for the other arguments.
 
     Only the chief saves: with MultiWorkerMirroredStrategy the other workers hold the same values,
     and need the same directory to restore them.

@@ -13,7 +13,10 @@ from tenfold.base.interpreter import settle
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit with its code. For a process that does nothing else."""
+    """Run the command line and exit with its code.
+
+    For a process that does nothing else.
+    """
     settle()
     from tenfold.base import streams
 
@@ -26,7 +29,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command line; gives the exit code: 0, 1, 2, 3 or 130 as design.md has them."""
+    """Run the command line and return the exit code: 0, 1, 2, 3 or 130.
+
+    See design.md for their meaning.
+    """
     try:
         from tenfold.cli import app
 

@@ -1,4 +1,7 @@
-"""The table of commands, and the only place that prints errors and makes exit codes."""
+"""The table of commands.
+
+Only this module prints errors and determines exit codes.
+"""
 
 from __future__ import annotations
 

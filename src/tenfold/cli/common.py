@@ -1,4 +1,4 @@
-"""What several commands share: arguments, options, terminals, finding runs and their tasks."""
+"""What several commands share: arguments, options, terminals, runs and tasks."""
 
 from __future__ import annotations
 
@@ -124,7 +124,10 @@ def settle_run(run: RunDirectory) -> None:
 
 
 def task_names(run: RunDirectory) -> list[str]:
-    """The names of a run's tasks in display order; without a plan, from its directories."""
+    """The names of a run's tasks in display order.
+
+    Without a plan, they come from the run's directories.
+    """
     planned = (read_json(run.plan) or {}).get("tasks")
     if not isinstance(planned, list):
         return [name_of(task.label) for task in run.tasks()]
@@ -133,7 +136,9 @@ def task_names(run: RunDirectory) -> list[str]:
 
 
 def choose_tasks(run: RunDirectory, wanted: tuple[str, ...]) -> list[str]:
-    """The names of the tasks that the user named, each once; all tasks if none is named.
+    """The names of the tasks that the user named, each once.
+
+    All tasks if none is named.
 
     Raises InputError for a name that is neither a task nor a job.
     """
@@ -152,7 +157,9 @@ def choose_tasks(run: RunDirectory, wanted: tuple[str, ...]) -> list[str]:
 def find_run_and_tasks(
     words: tuple[str, ...], cluster: str | None, flag: str | None = None, *, up: bool = False
 ) -> tuple[RunDirectory, list[str]]:
-    """The run and its tasks for `[CLUSTER] [TASK…]`. A word that names a task is a task.
+    """The run and its tasks for `[CLUSTER] [TASK…]`.
+
+    A word that names a task is a task.
 
     Raises InputError for a word that names neither.
     """
@@ -181,7 +188,10 @@ def _refuse_task(run: RunDirectory, word: str, names: list[str]) -> NoReturn:
 
 
 def seconds(text: str, what: str, hint: str = "write 90, 90s, 5m or 1h30m") -> float:
-    """Parse `90`, `5m` or `1h30m` as seconds. Raises InputError that starts with `what`."""
+    """Parse `90`, `5m` or `1h30m` as seconds.
+
+    Raises InputError that starts with `what`.
+    """
     from tenfold.base.quantities import parse_duration
     from tenfold.errors import InputError, shown
 

@@ -284,7 +284,10 @@ def _signals_noted() -> Iterator[list[int]]:
 
 
 def _follow(run: Run, follower: Follower, seen: list[int]) -> None:
-    """Follow to the end. The first signal stops the run gracefully, the next one kills it."""
+    """Follow to the end.
+
+    The first signal stops the run gracefully, the next one kills it.
+    """
     from tenfold.supervise import control
 
     handled = 0

@@ -1,4 +1,4 @@
-"""From text to a `Cluster`: what a file can say, how it is loaded and checked.
+"""From text to a `Cluster`: what a file can contain, loading and checking.
 
 cell_settings.py    What `cells:` and `build:` of a cluster file can say
 cell_table.py       The table of cells, and what code outside a cell's folder may ask about a cell

@@ -23,7 +23,9 @@ DEFAULT = next(iter(CELLS))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellTraits:
-    """What is true of every run on a cell. A package of a cell has one, called `TRAITS`.
+    """Facts that hold for every run on a cell.
+
+    The package of a cell has one, called `TRAITS`.
 
     Attributes:
         where: where tasks run, as the end of a sentence: `on this machine`.
@@ -58,5 +60,8 @@ def traits(cell: str) -> CellTraits:
 
 
 def runs_on_this_machine(cell: object) -> bool:
-    """Whether `cell`, as a file names it, is a cell whose tasks are processes of this machine."""
+    """Whether the tasks of `cell` are processes of this machine.
+
+    `cell` is a name as in a file.
+    """
     return isinstance(cell, str) and cell in CELLS and traits(cell).on_this_machine

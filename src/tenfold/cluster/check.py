@@ -1,4 +1,4 @@
-"""What is wrong or unwise about a cluster as a whole, when every single key is right.
+"""Check a cluster as a whole, after every single key has been checked.
 
 Owns: faults that concern several keys (names that no job has, circles, ports, overrides), warnings
 about what is legal but will hurt. Leaves to others: single keys (`spec`), places (`places`), what a
@@ -33,7 +33,10 @@ _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NU
 
 
 def remarks(cluster: Cluster, dropped: frozenset[Where] = frozenset()) -> Iterator[Remark]:
-    """Every fault of the whole. Paths in `dropped` have their fault already, and are not judged."""
+    """Every fault of the cluster as a whole.
+
+    Paths in `dropped` have their fault already, and are not checked again.
+    """
     if ("jobs",) in dropped:
         return
     rules = (_size, _reserved, _labels, _commands, _after, _circles, _success, _services, _cells)
@@ -274,7 +277,7 @@ def _advice(cluster: Cluster, directory: Path) -> Iterator[Remark]:
 
 
 def words(job: Job) -> tuple[str, ...] | None:
-    """The words of the job's command, as the file has them; None if it has none."""
+    """The arguments of the job's command, as in the file, or None."""
     return split(job.run) if isinstance(job.run, str) else job.run
 
 

@@ -1,4 +1,4 @@
-"""What is known of the scripts that jobs run, and warnings about what they do before their imports.
+"""Warn about what the scripts of jobs do before their imports.
 
 Owns which jobs are looked at, and what is known of their environment. Leaves to others: what
 scripts do (`scripts`), and what becomes of it when they start (`launch.preloads`).
@@ -22,7 +22,9 @@ from tenfold.frameworks import JobFacts, framework
 
 
 def warnings(cluster: Cluster, directory: Path) -> Iterator[Remark]:
-    """A warning for each job whose script does something before its imports that they may look at.
+    """A warning for each job whose script acts before its imports.
+
+    Only what the imports may look at counts.
 
     Reads the Python files that jobs run; of jobs that have a preload, on the local cell.
     """

@@ -1,4 +1,4 @@
-"""A command line as its words.
+"""Split a command line into arguments.
 
 Owns: splitting the text of `run`, with `${…}` kept whole, and refusing a shell's own syntax, which
 nothing here would obey. Leaves to others: filling in `${…}` (after the split, so that a value with
@@ -48,7 +48,7 @@ class Refusal(NamedTuple):
 
 
 class WordsError(ValueError):
-    """A command line that cannot be split; `hint` tells how to write it."""
+    """A command line that cannot be split. `hint` explains how to write it."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -56,7 +56,9 @@ class WordsError(ValueError):
 
 
 def split(text: str, key: str = "run") -> tuple[str, ...]:
-    r"""The words of a command line, quotes as in a POSIX shell. No shell ever sees it.
+    r"""The arguments of a command line, with quotes as in a POSIX shell.
+
+    No shell ever sees the command line.
 
     A `\` at the end of a line joins it with the next one, and so does an option (`--rate 1`) at the
     beginning of a line. `key` is what the file calls the command, for messages.
@@ -77,7 +79,9 @@ def split(text: str, key: str = "run") -> tuple[str, ...]:
 
 
 def filled(text: str, fill: Callable[[str], str], key: str = "run") -> str:
-    """The command line `text` with each of its words filled by `fill`, and quoted where it must be.
+    """The command line `text` with each argument filled by `fill`.
+
+    An argument is quoted if it has to be.
 
     Splitting the result gives the filled words: a value with spaces or quotes stays one word.
     """
@@ -85,7 +89,7 @@ def filled(text: str, fill: Callable[[str], str], key: str = "run") -> str:
 
 
 def hidden_references(text: str, kept: list[str]) -> str:
-    """`text` with a mark in place of every `${…}`, which is put into `kept`."""
+    """`text` with a mark for every `${…}`. Each `${…}` is appended to `kept`."""
 
     def keep(match: re.Match[str]) -> str:
         kept.append(match[0])
@@ -95,12 +99,15 @@ def hidden_references(text: str, kept: list[str]) -> str:
 
 
 def restored(word: str, kept: Sequence[str]) -> str:
-    """`word` with its `${…}` again."""
+    """`word` with each mark replaced by its `${…}`."""
     return re.sub("\0([0-9]+)\0", lambda match: kept[int(match[1])], word)
 
 
 def joined_lines(text: str) -> str:
-    r"""`text` without each `\` at the end of a line and the line's end, as a shell takes them."""
+    r"""`text` with continued lines joined, as a shell does.
+
+    A `\` at the end of a line continues it.
+    """
 
     text = text.replace("\r\n", "\n")
 
@@ -115,7 +122,10 @@ def joined_lines(text: str) -> str:
 
 
 def unquoted(text: str) -> str:
-    """`text` with a `_` in place of all that is quoted or escaped, its words still apart."""
+    """`text` with `_` for all that is quoted or escaped.
+
+    Its words are still separate.
+    """
     return _QUOTED.sub("_", text)
 
 
@@ -175,7 +185,7 @@ def _hint_for_lines(text: str, code: Sequence[str], key: str) -> str:
 
 
 def _shell_operator(text: str) -> str | None:
-    """The first unquoted word that only a shell would understand."""
+    """The first unquoted argument that only a shell would understand."""
     words = text.split()
     if words and (_ASSIGNMENT.fullmatch(words[0]) or _OPENING.fullmatch(words[0])):
         return words[0]

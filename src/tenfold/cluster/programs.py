@@ -24,14 +24,19 @@ _PYTHON = re.compile(r"python[0-9.]*")
 
 
 _PLAIN_OPTIONS = frozenset("bBdEIOPqsSuv")
-"""Interpreter options without a value that hold for a whole process, whatever it runs."""
+"""Interpreter options without a value that hold for a whole process.
+
+They hold whatever the process runs.
+"""
 
 _FORMS: dict[str, Literal["module", "code"]] = {"-m": "module", "-c": "code"}
 
 
 @dataclass(frozen=True, slots=True)
 class PythonCommand:
-    """A command line of a Python interpreter, taken apart: `python -u train.py --rate 1`.
+    """A parsed command line of a Python interpreter.
+
+    For example `python -u train.py --rate 1`.
 
     `options` are the interpreter's, `arguments` those of what it runs: the script at the path
     `target`, the module of that name, or the code that it is.
@@ -45,7 +50,7 @@ class PythonCommand:
 
 
 class Missing(NamedTuple):
-    """What a command cannot start without; `word` is its position in the command."""
+    """What a command cannot start without. `word` is its position in the command."""
 
     word: int
     message: str
@@ -58,7 +63,9 @@ def is_python(command: Sequence[str]) -> bool:
 
 
 def python_command(command: Sequence[str]) -> PythonCommand | None:
-    """`command` taken apart; None for other programs, and for what Python reads or does else.
+    """`command` parsed as a Python command, or None.
+
+    None stands for other programs, and for everything else that Python reads or does.
 
     That is a script on standard input, an interactive session, and options that print and exit.
     """
@@ -89,7 +96,10 @@ def script_of(command: Sequence[str]) -> str | None:
 
 
 def search_path(environment: Mapping[str, str]) -> str:
-    """Where tasks find programs: beside tenfold's own interpreter, unless a venv is active."""
+    """Where tasks find programs.
+
+    They are beside tenfold's own interpreter, unless a venv is active.
+    """
     path = environment.get("PATH", os.defpath)
     if environment.get("VIRTUAL_ENV"):
         return path
@@ -97,7 +107,10 @@ def search_path(environment: Mapping[str, str]) -> str:
 
 
 def missing(command: Sequence[str], workdir: Path, search: str) -> Missing | None:
-    """What `command`, started in `workdir`, lacks here; None if nothing, as far as can be told."""
+    """What `command` lacks here when started in `workdir`, or None.
+
+    None means nothing, as far as is known.
+    """
     program = command[0]
     if "${" not in program and (lack := _unusable(program, workdir, search)):
         return lack
@@ -146,7 +159,9 @@ _BEGIN_BYTES = 256
 
 
 def _unusable_script(program: str, begin: bytes) -> Missing | None:
-    """What the kernel does not start: text without `#!`, or with an interpreter that is not there.
+    """A file that the kernel does not start, as a missing program, or None.
+
+    It is text without `#!`, or with an interpreter that does not exist.
 
     A shell would run the former itself; no shell runs here (execve(2), ENOEXEC).
     """

@@ -129,7 +129,10 @@ def _user_settings() -> dict[str, str]:
 
 
 def _is_out_of_reach(path: Path) -> bool:
-    """Whether the user may not read it, for example because HOME belongs to another user."""
+    """Whether the user may not read the file.
+
+    For example because HOME belongs to another user.
+    """
     try:
         path.stat()
     except PermissionError:

@@ -1,4 +1,4 @@
-"""Faults of `${jobs.JOB.addresses.0}` and its kind: a task that the job does not have.
+"""Faults of `${jobs.JOB.addresses.0}` and similar: the task does not exist.
 
 Owns: finding these names in everything that is filled in when tasks start. Leaves to others: names
 that no file could have (`cluster.file.interpolate`) and what they stand for (`late`).

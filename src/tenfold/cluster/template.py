@@ -1,4 +1,4 @@
-"""The grammar of `${…}`: parts of a text, how to escape, and which names are known only late.
+"""The grammar of `${…}`: parts of a text, escapes, and late names.
 
 Owns: reading a text into literal and reference parts and writing it back without loss. Leaves to
 others: what a name stands for (`interpolate` for vars and the environment, `plan` for tasks,
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 LATE = ("task", "jobs", "run")
-"""First words of names that get their value from the plan or when the task starts."""
+"""First parts of names whose value comes from the plan or a task's start."""
 
 LATE_NAMES = (
     "task.job",
@@ -36,7 +36,10 @@ LATE_NAMES = (
     "run.checkpoints",
     "run.results",
 )
-"""Every late name; capitals stand for a job's or a port's name, 0 for a task's index."""
+"""Every late name.
+
+Capitals stand for a job's or a port's name, 0 for a task's index.
+"""
 
 INDEX = re.compile(r"0|[1-9][0-9]{0,6}")
 """A task's index in a late name."""
@@ -47,7 +50,10 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One `${name}` or `${name:-default}`; `offset` is where its `$` is in the text it was in."""
+    """One `${name}` or `${name:-default}`.
+
+    `offset` is the position of its `$` in its original text.
+    """
 
     name: str
     default: str | None = None
@@ -140,7 +146,7 @@ def written(parts: Iterable[Part]) -> str:
 
 
 def fill(text: str, value: Callable[[str], str | None]) -> str:
-    """`text` with references replaced by what `value` gives for their names, and unescaped.
+    """`text` unescaped, with references replaced by their `value`.
 
     A name for which `value` gives None is left as it was written.
     """

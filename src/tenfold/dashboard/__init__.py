@@ -1,4 +1,4 @@
-"""The dashboard: one process that shows every run of a runs directory in a browser.
+"""The dashboard: one process that shows all runs of a directory in a browser.
 
 Owns the HTTP interface, who may use it, and the life of the process. What a run looks like is read
 by the views from its directory; what the page looks like is in `static/`.

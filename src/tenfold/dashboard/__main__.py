@@ -20,7 +20,7 @@ _NICE = 10
 
 
 def main(words: list[str]) -> None:
-    """Serve, as the command line says."""
+    """Serve the dashboard with the given arguments."""
     signals.start_afresh()
     signals.outlast()
     runs = Path(words[0]).resolve()

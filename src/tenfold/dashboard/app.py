@@ -43,7 +43,10 @@ STATIC = Path(__file__).parent / "static"
 
 _LAST_LINES = 40
 _SEARCHES_AT_ONCE = 2
-"""Pages of logs with a filter that are made together: threads are left for everybody else."""
+"""The maximum number of filtered log pages that are made together.
+
+The other threads stay free for other requests.
+"""
 
 _CHARTS = "no charts here: pip install 'tenfold[charts]'"
 _Found = TypeVar("_Found")
@@ -64,7 +67,7 @@ class Dashboard:
         self._searches = asyncio.Semaphore(_SEARCHES_AT_ONCE)
         self._static = {path.name: path for path in STATIC.iterdir() if path.is_file()}
         self.watches = Watches()
-        """Who looks at what now."""
+        """The streams that are open now."""
         self._guard = AsgiGuard(self._starlette(), token)
         self.application: ASGIApp = self._guard
 
@@ -163,7 +166,7 @@ class Dashboard:
     # one run
 
     def _board(self, request: Request) -> Board:
-        """The board of the run a request names; 404 if there is none."""
+        """The board of the run that a request names. 404 if there is none."""
         named = request.path_params
         found = names.find_run(self._runs, named["cluster"], named["run"])
         if found is None:
@@ -252,7 +255,10 @@ def _serves(task: dict[str, Any]) -> bool:
 
 
 def _asset(request: Request, path: Path | None) -> Response:
-    """A file of ours, which the browser asks for again each time and mostly has already."""
+    """A file of our own.
+
+    The browser asks for it again each time, and mostly has it already.
+    """
     if path is None or not path.is_file():
         raise HTTPException(404, "no such file")
     found = path.stat()
@@ -266,7 +272,10 @@ def _asset(request: Request, path: Path | None) -> Response:
 
 
 def charts_library() -> Path | None:
-    """Plotly's JavaScript, out of its wheel, which is not imported; None if it is not installed."""
+    """Plotly's JavaScript from its wheel, which is not imported.
+
+    None if it is not installed.
+    """
     found = importlib.util.find_spec("plotly")
     for place in (found.submodule_search_locations or []) if found else []:
         path = Path(place) / "package_data" / "plotly.min.js"
@@ -307,6 +316,6 @@ async def _gone(request: Request, error: ClientDisconnect) -> Response:
 
 
 async def _fault(request: Request, error: Exception) -> Response:
-    """A fault of ours; it is told in the log too."""
+    """An error of tenfold's own. It is recorded in the log too."""
     del request
     return refusal(f"unexpected {type(error).__name__}; .dashboard/log says more", 500)

@@ -20,13 +20,19 @@ from tenfold.views.traffic import MapReader
 
 _MOST_BOARDS = 16
 _MOST_TASKS = 2000
-"""Of all boards that are remembered; the one that was looked at last is, whatever its size."""
+"""The maximum number of tasks of all boards in memory.
+
+The board that was used last is kept whatever its size.
+"""
 
 _LATELY_S = 0.2
 
 
 class Board:
-    """One run, read by any threads; each kind of reading is done by one at a time."""
+    """One run, read by any threads.
+
+    Each type of reading is done by one thread at a time.
+    """
 
     def __init__(self, run: RunDirectory, settler: Settler | None = None) -> None:
         self.run = run
@@ -49,7 +55,10 @@ class Board:
             return self._live.read()
 
     def map(self) -> dict[str, Any]:
-        """`map --json`; of a run whose files make no sense, one without edges that says so."""
+        """`map --json`.
+
+        If the files of a run make no sense, this is a map without edges that reports it.
+        """
         with self._locks["map"]:
             try:
                 return self._map.read()
@@ -66,7 +75,10 @@ class Board:
         return found | {"layout": drawn}
 
     def training(self) -> dict[str, Any]:
-        """What the training's event files say; the map and the tasks show the cluster's own."""
+        """The contents of the training's event files.
+
+        The map and the tasks show the cluster's own.
+        """
         from tenfold.views.training import TrainingReader
 
         with self._locks["training"]:
@@ -106,7 +118,7 @@ class Boards:
         self._lock = threading.Lock()
 
     def of(self, run: RunDirectory) -> Board:
-        """The one board of a run; made if there is none."""
+        """The one board of a run. It is created if there is none."""
         with self._lock:
             board = self._boards.pop(run, None) or Board(run, self.settler)
             self._boards[run] = board

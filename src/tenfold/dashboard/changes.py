@@ -10,13 +10,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _NOISE = {"memory": 1 << 20, "cpu": 0.01, "cpu_s": 1e9}
-"""Differences of a task's fields below these are not told."""
+"""The minimum differences of a task's fields that are sent."""
 
 _STILL = {"connections": 0, "rate_bytes_s": 0.0, "rate_to": 0.0, "rate_from": 0.0}
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The event `tasks` between two answers of GET RUN: `{head, tasks}`; None if all is as it was.
+    """The event `tasks` between two answers of GET RUN: `{head, tasks}`.
+
+    None if nothing has changed.
 
     `head` holds the top-level fields that changed.
     """
@@ -53,7 +55,10 @@ def _is_noise(key: str, before: Any, after: Any) -> bool:
 def map_changes(
     before: Mapping[str, Any] | None, after: Mapping[str, Any]
 ) -> dict[str, Any] | None:
-    """The event `map`: edges, groups and states that are new; all of them without a `before`."""
+    """The event `map`: new edges, groups and states.
+
+    All of them without a `before`.
+    """
     if before is after:
         return None
     edges = _changed(before, after, "edges", ("from", "to"), ())
@@ -100,7 +105,10 @@ def _is_new(
 
 
 def _gone(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Edges that are not there any more: not planned, closed again, and never a byte counted."""
+    """Edges that no longer exist.
+
+    They were not planned, are closed again, and no byte was ever counted.
+    """
     if before is not None:
         there = {(edge["from"], edge["to"]) for edge in after["edges"]}
         for edge in before["edges"]:

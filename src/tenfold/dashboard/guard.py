@@ -1,4 +1,6 @@
-"""Who may use the dashboard: this machine's users who hold the token, and their pages alone.
+"""Who may use the dashboard: this machine's users who have the token.
+
+Only their pages may use it.
 
 Owns: the check of Host (DNS rebinding), Origin and token, the page's cookie, passes for downloads,
 and the security headers of every answer, static files included. Nothing behind it is reached by a
@@ -74,7 +76,7 @@ class AsgiGuard:
         self._page_cookie = self._signed("page")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, or say why not."""
+        """Serve one request, or refuse it."""
         if scope["type"] != "http":
             return
 
@@ -94,7 +96,7 @@ class AsgiGuard:
         await answer(scope, receive, guarded)
 
     def _answer(self, scope: Scope) -> Response | None:
-        """What to say instead of what is behind the guard; None lets the request through."""
+        """The answer to a request that the guard refuses, or None to let it through."""
         headers = Headers(scope=scope)
         if not access.comes_from_here(headers.getlist("host"), headers.getlist("origin")):
             return PlainTextResponse(access.REFUSED, 403)
@@ -117,7 +119,7 @@ class AsgiGuard:
         return scope["path"] == "/" and bool(given) and self._is_right(given[-1])
 
     def _opens_page(self, scope: Scope, headers: Headers) -> bool:
-        """Whether this is for a file of the page, by a browser that the page was opened in."""
+        """Whether this is a browser's request for a file of a page opened in it."""
         path = scope["path"]
         if path not in _PAGE and not path.startswith("/static/"):
             return False
@@ -125,7 +127,10 @@ class AsgiGuard:
         return access.is_token(given, self._page_cookie)
 
     def pass_for(self, path: str) -> str:
-        """What opens this one path, as `?pass=…`, for a minute: for a browser's own downloads."""
+        """A pass for one path, as `?pass=…`, for a minute.
+
+        It is for a browser's own downloads.
+        """
         return self._pass(path, int(time.time()) + PASS_S)
 
     def _pass(self, path: str, until: int) -> str:

@@ -1,4 +1,6 @@
-"""Finding the dashboard of a runs directory, or starting it: one process, however many ask.
+"""Find the dashboard of a runs directory, or start it.
+
+There is one process, however many ask for it.
 
     <runs>/.dashboard/   lock   held while it lives; whoever starts it hands the lock over
                          state.json   {version, tenfold, pid, port}; pid null while it comes or goes
@@ -42,7 +44,7 @@ _TOKEN_LENGTH = 20
 
 @dataclass(frozen=True, slots=True)
 class DashboardDirectory:
-    """Where the dashboard of a runs directory keeps what is its own."""
+    """The directory of a dashboard's own files, for one runs directory."""
 
     runs: Path
 
@@ -68,7 +70,7 @@ class DashboardDirectory:
 
     @property
     def log(self) -> Path:
-        """What it had to say."""
+        """The log of the process. Empty if all is well."""
         return self.directory / "log"
 
     def tell(self, pid: int | None, port: int) -> None:
@@ -93,7 +95,10 @@ class Running:
 
 @dataclass(slots=True)
 class Claim:
-    """The right to be the dashboard of a place: its lock, and a port that is bound already."""
+    """The right to be the dashboard of a runs directory.
+
+    It has the lock, and a port that is bound already.
+    """
 
     place: DashboardDirectory
     lock: int
@@ -127,7 +132,9 @@ def running(runs: Path) -> Running | None:
 
 
 def start(runs: Path) -> Running:
-    """The dashboard of `runs`: the one that lives, or a new process that ends by itself.
+    """Find the dashboard of `runs`, or start a new process.
+
+    A new process ends by itself.
 
     Returns at once: the new process answers when it has come up. Raises TenfoldError, or OSError,
     where there can be none.
@@ -144,7 +151,9 @@ def start(runs: Path) -> Running:
 
 
 def claim(runs: Path, port: int | None = None) -> Claim | Running:
-    """The right to serve `runs`, on `port` if it is named; or the dashboard that has it.
+    """Claim the right to serve `runs`, or find the dashboard that has it.
+
+    The port is `port` if it is given.
 
     One of another version is told to end first. Raises InputError if the port is taken or the
     place cannot be written, TenfoldError if another one neither serves nor ends.
@@ -199,7 +208,10 @@ def _lock_or_running(place: DashboardDirectory) -> int | Running:
 
 
 def _found(place: DashboardDirectory) -> tuple[Running | None, bool]:
-    """The process that holds the lock, if it has said who it is; whether it is of this version."""
+    """The process that holds the lock, and whether it is of this version.
+
+    The process is None if it has not written its state.
+    """
     said = read_json(place.state) or {}
     pid, port = said.get("pid"), said.get("port")
     if not isinstance(pid, int) or not isinstance(port, int) or not _lives(pid):
@@ -220,7 +232,10 @@ def _lives(pid: int) -> bool:
 
 
 def _try_lock(place: DashboardDirectory) -> int | None:
-    """The lock, if it is free. OSError if there can be none but for want of the directory."""
+    """The lock, if it is free.
+
+    Raises OSError if there can be no lock for a reason other than a missing directory.
+    """
     try:
         descriptor, _ = files.open_own(place.lock, os.O_RDWR)
     except FileNotFoundError:
@@ -236,7 +251,10 @@ def _try_lock(place: DashboardDirectory) -> int | None:
 
 
 def _bind(wanted: int | None, before: int | None) -> socket.socket:
-    """A socket that listens on loopback: on `wanted`, else where it did before, or a usual port."""
+    """A socket that listens on loopback.
+
+    The port is `wanted`, otherwise the one it had before, or a usual port.
+    """
     ports = [wanted] if wanted is not None else [*([before] if before else []), *USUAL_PORTS, 0]
     for port in ports:
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -254,7 +272,10 @@ def _bind(wanted: int | None, before: int | None) -> socket.socket:
 
 
 def _token(place: DashboardDirectory) -> str:
-    """The place's token, made if it has none; for the holder of the lock."""
+    """The dashboard's token, created if there is none.
+
+    For the holder of the lock.
+    """
     found = _read_token(place)
     if found is not None:
         return found

@@ -1,4 +1,6 @@
-"""Runs for Prometheus: base units, a name for each thing, the labels `cluster`, `run` and `task`.
+"""Runs as Prometheus metrics.
+
+They have base units, one name for each metric, and the labels `cluster`, `run` and `task`.
 
 Owns the names; docs/dashboard.md lists them. Runs that are up are told, and for a while those that
 ended, so that a scrape sees how.
@@ -43,7 +45,7 @@ def exposition(runs: Iterable[Pair], accept: str) -> tuple[bytes, str]:
 
 
 class _Scrape(Collector):
-    """What one scrape is told."""
+    """The metrics of one scrape."""
 
     def __init__(self, runs: list[Pair]) -> None:
         self._runs = runs

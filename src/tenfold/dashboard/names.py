@@ -1,4 +1,4 @@
-"""Runs and tasks by the names a request gives, looked up among those that are there.
+"""Find runs and tasks by the names in a request, among the existing ones.
 
 No name from outside is ever joined to a path: it is compared with what a directory lists. A run
 or a task whose place is a symbolic link is not there.
@@ -25,7 +25,7 @@ def every_run(runs: Path) -> list[RunDirectory]:
 
 
 def find_run(runs: Path, cluster: str, run: str) -> RunDirectory | None:
-    """The run of these two names; None if there is none."""
+    """The run of these two names, or None if there is none."""
     if cluster in directories(runs) and run in directories(runs / cluster):
         path = runs / cluster / run
         return RunDirectory(path) if _is_run(path) else None

@@ -1,4 +1,4 @@
-"""What a request for log lines says: JSON, checked, and never larger than it has to be."""
+"""Parse a request for log lines: JSON, checked, and limited in size."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _USUAL: dict[str, Any] = {
 
 
 async def body_of(request: Request) -> object:
-    """What a request's body says. Raises InputError if it is no JSON."""
+    """The body of a request as JSON. Raises InputError if it is not JSON."""
     body = bytearray()
     async for piece in request.stream():
         body += piece
@@ -36,7 +36,7 @@ async def body_of(request: Request) -> object:
 
 
 def wanted(said: object) -> LogPageQuery:
-    """What page a request's body asks for; what it does not say is as usual.
+    """The page that a request's body asks for. Missing fields have defaults.
 
     Raises InputError, naming the field, for what cannot be.
     """

@@ -1,4 +1,4 @@
-"""What is sent: JSON that every browser can read, and files that may grow meanwhile."""
+"""Responses: JSON that every browser can read, and files that may grow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ _DEEPEST = 20
 
 
 def encoded(value: object) -> bytes:
-    """A value as JSON in one line: numbers that JSON does not have are null, odd text is `?`."""
+    """A value as JSON in one line.
+
+    Numbers that JSON does not have are null, and odd text is `?`.
+    """
     try:
         text = _dumps(value)
     except (ValueError, RecursionError):
@@ -49,8 +52,10 @@ def refusal(words: str, status: int, hint: str | None = None) -> Response:
 
 
 def download(descriptors: Sequence[int], name: str) -> Response:
-    """The files as they are now, one after the other, streamed; what is written meanwhile is left
-    out. Closes them."""
+    """The files as they are now, streamed one after the other.
+
+    What is written meanwhile is left out. Closes the files.
+    """
     sizes = [os.fstat(descriptor).st_size for descriptor in descriptors]
 
     async def pieces() -> AsyncIterator[bytes]:

@@ -31,7 +31,10 @@ _SETTLE_S = 60.0
 
 
 class Server(uvicorn.Server):
-    """Serves one dashboard; told to end, it ends the streams first, which never would."""
+    """Serves one dashboard.
+
+    When asked to end, it ends the streams first, which would never end by themselves.
+    """
 
     def __init__(self, dashboard: Dashboard) -> None:
         self._dashboard = dashboard
@@ -56,7 +59,9 @@ class Server(uvicorn.Server):
 
 
 def serve(claim: Claim, *, ends_alone: bool) -> None:
-    """Be the dashboard until told to end, or, with `ends_alone`, until nobody needs it.
+    """Run the dashboard until it is asked to end.
+
+    With `ends_alone`, it also ends when nobody needs it.
 
     Raises KeyboardInterrupt when Ctrl-C ended it. The claim is given up then, port and token kept.
     """
@@ -93,7 +98,7 @@ async def _end_alone(server: Server, dashboard: Dashboard, claim: Claim) -> None
 
 
 async def _gives_up(life: RunsWatch, claim: Claim, port: int) -> bool:
-    """Say that this is no dashboard any more, unless a run has begun that counts on it.
+    """Withdraw as the dashboard, unless a run has begun that relies on it.
 
     Who starts a run and then looks for a dashboard finds none after this, or has its run seen.
     """
@@ -106,7 +111,10 @@ async def _gives_up(life: RunsWatch, claim: Claim, port: int) -> bool:
 
 
 class RunsWatch:
-    """Whether any run of a place is up; one that was supervised and is not is never asked again."""
+    """Whether any run of a directory is up.
+
+    A run whose supervisor has ended is never checked again.
+    """
 
     def __init__(self, runs: Path) -> None:
         self._runs = runs

@@ -1,4 +1,6 @@
-"""The page's copy of the table of states: `static/states.js`, written from `tenfold.run.states`.
+"""The page's copy of the table of states, `static/states.js`.
+
+It is written from `tenfold.run.states`.
 
 Write it again after a change there: `python -m tenfold.dashboard.statetable`.
 """

@@ -1,4 +1,4 @@
-"""Server-sent events: a run told whole once, then only what changed, every second.
+"""Server-sent events: a run's whole state once, then changes every second.
 
 One `StreamWatch` polls a run for all streams that are open on it, and rests when there is none. A
 stream whose reader is too slow is ended; the browser opens another, which begins with the whole
@@ -27,7 +27,10 @@ _OVER_TICKS = 5
 _MOST_WAITING = 30
 _MAP_SHARE = 10
 _SHARE = 4
-"""At most this part of the time goes into looking: a look that takes long is followed by a rest."""
+"""The maximum share of the time spent on looks, as a divisor.
+
+A look that takes long is followed by a pause.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,10 @@ def told(name: str, value: object) -> bytes:
 
 
 class StreamWatch:
-    """One run, watched for as long as a stream of it is open. Used from the event loop only."""
+    """One run, watched while a stream of it is open.
+
+    Use it from the event loop only.
+    """
 
     def __init__(self, board: Board) -> None:
         self._board = board
@@ -64,7 +70,9 @@ class StreamWatch:
         self._looking = asyncio.Lock()
 
     async def stream(self, more: dict[str, Any]) -> AsyncGenerator[bytes, None]:
-        """The run from now on: `status` and the whole `map`, then changes and a `beat` a second.
+        """Stream the run from now on.
+
+        It sends `status` and the whole `map`, then changes and a `beat` a second.
 
         Ends when the reader is too slow, and when the watch is closed.
         """
@@ -114,7 +122,10 @@ class StreamWatch:
             await asyncio.sleep(max(TICK_S - took, took * (_SHARE - 1), 0.05))
 
     async def _news(self, ticks: int) -> list[bytes]:
-        """What another look finds; a look that fails is told in the log, and there is a next."""
+        """The changes found by another look.
+
+        An error is recorded in the log, and the next look follows.
+        """
         before = self._look
         if before is not None and before.over and ticks % _OVER_TICKS:
             return []
@@ -153,7 +164,7 @@ def first_look(board: Board) -> Look:
 
 
 def next_look(board: Board, before: Look | None) -> tuple[Look, list[bytes]]:
-    """Another look, and the events of the stream that tell what is new since the one before."""
+    """Look again: the new look, and the events for what has changed."""
     if before is None:
         return first_look(board), []
     now = board.now()

@@ -1,4 +1,4 @@
-"""Where every task is right now: stacks, what the kernel says of processes, who holds up whom.
+"""Where every task is right now: stacks, process states, and the culprit.
 
     answers.py     inside a task: write all stacks to a file when a signal comes
     processes.py   what /proc says of a task's processes: stopped, waiting where, listening for what

@@ -1,4 +1,6 @@
-"""What the samples in the run directory tell about a standstill: silent edges, and who computes.
+"""What samples show about a standstill: silent edges, and who computes.
+
+They are read from the run directory.
 
 Seconds are counted to each task's own newest sample, by the clock that took it: neither a host
 whose clock is wrong nor one that is set makes a silence.
@@ -50,7 +52,7 @@ def silences(run: RunDirectory, plan: Plan, tasks: Iterable[str]) -> list[Silenc
 
 
 class _PeerAccount:
-    """What one task told of its peers, lately."""
+    """One task's recent reports about its peers."""
 
     def __init__(self, run: RunDirectory, task: str) -> None:
         directory = run.task(label_of(task))
@@ -75,7 +77,10 @@ class _PeerAccount:
 
 
 def _carried(sample: dict[str, Any], peer: str) -> int:
-    """Bytes sent to a peer and received from it so far; 0 where that is not told."""
+    """Bytes sent to a peer and received from it so far.
+
+    0 if the sample does not contain it.
+    """
     peers = sample.get("peers")
     total = peers.get(peer) if isinstance(peers, dict) else None
     counts = total[:2] if isinstance(total, list) else []
@@ -83,7 +88,7 @@ def _carried(sample: dict[str, Any], peer: str) -> int:
 
 
 def cores(run: RunDirectory, tasks: Iterable[str]) -> dict[str, float]:
-    """How many cores each task has used in the last seconds, where samples tell."""
+    """The number of cores each task used in the last seconds, from its samples."""
     found = {}
     for task in tasks:
         path = run.task(label_of(task)).usage

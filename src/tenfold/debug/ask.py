@@ -1,4 +1,6 @@
-"""The stacks of one task's processes: by its own answer, else by py-spy, else the reason why not.
+"""Get the stacks of one task's processes.
+
+They come from the task's own answer, else from py-spy. Otherwise the reason is given.
 
 Asking never harms. The signal goes only to a process that catches it, and still has the file open
 that it answers into. faulthandler reads the frames of all threads from the one that handles the
@@ -39,7 +41,7 @@ _STILL_OR_SPY_S = 0.1
 """The same where py-spy is there to see it otherwise."""
 
 _MOMENT_S = 0.02
-"""How long the others must not have run by then."""
+"""Seconds for which the other threads must not have run."""
 
 SPY_S = 3.0
 """How long py-spy may take; it reads the symbols of the interpreter first."""
@@ -52,7 +54,7 @@ _STILL = ("T", "t", "D")
 """States in which a process takes no signal."""
 
 _CAUSE = re.compile(r"^ *(?:Error|\d+): (?!anyhow|py_spy|std::|main$|core::|<)")
-"""Lines of py-spy's errors that say why, as opposed to where in py-spy."""
+"""Lines of py-spy's errors that give the cause, not the location in py-spy."""
 
 _NO_SPY = "py-spy is not installed"
 _SCOPE = Path("/proc/sys/kernel/yama/ptrace_scope")
@@ -61,8 +63,11 @@ _CONTAINER = Path("/.dockerenv")
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`native`: frames of C and C++, too, which py-spy alone knows. `until` is a `time.monotonic`
-    after which nothing more is begun."""
+    """What to ask for.
+
+    `native`: frames of C and C++ too, which only py-spy knows. `until` is a `time.monotonic` after
+    which nothing more is begun.
+    """
 
     until: float
     native: bool = False
@@ -87,7 +92,10 @@ def stacks_of(
 
 @contextlib.contextmanager
 def _answers(directory: TaskDirectory, question: Question) -> Iterator[int | None]:
-    """The file that the task's processes answer into, for one asker at a time; None: they don't."""
+    """The file that the task's processes answer into, or None if they do not.
+
+    It is for one asker at a time.
+    """
     path = directory.path / DIRECTORY / FILE
     try:
         stream = files.open_descriptor(path, os.O_RDWR)
@@ -142,7 +150,10 @@ def _plain(process: ProcessStacks, answers: int | None, question: Question) -> P
 
 
 def _answer(process: ProcessStacks, answers: int, question: Question) -> tuple[str, str]:
-    """What the process writes when it is signalled; empty, and why, if it does not in time."""
+    """What the process writes when it is signalled.
+
+    If it does not answer in time, this is empty and the reason is given.
+    """
     if SIGNAL is None or process.state in _STILL:
         return "", "cannot receive signals now"
     before = processes.answering(process.pid, SIGNAL)
@@ -171,7 +182,10 @@ def _answers_into(pid: int, answers: int) -> bool:
 
 
 def _only_mover(pid: int, before: processes.Answering, question: Question) -> int | None:
-    """The only thread that runs, the main one if none does; None if there was no such moment."""
+    """The only thread that runs, or the main thread if none does.
+
+    None if there was no such moment.
+    """
     assert SIGNAL is not None
     most_s = STILL_S if py_spy() is None else _STILL_OR_SPY_S
     deadline = time.monotonic() + question.left(most_s)
@@ -187,7 +201,10 @@ def _only_mover(pid: int, before: processes.Answering, question: Question) -> in
 
 
 def _has_answered(pid: int, answers: int, blocked: frozenset[int]) -> bool:
-    """Whether the answer is whole. The kernel blocks a signal in the thread that handles it."""
+    """Whether the answer is complete.
+
+    The kernel blocks a signal in the thread that handles it.
+    """
     assert SIGNAL is not None
     if os.fstat(answers).st_size == 0:
         return False
@@ -202,7 +219,10 @@ def py_spy() -> str | None:
 
 
 def _spied(process: ProcessStacks, question: Question) -> ProcessStacks:
-    """By py-spy. A stopped process is read as it is: it cannot be paused once more."""
+    """Read stacks with py-spy.
+
+    A stopped process is read as it is, since it cannot be paused once more.
+    """
     program = py_spy()
     if program is None:
         hint = "install py-spy: pip install 'tenfold[profile]'"
@@ -226,7 +246,10 @@ def _spied(process: ProcessStacks, question: Question) -> ProcessStacks:
 
 
 def _refused(process: ProcessStacks, said: str, program: str) -> ProcessStacks:
-    """py-spy failed: the permission it lacks and the command that grants it, or its last words."""
+    """The result if py-spy failed.
+
+    It has the permission that py-spy lacks and the command that grants it, or its last line.
+    """
     if "permission" in said.lower() or "not permitted" in said.lower():
         return replace(
             process,
@@ -239,7 +262,10 @@ def _refused(process: ProcessStacks, said: str, program: str) -> ProcessStacks:
 
 
 def _grant(program: str, pid: int) -> str:
-    """The command that lets py-spy look into the user's own processes, or that may itself."""
+    """The command that lets py-spy look into processes.
+
+    It allows this for the user's own processes, or it runs py-spy itself with the permission.
+    """
     with contextlib.suppress(OSError, ValueError):
         scope = int(_SCOPE.read_text())
         if scope == 3:

@@ -14,7 +14,9 @@ from tenfold.run.rundir import TaskDirectory, read_json
 
 
 def ended_by(directory: TaskDirectory) -> Broken | None:
-    """The exception that ended the task's last life; None if it wrote none, or still runs.
+    """The exception that ended the task's last life.
+
+    None if it wrote none, or still runs.
 
     What is on stderr counts first: runtimes write there, and loggers that tell of what was caught
     often do not.

@@ -1,4 +1,7 @@
-"""The stacks of many tasks at once, within a bound: one that does not answer holds up no other."""
+"""Get the stacks of many tasks at once, within a time limit.
+
+A task that does not answer delays no other.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +24,20 @@ from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import LIVE
 
 Beside = Callable[[str, Sequence[str]], list[str] | None]
-"""The command that runs words beside a task; None: it is a process of this machine
-(`tenfold.cells.ClientSide.beside`). May raise what says why there is none."""
+"""The command that runs `words` beside a task.
+
+None means that it is a process of this machine (`tenfold.cells.ClientSide.beside`). May raise the
+reason why there is no command.
+"""
 
 BOUND_S = 4.0
 """How long all of it may take on this machine."""
 
 BOUND_ELSEWHERE_S = 20.0
-"""And where every task has to be asked through an engine: a container's `exec`, a job's step."""
+"""The time limit in seconds if every task is asked through an engine.
+
+For example a container's `exec`, or a job's step.
+"""
 
 """States of a task that has a process."""
 
@@ -54,7 +63,9 @@ def collect(
     bound_s: float = BOUND_S,
     native: bool = False,
 ) -> list[TaskStacks]:
-    """The stacks of these tasks, in their order. Returns within `bound_s`, and never raises.
+    """The stacks of these tasks, in their order.
+
+    Returns within `bound_s`, and never raises.
 
     What has not answered by then says so. `python` is the interpreter that has tenfold, where the
     tasks are.
@@ -127,8 +138,10 @@ def _one(
 
 
 def _elsewhere(command: Sequence[str], question: Question) -> TaskStacks:
-    """What `tenfold.debug.dump` says where the task is. Raises TenfoldError, OSError and
-    what a damaged answer brings."""
+    """The result of `tenfold.debug.dump` where the task runs.
+
+    Raises TenfoldError, OSError and what a damaged answer causes.
+    """
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
         timeout=question.left(BOUND_ELSEWHERE_S),

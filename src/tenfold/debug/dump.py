@@ -1,4 +1,6 @@
-"""`python -m tenfold.debug.dump SECONDS [--native] TASK`: a task's stacks, where the task is.
+"""`python -m tenfold.debug.dump SECONDS [--native] TASK`: stacks of one task.
+
+It runs where the task runs.
 
 What `tenfold stacks` runs beside a task in a container or on a node. Prints one line of JSON, see
 `tenfold.debug.stacks.to_json`.

@@ -17,7 +17,7 @@ from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import BAD, LIVE, TERMINAL
 
 SILENT_S = 5.0
-"""An edge that carried nothing for so long is told of."""
+"""Seconds after which an edge that carries nothing is reported."""
 
 _MOST_EDGES = 200
 _ENDED = TERMINAL - BAD
@@ -25,7 +25,9 @@ _ENDED = TERMINAL - BAD
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """Tasks and their stacks, the same in groups, silent edges, and who stands out, worst first.
+    """Tasks and their stacks, groups, silent edges, and suspects, worst first.
+
+    The groups contain the same stacks.
 
     `seconds` is how long it took to find out.
     """
@@ -37,7 +39,10 @@ class Findings:
     seconds: float
 
     def to_json(self, *, raw: bool = False) -> dict[str, Any]:
-        """`{seconds, suspects, groups, silent, tasks}`; with `raw`, the sources' own texts too."""
+        """`{seconds, suspects, groups, silent, tasks}`.
+
+        With `raw`, the sources' own texts too.
+        """
         tasks = self.tasks if raw else [one.without_raw() for one in self.tasks]
         return {
             "seconds": self.seconds,

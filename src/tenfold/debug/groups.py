@@ -18,7 +18,7 @@ Path = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class GroupKey:
-    """What the tasks of a group have in common; two of the same kind are equal.
+    """What the tasks of a group have in common. Two equal keys are one group.
 
     Attributes:
         main: the main thread's stack; empty if none was told.
@@ -33,7 +33,7 @@ class GroupKey:
 
 @dataclass(frozen=True, slots=True)
 class StackGroup:
-    """Tasks of one kind, the first of them as an example.
+    """Tasks with the same key. The first of them is the example.
 
     `lines`: for each frame of the main thread, the lines the tasks are at, each once.
     """
@@ -44,7 +44,10 @@ class StackGroup:
 
 
 def grouped(found: Iterable[TaskStacks]) -> list[StackGroup]:
-    """The groups, the largest first; of two of one size, the one whose tasks came first."""
+    """The groups, the largest first.
+
+    Among groups of the same size, the one whose tasks came first is first.
+    """
     kinds: dict[GroupKey, list[TaskStacks]] = {}
     for one in found:
         kinds.setdefault(kind_of(one), []).append(one)

@@ -1,4 +1,7 @@
-"""What faulthandler and py-spy wrote → threads. Lines that make no sense are left out."""
+"""The output of faulthandler and py-spy → threads.
+
+Lines that make no sense are left out.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,16 @@ _HEAD = re.compile(r"(?:Current thread|Thread) 0x([0-9a-f]+).*\(most recent call
 _FRAME = re.compile(r'  File "(.*)", line (\d+|\?+) in (.*)')
 
 _FORKED, _MODULE = "/tenfold/launch/script.py", "<frozen runpy>"
-"""Files of the frames below every program that was forked from a preload, or run as a module."""
+"""Files of the frames below a program forked from a preload, or a module's."""
 
 _THREAD = ("run", "_bootstrap_inner", "_bootstrap")
 """Functions of threading.py below every thread's own."""
 
 _CUT = "..."
-"""Stands for the threads that faulthandler leaves out: all after a hundred, the main one too."""
+"""The marker for threads that faulthandler leaves out.
+
+It leaves out all after a hundred, the main thread too.
+"""
 
 
 def from_faulthandler(text: str) -> tuple[Thread, ...]:
@@ -50,7 +56,10 @@ def from_py_spy(text: str) -> tuple[Thread, ...]:
 
 
 def _frames(thread: Mapping[str, Any]) -> Iterator[StackFrame]:
-    """As faulthandler names them: without the class or the function a function was made in."""
+    """Frames with the names that faulthandler uses.
+
+    They lack the class or the function in which a function was made.
+    """
     for frame in thread.get("frames") or []:
         name, file, line = (frame.get(key) for key in ("name", "filename", "line"))
         is_python = str(file).endswith((".py", ">"))

@@ -1,4 +1,4 @@
-"""What /proc says of a task's processes: who they are, how they are, which signals they catch.
+"""A task's processes in /proc: their relations, states and caught signals.
 
 Pids are those of the /proc that is read. Linux only: elsewhere nothing is found.
 """
@@ -20,13 +20,16 @@ MOST_PROCESSES = 16
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """All processes there are, at one moment: who descends from whom, and their sessions."""
+    """All processes at one moment: their descent, and their sessions."""
 
     children: Mapping[int, list[int]]
     sessions: Mapping[int, list[int]]
 
     def of(self, root: int) -> list[int]:
-        """`root`, its session and all that descend from either; `root` first, oldest first."""
+        """`root`, its session and all descendants of either.
+
+        `root` is first, and the others are sorted, oldest first.
+        """
         found: dict[int, None] = {}
         ahead = [root, *sorted(self.sessions.get(root, ()))]
         while ahead and len(found) < MOST_PROCESSES:
@@ -48,7 +51,7 @@ def family(proc: str = "/proc") -> Family:
 
 
 def look(pid: int, proc: str = "/proc") -> ProcessStacks | None:
-    """What the kernel says of one process; None if it is gone."""
+    """The kernel's information about one process, or None if it is gone."""
     stat = procfs.read_stat(pid, proc)
     if stat is None or stat.ended:
         return None
@@ -108,7 +111,10 @@ class Answering:
 
 
 def answering(pid: int, number: int, proc: str = "/proc") -> Answering:
-    """How the process `pid` stands to the signal `number`; nothing of all that if it is gone."""
+    """How the process `pid` handles the signal `number`.
+
+    Empty if the process is gone.
+    """
     bit = 1 << (number - 1)
     own = procfs.read_status(pid, proc) or {}
     pending = _holds(own, "ShdPnd", bit)

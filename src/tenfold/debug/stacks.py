@@ -1,4 +1,4 @@
-"""The words for where a task is: frames, threads, processes; as JSON, and back."""
+"""Types for stacks of tasks: frames, threads, processes, and their JSON."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ class StackFrame:
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """One thread's stack, the newest call first; `name` None where the source does not know it."""
+    """One thread's stack, the newest call first.
+
+    `name` is None if the source does not know it.
+    """
 
     frames: tuple[StackFrame, ...]
     name: str | None = None
@@ -46,14 +49,14 @@ class Thread:
 
     @property
     def own(self) -> StackFrame | None:
-        """The newest call of the user's own code; the newest at all if there is none."""
+        """The newest call of the user's own code, or the newest call if there is none."""
         mine = (frame for frame in self.frames if frame.package_file is None)
         return next(mine, next(iter(self.frames), None))
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessStacks:
-    """What the kernel says of one process of a task, and its stacks.
+    """The kernel's information about one process of a task, and its stacks.
 
     Attributes:
         pid: as numbered where it was looked at.
@@ -84,7 +87,9 @@ class ProcessStacks:
 
 @dataclass(frozen=True, slots=True)
 class TaskStacks:
-    """One task: its processes, the one that was started first; `trouble` if none was seen.
+    """One task: its processes, with the one that was started first.
+
+    `trouble` is set if no process was seen.
 
     `phase` is the task's state as the supervisor tells it; `elsewhere`: its pids are those of a
     container or another host.
@@ -145,7 +150,10 @@ def _process_json(process: ProcessStacks) -> dict[str, Any]:
 
 
 def from_json(data: Mapping[str, Any]) -> TaskStacks:
-    """What `to_json` gave. Raises TypeError, KeyError or AttributeError for anything else."""
+    """The stacks in the result of `to_json`.
+
+    Raises TypeError, KeyError or AttributeError for anything else.
+    """
     return TaskStacks(
         task=data["task"],
         phase=data["state"],

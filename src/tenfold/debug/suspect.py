@@ -1,4 +1,4 @@
-"""Who is the likely culprit of a standstill, and why. Pure.
+"""Find the likely culprit of a standstill, and the reason. Pure.
 
 Most of the tasks of a cluster that hangs are well: they wait for one that is not. What tells it
 from the others is tried in order, from what is certain (a signal has stopped it) to what is only
@@ -24,11 +24,11 @@ _LEAST = 3
 """Of fewer tasks than these, none is the odd one out."""
 
 _LONGER_S = 3.0
-"""So much longer than usual has nobody heard from a task before that says anything."""
+"""How many seconds longer than usual a silent task is suspected after."""
 
 _BUSY, _IDLE = 0.5, 0.1
 _NETWORK = ("wait_woken", "inet_csk_accept", "ep_poll", "poll", "unix_stream", "tcp", "sk_wait")
-"""Beginnings of the kernel's functions in which a thread waits for somebody else to send."""
+"""Beginnings of kernel functions in which a thread waits for a peer to send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +49,17 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A task, and what speaks against it: words that follow its name."""
+    """A task, and the evidence against it, as text that follows its name."""
 
     task: str
     because: str
 
 
 def suspects(evidence: Evidence) -> list[Suspect]:
-    """Whom something speaks against, the likeliest first, each once, for its gravest reason."""
+    """Tasks with evidence against them, the likeliest culprit first.
+
+    Each is listed once, with its gravest reason.
+    """
     found: dict[str, Suspect] = {}
     for rule in _RULES:
         for suspect in rule(evidence):
@@ -108,7 +111,10 @@ def _accused(evidence: Evidence) -> Iterator[Suspect]:
 
 
 def _different(evidence: Evidence) -> Iterator[Suspect]:
-    """Those whose main thread is elsewhere than most of their job's; else, whose others are."""
+    """Tasks whose main thread is elsewhere than most of their job's.
+
+    Without such a task, those whose other threads are.
+    """
     jobs: dict[str, list[TaskStacks]] = {}
     for one in evidence.tasks:
         if one.told is not None:
@@ -141,7 +147,7 @@ def _where(one: TaskStacks) -> str:
 
 
 def _unheard(evidence: Evidence) -> Iterator[Suspect]:
-    """Those from whom nobody has heard for longer than is usual now."""
+    """Tasks that were silent for longer than is usual now."""
     heard: dict[str, float] = {}
     for edge in evidence.silences:
         for end in (edge.one, edge.other):

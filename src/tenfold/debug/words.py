@@ -1,4 +1,7 @@
-"""Stacks as text: lines with a style each, for a terminal to paint and a file to leave out."""
+"""Stacks as lines of text, each with a style.
+
+A terminal paints the style, and a file leaves it out.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ _MOST_SILENT = 20
 
 
 def said(found: Findings) -> Iterator[Line]:
-    """Who stands out, then the groups, then the edges on which nothing flows."""
+    """The suspects, then the groups, then the edges without traffic."""
     for place, suspect in enumerate(found.suspects):
         word = "stands out" if place == 0 else "also"
         yield f"{word}: {suspect.task} {suspect.because}", "bold red" if place == 0 else "yellow"

@@ -1,4 +1,6 @@
-"""What works on this machine, and what to do about the rest: probes that end soon and only look.
+"""What works on this machine, and how to fix the rest.
+
+The probes end soon and only look.
 
 Owns: one `Finding` for everything that was looked at. Nothing here starts, installs or changes
 anything, imports a framework into this process, or waits longer than its bound. Leaves to others:

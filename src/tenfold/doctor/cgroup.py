@@ -1,4 +1,6 @@
-"""Limits that a container, a batch system or systemd sets on this process: cores and memory.
+"""Limits of cores and memory that are set on this process.
+
+A container, a batch system or systemd sets them.
 
 Owns: what the files of control groups allow. A limit of any group above the own one counts.
 Facts: Linux, Documentation/admin-guide/cgroup-v1 and cgroup-v2.rst.
@@ -31,8 +33,10 @@ class Limits:
 
 
 def limits(process: Path = PROCESS) -> Limits:
-    """The limits on a process, `process` being its directory in /proc; none where there are
-    no control groups."""
+    """The limits on a process, or no limits if there are no control groups.
+
+    `process` is the directory of the process in /proc.
+    """
     cores: list[float] = []
     memories: list[tuple[int, int]] = []
     for version, controllers, group in groups(process):

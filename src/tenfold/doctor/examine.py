@@ -1,4 +1,4 @@
-"""Everything that `tenfold doctor` looks at, side by side, in the order in which it is told.
+"""All probes of `tenfold doctor`, run side by side, in the order of its output.
 
 Owns: which probes there are, and which of them a plan needs. Leaves to others: the probes.
 """
@@ -26,7 +26,7 @@ Probe = Callable[[], list[Finding]]
 
 
 def everything(runs: Path, *, deep: bool = False) -> list[Finding]:
-    """What there is to say of this machine, every cell, every framework and the GPUs.
+    """Findings about this machine, every cell, every framework and the GPUs.
 
     Runs are kept in `runs`. Frameworks are imported, in children, where there is a GPU, or
     everywhere with `deep`. Call it before any thread is started.
@@ -40,7 +40,7 @@ def everything(runs: Path, *, deep: bool = False) -> list[Finding]:
 
 
 def for_plan(plan: Plan, runs: Path, *, deep: bool = False) -> list[Finding]:
-    """What there is to say of this machine, and of what `plan` needs: its cell, its framework.
+    """Findings about this machine, and the cell and framework of `plan`.
 
     The rest as in `everything`.
     """
@@ -56,7 +56,10 @@ def for_plan(plan: Plan, runs: Path, *, deep: bool = False) -> list[Finding]:
 
 
 def runnable(findings: Iterable[Finding]) -> bool:
-    """Whether a plan, of which `for_plan` gave these, can run: GPUs are never needed for that."""
+    """Whether a plan with these findings of `for_plan` can run.
+
+    GPUs are never required for that.
+    """
     return all(finding.usable for finding in findings if finding.area != "gpu")
 
 

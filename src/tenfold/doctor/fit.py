@@ -1,4 +1,6 @@
-"""A plan beside what is here: packages, ports, programs, cores, memory, GPUs, open files, images.
+"""Compare a plan with what is here.
+
+It covers packages, ports, programs, cores, memory, GPUs, open files and images.
 
 Owns: adding up what the tasks ask for, and the words when it is more than there is. What a task
 asks for is the file's word; what a framework costs beyond that was measured. A cluster that is
@@ -23,14 +25,17 @@ from tenfold.services import REQUIREMENTS
 
 
 def local_room(facts: Machine, gpus: int) -> Room:
-    """This machine as it is now."""
+    """The room on this machine now."""
     if facts.available is None:
         return Room("this machine", facts.cores, facts.memory, gpus=gpus)
     return Room("this machine", facts.cores, facts.available, free=True, gpus=gpus)
 
 
 def fits(plan: Plan, room: Room) -> list[Finding]:
-    """What the tasks ask for beside what is there. Only numbers that are known are compared."""
+    """Compare the tasks' requests with the room.
+
+    Only numbers that are known are compared.
+    """
     found = [_cores(plan, room), _memory(plan, room), _gpus(plan, room)]
     return [finding for finding in found if finding is not None]
 
@@ -93,7 +98,7 @@ def _memory(plan: Plan, room: Room) -> Finding | None:
 
 
 def needed_memory(plan: Plan) -> tuple[int, str]:
-    """Bytes that the plan will take at least, and the same in words.
+    """The minimum of bytes that the plan will use, and the same as text.
 
     A task takes what it asks for, and if it asks for nothing, what its framework costs; 0 where
     neither is known.

@@ -1,4 +1,4 @@
-"""GPUs of NVIDIA's: which are here, with which driver, and which framework sees them.
+"""NVIDIA's GPUs on this machine, their driver, and which framework sees them.
 
 Owns: what nvidia-smi says, in a table, and a bounded child that imports a framework and asks it:
 the 2016 talk's `deviceQuery`. GPUs of other makers are not looked for.
@@ -37,7 +37,7 @@ class Gpu:
 
 
 def gpus(timeout_s: float = 10.0) -> tuple[list[Gpu], list[Finding]]:
-    """The GPUs, and what there is to say of them; one finding if there are none.
+    """The GPUs, and the findings about them. One finding if there are none.
 
     Ends after about `timeout_s` seconds, even if the driver hangs.
     """
@@ -76,7 +76,10 @@ def _without_tool(root: Path = Path("/")) -> Finding:
 
 
 def _has_card(sysfs: Path) -> bool:
-    """Whether a display controller or accelerator (class 03xxxx) of vendor 10de is plugged in."""
+    """Whether a display controller or accelerator of NVIDIA is plugged in.
+
+    Its class is 03xxxx, its vendor 10de.
+    """
     with contextlib.suppress(OSError):
         for device in (sysfs / _PCI).iterdir():
             with contextlib.suppress(OSError):

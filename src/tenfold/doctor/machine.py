@@ -30,7 +30,9 @@ FEW_FILES = 1024
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What this process may use. Memory and disk are bytes, None where that cannot be told.
+    """What this process may use. Memory and disk are bytes.
+
+    None stands for what cannot be determined.
 
     Attributes:
         cores: by affinity and by the control group's quota, so it can be 1.5.
@@ -49,7 +51,7 @@ class Machine:
 
 
 def measure() -> Machine:
-    """This machine as it is now."""
+    """Measure this machine as it is now."""
     limits = cgroup.limits()
     total, available = _memory()
     every = os.cpu_count() or 1
@@ -85,7 +87,7 @@ def _most_files() -> int:
 
 
 def machine(runs: Path, facts: Machine) -> list[Finding]:
-    """What there is to say of this machine, where runs are kept in `runs`."""
+    """Findings about this machine. Runs are stored in `runs`."""
     found = [_python(), _cores(facts), _memory_words(facts), disk(runs), _files(facts)]
     return [*found, *_shared(), ports()]
 
@@ -160,7 +162,10 @@ def _files(facts: Machine) -> Finding:
 
 
 def _shared() -> list[Finding]:
-    """/dev/shm, where PyTorch's data loaders and NCCL meet; containers often have little of it."""
+    """/dev/shm, through which PyTorch's data loaders and NCCL communicate.
+
+    Containers often have little of it.
+    """
     place = Path("/dev/shm")
     try:
         there = shutil.disk_usage(place)
@@ -175,7 +180,10 @@ def _shared() -> list[Finding]:
 
 
 def ports(hold: Callable[[], object] = hold_port) -> Finding:
-    """Whether a port of this machine can be held, as runs without a network of their own do."""
+    """Whether a port of this machine can be held.
+
+    Runs without a network of their own hold ports.
+    """
     try:
         held = hold()
     except TenfoldError as error:

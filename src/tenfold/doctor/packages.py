@@ -1,4 +1,4 @@
-"""Frameworks and pages as they are installed beside tenfold, without importing any of them.
+"""Installed frameworks and pages, found without importing any of them.
 
 Owns: which package brings which module, its version, and whether it was built for GPUs, told from
 the metadata and from files that the package itself writes when it is built. Leaves to others:
@@ -31,7 +31,10 @@ PACKAGES = {
 
 
 def package(name: str) -> Finding:
-    """Whether the module `name`, one of `PACKAGES`, is installed beside tenfold, and how."""
+    """Whether and how the module `name` is installed beside tenfold.
+
+    It is one of `PACKAGES`.
+    """
     known = PACKAGES[name]
     version, place = installed(known.distributions), _place(name)
     if place is None and version is None:
@@ -47,7 +50,7 @@ def package(name: str) -> Finding:
 
 
 def _place(module: str) -> Path | None:
-    """The directory of a module; None if there is none. A bare directory is no module."""
+    """The directory of a module, or None. A bare directory is not a module."""
     with contextlib.suppress(ImportError, ValueError):
         spec = importlib.util.find_spec(module)
         return Path(spec.origin).parent if spec is not None and spec.origin else None

@@ -1,4 +1,4 @@
-"""Scripts of a cluster file that import both TensorFlow and PyTorch, for `check` to name.
+"""Find scripts that import both TensorFlow and PyTorch, for `check`.
 
 Owns reading the scripts' imports. Why the combination is dangerous, and what tasks of a run do
 about it, is in `tenfold.launch.together`.
@@ -27,7 +27,10 @@ _IMPORTS_TENSORFLOW = ("tensorflow", "keras", "tensorboard", "torch.utils.tensor
 
 
 def warnings_here(loaded: Loaded) -> list[Fault]:
-    """A warning for each job whose script imports both, where both are installed for it."""
+    """A warning for each job whose script imports both.
+
+    Both have to be installed for it.
+    """
     found: list[Remark] = []
     for name, job in loaded.cluster.jobs.items():
         found += _warnings(name, job, loaded)
@@ -57,7 +60,10 @@ def _warnings(name: str, job: Job, loaded: Loaded) -> Iterator[Remark]:
 
 
 def _scripts(command: Sequence[str], workdir: Path) -> Iterator[Path]:
-    """Python files that a command names: `train.py`, `-m train`, also in the text of a shell."""
+    """Python files that a command names, also in the text of a shell.
+
+    For example `train.py` or `-m train`.
+    """
     words = [piece.strip("\"';&|()") for word in command for piece in word.split()]
     for before, word in zip(["", *words], words, strict=False):
         name = word.replace(".", "/") + ".py" if before == "-m" else word
@@ -81,7 +87,7 @@ def _any(imported: set[str], modules: tuple[str, ...]) -> bool:
 
 
 def imports_of(script: Path) -> set[str]:
-    """Modules that a script imports, and that local modules which it imports do, by full name."""
+    """Modules that a script or its local modules import, by full name."""
     found: set[str] = set()
     left, seen = [script], {script}
     while left and len(seen) < _MOST_FILES:

@@ -1,4 +1,4 @@
-"""TensorFlow and triton installed side by side: what `doctor` says of it.
+"""The finding of `doctor` about TensorFlow and triton installed side by side.
 
 Why the combination is dangerous, and what tasks of a run do about it, is in
 `tenfold.launch.together`.

@@ -1,4 +1,6 @@
-"""Which GPUs a framework sees: asked of the framework itself, in a child that imports it.
+"""Which GPUs a framework sees.
+
+The framework itself is asked, in a child process that imports it.
 
 That takes seconds, so it is done where there is a GPU, or when it is asked for.
 """
@@ -26,7 +28,9 @@ NAMES = tuple(name for name in FRAMEWORKS if framework(name).gpus is not None)
 
 
 def visible(name: str, here: int, timeout_s: float = IMPORT_S) -> Finding:
-    """How many of the `here` GPUs of this machine the framework `name`, one of `NAMES`, sees.
+    """How many of this machine's `here` GPUs the framework `name` sees.
+
+    It is one of `NAMES`.
 
     The finding is of area `gpu`; of `framework`, and broken, if it cannot be imported.
     """

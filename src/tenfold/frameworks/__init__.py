@@ -1,4 +1,6 @@
-"""How the tasks of a cluster find each other: one module per framework, and their table.
+"""How the tasks of a cluster find each other.
+
+There is one module per framework, and their table.
 
 To add a framework, write a module with a `FRAMEWORK` and add one line to `FRAMEWORKS`. Frameworks
 whose processes differ by their rank alone derive from `tenfold.frameworks.ranks.RankFramework`.
@@ -23,7 +25,7 @@ Addresses = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class JobDefaults:
-    """What holds for a job of this name when the file does not say otherwise.
+    """Defaults for a job of this name, used if the file does not set them.
 
     Attributes:
         standard_server: the framework has a server to run when the job names no command.
@@ -56,17 +58,25 @@ class JobFacts:
     tasks: int
     run: Sequence[str] | None
     source: str | None
-    """Text of the Python script that the job runs, where there is one and it can be read, with the
-    texts of the local modules that it imports."""
+    """Text of the job's Python script, if there is one that can be read.
+
+    It includes the texts of the local modules that the script imports.
+    """
     preloaded: bool = True
     """Whether the framework is imported before the script begins."""
     variables: Mapping[str, str] = field(default_factory=dict)
-    """What is known of the task's environment: from the file, and what the script sets."""
+    """Known variables of the task's environment: from the file and the script.
+
+    The latter are those that the script sets.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """A warning: legal, but it will hurt. `path` is where in the file, `jobs.ps` for example."""
+    """A warning about a legal setting that will cause harm.
+
+    `path` is its path in the file, `jobs.ps` for example.
+    """
 
     path: str
     message: str
@@ -75,7 +85,9 @@ class Advice:
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """Tasks that a framework has talk to each other: each of `ones` with each of `others`.
+    """Tasks that communicate: each of `ones` with each of `others`.
+
+    A framework has them do so.
 
     Attributes:
         ones, others: jobs, as `worker`, or single tasks, as `worker/0`.
@@ -88,7 +100,10 @@ class Talk:
 
 
 class Framework(Protocol):
-    """What tenfold asks of a framework. Each module of the table has one, called `FRAMEWORK`."""
+    """What tenfold asks of a framework.
+
+    Each module of the table has one, called `FRAMEWORK`.
+    """
 
     name: str
 
@@ -99,43 +114,61 @@ class Framework(Protocol):
     """How `tenfold doctor` asks which GPUs the framework sees; None: it does not ask."""
 
     memory: MemoryCost | None
-    """What `tenfold doctor` adds up for tasks that do not say how much memory they need."""
+    """The memory that `tenfold doctor` assumes for tasks without a request."""
 
     peers: bool
-    """Tasks of every job listen, so that the other tasks can connect to them."""
+    """Whether tasks of every job listen, so that other tasks can connect."""
 
     corrects_launcher: bool
     """`environment` sets the rank variables of a batch system to the task's true rank."""
 
     def job_defaults(self, job: str, jobs: Collection[str]) -> JobDefaults:
-        """What holds for a job of this name, among `jobs`, unless the file says otherwise."""
+        """Defaults for a job of this name, among `jobs`."""
 
     def success_jobs(self, jobs: Sequence[str]) -> tuple[str, ...]:
         """The jobs whose tasks must all end well for the cluster to have succeeded."""
 
     def ends_together(self, jobs: Collection[str]) -> bool:
-        """Whether all tasks of a group end at about the same time in a cluster of these jobs."""
+        """Whether all tasks of a group end at about the same time.
+
+        For a cluster of these jobs.
+        """
 
     def roles(self, tasks: Sequence[str]) -> Iterable[tuple[str, str]]:
-        """Each of `tasks` (names as `worker/0`, no services) that computes, and what it does."""
+        """Each of `tasks` that computes, and its role.
+
+        Names are as `worker/0`, without services.
+        """
 
     def talks(self, jobs: Mapping[str, int]) -> Iterable[Talk]:
-        """Who talks to whom in a cluster of these jobs, by how many tasks each has."""
+        """Which tasks communicate in a cluster of these jobs.
+
+        `jobs` has the number of tasks of each.
+        """
 
     def variables(self, job: str) -> tuple[str, ...]:
-        """Names of what `environment` sets for tasks of `job`, before any address is known."""
+        """Names of the variables that `environment` sets for tasks of `job`.
+
+        They are known before any address is.
+        """
 
     def environment(self, job: str, index: int, addresses: Addresses) -> dict[str, str]:
         """The variables that make `job`/`index` a member of the cluster at `addresses`."""
 
     def process_environment(self, job: str, tasks: int, cores: int) -> dict[str, str]:
-        """Variables a good process has: thread limits, when `tasks` tasks share `cores` cores."""
+        """Variables that a good process has, such as thread limits.
+
+        `tasks` tasks share `cores` cores.
+        """
 
     def preload(self) -> tuple[str, ...]:
         """Modules that every Python task will import: one process does so, and is forked."""
 
     def reads_at_import(self, name: str) -> bool:
-        """Whether those modules may look at this environment variable while they are imported."""
+        """Whether those modules may look at this variable while being imported.
+
+        It is an environment variable.
+        """
 
     def holds_ports(self) -> dict[str, str]:
         """Variables with which a task joins a port that is still held; empty: it cannot."""
@@ -144,7 +177,7 @@ class Framework(Protocol):
         """Arguments after the Python interpreter that start the standard server of `job`."""
 
     def requirement(self) -> tuple[str, str] | None:
-        """(module, pip requirement) that every Python task needs; None when there is none."""
+        """(module, pip requirement) that every Python task needs, or None."""
 
     def advice(self, jobs: Sequence[JobFacts]) -> Iterable[Advice]:
         """What is legal in these jobs but will hurt."""
@@ -156,7 +189,7 @@ FRAMEWORKS = {
     "jax": "tenfold.frameworks.jax",
     "none": "tenfold.frameworks.plain",
 }
-"""Name of each framework, as `framework:` of a cluster file has it, and its module."""
+"""The module of each framework, by its name in the `framework:` of a file."""
 
 NO_FRAMEWORK = "none"
 """The name that stands for tasks without a framework."""
@@ -169,6 +202,9 @@ def framework(name: str) -> Framework:
 
 
 def framework_of(plan: Mapping[str, object]) -> Framework:
-    """The framework that a stored plan names; that without a framework if it names none we know."""
+    """The framework that a stored plan names.
+
+    If it names none that is known, this is the one without a framework.
+    """
     name = plan.get("framework")
     return framework(name if isinstance(name, str) and name in FRAMEWORKS else NO_FRAMEWORK)

@@ -1,4 +1,6 @@
-"""JAX: coordinator, count and id, thread limits, and what its processes survive: nothing.
+"""JAX: its environment, thread limits, and what its processes survive: nothing.
+
+The environment has the coordinator, count and id.
 
 Owns everything that the parent of a JAX task must know; it never imports JAX. What runs inside a
 task, and how `jax.distributed.initialize()` alone finds its place, is in `tenfold.jax`.
@@ -37,7 +39,10 @@ _READ_AT_IMPORT = (
     "GCS_",
     "NPY_",
 )
-"""Beginnings of what JAX and its libraries were seen to read (getenv and os.environ, traced)."""
+"""Beginnings of variables that JAX and its libraries read.
+
+Observed (getenv and os.environ, traced).
+"""
 
 _READ_LATER = frozenset(
     {
@@ -79,7 +84,9 @@ class Jax(RankFramework):
     read_later = _READ_LATER
 
     def environment(self, job: str, index: int, addresses: Addresses) -> dict[str, str]:
-        """Coordinator, count and id; where all are on loopback, the coordinator is to stay there.
+        """Coordinator, count and id.
+
+        If all are on loopback, the coordinator is to stay there.
 
         It would listen on every address of the machine. In a Slurm job also Slurm's count and id.
         """
@@ -97,7 +104,10 @@ class Jax(RankFramework):
         return made
 
     def process_environment(self, job: str, tasks: int, cores: int) -> dict[str, str]:
-        """The cores shared out: XLA's threads on the CPU are as many as NPROC says."""
+        """Each task's share of the cores.
+
+        XLA's threads on the CPU are as many as NPROC says.
+        """
         del job
         if tasks <= 1:
             return {}

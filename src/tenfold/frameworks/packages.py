@@ -37,7 +37,7 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class GpuQuestion:
-    """How to ask a framework for the GPUs that it sees, and what to install if it sees none.
+    """How to ask a framework which GPUs it sees, and what to install if none.
 
     Attributes:
         code: Python statements that import the framework as `f` and set `n` to the number of GPUs.
@@ -66,7 +66,10 @@ class MemoryCost:
 
 
 def installed(distributions: tuple[str, ...]) -> str | None:
-    """The version of the first of these distributions that is installed beside tenfold."""
+    """The installed version of the first of these distributions that is present.
+
+    It has to be installed beside tenfold.
+    """
     for name in distributions:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             return importlib.metadata.version(name)

@@ -1,4 +1,7 @@
-"""No framework: tasks are commands, and learn of each other through TENFOLD_* variables alone."""
+"""No framework: tasks are commands that use only the TENFOLD_* variables.
+
+They learn of each other through these.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from tenfold.frameworks import Addresses, Advice, JobDefaults, JobFacts, Talk
 
 
 class Plain:
-    """Commands that need nothing said beyond the addresses every task gets."""
+    """Commands that need only the addresses that every task gets."""
 
     name = "none"
     package = None
@@ -18,7 +21,7 @@ class Plain:
     corrects_launcher = False
 
     def job_defaults(self, job: str, jobs: Collection[str]) -> JobDefaults:
-        """Every job is taken at its word: it runs, ends, and a failure is the cluster's."""
+        """Default settings: every job runs and ends, and its failure is the cluster's."""
         del job, jobs
         return JobDefaults()
 
@@ -32,7 +35,7 @@ class Plain:
         return False
 
     def roles(self, tasks: Sequence[str]) -> Iterable[tuple[str, str]]:
-        """Nothing is known of what a command does."""
+        """Empty: the role of a command is not known."""
         return ((task, "runs its command") for task in tasks)
 
     def talks(self, jobs: Mapping[str, int]) -> Iterable[Talk]:
@@ -51,16 +54,19 @@ class Plain:
         return {}
 
     def process_environment(self, job: str, tasks: int, cores: int) -> dict[str, str]:
-        """Nothing: what a plain command does with cores is its own business."""
+        """Empty: a plain command decides itself how to use the cores."""
         del job, tasks, cores
         return {}
 
     def preload(self) -> tuple[str, ...]:
-        """Nothing: what a plain command needs is not known."""
+        """Empty: it is not known what a plain command imports."""
         return ()
 
     def reads_at_import(self, name: str) -> bool:
-        """Nothing is imported unless the file says so; then, any might be read."""
+        """False: nothing is imported unless the file requests it.
+
+        In that case any variable might be read.
+        """
         del name
         return False
 
@@ -77,7 +83,7 @@ class Plain:
         return None
 
     def advice(self, jobs: Sequence[JobFacts]) -> Iterable[Advice]:
-        """Nothing to say."""
+        """Empty: there is no advice."""
         del jobs
         return ()
 

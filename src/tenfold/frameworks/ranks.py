@@ -1,4 +1,4 @@
-"""Ranks: which tasks form one group, and each one's place in it.
+"""Ranks: which tasks form one group, and the rank of each.
 
 Owns what torch and JAX have in common, whose processes all do the same and are told apart by a
 number, and the base of both. Leaves to them: how a process is told (`torch`, `jax`).
@@ -59,7 +59,10 @@ def decisive(jobs: Sequence[str]) -> tuple[str, ...]:
 
 
 def place(job: str, index: int, addresses: Addresses) -> RankPlacement:
-    """The place of `job`/`index`, which must be a member, in the group that `addresses` hold."""
+    """The place of `job`/`index` in the group that `addresses` contain.
+
+    It must be a member.
+    """
     jobs = [name for name in TOGETHER if name in addresses] if job in TOGETHER else [job]
     ranks = [address for name in jobs for address in addresses[name]]
     rank = sum(len(addresses[name]) for name in jobs[: jobs.index(job)]) + index
@@ -84,7 +87,10 @@ NO_SAVE = (
     "the script itself saves no checkpoint: unless one of your modules does, a crash loses "
     "the whole training"
 )
-"""Only the script is read: what it imports may save."""
+"""The message if the script saves no checkpoint.
+
+Only the script is read: what it imports may save.
+"""
 
 
 def host_of(address: str) -> str:
@@ -93,12 +99,17 @@ def host_of(address: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether `host` is this machine for everybody on it, and nothing for anybody else."""
+    """Whether `host` means this machine for everybody on it.
+
+    For anybody else it means nothing.
+    """
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
 class RankFramework:
-    """A framework whose processes differ by their rank alone: see `tenfold.frameworks.Framework`.
+    """A framework whose processes differ by their rank alone.
+
+    See `tenfold.frameworks.Framework`.
 
     A module derives from it, fills in the attributes, and writes `environment`,
     `process_environment`, `preload` and `requirement`.

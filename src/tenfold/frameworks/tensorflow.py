@@ -1,4 +1,6 @@
-"""TensorFlow: TF_CONFIG, the standard server, thread limits, and what its jobs survive.
+"""TensorFlow: TF_CONFIG, thread limits, and what its jobs survive.
+
+Also its standard server.
 
 Owns everything that the parent of a TensorFlow task must know; it never imports TensorFlow.
 What runs inside a task is in `tenfold.tensorflow`.
@@ -44,7 +46,10 @@ _DEFAULTS = {
 
 
 def _build(place: Path, version: str | None) -> str | None:
-    """What TensorFlow was built for, from the module `build_info` that its build writes."""
+    """What TensorFlow was built for.
+
+    The module `build_info`, which its build writes, contains it.
+    """
     del version
     said = text_of(place / "python" / "platform" / "build_info.py")
     if re.search(r"'is_rocm_build', True", said):
@@ -79,8 +84,10 @@ class TensorFlow:
     corrects_launcher = False
 
     def job_defaults(self, job: str, jobs: Collection[str]) -> JobDefaults:
-        """ps never end. A worker of theirs is restarted in its place; when a ps or a chief is
-        killed, or a worker of a cluster without ps, all start again, from the last checkpoint.
+        """Defaults of the jobs of TensorFlow: ps never end.
+
+        A worker of theirs is restarted in its place. When a ps or a chief is killed, or a worker of
+        a cluster without ps, all start again, from the last checkpoint.
         """
         found = _DEFAULTS.get(job, JobDefaults(member=False))
         together = found is _WORKER and "ps" not in jobs
@@ -105,9 +112,11 @@ class TensorFlow:
                 yield task, _role(job, jobs)
 
     def talks(self, jobs: Mapping[str, int]) -> Iterable[Talk]:
-        """With parameter servers: the chief with all of them and all workers, each worker with
-        each server; a notebook may be the chief. Without: all with the first, whom the others
-        meet at. Perhaps any two: a few greetings, or as the ring of the collectives goes.
+        """Which tasks communicate, with and without parameter servers.
+
+        With parameter servers: the chief with all of them and all workers, each worker with each
+        server. A notebook may be the chief. Without: all with the first, at which the others meet.
+        Perhaps any two: a few greetings, or as the ring of the collectives goes.
         """
         chiefs = tuple(job for job in CHIEFS if job in jobs)[:1]
         members = tuple(job for job in (*chiefs, "worker", "ps") if job in jobs)
@@ -151,7 +160,10 @@ class TensorFlow:
         }
 
     def preload(self) -> tuple[str, ...]:
-        """TensorFlow itself. It survives a fork as long as nothing has used it (seen on 2.21)."""
+        """TensorFlow itself.
+
+        It survives a fork as long as nothing has used it (seen on 2.21).
+        """
         return ("tensorflow",)
 
     def reads_at_import(self, name: str) -> bool:
@@ -159,11 +171,14 @@ class TensorFlow:
         return name.startswith(("TF_", "XLA_", "GRPC_", "KERAS_")) and name not in _READ_LATER
 
     def holds_ports(self) -> dict[str, str]:
-        """TensorFlow joins a held port only with this; either half alone fails (seen on 2.21)."""
+        """The variables without which TensorFlow cannot join a held port.
+
+        Either half alone fails (seen on 2.21).
+        """
         return {"TF_GRPC_REUSE_PORT": "true"}
 
     def standard_server(self, job: str) -> tuple[str, ...]:
-        """`tf.distribute.Server` of the task's own place in TF_CONFIG."""
+        """`tf.distribute.Server` with the task's own address in TF_CONFIG."""
         if job not in SERVERS:
             raise KeyError(job)
         return ("-m", "tenfold.tensorflow")
@@ -247,7 +262,10 @@ def _unfit(facts: JobFacts, jobs: Sequence[JobFacts]) -> str | None:
 
 
 def _uses_keras_2(facts: JobFacts) -> bool:
-    """`tf_keras`, or `tf.keras` with the variable; `import keras` is Keras 3 all the same."""
+    """Whether the job uses Keras 2.
+
+    It is `tf_keras`, or `tf.keras` with the variable. `import keras` is Keras 3 all the same.
+    """
     source = facts.source or ""
     if "tf_keras" in source:
         return True

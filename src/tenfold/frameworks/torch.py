@@ -1,4 +1,6 @@
-"""PyTorch: what torchrun sets, thread limits, and what a process group survives: nothing.
+"""PyTorch: torchrun's variables, thread limits, and what its groups survive.
+
+A process group survives nothing.
 
 Owns everything that the parent of a PyTorch task must know; it never imports PyTorch. What runs
 inside a task is in `tenfold.torch`.
@@ -53,7 +55,10 @@ _READ_AT_IMPORT = (
     "KINETO_",
     "NPY_",
 )
-"""Beginnings of what PyTorch and its libraries were seen to read: getenv and os.environ, traced."""
+"""Beginnings of variables that PyTorch and its libraries read.
+
+Observed: getenv and os.environ, traced.
+"""
 
 _READ_LATER = frozenset({"CUDA_VISIBLE_DEVICES"})
 """Read when CUDA is first used, not at the import."""
@@ -124,7 +129,9 @@ class Torch(RankFramework):
         return made
 
     def preload(self) -> tuple[str, ...]:
-        """PyTorch, and the compiler, which the first optimizer imports: 1.8 s of each task's.
+        """PyTorch, and the compiler, which the first optimizer imports.
+
+        The compiler takes 1.8 s of each task's time.
 
         Both survive a fork as long as nothing has used them; so do gloo and DDP after it.
         """

@@ -1,4 +1,4 @@
-"""Starting processes: the launch server, its preloads, and the run's namespace.
+"""Start processes: the launch server, its preloads, and the run's namespace.
 
 namespace.py   a run's own user, network and PID namespace (Linux), and what to do without
 wire.py        the messages between the supervisor and the launch server

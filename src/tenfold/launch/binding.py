@@ -1,4 +1,6 @@
-"""A filter that lets a task's `bind` and `listen` wait for somebody else's answer, through seccomp.
+"""A seccomp filter that lets a process answer a task's `bind` and `listen`.
+
+Each of these calls of the task waits for the answer.
 
 Owns the filter and the two system calls that install it; `binds` gives the answers. Used where a
 run gets no network of its own. Linux only, x86_64 and aarch64.
@@ -21,10 +23,13 @@ from dataclasses import dataclass
 from tenfold.launch.namespace import call
 
 ALLOW = 0x7FFF0000
-"""A filter's answer: the call goes on."""
+"""A filter's answer: the system call proceeds."""
 
 ASK = 0x7FC00000
-"""A filter's answer: whoever holds the listener decides (SECCOMP_RET_USER_NOTIF)."""
+"""A filter's answer: the holder of the listener decides.
+
+It is SECCOMP_RET_USER_NOTIF.
+"""
 
 _PR_SET_NO_NEW_PRIVS = 38
 _SET_MODE_FILTER = 1
@@ -37,12 +42,15 @@ _NUMBER, _ARCHITECTURE = 0, 4  # where struct seccomp_data has them
 _OTHER_TABLE = 0x40000000  # x32's numbers on x86_64
 
 Instruction = tuple[int, int, int, int]
-"""Of classic BPF: code, jump if true, jump if false, constant (struct sock_filter)."""
+"""An instruction of classic BPF.
+
+Code, jump if true, jump if false, and constant (struct sock_filter).
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class SystemCallNumbers:
-    """Numbers of the system calls on one kind of processor.
+    """Numbers of the system calls on one type of processor.
 
     Attributes:
         architecture: its AUDIT_ARCH_ constant.
@@ -64,7 +72,10 @@ MACHINES = {
     "x86_64": SystemCallNumbers(0xC000003E, 49, 50, 317, foreign=(102, 361, 363, 425)),
     "aarch64": SystemCallNumbers(0xC00000B7, 200, 201, 277, foreign=(102, 282, 284, 425)),
 }
-"""By `os.uname().machine`. asm/unistd_64.h, asm-generic/unistd.h; 102 is socketcall."""
+"""System call numbers by `os.uname().machine`.
+
+From asm/unistd_64.h and asm-generic/unistd.h. 102 is socketcall.
+"""
 
 
 def refuse(number: int) -> int:
@@ -73,7 +84,7 @@ def refuse(number: int) -> int:
 
 
 def program(machine: SystemCallNumbers) -> list[Instruction]:
-    """What is done with each system call.
+    """The filter program: what happens with each system call.
 
     `bind` and `listen` ask. io_uring, which can do both unseen (IORING_OP_BIND, Linux 6.11), is
     not there; nor are both for 32-bit programs and in x32's table, where they have other numbers.
@@ -93,7 +104,7 @@ def program(machine: SystemCallNumbers) -> list[Instruction]:
 
 
 def _answers(by_number: dict[int, int]) -> list[Instruction]:
-    """Return the answer of a system call that is named; else go on behind."""
+    """Return the answer for a listed system call, and otherwise continue behind."""
     made: list[Instruction] = [(_LOAD, 0, 0, _NUMBER)]
     for number, answer in by_number.items():
         made += [(_JUMP_EQUAL, 0, 1, number), (_RETURN, 0, 0, answer)]
@@ -101,7 +112,9 @@ def _answers(by_number: dict[int, int]) -> list[Instruction]:
 
 
 def install() -> int:
-    """Filter this thread and all it starts from now on; gives the listener, closed on exec.
+    """Filter this thread and all that it starts from now on.
+
+    Returns the listener, which is closed on exec.
 
     Raises OSError where the kernel refuses.
     """
@@ -117,7 +130,10 @@ def install() -> int:
 
 
 def load(machine: SystemCallNumbers, instructions: Sequence[Instruction], flags: int = 0) -> int:
-    """Give this thread a filter, without new privileges if it has none; raises OSError."""
+    """Give this thread a filter. Raises OSError.
+
+    If the thread may not get new privileges, it gets none.
+    """
     block = b"".join(struct.pack("HBBI", *one) for one in instructions)
     text = ctypes.create_string_buffer(block, len(block))
     filtered = struct.pack("HxxxxxxP", len(instructions), ctypes.addressof(text))

@@ -1,4 +1,4 @@
-"""Answers the `bind` and `listen` of filtered tasks: every interface becomes loopback.
+"""Answer `bind` and `listen` of filtered tasks: all interfaces become loopback.
 
 TensorFlow's gRPC server and torch's stores bind every interface whatever they are told. A socket
 of TCP, UDP or SCTP that is to be bound so is bound to loopback instead, here, on a duplicate of
@@ -55,12 +55,15 @@ _ANY6, _LOOPBACK6 = bytes(16), bytes(15) + b"\1"
 _MAPPED = bytes(10) + b"\xff\xff"  # ::ffff:0:0/96
 
 _done: OrderedDict[int, bytes] = OrderedDict()
-"""By inode, what the last sockets were bound to. Before Linux 5.19 a signal may call a task away
-from its answer; its call then begins anew, and finds the socket bound already."""
+"""By inode, the addresses to which the last sockets were bound.
+
+Before Linux 5.19 a signal may interrupt a task that waits for its answer. Its call then begins
+anew, and finds the socket bound already.
+"""
 
 
 def refusal() -> str | None:
-    """Why no task's binds can be answered here; None where they can.
+    """Why no task's binds can be answered here, or None if they can.
 
     It is tried: a child filters itself and binds every interface, and this process answers. It
     forks: call it before any thread is started.
@@ -84,7 +87,10 @@ def refusal() -> str | None:
 
 
 def _answered(child: socket.socket) -> str | None:
-    """In the parent: answer the child's bind, and see by its address whether that worked."""
+    """In the parent: answer the child's bind, and check whether it worked.
+
+    The address of the child's socket shows that.
+    """
     child.settimeout(_TRIAL_S)
     said, listeners, _, _ = socket.recv_fds(child, 1024, 1)
     if not listeners:
@@ -114,13 +120,15 @@ def _try(parent: socket.socket) -> None:
 
 
 def serve(listener: int) -> None:
-    """Answer until nobody is left who could ask."""
+    """Answer until no process is left that could ask."""
     while answer(listener, _WHILE_S):
         pass
 
 
 def answer(listener: int, wait_s: float = 0.0) -> bool:
-    """Answer one call that waits at `listener`; False once nobody is left who could ask.
+    """Answer one call that waits at `listener`.
+
+    False once no process is left that could ask.
 
     Without one it returns after `wait_s` seconds. Never waits for the task, nor leaves it waiting.
     """
@@ -148,7 +156,10 @@ def answer(listener: int, wait_s: float = 0.0) -> bool:
 def _decide(
     listener: int, number: int, thread: int, system_call: int, arguments: list[int]
 ) -> int | None:
-    """0 for done, an errno below zero for refused, None for the kernel to go on."""
+    """The answer to a call: 0 for done, a negative errno for refused, or None.
+
+    None means that the kernel carries out the call.
+    """
     machine = MACHINES[os.uname().machine]
     descriptor = _int(arguments[0])
     address = b""
@@ -172,7 +183,7 @@ def _decide(
 
 
 def _int(register: int) -> int:
-    """What the kernel takes of a register for an argument that is an int."""
+    """The part of a register that the kernel uses for an int argument."""
     return ctypes.c_int(register & 0xFFFFFFFF).value
 
 
@@ -194,13 +205,16 @@ def turned(asked: socket.socket, address: bytes) -> bytes:
 
 
 def _any(asked: socket.socket) -> bytes:
-    """Every interface and any port: what `listen` binds a socket to that is not bound."""
+    """All interfaces and any port: the default of `listen` for an unbound socket."""
     size = 16 if asked.family == socket.AF_INET else 28  # sizeof sockaddr_in, sockaddr_in6
     return struct.pack("=H", asked.family) + bytes(size - 2)
 
 
 def _bind(thread: int, asked: socket.socket, wanted: bytes) -> int:
-    """Bind for the task, with no more rights than its own; 0 or an errno below zero."""
+    """Bind for the task, with the task's rights only.
+
+    Returns 0 or a negative errno.
+    """
     port = int.from_bytes(wanted[2:4], "big")
     if 0 < port < _first_open_port() and not _capabilities(thread) & _MAY_BIND_LOW_PORTS:
         return -errno.EACCES
@@ -217,7 +231,10 @@ def _bind(thread: int, asked: socket.socket, wanted: bytes) -> int:
 
 
 def _socket_of(thread: int, descriptor: int) -> AbstractContextManager[socket.socket | None]:
-    """A duplicate of a thread's descriptor; None if that is no socket. Raises OSError."""
+    """A duplicate of a thread's descriptor, or None if that is not a socket.
+
+    Raises OSError.
+    """
     machine = MACHINES[os.uname().machine]
     try:
         process = call("syscall", machine.pidfd_open, thread, _PIDFD_THREAD)

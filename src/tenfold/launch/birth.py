@@ -1,4 +1,6 @@
-"""How a task's process begins, whoever forks it, and how the launch server becomes its parent.
+"""How a task's process begins, and how the launch server becomes its parent.
+
+This is the same for every process that forks tasks.
 
 Tasks are forked by the launch server itself, by preload servers, which have imported the framework
 (`preload`), and by the gate, which is in the machine's network (`server`). The launch server is the
@@ -43,7 +45,7 @@ class Confinement:
 
 
 def named(message: wire.Message, descriptors: Sequence[int]) -> dict[str, int]:
-    """The descriptors that came with a start beyond stdin, stdout and stderr, by their names.
+    """The named descriptors that came with a start, besides the standard three.
 
     `birth`: a socket on which the kernel tells the supervisor the process's pid; `serves`: the
     supervisor's channel to a preload server; `joins`: the `cgroup.procs` of a control group.
@@ -52,7 +54,10 @@ def named(message: wire.Message, descriptors: Sequence[int]) -> dict[str, int]:
 
 
 class Forker:
-    """Forks tasks that the launch server becomes the parent of, until the supervisor hangs up."""
+    """Forks tasks until the supervisor hangs up.
+
+    The launch server becomes the parent of each task.
+    """
 
     def __init__(
         self, requests: socket.socket, registry: socket.socket, confinement: Confinement
@@ -63,7 +68,7 @@ class Forker:
         self._confinement = confinement
 
     def serve(self) -> None:
-        """Take requests until there will be none."""
+        """Accept requests until there are no more."""
         while (received := wire.receive(self._requests)) is not None:
             self._spawn(*received)
 
@@ -96,7 +101,10 @@ class Forker:
         theirs: socket.socket,
         registries: list[socket.socket],
     ) -> None:
-        """In the process in between: fork the task's, which waits until this one has ended."""
+        """In the intermediate process: fork the task's process.
+
+        The task's process waits until the intermediate one has ended.
+        """
         for ours in (self._requests, self._registry, reports, *registries[:1]):
             ours.close()
         own = os.getpid()
@@ -118,12 +126,15 @@ class Forker:
         report: socket.socket,
         registry: list[socket.socket],
     ) -> None:
-        """In the task's process: be the task."""
+        """In the task's process: become the task."""
         become(message, descriptors, self._confinement, report, registry)
 
 
 def registry_for(message: wire.Message) -> list[socket.socket]:
-    """For a preload server, its channel to the launch server: that one's end, and its own."""
+    """For a preload server, both ends of its channel to the launch server.
+
+    The launch server's end comes first.
+    """
     return [*socket.socketpair()] if message["op"] == "preload" else []
 
 
@@ -134,7 +145,10 @@ def become(
     report: socket.socket,
     registry: list[socket.socket],
 ) -> NoReturn:
-    """Execute the task's command. What is written to `report` says why that can't be."""
+    """Execute the task's command.
+
+    If that is impossible, the reason is written to `report`.
+    """
     argv = [*message["argv"]]
     try:
         enter_task(message, descriptors, confinement, report)
@@ -194,6 +208,6 @@ def enter_task(
 
 
 def limit_files(soft: int) -> None:
-    """Let this process have so many open files."""
+    """Allow this process that many open files."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

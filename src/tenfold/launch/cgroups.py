@@ -1,4 +1,6 @@
-"""The control groups that a process is in, of both versions, and of machines that have both.
+"""The control groups that a process is in.
+
+Both versions are supported, and machines that have both.
 
 Owns reading /proc for them. Leaves to others: what their files allow (`doctor.cgroup`), and groups
 of one's own (`memory`). Facts: Linux, Documentation/admin-guide/cgroup-v1 and cgroup-v2.rst.
@@ -17,7 +19,10 @@ Group = tuple[int, frozenset[str], Path]
 
 
 def groups(process: Path = PROCESS) -> Iterator[Group]:
-    """Every group a process is in, `process` being its directory in /proc; innermost first."""
+    """Every control group of a process, innermost first.
+
+    `process` is the directory of the process in /proc.
+    """
     own = dict(_own(process))
     for version, controllers, root, mount in _mounts(process):
         inside = own.get(controllers if version == 1 else frozenset())
@@ -41,7 +46,7 @@ def _own(process: Path) -> Iterator[tuple[frozenset[str], PurePosixPath]]:
 
 
 def _mounts(process: Path) -> Iterator[tuple[int, frozenset[str], PurePosixPath, Path]]:
-    """Version, controllers, root within the hierarchy, and place of each mounted hierarchy."""
+    """Each mounted hierarchy: version, controllers, root within it, and directory."""
     for line in read(process / "mountinfo").splitlines():
         before, _, after = line.partition(" - ")
         fields, kind = before.split(), after.split()
@@ -53,7 +58,7 @@ def _mounts(process: Path) -> Iterator[tuple[int, frozenset[str], PurePosixPath,
 
 
 def read(path: Path) -> str:
-    """What a file of the kernel's says; nothing if it cannot be read."""
+    """The content of a kernel file, or an empty string if it cannot be read."""
     with contextlib.suppress(OSError):
         return path.read_text(encoding="utf-8", errors="replace")
     return ""

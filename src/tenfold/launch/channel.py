@@ -1,4 +1,6 @@
-"""The supervisor's end of a socket to a process that forks tasks: starts, and what comes of them.
+"""The supervisor's end of a socket to a process that forks tasks.
+
+It sends starts and receives their results.
 
 Owns the messages of one connection. Leaves to others: which processes there are (`client`).
 """
@@ -26,16 +28,22 @@ class SpawnError(TenfoldError):
 
 
 class LostError(SpawnError):
-    """The launch server that was asked is gone; nothing of the start is left."""
+    """The launch server is gone. Nothing of the start is left."""
 
 
 class PreloadError(TenfoldError):
-    """A process to fork from could not be prepared: a module is missing, or does not import."""
+    """A process to fork from could not be prepared.
+
+    A module is missing, or cannot be imported.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A process that runs. `pid` is the host's; `id` names this start to its launch server."""
+    """A running process. `pid` is the host's.
+
+    `id` names this start to its launch server.
+    """
 
     id: str
     pid: int
@@ -44,7 +52,9 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """Who hears of the end of a task's own process, if others of it outlive it, and of the task's.
+    """The callbacks for the end of a task's own process, and of the task.
+
+    The first is called if other processes of the task outlive its own.
 
     Where nobody hears of the first, the others are killed.
     """
@@ -54,7 +64,7 @@ class Ends:
 
 
 class Channel:
-    """A socket to a process that forks: requests go out, notices come in.
+    """A socket to a process that forks. It sends requests and receives notices.
 
     The launch server's notices are about all starts, whoever was asked for them. `on_lost` is
     called once when the process is gone; `lost` then holds. `asked`: starts that it was asked for
@@ -63,7 +73,7 @@ class Channel:
 
     lost = False
     modules: frozenset[str] = frozenset()
-    """Of a preloaded process: what it has imported (see `preload`)."""
+    """Of a preloaded process: the modules it has imported (see `preload`)."""
 
     def __init__(self, connection: socket.socket, on_lost: Callable[[], None]) -> None:
         self._connection = connection
@@ -123,13 +133,16 @@ class Channel:
         self._on_lost()
 
     def lose_starts(self, names: Sequence[str]) -> None:
-        """Who was asked for these has ended, and has not begun them."""
+        """Fail these starts: the process asked for them has ended and began none."""
         for name in [name for name in names if name in self._answers]:
             self._ends.pop(name, None)
             self._answer(name, {"op": "lost", "error": "the preload server is gone"})
 
     def _answer(self, name: str, message: wire.Message) -> None:
-        """Hand an answer to whoever waits for it; what nobody waits for any more is ended."""
+        """Pass an answer to its waiter.
+
+        A task that nobody waits for any more is ended.
+        """
         future = self._answers.pop(name)
         if not future.done():
             future.set_result(message)
@@ -143,7 +156,9 @@ class Channel:
         ends: Ends,
         carrier: Channel | None = None,
     ) -> wire.Message:
-        """Send `message` and wait for its answer; `carrier` is who is to fork, if not this one.
+        """Send `message` and wait for its answer.
+
+        `carrier` is the channel of the process that forks, if it is not this one.
 
         See `LaunchClient.spawn`.
         """
@@ -170,7 +185,10 @@ class Channel:
             wire.send(self._connection, {"op": "signal", "id": name, "signal": number})
 
     def close(self) -> None:
-        """Hang up. What waits for an answer is told that there will be none; no exit is told."""
+        """Close the connection.
+
+        Pending requests fail with an error. No exit is reported.
+        """
         if not self.lost:
             self._loop.remove_reader(self._connection)
             self._connection.close()

@@ -1,4 +1,6 @@
-"""Child processes of the task runner, and every orphan that falls to it: spawned, and all reaped.
+"""Child processes of the task runner: start them, and reap all of them.
+
+This includes every orphan that the runner inherits.
 
 In a container the runner is process 1: whatever a task leaves behind becomes its child, and must
 not stay as a zombie. So it waits for any child, not for single ones.
@@ -18,7 +20,7 @@ from tenfold.launch import namespace
 
 
 class Children:
-    """Must be made, and used, inside a running event loop of the main thread.
+    """Create and use this in a running event loop of the main thread.
 
     Orphans of its children become its own, on Linux.
     """
@@ -53,7 +55,7 @@ class Children:
         return process.pid, end
 
     def orphans(self) -> list[int]:
-        """Pids of what ended children left behind, whatever session it went to."""
+        """Pids of processes that ended children left behind, in any session."""
         return [pid for pid in _own_children() if pid not in self._ends]
 
     def _reap(self) -> None:
@@ -66,5 +68,5 @@ class Children:
 
 
 def _own_children() -> list[int]:
-    """Pids of this process's children, on Linux; zombies that are to be reaped left out."""
+    """Pids of this process's children, on Linux, without zombies to be reaped."""
     return [process.pid for process in procfs.living() if process.ppid == os.getpid()]

@@ -1,4 +1,6 @@
-"""The supervisor's end of the launch server: start tasks, signal them, hear of every exit.
+"""The supervisor's end of the launch server: start, signal and watch tasks.
+
+It reports every exit.
 
 Owns the child process that serves, the preloaded servers below it, and the sockets to them. What
 is started, and when, is decided elsewhere.
@@ -49,7 +51,10 @@ class LaunchClient:
     """
 
     def __init__(self, isolated: bool, filtered: bool = False) -> None:
-        """`isolated`: tasks get namespaces; `filtered`: their binds are answered (`binds`)."""
+        """`isolated`: tasks get namespaces.
+
+        `filtered`: their binds are answered (`binds`).
+        """
         self.isolated = isolated
         self._filtered = filtered
         self._ids = itertools.count(1)
@@ -57,7 +62,10 @@ class LaunchClient:
         self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
 
     async def open(self, on_lost: Callable[[], None]) -> None:
-        """Start the server and wait for its first word; `on_lost` if it ends unasked."""
+        """Start the server and wait for its first message.
+
+        `on_lost` is called if the server ends unasked.
+        """
         connection, requests = socket.socketpair()
         self._sockets, sockets = socket.socketpair()
         gate, outside = socket.socketpair()
@@ -79,7 +87,10 @@ class LaunchClient:
             raise TenfoldError("the launch server could not start", hint="see supervisor.log")
 
     async def _mind(self) -> None:
-        """Have the server go on if it was stopped: without a namespace, a task can do that."""
+        """Continue the server if it was stopped.
+
+        Without a namespace, a task can stop it.
+        """
         while True:
             await asyncio.sleep(_MIND_S)
             with contextlib.suppress(ChildProcessError):
@@ -87,7 +98,7 @@ class LaunchClient:
                     self._process.send_signal(signal.SIGCONT)
 
     def how_it_ended(self) -> str:
-        """Why the launch server is gone, that nobody has closed: for a sentence of its own."""
+        """Why the launch server ended without being closed, for use in a sentence."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             code = self._process.wait(_LAST_WORD_S)
             if code < 0:
@@ -99,7 +110,9 @@ class LaunchClient:
         return "the launch server ended"
 
     async def preload(self, wanted: Preload, room_for: Mapping[str, str]) -> frozenset[str]:
-        """Have the process `wanted` ready to fork tasks from; it is begun by the first who asks.
+        """Prepare the process `wanted` to fork tasks from.
+
+        The first caller starts it.
 
         Gives the top-level modules that it has imported and a script could replace. `room_for` is a
         task's whole environment. Raises PreloadError if there is none to be had, now and at every
@@ -149,7 +162,10 @@ class LaunchClient:
         return channel
 
     def _forker(self, wanted: Preload | str) -> Channel:
-        """Who forks what is to be in this network: the launch server is in the run's."""
+        """The channel of the process that forks for this network.
+
+        The launch server is in the run's network.
+        """
         network = wanted if isinstance(wanted, str) else wanted.network
         return self._gate if self.isolated and network == "host" else self._server
 
@@ -161,7 +177,10 @@ class LaunchClient:
         ends: Ends,
         forker: Channel,
     ) -> Started:
-        """Start what `message` says, with further descriptors by name (`birth.named`)."""
+        """Start what `message` describes, with further descriptors by name.
+
+        For the names see `birth.named`.
+        """
         if not self.isolated:
             message["with"] = [*more]
             answer = await self._server.start(message, (*stdio, *more.values()), ends, forker)
@@ -184,7 +203,7 @@ class LaunchClient:
             raise PreloadError(f"the import took longer than {limit_text(_PRELOAD_S)}") from None
 
     async def _why(self, hello: wire.Message, status: list[int]) -> str:
-        """Why a preload ended: what it said itself, or how it died."""
+        """Why a preload process ended: its own message, or how it died."""
         if "error" in hello and hello["op"] == "hello":
             return str(hello["error"])
         for _ in range(100):
@@ -195,7 +214,10 @@ class LaunchClient:
         return "it ended"
 
     def _forget(self, wanted: Preload) -> None:
-        """A preload that served is gone; the next task to want it begins it anew."""
+        """Forget a preload process that has ended.
+
+        The next task to need it starts it again.
+        """
         begun = self._preloaded.get(wanted)
         if begun is not None and begun.done() and not begun.cancelled() and not begun.exception():
             del self._preloaded[wanted]
@@ -225,7 +247,9 @@ class LaunchClient:
         group: int | None = None,
         on_left: ExitCallback | None = None,
     ) -> Started:
-        """Start a command; `on_exit` is called once, later. Raises SpawnError if it can't be.
+        """Start a command. `on_exit` is called once, later.
+
+        Raises SpawnError if the command cannot be started.
 
         With a `preload` it is forked from that, if it is ready and does not end meanwhile. `group`
         is the `cgroup.procs` of a control group that it enters first. The descriptors of `stdio`,
@@ -260,7 +284,10 @@ class LaunchClient:
         return self._from_server("socket") if self.isolated else socket.socket()
 
     def diagnosis_socket(self) -> socket.socket:
-        """A new sock_diag socket of the same network. Raises OSError if it is refused."""
+        """A new sock_diag socket of the same network.
+
+        Raises OSError if it is refused.
+        """
         return self._from_server("diagnosis") if self.isolated else diagnosis_socket()
 
     def _from_server(self, op: str) -> socket.socket:
@@ -273,7 +300,7 @@ class LaunchClient:
         return socket.socket(fileno=received[1][0])
 
     async def close(self) -> None:
-        """End every process that was started here, whatever it does against it.
+        """End every process that was started here, even if it resists.
 
         What the kernel does not let end is waited for `2 * END_S` at most, and is left.
         """
@@ -299,6 +326,9 @@ class LaunchClient:
 
 
 def _sender(connection: socket.socket) -> int:
-    """The pid of whoever has sent a byte, as this process counts (SCM_CREDENTIALS of unix(7))."""
+    """The pid of the process that sent a byte, as this process counts pids.
+
+    From SCM_CREDENTIALS of unix(7).
+    """
     _, credentials, _, _ = connection.recvmsg(1, socket.CMSG_SPACE(_CREDENTIALS.size))
     return int(_CREDENTIALS.unpack(credentials[0][2][: _CREDENTIALS.size])[0])

@@ -1,4 +1,6 @@
-"""Whether the disk takes what a run's logs are to hold: told once when it stops, once when it does.
+"""Whether the disk accepts a run's logs.
+
+One report is made when it stops accepting them, and one when it accepts them again.
 
 Many logs find out at the same time, and end while it lasts; people want to hear of one full disk.
 """
@@ -15,7 +17,7 @@ _LOOK_S = 0.5
 
 
 class DiskWatch:
-    """One place that logs are written to. To be used in a running event loop.
+    """A directory in which logs are written. Use it in a running event loop.
 
     `tell` is called with the place and None when the disk takes nothing more; when it does again,
     with the place and how many bytes were lost.
@@ -30,7 +32,7 @@ class DiskWatch:
         self._look: asyncio.TimerHandle | None = None
 
     def hear(self, lost: int | None) -> None:
-        """A log's word (see `logwriter.DiskHandler`)."""
+        """Take a log's report of its disk (see `logwriter.DiskHandler`)."""
         if lost is not None:
             self._waiting -= 1
             self._lost += lost
@@ -52,7 +54,10 @@ class DiskWatch:
             self._look_soon()
 
     def close(self) -> None:
-        """Tell how much was lost, if the disk was full to the end; nothing is told after that."""
+        """Report how much was lost, if the disk was full to the end.
+
+        Nothing is reported after that.
+        """
         if self._look is not None:
             self._look.cancel()
         if self._full and self._lost:

@@ -1,4 +1,6 @@
-"""A command beside a running task: in its namespaces, with its environment and directory.
+"""Run a command beside a running task.
+
+It runs in the task's namespaces, with its environment and directory.
 
 What `tenfold exec` does. It keeps the terminal of whoever typed it, and ends when they do; in a
 namespace it ends with the run, too. A user who owns a user namespace may enter it
@@ -46,7 +48,9 @@ _ORDER = (
 
 
 def run_beside(pid: int, argv: Sequence[str], environment: dict[str, str], cwd: Path) -> int:
-    """Run `argv` where the process `pid` is; gives its exit code, 128 + n for signal n.
+    """Run `argv` where the process `pid` runs, and return its exit code.
+
+    The code is 128 + n for signal n.
 
     `environment` and `cwd` are the fallback where the process's own cannot be read.
     """
@@ -78,7 +82,9 @@ def run_beside(pid: int, argv: Sequence[str], environment: dict[str, str], cwd: 
 
 
 def _pass_on_to(child: int) -> dict[int, Any]:
-    """Have the command's signals reach it, also if it has ended meanwhile; the handlers before.
+    """Forward the command's signals to the child. Returns the former handlers.
+
+    They are forwarded even if the child has ended meanwhile.
 
     Whoever signals the whole process group reaches it, too. It then gets the signal again, or has
     ended: how it did is what counts.
@@ -98,19 +104,25 @@ def _environment_of(pid: int) -> dict[str, str]:
 
 
 def _answer_binds(child: socket.socket) -> None:
-    """Answer those of a child, that sends its listener, as long as both live."""
+    """Answer the binds of a child, which sends its listener.
+
+    This lasts as long as both live.
+    """
     for listener in socket.recv_fds(child, 1, 1)[1]:
         threading.Thread(target=binds.serve, args=(listener,), daemon=True).start()
 
 
 def _filters_of(pid: int) -> int:
-    """How many seccomp filters a process has, as far as the kernel says (Linux 5.9)."""
+    """The number of seccomp filters of a process.
+
+    As far as the kernel reports it (Linux 5.9).
+    """
     filters = (procfs.read_status(pid) or {}).get("Seccomp_filters", "")
     return int(filters) if filters.isdecimal() else 0
 
 
 def _namespaces_of(pid: int) -> list[tuple[int, int]]:
-    """Open files of those namespaces of `pid` that differ from this process's."""
+    """Open files of those namespaces of `pid` that this process is not in."""
     found = []
     for name, kind in _ORDER:
         path = f"/proc/{pid}/ns/{name}"
@@ -164,7 +176,9 @@ def _enter_and_run(
 
 
 class _Foreground:
-    """The terminal, lent to a process group of the command's own, as a shell lends it to a job.
+    """The terminal, lent to the command's own process group.
+
+    A shell lends its terminal to a job in the same way.
 
     A shell inside could not find its way back to a group outside of its PID namespace, and
     Ctrl-C is the command's alone. Nothing happens here without a terminal.
@@ -177,13 +191,16 @@ class _Foreground:
             self._ours = False
 
     def take(self) -> None:
-        """In the command's process, before it runs."""
+        """Take the terminal, in the command's process, before the command runs."""
         if self._ours:
             os.setpgid(0, 0)
             self._give(os.getpgrp())
 
     def wait(self, pid: int) -> int:
-        """Until the process ends; gives its status. When it stops (Ctrl-Z), so does all this."""
+        """Wait until the process ends, and return its status.
+
+        When the process stops (Ctrl-Z), this process stops too.
+        """
         while True:
             _, status = os.waitpid(pid, os.WUNTRACED if self._ours else 0)
             if self._ours:
@@ -203,7 +220,9 @@ class _Foreground:
 
 
 def require_pid(name: str, pid: object, supervisor_lock: Path) -> int:
-    """The pid of a running task, which is a descendant of the process that holds the lock.
+    """The pid of a running task, after a check that it belongs to the run.
+
+    A task is a descendant of the process that holds the lock.
 
     Raises TenfoldError if the task does not run, or if `pid`, which a file of the run directory
     says, names a process that is not of the run.

@@ -1,4 +1,4 @@
-"""Filters at the end of a pipe (`python train.py | tee log`), when a task is told to end.
+"""Filters at the end of a pipe (`python train.py | tee log`) at shutdown.
 
 SIGTERM to the whole group ends a filter at once. A training that then prints while it saves gets a
 broken pipe, and may lose what it saves. So a filter is left until the others of its group have
@@ -20,11 +20,11 @@ _NAMES = frozenset(
     | {"head", "tail", "sort", "uniq", "column", "less", "more", "logger", "rotatelogs", "multilog"}
     | {"svlogd", "systemd-cat", "stdbuf", "unbuffer", "tai64n", "cronolog"}
 )
-"""Programs that read their input to its end, and keep nothing of their own."""
+"""Programs that read their input to its end and store nothing themselves."""
 
 
 class Filters:
-    """Those of one process group, from the SIGTERM that they were spared to their end."""
+    """The filters of one process group, from the SIGTERM they were spared on."""
 
     def __init__(self, group: int) -> None:
         self._group = group
@@ -32,7 +32,7 @@ class Filters:
         self._alone = False
 
     def end_group(self) -> None:
-        """Send SIGTERM to the group, its filters excepted."""
+        """Send SIGTERM to the group except its filters."""
         found = any(_is_filter(pid) for pid in _below(self._group))
         members = group_members(self._group) if found else []
         if not members:
@@ -44,7 +44,7 @@ class Filters:
                 _tell(pid)
 
     def look(self) -> None:
-        """End the filters that are still there though nobody else is; to be called repeatedly."""
+        """End filters that are the only processes left. Call this repeatedly."""
         if not self._spared:
             return
         if set(group_members(self._group)) - self._spared:
@@ -64,7 +64,7 @@ def _tell(pid: int) -> None:
 
 
 def _is_filter(pid: int) -> bool:
-    """Whether a process is one of those programs, and reads a pipe."""
+    """Whether a process is a filter that reads a pipe."""
     stat = procfs.read_stat(pid)
     if stat is None or stat.comm not in _NAMES:
         return False
@@ -74,7 +74,10 @@ def _is_filter(pid: int) -> bool:
 
 
 def _below(group: int) -> Iterator[int]:
-    """The children of whoever leads the group, and theirs; all of it where the leader is gone."""
+    """The children of the group's leader, and theirs.
+
+    If the leader is gone, these are all processes of the group.
+    """
     waiting = procfs.read_children(group)
     if waiting is None:
         yield from group_members(group)

@@ -20,11 +20,13 @@ _LARGEST_BYTES = 1 << 20
 
 _NAMES = (("::ffff:127.0.0.1", "ip4-localhost"), ("::1", "ip6-localhost ip6-loopback"))
 _OWN = "127.0.1.1"
-"""Debian's address for a machine's own name where no other one is known."""
+"""Debian's address for a machine's own name if no other is known."""
 
 
 def completed(text: str, own_name: str) -> str:
-    """`text`, an /etc/hosts, with lines for the addresses and for `own_name` that it lacks. Pure.
+    """`text`, an /etc/hosts, with the lines that it lacks. Pure.
+
+    These are lines for the addresses and for `own_name`.
 
     Args:
         own_name: the machine's host name; programs ask for its address (gloo, Jupyter).
@@ -42,7 +44,7 @@ def completed(text: str, own_name: str) -> str:
 
 
 def complete() -> None:
-    """Show the completed file to this mount namespace; nothing if it lacks nothing.
+    """Show the completed file to this mount namespace, if it lacks anything.
 
     A kernel that refuses the mount leaves the file as it is: lookups then fail as before.
     """

@@ -1,4 +1,4 @@
-"""How a local run is kept from others, as far as this machine lets it.
+"""How a local run is isolated, as far as this machine allows it.
 
 From best to worst: a network of its own (`namespace`); binds to every interface turned to
 loopback by a seccomp filter (`binds`); nothing. Each is tried, in a process that ends at once.
@@ -21,7 +21,7 @@ _REFUSALS: dict[Level, Callable[[], str | None]] = {
     "namespace": lambda: namespace.refusal(),
     "seccomp": lambda: binds.refusal(),
 }
-"""From best to worst: why this machine does not allow it, None if it does."""
+"""From best to worst: why this machine does not allow it, or None."""
 
 _WAYS: dict[str, tuple[Level, ...]] = {
     "auto": ("namespace", "seccomp"),
@@ -29,7 +29,7 @@ _WAYS: dict[str, tuple[Level, ...]] = {
     "loopback": ("seccomp",),
     "none": (),
 }
-"""By what was asked for: what is tried, in this order."""
+"""The levels to try for each request, in this order."""
 
 _NAMES: dict[Level, str] = {"namespace": "no namespace", "seccomp": "no seccomp"}
 
@@ -45,7 +45,7 @@ _WORDS: dict[Level, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
-    """What a run gets, and what it does not and why.
+    """What isolation a run gets, and which better one it does not get and why.
 
     Attributes:
         level: the best that was tried and is allowed.
@@ -57,22 +57,24 @@ class Isolation:
 
     @property
     def words(self) -> str:
-        """What it means for whoever is near the machine, in a sentence's words."""
+        """The meaning for other users near the machine, as part of a sentence."""
         return _WORDS[self.level]
 
     @property
     def why(self) -> str:
-        """What is refused: `no namespace: …; no seccomp: …`. Empty where nothing is."""
+        """What is refused: `no namespace: …; no seccomp: …`. Empty if nothing is."""
         return "; ".join(f"{_NAMES[level]}: {words}" for level, words in self.refused)
 
     @property
     def kind(self) -> str:
-        """As `status.json` has it: `namespace`, `loopback` or `none`."""
+        """The level as in `status.json`: `namespace`, `loopback` or `none`."""
         return "loopback" if self.level in _WAYS["loopback"] else self.level
 
 
 def find(wanted: str) -> Isolation:
-    """The best that is `wanted`, one of `auto`, `namespace`, `loopback` and `none`, and allowed.
+    """The best isolation that is `wanted` and allowed.
+
+    `wanted` is one of `auto`, `namespace`, `loopback` and `none`.
 
     It forks: call it before any thread is started.
     """

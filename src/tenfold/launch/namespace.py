@@ -1,4 +1,4 @@
-"""A run's own namespaces, through the Linux calls that Python 3.11 has no functions for.
+"""A run's own namespaces, through Linux calls that Python 3.11 does not have.
 
 Owns unshare, setns, prctl and the mounts; nothing here knows what a task is. Every function
 raises OSError with the kernel's errno. On other systems `refusal` says why there is none.
@@ -40,7 +40,7 @@ def _libc() -> ctypes.CDLL:
 
 
 def call(name: str, *arguments: object) -> int:
-    """What a function of the C library returns; raises OSError where that is -1."""
+    """Call a function of the C library. Raises OSError if it returns -1."""
     result = int(getattr(_libc(), name)(*arguments))
     if result == -1:
         number = ctypes.get_errno()
@@ -49,7 +49,9 @@ def call(name: str, *arguments: object) -> int:
 
 
 def enter_new_pid_namespace() -> None:
-    """Let this process's next child be the first of a PID and mount namespace of its own.
+    """Create a PID and mount namespace for this process's next child.
+
+    The child is the first process of it.
 
     The superuser needs no user namespace for that and keeps the rights of its uid; anybody else
     gets one in which only the own uid and gid exist.
@@ -71,7 +73,10 @@ def _write(path: str, text: str) -> None:
 
 
 def enter_new_network() -> None:
-    """Leave the network this process is in for a new one that has nothing but loopback, up."""
+    """Leave this process's network for a new one.
+
+    It has nothing but loopback, and that is up.
+    """
     call("unshare", CLONE_NEWNET)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         request = struct.pack("16sh14x", b"lo", 0)
@@ -80,17 +85,23 @@ def enter_new_network() -> None:
 
 
 def join(descriptor: int, kind: int) -> None:
-    """Enter the namespace behind an open /proc/PID/ns/… file; `kind` is its CLONE_ constant."""
+    """Enter the namespace of an open /proc/PID/ns/… file.
+
+    `kind` is its CLONE_ constant.
+    """
     call("setns", descriptor, kind)
 
 
 def keep_mounts_apart() -> None:
-    """Let no mount of this process's namespace be seen outside it. Call it before any mount."""
+    """Hide the mounts of this process's namespace from all others.
+
+    Call it before any mount.
+    """
     call("mount", None, b"/", None, _MS_REC_PRIVATE, None)
 
 
 def mount_own_proc() -> None:
-    """Show this PID namespace, not the host's, in /proc, where the kernel allows it.
+    """Show this PID namespace in /proc, if the kernel allows it.
 
     It refuses in containers that mask parts of /proc. Tasks then see the host's processes, and
     cannot signal them.
@@ -101,7 +112,9 @@ def mount_own_proc() -> None:
 
 
 def mount_over(path: str, data: bytes, place: str = "/tmp") -> None:
-    """Show `data`, read-only, in place of the file `path`, in this mount namespace alone.
+    """Show `data`, read-only, in place of the file `path`.
+
+    Only this mount namespace shows it.
 
     The data is in memory: `place`, a directory, lends its name to a file system that is there for
     the moment of the mount. Call it before any process that uses `place` is started.
@@ -134,7 +147,7 @@ def adopt_orphans() -> None:
 
 
 def refusal() -> str | None:
-    """Why this machine gives a run no namespaces; None when it does.
+    """Why this machine gives a run no namespaces, or None if it does.
 
     It is tried, in a child that ends at once: settings that forbid it are many (AppArmor,
     seccomp, sysctl), and the only sure sign is the call.

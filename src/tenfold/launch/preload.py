@@ -1,4 +1,6 @@
-"""A process that has imported the framework, and forks Python tasks instead of starting them.
+"""A process that has imported the framework and forks Python tasks.
+
+Tasks then need no start of an interpreter.
 
 Importing TensorFlow takes seconds and hundreds of megabytes; a fork of a process that has done it
 takes milliseconds, and shares the memory. There is one such process for each set of interpreter,
@@ -40,20 +42,26 @@ BOOT = (
     "import sys; begun = [*sys.modules]; sys.path[: sys.path[:1] == ['']] = [sys.argv[1]]; "
     "from tenfold.launch.preload import main; main(begun)()"
 )
-"""What the interpreter is started with: `main` returns in each forked process, to run its task
-with nothing of this module below it on the stack. The working directory, which `-c` puts first on
-the module path, is replaced by the directory that holds the package tenfold."""
+"""The code with which the interpreter is started.
+
+`main` returns in each forked process, to run its task with nothing of this module below it on the
+stack. The working directory, which `-c` puts first on the module path, is replaced by the directory
+that holds the package tenfold.
+"""
 
 
 class Forked(BaseException):
-    """Raised in a forked process, through the server's loop, to leave it behind."""
+    """Raised in a forked process to leave the server's loop."""
 
     def __init__(self, script: Script) -> None:
         self.script = script
 
 
 class PreloadServer(Forker):
-    """Starts Python tasks by fork alone. `changes` are what the import did to the environment."""
+    """Starts Python tasks by fork alone.
+
+    `changes` are what the import did to the environment.
+    """
 
     def __init__(
         self,
@@ -88,7 +96,7 @@ class PreloadServer(Forker):
 
 
 Changes = Mapping[str, tuple[str | None, str]]
-"""Variable → its value before the import, None for none, and after it."""
+"""Variable → its values before and after the import. None for unset."""
 
 
 def changed(environment: Mapping[str, str], changes: Changes) -> dict[str, str]:
@@ -101,7 +109,9 @@ def changed(environment: Mapping[str, str], changes: Changes) -> dict[str, str]:
 
 
 def main(begun: Sequence[str]) -> Script:
-    """Import, then serve; returns in a forked process only. See the module's own words.
+    """Import modules, then serve. Returns in a forked process only.
+
+    See the module's docstring.
 
     `begun` are the modules that the interpreter itself has imported.
     """
@@ -140,7 +150,10 @@ def main(begun: Sequence[str]) -> Script:
 
 
 def _import(names: Sequence[str], home: str) -> None:
-    """Import with the module path of the interpreter alone, and leave nothing of ours in it."""
+    """Import with the module path of the interpreter alone.
+
+    Nothing of ours is left in that path.
+    """
     gc.disable()  # an import makes no garbage worth looking for; it takes a fifth less time
     del sys.path[0]
     if home not in sys.path:
@@ -156,7 +169,7 @@ def _import(names: Sequence[str], home: str) -> None:
 
 
 def _replaceable(begun: Sequence[str]) -> list[str]:
-    """Top-level modules that are imported here, and that a script of the same name would replace.
+    """Imported top-level modules that a script of the same name would replace.
 
     Not those that every interpreter has when its program begins, nor what is built in or frozen:
     Python looks for these elsewhere, and first.
@@ -168,7 +181,10 @@ def _replaceable(begun: Sequence[str]) -> list[str]:
 
 
 def _flush() -> None:
-    """Write out what an import has printed, C's buffers included, or each task would repeat it."""
+    """Write out what an import has printed, C's buffers included.
+
+    Otherwise each task would repeat it.
+    """
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
@@ -179,7 +195,7 @@ _DISPENSABLE = frozenset({"jemalloc_bg_thd"})
 
 
 def _lost_by_a_fork() -> str:
-    """Names of threads that something relies on; empty if there are none.
+    """Names of threads that a fork would lose and that something needs.
 
     Python's own count, and so do those that a library has named, as TensorFlow's runtime does.
     OpenBLAS and OpenMP name none; theirs come back when they are needed after a fork. jemalloc's

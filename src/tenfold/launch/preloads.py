@@ -34,15 +34,21 @@ from tenfold.launch.preload import BOOT
 from tenfold.planning.plan import Bound, Plan, Task
 
 _READ_AT_START = ("PYTHON", "LD_", "LC_", "LANG", "MALLOC_", "GLIBC_", "OMP_", "OPENBLAS_", "MKL_")
-"""What interpreters and libraries read before a program's first line; beginnings of names."""
+"""Beginnings of variables that are read before a program's first line.
+
+Interpreters and libraries read them.
+"""
 
 _ALSO_READ_AT_START = frozenset({"HOME", "TZ", "PATH", "VIRTUAL_ENV"})
 
 _LATE = ("TENFOLD_",)
-"""Who a task is; nothing reads it before it runs."""
+"""Variables that identify a task. Nothing reads them before the task runs."""
 
 _RUN = "TENFOLD_RUN_DIRECTORY"
-"""The same for all tasks; a preloaded process has it, so that all can see whose it is."""
+"""The same for all tasks.
+
+A preloaded process has it, so that everybody can see to which run it belongs.
+"""
 
 _SPARE_BYTES = 4096
 _WORD_BYTES = 100_000  # the kernel takes no word of 128 KiB (execve(2), MAX_ARG_STRLEN)
@@ -51,7 +57,7 @@ _SPARE = "TENFOLD_SPARE_"
 
 @dataclass(frozen=True, slots=True)
 class Preload:
-    """What a preloaded process is, before it is one. Equal ones are the same process.
+    """The description of a preloaded process. Equal ones share a process.
 
     Attributes:
         interpreter: path of the Python program.
@@ -70,7 +76,7 @@ class Preload:
     network: Literal["cluster", "host"]
 
     def argv(self) -> list[str]:
-        """The command line; its last words are added by the launch server that starts it."""
+        """The command line. The launch server that starts it adds the last arguments."""
         home = str(Path(tenfold.__file__).parents[1])
         return [self.interpreter, *self.options, "-c", BOOT, home, ",".join(self.modules)]
 
@@ -83,7 +89,9 @@ class Preload:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a task is forked from, None for nothing, and why then; None if that needs no words.
+    """What a task is forked from, or None for nothing, and the reason.
+
+    The reason is None if it need not be reported.
 
     Modules in `directories` are found before those that the preload has imported.
     """
@@ -101,7 +109,7 @@ class Preloads:
         self._differing = _differing([task for task in plan.tasks if task.preload != ()])
 
     def of(self, task: Task, bound: Bound) -> Choice:
-        """What `task` is forked from; nothing if it is started as a program of its own.
+        """What `task` is forked from, or nothing if it is started as a program.
 
         That is what does not run Python, what wants nothing imported, what does something before
         its imports that they may look at, and, where there is no Linux, everything: elsewhere the
@@ -138,7 +146,10 @@ class Preloads:
         return Choice(made, directories=first)
 
     def wants(self, task: Task, bound: Bound) -> bool:
-        """Whether `of` reads files for the task; if not, there is nothing to fork it from."""
+        """Whether `of` reads files for the task.
+
+        If not, there is nothing to fork it from.
+        """
         modules = self._framework.preload() if task.preload is None else task.preload
         return bool(modules) and python_command(bound.command) is not None
 
@@ -149,7 +160,10 @@ class Preloads:
 
 
 def _interpreter(name: str, bound: Bound) -> str | None:
-    """Its path; None if it is not found, which starting the task will then say."""
+    """Path of the interpreter, or None if it is missing.
+
+    Starting the task reports that.
+    """
     if "/" in name:
         return str(Path(bound.workdir, name))
     return shutil.which(name, path=bound.env.get("PATH", os.defpath))
@@ -162,7 +176,7 @@ def _directory(bound: Bound) -> str:
 
 
 def _differing(tasks: Sequence[Task]) -> frozenset[str]:
-    """Variables on which the file says different things for different tasks.
+    """Variables whose values in the file differ between tasks.
 
     A text with `${…}` that only a placed task knows counts as different.
     """

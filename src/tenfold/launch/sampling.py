@@ -1,4 +1,4 @@
-"""The sampler of a task runner: what is to be known of the place in which it samples.
+"""The sampler of a task runner, which depends on where the runner samples.
 
 In a container the network is the task's own, and so is its address. On a host that tasks share,
 every runner tells of its own task's connections, and of those that others opened to it, they tell.
@@ -16,7 +16,7 @@ from tenfold.traffic.sampler import Sampler, own_network
 
 
 def sampler_of(plan: Plan, task: Task, run: RunDirectory) -> Sampler:
-    """For the runner of `task` in its own container, its peers in theirs."""
+    """For the runner of a task in its own container, like its peers."""
     book = AddressBook(
         (
             AddressEntry(peer.name, host_of(peer.address), port)
@@ -30,7 +30,9 @@ def sampler_of(plan: Plan, task: Task, run: RunDirectory) -> Sampler:
 
 
 def _addresses(run: RunDirectory, host: str) -> Iterable[str]:
-    """What the task that is called like its host said of itself; else what its name means.
+    """The address that the task named like its host published.
+
+    Otherwise the addresses that the name resolves to.
 
     Where the run directory is shared, a name that nobody spoke for has no meaning yet, and asking
     for it could take seconds.
@@ -43,5 +45,8 @@ def _addresses(run: RunDirectory, host: str) -> Iterable[str]:
 
 
 def shared_sampler(run: RunDirectory) -> Sampler:
-    """For a runner on a host that it shares with others'; it is told addresses later."""
+    """For a runner on a host shared with other runners.
+
+    It gets the addresses later.
+    """
     return Sampler(run, own_network(AddressBook(), whole=False), told_elsewhere=True)

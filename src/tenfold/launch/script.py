@@ -1,4 +1,6 @@
-"""A forked process becomes a Python program: what `python train.py` would see, it sees.
+"""Turn a forked process into a Python program.
+
+It sees what `python train.py` would see.
 
 Owns everything a fresh interpreter sets up for its program and a fork does not: `__main__`,
 `sys.argv` and `sys.path`, the environment, signal handlers, random states, and what the kernel
@@ -46,7 +48,9 @@ _AS_PYTHON_STARTS: dict[int, signal.Handlers] = {
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A program for the process that was forked for it; its call does not return normally.
+    """A program for the process that was forked for it.
+
+    Its call does not return normally.
 
     `argv` is the command line as given, `command` the same taken apart.
     """
@@ -56,7 +60,7 @@ class Script:
     environment: Mapping[str, str]
 
     def __call__(self) -> None:
-        """Run the program; whatever it raises reaches the interpreter as it would have.
+        """Run the program. An exception reaches the interpreter as usual.
 
         Must be called by the outermost code of the process, and nothing must follow: what a
         program does when it ends (atexit, exit code, death by SIGINT) is left to the interpreter.
@@ -108,7 +112,10 @@ def prepare(argv: Sequence[str], environment: Mapping[str, str]) -> None:
 
 
 def _scatter_random_states() -> None:
-    """New seeds where an import has drawn one. `random` sees to itself after every fork."""
+    """Set new seeds where an import has drawn one.
+
+    `random` does so itself after every fork.
+    """
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:
         numpy_random.seed()
@@ -138,7 +145,7 @@ def _add_to_path(entry: str) -> None:
 
 
 def _holds_main(path: str) -> bool:
-    """Whether Python would run the `__main__` in `path`: a directory or an archive."""
+    """Whether Python would run `__main__` in `path`: a directory or an archive."""
     for hook in sys.path_hooks:
         try:
             hook(path)
@@ -165,7 +172,10 @@ def _run_file(path: str, module: types.ModuleType) -> None:
 
 
 def _report(error: BaseException) -> NoReturn:
-    """Print an error as the interpreter would, without this module's frames; then die of it."""
+    """Print an error as the interpreter would, then die of it.
+
+    The frames of this module are left out.
+    """
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
         trace = trace.tb_next
@@ -181,7 +191,9 @@ def _report(error: BaseException) -> NoReturn:
 
 
 def show_as(argv: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
-    """Have the kernel show these as this process's own, as far as the memory for them reaches.
+    """Make the kernel show these as the command line and environment.
+
+    They are shown as far as the memory for them reaches.
 
     A command line that is too long is cut; of an environment what does not fit is left out. Does
     nothing where there is no /proc. No C code may hold pointers into the old environment: give a
@@ -197,7 +209,9 @@ def show_as(argv: Sequence[str], environment: Mapping[str, str] | None = None) -
 
 
 def _write(bounds: tuple[int, int], words: Sequence[str], *, gaps: bool) -> None:
-    """Each of `words` that fits, and a zero byte after it; at least one byte stays free.
+    """Write each of `words` that fits, followed by a zero byte.
+
+    At least one byte stays free.
 
     Without `gaps` only those before the first that does not fit.
     """
@@ -214,6 +228,6 @@ def _write(bounds: tuple[int, int], words: Sequence[str], *, gaps: bool) -> None
 
 
 def _memory_bounds() -> tuple[tuple[int, int], tuple[int, int]] | None:
-    """Begin and end of this process's arguments, and of its environment."""
+    """Start and end of the memory of this process's arguments and environment."""
     stat = procfs.read_stat("self")
     return (stat.argument_area, stat.environment_area) if stat is not None else None

@@ -47,7 +47,10 @@ from tenfold.launch.tasks import Tasks
 _LAST_SWEEPS = 50
 _SWEEP_S = 0.02
 _LOOK_S = 0.1
-"""How often those are looked for that a task's own process left behind: not all are children."""
+"""Seconds between two searches for processes that a task's own left behind.
+
+They are searched for because not all of them are children.
+"""
 
 _HELD_UP_S = 1.0
 
@@ -72,12 +75,12 @@ class LaunchServer:
         self._wakeup_write = wakeup_write
 
     def adopt_from(self, registry: socket.socket, forker: str) -> None:
-        """Take over what the forker at the other end of `registry` forks."""
+        """Take over the tasks that the forker at the other end of `registry` forks."""
         self._registries[registry] = forker
         self._selector.register(registry, selectors.EVENT_READ)
 
     def serve(self) -> None:
-        """Work until the supervisor is gone."""
+        """Serve until the supervisor is gone."""
         signal.set_wakeup_fd(self._wakeup_write.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         for read in (self._requests, self._wakeup_read, self._sockets):
@@ -92,7 +95,7 @@ class LaunchServer:
             self._tasks.reap()
 
     def _handle(self, source: object) -> bool:
-        """Take what came; False if the supervisor is gone."""
+        """Handle a message. False if the supervisor is gone."""
         if source is self._requests:
             return self._handle_request()
         if source is self._sockets:
@@ -128,7 +131,10 @@ class LaunchServer:
         self._flush()
 
     def _flush(self) -> None:
-        """Send what the supervisor takes now, and go on reading: it may be sending to us."""
+        """Send what the supervisor accepts now, and continue to read.
+
+        The supervisor may be sending to us.
+        """
         try:
             while self._outbox:
                 del self._outbox[: self._requests.send(self._outbox, socket.MSG_DONTWAIT)]
@@ -158,7 +164,7 @@ class LaunchServer:
         self._begin(message["id"], reports, registries[:1])
 
     def _begin(self, name: str, reports: socket.socket, registries: list[socket.socket]) -> None:
-        """Wait until a process is the task, or says why it cannot be."""
+        """Wait until a process has become the task, or reports why it cannot."""
         with reports:
             text, listeners = _heard(reports)
         number, _, error = text.partition(b"\n")
@@ -179,7 +185,7 @@ class LaunchServer:
         self._tell(op="started", id=name, pid=int(number))
 
     def _adopt(self, registry: socket.socket) -> bool:
-        """Take over a process that a forker has forked; False if the forker is gone."""
+        """Adopt a process that a forker has forked. False if the forker is gone."""
         received = wire.receive(registry)
         if received is None:
             self._selector.unregister(registry)
@@ -192,7 +198,7 @@ class LaunchServer:
         return True
 
     def _drain(self, forker: str) -> None:
-        """Take over all that a forker has forked before it ended."""
+        """Adopt all processes that a forker forked before it ended."""
         for registry in [one for one, name in self._registries.items() if name == forker]:
             while select.select([registry], [], [], 0)[0] and self._adopt(registry):
                 pass
@@ -215,7 +221,7 @@ class LaunchServer:
                 wire.send(self._sockets, {"op": "failed", "error": str(error)})
 
     def end_everything(self) -> None:
-        """Kill all children, and what is adopted from them, until none is left."""
+        """Kill all children and adopted processes until none is left."""
         for _ in range(_LAST_SWEEPS):
             if not self._tasks.kill_all():
                 return
@@ -223,7 +229,9 @@ class LaunchServer:
 
 
 def _heard(reports: socket.socket) -> tuple[bytes, list[int]]:
-    """All that a process reports until it is the task, and the listener it may have sent.
+    """All reports of a process until it becomes the task, and its listener.
+
+    The listener is missing if the process sent none.
 
     It goes on after its first report only when it is answered. If it was stopped meanwhile, it is
     told to go on: all other tasks wait for it here.
@@ -260,7 +268,10 @@ def _diagnosis_socket() -> socket.socket:
 def _serve_namespace(
     requests: socket.socket, sockets: socket.socket, outside: socket.socket
 ) -> None:
-    """Split into the launch server, first of its PID namespace, and this process, the gate."""
+    """Split into the launch server and this process, the gate.
+
+    The launch server is the first process of its PID namespace.
+    """
     namespace.enter_new_pid_namespace()
     registry, theirs = socket.socketpair()
     first = os.fork()
@@ -299,7 +310,7 @@ def _serve_plainly(requests: socket.socket, filtered: bool) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Run the launch server; see the module's own words for the arguments."""
+    """Run the launch server. See the module's docstring for the arguments."""
     signals.start_afresh()
     signals.block_all(but=frozenset({signal.SIGCHLD}))
     inherited = [socket.socket(fileno=int(number)) for number in arguments[:3]]

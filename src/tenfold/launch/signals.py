@@ -1,4 +1,4 @@
-"""Signals: to a task's processes, and what a process of tenfold's lets reach itself.
+"""Signals to a task's processes, and signals that reach tenfold's own processes.
 
 A process inherits its signal mask and what it ignores from whoever starts it. tenfold's own
 processes set both at their start, so that a shell, a cron job or a service manager that blocks or
@@ -30,13 +30,13 @@ _MEANINGLESS = frozenset(
     }
     | {*range(getattr(signal, "SIGRTMIN", 1), getattr(signal, "SIGRTMAX", 0) + 1)}
 )
-"""Signals whose default is to end or stop a process, and that no fault raises."""
+"""Signals that end or stop a process by default and that no fault raises."""
 
 _AS_PYTHON_STARTS = {signal.SIGPIPE: signal.SIG_IGN, signal.SIGXFSZ: signal.SIG_IGN}
 
 
 def signal_group(pid: int, number: int) -> None:
-    """Signal the process group that `pid` leads; one that is gone is no error.
+    """Signal the process group that `pid` led. A missing group is no error.
 
     A process that is stopped is told to go on, too, when it is to end: it would not hear of it
     before (signal(7)).
@@ -48,7 +48,7 @@ def signal_group(pid: int, number: int) -> None:
 
 
 def group_exists(pid: int) -> bool:
-    """Whether a process is left, or a zombie, of the group that `pid` led."""
+    """Whether a process or a zombie is left of the group that `pid` led."""
     try:
         os.killpg(pid, 0)
     except ProcessLookupError:
@@ -59,12 +59,18 @@ def group_exists(pid: int) -> bool:
 
 
 def runs_in_group(group: int) -> bool:
-    """Whether a process of a group runs; zombies do not. True where the kernel does not say."""
+    """Whether a process of a group runs. Zombies do not.
+
+    True if the kernel does not report it.
+    """
     return not _shows_this_namespace() or bool(group_members(group))
 
 
 def group_members(group: int) -> list[int]:
-    """Pids of the processes of a group, zombies left out; none where the kernel does not say."""
+    """Pids of the processes of a group, without zombies.
+
+    Empty if the kernel does not report them.
+    """
     if not _shows_this_namespace():
         return []
     return [process.pid for process in procfs.living() if process.pgrp == group]
@@ -78,12 +84,12 @@ def _shows_this_namespace() -> bool:
 
 
 def unblock_all() -> None:
-    """Let every signal reach this process. Its children inherit that."""
+    """Unblock all signals of this process. Children inherit that."""
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def hear_of_children() -> None:
-    """Have the exits of children reported, whatever whoever started this process has set.
+    """Make the kernel report exits of children, whatever the parent process set.
 
     With SIGCHLD ignored the kernel throws exit codes away (wait(2)); with SIGCHLD blocked nobody
     hears of an end. To be called at the start of a process, in its main thread.
@@ -95,7 +101,7 @@ def hear_of_children() -> None:
 
 
 def start_afresh() -> None:
-    """Handle signals as a Python program does that an interactive shell has started.
+    """Handle signals like a Python program started by an interactive shell.
 
     For processes of tenfold's own that have a session of their own. To be called in the main
     thread, before anything else sets a handler.
@@ -108,7 +114,7 @@ def start_afresh() -> None:
 
 
 def outlast() -> None:
-    """Outlive signals that would end this process and mean nothing to it.
+    """Ignore signals that would end this process and mean nothing to it.
 
     For processes that a task of the same user can reach. What means something (SIGTERM, SIGINT,
     SIGHUP) the caller handles. Programs that are executed later get the defaults.
@@ -119,7 +125,7 @@ def outlast() -> None:
 
 
 def before_exec(keep: frozenset[int] = frozenset()) -> None:
-    """In a forked process: give the program that is to be executed a shell's defaults.
+    """In a forked process: set a shell's defaults for the program to execute.
 
     What this process does about signals in `keep` stays.
     """
@@ -128,13 +134,16 @@ def before_exec(keep: frozenset[int] = frozenset()) -> None:
 
 
 def before_exec_of_ours() -> None:
-    """The same for a program of tenfold's that no signal is to reach but those of faults."""
+    """Prepare signals for a program of tenfold's own.
+
+    Only signals of faults are to reach it.
+    """
     block_all(but=_FAULTS)
     _set_defaults()
 
 
 def block_all(but: frozenset[int] = frozenset()) -> None:
-    """Let no signal reach this process that the kernel lets it block, those of `but` excepted.
+    """Block all signals that the kernel allows to block, except those of `but`.
 
     A fault of its own still ends it. Nobody else can end it then but with SIGKILL.
     """

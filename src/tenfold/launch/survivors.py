@@ -1,4 +1,4 @@
-"""Processes of a run that outlive what should have ended them, found by their environment.
+"""Find processes of a run that have outlived it, by their environment.
 
 In a namespace there are none: the kernel ends all with the launch server. Without one, a task that
 a killed launch server has started gets SIGKILL from the kernel (`namespace.die_with_parent`), but
@@ -22,7 +22,10 @@ _ROUND_S = 0.02
 
 
 def survivors(run: RunDirectory) -> list[int]:
-    """Pids of this user's processes that belong to `run`; this process and those above it not."""
+    """Pids of this user's processes that belong to `run`.
+
+    This process and its ancestors are left out.
+    """
     wanted = os.fsencode(run.path)
     own = {os.getpid(), *procfs.ancestors(os.getpid())}
     return [
@@ -35,7 +38,9 @@ def survivors(run: RunDirectory) -> list[int]:
 
 
 def end_survivors(run: RunDirectory) -> list[int]:
-    """Kill what is left of `run` until nothing is, or a second has gone by; gives who it was.
+    """Kill the remaining processes of `run`, and return their pids.
+
+    This ends when none is left, or after a second.
 
     Does nothing where there is no /proc. `run` must not be supervised by anybody else.
     """

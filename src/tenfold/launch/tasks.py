@@ -1,4 +1,4 @@
-"""The tasks of a launch server, from their start to their end, and the orphans they leave behind.
+"""The tasks of a launch server, from start to end, and their orphans.
 
 A task has ended when nothing of it runs any more: neither a process of the group that its own
 process led, nor one that was adopted and carries its mark. Its exit status is that of its own
@@ -19,16 +19,19 @@ from tenfold.launch.filters import Filters
 from tenfold.launch.signals import group_exists, runs_in_group, signal_group
 
 MARK = "TENFOLD_SPAWN"
-"""Variable that tells which start of which task a process descends from."""
+"""The variable that marks a process with the start of the task it descends from."""
 
 _ENDING = (signal.SIGTERM, signal.SIGKILL)
 
 
 @dataclass(slots=True)
 class _Task:
-    """One start. `status` is that of its own process, which leads the group `pid`, once it has
-    ended; `left`: that was told; `told` is the last signal that was to end the task, and `reached`
-    who of the adopted got it."""
+    """One start of a task.
+
+    `status` is that of its own process, which leads the group `pid`, once it has ended. `left`:
+    this end was reported. `told` is the last signal that was to end the task, and `reached` the
+    adopted processes that got it.
+    """
 
     name: str
     pid: int
@@ -41,11 +44,13 @@ class _Task:
 
 
 class Tasks:
-    """Those of one launch server: its children, and what the kernel gives it to adopt."""
+    """The tasks of one launch server: its children, and the orphans it adopts."""
 
     def __init__(self, tell: Callable[..., None], drain: Callable[[str], None]) -> None:
-        """`tell` gets the notices `left` and `exited`; `drain` the name of a preload server that
-        has ended, before its end is told."""
+        """`tell` gets the notices `left` and `exited`.
+
+        `drain` gets the name of a preload server that has ended, before its end is reported.
+        """
         self._tell = tell
         self._drain = drain
         self._tasks: dict[int, _Task] = {}
@@ -55,15 +60,18 @@ class Tasks:
 
     @property
     def lingering(self) -> bool:
-        """Whether there are tasks whose own process has ended, and which have not."""
+        """Whether tasks are left whose own process has ended."""
         return any(task.status is not None for task in self._tasks.values())
 
     def add(self, pid: int, name: str, *, serves: bool) -> None:
-        """A task runs as the process `pid`; `serves`: it is a preload server."""
+        """Add a task that runs as the process `pid`.
+
+        `serves`: it is a preload server.
+        """
         self._tasks[pid] = _Task(name, pid, serves)
 
     def signal(self, name: str, number: int) -> None:
-        """Signal what is there of a task."""
+        """Signal the remaining processes of the task."""
         for task in [task for task in self._tasks.values() if task.name == name]:
             if number == signal.SIGTERM:
                 task.filters = Filters(task.pid)
@@ -76,7 +84,7 @@ class Tasks:
                     _pass_on(task, _adopted(self._tasks).get(name, []))
 
     def reap(self) -> None:
-        """Take note of every process that has ended."""
+        """Record every process that has ended."""
         ended = False
         while True:
             try:
@@ -99,7 +107,10 @@ class Tasks:
             self._settle()
 
     def _settle(self) -> None:
-        """Tell of the tasks that have ended, or only their own process; end others' orphans."""
+        """Report tasks that have ended, or only their own process.
+
+        Orphans of other tasks are ended.
+        """
         adopted = _adopted(self._tasks)
         for task in [task for task in self._tasks.values() if task.status is not None]:
             others = adopted.get(task.name, [])
@@ -118,7 +129,7 @@ class Tasks:
                 _kill(pid, signal.SIGKILL)
 
     def kill_all(self) -> bool:
-        """Kill all children, and what is adopted from them; whether any was left."""
+        """Kill all children and adopted processes. Returns whether any was left."""
         children = {*_children(), *self._tasks}
         for pid in children:
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -129,7 +140,7 @@ class Tasks:
 
 
 def _pass_on(task: _Task, adopted: list[int]) -> None:
-    """Have the signal that is to end a task reach those that its group's did not."""
+    """Send the ending signal of a task to processes that its group's missed."""
     if task.told is None:
         return
     for pid in adopted:
@@ -141,12 +152,15 @@ def _pass_on(task: _Task, adopted: list[int]) -> None:
 
 
 def _rest(task: _Task, adopted: list[int]) -> bool:
-    """Whether anything runs of a task whose own process has ended."""
+    """Whether anything still runs of a task whose own process has ended."""
     return bool(adopted) or (group_exists(task.pid) and runs_in_group(task.pid))
 
 
 def _adopted(tasks: dict[int, _Task]) -> dict[str, list[int]]:
-    """Children that are no tasks, by the mark they carry; those without one are not there."""
+    """Children that are not tasks, by the mark they carry.
+
+    Children without a mark are left out.
+    """
     found: dict[str, list[int]] = {}
     for pid in _children():
         if pid not in tasks and (mark := _mark(pid)) is not None:
@@ -155,7 +169,10 @@ def _adopted(tasks: dict[int, _Task]) -> dict[str, list[int]]:
 
 
 def _children() -> list[int]:
-    """This process's children, adopted ones too; empty where the kernel does not say."""
+    """This process's children, adopted ones too.
+
+    Empty if the kernel does not report them.
+    """
     return procfs.read_children("self") or []
 
 

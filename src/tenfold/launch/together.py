@@ -1,4 +1,4 @@
-"""TensorFlow and PyTorch in one process of a task: the order in which their libraries load.
+"""The order in which TensorFlow and PyTorch load libraries in one process.
 
 TensorFlow loads its libraries with RTLD_GLOBAL, and they export the symbols of LLVM. triton, which
 PyPI's torch for Linux brings and the first optimizer imports, is linked with another version of
@@ -28,7 +28,7 @@ HOOK = str(Path(__file__).with_name("first"))
 """The directory that goes into PYTHONPATH."""
 
 _PACKAGES = ("lib*/python3*/site-packages", "lib*/python3*/dist-packages", "local/lib/python3*/*")
-"""Where an interpreter's packages are, below the directory that holds its `bin`."""
+"""Patterns of package directories, below the directory with `bin`."""
 
 _METADATA = re.compile(
     r"(triton|tensorflow|tensorflow_cpu|tensorflow_rocm|tensorflow_cpu_aws|tf_nightly|tf_nightly_cpu)"
@@ -39,7 +39,9 @@ _METADATA = re.compile(
 def with_order(
     environment: Mapping[str, str], command: Sequence[str], workdir: str
 ) -> dict[str, str]:
-    """`environment` with the hook, if the programs of `command` may find both packages.
+    """`environment` with the hook, if `command` may find both packages.
+
+    The programs of `command` are meant.
 
     Isolated interpreters (`python -I`, `python -E`) ignore PYTHONPATH and have no hook.
     """
@@ -53,7 +55,9 @@ def with_order(
 def found_by(
     environment: Mapping[str, str], command: Sequence[str], workdir: str
 ) -> tuple[str, ...] | None:
-    """Package directories of the programs of `command` that hold TensorFlow and triton.
+    """Package directories that hold TensorFlow and triton for `command`.
+
+    They are those of the programs of `command`.
 
     None if one of the two is not installed there.
     """
@@ -71,7 +75,10 @@ def _found_by(
     home: str | None,
     second: int,
 ) -> tuple[str, ...] | None:
-    """As `found_by`. Many tasks that start in one second look once; a later one looks again."""
+    """The same as `found_by`, cached.
+
+    Many tasks that start in one second look once. A later one looks again.
+    """
     del second
     search = os.defpath if path is None else path
     found = _directories(programs, workdir, search, python_path or "", home or "")
@@ -80,7 +87,7 @@ def _found_by(
 
 
 def versions(directories: Iterable[str]) -> str:
-    """`TensorFlow 2.21.0 and triton 3.7.1`, as far as the metadata tells."""
+    """`TensorFlow 2.21.0 and triton 3.7.1`, as far as the metadata contains it."""
     found = {"TensorFlow": "", "triton": ""}
     for place in directories:
         for name in os.listdir(place) if os.path.isdir(place) else ():  # noqa: PTH112
@@ -97,7 +104,7 @@ def _holds(package: str, directories: Iterable[str]) -> bool:
 def _directories(
     programs: Iterable[str], workdir: str, path: str, python_path: str, home: str
 ) -> Iterator[str]:
-    """Directories in which these programs, if they are Python, look for packages."""
+    """Directories in which these programs look for packages, if they are Python."""
     for program in programs:
         found = str(Path(workdir, program)) if "/" in program else shutil.which(program, path=path)
         if found:
@@ -109,7 +116,7 @@ def _directories(
 
 @functools.cache
 def packages_of(program: str) -> tuple[str, ...]:
-    """The package directories of the installation or venv that `program` belongs to."""
+    """The package directories of the installation or venv of `program`."""
     prefixes = {os.path.dirname(os.path.dirname(p)) for p in (program, os.path.realpath(program))}  # noqa: PTH120
     patterns = (os.path.join(glob.escape(p), pattern) for p in prefixes for pattern in _PACKAGES)  # noqa: PTH118
     found = sorted(place for pattern in patterns for place in glob.glob(pattern))  # noqa: PTH207
@@ -117,7 +124,10 @@ def packages_of(program: str) -> tuple[str, ...]:
 
 
 def _added(place: str) -> Iterator[str]:
-    """Directories that `.pth` files of a package directory add to Python's path (site)."""
+    """Directories that `.pth` files add to Python's path (site).
+
+    The files are those of a package directory.
+    """
     for file in Path(place).glob("*.pth"):
         with contextlib.suppress(OSError):
             lines = file.read_text(encoding="utf-8", errors="replace").splitlines()

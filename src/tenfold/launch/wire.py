@@ -1,4 +1,6 @@
-"""Messages over a unix stream socket: one JSON object, and the file descriptors it speaks of.
+"""Messages over a unix stream socket: a JSON object and file descriptors.
+
+The descriptors are those that the object refers to.
 
 Each is sent as its length in 8 bytes, which carry the descriptors, and then its text. Owns
 nothing of what the messages mean.
@@ -21,13 +23,16 @@ Message = dict[str, Any]
 
 
 def packed(message: Message) -> bytes:
-    """`message` as it goes over the socket."""
+    """`message` as it is sent over the socket."""
     text = json.dumps(message).encode()
     return _HEADER.pack(len(text)) + text
 
 
 def send(connection: socket.socket, message: Message, descriptors: Sequence[int] = ()) -> None:
-    """Send `message` whole; the descriptors stay open here. Blocks while the peer is slow."""
+    """Send `message` whole. Blocks while the peer is slow.
+
+    The descriptors stay open here.
+    """
     text = json.dumps(message).encode()
     if descriptors:
         socket.send_fds(connection, [_HEADER.pack(len(text))], list(descriptors))
@@ -37,7 +42,10 @@ def send(connection: socket.socket, message: Message, descriptors: Sequence[int]
 
 
 def receive(connection: socket.socket) -> tuple[Message, list[int]] | None:
-    """The next message and its descriptors, closed on exec; None when the peer is gone."""
+    """The next message and its descriptors, or None when the peer is gone.
+
+    The descriptors are closed on exec.
+    """
     try:
         header, descriptors, _, _ = socket.recv_fds(
             connection, _HEADER.size, _MOST_DESCRIPTORS, _CLOEXEC
@@ -63,7 +71,7 @@ def _exactly(connection: socket.socket, size: int) -> bytes:
 
 
 class Inbox:
-    """Messages without descriptors, put together from whatever pieces a socket yields."""
+    """Messages without descriptors, assembled from pieces of a socket's data."""
 
     def __init__(self) -> None:
         self._bytes = bytearray()

@@ -1,4 +1,4 @@
-"""From a `Cluster` to a `Plan`: what is true of every task, before anything runs.
+"""From a `Cluster` to a `Plan`: the facts about every task before a run.
 
 edges.py    Who is to talk to whom, as the plan implies it
 late.py     Values of `${…}` that only the plan or a placed task knows

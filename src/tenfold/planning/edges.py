@@ -1,4 +1,6 @@
-"""Who is to talk to whom, as the plan implies it: what the map compares the measured traffic with.
+"""Which tasks communicate according to the plan.
+
+The map compares the measured traffic with it.
 
 Pure. A framework knows what its jobs do; a task that is handed another job's addresses, in its
 command or environment, is taken to talk to them.
@@ -23,7 +25,7 @@ _ADDRESSES = re.compile(r"\$\{ *jobs\.([^.}]+)\.(?:addresses|hosts|ports)(?:\.([
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What a plan implies.
+    """The edges that a plan implies.
 
     Attributes:
         sure: edges on which silence is worth knowing.
@@ -34,7 +36,7 @@ class Planned:
     perhaps: tuple[tuple[frozenset[str], frozenset[str]], ...] = ()
 
     def __contains__(self, edge: Edge) -> bool:
-        """Whether these two may talk."""
+        """Whether these two may communicate."""
         one, other = edge
         return edge in self.sure or any(
             (one in ones and other in others) or (other in ones and one in others)
@@ -43,7 +45,7 @@ class Planned:
 
 
 def planned(plan: Plan) -> Planned:
-    """Who is to talk to whom in `plan`, and who may."""
+    """Which tasks communicate in `plan`, and which may communicate."""
     jobs = {job: len(tasks) for job, tasks in plan.jobs().items()}
     order = {task.name: place for place, task in enumerate(plan.tasks)}
     sure: set[Edge] = set()
@@ -60,14 +62,17 @@ def planned(plan: Plan) -> Planned:
 
 @dataclass(frozen=True, slots=True)
 class CutOff:
-    """Tasks that nothing reaches, and the `others` whose words to them are not acknowledged."""
+    """Tasks that are cut off from the `others`.
+
+    What is sent between them is not acknowledged.
+    """
 
     tasks: tuple[str, ...]
     others: tuple[str, ...]
 
     @property
     def words(self) -> str:
-        """What is wrong, in a sentence."""
+        """The problem as a sentence."""
         are, they = ("is", "it") if len(self.tasks) == 1 else ("are", "they")
         return (
             f"{ranges(self.tasks)} {are} cut off: what {they} and {ranges(self.others)} "
@@ -75,7 +80,7 @@ class CutOff:
         )
 
     def of(self, task: str) -> str:
-        """The same of one of them, without its name."""
+        """The problem of one of the tasks, without its name."""
         rest = ranges([other for other in self.tasks if other != task])
         too = f" (and {rest})" if rest else ""
         return (
@@ -85,7 +90,9 @@ class CutOff:
 
 
 def cut_off(edges: Mapping[Edge, bool]) -> CutOff | None:
-    """Who is cut off, from the edges that are cut (True) and those that surely are not.
+    """The tasks that are cut off, or None.
+
+    Edges that are cut are True, and those that surely are not are False.
 
     As few tasks as explain all that are cut, rather those of whom no edge is well.
     """
@@ -119,7 +126,7 @@ def _tasks(names: Iterable[str], jobs: Mapping[str, int]) -> Iterator[str]:
 
 
 def _asked_for(plan: Plan) -> Iterator[Talk]:
-    """Each task with the jobs and tasks whose addresses it is handed."""
+    """Each task with the jobs and tasks whose addresses it receives."""
     for task in plan.tasks:
         for asked in sorted(_addressed(task)):
             yield Talk((task.name,), (asked,))

@@ -1,4 +1,4 @@
-"""Values of `${…}` that only the plan or a placed task knows.
+"""Values of `${…}` that depend on the plan or on a placed task.
 
 Owns: what each late name stands for, and `bind`, which fills a task's texts in. Leaves to others:
 the grammar (`template`), which names exist (`cluster.file.interpolate`), and addresses (the cell).
@@ -20,7 +20,10 @@ Known = Callable[[str], str | None]
 
 
 def known_values(task: Task, index: int, sizes: Mapping[str, int]) -> Known:
-    """What a plan knows of late names, for task `index` of `task`'s job; None for the rest."""
+    """The late names that a plan can fill for task `index` of `task`'s job.
+
+    The value of any other name is None.
+    """
     own_name = f"{task.job}/{index}"
 
     def value(name: str) -> str | None:
@@ -74,14 +77,16 @@ def bind(
 
 
 def _filled(ready: ReadinessCheck, value: Callable[[str], str]) -> ReadinessCheck:
-    """`ready` with its names filled in; in a pattern a value stands for itself."""
+    """`ready` with its names filled in. A pattern treats values literally."""
     return with_target(ready, lambda text, known: fill(text, known), value)
 
 
 def with_target(
     ready: ReadinessCheck, fill_text: Callable[[str, Known], str], value: Known
 ) -> ReadinessCheck:
-    """`ready` with its target filled by `fill_text` (`fill` or `fill_some`), according to its kind.
+    """`ready` with its target filled by `fill_text`, according to its kind.
+
+    `fill_text` is `fill` or `fill_some`.
 
     In a pattern a value stands for itself. In a command a value stays within its word.
     """
@@ -126,7 +131,10 @@ def _late_value(
 
 
 def _of_one(kind: str, index: str, addresses: Sequence[str]) -> str | None:
-    """The address of a job's task, or the host or port in it; None if there is no such task."""
+    """The address, host or port of one task of a job.
+
+    None if there is no such task.
+    """
     if not INDEX.fullmatch(index) or int(index) >= len(addresses):
         return None
     address = addresses[int(index)]

@@ -1,4 +1,4 @@
-"""A cluster, fully resolved: every task with its command, environment and order of start.
+"""A fully resolved cluster: tasks with command, environment and start order.
 
 Owns: `Plan` and `Task`, and their JSON form. Leaves to others: making a plan out of a Cluster
 (`planner`), addresses and ports that only a cell knows (they are None here, and filled in by
@@ -23,13 +23,15 @@ Condition = Literal["started", "ready", "succeeded"]
 VERSION = 1
 
 ALL_BUT_BAD_INPUT = ((1, 1), (3, 255))
-"""Exit codes after which starting again may help: 2 is how programs refuse their arguments
-(argparse, getopts, tenfold itself)."""
+"""Exit codes after which a restart may help.
+
+Programs refuse their arguments with 2 (argparse, getopts, tenfold itself).
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadinessCheck:
-    """How to tell that a task can be used.
+    """How to check that a task is ready.
 
     `target` is nothing for tcp, the path for http, the command line for command, the pattern for
     log. `port` names one of the task's ports; None is the one its peers know.
@@ -43,7 +45,7 @@ class ReadinessCheck:
 
 @dataclass(frozen=True, slots=True)
 class RestartPolicy:
-    """When a task is started again, and what with it.
+    """When a task is restarted, and which tasks restart with it.
 
     At most `limit` times within any `window_s`, `backoff_s` after its end or longer. `codes` are
     ranges, both ends included, of bad exit codes that `on-failure` starts again after; a task that
@@ -60,7 +62,7 @@ class RestartPolicy:
 
 @dataclass(frozen=True, slots=True)
 class HangPolicy:
-    """After how long without progress a cluster counts as hung, and what is done then."""
+    """When a cluster without progress counts as hung, and what tenfold does then."""
 
     after_s: float = 300.0
     action: Literal["report", "restart", "stop"] = "report"
@@ -103,18 +105,18 @@ class Task:
 
     @property
     def name(self) -> str:
-        """As people write it: `worker/3`."""
+        """The name for people: `worker/3`."""
         return f"{self.job}/{self.index}"
 
     @property
     def label(self) -> str:
-        """The same, fit for host and file names: `worker-3`."""
+        """The name for hosts and files: `worker-3`."""
         return label_of(self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What a task is really started with: no `${…}` is left in it."""
+    """What a task is started with, without any `${…}`."""
 
     command: tuple[str, ...]
     env: dict[str, str]
@@ -169,11 +171,11 @@ class Plan:
         raise InputError(f"there is no task {name} in {self.cluster}")
 
     def shown(self, text: str) -> str:
-        """`text` as output may show it: without values of secrets."""
+        """`text` without values of secrets, for output."""
         return hide(text, self.masked) if self.masked else text
 
     def restored(self, values: Mapping[str, str]) -> Plan:
-        """A plan read back from hidden JSON, its secret variables filled in again by name.
+        """A plan read from hidden JSON, with its secret variables filled in by name.
 
         One that `values` does not hold is left out of its task's environment.
         """
@@ -184,7 +186,10 @@ class Plan:
         return replace(self, tasks=tasks, masked=self.masked | found)
 
     def stages(self) -> list[list[str]]:
-        """Jobs in their order of start: those of a stage wait only for jobs of stages before it."""
+        """Jobs by stage, in start order.
+
+        The jobs of a stage wait only for jobs of earlier stages.
+        """
         waits = {job: set(tasks[0].after) for job, tasks in self.jobs().items()}
         stages: list[list[str]] = []
         while waits:
@@ -228,7 +233,10 @@ class Plan:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Plan:
-        """The plan of `to_json`. Unknown fields are left out; InputError if one is missing."""
+        """The plan that `to_json` wrote. Unknown fields are left out.
+
+        Raises InputError if a field is missing.
+        """
         try:
             if data["version"] != VERSION:
                 raise InputError(f"plan version {data['version']} is not one this tenfold reads")
@@ -298,7 +306,7 @@ def _restored(task: Task, values: Mapping[str, str]) -> Task:
 
 
 def _masked(value: Any, masked: frozenset[str]) -> Any:
-    """A JSON value, its texts without what is never shown."""
+    """A JSON value, with secrets in its texts replaced."""
     if not masked:
         return value
     if isinstance(value, dict):
@@ -309,7 +317,10 @@ def _masked(value: Any, masked: frozenset[str]) -> Any:
 
 
 def _fields(made: ReadinessCheck | RestartPolicy | HangPolicy) -> dict[str, Any]:
-    """What `dataclasses.asdict` gives, without its deep copies: these hold plain values only."""
+    """The same as `dataclasses.asdict`, but without deep copies.
+
+    The classes hold plain values only.
+    """
     return {name: getattr(made, name) for name in made.__slots__}
 
 

@@ -1,4 +1,4 @@
-"""Cluster → Plan: what is true of every task.
+"""Cluster → Plan: the facts about every task.
 
 Owns: whose word counts (override, job, cluster, framework), the order of tasks, and the `${…}` that
 are known before anything runs. Pure, and the same for the same bytes; 100,000 tasks in seconds.
@@ -38,7 +38,10 @@ if TYPE_CHECKING:
     from tenfold.cluster.spec import Restart as RestartRule
 
 FIRST_JOBS = ("chief", "master", "ps", "worker", "evaluator")
-"""Jobs in the order in which people look for them; others follow by name, services last."""
+"""Jobs in the order in which people look for them.
+
+Other jobs follow by name, and services are last.
+"""
 
 
 def plan(
@@ -95,14 +98,17 @@ def _known_cell(cell: str) -> str:
 
 
 def _unpack(source: Loaded | Cluster, directory: Path | None) -> Loaded:
-    """What `load` gave, or would have given for a Cluster."""
+    """What `load` returned, or would have returned for a Cluster."""
     if isinstance(source.cluster, str):  # a Cluster's `cluster` is its name
         return from_cluster(source, directory or Path.cwd())
     return source
 
 
 def _refuse_homes(loaded: Loaded, cell: str) -> None:
-    """Raise InputError for a working directory below a home that a container does not see."""
+    """Raise InputError for a working directory below a home.
+
+    A container does not see this machine's homes.
+    """
     if traits(cell).shares_files:
         return
     remarks = [
@@ -115,7 +121,7 @@ def _refuse_homes(loaded: Loaded, cell: str) -> None:
 
 
 def _settings(cluster: Cluster, cell: str) -> dict[str, Any]:
-    """What the file says for the cell, as far as it says anything."""
+    """The file's settings for the cell, or no settings."""
     said = getattr(cluster.cells, cell, None)
     return {} if said is None else dict(said.model_dump(mode="json", exclude_defaults=True))
 
@@ -126,7 +132,7 @@ def _hang(cluster: Cluster) -> HangPolicy | None:
 
 
 def _nothing(name: str) -> None:
-    """No name has a value here."""
+    """The value of a name where no name has a value: None."""
 
 
 def _display_order(job: str) -> tuple[int, str]:
@@ -160,7 +166,7 @@ def _job_tasks(cluster: Cluster, name: str, directory: Path, cell: str) -> Itera
 def _task_of_job(
     cluster: Cluster, name: str, defaults: JobDefaults, directory: Path, cell: str
 ) -> Task:
-    """What all tasks of a job share, as its task 0."""
+    """The fields that all tasks of a job share, as its task 0."""
     job = cluster.jobs[name]
     env = dict(sorted((cluster.env | job.env).items()))
     return Task(
@@ -188,13 +194,19 @@ def _task_of_job(
 
 
 def _needed(cluster: Cluster, name: str, defaults: JobDefaults) -> bool:
-    """What the file says; where it says nothing, a job that success depends on is needed."""
+    """Whether the file marks the job as needed.
+
+    If the file does not set it, a job that success depends on is needed.
+    """
     said = cluster.jobs[name].needed
     return defaults.needed or name in _success(cluster) if said is None else said
 
 
 def _prepares(cluster: Cluster, name: str) -> bool:
-    """Whether others wait for the job's end: it has done its part before the training begins."""
+    """Whether other jobs wait for the job's end.
+
+    Such a job has done its part before the training begins.
+    """
     waited_for = any(job.after.get(name) == "succeeded" for job in cluster.jobs.values())
     return waited_for and name not in _success(cluster)
 
@@ -207,7 +219,10 @@ def _command(cluster: Cluster, name: str, cell: str) -> tuple[str, ...]:
 
 
 def _python(cell: str) -> str:
-    """The interpreter that has tenfold: this one, or the one that an image calls python."""
+    """The interpreter that has tenfold.
+
+    It is this one, or the one that an image calls python.
+    """
     return sys.executable if traits(cell).shares_files else "python"
 
 
@@ -237,7 +252,7 @@ def _named(port: str | None) -> str | None:
 
 
 def _restart(said: RestartRule | None, defaults: JobDefaults) -> RestartPolicy:
-    """What the file says, or the framework where it says nothing."""
+    """The restart policy of the file, or the framework's default."""
     if said is None:
         codes = CRASHES if defaults.crashes_only else ALL_BUT_BAD_INPUT
         return RestartPolicy(
@@ -254,8 +269,11 @@ def _restart(said: RestartRule | None, defaults: JobDefaults) -> RestartPolicy:
 
 
 CRASHES = ((128, 133), (135, 255))
-"""What a process that was killed counts as. Exceptions are left out, which would be raised again,
-and 134, its own abort: so JAX and NCCL end a process that has lost another one, or found a fault.
+"""Exit codes of a process that was killed.
+
+Exit codes of exceptions are left out, since the exception would be raised again. So is 134, the
+abort of a process by itself: JAX and NCCL end a process like this that has lost another one, or
+found a fault.
 """
 
 
@@ -272,7 +290,10 @@ def _indexes(key: str) -> range:
 
 
 def _overridden(task: Task, override: Override, directory: Path, defaults: JobDefaults) -> Task:
-    """`task` with what an override says in place of what its job says; env is merged."""
+    """`task` with the values of an override in place of its job's.
+
+    The override's `env` is merged into the job's.
+    """
     changes: dict[str, Any] = {}
     if override.run is not None:
         run = override.run
@@ -294,7 +315,10 @@ def _overridden(task: Task, override: Override, directory: Path, defaults: JobDe
 
 
 def _numbered(task: Task, index: int, sizes: Mapping[str, int]) -> Task:
-    """`task` as number `index` of its job, with the `${…}` that a plan knows filled in."""
+    """`task` as number `index` of its job.
+
+    The `${…}` that a plan knows are filled in.
+    """
     known = known_values(task, index, sizes)
     return Task(
         job=task.job,

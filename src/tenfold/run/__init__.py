@@ -1,4 +1,4 @@
-"""The run directory: where its files are, who writes each one, and how each one is read.
+"""The run directory: where its files are, who writes them and who reads them.
 
 appending.py    Files that only grow, a line at a time, by one writer each: whole lines or none
 eventlog.py     The one writer of a run's `events.jsonl`: whole lines, in order, on a full disk too

@@ -1,4 +1,7 @@
-"""Files that only grow, a line at a time, by one writer each: whole lines or none, on any disk."""
+"""Append lines to files that only grow.
+
+Each file has one writer. A line is written whole or not at all, on any disk.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ _LITTLE_BYTES = 1 << 16
 
 
 def open_to_append(path: Path) -> int:
-    """A descriptor to append to `path`, mode 0600 if it is new. Raises OSError.
+    """Open `path` for appending, with mode 0600 if it is new. Raises OSError.
 
     What is there ends with a whole line then: a line that a killed writer has cut is ended. What
     is no file of ours there (a link, a pipe) is set aside.
@@ -26,7 +29,9 @@ def open_to_append(path: Path) -> int:
 
 
 def append(descriptor: int, data: bytes) -> bool:
-    """Append all of `data`, or nothing where the disk does not take it; whether it is there.
+    """Append all of `data`, or nothing if the disk refuses it.
+
+    Returns whether the data was written.
 
     It is one write(2), so that a reader never sees a part of it for longer than that takes.
     """
@@ -43,7 +48,10 @@ def append(descriptor: int, data: bytes) -> bool:
 
 
 def has_room(place: Path) -> bool:
-    """Whether the disk that `place` is on takes more than a few words; True if nobody can tell."""
+    """Whether the disk of `place` has at least `_LITTLE_BYTES` and an inode free.
+
+    True if this cannot be determined.
+    """
     try:
         found = os.statvfs(place)
     except OSError:
@@ -54,7 +62,9 @@ def has_room(place: Path) -> bool:
 
 
 class Reserve:
-    """Room on the disk of `directory` that is kept until it is needed most: `size` bytes.
+    """Reserved disk space: `size` bytes on the disk of `directory`.
+
+    Its owner gives it back when the space is needed most.
 
     Nothing is seen of it, and nothing left when its process ends. Where the disk has not so much,
     there is none.
@@ -70,7 +80,7 @@ class Reserve:
             os.posix_fallocate(self._held, 0, size)
 
     def give_back(self) -> None:
-        """Let others have the room."""
+        """Release the space."""
         if self._held >= 0:
             os.close(self._held)
             self._held = -1

@@ -1,4 +1,6 @@
-"""The one writer of a run's `events.jsonl`: whole lines, in order, on a full disk too.
+"""The one writer of a run's `events.jsonl`.
+
+It writes whole lines, in order, on a full disk too.
 
 What the disk does not take is kept in memory, so much at most, and written in order when there is
 room again. Reading is `rundir.read_events`'.
@@ -20,7 +22,7 @@ from tenfold.run import files
 from tenfold.run.appending import append, open_to_append
 
 KEPT = 10_000
-"""Events that are kept in memory; later ones are counted."""
+"""The number of events kept in memory. Later ones are counted only."""
 
 
 class EventLog:
@@ -39,7 +41,7 @@ class EventLog:
         self._count, self._lost, self._lost_bytes = 0, 0, 0
 
     def write(self, kind: str, task: str | None = None, **more: object) -> dict[str, Any]:
-        """Append one event, stamped with the time; gives it back. Never raises OSError."""
+        """Append one event with the time, and return it. Never raises OSError."""
         event = {"time": round(self._clock(), 3), "kind": kind, "task": task, **veiled_all(more)}
         line = json_text(event).encode() + b"\n"
         self.flush()
@@ -62,7 +64,7 @@ class EventLog:
         return json.dumps(event | {"path": str(self._path)} | more).encode() + b"\n"
 
     def flush(self) -> None:
-        """Write what was kept, as far as the disk takes it now."""
+        """Write the kept events, as far as the disk accepts them now."""
         while self._kept:
             if len(self._kept) == 1 and self._count:
                 counts = {"lost_bytes": self._lost_bytes, "kept": self._count, "lost": self._lost}
@@ -73,7 +75,7 @@ class EventLog:
             self._kept.popleft()
 
     def keep(self) -> None:
-        """If somebody has removed or replaced the file: go on in a new one, with all there was."""
+        """Write all events to a new file if somebody removed or replaced the file."""
         if files.is_open(self._path, self._log):
             return
         files.set_aside(self._path)
@@ -89,6 +91,9 @@ class EventLog:
         self._log = log
 
     def close(self) -> None:
-        """Nothing is written after this; what the disk does not take even now is lost."""
+        """Close the log. Nothing is written afterwards.
+
+        What the disk refuses even now is lost.
+        """
         self.flush()
         os.close(self._log)

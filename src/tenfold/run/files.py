@@ -19,10 +19,16 @@ from pathlib import Path
 from typing import IO
 
 MOST_BYTES = 32 << 20
-"""No state file that tenfold writes is larger, nor the part of a growing file read at once."""
+"""The maximum size in bytes of a state file that tenfold writes.
+
+Also the maximum size of the part of a growing file that is read at once.
+"""
 
 _INSIDE = ("tasks", "hangs", "cell")
-"""Directories of a run in which tenfold has files of its own, at most two levels further down."""
+"""Directories of a run in which tenfold has files of its own.
+
+Those files are at most two levels further down.
+"""
 
 _LEVELS = 3
 _CAREFUL = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
@@ -30,7 +36,10 @@ _ENTER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 def _split(path: Path) -> tuple[str, list[str]]:
-    """The last directory that is no task's to replace, and the names from there to the file."""
+    """The last directory that no task can replace, and the names below it.
+
+    The names lead from that directory to the file.
+    """
     parts = os.fspath(path).rsplit("/", _LEVELS + 1)
     first = next((n for n, part in enumerate(parts[1:-1], 1) if part in _INSIDE), len(parts) - 1)
     if first == 0:
@@ -40,7 +49,9 @@ def _split(path: Path) -> tuple[str, list[str]]:
 
 @contextlib.contextmanager
 def place(path: Path) -> Iterator[tuple[int, str]]:
-    """A descriptor of the directory of `path`, for `dir_fd`, and the file's name in it.
+    """Open the directory of `path`: its descriptor and the file's name in it.
+
+    The descriptor is for `dir_fd`.
 
     Raises OSError, also if a directory between the run directory and the file is a link.
     """
@@ -79,7 +90,9 @@ def open_regular(path: Path) -> IO[bytes]:
 
 
 def open_own(path: Path, flags: int) -> tuple[int, Path | None]:
-    """A descriptor to write to `path`, made if it is not there, and what was set aside for it.
+    """Open `path` for writing, and create it if it is missing.
+
+    Returns the descriptor, and the path of what was set aside to make room, if anything was.
 
     Whatever else is in its place is renamed to `NAME.damaged-N`. Raises OSError.
     """
@@ -93,11 +106,14 @@ def open_own(path: Path, flags: int) -> tuple[int, Path | None]:
 
 
 _FOREIGN = (errno.ELOOP, errno.EINVAL, errno.EMLINK, errno.ENXIO, errno.EISDIR)
-"""What opening a link, a pipe, a socket, a hard link or a directory gives."""
+"""The errors of opening a link, pipe, socket, hard link or directory."""
 
 
 def look(path: Path, *, links: bool = False) -> os.stat_result:
-    """What is at `path`, itself. Raises OSError; with `links` False for all but regular files."""
+    """The status of `path` itself, without following links.
+
+    Raises OSError, and with `links` False also for everything but regular files.
+    """
     with place(path) as (directory, name):
         found = os.stat(name, dir_fd=directory, follow_symlinks=False)
     if not links and not stat.S_ISREG(found.st_mode):
@@ -106,7 +122,10 @@ def look(path: Path, *, links: bool = False) -> os.stat_result:
 
 
 def mark(path: Path) -> tuple[int, int, int] | None:
-    """Changes whenever a file is replaced or written; None if there is no regular file."""
+    """A value that changes whenever the file is replaced or written.
+
+    None if there is no regular file.
+    """
     try:
         found = look(path)
     except (OSError, ValueError):
@@ -120,7 +139,7 @@ def exists(path: Path) -> bool:
 
 
 def size_of(path: Path) -> int:
-    """Bytes of the regular file at `path`; 0 if there is none."""
+    """The size in bytes of the regular file at `path`, or 0 if there is none."""
     found = mark(path)
     return found[2] if found else 0
 
@@ -142,7 +161,10 @@ def directories(path: Path) -> list[str]:
 
 
 def names(path: Path) -> list[str]:
-    """Everything in a directory, sorted; nothing where there is none, or a link to one."""
+    """All names in a directory, sorted.
+
+    Empty if the directory is missing or is a link.
+    """
     try:
         inner = _open_directory(path)
     except (OSError, ValueError):
@@ -162,7 +184,7 @@ def _open_directory(path: Path) -> int:
 
 
 def read_whole(path: Path, most: int = MOST_BYTES) -> bytes:
-    """All of a file. Raises OSError, also if it has more than `most` bytes."""
+    """Read a whole file. Raises OSError, also if it has more than `most` bytes."""
     with open_regular(path) as stream:
         size = os.fstat(stream.fileno()).st_size
         data = b"" if size > most else stream.read(most + 1)
@@ -172,14 +194,17 @@ def read_whole(path: Path, most: int = MOST_BYTES) -> bytes:
 
 
 def read_end(path: Path, size: int) -> bytes:
-    """The last `size` bytes of a file, or all. Raises OSError."""
+    """Read the last `size` bytes of a file, or all. Raises OSError."""
     with open_regular(path) as stream:
         stream.seek(max(0, os.fstat(stream.fileno()).st_size - size))
         return stream.read(size)
 
 
 def read_piece(path: Path, start: int, size: int) -> bytes:
-    """At most `size` bytes from `start` on; none of a link, or of what is no regular file."""
+    """At most `size` bytes of a regular file, from offset `start`.
+
+    Empty for a link and for everything that is not a regular file.
+    """
     try:
         with open_regular(path) as stream:
             return os.pread(stream.fileno(), size, start)
@@ -188,7 +213,10 @@ def read_piece(path: Path, start: int, size: int) -> bytes:
 
 
 def make_directory(path: Path) -> None:
-    """A directory at `path`, mode 0700; what else is there is set aside. Raises OSError."""
+    """Create a directory at `path` with mode 0700.
+
+    Anything else at `path` is set aside. Raises OSError.
+    """
     with place(path) as (directory, name):
         for _ in range(2):
             try:
@@ -203,7 +231,7 @@ def make_directory(path: Path) -> None:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Put `data` at `path`, whole or not at all. Raises OSError.
+    """Write `data` to `path`, whole or not at all. Raises OSError.
 
     A directory in its place is set aside; anything else there is replaced, itself.
     """
@@ -230,24 +258,27 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def rename(path: Path, name: str) -> None:
-    """Call what is at `path` `name`, in the same directory. Raises OSError."""
+    """Rename `path` to `name` in the same directory. Raises OSError."""
     with place(path) as (directory, own):
         os.rename(own, name, src_dir_fd=directory, dst_dir_fd=directory)
 
 
 def remove(path: Path) -> None:
-    """Remove a file, or what is in its place; a directory is left. Never raises OSError."""
+    """Remove the file at `path`, but not a directory. Never raises OSError."""
     with contextlib.suppress(OSError), place(path) as (directory, name):
         os.unlink(name, dir_fd=directory)
 
 
 def touch(path: Path) -> None:
-    """An empty file at `path`, or the one that is there. Raises OSError."""
+    """Create an empty file at `path` unless there is one. Raises OSError."""
     os.close(open_own(path, os.O_WRONLY)[0])
 
 
 def is_open(path: Path, descriptor: int) -> bool:
-    """Whether the open file `descriptor` is the one at `path` now; True if that cannot be told."""
+    """Whether the open file `descriptor` is the file at `path` now.
+
+    True if this cannot be determined.
+    """
     try:
         there = look(path, links=True)
     except OSError as error:
@@ -256,7 +287,9 @@ def is_open(path: Path, descriptor: int) -> bool:
 
 
 def set_aside(path: Path) -> Path | None:
-    """Rename what is at `path` to `NAME.damaged-N`, never over another; None if it cannot be.
+    """Rename `path` to `NAME.damaged-N`, never over another file.
+
+    None if it cannot be renamed.
 
     For a writer that goes on where another one broke off: nothing is lost by writing anew, and
     people can look at what was there.
@@ -279,7 +312,10 @@ def set_aside(path: Path) -> Path | None:
 
 
 def _hold_name(name: str, directory: int, *, folder: bool) -> None:
-    """Make something that a rename replaces. Raises FileExistsError if the name is taken."""
+    """Create an entry that a later rename replaces.
+
+    Raises FileExistsError if the name is taken.
+    """
     if folder:
         os.mkdir(name, 0o700, dir_fd=directory)
     else:

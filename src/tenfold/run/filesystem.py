@@ -20,7 +20,7 @@ _LONGEST_PATH_BYTES = 100
 
 
 def require_umask() -> None:
-    """Raise InputError if this process's umask keeps its own user out of what it makes."""
+    """Raise InputError if the umask denies this user access to its own files."""
     umask = os.umask(0o077)
     os.umask(umask)
     if umask & 0o700 and os.geteuid() != 0:
@@ -31,7 +31,7 @@ def require_umask() -> None:
 
 
 def require(directory: Path) -> None:
-    """Raise InputError if files in `directory` cannot be locked, or if it can hold no socket."""
+    """Raise InputError if `directory` does not support file locks or sockets."""
     probe = directory / f".probe.{os.getpid()}"
     try:
         _try("file locks (flock)", directory, lambda: _lock(probe))
@@ -62,7 +62,10 @@ def _lock(probe: Path) -> None:
 
 
 def _bind(directory: Path, name: str) -> None:
-    """By a short path if need be: a socket's address has 108 bytes (unix(7))."""
+    """Bind a socket, by a short path if needed.
+
+    A socket's address has 108 bytes (unix(7)).
+    """
     path = directory / name
     if len(os.fsencode(path)) <= _LONGEST_PATH_BYTES or sys.platform != "linux":
         with socket.socket(socket.AF_UNIX) as made:

@@ -1,4 +1,7 @@
-"""What killed writers and failing disks leave of files that are renamed into place."""
+"""Temporary files left by killed writers and failing disks.
+
+These are files that would have been renamed to their final name.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,11 @@ from pathlib import Path
 from tenfold.run import files
 
 _LEFTOVER_S = 60.0
-"""Writing takes milliseconds; what is younger may be another writer's at work."""
+"""Younger files may belong to a writer at work. A write takes milliseconds."""
 
 
 def sweep(path: Path) -> None:
-    """Remove what writers of `path` left beside it that were killed as they wrote."""
+    """Remove temporary files of killed writers of `path`."""
     for name in files.names(path.parent):
         if name.startswith(f".{path.name}.") and name.endswith(".tmp"):
             beside = path.with_name(name)

@@ -1,4 +1,6 @@
-"""Who holds a lock file, told by the kernel, and ending exactly that process.
+"""Find the processes that hold a lock file, and signal exactly those.
+
+The kernel says which processes these are.
 
 A pid in a file can be anybody's: the file may be damaged or forged, and numbers come again. Here a
 process is signalled only while the kernel says that it holds the lock, through a pidfd, which never
@@ -19,7 +21,10 @@ from tenfold.run import files
 
 
 def is_held(path: Path) -> bool:
-    """Whether a process has locked the file at `path`; False if there is no regular file."""
+    """Whether a process has locked the file at `path`.
+
+    False if there is no regular file.
+    """
     try:
         with files.open_regular(path) as stream:
             fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -31,7 +36,7 @@ def is_held(path: Path) -> bool:
 
 
 def signal_holders(path: Path, number: int = signal.SIGKILL) -> list[int]:
-    """Send a signal to the processes that have locked the file at `path`; gives their pids.
+    """Signal the processes that have locked the file at `path`. Returns their pids.
 
     None where the kernel does not say who that is (not on Linux, or a process of another
     container's). Never to this process or the machine's first.
@@ -43,7 +48,9 @@ def signal_holders(path: Path, number: int = signal.SIGKILL) -> list[int]:
 
 
 def holders(path: Path) -> list[int]:
-    """Pids of the processes that have locked the file at `path`, as far as the kernel tells them.
+    """Pids of the processes that have locked the file at `path`.
+
+    Only those that the kernel reports.
 
     Never this process or the machine's first. A pid may be another process's a moment later.
     """
@@ -84,12 +91,15 @@ def _signal_if_holder(pid: int, lock: tuple[int, int], number: int) -> bool:
 
 
 def _holds(pid: int, lock: tuple[int, int]) -> bool:
-    """Whether one of the process's open files is that one, locked for itself alone."""
+    """Whether the process has exactly this file open and locked exclusively."""
     return any(_is_locked(pid, number) for number in procfs.descriptors_of(pid, lock))
 
 
 def _is_locked(pid: int, descriptor: int) -> bool:
-    """proc(5): a line `lock: 1: FLOCK  ADVISORY  WRITE PID …` for each lock."""
+    """Whether a line of fdinfo shows the lock, one line for each lock.
+
+    proc(5): `lock: 1: FLOCK  ADVISORY  WRITE PID …`.
+    """
     with (
         contextlib.suppress(OSError),
         open(f"/proc/{pid}/fdinfo/{descriptor}", encoding="ascii", errors="replace") as stream,

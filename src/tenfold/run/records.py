@@ -1,4 +1,6 @@
-"""The types of what the files of a run directory hold, and the one tolerant reader of their JSON.
+"""Types of the files in a run directory, and the one reader of their JSON.
+
+The reader is tolerant.
 
 Anybody can have written there: a killed writer, a failing disk, another version, a task. What
 `parse` gives has the types that the tables below state, so that views need not ask again. A value
@@ -18,7 +20,7 @@ from tenfold.base.naming import name_of
 from tenfold.run.states import OF_RUNS, OF_TASKS
 
 DEEPEST = 40
-"""No writer of tenfold's nests values deeper."""
+"""The maximum depth of values. No writer of tenfold's nests them deeper."""
 
 _LAST_MOMENT = 1e11
 _LARGEST = 1 << 62
@@ -30,11 +32,11 @@ _TASK = re.compile(rf"{_NAME.pattern}/[0-9]{{1,9}}")
 
 
 class NotAnObjectError(ValueError):
-    """JSON, but no object."""
+    """The text is JSON, but not an object."""
 
 
 def parse(data: bytes) -> dict[str, Any]:
-    """The object in `data`, UTF-8. Raises ValueError if there is none.
+    """The object in `data`, which is UTF-8. Raises ValueError if it has none.
 
     Numbers that are not finite or too large, and characters that are none (lone surrogates), are
     replaced: nothing in it breaks arithmetic, calendars or encodings. It is not deeper than
@@ -87,12 +89,12 @@ def task_name(value: object) -> bool:
 
 
 def label(value: object) -> bool:
-    """`worker-3`: a task's name as its directory has it."""
+    """`worker-3`: the label of a task, as its directory is named."""
     return isinstance(value, str) and task_name(name_of(value))
 
 
 def link(value: object) -> bool:
-    """The address of a page, which a browser is sent to."""
+    """The URL of a page, to which a browser is sent."""
     return isinstance(value, str) and bool(_LINK.fullmatch(value))
 
 
@@ -122,32 +124,32 @@ def count(value: object) -> bool:
 
 
 def moment(value: object) -> bool:
-    """Seconds since 1970, in a year that a calendar has."""
+    """Seconds since 1970, in a year of the calendar."""
     return amount(value) and value < _LAST_MOMENT  # type: ignore[operator]
 
 
 def pid(value: object) -> bool:
-    """A process that is not the machine's first, nor a group of them."""
+    """A process other than the machine's first one. Not a process group."""
     return whole(value) and 1 < value <= _LAST_PID  # type: ignore[operator]
 
 
 def anything(value: object) -> bool:
-    """What its reader checks by itself."""
+    """Any value. Its reader checks it."""
     del value
     return True
 
 
 def one_of(*words: str) -> Callable[[object], bool]:
-    """One of these words."""
+    """A check that a value is one of these strings."""
     known = frozenset(words)
     return lambda value: isinstance(value, str) and value in known
 
 
 class Shape:
-    """How a value is made up: `fit` gives what of it is so, and names what is not."""
+    """The shape of a value: `fit` returns what matches and names what does not."""
 
     def fit(self, value: Any, where: str, wrong: list[str]) -> Any:
-        """`value`, or as much of it as fits; None if nothing does."""
+        """`value`, or the part of it that fits. None if nothing fits."""
         raise NotImplementedError
 
 
@@ -155,7 +157,7 @@ Form = Callable[[object], bool] | Shape
 
 
 class Record(Shape):
-    """An object whose fields have forms; those that are not named are left as they are."""
+    """An object with typed fields. Fields that are not listed are kept unchanged."""
 
     def __init__(self, **fields: Form) -> None:
         self.fields = {name.removesuffix("_"): form for name, form in fields.items()}
@@ -175,7 +177,7 @@ class Record(Shape):
         return made
 
     def with_(self, **fields: Form) -> Record:
-        """The same with more fields."""
+        """The same record with more fields."""
         return Record(**self.fields, **fields)
 
 
@@ -202,13 +204,13 @@ class Items(Shape):
 
 
 class Table(Shape):
-    """An object whose keys are names, and whose values are all alike."""
+    """An object whose keys are names and whose values have one shape."""
 
     def __init__(self, form: Form) -> None:
         self._form = form
 
     def fit(self, value: Any, where: str, wrong: list[str]) -> Any:
-        """The entries that fit; null ones too."""
+        """The entries that fit, null entries included."""
         if not isinstance(value, dict):
             wrong.append(where)
             return None
@@ -319,13 +321,13 @@ _ANY = Record()
 
 
 def shape_of(path: Path) -> Record:
-    """The shape of the file at `path`, by its name and whose it is."""
+    """The shape of the file at `path`, by its name and owner."""
     of_task = path.parent.parent.name == "tasks"
     return (_OF_TASK if of_task else _OF_RUN).get(path.name, _ANY)
 
 
 def typed(value: dict[str, Any], shape: Record) -> tuple[dict[str, Any], str | None]:
-    """What of `value` fits its shape, and in words what does not."""
+    """The part of `value` that fits its shape, and a description of the rest."""
     wrong: list[str] = []
     made: dict[str, Any] = shape.fit(value, "", wrong)
     if not wrong:

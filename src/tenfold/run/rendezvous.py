@@ -1,4 +1,6 @@
-"""How tasks find each other: published addresses, and ports that stay ours until they are bound.
+"""How tasks find each other: published addresses and reserved ports.
+
+A port is reserved until its task binds it.
 
 Some cells know every address before the start and write them at once (`announce`); on others a
 task publishes its own when it has one (`publish`) and waits for its peers (`wait_for`). Readers
@@ -24,11 +26,14 @@ from tenfold.run import files
 from tenfold.run.rundir import RunDirectory, read_json, write_json
 
 PORTS = range(20_000, 32_000)
-"""Where ports are taken from when the machine's are shared: below Linux's ephemeral ports
-(32768 and up, ip(7)), so that nobody's outgoing connection sits on one."""
+"""The range of ports used when a machine's ports are shared.
+
+It is below Linux's ephemeral ports (32768 and up, ip(7)), so that nobody's outgoing connection uses
+one of them.
+"""
 
 WORD_S = 5.0
-"""How often whoever waits is told who is missing."""
+"""Seconds between two messages that name the missing tasks to whoever waits."""
 
 _TRIES = 500
 _POLL_S = 0.05
@@ -40,7 +45,7 @@ def announce(run: RunDirectory, addresses: Mapping[str, str]) -> None:
 
 
 def publish(run: RunDirectory, label: str, address: str) -> None:
-    """Make one task's address known to whoever waits for it."""
+    """Publish the address of one task for those who wait for it."""
     files.make_directory(run.task(label).path)
     write_json(_published(run, label), {"address": address})
 
@@ -54,7 +59,10 @@ def _published(run: RunDirectory, label: str) -> Path:
 
 
 def known(run: RunDirectory, labels: Iterable[str]) -> dict[str, str]:
-    """The addresses known so far of the tasks with these labels; a task's own word wins."""
+    """The known addresses of the tasks with these labels.
+
+    An address that the task itself published takes precedence.
+    """
     announced = read_json(_announced(run)) or {}
     found = {}
     for label in labels:
@@ -70,7 +78,7 @@ def wait_for(
     timeout_s: float,
     on_wait: Callable[[list[str]], None] = lambda _: None,
 ) -> dict[str, str]:
-    """The addresses of all these tasks, once all are known.
+    """Wait for and return the addresses of all these tasks.
 
     `on_wait` is told every `WORD_S` seconds who is missing. Raises TenfoldError naming them after
     `timeout_s` seconds.
@@ -98,7 +106,9 @@ def _few(names: list[str]) -> str:
 
 
 class HeldPort:
-    """A TCP port of this machine that no other run of tenfold gets while this object lives.
+    """A TCP port of this machine, reserved while this object lives.
+
+    No other run of tenfold gets it.
 
     A lock file keeps other runs off for the whole life. A bound socket keeps everybody else off
     until `release`: for ever if the task binds with SO_REUSEPORT too, else until just before the
@@ -111,17 +121,19 @@ class HeldPort:
         self._hold = hold
 
     def release(self) -> None:
-        """Let the task bind the port; other runs of tenfold stay off it."""
+        """Let the task bind the port. Other runs of tenfold still cannot take it."""
         self._hold.close()
 
     def close(self) -> None:
-        """Give the port back to everybody."""
+        """Release the port for everybody."""
         self._hold.close()
         self._lock.close()
 
 
 def hold_port(wanted: int | None = None, *, prefer: int | None = None) -> HeldPort:
-    """Hold `wanted`, or the first free port from `prefer` on, or any free port of `PORTS`.
+    """Reserve a TCP port.
+
+    This is `wanted`, or the first free port from `prefer` on, or any free port of `PORTS`.
 
     Raises InputError when `wanted` is taken or nothing is free.
     """
@@ -160,7 +172,7 @@ def _try_port(port: int) -> HeldPort | None:
 
 
 def _lock(port: int) -> IO[bytes] | None:
-    """The machine's lock of a port, shared by all its users; None if somebody has it."""
+    """Lock a port of this machine for all users. None if it is locked already."""
     directory = Path(tempfile.gettempdir()) / "tenfold-ports"
     try:
         with contextlib.suppress(FileExistsError):
@@ -178,7 +190,10 @@ def _lock(port: int) -> IO[bytes] | None:
 
 
 def _open_for_lock(path: Path) -> int:
-    """Open for reading, which is enough for flock and allowed to other users' files."""
+    """Open for reading, which suffices for flock.
+
+    Other users' files can be opened in this way.
+    """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
     with contextlib.suppress(FileNotFoundError):
         return os.open(path, flags)

@@ -38,10 +38,10 @@ from tenfold.run.locks import is_held
 from tenfold.run.states import TERMINAL
 
 SHARED = ("tensorboard", "checkpoints", "results")
-"""Directories of a run that tasks write to and that outlive it."""
+"""Directories of a run that tasks write to and that outlive the tasks."""
 
 LONGEST_EVENT = 4 << 20
-"""Bytes of a line of `events.jsonl`; a longer one is damage."""
+"""The maximum length of a line of `events.jsonl`. A longer one is damaged."""
 
 _LOCK_S = 5.0
 
@@ -64,7 +64,7 @@ class RunDirectory:
 
     @property
     def plan(self) -> Path:
-        """`plan.json`: what was asked for, secrets hidden."""
+        """`plan.json`: the plan of the run, with secrets hidden."""
         return self.path / "plan.json"
 
     @property
@@ -84,22 +84,25 @@ class RunDirectory:
 
     @property
     def supervisor_log(self) -> Path:
-        """`supervisor.log`: what the supervisor itself had to say; empty when all is well."""
+        """`supervisor.log`: output of the supervisor itself. Empty if all is well."""
         return self.path / "supervisor.log"
 
     @property
     def control(self) -> Path:
-        """`control.sock`: where the supervisor takes requests."""
+        """`control.sock`: the socket for requests to the supervisor."""
         return self.path / "control.sock"
 
     @property
     def elsewhere(self) -> Path:
-        """`elsewhere.json`: who runs the supervisor, where that is not a process of this host."""
+        """`elsewhere.json`: who runs the supervisor.
+
+        Written if the supervisor is not a process of this host.
+        """
         return self.path / "elsewhere.json"
 
     @property
     def resumed(self) -> Path:
-        """`resumed.json`: which run this one goes on from, and where."""
+        """`resumed.json`: which run this run resumes, and where that run is."""
         return self.path / "resumed.json"
 
     def shared(self, name: str) -> Path:
@@ -116,7 +119,7 @@ class RunDirectory:
         return [self.task(name) for name in found if records.label(name)]
 
     def alive(self) -> bool:
-        """Whether the run is up: its supervisor lives, or is to begin elsewhere.
+        """Whether the run is up: its supervisor lives, or will start elsewhere.
 
         Its lock tells on this host. Of a run whose supervisor is elsewhere, status.json tells; its
         cell writes it when nobody else does (`tenfold.cells.ClientSide.settle`).
@@ -130,13 +133,13 @@ class RunDirectory:
         return files.exists(self.elsewhere)
 
     def locked(self) -> bool:
-        """Whether a process of this host, or of one that shares locks with it, supervises."""
+        """Whether a process that shares locks with this host supervises the run."""
         return is_held(self.lock)
 
 
 @dataclass(frozen=True, slots=True)
 class TaskDirectory:
-    """What one task leaves in its run's directory."""
+    """The files of one task in its run's directory."""
 
     path: Path
 
@@ -147,42 +150,45 @@ class TaskDirectory:
 
     @property
     def status(self) -> Path:
-        """`status.json`: the task's state, address, pid, how it ended."""
+        """`status.json`: the task's state, address, pid and how it ended."""
         return self.path / "status.json"
 
     @property
     def progress(self) -> Path:
-        """`progress.json`: what the task last said of its progress."""
+        """`progress.json`: the progress that the task last reported."""
         return self.path / "progress.json"
 
     @property
     def unsaved(self) -> Path:
-        """`unsaved.json`: why the task's last checkpoint could not be saved; gone when one was."""
+        """`unsaved.json`: why the task's last checkpoint could not be saved.
+
+        Removed when a checkpoint was saved.
+        """
         return self.path / "unsaved.json"
 
     @property
     def placement(self) -> Path:
-        """`placement.json`: which variables the task has made, and where they lie."""
+        """`placement.json`: the task's variables, and where they are placed."""
         return self.path / "placement.json"
 
     @property
     def life(self) -> Path:
-        """`life.json`: what its task runner last said, on cells that have one."""
+        """`life.json`: the last report of the task runner, on cells that have one."""
         return self.path / "life.json"
 
     @property
     def unready(self) -> Path:
-        """`unready.json`: why the task, which runs, cannot be used yet."""
+        """`unready.json`: why a running task is not ready."""
         return self.path / "unready.json"
 
     @property
     def ready(self) -> Path:
-        """`ready`: there while the task can be used, on cells with a task runner."""
+        """`ready`: exists while the task is ready, on cells with a task runner."""
         return self.path / "ready"
 
     @property
     def traffic(self) -> Path:
-        """`traffic.jsonl`: what the task has sent to whom so far, once a second."""
+        """`traffic.jsonl`: bytes sent to each peer so far, written once a second."""
         return self.path / "traffic.jsonl"
 
     @property
@@ -192,38 +198,50 @@ class TaskDirectory:
 
     @property
     def token(self) -> Path:
-        """`token`: the secret of the task's page, where it has one; mode 0600."""
+        """`token`: the secret of the task's page, if it has one. Mode 0600."""
         return self.path / "token"
 
     def log(self, stream: str) -> Path:
-        """The bytes the task wrote to `stdout` or `stderr`, all its lives in a row."""
+        """What the task wrote to `stdout` or `stderr`, in all its lives."""
         return self.path / f"{stream}.log"
 
     def older_log(self, stream: str) -> Path:
-        """The bytes before those, once the log has reached its limit (see `run.logs.files`)."""
+        """The previous log of a stream, after the log has reached its limit.
+
+        See `run.logs.files`.
+        """
         return self.path / f"{stream}.log.1"
 
     def broken(self, stream: str) -> Path:
-        """`stderr.broken.json`: the last exceptions in what the task's last life wrote there."""
+        """`stderr.broken.json`: the last exceptions of the task's last life."""
         return self.path / f"{stream}.broken.json"
 
     def times(self, stream: str) -> Path:
-        """When they came: lines of `OFFSET UNIX_TIME`; offsets count all bytes there ever were."""
+        """The times of a log: lines of `OFFSET UNIX_TIME`.
+
+        Offsets count all bytes ever written.
+        """
         return self.path / f"{stream}.times"
 
     def older_times(self, stream: str) -> Path:
-        """The times of the older log; the first line has the offset at which that begins."""
+        """The times of the older log.
+
+        The first line has the offset at which that log begins.
+        """
         return self.path / f"{stream}.times.1"
 
 
 @dataclass(slots=True)
 class Problems:
-    """Files that could not be read whole, by path: what a view says beside what it shows."""
+    """Files that could not be read completely, by path.
+
+    Views report them beside what they show.
+    """
 
     found: dict[Path, str] = field(default_factory=dict)
 
     def add(self, path: Path, what: str) -> None:
-        """Note that `path` is damaged; `what` says how."""
+        """Record that `path` is damaged. `what` describes how."""
         self.found[path] = what
 
 
@@ -258,7 +276,9 @@ def _run_id() -> str:
 
 
 def find(runs: Path, name: str | None = None) -> RunDirectory:
-    """The run that `name` means: `CLUSTER`, `CLUSTER/RUN-ID`, a path, or None for the newest.
+    """The run named `name`: `CLUSTER`, `CLUSTER/RUN-ID` or a path.
+
+    None means the newest run.
 
     Raises InputError when there is none.
     """
@@ -278,7 +298,7 @@ def find(runs: Path, name: str | None = None) -> RunDirectory:
 
 
 def _hint_for(runs: Path, cluster: str | None) -> str:
-    """What to do about a run that is not there: `cluster` is whose it would be."""
+    """The hint for a missing run. It would be a run of `cluster`."""
     known = sorted({run.cluster for run in every(runs)})
     if cluster in known or (known and cluster is None):
         return f"tenfold ps --all --runs {shlex.quote(str(runs))} lists those there are"
@@ -290,7 +310,10 @@ def _hint_for(runs: Path, cluster: str | None) -> str:
 
 
 def every(runs: Path, cluster: str | None = None) -> Iterator[RunDirectory]:
-    """All runs under `runs`, or those of one cluster, oldest first within each cluster."""
+    """All runs under `runs`, or only those of one cluster.
+
+    Runs of a cluster are sorted, oldest first.
+    """
     clusters = [cluster] if cluster else sorted(_directories(runs))
     for name in clusters:
         for run in sorted(_directories(runs / name)):
@@ -307,7 +330,7 @@ def _is_run(path: Path) -> bool:
 
 
 def _is_there(path: Path) -> bool:
-    """Whether anything is there, damaged or not."""
+    """Whether a file exists, damaged or not."""
     return os.path.lexists(path)
 
 
@@ -319,7 +342,7 @@ def _directories(path: Path) -> list[str]:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Put `value` at `path`, whole or not at all: a reader sees the old file or the new one.
+    """Write `value` to `path` atomically: readers see the old or the new file.
 
     That holds when the writer is killed at any moment. It is not synced to the disk, which takes
     milliseconds, thousands of times a run: after a loss of power a file system that does not
@@ -334,11 +357,14 @@ def write_json(path: Path, value: object) -> None:
 
 
 _written: set[Path] = set()
-"""What this process has written: at its first write it looks for what earlier ones left."""
+"""Paths this process has written.
+
+At its first write to a path, the process looks for what earlier processes left.
+"""
 
 
 def set_aside_damaged(run: RunDirectory) -> list[tuple[Path, Path]]:
-    """Set aside what of the state in `run` cannot be read: which files, and what they are now."""
+    """Set aside unreadable state in `run`. Returns pairs of old and new paths."""
     states = [run.status, run.resumed, run.elsewhere]
     for task in run.tasks():
         states += [task.status, task.life, task.progress, task.placement]
@@ -349,7 +375,9 @@ def set_aside_damaged(run: RunDirectory) -> list[tuple[Path, Path]]:
 
 
 def read_json(path: Path, problems: Problems | None = None) -> dict[str, Any] | None:
-    """The object in `path`; None when the file is missing or damaged (then noted).
+    """The object in `path`, or None if the file is missing or damaged.
+
+    Damage is noted.
 
     Its values have the types that `records` states for a file of that name; others are left out
     and noted.
@@ -370,7 +398,9 @@ def read_json(path: Path, problems: Problems | None = None) -> dict[str, Any] | 
 def read_events(
     path: Path, problems: Problems | None = None, start: int = 0
 ) -> tuple[list[dict[str, Any]], int]:
-    """The events in `path` from byte `start` on, and the byte after the last whole line.
+    """Read events in `path` from byte `start`.
+
+    Returns the events, and the offset after the last whole line.
 
     A line that is no JSON object is left out and noted; a last line without its newline is
     still being written and is left for the next call. Of a file that is larger than any run's,
@@ -400,7 +430,10 @@ def read_events(
 
 
 def read_event(line: bytes, path: Path, problems: Problems | None = None) -> dict[str, Any] | None:
-    """The event in a line of `path`; None if it is damaged (then noted)."""
+    """The event in a line of `path`, or None if it is damaged.
+
+    Damage is noted.
+    """
     try:
         if len(line) > LONGEST_EVENT:
             raise ValueError("is too long")
@@ -413,7 +446,9 @@ def read_event(line: bytes, path: Path, problems: Problems | None = None) -> dic
 
 
 def hold_lock(run: RunDirectory) -> IO[bytes]:
-    """Take the supervisor's lock of `run`: held until the stream is closed or its owner dies.
+    """Take the supervisor's lock of `run`.
+
+    The lock is held until the stream is closed or its owner dies.
 
     A view that looks whether the run is alive shares the lock for an instant, so this tries for
     a while. Raises TenfoldError if another supervisor has it.

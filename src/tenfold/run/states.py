@@ -1,4 +1,7 @@
-"""The states of runs and tasks: one table for the supervisor, the cells, the views and the page."""
+"""The states of runs and tasks.
+
+This is the one table for the supervisor, the cells, the views and the page.
+"""
 
 from __future__ import annotations
 
@@ -6,31 +9,33 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """How far a task or a run is. A run is never `waiting`, `restarting` or `lost`.
+    """The state of a task or a run.
+
+    A run is never `waiting`, `restarting` or `lost`.
 
     Files and JSON hold the values. A value that was read compares equal to its member.
     """
 
     WAITING = "waiting"
-    """The task waits for tasks that it comes after."""
+    """The task waits for the tasks that have to start first."""
     STARTING = "starting"
-    """The process runs but cannot be used yet."""
+    """The process runs but is not ready."""
     RUNNING = "running"
-    """The task can be used."""
+    """The task is ready."""
     RESTARTING = "restarting"
-    """The task ended and will be started again."""
+    """The task ended and will be restarted."""
     STOPPING = "stopping"
-    """It was told to end."""
+    """It was asked to end."""
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     LOST = "lost"
-    """The supervisor is gone, and nobody saw how the task ended."""
+    """The supervisor is gone, and it is unknown how the task ended."""
     STOPPED = "stopped"
-    """It ended because it was told to."""
+    """It ended because it was asked to."""
 
     @property
     def is_terminal(self) -> bool:
-        """Whether this is an end."""
+        """Whether this is a final state."""
         return self in TERMINAL
 
     @property
@@ -40,7 +45,7 @@ class State(StrEnum):
 
     @property
     def is_bad(self) -> bool:
-        """Whether this is an end that nobody wanted."""
+        """Whether this is an unwanted final state."""
         return self in BAD
 
 

@@ -1,4 +1,4 @@
-"""`status.json` of a run and of its tasks: their contents, their writer and their reader.
+"""`status.json` of a run and of its tasks: contents, writer and reader.
 
 The supervisor writes both files. A field that is missing or has the wrong type is None for readers,
 or empty: another version of tenfold, or a task, can have written the file.
@@ -19,7 +19,10 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class DeathStatus:
-    """A task that ended badly. `words` says how, `reason` and `cause` say why if that is known."""
+    """A task that ended badly.
+
+    `words` describes how, `reason` and `cause` explain why if that is known.
+    """
 
     task: str | None = None
     time: float | None = None
@@ -47,7 +50,7 @@ class FirstFailureStatus:
     exception: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """One object: the fields of the death, and the others."""
+        """One JSON object with the fields of the death and all others."""
         return {
             **_shallow(self.death),
             "lines": list(self.lines),
@@ -57,7 +60,7 @@ class FirstFailureStatus:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """What `to_json` gave."""
+        """The status in the result of `to_json`."""
         exception = data.get("exception")
         return cls(
             _made(DeathStatus, data),
@@ -69,7 +72,7 @@ class FirstFailureStatus:
 
 @dataclass(frozen=True, slots=True)
 class HangStatus:
-    """The hang there is now: since when, the likely culprit, the report, the policy's action."""
+    """The current hang: since when, likely culprit, report and policy's action."""
 
     time: float | None = None
     task: str | None = None
@@ -119,17 +122,17 @@ class RunStatus:
     consequences: tuple[DeathStatus, ...] = ()
 
     def write(self, run: RunDirectory) -> None:
-        """Write `status.json` of `run`. Raises OSError if the disk does not take it."""
+        """Write `status.json` of `run`. Raises OSError if the disk refuses it."""
         write_json(run.status, self.to_json())
 
     @classmethod
     def read(cls, run: RunDirectory) -> Self | None:
-        """The status of `run`, as far as it can be read; None if there is none."""
+        """The readable part of the status of `run`, or None if it has no status."""
         data = read_json(run.status)
         return None if data is None else cls.from_json(data)
 
     def to_json(self) -> dict[str, Any]:
-        """What `status.json` holds."""
+        """The contents of `status.json`."""
         return {
             "version": VERSION,
             **_shallow(self),
@@ -142,7 +145,10 @@ class RunStatus:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """What `to_json` gave; `data` has the types that `records` states."""
+        """The status in the result of `to_json`.
+
+        `data` has the types that `records` states.
+        """
         resumed, hang, first = (data.get(key) for key in ("resumed_from", "hang", "first_failure"))
         odd = data.get("not_finite")
         nested = {
@@ -191,22 +197,25 @@ class TaskStatus:
     ended: float | None = None
 
     def write(self, directory: TaskDirectory) -> None:
-        """Write `status.json` of a task. Raises OSError if the disk does not take it."""
+        """Write `status.json` of a task. Raises OSError if the disk refuses it."""
         write_json(directory.status, self.to_json())
 
     @classmethod
     def read(cls, directory: TaskDirectory) -> Self | None:
-        """The status of a task, as far as it can be read; None if there is none."""
+        """The readable part of the status of a task, or None if it has no status."""
         data = read_json(directory.status)
         return None if data is None else cls.from_json(data)
 
     def to_json(self) -> dict[str, Any]:
-        """What `status.json` holds."""
+        """The contents of `status.json`."""
         return {"version": VERSION, **_shallow(self)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """What `to_json` gave; `data` has the types that `records` states."""
+        """The status in the result of `to_json`.
+
+        `data` has the types that `records` states.
+        """
         several = {"retried": tuple(data.get("retried") or ()), "urls": data.get("urls") or {}}
         return _made(cls, {**data, **several})
 
@@ -223,10 +232,16 @@ def _texts(value: object) -> tuple[str, ...]:
 
 
 def _shallow(value: Any) -> dict[str, Any]:
-    """The fields by name. `dataclasses.asdict` copies them, which takes ten times as long."""
+    """The fields by name.
+
+    `dataclasses.asdict` copies the values, which takes ten times as long.
+    """
     return {name: getattr(value, name) for name in _NAMES[type(value)]}
 
 
 def _made(kind: type[_T], data: Mapping[str, Any]) -> _T:
-    """A `kind` with the fields that `data` has; others of `data` are of another version."""
+    """An instance of `kind` from those fields of `data` that it has.
+
+    Other fields of `data` are of another version.
+    """
     return kind(**{name: data[name] for name in _NAMES[kind] if name in data})

@@ -1,4 +1,4 @@
-"""Pages that come with a cluster: TensorBoard and Jupyter, as tasks like any other.
+"""Pages that come with a cluster: TensorBoard and Jupyter, run as tasks.
 
 tensorboard.py   TensorBoard behind a token; reads files, so it stays on the host's network
 jupyter.py       Jupyter in the run's network, where a notebook can be the chief

@@ -18,7 +18,10 @@ Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
 class WsgiGuard:
-    """`application` behind `token`; `name` makes the cookie differ from those of other pages."""
+    """`application` behind `token`.
+
+    `name` makes its cookie different from those of other pages.
+    """
 
     def __init__(self, application: Application, token: str, name: str) -> None:
         self._application = application
@@ -26,7 +29,7 @@ class WsgiGuard:
         self._cookie = f"tenfold_{name}"
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Serve one request, or say why not."""
+        """Serve one request, or refuse it."""
         hosts, origins = _values(environ, "HTTP_HOST"), _values(environ, "HTTP_ORIGIN")
         if not access.comes_from_here(hosts, origins, schemes=("http",)):
             return _refuse(start_response, "403 Forbidden", access.REFUSED)

@@ -16,12 +16,15 @@ from tenfold.services.guard import WsgiGuard
 from tenfold.services.token import own_token
 
 _IDLE_S = 30 * 24 * 3600
-"""After this long without an event TensorBoard reads a file no more; its default is a day, and an
-evaluation may come less often. (It keeps every file that it still reads open.)"""
+"""Seconds without an event after which TensorBoard stops reading a file.
+
+Its default is a day, and an evaluation may come less often. (It keeps every file that it still
+reads open.)
+"""
 
 
 def main() -> None:
-    """Serve until told to end."""
+    """Serve until asked to end."""
     os.environ.setdefault(
         "TF_ENABLE_ONEDNN_OPTS", "0"
     )  # it computes nothing, and says so at length

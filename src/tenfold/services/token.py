@@ -1,4 +1,6 @@
-"""The secret of a page: 192 random bits in `token` of the task's directory, mode 0600.
+"""The secret of a page: 192 random bits in the task's `token` file.
+
+The file's mode is 0600.
 
 It stays the same when the task is started again, so that an open browser tab goes on.
 """

@@ -1,4 +1,4 @@
-"""Keeping a run alive: desired minus actual, and small policies.
+"""Keep a run alive: desired minus actual, and small policies.
 
     state.py       what is known of a run and its tasks, and what may be observed of them
     reconcile.py   state and time → the next actions; calls the policies

@@ -37,7 +37,7 @@ _KILL_WAIT_S = 120.0
 async def supervise(
     run: RunDirectory, plan: Plan, wishes: Wishes, attached: bool, lock: IO[bytes]
 ) -> str:
-    """Run the plan to its end; `lock` is the run's, held."""
+    """Run the plan to its end. `lock` is the run's lock, which is held."""
     side = side_of(plan.cell)
     supervisor = Supervisor(
         plan,
@@ -80,7 +80,10 @@ def _watch_standard_input(loop: asyncio.AbstractEventLoop, supervisor: Superviso
 
 
 def _ordered(run: RunDirectory) -> str:
-    """As `tenfold up` ordered, in a session of our own: its terminal's signals are for it."""
+    """Supervise a run that `tenfold up` started, in a session of our own.
+
+    The signals of the terminal of `tenfold up` are meant for that command alone.
+    """
     os.setsid()
     with hold_lock(run) as lock:
         orders: dict[str, Any] = json.loads(sys.stdin.readline())
@@ -89,7 +92,10 @@ def _ordered(run: RunDirectory) -> str:
 
 
 def _batch(run: RunDirectory) -> str:
-    """In a batch job: the plan is the run directory's, secrets are in the environment."""
+    """Supervise in a batch job.
+
+    The plan is the run directory's, and secrets are in the environment.
+    """
     with hold_lock(run) as lock:
         plan = Plan.from_json(read_json(run.plan) or {}).restored(os.environ)
         wishes = Wishes(keep=os.environ.get("TENFOLD_KEEP") == "yes")
@@ -100,7 +106,7 @@ def _batch(run: RunDirectory) -> str:
 
 
 def _wait_for_the_end() -> None:
-    """Stay until the batch system kills this process, that is about to be started again.
+    """Wait until the batch system kills this process and starts the job again.
 
     Slurm 22.05 gives a job that ends by itself, while it is being requeued, the node that has
     just failed, and no step on it.
@@ -110,7 +116,7 @@ def _wait_for_the_end() -> None:
 
 
 def main() -> None:
-    """Hold the run's lock, and supervise."""
+    """Lock the run, and supervise it."""
     signals.start_afresh()
     streams.install()
     streams.tolerate()  # its log may be on a disk that is full

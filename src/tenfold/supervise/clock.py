@@ -1,4 +1,4 @@
-"""The supervisor's clock: seconds since 1970 that nobody can set.
+"""The supervisor's clock: seconds since 1970, unaffected by clock changes.
 
 Everything that the policies measure (pauses, graces, deadlines) is measured with it, so that a
 machine whose clock is set forward starts no storm of restarts, and one whose clock is set back
@@ -12,6 +12,6 @@ from collections.abc import Callable
 
 
 def steady_clock() -> Callable[[], float]:
-    """A clock that shows the machine's time now, and goes its own way from here on."""
+    """A clock that starts at the machine's time and then runs independently."""
     offset = time.time() - time.monotonic()
     return lambda: time.monotonic() + offset

@@ -32,20 +32,20 @@ _LOOK_S = 0.5
 
 
 class Controlled(Protocol):
-    """What requests are made of: a `Supervisor`."""
+    """The part of a `Supervisor` that handles requests."""
 
     def stop(self, reason: str) -> None:
-        """End gently."""
+        """Stop the run gracefully."""
 
     def kill(self, reason: str) -> None:
-        """End at once."""
+        """Kill the run."""
 
     def restart(self, names: list[str]) -> list[str]:
-        """Start tasks anew; gives those it refused."""
+        """Restart tasks. Returns the tasks that cannot be restarted."""
 
 
 async def serve(run: RunDirectory, supervisor: Controlled) -> asyncio.Server:
-    """Take requests until the server is closed."""
+    """Accept requests until the server is closed."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, ValueError, KeyError):
@@ -71,7 +71,10 @@ async def serve(run: RunDirectory, supervisor: Controlled) -> asyncio.Server:
 
 
 async def keep_serving(run: RunDirectory, supervisor: Controlled, server: asyncio.Server) -> None:
-    """Take requests until this is cancelled; a socket that somebody removes is made again."""
+    """Accept requests until this is cancelled.
+
+    A socket that somebody removes is created again.
+    """
     own = _identity(run)
     try:
         while True:
@@ -108,7 +111,9 @@ def _answer(supervisor: Controlled, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def ask(run: RunDirectory, op: str, **more: object) -> dict[str, Any]:
-    """Ask the supervisor of `run`, and give its answer. Raises TenfoldError if it has none.
+    """Send a request to the supervisor of `run`, and return its answer.
+
+    Raises TenfoldError if there is no supervisor.
 
     One that has only just begun is waited for. One that is elsewhere is asked through its cell.
     """
@@ -130,7 +135,10 @@ def _not_running(run: RunDirectory, cause: Exception | None = None) -> TenfoldEr
 
 
 def _is_here(run: RunDirectory) -> bool:
-    """Locks may reach over a network file system; a unix socket does not."""
+    """Whether the supervisor runs on this host.
+
+    Locks may reach over a network file system, but a unix socket does not.
+    """
     status = RunStatus.read(run)
     return status is not None and status.host == socket.gethostname()
 

@@ -1,4 +1,7 @@
-"""How a task died, in words: its exit code, its signal, or what its cell knows of the cause."""
+"""Describe how a task died.
+
+The description is made from its exit code, its signal, or what its cell knows of the cause.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,9 @@ def signal_name(number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """A task ended badly, unasked: `exit_code` or `signal`, or neither if it never ran.
+    """A task ended badly without being asked to end.
+
+    It has an `exit_code` or a `signal`, and neither if the task never ran.
 
     `reason` says more than these, where somebody knows more; `cause` is that of `Ended`.
     """
@@ -42,5 +47,5 @@ class Death:
 
     @property
     def words(self) -> str:
-        """How it ended, for a sentence that begins with the task's name."""
+        """How the task ended, for a sentence that begins with its name."""
         return self.reason or ending(self.exit_code, self.signal)

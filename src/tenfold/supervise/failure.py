@@ -1,4 +1,4 @@
-"""Policy: what a death takes with it, which one came first, and which only followed from it."""
+"""Policy: which death was the first, which followed, and whom a death affects."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tenfold.supervise.state import ClusterState, TaskState
 
 
 def together(cluster: ClusterState, culprit: TaskState) -> list[TaskState]:
-    """The other tasks that have to start again with `culprit`, by its rule's scope."""
+    """The tasks to restart together with `culprit`, by its rule's scope."""
     return [
         state
         for state in cluster.tasks.values()
@@ -22,7 +22,10 @@ def together(cluster: ClusterState, culprit: TaskState) -> list[TaskState]:
 
 
 def sharing(cluster: ClusterState, culprit: TaskState) -> list[TaskState]:
-    """The tasks whose failures use up one budget with `culprit`'s: all that would do the same."""
+    """The tasks that share one restart budget with `culprit`.
+
+    A failure of any of them has the same effects.
+    """
     return [
         state
         for state in cluster.tasks.values()
@@ -42,7 +45,7 @@ def _covers(culprit: TaskState, state: TaskState) -> bool:
 
 
 def may_follow(cluster: ClusterState, failed: TaskState, now: float) -> bool:
-    """Whether `failed` may have ended because of a death that is not known yet.
+    """Whether `failed` may have ended because of a death not known yet.
 
     A death may be heard of after those that follow from it: a chief raises an exception because a
     parameter server was killed, on another host. So it is not judged yet: the other death may start
@@ -64,7 +67,7 @@ def may_follow(cluster: ClusterState, failed: TaskState, now: float) -> bool:
 
 
 def follows(cluster: ClusterState, failed: TaskState) -> bool:
-    """Whether a task failed before `failed` did, and has not ended: processes of it are left.
+    """Whether an earlier failed task has not ended: it still has processes.
 
     What becomes of both is decided when it has ended, by the end that was the first.
     """
@@ -80,7 +83,10 @@ def follows(cluster: ClusterState, failed: TaskState) -> bool:
 
 
 def first_failure(deaths: Sequence[Death]) -> Death | None:
-    """The earliest of these deaths; of a task that is needed, if there is one."""
+    """The earliest of these deaths.
+
+    A death of a needed task takes precedence.
+    """
     needed = [death for death in deaths if death.needed]
     return min(needed or deaths, key=lambda death: death.time, default=None)
 
@@ -99,5 +105,8 @@ def consequences(deaths: Sequence[Death]) -> list[Death]:
 
 
 def without(deaths: Sequence[Death], task: str) -> list[Death]:
-    """The deaths that are left when those of `task` are overcome: it is in use again."""
+    """The remaining deaths when those of `task` no longer count.
+
+    They no longer count when the task is ready again.
+    """
     return [death for death in deaths if death.task != task]

@@ -1,4 +1,4 @@
-"""Figures that are no finite numbers, as the tasks' progress and event files have them.
+"""Find figures that are not finite in the tasks' progress and event files.
 
 Owns reading them out of the tasks' progress, and which of them are news. A task notes by itself
 since which step a figure of `tenfold.progress` is not finite (`tasks.member`), so that no step is
@@ -21,7 +21,9 @@ _MOST = 20
 _LONGEST = 80
 
 Odd = dict[str, Any]
-"""`{task, figure, value, since, until, unit}`: steps; `until` is None while it lasts.
+"""`{task, figure, value, since, until, unit}`.
+
+`since` and `until` are steps. `until` is None while the figure is not finite.
 
 Of a scalar in an event file, `task` is None, and `directory` says where the file lies, relative to
 the run directory: `tensorboard/train` for example.
@@ -29,7 +31,7 @@ the run directory: `tensorboard/train` for example.
 
 
 class FigureWatch:
-    """Looks at the progress of a run's tasks, again and again."""
+    """Checks the progress of a run's tasks repeatedly."""
 
     def __init__(self, run: RunDirectory) -> None:
         self._run = run
@@ -40,22 +42,22 @@ class FigureWatch:
 
     @property
     def found(self) -> list[Odd]:
-        """All that were seen, in the order in which they were."""
+        """All figures found, in the order in which they were found."""
         return list(self._found.values())
 
     def due(self, now: float) -> bool:
-        """Whether it is time to look at all tasks; at most once a second."""
+        """Whether it is time to check all tasks, at most once a second."""
         due = now >= self._next
         self._next = now + EVERY_S if due else self._next
         return due
 
     def look(self, tasks: Iterable[str]) -> list[Odd]:
-        """Those that are new, or are finite again, since the last look."""
+        """Figures that are new, or finite again, since the last look."""
         news = [odd for task in tasks for odd in self._look_at(task)]
         return news + self._look_at_event_files()
 
     def _look_at_event_files(self) -> list[Odd]:
-        """News of scalars, but of those that a task's progress says, too."""
+        """New scalars that are not finite, without those that a progress file reports."""
         told = {odd["figure"] for odd in self._found.values() if odd["task"] is not None}
         by_directory: dict[str, list[Odd]] = {}
         for scalar in self._scalars.look():
@@ -86,7 +88,7 @@ class FigureWatch:
         return self._news(task, list(not_finite(task, read_json(path))))
 
     def _news(self, source: str, told: list[Odd]) -> list[Odd]:
-        """Keep all that is known of a task or a directory now; what of it is new."""
+        """Store all that is known of a task or a directory. Returns what is new."""
         news = []
         for key in [key for key in self._found if key[0] == source]:
             if all(odd["figure"] != key[1] for odd in told):
@@ -103,7 +105,10 @@ class FigureWatch:
 
 
 def not_finite(task: str, said: Mapping[str, Any] | None) -> Iterator[Odd]:
-    """What a task's progress says of figures that are or were not finite, whoever wrote it."""
+    """Figures that are or were not finite, from the progress file of a task.
+
+    Anybody can have written the file.
+    """
     told = said.get("not_finite") if said else None
     if said is None or not isinstance(told, dict):
         return

@@ -1,4 +1,6 @@
-"""Policy: whether the cluster hangs, since when, and what is restarted or stopped then.
+"""Policy: whether the cluster hangs, since when, and how tenfold reacts.
+
+The reaction is to restart tasks or to stop the run.
 
 What counts as going on is, of these, the first that there is:
 
@@ -27,14 +29,16 @@ from tenfold.supervise.restart import spent_restarts
 from tenfold.supervise.state import ClusterState, Hung, TaskState
 
 MOST_LOOK_S = 3.0
-"""No more than this passes between two looks, whatever the clock says."""
+"""The maximum number of seconds counted between two looks."""
 
 Sign = Literal["progress", "files", "talk", "stopped"]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """How far a task says it is, in its present life; `done` None: not a word yet.
+    """The progress a task reports in its present life.
+
+    `done` is None before the first report.
 
     `finished`: it has told all of its work, and more is not expected.
     """
@@ -45,7 +49,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """What was to be seen at one moment. What changes goes on.
+    """What was observed at one moment. Whatever changes makes progress.
 
     Attributes:
         up: the cluster runs: all tasks were ready, and it is not being stopped.
@@ -66,7 +70,7 @@ class Signs:
 
 @dataclass(frozen=True, slots=True)
 class HangVerdict:
-    """Something hangs: one task, or all. `still_s` is for how long it has not gone on."""
+    """One task hangs, or all do. `still_s` is how long there was no progress."""
 
     sign: Sign
     task: str | None
@@ -74,7 +78,7 @@ class HangVerdict:
 
     @property
     def words(self) -> str:
-        """What is wrong, in a sentence without its end."""
+        """The problem, as a sentence without its end."""
         since = f"for {duration_text(self.still_s)}"
         match self.sign:
             case "stopped":
@@ -91,7 +95,7 @@ class HangVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """What hung goes on."""
+    """The tasks that hung make progress again."""
 
 
 _Key = tuple[Sign, str | None]
@@ -99,7 +103,7 @@ _Key = tuple[Sign, str | None]
 
 @dataclass(slots=True)
 class _Still:
-    """One thing that should change: as it was last seen, and for how long it has been like that."""
+    """One thing that should change: its last value, and how long it has not changed."""
 
     mark: Hashable
     life: Hashable
@@ -107,7 +111,10 @@ class _Still:
 
 
 class Stillness:
-    """What was seen so far. A hang is told once; once more if it lasts after a restart."""
+    """Everything observed so far.
+
+    A hang is reported once, and once more if it lasts after a restart.
+    """
 
     def __init__(self, after_s: float) -> None:
         self._after_s = after_s
@@ -115,10 +122,13 @@ class Stillness:
         self._seen: dict[_Key, _Still] = {}
         self._told: HangVerdict | None = None
         self._told_s = 0.0
-        """For how long the last verdict has stood."""
+        """Seconds since the last verdict."""
 
     def look(self, signs: Signs, now: float) -> HangVerdict | Resumed | None:
-        """What follows from what is seen at `now` (seconds, from any beginning)."""
+        """Conclude from `signs`, seen at `now`.
+
+        `now` is in seconds, from any beginning.
+        """
         passed = 0.0 if self._last is None else min(max(0.0, now - self._last), MOST_LOOK_S)
         self._last = now
         if not signs.up:
@@ -136,8 +146,11 @@ class Stillness:
     def _compare(
         self, watched: Mapping[_Key, tuple[Hashable, Hashable]], passed: float
     ) -> set[_Key]:
-        """Let time pass for all that did not change; gives what did, in the life it was in: a
-        task that is started anew does not yet go on."""
+        """Add `passed` seconds to all that did not change, and return what did.
+
+        A change counts only within one life: a task that has just been restarted makes no progress
+        yet.
+        """
         moved = set()
         seen = {}
         for key, (mark, life) in watched.items():
@@ -161,7 +174,7 @@ class Stillness:
         return None
 
     def _is_news(self, key: _Key, still: _Still) -> bool:
-        """Whether a standstill is neither told of already nor a part of a greater one."""
+        """Whether a standstill was not reported yet, by itself or as part of another."""
         sign, task = key
         if self._told is not None and still.seconds >= self._told_s:
             return False  # it began before that was told
@@ -172,12 +185,12 @@ class Stillness:
 
 
 def _first_of_all(key: _Key) -> tuple[bool, str]:
-    """The order in which things are told: what holds of all before what holds of one."""
+    """The order of reports: what concerns all tasks precedes what concerns one."""
     return key[1] is not None, key[1] or ""
 
 
 def _watched(signs: Signs) -> dict[_Key, tuple[Hashable, Hashable]]:
-    """What should change: how it is now, and the lives it is the same thing in."""
+    """What should change: its value now, and the lives for which this holds."""
     found: dict[_Key, tuple[Hashable, Hashable]] = {
         ("stopped", task): (True, signs.lives.get(task)) for task in signs.stopped
     }
@@ -196,7 +209,10 @@ def _watched(signs: Signs) -> dict[_Key, tuple[Hashable, Hashable]]:
 
 
 def _is_over(key: _Key, signs: Signs) -> bool:
-    """Whether what was watched and is not any more went on: steps end when all work is told."""
+    """Whether a thing that is no longer watched made progress.
+
+    Steps are no longer watched when a task has reported all its work.
+    """
     sign, task = key
     if sign != "progress":
         return True
@@ -205,14 +221,17 @@ def _is_over(key: _Key, signs: Signs) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class HangRuling:
-    """What the hang policy does: restart these tasks, or (`stop` is the reason) stop the run."""
+    """The ruling of the hang policy: restart these tasks, or stop the run.
+
+    `stop` is the reason to stop the run.
+    """
 
     restart: list[TaskState] = field(default_factory=list)
     stop: str | None = None
 
 
 def ruling(cluster: ClusterState, hung: Hung, now: float) -> HangRuling:
-    """What to do about a hang, by the plan's `hang.action`."""
+    """The reaction to a hang, by the plan's `hang.action`."""
     action = cluster.plan.hang.action if cluster.plan.hang else "report"
     if action == "stop":
         return HangRuling(stop=f"hung: {hung.words}")
@@ -223,7 +242,9 @@ def ruling(cluster: ClusterState, hung: Hung, now: float) -> HangRuling:
 
 
 def to_restart(cluster: ClusterState, culprit: str | None) -> list[TaskState]:
-    """Whom to start anew: the culprit and what belongs with it; of an unknown one, all members.
+    """The tasks to restart: the culprit and its group.
+
+    If the culprit is unknown, these are all members.
 
     Nobody if the culprit, or every member, has ended or was told to end. Its restart is under way
     then, or the restart policy decides when it has ended.
@@ -238,6 +259,6 @@ def to_restart(cluster: ClusterState, culprit: str | None) -> list[TaskState]:
 
 
 def in_vain(cluster: ClusterState, restarted: list[TaskState], now: float) -> bool:
-    """Whether the first of them was started again as often as its rule allows."""
+    """Whether the first of them has been restarted as often as its rule allows."""
     spent = spent_restarts(sharing(cluster, restarted[0]), now)
     return spent >= restarted[0].task.restart.limit

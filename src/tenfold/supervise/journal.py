@@ -1,4 +1,4 @@
-"""The events of a step's actions, as they are written to events.jsonl."""
+"""Write the events of a step's actions to events.jsonl."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from tenfold.supervise.state import ClusterState
 
 
 class Journal:
-    """Writes what each step of one run decided. What was observed, the loop writes itself."""
+    """Records the decisions of each step of one run.
+
+    The loop itself records what was observed.
+    """
 
     def __init__(
         self, run: RunDirectory, state: ClusterState, events: EventLog, clock: Callable[[], float]
@@ -74,5 +77,8 @@ class Journal:
             self._events.write("restarted-with", other.task.name, because=name)
 
     def _has_checkpoint(self) -> bool:
-        """Whether anything is in the run's `checkpoints/`. Scripts may save elsewhere, unseen."""
+        """Whether the run's `checkpoints/` contains anything.
+
+        Scripts may save checkpoints elsewhere, which is not visible here.
+        """
         return bool(files.names(self._run.shared("checkpoints")))

@@ -1,4 +1,4 @@
-"""Policy: ranks that still run when the others of their group have ended well.
+"""Policy: ranks that still run after the other ranks have ended well.
 
 Ranks of a group end together, since each collective needs all of them. One that stays for long
 usually hangs in its last lines. It is reported and not stopped: a rank may have work of its own
@@ -17,7 +17,7 @@ from tenfold.run.states import State
 from tenfold.supervise.state import ClusterState
 
 AFTER_S = 10.0
-"""How long after the last rank that ended well the others are reported."""
+"""Seconds from the last rank that ended well until the others are reported."""
 
 _MOST_NAMES = 5
 
@@ -34,7 +34,10 @@ class Rank:
 
 @dataclass(frozen=True, slots=True)
 class Lingering:
-    """Ranks that still run; `ended` others ended well, the last of them at `since`."""
+    """Ranks that still run.
+
+    `ended` others ended well, the last of them at `since`.
+    """
 
     tasks: tuple[str, ...]
     ended: int
@@ -42,11 +45,14 @@ class Lingering:
 
     @property
     def key(self) -> Hashable:
-        """What makes it another report than those before."""
+        """A key that distinguishes this report from earlier ones."""
         return self.tasks, self.since
 
     def words(self, now: float) -> str:
-        """A sentence without its end: `worker/0 still runs; the other 3 ranks ended well …`."""
+        """A sentence without its end.
+
+        For example `worker/0 still runs; the other 3 ranks ended well …`.
+        """
         names = ", ".join(self.tasks[:_MOST_NAMES])
         more = len(self.tasks) - _MOST_NAMES
         names += f" and {more} more" if more > 0 else ""
@@ -56,7 +62,7 @@ class Lingering:
 
 
 def lingering(frame: Framework, ranks: Iterable[Rank], now: float) -> list[Lingering]:
-    """What there is to report at `now`, a group each.
+    """What to report at `now`, one report per group.
 
     `ranks` are all tasks that are no services. Groups are those of the framework: chief, master
     and worker together, every other job by itself. Without a framework, and beside parameter
@@ -80,7 +86,7 @@ def _in_group(group: list[Rank], now: float) -> Lingering | None:
 
 
 def unreported(cluster: ClusterState, now: float) -> list[Lingering]:
-    """What there is to report of a run at `now` that was not reported yet."""
+    """What to report of a run at `now` that was not reported yet."""
     ranks = [
         Rank(
             name,

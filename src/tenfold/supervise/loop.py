@@ -47,7 +47,7 @@ _RESERVE_BYTES, _TASK_RESERVE_BYTES = 1 << 16, 1 << 13
 
 
 class Supervisor:
-    """Runs one plan in one run directory, from the first start to the last exit."""
+    """Runs one plan in one run directory, from first start to last exit."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Supervisor:
         self._cell = make_cell(Handlers(*handlers))
         self._events = EventLog(run.events, self._clock)
         self._reserve = Reserve(run.path, _RESERVE_BYTES + _TASK_RESERVE_BYTES * len(plan.tasks))
-        """For the last words, should the disk be full by then."""
+        """Disk space for the last status and events, in case the disk is full then."""
         self._wake = asyncio.Event()
         self._starts: dict[str, asyncio.Task[None]] = {}
         self._probes: dict[str, asyncio.Task[None]] = {}
@@ -89,7 +89,7 @@ class Supervisor:
         )
 
     async def run(self) -> str:
-        """Bring the cluster up and keep it until it ends; gives the final state.
+        """Start the cluster and supervise it until it ends. Returns the final state.
 
         Nothing of the run is left when this returns, whatever it raises.
         """
@@ -122,7 +122,7 @@ class Supervisor:
         return self._state.phase
 
     async def _open(self) -> Protection | None:
-        """Open the cell; None if the run was to end before that was done."""
+        """Open the cell. None if the run was asked to end before that was done."""
         self._state.observe_opening()
         opening = asyncio.create_task(self._cell.open(self._cell_lost))
         while not opening.done():
@@ -175,7 +175,7 @@ class Supervisor:
             return
 
     def _note_figures(self) -> None:
-        """Tell of figures that are not finite, once each."""
+        """Report figures that are not finite, once each."""
         if self._figures.due(self._clock()):
             live = (name for name, state in self._state.tasks.items() if state.live)
             self._tell_odd(self._figures.look(live))
@@ -193,7 +193,10 @@ class Supervisor:
         self._state.observe_told(signal.task, self._clock(), kill=name == "SIGKILL")
 
     def _begin(self, state: TaskState) -> None:
-        """Start a task on the side: what it is forked from may take seconds to be ready."""
+        """Start a task in the background.
+
+        The process that it is forked from may take seconds to be ready.
+        """
         name = state.task.name
         self._state.observe_beginning(name)
         self._starts[name] = asyncio.create_task(self._start(state))
@@ -229,7 +232,7 @@ class Supervisor:
             self._probes[name] = asyncio.create_task(self._probe(state))
 
     async def _probe(self, state: TaskState) -> None:
-        """Ask the cell until the task is ready; `reconcile` says when that takes too long."""
+        """Ask the cell until the task is ready. `reconcile` decides when to give up."""
         name, started = state.task.name, state.started
         said = WaitWords(self._run.task(state.task.label))
         while not await self._try(state.task, said):
@@ -238,7 +241,10 @@ class Supervisor:
             self._ready(name)
 
     async def _try(self, task: Task, said: WaitWords) -> bool:
-        """Try once whether a task is ready; report meanwhile and afterwards why it is not."""
+        """Check once whether a task is ready, and report why it is not.
+
+        The report is made meanwhile and afterwards.
+        """
         attempt = asyncio.ensure_future(self._cell.is_ready(task))
         try:
             while True:
@@ -302,7 +308,10 @@ class Supervisor:
         self._wake.set()
 
     async def told_to_end(self, why: Callable[[], tuple[Outcome, str] | None], words: str) -> None:
-        """Its place ends the supervisor: stop the run, as `why`, or else `words`, says."""
+        """Stop the run because the cell ends the supervisor.
+
+        The reason is what `why` returns, and otherwise `words`.
+        """
         told = None
         with contextlib.suppress(TenfoldError):
             told = await asyncio.to_thread(why)
@@ -314,17 +323,17 @@ class Supervisor:
         self._wake.set()
 
     def stop(self, reason: str) -> None:
-        """End the run gently; called again, at once."""
+        """Stop the run gracefully. The second call kills it."""
         self._state.ask_stop(reason, self._clock())
         self._wake.set()
 
     def kill(self, reason: str) -> None:
-        """End the run at once."""
+        """Kill the run."""
         self._state.ask_kill(reason, self._clock())
         self._wake.set()
 
     def restart(self, names: list[str]) -> list[str]:
-        """Start these tasks anew; gives those that could not be asked."""
+        """Restart these tasks. Returns those that could not be asked."""
         refused = [name for name in names if not self._state.ask_restart(name)]
         for name in set(names) - set(refused):
             self._events.write("restart-asked", name)
@@ -338,7 +347,7 @@ class Supervisor:
             self._wake.set()
 
     def _put_back(self, *, at_once: bool = False) -> None:
-        """Put back what tasks have removed of the run directory, and say so."""
+        """Restore what tasks have removed from the run directory, and report it."""
         back = self._presence.look(at_once=at_once) if self._presence else []
         if back:
             self._events.keep()
@@ -347,7 +356,7 @@ class Supervisor:
             self._events.write("note", message=message, hint="check which task removes it")
 
     def _conclude(self) -> None:
-        """Take the last step, and write how the run ended."""
+        """Take the last step, and record how the run ended."""
         self._state.observe_closed()
         self._journal.notes(step(self._state, self._clock()))
         self._reserve.give_back()

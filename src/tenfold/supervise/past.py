@@ -1,4 +1,4 @@
-"""What a supervisor finds in its run directory from before its time.
+"""What a supervisor finds in its run directory from earlier supervisors.
 
 Restarts that a supervisor which died has used up count on: in the same run, where its place starts
 the supervisor anew, and in a run that goes on where another one broke off (`bringup.resume`).
@@ -11,7 +11,10 @@ from tenfold.run.statusfiles import ResumedFrom, TaskStatus
 
 
 def retried(run: RunDirectory) -> dict[str, list[float]]:
-    """By task, when (seconds since 1970) it was started again after failures of its own."""
+    """By task, when it was restarted after failures of its own.
+
+    Times are in seconds since 1970.
+    """
     found: dict[str, list[float]] = {}
     handed_on = (read_json(run.resumed) or {}).get("retried")
     for name, moments in handed_on.items() if isinstance(handed_on, dict) else ():
@@ -30,14 +33,17 @@ def _moments(value: object) -> list[float]:
 
 
 def set_aside(run: RunDirectory) -> list[tuple[str, str]]:
-    """What was damaged of the run before and was set aside for this one: (file, as) pairs."""
+    """Damaged files of the earlier run that were set aside: (file, new name)."""
     said = (read_json(run.resumed) or {}).get("set_aside")
     entries = [entry for entry in said if isinstance(entry, dict)] if isinstance(said, list) else []
     return [(str(entry.get("file")), str(entry.get("as"))) for entry in entries]
 
 
 def resumed(run: RunDirectory) -> ResumedFrom | None:
-    """The run this one goes on from, its checkpoint and the step of it; None: it began anew."""
+    """The run that this one resumes, its checkpoint and that checkpoint's step.
+
+    None if this run began anew.
+    """
     said = read_json(run.resumed)
     if said is None:
         return None

@@ -1,4 +1,4 @@
-"""What shows others that a supervisor lives: its run directory, the lock and the plan in it.
+"""What shows that a supervisor lives: the run directory, its lock and its plan.
 
 A task can remove them, or put something else in its place. The supervisor then puts it back, so
 that commands still find the run, and what became of it is told.
@@ -21,10 +21,10 @@ _TRIES, _TRY_S = 50, 0.001
 
 
 class Presence:
-    """Keeps one run's directory and lock where they are looked for."""
+    """Keeps one run's directory and lock at their path."""
 
     def __init__(self, run: RunDirectory, plan: Plan, lock: IO[bytes]) -> None:
-        """`lock` is the run's, held."""
+        """`lock` is the run's lock, which is held."""
         self._run = run
         self._plan = plan
         self._locks = [lock]
@@ -32,7 +32,10 @@ class Presence:
         self._next = 0.0
 
     def look(self, *, at_once: bool = False) -> list[str]:
-        """Put back what is gone or was changed, at most every `EVERY_S`; gives what that was."""
+        """Restore what was removed or changed, and return a description of it.
+
+        This happens at most every `EVERY_S` seconds.
+        """
         moment = time.monotonic()
         if moment < self._next and not at_once:
             return []

@@ -19,7 +19,10 @@ from tenfold.supervise.stop import Signal
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """`task` failed and will be started again, and `others` with it; `attempt` counts from 1."""
+    """`task` failed and will be restarted, and `others` with it.
+
+    `attempt` counts from 1.
+    """
 
     task: TaskState
     others: list[TaskState]
@@ -28,7 +31,10 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Unkillable:
-    """`task` was killed in vain, and is waited for no longer; `pid` was its process."""
+    """`task` was killed but did not end.
+
+    The supervisor no longer waits for it. `pid` was its process.
+    """
 
     task: TaskState
     pid: int | None
@@ -36,7 +42,10 @@ class Unkillable:
 
 @dataclass(frozen=True, slots=True)
 class HangReport:
-    """A finding of the hang watch to report, and the tasks that are restarted because of it."""
+    """A finding of the hang watch to report.
+
+    It contains the tasks that are restarted because of it.
+    """
 
     news: HangNews
     restarted: list[TaskState] = field(default_factory=list)
@@ -44,7 +53,7 @@ class HangReport:
 
 @dataclass(slots=True)
 class Actions:
-    """What to do now, in this order.
+    """The actions to take now, in this order.
 
     Attributes:
         hangs: hangs, and their ends, to report.
@@ -70,7 +79,7 @@ class Actions:
 
 
 def step(cluster: ClusterState, now: float) -> Actions:
-    """What follows from the state at `now` (seconds since 1970).
+    """The actions that follow from the state at `now` (seconds since 1970).
 
     The caller reports what came of the actions with the state's `observe_…` methods, and calls
     again after every observation and at least twice a second, and once when the cell is closed.
@@ -102,7 +111,10 @@ def step(cluster: ClusterState, now: float) -> Actions:
 
 
 def _conclude(cluster: ClusterState, now: float) -> Actions:
-    """The last step: the cell is closed. A run that is left goes on, under another supervisor."""
+    """The last step: the cell is closed.
+
+    A run that is left continues under another supervisor.
+    """
     if cluster.broken is not None:
         cluster.outcome, cluster.reason = State.FAILED, cluster.broken
     if cluster.leaving is None:
@@ -116,7 +128,10 @@ def _conclude(cluster: ClusterState, now: float) -> Actions:
 
 
 def _rule_on_hangs(cluster: ClusterState) -> list[HangReport]:
-    """Apply the hang policy to each finding; while the run stops, findings are dropped."""
+    """Apply the hang policy to each finding.
+
+    While the run stops, findings are dropped.
+    """
     found, cluster.hang_news = cluster.hang_news, []
     reports = []
     for news in found:
@@ -129,7 +144,7 @@ def _rule_on_hangs(cluster: ClusterState) -> list[HangReport]:
 
 
 def _apply(cluster: ClusterState, hung: Hung, now: float) -> list[TaskState]:
-    """Do what the hang policy rules, and give the tasks that are restarted.
+    """Carry out the ruling of the hang policy, and return the restarted tasks.
 
     The restart counts against the budget of the first of them, as a failure would.
     """
@@ -144,7 +159,7 @@ def _apply(cluster: ClusterState, hung: Hung, now: float) -> list[TaskState]:
 
 
 def _end_unready(cluster: ClusterState, now: float) -> list[TaskState]:
-    """Have the tasks end that were not ready in time: each has failed."""
+    """End the tasks that were not ready in time. Each has failed."""
     found = unready.overdue(cluster, now)
     for state in found:
         state.unready = True
@@ -154,7 +169,7 @@ def _end_unready(cluster: ClusterState, now: float) -> list[TaskState]:
 
 
 def _give_up(cluster: ClusterState, now: float) -> list[Unkillable]:
-    """Wait no longer for tasks that were killed in vain."""
+    """Stop waiting for tasks that were killed but did not end."""
     found = [Unkillable(state, state.pid) for state in stop.unkillable(cluster, now)]
     for one in found:
         cluster.give_up(one.task.task.name, now)
@@ -162,7 +177,10 @@ def _give_up(cluster: ClusterState, now: float) -> list[Unkillable]:
 
 
 def _report_lingering(cluster: ClusterState, now: float) -> list[tuple[str, str | None]]:
-    """Report ranks that still run when the others of their group have ended, once each."""
+    """Report each rank that still runs after the others of its group have ended.
+
+    Each is reported once.
+    """
     found = lingering.unreported(cluster, now)
     cluster.lingering.update(one.key for one in found)
     hint = f"see where it is: tenfold stacks {cluster.plan.cluster}"
@@ -170,7 +188,7 @@ def _report_lingering(cluster: ClusterState, now: float) -> list[tuple[str, str 
 
 
 def _retry(cluster: ClusterState, now: float) -> list[Retry]:
-    """Who starts again; the first to have died takes those along that only followed."""
+    """The tasks to restart: each that died first, with those that only followed."""
     if cluster.outcome is not None or success.is_reached(cluster):
         return []
     retried: list[tuple[TaskState, list[TaskState]]] = []
@@ -195,7 +213,10 @@ def _retry(cluster: ClusterState, now: float) -> list[Retry]:
 
 
 def _take_along(cluster: ClusterState, other: TaskState, at: float, now: float) -> None:
-    """Start `other` again with the culprit; a death of its own just before only followed."""
+    """Restart `other` together with the culprit.
+
+    If `other` died just before, its death only followed.
+    """
     just_died = other.phase == State.RESTARTING and other.retried
     if just_died and now - other.retried[-1] < cluster.patience.settle_s:
         other.retried.pop()
@@ -210,7 +231,10 @@ def _mark_recovered(cluster: ClusterState) -> None:
 
 
 def _judge(cluster: ClusterState, now: float) -> None:
-    """End the run if its outcome is known; a run that is kept goes on, its outcome noted."""
+    """End the run if its outcome is known.
+
+    A run that is kept continues, and its outcome is noted.
+    """
     if cluster.outcome is not None:
         return
     found = success.outcome(cluster, now)
@@ -224,7 +248,7 @@ def _judge(cluster: ClusterState, now: float) -> None:
 
 
 def _lasting(cluster: ClusterState) -> list[Death]:
-    """The deaths that count: of tasks that have failed for good, and what came after the first.
+    """The deaths that count: final failures, and what came after the first.
 
     A task that died earlier and was to be started again has failed nobody.
     """
@@ -241,7 +265,7 @@ def _note_running(cluster: ClusterState) -> None:
 
 
 def _close(cluster: ClusterState, now: float) -> None:
-    """End the run, of which no process is left: tasks that are not over were stopped."""
+    """End a run without processes. Tasks that are not over were stopped."""
     for state in cluster.tasks.values():
         if not state.phase.is_terminal:
             state.phase, state.pid = State.STOPPED, None

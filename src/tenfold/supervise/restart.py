@@ -1,4 +1,4 @@
-"""Policy: whether a task that ended is started again, and when."""
+"""Policy: whether and when a task that ended is restarted."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from tenfold.supervise.state import ClusterState, TaskState
 MAX_BACKOFF_S = 60.0
 
 JITTER = 0.25
-"""At most so much of a pause is added to it, so that tasks which died together start apart."""
+"""The maximum share of a pause that is added to it at random.
+
+Tasks that died together then start apart.
+"""
 
 
 def restart_at(cluster: ClusterState, state: TaskState) -> float | None:
-    """When to start again a task that ended unasked (seconds since 1970); None: never.
+    """When to restart a task that ended unasked (seconds since 1970), or None.
 
     The pause doubles with every restart within the rule's window, up to a minute and its jitter.
     A command that could not even be started will not be there the next time either.
@@ -31,12 +34,12 @@ def restart_at(cluster: ClusterState, state: TaskState) -> float | None:
 
 
 def spent_restarts(states: Iterable[TaskState], now: float) -> int:
-    """How many restarts of these tasks count at `now`: those within their rules' windows."""
+    """The number of restarts of these tasks within their rules' windows at `now`."""
     return sum(len(unforgiven(state, now)) for state in states)
 
 
 def unforgiven(state: TaskState, now: float) -> list[float]:
-    """When the task was started again after failures, as far as that still counts at `now`."""
+    """When the task was restarted after failures that still count at `now`."""
     since = now - state.task.restart.window_s
     return [moment for moment in state.retried if moment > since]
 
@@ -58,5 +61,5 @@ def _is_in(code: int, ranges: Iterable[tuple[int, int]]) -> bool:
 
 
 def _chance(name: str, number: int) -> float:
-    """Between 0 and 1, the same each time a history is replayed."""
+    """A number between 0 and 1, the same each time a history is replayed."""
     return crc32(f"{name} {number}".encode()) / 2**32

@@ -1,4 +1,4 @@
-"""Scalars in event files that are no finite numbers.
+"""Find scalars in event files that are not finite.
 
 Owns reading just enough of what TensorBoard reads: the records of an event file, and in them the
 tag, step and value of scalars. The supervisor does it, so it imports neither TensorBoard nor a
@@ -24,10 +24,16 @@ from tenfold.run import files
 _HEADER = struct.Struct("<QI")
 _CHECKSUM_BYTES = 4
 _LARGEST_BYTES = 1 << 16
-"""Larger records are skipped unread. They hold pictures or graphs: a scalar needs 100 bytes."""
+"""The maximum size in bytes of a record that is read. Larger ones are skipped.
+
+Larger records hold pictures or graphs. A scalar needs 100 bytes.
+"""
 
 _BUDGET_BYTES = 1 << 20
-"""What one look reads at most. A scalar a millisecond is a tenth of it."""
+"""The maximum number of bytes of one look.
+
+A scalar a millisecond is a tenth of it.
+"""
 
 _MOST_FILES, _MOST_ENTRIES, _MOST_TAGS = 1_000, 10_000, 1_000
 
@@ -56,7 +62,10 @@ class OddScalar:
 
 @dataclass(slots=True)
 class _ScalarFile:
-    """An event file: how far it was read, and its scalars that are or were not finite."""
+    """An event file, how far it was read, and its scalars that are not finite.
+
+    Also scalars that were not finite.
+    """
 
     path: Path
     directory: str
@@ -69,7 +78,7 @@ class _ScalarFile:
 
 
 class ScalarWatch:
-    """Looks at the event files below a run directory, again and again."""
+    """Checks the event files below a run directory repeatedly."""
 
     def __init__(self, run: Path, home: Path) -> None:
         """`home` is the directory of the event files in the run directory `run`."""
@@ -110,7 +119,7 @@ class ScalarWatch:
         return sorted(found)
 
     def _read_on(self, file: _ScalarFile, budget: int) -> int:
-        """Take in whole records that are new; how many bytes were read."""
+        """Read new whole records. Returns the number of bytes read."""
         try:
             mark = file.path.lstat()
             if (mark.st_ino, mark.st_size) == (file.inode, file.position):
@@ -174,7 +183,10 @@ class ScalarWatch:
         return list(merged.values())
 
     def _is_superseded(self, file: _ScalarFile, tag: str) -> bool:
-        """Whether a later writer, a task that was restarted, has written the tag since."""
+        """Whether a later writer has written the tag since.
+
+        It is a task that was restarted.
+        """
         return any(
             other.directory == file.directory and other.begun > file.grown and tag in other.tags
             for other in self._files.values()
@@ -182,7 +194,10 @@ class ScalarWatch:
 
 
 def scalars(event: bytes) -> Iterator[Scalar]:
-    """The scalars in one serialized `Event`. Raises ValueError, IndexError or struct.error."""
+    """The scalars in one serialized `Event`.
+
+    Raises ValueError, IndexError or struct.error.
+    """
     step, summaries = 0, []
     for number, value in _fields(event):
         if number == 2 and isinstance(value, int):
@@ -196,7 +211,7 @@ def scalars(event: bytes) -> Iterator[Scalar]:
 
 
 def _scalar(data: bytes) -> tuple[str, float] | None:
-    """Tag and number of a `Summary.Value`; None if it holds something else."""
+    """Tag and number of a `Summary.Value`, or None if it is not a number."""
     tag, number = "", None
     for field_number, value in _fields(data):
         if field_number == 1 and isinstance(value, bytes):
@@ -209,7 +224,7 @@ def _scalar(data: bytes) -> tuple[str, float] | None:
 
 
 def _tensor(data: bytes) -> float | None:
-    """The number in a `TensorProto` without dimensions; None if it is something else."""
+    """The number in a `TensorProto` without dimensions, or None."""
     layout, content, dimensions = "", b"", False
     for number, value in _fields(data):
         if number == 1 and isinstance(value, int):
@@ -225,7 +240,10 @@ def _tensor(data: bytes) -> float | None:
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Numbers and values of the fields of a message; numbers of fixed size as their bytes."""
+    """Number and value of each field of a message.
+
+    Numbers of fixed size are returned as their bytes.
+    """
     at = 0
     while at < len(data):
         key, at = _varint(data, at)

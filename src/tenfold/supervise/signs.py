@@ -1,4 +1,4 @@
-"""The signs that a training goes on, as its run directory and /proc tell them.
+"""Signs of progress, from the run directory and /proc.
 
 Owns what a sign is made of; what follows from it is `hang`'s. Every look costs a few `stat` calls a
 task; a file is read when it has changed.
@@ -22,17 +22,23 @@ from tenfold.supervise.hang import Signs, Step
 from tenfold.traffic.samples import SampleReader, is_number
 
 _FAMILY_S = 3.0
-"""How old the list of a task's processes may be."""
+"""The maximum age in seconds of the list of a task's processes."""
 
 _MOST_ENTRIES = 10_000
 _TALK_BYTES = 1024
 _TALK_S = 10.0
-"""An edge on which less than the one flows in the other carries heartbeats, and no training."""
+"""The window in seconds for `_TALK_BYTES`.
+
+An edge with less traffic in that time carries heartbeats, and no training.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskFacts:
-    """A task as the supervisor knows it: its state, its pid on this machine, how often it began."""
+    """What the supervisor knows of a task: its state, its pid and its lives.
+
+    The pid is the one on this machine. `starts` counts how often the task was started.
+    """
 
     name: str
     phase: str
@@ -47,7 +53,7 @@ class TaskFacts:
 
 @dataclass(slots=True)
 class _TaskProgress:
-    """What a task has told of its progress: the file as it was, when its life began and last."""
+    """The progress file of a task: how it was when the life began, and last."""
 
     life: int
     former: Hashable
@@ -58,7 +64,7 @@ class _TaskProgress:
 
 @dataclass(slots=True)
 class _Talk:
-    """What a task has exchanged with those it has to talk to."""
+    """The traffic of a task with the peers it has to communicate with."""
 
     samples: SampleReader
     peers: list[str]
@@ -67,7 +73,7 @@ class _Talk:
 
 
 class SignReader:
-    """Reads the signs of one run, again and again."""
+    """Reads the signs of one run repeatedly."""
 
     def __init__(self, run: RunDirectory, plan: Plan) -> None:
         self._run = run
@@ -85,7 +91,7 @@ class SignReader:
         self._found: float | None = None
 
     def read(self, tasks: Sequence[TaskFacts], *, up: bool, now: float) -> Signs:
-        """What is to be seen at `now` (seconds, steady) of these tasks."""
+        """The signs of these tasks at `now` (seconds, steady)."""
         if not up:
             return Signs(up=False)
         members = [
@@ -130,7 +136,7 @@ class SignReader:
             told.finished = is_number(total) and done >= total
 
     def _files(self) -> Hashable:
-        """How much is in event files; None if there are none."""
+        """The total size of event files, or None if there are none."""
         home = self._run.shared("tensorboard")
         size = count = 0
         entries = 0
@@ -147,7 +153,10 @@ class SignReader:
         return (size, count) if count else None
 
     def _is_measured(self, members: Sequence[TaskFacts]) -> bool:
-        """Whether what tasks exchange can be seen from here; where it can't, silence is no sign."""
+        """Whether the traffic between tasks can be seen from here.
+
+        Otherwise silence is no sign.
+        """
         self._measured = self._measured or any(
             files.exists(self._run.task(task.label).usage) for task in members
         )
@@ -160,12 +169,15 @@ class SignReader:
         return self._beats, self._output(members)
 
     def _output(self, members: Sequence[TaskFacts]) -> Hashable:
-        """How much members have written so far: a bar that moves is as good as an event file."""
+        """How many bytes the members have written so far.
+
+        A progress bar that moves is as good a sign as an event file.
+        """
         logs = (self._run.task(task.label).log(s) for task in members for s in ("stdout", "stderr"))
         return tuple(files.size_of(path) for path in logs)
 
     def _talks_more(self, task: TaskFacts, now: float) -> bool:
-        """Whether the task has exchanged more than heartbeats since this was last so."""
+        """Whether the task has carried more than heartbeats since the last time."""
         talk = self._talks.get(task.name)
         if talk is None:
             samples = SampleReader(self._run.task(task.label).traffic, keep_s=0.0)
@@ -194,7 +206,7 @@ class SignReader:
 
 
 def _bytes(peers: object, peer: str) -> float:
-    """Bytes sent to a peer and received from it so far, as a sample tells."""
+    """Bytes sent to a peer and received from it so far, from a sample."""
     total = peers.get(peer) if isinstance(peers, dict) else None
     counts = total[:2] if isinstance(total, list) else []
     return sum(count for count in counts if is_number(count))

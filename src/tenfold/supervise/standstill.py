@@ -1,4 +1,6 @@
-"""The hang watch, connected to the supervisor: its thread gets facts and gives findings.
+"""Connect the hang watch to the supervisor.
+
+The watch's thread gets facts and returns findings.
 
 `watch` finds out whether the tasks hang. What is done about it, `reconcile` decides.
 """
@@ -33,7 +35,10 @@ class Standstill:
     _watch: RunWatch | None = None
 
     def open(self) -> None:
-        """Start the watch if the plan has a hang policy. Call this in the supervisor's loop."""
+        """Start the watch if the plan has a hang policy.
+
+        Call this in the supervisor's loop.
+        """
         rule = self.state.plan.hang
         if rule is not None:
             loop = asyncio.get_running_loop()

@@ -8,7 +8,10 @@ from tenfold.supervise.state import ClusterState, TaskState
 
 
 def may_start(cluster: ClusterState, now: float) -> list[TaskState]:
-    """Tasks whose turn it is: what they come after has come, and their backoff is over."""
+    """The tasks to start now.
+
+    What they come after has come, and their backoff is over.
+    """
     met: dict[tuple[str, str], bool] = {}
     ending_together = any(s.in_order and s.restart_asked for s in cluster.tasks.values())
 
@@ -30,7 +33,7 @@ def may_start(cluster: ClusterState, now: float) -> list[TaskState]:
 
 
 def awaited(cluster: ClusterState, state: TaskState) -> dict[str, Condition]:
-    """What a task that is to start waits for: jobs, and how far they have to be.
+    """The jobs that a task has to wait for, and the state they must reach.
 
     In its first life, all that it comes after; together with others, those of them that are started
     again, too; alone, nothing.

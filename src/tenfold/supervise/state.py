@@ -1,4 +1,4 @@
-"""What is known of a run: its tasks' states, and the observations that change them.
+"""The state of a run and its tasks, and the observations that change it.
 
 Owns no process, file or clock: observations carry their time (seconds since 1970). Methods called
 `observe_…` record what happened, and `ask_…` what was asked for; everybody may call them. All other
@@ -37,7 +37,10 @@ class Hung:
 
 @dataclass(frozen=True, slots=True)
 class HangNews:
-    """At `time` the hang watch found a hang, or (`hung` None) the tasks made progress again."""
+    """At `time` the hang watch found a hang.
+
+    If `hung` is None, the tasks make progress again.
+    """
 
     time: float
     hung: Hung | None
@@ -88,17 +91,17 @@ class TaskState:
 
     @property
     def live(self) -> bool:
-        """A process of it exists."""
+        """Whether a process of the task exists."""
         return self.phase.is_live
 
     @property
     def to_end(self) -> bool:
-        """It has to end though the run goes on."""
+        """The task has to end although the run continues."""
         return self.live and (self.restart_asked or self.unready or self.left is not None)
 
     @property
     def has_failed(self) -> bool:
-        """Its own process has ended badly, unasked, and others of it have not ended."""
+        """Whether the task's own process has failed while others still run."""
         if self.left is None or self.left_as is None:
             return False
         asked = self.told is not None and self.told < self.left
@@ -106,16 +109,22 @@ class TaskState:
 
     @property
     def used(self) -> bool:
-        """It was ready in its present life, so that tasks which come after it may start."""
+        """Whether the task was ready in its present life.
+
+        Tasks that come after it may then start.
+        """
         return self.lasts and self.ready is not None
 
     @property
     def lasts(self) -> bool:
-        """A process of it exists, and is not to end before the run does."""
+        """Whether a process exists that is to last until the run ends."""
         return self.live and not self.to_end
 
     def start_again(self, at: float) -> None:
-        """Have it start again at `at` or later, in its order; a life that goes on ends first."""
+        """Restart the task at `at` or later, when its order allows it.
+
+        If its present life has not ended, it ends first.
+        """
         self.in_order, self.start_at = True, max(at, self.start_at)
         if self.live or self.beginning:
             self.restart_asked = True
@@ -169,7 +178,7 @@ class ClusterState:
         retried: Mapping[str, Sequence[float]] | None = None,
         patience: Patience = Patience(),  # noqa: B008 - frozen
     ) -> ClusterState:
-        """The state of a run of `plan` before anything happened.
+        """The state of a run of `plan` before its start.
 
         `retried`: by task, when tasks were started again before, by a supervisor that died.
         """
@@ -194,7 +203,7 @@ class ClusterState:
         self.closed = True
 
     def observe_broken(self, message: str) -> None:
-        """The supervisor cannot go on: its cell failed, or its own code did."""
+        """The supervisor cannot continue: its cell or its own code failed."""
         self.broken = message
 
     def observe_started(self, name: str, pid: int | None, now: float) -> None:
@@ -213,7 +222,7 @@ class ClusterState:
         self.tasks[name].beginning = True
 
     def observe_ready(self, name: str, now: float) -> bool:
-        """The task can be used; False if it is not to be used any more."""
+        """The task is ready. False if it is no longer to be used."""
         state = self.tasks[name]
         if state.phase != State.STARTING:
             return False
@@ -221,7 +230,7 @@ class ClusterState:
         return True
 
     def observe_refused(self, name: str, reason: str, now: float) -> None:
-        """The task could not be started at all."""
+        """The task could not be started."""
         state = self.tasks[name]
         state.phase, state.ended, state.pid = State.FAILED, now, None
         state.exit_code = state.signal = state.cause = state.told = state.killed = None
@@ -230,7 +239,7 @@ class ClusterState:
         self.deaths.append(Death(name, now, None, None, reason, state.task.needed))
 
     def observe_waits(self, name: str, waits: str | None) -> None:
-        """The task is not ready yet, and why."""
+        """The task is not ready yet, with the reason."""
         self.tasks[name].waits = waits
 
     def observe_told(self, name: str, now: float, *, kill: bool) -> None:
@@ -240,14 +249,14 @@ class ClusterState:
         state.told = now if state.told is None else state.told
 
     def observe_left(self, name: str, ended: Ended, now: float) -> None:
-        """The task's own process ended, and processes that it has started did not."""
+        """The task's own process ended, but processes that it has started did not."""
         state = self.tasks[name]
         if not state.given_up:
             state.left, state.left_as = now, ended
             state.phase = State.STOPPING
 
     def observe_exit(self, name: str, ended: Ended, now: float) -> None:
-        """The task ended, with all its processes; `reconcile` decides what becomes of it.
+        """The task and all its processes ended. `reconcile` decides what follows.
 
         It ended when its own process did, whenever the others followed.
         """
@@ -286,7 +295,7 @@ class ClusterState:
         )
 
     def give_up(self, name: str, now: float) -> None:
-        """Wait no longer for a task that was killed and does not end: the kernel keeps it."""
+        """Stop waiting for a killed task that the kernel does not let end."""
         state = self.tasks[name]
         state.phase, state.ended = State.FAILED, now
         state.given_up, state.restart_asked = True, False
@@ -299,12 +308,18 @@ class ClusterState:
         self._note_death(state, now)
 
     def _swept_away(self, signal_number: int | None) -> bool:
-        """A run that is being stopped from outside: its place signals the tasks, too."""
+        """Whether the tasks were signalled because the run is stopped from outside.
+
+        The place where the supervisor runs then signals the tasks as well.
+        """
         ending = self.stop_since is not None and self.outcome != State.FAILED
         return ending and signal_number in (signal.SIGTERM, signal.SIGKILL)
 
     def ask_restart(self, name: str) -> bool:
-        """Have a task started anew; False when the run is ending, or the task has not begun."""
+        """Request a restart of a task.
+
+        False if the run is ending or the task has not started.
+        """
         if self.outcome is not None and not self.keep:
             return False
         state = self.tasks.get(name)
@@ -317,11 +332,14 @@ class ClusterState:
         return True
 
     def observe_hang(self, hung: Hung | None, now: float) -> None:
-        """The hang watch found a hang; None: the tasks make progress again."""
+        """The hang watch found a hang. With None, the tasks make progress again."""
         self.hang_news.append(HangNews(now, hung))
 
     def observe_cell_lost(self, reason: str, now: float) -> None:
-        """What started the tasks is gone, and they with it. None of them has failed."""
+        """The process that started the tasks is gone, and they with it.
+
+        None of them has failed.
+        """
         for state in self.tasks.values():
             if state.live:
                 state.phase, state.pid, state.ended = State.STOPPED, None, now
@@ -329,7 +347,10 @@ class ClusterState:
         self.lost = self.lost or reason
 
     def observe_cell_ending(self, outcome: Outcome, reason: str, now: float) -> None:
-        """The cell ends the run; `again`: it will start another supervisor of the run."""
+        """The cell ends the run.
+
+        `again`: it will start another supervisor of the run.
+        """
         if outcome == "again":
             self.leaving = reason
         elif self.stop_since is None:
@@ -338,7 +359,9 @@ class ClusterState:
     def observe_terminated(
         self, why: tuple[Outcome, str] | None, otherwise: str, now: float
     ) -> None:
-        """The supervisor was told to end; `why` is what the cell knows, `otherwise` is said else.
+        """The supervisor was asked to end.
+
+        `why` is what the cell knows of the cause. `otherwise` is the reason if the cell knows none.
 
         Told again, the run ends at once.
         """
@@ -348,19 +371,19 @@ class ClusterState:
             self.observe_cell_ending(*why, now)
 
     def ask_stop(self, reason: str, now: float) -> None:
-        """Have the run end; asked again, have it end at once."""
+        """Ask the run to end. The second time, kill it."""
         if self.stop_since is not None:
             self.kill = True
             return
         self.begin_stop(State.STOPPED, reason, now)
 
     def ask_kill(self, reason: str, now: float) -> None:
-        """Have the run end at once."""
+        """Kill the run."""
         self.ask_stop(reason, now)
         self.kill = True
 
     def begin_stop(self, outcome: RunEnd, reason: str, now: float) -> None:
-        """The run ends from here on; the first outcome stands."""
+        """Begin to end the run. The first outcome stands."""
         if self.outcome is None:
             self.outcome, self.reason = outcome, reason
         self.stop_since, self.phase = now, State.STOPPING

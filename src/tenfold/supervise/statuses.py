@@ -1,4 +1,4 @@
-"""What the supervisor writes of a run: status.json, and each task's.
+"""Write the status.json of a run and of each of its tasks.
 
 Owns the values in them and when they are written; `statusfiles` has their types. A disk that takes
 nothing stops nobody: what could not be written is written later.
@@ -34,12 +34,18 @@ from tenfold.supervise.state import ClusterState, TaskState
 
 HEARTBEAT_S = 1.0
 _MOST_LOOKS = 100
-"""How many tasks' files are looked for at one beat: each look costs five system calls."""
+"""The maximum number of tasks whose files are checked at one beat.
+
+Each check costs five system calls.
+"""
 LAST_LINES = 20
 LAST_STDERR = 5
 
 MOST_MARKS = 100
-"""Of so many restarts a task's status tells the times; no budget that ends a run is larger."""
+"""The maximum number of restart times in a task's status.
+
+No budget that ends a run is larger.
+"""
 
 
 class Statuses:
@@ -75,14 +81,14 @@ class Statuses:
         self._written: dict[str, tuple[object, ...]] = {}
         self._placed: set[str] = set()
         self._unwritten = 0
-        """Where among the tasks the writing goes on."""
+        """The index of the task with which writing continues."""
         self._told: object = None
         self._beat = self._looked = 0.0
         self._turn = 0
-        """Where among the tasks the looking goes on."""
+        """The index of the task with which checking continues."""
 
     def write(self, at_most_s: float) -> bool:
-        """Write what has changed, and once a second that the supervisor lives.
+        """Write what has changed, and a sign of life once a second.
 
         Of the tasks, as many as `at_most_s` allows; gives whether some are left for the next time.
         """
@@ -100,11 +106,14 @@ class Statuses:
         return left
 
     def look_again(self) -> None:
-        """Write anew, at the next time, what somebody has removed."""
+        """Write removed files again, at the next time."""
         self._look_again(all_of_them=True)
 
     def _look_again(self, *, all_of_them: bool) -> None:
-        """Of very many tasks some have their turn now, and others a second later."""
+        """Check for removed files.
+
+        If there are very many tasks, some are checked now, and others a second later.
+        """
         names = list(self._written)
         some = names if all_of_them else names[self._turn : self._turn + _MOST_LOOKS]
         self._turn = self._turn + _MOST_LOOKS if self._turn + _MOST_LOOKS < len(names) else 0
@@ -113,7 +122,9 @@ class Statuses:
                 del self._written[name]
 
     def _write_tasks(self, until: float) -> tuple[bool, bool]:
-        """Write those that have changed, `until` then (monotonic); whether some were, and are left.
+        """Write the statuses that have changed, until `until` (monotonic).
+
+        Returns whether some were written, and whether some are left.
 
         What is left has its turn when others had theirs: of a thousand tasks that start at once,
         each is then mostly written but once.
@@ -137,7 +148,9 @@ class Statuses:
         return changed, False
 
     def _mark(self, name: str, state: TaskState) -> tuple[object, ...]:
-        """What changes whenever a task's status does; made of a thousand tasks many times a second.
+        """A value that changes whenever the task's status does.
+
+        It is made for a thousand tasks many times a second.
 
         How it ended changes with its phase, and its pages come with its address.
         """
@@ -148,7 +161,7 @@ class Statuses:
         )  # fmt: skip
 
     def _keep(self, state: TaskState) -> bool:
-        """Write a task's status; False if the disk does not take it now."""
+        """Write a task's status. False if the disk refuses it now."""
         directory = self._run.task(state.task.label)
         name, status = state.task.name, self._task_status(state)
         try:

@@ -1,4 +1,4 @@
-"""Policy: whom to signal next while tasks are to end, and how hard."""
+"""Policy: which task to signal next while tasks end, and with which signal."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from tenfold.supervise.state import ClusterState, TaskState
 
 SERVICE_SHARE = 0.5
-"""How much of the grace services wait for the others: a chief that saves its last checkpoint
-needs its parameter servers."""
+"""The share of the grace that services wait for the other tasks.
+
+A chief that saves its last checkpoint needs its parameter servers.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,9 @@ class Signal:
 
 
 def signals(cluster: ClusterState, now: float) -> list[Signal]:
-    """What to send now: SIGTERM once, SIGKILL once when the grace is over.
+    """The signals to send now.
+
+    SIGTERM once, and SIGKILL once when the grace is over.
 
     Also to what a task's own process has left behind when it ended by itself.
     """
@@ -32,7 +36,7 @@ def signals(cluster: ClusterState, now: float) -> list[Signal]:
 
 
 def unkillable(cluster: ClusterState, now: float) -> list[TaskState]:
-    """Tasks that were killed so long ago that nothing more is to be heard of them.
+    """Tasks that were killed long ago and have not ended.
 
     A process that sleeps in the kernel, on a dead disk say, ends when that answers, or never.
     """

@@ -1,4 +1,4 @@
-"""Policy: whether the cluster has ended, and how."""
+"""Policy: whether and how the cluster has ended."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Outcome = tuple[Literal[State.SUCCEEDED, State.FAILED], str]
 
 
 def is_reached(cluster: ClusterState) -> bool:
-    """Whether every task of the success jobs has ended well, and none is to start again."""
+    """Whether every task of the success jobs ended well and none will restart."""
     decisive = _decisive(cluster)
     return bool(decisive) and all(
         state.phase == State.SUCCEEDED and state.task.restart.policy != "always"
@@ -23,7 +23,7 @@ def is_reached(cluster: ClusterState) -> bool:
 
 
 def outcome(cluster: ClusterState, now: float) -> Outcome | None:
-    """How the cluster ended, and why, or None while it goes on.
+    """The outcome of the cluster and its reason, or None while it still runs.
 
     It succeeds when every task of its success jobs did, whatever else has died; of tasks that are
     not needed, one of each job has to. It fails with the first needed task that ended for good in
@@ -66,7 +66,7 @@ def _waits_in_vain(cluster: ClusterState, state: TaskState) -> str | None:
 
 
 def _ended_well(job: list[TaskState]) -> bool:
-    """Whether every task of a job has, but for those that are not needed; one has to have."""
+    """Whether all needed tasks of a job ended well, and at least one task did."""
     return any(state.phase == State.SUCCEEDED for state in job) and all(
         state.phase == State.SUCCEEDED or (state.phase.is_terminal and not state.task.needed)
         for state in job
@@ -74,7 +74,7 @@ def _ended_well(job: list[TaskState]) -> bool:
 
 
 def _is_lost(job: list[TaskState]) -> bool:
-    """Whether no task of a job is left, and none has ended well."""
+    """Whether all tasks of a job have ended, and none of them well."""
     return all(state.phase.is_terminal and state.phase != State.SUCCEEDED for state in job)
 
 

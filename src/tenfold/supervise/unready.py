@@ -21,7 +21,7 @@ def overdue(cluster: ClusterState, now: float) -> list[TaskState]:
 
 
 def words(state: TaskState) -> str:
-    """What is wrong with such a task, for a sentence that begins with its name."""
+    """The problem of such a task, for a sentence that begins with its name."""
     ready = state.task.ready
     waited = limit_text(ready.timeout_s) if ready else "its time"
     return f"was not ready after {waited}" + (f": {state.waits}" if state.waits else "")

@@ -1,4 +1,4 @@
-"""Why a task is not ready, as whoever probes it has written into its directory."""
+"""Why a task is not ready, from the file that its readiness probe writes."""
 
 from __future__ import annotations
 
@@ -8,25 +8,28 @@ from tenfold.run.rundir import TaskDirectory, read_json
 
 _EVERY_S = 1.0
 _USUAL_S = 10.0
-"""A start that merely takes its time is no news before: imports take seconds."""
+"""Seconds of a start that are not reported: imports take seconds."""
 
 _MOST = 5
 _LONGEST = 300
 
 
 class WaitWords:
-    """The words of one life of a task, again and again. Read once a second at most."""
+    """Reads why one life of a task is not ready, at most once a second."""
 
     def __init__(self, directory: TaskDirectory) -> None:
         self.words: str | None = None
-        """What was said last, or None."""
+        """The last reason, or None."""
         self._path = directory.unready
         self._begun = time.monotonic()
         self._next = self._begun + _EVERY_S
         self._kinds: set[str] = set()
 
     def news(self) -> str | None:
-        """The words, if they are new; those that differ in numbers only are not."""
+        """The reason if it is new.
+
+        A reason that differs from the last one in numbers only is not new.
+        """
         if time.monotonic() < self._next:
             return None
         self._next = time.monotonic() + _EVERY_S
@@ -45,6 +48,6 @@ class WaitWords:
 
 
 def wait_words(said: object) -> str | None:
-    """The words of an `unready.json`, whoever wrote it."""
+    """The reason in the contents of an `unready.json`, whoever wrote it."""
     words = said.get("words") if isinstance(said, dict) else None
     return words[:_LONGEST] if isinstance(words, str) and words else None

@@ -1,4 +1,4 @@
-"""Watching for hangs: reads the signs about once a second, and finds out what hangs, and why.
+"""Watch for hangs: read the signs every second, and find what hangs and why.
 
 A thread of its own does it, so that neither a slow disk nor a task that does not answer holds up
 the supervisor. What it finds it writes into `hangs/` in the run directory, and tells. What is done
@@ -35,14 +35,20 @@ from tenfold.supervise.state import Hung
 
 EVERY_S = 1.0
 _LOOKS = 5
-"""So often is looked at least, within the time after which something hangs."""
+"""The minimum number of looks within the time after which a cluster hangs."""
 
 _MOST_WAIT_S = 2.0
 _SHARE = 0.01
-"""How much of one core looking may take; dear looks are taken less often, up to a bound."""
+"""The maximum share of one core that looking may take.
+
+Expensive looks are taken less often, up to a bound.
+"""
 
 _BOUND_S = 3.0
-"""How long stacks may take on this machine: the report is there 5 s after the verdict is due."""
+"""The maximum number of seconds that stacks may take on this machine.
+
+The report is there 5 s after the verdict is due.
+"""
 
 _BOUND_ELSEWHERE_S = 15.0
 LINES = 10
@@ -51,7 +57,7 @@ _MOST_LOGS = 100
 
 @dataclass(frozen=True, slots=True)
 class SupervisorFacts:
-    """What the supervisor knows at this moment; `up`: see `hang.Signs`."""
+    """What the supervisor knows at this moment. For `up` see `hang.Signs`."""
 
     up: bool
     tasks: Sequence[TaskFacts]
@@ -68,7 +74,10 @@ class RunWatch:
         look: Callable[[], SupervisorFacts],
         tell: Callable[[Hung | None], None],
     ) -> None:
-        """`look` and `tell` are called from the watch's own thread; None: it goes on."""
+        """`look` and `tell` are called from the watch's own thread.
+
+        `tell` gets None when the tasks make progress again.
+        """
         self._run = run
         self._plan = plan
         self._rule = rule
@@ -81,11 +90,11 @@ class RunWatch:
         self._thread = threading.Thread(target=self._go, name="watch", daemon=True)
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start to look."""
         self._thread.start()
 
     def close(self) -> None:
-        """Tell nothing more; does not wait for what is being found out."""
+        """Report nothing more. Does not wait for an investigation in progress."""
         self._ending.set()
 
     def _go(self) -> None:
@@ -121,7 +130,7 @@ class RunWatch:
             self._tell(what)
 
     def _account(self, verdict: HangVerdict, tasks: Sequence[TaskFacts]) -> Hung:
-        """Find out, and write it down."""
+        """Investigate a hang, and write the report."""
         cell, facts = client(self._plan.cell), traits(self._plan.cell)
         python = sys.executable if facts.shares_files else "python"
         wanted = [StackTarget(task.name, task.phase, task.pid) for task in tasks]
@@ -171,7 +180,10 @@ class RunWatch:
         return str(path)
 
     def _last_lines(self, findings: Findings, task: str | None) -> dict[str, list[str]]:
-        """The last lines of each task; of very many, of the suspects and of one a group."""
+        """The last lines of each task.
+
+        If there are very many, only of the suspects and of one task per group.
+        """
         chosen = [one.task for one in findings.tasks]
         if len(chosen) > _MOST_LOGS:
             first = [group.tasks[0] for group in findings.groups]
@@ -184,7 +196,7 @@ class RunWatch:
 
 
 def conclude(verdict: HangVerdict, findings: Findings, plan: Plan) -> tuple[str | None, str]:
-    """The likely culprit, and the whole of it in a sentence.
+    """The likely culprit, and the whole finding as a sentence.
 
     A task that hangs by itself is its own culprit; of all of them, it is the likeliest member.
     """

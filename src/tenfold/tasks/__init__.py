@@ -1,4 +1,4 @@
-"""What runs beside a task: its environment, its captured output, its readiness, its memory.
+"""What runs beside a task: its environment, output, readiness and memory.
 
 agent.py        `tenfold task worker/3 --held`: a task runner that stays
 awaited.py      The line of a task's output that says that the task can be used

@@ -1,4 +1,6 @@
-"""`tenfold task worker/3 --held`: a task runner that stays, and takes orders on standard input.
+"""`tenfold task worker/3 --held`: a task runner that takes orders on stdin.
+
+It stays after the task has ended.
 
 For cells that place a task before anybody knows its address: it takes its ports first, publishes
 its address, and runs the command when it is told to, as often as it is told to. One JSON object a
@@ -40,7 +42,7 @@ _END_S = 5.0
 
 
 def serve(name: str, environment: Mapping[str, str]) -> int:
-    """Serve the task `name` until standard input ends; gives 0."""
+    """Serve the task `name` until standard input ends. Returns 0."""
     run, plan = read_plan(environment)
     orders = os.dup(0)
     answers = os.dup(1)
@@ -51,7 +53,7 @@ def serve(name: str, environment: Mapping[str, str]) -> int:
 
 
 class Agent:
-    """One task's agent; `answers` is the descriptor that it speaks to."""
+    """One task's agent. `answers` is the descriptor for its answers."""
 
     def __init__(
         self,
@@ -70,7 +72,7 @@ class Agent:
         self._ended = False
 
     async def serve(self, orders: int) -> None:
-        """Take orders until they end, then end the task."""
+        """Carry out orders until they end, then end the task."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             # Whoever ends a batch job signals every process of it; the task gets its own.
             asyncio.get_running_loop().add_signal_handler(number, lambda: None)
@@ -109,7 +111,7 @@ class Agent:
         self._say({"op": "placed", "host": _node(host), "address": address, "ports": ports})
 
     def _last_port(self) -> int | None:
-        """The port of the task's former agent, which its peers know."""
+        """The port of the task's earlier agent, which its peers know."""
         said = self._environment.get("TENFOLD_LAST_PORT")
         return int(said) if said else None
 
@@ -144,18 +146,23 @@ def _prefer(wanted: int | None) -> HeldPort:
 
 
 def _reachable(host: str) -> str:
-    """The name under which other nodes reach this one; its address if the name means nothing."""
+    """The name under which other nodes reach this one.
+
+    This is the address of the node if its name does not resolve.
+    """
     return os.environ.get("TENFOLD_HOST") or host
 
 
 def _node(host: str) -> str:
-    """The node's name as the batch system knows it."""
+    """The node's name in the batch system."""
     return os.environ.get("SLURMD_NODENAME") or host
 
 
 def _read_lines(orders: int, inbox: asyncio.Queue[dict[str, Any] | None]) -> None:
-    """Put every line of `orders` into `inbox`, and None at the end: from a thread, as srun's
-    standard input may be a file, a pipe or a socket."""
+    """Put every line of `orders` into `inbox`, and None at the end.
+
+    A thread does it, as srun's standard input may be a file, a pipe or a socket.
+    """
     loop = asyncio.get_running_loop()
 
     def read() -> None:

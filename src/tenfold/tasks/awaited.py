@@ -1,4 +1,4 @@
-"""The line of a task's output that says that the task can be used."""
+"""Find the line in a task's output that shows that the task is ready."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ from tenfold.errors import InputError
 from tenfold.planning.plan import Bound
 
 _LONGEST_BYTES = 1 << 20
-"""Of a line, as for who reads the log: what is longer is cut there, and goes on as another line."""
+"""The maximum length of a line in bytes, the same as for readers of the log.
+
+A longer line is cut there, and its rest counts as another line.
+"""
 
 _LOOK_BACK_BYTES = 1 << 12
-"""How far before a new piece of a line that has not ended its end is searched. The whole line is
-searched once, when it has ended."""
+"""How far before a new piece of an unfinished line the search begins.
+
+The whole line is searched once, when it has ended.
+"""
 
 
 class AwaitedLine:
-    """Looks for a pattern in whole lines, whatever pieces they come in.
+    """Looks for a pattern in whole lines, however the output is split.
 
     A line is searched as `logs` shows it: without colours, bytes that are no UTF-8 replaced. What
     was written over with a carriage return was shown too, and is searched as well. So is a line
@@ -24,7 +29,7 @@ class AwaitedLine:
     """
 
     def __init__(self, pattern: str) -> None:
-        """Raises InputError for a pattern that cannot be used."""
+        """Raises InputError for an invalid pattern."""
         try:
             self._pattern = compiled(pattern)
         except PatternError as error:
@@ -33,7 +38,7 @@ class AwaitedLine:
         self._rest: dict[str, bytearray] = {}
 
     def is_in(self, stream: str, data: bytes) -> bool:
-        """Whether a line of `stream` matches, now that `data` came."""
+        """Whether a line of `stream` matches, given the new `data`."""
         first, *others = data.split(b"\n")
         rest = self._rest.setdefault(stream, bytearray())
         for line in others:
@@ -48,7 +53,7 @@ class AwaitedLine:
         return self._matches(line)
 
     def _goes_on(self, rest: bytearray, piece: bytes) -> bool:
-        """Whether the line that has not ended matches so far."""
+        """Whether the unfinished line matches so far."""
         before = len(rest)
         rest += piece
         while len(rest) > _LONGEST_BYTES:
@@ -63,14 +68,17 @@ class AwaitedLine:
         return bool(piece) and self._matches(bytes(rest[begin:]), whole=begin == 0)
 
     def _written_over(self, rest: bytearray) -> bool:
-        """Search what was written over, and keep what is left: a progress bar is one long line."""
+        """Search what was overwritten, and keep the rest.
+
+        A progress bar is one long line.
+        """
         begin = rest.rfind(b"\r", 0, -1) + 1
         before = bytes(rest[:begin])
         del rest[:begin]
         return self._matches(before)
 
     def _matches(self, line: bytes, *, whole: bool = True) -> bool:
-        """Whether a line matches, or the end of one that is not `whole`."""
+        """Whether a line matches, or only the end of a line if not `whole`."""
         first, *others = line.rstrip(b"\r").split(b"\r")
         start = 0 if whole else 1  # what is before it is no line's beginning
         return self._pattern.is_in(_shown(first), start) or any(
@@ -83,6 +91,6 @@ def _shown(data: bytes) -> str:
 
 
 def awaited_line(bound: Bound) -> AwaitedLine | None:
-    """What to look for in the output of a task that is ready when a line says so; else None."""
+    """The output line to wait for if a task is ready by its log, or None."""
     ready = bound.ready
     return AwaitedLine(ready.target) if ready is not None and ready.kind == "log" else None

@@ -1,4 +1,6 @@
-"""`python -m tenfold.tasks.beside worker/3 COMMAND…`: a command beside a task, in its place.
+"""`python -m tenfold.tasks.beside worker/3 COMMAND…`: a command beside a task.
+
+It runs where the task runs.
 
 Becomes the command, with the environment and working directory of the task that runs there. What
 `tenfold exec` starts in a container or on a node.
@@ -18,7 +20,7 @@ from tenfold.tasks.container import RUN_DIRECTORY
 
 
 def main() -> None:
-    """Become the command."""
+    """Execute the command in this process."""
     task, *words = sys.argv[1:]
     run = RunDirectory(Path(os.environ.get("TENFOLD_RUN_DIRECTORY", RUN_DIRECTORY)))
     life = read_json(run.task(label_of(task)).life) or {}

@@ -20,7 +20,7 @@ from tenfold.run.logs.writer import DiskHandler, LogWriter
 from tenfold.run.rundir import TaskDirectory
 
 DataHandler = Callable[[str, bytes], None]
-"""`stdout` or `stderr`, and what was just written there."""
+"""Called with `stdout` or `stderr`, and the data just written."""
 
 _CHUNK_BYTES = 1 << 20
 _RETRY_S = 0.5
@@ -42,17 +42,20 @@ class StreamCapture:
 
     @property
     def lost_bytes(self) -> int:
-        """What could not be written."""
+        """The number of bytes that could not be written."""
         return self._writer.lost_bytes
 
     def start(self) -> None:
-        """Begin to read; the write end is the child's now and is closed here."""
+        """Start reading.
+
+        The write end belongs to the child now and is closed here.
+        """
         os.close(self.write_end)
         self.write_end = -1
         asyncio.get_running_loop().add_reader(self._read, self._take)
 
     def _take(self) -> int:
-        """Read once; how many bytes came."""
+        """Read once, and return the number of bytes."""
         try:
             data = os.read(self._read, _CHUNK_BYTES)
         except BlockingIOError:
@@ -76,7 +79,7 @@ class StreamCapture:
             self._retry_soon()
 
     def close(self) -> None:
-        """Take what is still in the pipe, then close everything."""
+        """Read the rest of the pipe, then close everything."""
         if self.write_end >= 0:
             os.close(self.write_end)
         else:
@@ -103,7 +106,7 @@ class Capture:
         limit: int,
         on_disk: DiskHandler = lambda _: None,
     ) -> None:
-        """Raises OSError if a log cannot be opened or there is no pipe to be had."""
+        """Raises OSError if a log cannot be opened or no pipe is available."""
         self._streams: list[StreamCapture] = []
         try:
             for name in STREAMS:
@@ -124,22 +127,25 @@ class Capture:
 
     @property
     def lost_bytes(self) -> int:
-        """Output that could not be written, on a full disk for example."""
+        """The number of bytes that could not be written, for example on a full disk."""
         return sum(stream.lost_bytes for stream in self._streams)
 
     def start(self) -> None:
-        """Begin to read, once the task has its ends of the pipes."""
+        """Start reading, once the task has its ends of the pipes."""
         for stream in self._streams:
             stream.start()
 
     def close(self) -> None:
-        """Everything written so far is in the files after this; later output is lost."""
+        """Write out everything so far to the files. Later output is lost."""
         for stream in self._streams:
             stream.close()
 
 
 def allow_many_files() -> None:
-    """Every task costs this process six descriptors. Tasks themselves keep the usual limit."""
+    """Raise this process's limit of open files: a task takes six descriptors.
+
+    Tasks themselves keep the usual limit.
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,4 +1,6 @@
-"""`tenfold task worker/3` in a container: one life of a task, told in its directory.
+"""`tenfold task worker/3` in a container: run one life of a task.
+
+Its state is written to the task's directory.
 
 `life.json` says how it is, and `ready` is there while it can be used, so that a health check is
 no more than a look at a file. What the task writes goes on to this process's own output, too, where
@@ -30,7 +32,7 @@ from tenfold.run.rundir import SHARED, Problems, RunDirectory, TaskDirectory, re
 from tenfold.tasks.runner import HostSettings, Runner, TaskLife
 
 RUN_DIRECTORY = "/var/log/tenfold"
-"""Where a container finds the run directory unless TENFOLD_RUN_DIRECTORY says otherwise."""
+"""The run directory in a container, unless TENFOLD_RUN_DIRECTORY overrides it."""
 
 _PASSED_ON = (
     signal.SIGTERM,
@@ -45,14 +47,17 @@ _WORD_S = 5.0
 
 
 def run_task(name: str, environment: Mapping[str, str]) -> int:
-    """Run the task `worker/3`, or `worker` with its index in JOB_COMPLETION_INDEX, to its end."""
+    """Run a task to its end.
+
+    Its name is `worker/3`, or `worker` with its index in JOB_COMPLETION_INDEX.
+    """
     run, plan = read_plan(environment)
     task = plan.task(_full_name(name, environment))
     return asyncio.run(_live(plan, task, run, environment))
 
 
 def read_plan(environment: Mapping[str, str]) -> tuple[RunDirectory, Plan]:
-    """The run directory and the plan in it, its secrets filled in from the environment.
+    """The run directory and its plan, with secrets filled in from the environment.
 
     Raises UnavailableError if they are not there.
     """
@@ -72,7 +77,7 @@ def read_plan(environment: Mapping[str, str]) -> tuple[RunDirectory, Plan]:
 
 
 def _furnish(run: RunDirectory, plan: Plan, data: Mapping[str, Any]) -> None:
-    """Make an empty directory a run directory: the plan came another way."""
+    """Turn an empty directory into a run directory, for a plan passed otherwise."""
     for name in ("tasks", *SHARED):
         (run.path / name).mkdir(mode=0o700, exist_ok=True, parents=True)
     announce(run, {task.label: task.address for task in plan.tasks if task.address})
@@ -89,7 +94,7 @@ def _full_name(name: str, environment: Mapping[str, str]) -> str:
 
 
 def addresses_of(plan: Plan) -> dict[str, list[str]]:
-    """Addresses by job, as the plan has them. Raises TenfoldError if one is not known."""
+    """Addresses by job, from the plan. Raises TenfoldError if one is missing."""
     found: dict[str, list[str]] = {}
     for task in plan.tasks:
         if task.address is None:
@@ -99,7 +104,7 @@ def addresses_of(plan: Plan) -> dict[str, list[str]]:
 
 
 def ports_of(task: Task) -> dict[str, int]:
-    """The task's ports by name, as the plan has them; `main` is its address's."""
+    """The task's ports by name, from the plan. `main` is the one of its address."""
     named = {name: port for name, port in task.ports.items() if port is not None}
     main = (task.address or "").rpartition(":")[2]
     return named | ({"main": int(main)} if main else {})
@@ -128,7 +133,10 @@ async def _live(plan: Plan, task: Task, run: RunDirectory, environment: Mapping[
 
 
 def _last_life(directory: TaskDirectory) -> int:
-    """The number of the task's last life; 0 if it had none, or what was said of it is damaged."""
+    """The number of the task's last life.
+
+    0 if it had none, or if its file is damaged.
+    """
     problems = Problems()
     said = read_json(directory.life, problems) or {}
     if problems.found and (aside := set_aside(directory.life)):
@@ -138,7 +146,10 @@ def _last_life(directory: TaskDirectory) -> int:
 
 
 class _Teller:
-    """Writes a life down where the supervisor, health checks and Kubernetes look for it."""
+    """Writes the state of a life to files.
+
+    The supervisor, health checks and Kubernetes read them.
+    """
 
     def __init__(self, path: Path, ready: Path, termination_log: str | None) -> None:
         self._path = path
@@ -146,7 +157,7 @@ class _Teller:
         self._termination_log = termination_log
 
     def tell(self, life: TaskLife) -> None:
-        """`life` is how the task is now."""
+        """Record `life`, the task's present state."""
         with contextlib.suppress(OSError):  # a full disk must not end a training
             write_json(self._path, life.to_json())
         with contextlib.suppress(OSError):
@@ -162,13 +173,16 @@ class _Teller:
 
 
 def _pass_on(stream: str, data: bytes) -> None:
-    """To this process's own output; nobody listening there is no fault of the task's."""
+    """Copy output to this process's own.
+
+    It is not the task's fault if nobody reads that.
+    """
     with contextlib.suppress(OSError):
         os.write(1 if stream == "stdout" else 2, data)
 
 
 def await_others(name: str, environment: Mapping[str, str]) -> None:
-    """Return when the jobs that the task comes after are as far as it needs them.
+    """Wait until the jobs that the task comes after are far enough.
 
     Looks into the shared run directory, and, for `ready`, at whether an address answers.
     """

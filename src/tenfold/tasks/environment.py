@@ -1,4 +1,4 @@
-"""The whole environment of a task: whose variables it gets, and who wins.
+"""The whole environment of a task: its variables and their precedence.
 
 From weakest to strongest: what is inherited from where `tenfold up` was typed (`inherited`), what
 makes a good process (thread limits, unbuffered output), the framework's view of the cluster,
@@ -23,7 +23,10 @@ from tenfold.tasks.inherited import inheritable, past_proxies
 
 _OURS = "TENFOLD_"
 _DEFAULTS = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
-"""Output appears when it is printed, and a crash in native code prints Python's stack."""
+"""Defaults for every Python task.
+
+Output appears when it is printed, and a crash in native code prints Python's stack.
+"""
 
 
 def task_environment(
@@ -35,7 +38,9 @@ def task_environment(
     inherited: Mapping[str, str],
     listen: str = "127.0.0.1",
 ) -> Bound:
-    """`task` as it is really started: every `${…}` filled in, `env` its whole environment.
+    """`task` as it is started: every `${…}` is filled in.
+
+    `env` is its whole environment.
 
     `listen` is where a page has to listen to be reached from outside its place.
     """
@@ -61,7 +66,10 @@ def task_environment(
 
 
 def _cores(plan: Plan, task: Task) -> int:
-    """The cores that all tasks share; if this one asked for some, as if each had as many."""
+    """The number of cores that all tasks share.
+
+    If this task requests some, every task is assumed to have as many.
+    """
     if task.cpu is not None:
         return max(1, int(task.cpu)) * len(plan.tasks)
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1

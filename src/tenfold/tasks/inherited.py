@@ -1,4 +1,6 @@
-"""What a task inherits of the environment of whoever typed `up`: all that can be right in a run.
+"""The variables that a task inherits from the environment of `tenfold up`.
+
+These are all that can be right in a run.
 
 Owns: the names of variables that give a process its place in another launcher's cluster, and the
 exceptions from proxies for the run's own addresses. Leaves to others: what the file says, which
@@ -30,7 +32,7 @@ _PLACES = frozenset(
         "NEURON_PJRT_PROCESSES_NUM_DEVICES",
     }
 )  # fmt: skip
-"""Variables by which torchrun, MPI, Horovod and others tell a process who it is."""
+"""Variables by which torchrun, MPI, Horovod and others identify a process."""
 
 _LAUNCHERS = (
     "TORCHELASTIC_", "PET_", "SLURM_", "SLURMD_", "SRUN_", "OMPI_", "PMI_", "PMI2_", "PMIX_",
@@ -39,11 +41,11 @@ _LAUNCHERS = (
     "HOROVOD_GLOO_", "DMLC_", "PADDLE_TRAINER", "PADDLE_PSERVER", "PADDLE_CURRENT_ENDPOINT",
     "PADDLE_MASTER", "PADDLE_GLOBAL_", "PADDLE_LOCAL_", "PADDLE_NNODES",
 )  # fmt: skip
-"""Beginnings of the same."""
+"""Beginnings of such variables."""
 
 _KEPT = ("SLURM_CONF", "OMPI_ALLOW_RUN_AS_ROOT", "OMPI_MCA_btl", "OMPI_MCA_pml", "OMPI_MCA_mtl",
          "OMPI_MCA_coll", "OMPI_MCA_opal")  # fmt: skip
-"""Beginnings of what looks alike and is a person's wish."""
+"""Beginnings of similar variables that express a person's wish."""
 
 _INTERFACES = frozenset(
     {
@@ -52,20 +54,20 @@ _INTERFACES = frozenset(
         "OMPI_MCA_oob_tcp_if_include", "OMPI_MCA_oob_tcp_if_exclude",
     }
 )  # fmt: skip
-"""Network interfaces, of which a run on loopback has one only."""
+"""Variables for network interfaces. A run on loopback has only one."""
 
 _PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy", "grpc_proxy"})
 _EXCEPTIONS = ("no_proxy", "NO_PROXY")
 _GRPC_EXCEPTIONS = "no_grpc_proxy"
 _HERE = ("localhost", "127.0.0.1", "::1")
 _MOST_EXCEPTIONS = 1000
-"""Of names of hosts in a variable: the kernel takes 128 KiB at most."""
+"""The maximum number of host names in a variable. The kernel takes 128 KiB."""
 
 
 def inheritable(
     environment: Mapping[str, str], cell: str, framework: str, addresses: Addresses
 ) -> dict[str, str]:
-    """`environment` without what `dropped` names, and without interfaces on loopback."""
+    """`environment` without `dropped` variables and loopback interfaces."""
     left_out = set(dropped(environment, cell, framework)) | _ours(environment)
     named = _INTERFACES.intersection(environment)
     if named and all(_is_loopback(host) for host in _hosts(addresses)):
@@ -96,7 +98,9 @@ def _ours(environment: Iterable[str]) -> set[str]:
 
 
 def past_proxies(environment: Mapping[str, str], addresses: Addresses) -> dict[str, str]:
-    """Variables that have tasks reach each other without the proxy that `environment` names.
+    """Variables that let tasks reach each other without a proxy.
+
+    The proxy is the one that `environment` names.
 
     What it excepts already stays excepted. Empty where there is no proxy.
     """
@@ -120,7 +124,7 @@ def _joined(texts: Iterable[str]) -> str:
 
 
 def _few(hosts: list[str]) -> list[str]:
-    """The hosts; of very many, the domains that they are in stand for those that are in one."""
+    """The hosts, or the domains of those in one if there are very many hosts."""
     if len(hosts) <= _MOST_EXCEPTIONS:
         return hosts
     short = [host if _is_address(host) else f".{host.partition('.')[2]}" if "." in host else host

@@ -1,4 +1,4 @@
-"""Where a task's processes listen, out of /proc: to say why a task is not ready.
+"""Where a task's processes listen, from /proc, to explain why it is not ready.
 
 Facts (proc(5)): /proc/PID/net/tcp lists the sockets of that process's network with their inodes,
 state 0A being LISTEN; /proc/PID/fd links `socket:[INODE]`; /proc/PID/net/unix has flag 10000 for a
@@ -38,7 +38,7 @@ class Listening:
 
     @property
     def anywhere(self) -> bool:
-        """Whether the task accepts anything anywhere."""
+        """Whether the task accepts connections on any address."""
         return bool(self.tcp or self.udp or self.unix)
 
     def words(self, wanted: int, name: str) -> str:
@@ -66,7 +66,10 @@ def _few(items: Iterable[object]) -> str:
 
 
 def listening(pid: int, proc: str = "/proc") -> Listening:
-    """Where the process `pid` and its descendants listen; what cannot be read is left out."""
+    """Where the process `pid` and its descendants listen.
+
+    What cannot be read is left out.
+    """
     inodes = {
         str(inode)
         for each in processes.family(proc).of(pid)
@@ -108,7 +111,7 @@ def _port(text: str) -> int:
 
 
 def _host(text: str) -> str:
-    """`0100007F` is 127.0.0.1: words of four bytes, as this processor has them."""
+    """`0100007F` is 127.0.0.1: groups of four bytes in this processor's order."""
     host = text.partition(":")[0]
     words = [int(host[at : at + 8], 16) for at in range(0, len(host), 8)]
     packed = b"".join(struct.pack("=I", word) for word in words)

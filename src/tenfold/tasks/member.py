@@ -1,4 +1,4 @@
-"""Inside a task: who am I, where are my peers, how far am I.
+"""Inside a task: its name, its peers and its progress.
 
 Reads what the launcher put into the environment and the run directory, and writes the task's own
 progress. Used by training scripts and notebooks; imports nothing heavy.
@@ -63,22 +63,22 @@ class Member:
 
     @property
     def tensorboard(self) -> Path:
-        """Where TensorBoard looks: write event files below it, `train` for example."""
+        """The directory for TensorBoard: write event files below it, as in `train`."""
         return self.run_directory / "tensorboard"
 
     @property
     def checkpoints(self) -> Path:
-        """Where checkpoints go."""
+        """The directory for checkpoints."""
         return self.run_directory / "checkpoints"
 
     @property
     def results(self) -> Path:
-        """Where what the training is for goes: vectors, pictures, models."""
+        """The directory for the results of the training: vectors, pictures, models."""
         return self.run_directory / "results"
 
 
 def task() -> Member:
-    """The task this process is. Raises TenfoldError outside a cluster.
+    """The task of this process. Raises TenfoldError outside a cluster.
 
     From then on, the process answers `tenfold stacks` itself (`tenfold.debug.answers`).
     """
@@ -137,7 +137,10 @@ class _Pace:
         self._marks: list[tuple[float, float]] = []
 
     def rate(self, now: float, done: float) -> float | None:
-        """Units a second; None until two words are known. Starts anew when `done` goes back."""
+        """Units per second, or None until two values are known.
+
+        Starts anew when `done` decreases.
+        """
         if self._marks and done < self._marks[-1][1]:
             self._marks.clear()
         self._marks.append((now, done))
@@ -155,7 +158,7 @@ class _OddFigures:
         self._later: deque[tuple[float, str, object]] = deque(maxlen=_MOST_LATER)
 
     def note(self, done: float, figures: Mapping[str, object], *, cheaply: bool) -> bool:
-        """Note what holds after step `done`; return whether that is news.
+        """Record the figures after step `done`. Returns whether that is new.
 
         With `cheaply`, arrays are kept for the next call without it: reading the value of an array
         on a device waits for the device, and by then the device has computed it.
@@ -183,11 +186,17 @@ class _OddFigures:
 
 
 _MOST_LATER = 512
-"""Arrays whose values are read later, at most; of more in 0.2 s only the newest are read."""
+"""The maximum number of arrays whose values are read later.
+
+If there are more in 0.2 s, only the newest are read.
+"""
 
 
 def _kept(value: Any) -> object:
-    """The value as it is now; of a PyTorch tensor without the graph that would stay in memory."""
+    """The value as it is now.
+
+    A PyTorch tensor is kept without its graph, which would stay in memory.
+    """
     if not hasattr(value, "detach"):
         return value
     tensor = value.detach()
@@ -198,7 +207,7 @@ _ODD_WORDS = frozenset({"nan", "inf", "infinity"})
 
 
 def _odd_word(value: object) -> str | None:
-    """`nan`, `inf` or `-inf` of what is no finite number; None for all else."""
+    """`nan`, `inf` or `-inf` for a number that is not finite, otherwise None."""
     word = str(_plain(value)).strip().lower()
     return word if word.lstrip("+-") in _ODD_WORDS else None
 
@@ -208,7 +217,9 @@ _odd = _OddFigures()
 
 
 def progress(done: float, total: float, *, unit: str = "steps", **figures: str | float) -> None:
-    """Tell how far this task is: `tenfold up` draws the bar, the rate and the time left from it.
+    """Report how far this task is.
+
+    `tenfold up` shows a bar, the rate and the remaining time based on it.
 
     Cheap to call often: written at most five times a second, and always at the end. Outside a
     cluster it does nothing.
@@ -241,7 +252,10 @@ def progress(done: float, total: float, *, unit: str = "steps", **figures: str |
 
 
 def _plain(value: object) -> str | float:
-    """What JSON can say of a figure: arrays of one number are numbers, NaN is a word."""
+    """A figure as JSON can express it.
+
+    An array of one number is a number, and NaN is a string.
+    """
     if isinstance(value, (str, int)):
         return value
     try:
@@ -303,16 +317,19 @@ def _refuse_outside(run: RunDirectory) -> None:
 
 
 def _own_address() -> str:
-    """An address for a chief that the file does not have: the one Jupyter's task was given."""
+    """The address of a chief that is not in the file.
+
+    It is the address given to Jupyter's task.
+    """
     return os.environ.get("TENFOLD_ADDRESS", "127.0.0.1:0")
 
 
 _places: dict[Path, IO[bytes]] = {}
-"""Locks of the places this process has taken, held for its life."""
+"""Locks that this process holds for its life, by the task directory."""
 
 
 def _hold_place(run: RunDirectory, job: str) -> None:
-    """Be the only process that attached as `job`; a second one is refused."""
+    """Become the only process attached as `job`. A second one is refused."""
     if any(place.is_relative_to(run.path) for place in _places):
         return
     directory = run.task(f"{job}-0").path

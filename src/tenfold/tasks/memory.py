@@ -1,4 +1,6 @@
-"""A task's own limit of memory, by a control group; and whether the kernel killed it for memory.
+"""A task's own memory limit, enforced by a control group.
+
+Also whether the kernel killed the task for lack of memory.
 
 Owns groups made for tasks of the local cell: made before the task, entered by it before its command
 is executed, removed after its end. Whose supervisor was killed is swept by whoever comes next: a
@@ -38,14 +40,17 @@ _TRY_S = 0.02
 _PROBE_S = 5.0
 _PROBE_BYTES = 64 << 20
 _ENDLESS = 1 << 60
-"""Version 1 writes the largest number of pages where there is no limit."""
+"""Values from here on mean no limit.
+
+Version 1 writes the largest number of pages if there is no limit.
+"""
 _VMSTAT = Path("/proc/vmstat")
 
 
 def memory_end(
     kills: int, limit: int | None, exit_code: int | None, signal_number: int | None
 ) -> str | None:
-    """How a task ended in whose group the kernel killed so many processes for memory.
+    """How a task ended in whose group the kernel killed processes for memory.
 
     For a sentence that begins with the task's name; None if that was not what ended it.
     """
@@ -61,26 +66,29 @@ def memory_end(
 
 @dataclass(frozen=True, slots=True)
 class ControlGroupDirectory:
-    """A directory in which groups with a limit can be made, and its version of control groups."""
+    """A directory in which groups with a limit can be created.
+
+    It has the version of control groups.
+    """
 
     directory: Path
     version: int
 
     @property
     def limits(self) -> tuple[tuple[str, str], ...]:
-        """Files of a group that take the limit: each, and what it says for a limit."""
+        """The files of a group that set the limit, with the content of each."""
         if self.version == 2:
             return (("memory.max", "{}"), ("memory.swap.max", "0"), ("memory.oom.group", "1"))
         return (("memory.limit_in_bytes", "{}"), ("memory.memsw.limit_in_bytes", "{}"))
 
     @property
     def kills(self) -> str:
-        """The file of a group that counts whom the kernel killed for its limit."""
+        """The file of a group that counts kills for its limit."""
         return "memory.events" if self.version == 2 else "memory.oom_control"
 
 
 def find_place(process: Path = PROCESS) -> ControlGroupDirectory | None:
-    """Where this process might make groups; None where it certainly cannot."""
+    """A directory in which this process may create groups, or None."""
     beside = False
     for version, controllers, directory in groups(process):
         if version == 1 and "memory" in controllers:
@@ -96,7 +104,10 @@ def find_place(process: Path = PROCESS) -> ControlGroupDirectory | None:
 
 
 def refusal(place: ControlGroupDirectory | None) -> str | None:
-    """Why tasks get no limit of memory at `place`; None where they do: tried, nothing is left."""
+    """Why tasks get no memory limit at `place`, or None if they get one.
+
+    This is tried, and nothing of the trial is left.
+    """
     if place is None:
         return "this user may not create a control group for memory here"
     try:
@@ -134,7 +145,7 @@ class MemoryGroup:
 
     @classmethod
     def make(cls, place: ControlGroupDirectory, label: str, limit: int) -> MemoryGroup:
-        """A new group. Raises OSError if there cannot be one; nothing is left then."""
+        """Create a group. Raises OSError, and then leaves nothing behind."""
         name = ".".join((_PREFIX, *_own_mark(), label, str(next(_numbers))))
         directory = place.directory / name
         directory.mkdir()
@@ -150,17 +161,17 @@ class MemoryGroup:
         return cls(directory, place, limit, entry)
 
     def kills(self) -> int:
-        """How many processes the kernel killed because the group was over its limit."""
+        """The number of processes killed because the group hit its limit."""
         return _count(read(self.directory / self.place.kills), "oom_kill")
 
     def close(self) -> None:
-        """Nobody enters from here on."""
+        """Close the group: no process enters it from here on."""
         if self.entry >= 0:
             os.close(self.entry)
             self.entry = -1
 
     def remove(self) -> bool:
-        """Remove it; False while a process is in it."""
+        """Remove the group. False while a process is in it."""
         return _remove(self.directory)
 
 
@@ -175,7 +186,10 @@ def _remove(directory: Path) -> bool:
 
 
 def _own_mark() -> tuple[str, str, str]:
-    """Whose groups these are: the namespace that counts the pid, the pid, when it was started."""
+    """The owner of these groups.
+
+    The namespace that counts the pid, the pid, and when the process was started.
+    """
     pid = os.getpid()
     return _pid_namespace(), str(pid), _start_of(pid) or "0"
 
@@ -187,13 +201,13 @@ def _pid_namespace() -> str:
 
 
 def _start_of(pid: int) -> str | None:
-    """When a process was started, in the kernel's ticks; None if it has ended."""
+    """When a process was started, in kernel ticks, or None if it has ended."""
     stat = procfs.read_stat(pid)
     return str(stat.start) if stat is not None and not stat.ended else None
 
 
 def sweep(place: ControlGroupDirectory | None = None) -> int:
-    """Remove groups whose owner was killed before it could; how many there were.
+    """Remove groups whose owner was killed. Returns their number.
 
     Owners in other PID namespaces cannot be looked up, and their groups stay.
     """
@@ -208,7 +222,7 @@ def sweep(place: ControlGroupDirectory | None = None) -> int:
 
 
 class MemoryWatch:
-    """The limits of one run's tasks, and the machine's own count of kills for memory.
+    """The memory limits of one run's tasks, and the machine's count of kills.
 
     Must be opened and closed inside an event loop.
     """
@@ -221,7 +235,7 @@ class MemoryWatch:
         self._looking: asyncio.Task[None] | None = None
 
     def open(self, limits: Sequence[int | None]) -> None:
-        """Find out what can be done, if any task has a limit; sweep what others left."""
+        """Determine what is possible if any task has a limit, and sweep old groups."""
         place = find_place() if any(limits) else None
         if place is not None and refusal(place) is None:
             self._place = place
@@ -237,7 +251,10 @@ class MemoryWatch:
             await asyncio.sleep(_LOOK_EVERY_S)
 
     def begin(self, label: str, limit: int | None) -> MemoryGuard:
-        """The guard of a task that is about to start. Raises TenfoldError if it gets no group."""
+        """The guard of a task that is about to start.
+
+        Raises TenfoldError if the task gets no group.
+        """
         self._tidy()
         group = None
         if limit and self._place is not None:
@@ -248,7 +265,10 @@ class MemoryWatch:
         return MemoryGuard(self, group)
 
     def killed_by_machine(self) -> bool:
-        """Whether the kernel has just killed for memory, and no group of ours accounts for it."""
+        """Whether the kernel has just killed for lack of memory of the machine.
+
+        Kills for the limit of a group of ours do not count.
+        """
         now = _machine_kills()
         if now is None or not self._machine:
             return False
@@ -257,7 +277,7 @@ class MemoryWatch:
         return now - self._machine[0][1] > own
 
     def explain(self, kills: int) -> None:
-        """So many kills, just now, were for a group's own limit."""
+        """Record `kills` recent kills for a group's own limit."""
         self._explained.extend([time.monotonic()] * kills)
         while len(self._explained) > 1000:
             self._explained.popleft()
@@ -272,7 +292,7 @@ class MemoryWatch:
         self._left = [group for group in self._left if not group.remove()]
 
     async def close(self) -> None:
-        """Remove every group that is left; their processes have been killed."""
+        """Remove all remaining groups, whose processes have been killed."""
         if self._looking is not None:
             self._looking.cancel()
         deadline = time.monotonic() + _REMOVE_S
@@ -283,7 +303,7 @@ class MemoryWatch:
 
 
 class MemoryGuard:
-    """One life of a task: its group, if it has one, and what its end had to do with memory.
+    """One life of a task: its group, if any, and whether memory caused its end.
 
     `killed` is whether we sent it SIGKILL ourselves.
     """
@@ -295,16 +315,16 @@ class MemoryGuard:
 
     @property
     def entry(self) -> int | None:
-        """The descriptor by which the task enters its group; None without one."""
+        """The descriptor by which the task enters its group, or None."""
         return self._group.entry if self._group is not None else None
 
     def began(self) -> None:
-        """The task is in its group: nobody else enters it."""
+        """The task is in its group: no other process enters it."""
         if self._group is not None:
             self._group.close()
 
     def end(self, exit_code: int | None = None, signal_number: int | None = None) -> str | None:
-        """The life is over, or never began: remove the group.
+        """The life is over or never began: remove the group.
 
         If memory was why it ended, that is told in words for a sentence that begins with the task.
         """
@@ -321,7 +341,7 @@ class MemoryGuard:
 
 
 def own_kills(process: Path = PROCESS) -> int:
-    """How many processes the kernel has killed because this process's own group was over its limit.
+    """The number of processes killed because this process's group hit its limit.
 
     0 where the group has none: what is killed then is killed for the machine's sake.
     """
@@ -340,7 +360,10 @@ def _is_limit(text: str) -> bool:
 
 
 def _machine_kills() -> int | None:
-    """How many processes the kernel has killed for memory since it began; None: it does not say."""
+    """The kernel's count of processes killed for lack of memory since boot.
+
+    None if the kernel does not report it.
+    """
     text = read(_VMSTAT)
     return _count(text, "oom_kill") if "\noom_kill " in text else None
 

@@ -1,4 +1,4 @@
-"""Whether something answers: one try, on a socket that is connected already.
+"""Check once whether something answers on a connected socket.
 
 Probes end by being cancelled, when their task has ended: `asyncio.wait_for` would lose that if it
 came together with the answer (Python 3.11, bpo-37658), and the probe go on for ever.
@@ -10,11 +10,13 @@ import asyncio
 import socket
 
 PROBE_S = 2.0
-"""How long one try waits at most."""
+"""The maximum number of seconds of one try."""
 
 
 async def answer(made: socket.socket, path: str) -> str | None:
-    """None if a GET of `path` is answered with a status below 400; else what is said instead.
+    """None if a GET of `path` returns a status below 400.
+
+    Otherwise a description of the answer.
 
     The words follow `it`: `answers 404 at /health`.
     """

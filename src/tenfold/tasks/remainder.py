@@ -1,4 +1,6 @@
-"""What is left of a task when its own process has ended: the grace that it gets, and its end.
+"""The processes that remain of a task when its own process has ended.
+
+They get a grace before they are killed.
 
 A wrapper script or a pipe may end before the training does that it started, which may still be
 saving. So the others get SIGTERM, if they have not had it, and SIGKILL when the grace is over. The
@@ -20,7 +22,10 @@ from tenfold.launch.signals import group_exists, runs_in_group, signal_group
 
 _LOOK_S = 0.05
 _KILLED_S = 2.0
-"""So long what was killed is waited for: what hangs in the kernel may never end."""
+"""Seconds to wait for killed processes.
+
+What hangs in the kernel may never end.
+"""
 
 
 class Remainder:
@@ -40,7 +45,10 @@ class Remainder:
         self._reached: set[int] = set()
 
     def signal(self, number: int) -> None:
-        """Signal the group; one that is to end all reaches the orphans later."""
+        """Signal the group.
+
+        A signal that is to end all reaches the orphans later.
+        """
         if number == signal.SIGKILL:
             self._kill()
         elif number == signal.SIGTERM:
@@ -50,7 +58,7 @@ class Remainder:
             signal_group(self.group, number)
 
     async def end(self) -> None:
-        """Return when nothing of it runs, or what was killed does not end."""
+        """Wait until nothing runs any more, or what was killed does not end."""
         while self._is_left():
             now = time.monotonic()
             if self._told is None:
@@ -73,7 +81,7 @@ class Remainder:
         self._reach(signal.SIGKILL)
 
     def _reach(self, number: int) -> None:
-        """Signal the orphans that have not had it; the group has."""
+        """Signal the orphans that have not received it. The group has."""
         for pid in self._orphans():
             if pid in self._reached:
                 continue

@@ -1,4 +1,4 @@
-"""The task runner: one task, in the place where a cell has put it.
+"""The task runner: it runs one task where a cell has placed it.
 
 Sets the environment, runs the user's command as its child, captures its output into the run
 directory, passes signals on, finds out when it is ready, and tells the true exit. Whoever started
@@ -70,12 +70,18 @@ class TaskLife:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TaskLife:
-        """What `to_json` gave; unknown names are left out. Raises TypeError if one is missing."""
+        """The life that `to_json` wrote. Unknown names are left out.
+
+        Raises TypeError if one is missing.
+        """
         return cls(**{name: data[name] for name in cls.__slots__ if name in data})
 
     @property
     def shell_code(self) -> int:
-        """The exit code as a shell tells it: 128 + n for signal n, 127 for what cannot start."""
+        """The exit code as in a shell.
+
+        128 + n for signal n, and 127 for a command that cannot start.
+        """
         if self.refused is not None:
             return 127
         return 128 + self.signal if self.signal is not None else self.exit_code or 0
@@ -83,7 +89,10 @@ class TaskLife:
 
 @dataclass(frozen=True, slots=True)
 class HostSettings:
-    """What a task's place gave it: its ports by name, where its pages listen, its variables."""
+    """What a task's host gave it: ports by name, a listen address and variables.
+
+    Its pages listen on that address.
+    """
 
     ports: Mapping[str, int]
     addresses: Addresses
@@ -110,7 +119,10 @@ class Runner:
         alone: bool = True,
         sampler: Sampler | None = None,
     ) -> None:
-        """`alone`: whatever falls to this process is the task's, and ends with it."""
+        """`alone`: all processes that this one inherits are the task's.
+
+        They end with it.
+        """
         self._sampler = sampler
         self._plan = plan
         self._task = task
@@ -125,12 +137,12 @@ class Runner:
         self._unready = Unready(run.task(task.label))
 
     def signal(self, number: int) -> None:
-        """Signal the command and what it started; nothing if none runs."""
+        """Signal the command and its child processes, if any run."""
         if self._remainder is not None:
             self._remainder.signal(number)
 
     async def live(self, number: int, place: HostSettings) -> TaskLife:
-        """Run the command to its end, as the task's life `number`; gives how that was.
+        """Run the command to its end as life `number`, and return that life.
 
         Raises TenfoldError, and tells of it, if the command cannot be started.
         """
@@ -159,7 +171,10 @@ class Runner:
         return Capture(directory, self._heard, limit, self._disk_heard)
 
     def _disk_heard(self, lost: int | None) -> None:
-        """To this process's own output: what a full disk does not take is not told there."""
+        """Report a full disk on this process's own output.
+
+        The task's log on the full disk cannot contain the report.
+        """
         words = "does not take the output" if lost is None else f"{lost:,} bytes of output lost"
         with contextlib.suppress(OSError):
             print(f"{self._task.name}: disk full: {words}", file=sys.stderr, flush=True)
@@ -234,7 +249,7 @@ class Runner:
         return life
 
     async def _probe(self, bound: Bound, place: HostSettings) -> None:
-        """Return when the task can be used."""
+        """Wait until the task is ready."""
         ready = bound.ready
         if ready is None:
             return
@@ -303,7 +318,7 @@ class Runner:
 
 
 async def _addresses(host: str) -> tuple[str, ...]:
-    """The IP addresses of this host, if it knows them at once."""
+    """The IP addresses of this host, if it can determine them at once."""
     with contextlib.suppress(TimeoutError):
         found = asyncio.to_thread(resolve, host)
         return tuple(await asyncio.wait_for(found, _NAME_S))
@@ -311,7 +326,10 @@ async def _addresses(host: str) -> tuple[str, ...]:
 
 
 def _words(task: Task, error: Exception) -> str:
-    """Why a command could not be started, for a sentence that begins with the task's name."""
+    """Why a command could not be started.
+
+    The text continues a sentence that begins with the task's name.
+    """
     if isinstance(error, TenfoldError):
         return error.message
     reason = error.strerror if isinstance(error, OSError) else str(error)

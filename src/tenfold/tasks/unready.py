@@ -1,4 +1,4 @@
-"""Why a task is not ready yet, in its directory: `unready.json`, for views and the supervisor.
+"""`unready.json`: why a task is not ready yet, for views and the supervisor.
 
 Written by whoever probes: the local cell, and the task runner on other cells. It is there while a
 task runs and cannot be used; the words follow the task's name and a colon.
@@ -19,13 +19,16 @@ from tenfold.run.rundir import TaskDirectory, write_json
 from tenfold.tasks.listening import listening
 
 FIRST_S = 2.0
-"""So long a task may start before anything is said of it, in seconds."""
+"""Seconds that a task may take to start before a reason is written."""
 _EVERY_S = 1.0
 _LONGEST = 200
 
 
 class Unready:
-    """Says of one life of a task why it is not ready. Every method is cheap but `tell`."""
+    """Reports why one life of a task is not ready.
+
+    Every method but `tell` is cheap.
+    """
 
     def __init__(self, directory: TaskDirectory) -> None:
         self._path = directory.unready
@@ -34,20 +37,23 @@ class Unready:
         self._lines = 0
         self._writing = threading.Lock()
         self.answer: str | None = None
-        """What the last try heard: `answers 404 at /health`."""
+        """The result of the last try, such as `answers 404 at /health`."""
         self.clear()
         self._over = False
 
     def due(self) -> bool:
-        """Whether it is time to look."""
+        """Whether it is time to check."""
         return time.monotonic() >= self._next
 
     def heard(self, data: bytes) -> None:
-        """The task wrote this."""
+        """Process output that the task wrote."""
         self._lines += data.count(b"\n")
 
     def tell(self, ready: ReadinessCheck, pid: int, port: int | None) -> None:
-        """Find out and write down why the task, whose first process is `pid`, is not ready."""
+        """Find out and record why the task is not ready.
+
+        `pid` is the first process of the task.
+        """
         self._next = time.monotonic() + _EVERY_S
         found, sure = self._words(ready, pid, port)
         words = found[:_LONGEST]
@@ -61,7 +67,7 @@ class Unready:
     async def telling(
         self, attempt: Awaitable[bool], ready: ReadinessCheck, pid: int, port: int | None
     ) -> bool:
-        """The result of one try; while it lasts, `tell` is called whenever it is due."""
+        """The result of one try. While it lasts, `tell` is called whenever it is due."""
         speaker = asyncio.ensure_future(self._keep_telling(ready, pid, port))
         try:
             return await attempt
@@ -75,7 +81,7 @@ class Unready:
                 await asyncio.to_thread(self.tell, ready, pid, port)
 
     def _words(self, ready: ReadinessCheck, pid: int, port: int | None) -> tuple[str, bool]:
-        """Why, and whether that is more than what every start looks like for a while."""
+        """The reason, and whether it is more than what every start shows for a while."""
         if ready.kind == "log":
             count = f"{self._lines} line{'' if self._lines == 1 else 's'}"
             return f"no line of its output matches {ready.target!r} ({count} so far)", False
@@ -87,7 +93,7 @@ class Unready:
         return found.words(port, ready.port or "main"), found.anywhere
 
     def clear(self) -> None:
-        """The task is ready, or has ended."""
+        """Remove the reason: the task is ready or has ended."""
         self._said = None
         with self._writing, contextlib.suppress(OSError):
             self._over = True
@@ -95,7 +101,7 @@ class Unready:
 
 
 def spoken(file: int) -> str:
-    """The last line in an open file that a command has written to, ` (line)`, or nothing."""
+    """The last line in the output file of a command, as ` (line)`, or nothing."""
     with contextlib.suppress(OSError):
         size = os.fstat(file).st_size
         text = os.pread(file, 4096, max(0, size - 4096)).decode(errors="replace")
@@ -105,7 +111,10 @@ def spoken(file: int) -> str:
 
 
 def how_it_ended(code: int) -> str:
-    """Words for a command's exit code, which is negative for a signal: `exits with code 3`."""
+    """A description of a command's exit code, such as `exits with code 3`.
+
+    The code is negative for a signal.
+    """
     if code >= 0:
         return f"exits with code {code}"
     try:
@@ -115,7 +124,10 @@ def how_it_ended(code: int) -> str:
 
 
 def recorder(otherwise: Callable[[], int]) -> int:
-    """A file in memory for a command's output; `otherwise` where there is none. Close it."""
+    """A file in memory for a command's output. The caller closes it.
+
+    Where there are no such files, the result of `otherwise` is returned.
+    """
     with contextlib.suppress(OSError, AttributeError):
         return os.memfd_create("tenfold-ready", os.MFD_CLOEXEC)
     return otherwise()

@@ -1,4 +1,6 @@
-"""Who talks to whom, and what it costs: measured while the run goes, kept in its directory.
+"""Which tasks communicate, and how much: measured during the run.
+
+The results are kept in the run directory.
 
     sockets.py     the kernel's account of TCP connections in one network, bytes included
     processes.py   which processes are a task's, what sockets, CPU time and memory they have

@@ -17,7 +17,10 @@ from tenfold.traffic.sockets import Address
 
 _AGAIN_S = 1.0
 _FRESH_S = 10.0
-"""Names are looked up again after the one for an address that is nobody's, else after the other."""
+"""Seconds after which names are resolved again.
+
+`_AGAIN_S` applies after an address that belongs to nobody, `_FRESH_S` otherwise.
+"""
 
 _PATIENCE = 20
 """A look-up that takes long is not repeated before so many times as long."""
@@ -37,7 +40,7 @@ Resolve = Callable[[str], Iterable[str]]
 
 
 def resolve(host: str) -> list[str]:
-    """What the system says that a name means."""
+    """The addresses that the system returns for a name."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):  # it means nothing, or is no name

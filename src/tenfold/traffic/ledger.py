@@ -1,4 +1,4 @@
-"""What each task has sent to whom so far: connections, looked at again and again, added up.
+"""What each task has sent to whom so far, summed over observed connections.
 
 Pure: it is handed what was seen and who owns what. Totals only grow, over all lives of a task.
 """
@@ -15,10 +15,13 @@ OUTSIDE = "outside:"
 """Before the IP address of a peer that is no task."""
 
 MOST_OUTSIDE = 200
-"""So many addresses outside are told apart, for each task."""
+"""The maximum number of outside addresses distinguished for each task."""
 
 MOST_OVER = 10_000
-"""So many connections that are over are kept in mind until news of their last bytes comes."""
+"""The maximum number of closed connections kept.
+
+They are kept until the news of their last bytes comes.
+"""
 
 RETRIES = 20
 """So many looks at a connection try to name who is at its other end."""
@@ -76,20 +79,29 @@ class View:
 
 
 class Ledger:
-    """Totals by task and peer. Each network's connections have to be shown under its own name."""
+    """Totals by task and peer.
+
+    Each network's connections have to be passed under its own name.
+    """
 
     def __init__(self) -> None:
         self._totals: dict[str, dict[str, Total]] = {}
         self._known: dict[tuple[str, object], _KnownConnection | None] = {}
         self._over: dict[tuple[str, object], None] = {}
         self._missed: set[tuple[str, object]] = set()
-        """Connections that were not there at the last look, and of whose end nothing was heard."""
+        """Connections that were missing at the last look.
+
+        Their end has not been reported.
+        """
         self._changed: set[str] = set()
         self._cut: dict[str, dict[str, set[str]]] = {}
-        """By network and task, the peers that do not acknowledge what is sent to them."""
+        """By network and task, the peers that do not acknowledge what is sent."""
 
     def go_on(self, task: str, peers: Mapping[str, Sequence[int | None]]) -> None:
-        """Count on from what an earlier sampler of `task` had: its `Total.to_json` by peer."""
+        """Continue the counts of an earlier sampler of `task`.
+
+        They are its `Total.to_json` by peer.
+        """
         known = self._totals.setdefault(task, {})
         for peer, (sent, received, _, opened) in peers.items():
             known.setdefault(peer, Total(sent, received, 0, opened or 0))
@@ -99,7 +111,7 @@ class Ledger:
         return {peer: total.to_json() for peer, total in sorted(self._totals[task].items())}
 
     def cut(self, task: str) -> list[str]:
-        """The peers that do not acknowledge what a task sends them, as at the last look."""
+        """The peers that did not acknowledge a task's data at the last look."""
         return sorted({peer for peers in self._cut.values() for peer in peers.get(task, ())})
 
     def tasks(self) -> list[str]:
@@ -118,14 +130,17 @@ class Ledger:
     def unowned(
         self, network: str, seen: Iterable[ConnectionEnd], owner: Mapping[int, str]
     ) -> bool:
-        """Whether there is a socket that nobody is known to have and that was not looked up."""
+        """Whether a socket belongs to no known owner and was not looked up."""
         return any(
             one.inode not in owner and one.inode and (network, one.key) not in self._known
             for one in seen
         )
 
     def look(self, network: str, seen: Iterable[ConnectionEnd], view: View) -> None:
-        """Add what was carried since the last look. `seen` are all connections there are now."""
+        """Add what was carried since the last look.
+
+        `seen` are all connections there are now.
+        """
         seen = list(seen)
         ends = self._ends(network, seen, view)
         here = set()
@@ -149,8 +164,10 @@ class Ledger:
         self._changed |= {task for task in {*before, *now} if before.get(task) != now.get(task)}
 
     def reconsider(self) -> None:
-        """Look again at connections that were nobody's: a task may have been seen to talk before it
-        was told of that it has begun."""
+        """Look again at connections without an owner.
+
+        A task may communicate before this object is informed of its start.
+        """
         self._known = {key: known for key, known in self._known.items() if known is not None}
         self._missed &= self._known.keys()
 
@@ -253,7 +270,10 @@ class Ledger:
     def _first(
         self, one: ConnectionEnd, ends: Mapping[tuple[Address, Address], str], view: View
     ) -> _KnownConnection | None:
-        """A connection that is new: whose, and to whom. None if it is not the run's to tell."""
+        """A new connection, with its owner and its peer.
+
+        None if the run does not count it.
+        """
         task = self._task(one, view)
         if task is None or view.ignored(one) or (one.closed and not _carried(one)):
             return None
@@ -293,7 +313,10 @@ class Ledger:
         ends: Mapping[tuple[Address, Address], str],
         view: View,
     ) -> None:
-        """A peer may get its name a little later than its connection: what it carried moves."""
+        """Rename a peer that gets its name after its connection.
+
+        What the connection has carried is moved.
+        """
         peer = self._peer(one, ends, view)
         if peer is None or peer in (known.peer, known.task):
             return

@@ -1,4 +1,4 @@
-"""The processes of each task, as /proc shows them: their sockets, CPU time and memory.
+"""Each task's processes in /proc: their sockets, CPU time and memory.
 
 A task's processes are the one that was started, its session, and all that descend from either.
 What has left both, by a fork of its own into a session of its own, is known by the task's name in
@@ -18,7 +18,9 @@ from tenfold.base.procfs import ProcessStat
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """CPU seconds used since the task's first start, bytes resident now, processes now.
+    """A task's CPU seconds, resident bytes and number of processes.
+
+    CPU seconds are counted since the task's first start. Bytes and processes are those of now.
 
     Pages that processes share (those of what was imported before a fork) count in each of them.
     """
@@ -30,7 +32,10 @@ class Usage:
 
 @dataclass(slots=True)
 class _Account:
-    """What is known of one task: its root process, all its processes, CPU time up to now."""
+    """What is known of one task.
+
+    Its root process, all its processes, and its CPU time up to now.
+    """
 
     root: int | None = None
     pids: set[int] = field(default_factory=set)
@@ -40,26 +45,35 @@ class _Account:
 
 
 class Processes:
-    """The processes of the tasks of the run in `run_directory`, out of this process's /proc."""
+    """The processes of the tasks of one run, from this process's /proc.
+
+    The run is the one in `run_directory`.
+    """
 
     def __init__(self, run_directory: str, proc: str = "/proc") -> None:
         self._run = os.fsencode(run_directory)
         self._proc = proc
         self._accounts: dict[str, _Account] = {}
         self._neighbours: dict[str, set[int]] = {}
-        """Processes of tasks of this run that somebody else samples, on a host that is shared."""
+        """Processes of tasks of this run that another sampler observes.
+
+        The tasks are on the same host.
+        """
         self._strangers: set[tuple[int, int]] = set()
         """Processes whose environment was read and that are no task's, by pid and birth."""
 
     def begin(self, task: str, pid: int, used_s: float = 0.0) -> None:
-        """`task` runs as `pid` from now on; `used_s` is CPU time that was counted before this."""
+        """Count `pid` as the root process of `task` from now on.
+
+        `used_s` is CPU time that was counted before this.
+        """
         account = self._accounts.setdefault(task, _Account(used_s=used_s))
         account.root = pid
         account.pids = {pid}
         account.last_s.clear()
 
     def end(self, task: str) -> None:
-        """`task` has ended; what it used stays counted."""
+        """End `task`. The CPU time it has used stays counted."""
         account = self._accounts.get(task)
         if account is not None:
             account.root = None
@@ -145,7 +159,10 @@ class Processes:
         return Usage(round(account.used_s, 2), memory, len(last_s))
 
     def sockets(self) -> tuple[dict[int, str], dict[int, str]]:
-        """The task behind each socket, by inode: those that run here, and the run's others."""
+        """The task behind each socket, by inode.
+
+        The first are the tasks that run here, the second the run's others.
+        """
         own = {task: self._accounts[task].pids for task in self.living()}
         return self._behind(own), self._behind(self._neighbours)
 

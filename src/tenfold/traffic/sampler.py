@@ -1,4 +1,4 @@
-"""Sampling: once a second, what every task has sent to whom, and what it uses.
+"""Sample once a second what every task has sent to whom, and what it uses.
 
 A thread of its own does it, and nothing waits for it but the last sample, for a moment. It takes no
 more than a hundredth of one core: if a round costs more than ten milliseconds, the next one waits
@@ -34,14 +34,17 @@ SHARE = 0.01
 
 _MOST_WAIT_S = 30.0
 _NEWS = 0.2
-"""Weight of the last round in the mean cost of one: one search is no reason to wait."""
+"""The weight of the last round in the mean cost of one.
+
+One search is no reason to wait.
+"""
 
 _OWN = 4096
 """So many of tenfold's own last connections are kept in mind."""
 
 _SEARCH_S = 5.0
 _LAST_NEWS_S = 0.05
-"""How long the kernel may take to tell of connections that ended with their processes."""
+"""Seconds the kernel may take to report connections of ended processes."""
 
 _END_S = 2.0
 """How long the end of a run waits for the last sample."""
@@ -72,7 +75,7 @@ class _Folder:
 
 
 class Sampler:
-    """Samples the tasks that were begun, from `open` to `close`.
+    """Samples the tasks that have begun, from `open` to `close`.
 
     `told_elsewhere`: tasks that other samplers see share this one's hosts (see `ledger.View`).
     """
@@ -100,7 +103,7 @@ class Sampler:
         self._sampled = 0.0
         self._told: set[str] = set()
         self._orders: deque[Callable[[], None]] = deque()
-        """What the others want, for the thread to do before its next sample."""
+        """Orders of other threads, for the thread to carry out before a sample."""
         self._stopping = threading.Event()
         self._wake, self._woken = socket.socketpair()
         self._thread = threading.Thread(target=self._go, name="sampler", daemon=True)
@@ -122,15 +125,21 @@ class Sampler:
         self._orders.append(lambda: self._know(entry))
 
     def mark(self, made: socket.socket, port: int) -> None:
-        """What `made` carries, once it is connected to `port` of its loopback, is tenfold's own:
-        a probe, or the relay to a page. Binds the socket."""
+        """Count what `made` carries as tenfold's own traffic.
+
+        It is a probe, or the relay to a page, and will be connected to `port` of its loopback.
+        Binds the socket.
+        """
         made.bind(("127.0.0.1", 0))
         self._own[made.getsockname()[1], port] = None
         if len(self._own) > _OWN:
             self._own.pop(next(iter(self._own)), None)
 
     async def close(self) -> None:
-        """Take the last sample, of what has ended too, and stop. Never raises, and ends soon."""
+        """Take the last sample, and stop. Never raises, and ends soon.
+
+        The last sample includes what has ended.
+        """
         self._stopping.set()
         with contextlib.suppress(OSError):
             self._wake.send(b"x")
@@ -167,7 +176,7 @@ class Sampler:
                     self._safely("news", lambda network=network: self._hear(network))  # type: ignore[misc]
 
     def _safely(self, what: str, work: Callable[[], None]) -> None:
-        """Do it; of each kind of trouble the first is told."""
+        """Do the work. The first error of each type is reported."""
         try:
             work()
         except Exception as error:
@@ -273,7 +282,10 @@ class Sampler:
 
 
 def _peers(sample: Mapping[str, Any]) -> dict[str, list[int | None]]:
-    """The totals in a sample of whoever sampled this task before; what is damaged left out."""
+    """The totals in a sample of an earlier sampler of this task.
+
+    What is damaged is left out.
+    """
     peers = sample.get("peers")
     if not isinstance(peers, dict):
         return {}

@@ -1,4 +1,4 @@
-"""The files that samples are kept in: lines of JSON, the newest last, of bounded size.
+"""The files of samples: lines of JSON, newest last, of bounded size.
 
 A file that has grown past its bound is thinned to half, evenly in time, and renamed into place. So
 a long run keeps all of its course, the coarser the longer it is, with the newest at full rate.
@@ -18,7 +18,7 @@ from tenfold.run.files import open_regular
 
 MOST_BYTES = 4 << 20
 _BEGIN_BYTES = 32
-"""So much of a file's beginning tells it from the one that was there before."""
+"""The number of first bytes that tell a file from its predecessor."""
 
 _TAIL_BYTES = 1 << 16
 _LONGEST_TAIL_BYTES = 1 << 22
@@ -50,7 +50,10 @@ class SampleLog:
 
 
 def _thinned(lines: list[bytes]) -> list[bytes]:
-    """About half of the lines, from all of the time they span; the first and the last are kept."""
+    """About half of the lines, from all of the time they span.
+
+    The first and the last line are kept.
+    """
     dated = [(sample["time"], line) for line in lines if (sample := sample_of(line))]
     if len(dated) < 3:
         return [line for _, line in dated]
@@ -66,7 +69,10 @@ def _thinned(lines: list[bytes]) -> list[bytes]:
 
 
 class SampleReader:
-    """The newest samples of a file that grows, again and again, without reading it whole."""
+    """Reads the newest samples of a growing file repeatedly.
+
+    It does not read the whole file.
+    """
 
     def __init__(self, path: Path, keep_s: float = 10.0) -> None:
         self._path = path
@@ -77,7 +83,10 @@ class SampleReader:
         self.damaged = False
 
     def read(self) -> list[dict[str, Any]]:
-        """Samples of the last seconds, oldest first, and at least the newest two, if there are."""
+        """Samples of the last seconds, oldest first.
+
+        They are at least the newest two, if there are so many.
+        """
         try:
             with open_regular(self._path) as stream:
                 self._take(stream)
@@ -138,7 +147,7 @@ def sample_of(line: bytes) -> dict[str, Any] | None:
 
 
 def cut_peers(sample: Mapping[str, Any]) -> frozenset[str]:
-    """The peers that did not acknowledge what the task had sent them, as a sample tells."""
+    """The peers that did not acknowledge the task's data, according to a sample."""
     told = sample.get("cut")
     return frozenset(told) if isinstance(told, list) and all(map(_is_name, told)) else frozenset()
 
@@ -148,7 +157,10 @@ def _is_name(value: object) -> bool:
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether it can be a time, an amount or a duration: a number, finite and no monster."""
+    """Whether it can be a time, an amount or a duration.
+
+    It is a number that is finite and not excessively large.
+    """
     return type(value) in (int, float) and 0 <= value < 1 << 62  # type: ignore[operator]
 
 
@@ -163,6 +175,6 @@ def all_samples(path: Path) -> list[dict[str, Any]]:
 
 
 def last_sample(path: Path) -> dict[str, Any]:
-    """The newest sample in a file; empty if there is none."""
+    """The newest sample in a file. Empty if there is none."""
     recent = SampleReader(path).read()
     return recent[-1] if recent else {}

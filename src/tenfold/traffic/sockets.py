@@ -1,4 +1,4 @@
-"""The TCP connections of one network, with the bytes each has carried, as the kernel counts them.
+"""The TCP connections of one network, with the kernel's byte counts.
 
 Asks the kernel's sock_diag interface (sock_diag(7), linux/inet_diag.h): no privilege is needed,
 for anybody's sockets, in the network namespace that the asking socket was made in. A connection
@@ -21,23 +21,32 @@ from pathlib import Path
 NETLINK_SOCK_DIAG = 4
 
 _TCPDIAG_GETSOCK, _SOCK_DIAG_BY_FAMILY = 18, 20
-"""The older request is asked, since it is answered for both families in one walk through the
-kernel's table, which is what costs; news come as the newer one."""
+"""Requests of sock_diag.
+
+The older request is used, since it is answered for both families in one walk through the kernel's
+table, which is what costs. News come as the newer one.
+"""
 
 _DUMP = 0x301  # NLM_F_REQUEST | NLM_F_DUMP
 _DONE, _ERROR = 3, 2
 _INET_DIAG_INFO = 2
 _DESTROYED = {6: 1 << 0, 10: 1 << 2}
-"""Bits of the groups SKNLGRP_INET_TCP_DESTROY and SKNLGRP_INET6_TCP_DESTROY (1 and 3)."""
+"""Bits of SKNLGRP_INET_TCP_DESTROY and SKNLGRP_INET6_TCP_DESTROY (1 and 3)."""
 
 ESTABLISHED = 1
 _SYN_SENT, _CLOSED, _LISTEN = 2, 7, 10
 _CONNECTED = sum(1 << state for state in (1, 4, 5, 8, 9, 11))
-"""States in which bytes may have flowed: all but those of listening, opening and waiting."""
+"""States in which bytes may have flowed.
+
+These are all but those of listening, opening and waiting.
+"""
 
 _HEADER = struct.Struct("=IHHII")
 _REQUEST = struct.Struct("=BBBB48xII")
-"""inet_diag_req: family, two prefix lengths, attributes wanted, no address, states, a bit field."""
+"""The layout of inet_diag_req.
+
+Family, two prefix lengths, attributes wanted, no address, states, a bit field.
+"""
 _MESSAGE = struct.Struct("=BB2x2s2s16s16s4x8s16xI")
 """inet_diag_msg: family, state, ports, addresses, interface, cookie, …, inode."""
 _ATTRIBUTE = struct.Struct("=HH")
@@ -45,10 +54,17 @@ _BYTES = struct.Struct("=QQ")
 _BYTES_AT = 120
 """tcpi_bytes_acked and tcpi_bytes_received in tcp_info; there since Linux 4.1."""
 _RESENT_AT = 2
-"""tcpi_retransmits: so many times in a row was the oldest byte sent anew, and not acknowledged."""
+"""The offset of tcpi_retransmits in tcp_info.
+
+It counts how many times in a row the oldest byte was sent again without being acknowledged.
+"""
 _RESENT_IN_VAIN = 4
-"""Of these one waits a fifth of a second or more for the first, and twice as long each time: 3 s.
-A peer that does not read, stopped or slow, still acknowledges; its machine does that for it."""
+"""Retransmissions in a row after which a peer counts as cut off.
+
+Of these, the first comes after a fifth of a second or more, and each further one takes twice as
+long: 3 s. A peer that does not read, stopped or slow, still acknowledges, since its machine does
+that for it.
+"""
 
 _BUFFER_BYTES = 1 << 20
 _WAIT_S = 1.0
@@ -81,7 +97,10 @@ class ConnectionEnd:
 
 
 def diagnosis_socket() -> socket.socket:
-    """A sock_diag socket of the network that this process is in. Raises OSError if refused."""
+    """A sock_diag socket of the network that this process is in.
+
+    Raises OSError if it is refused.
+    """
     return socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, NETLINK_SOCK_DIAG)
 
 
@@ -124,7 +143,10 @@ class Sockets:
             found += [seen for body in _messages(data) if (seen := _seen(body, closed=True))]
 
     def look(self) -> list[ConnectionEnd]:
-        """All connections there are now. Raises OSError if the kernel does not say."""
+        """All connections there are now.
+
+        Raises OSError if the kernel does not report them.
+        """
         body = _REQUEST.pack(socket.AF_INET, 0, 0, 1 << (_INET_DIAG_INFO - 1), _CONNECTED, 0)
         self._turn = (self._turn + 1) & 0xFFFFFFFF
         size = _HEADER.size + len(body)
@@ -140,7 +162,7 @@ class Sockets:
         return found
 
     def close(self) -> None:
-        """Nothing is asked or heard after this."""
+        """Close the sockets. Nothing is asked or received after this."""
         self._asking.close()
         self._hearing.close()
 
@@ -172,7 +194,7 @@ def _is_last(data: bytes) -> bool:
 
 
 def _seen(body: bytes, *, closed: bool = False) -> ConnectionEnd | None:
-    """What one inet_diag_msg says; None of a socket that was never connected."""
+    """The content of one inet_diag_msg. None if the socket was never connected."""
     if len(body) < _MESSAGE.size:
         return None
     family, state, near, far, local, remote, cookie, inode = _MESSAGE.unpack_from(body)
@@ -198,7 +220,10 @@ def _seen(body: bytes, *, closed: bool = False) -> ConnectionEnd | None:
 
 
 def _counts(body: bytes) -> tuple[int | None, int | None, int]:
-    """Bytes acknowledged, bytes received, and how often the oldest was sent anew in vain."""
+    """Bytes acknowledged, bytes received, and retransmissions in vain.
+
+    The latter are those of the oldest byte.
+    """
     at = _MESSAGE.size
     while at + _ATTRIBUTE.size <= len(body):
         length, kind = _ATTRIBUTE.unpack_from(body, at)
@@ -222,7 +247,10 @@ def _address(packed: bytes) -> str:
 
 
 class ProcSockets:
-    """The connections of this process's network out of /proc/net/tcp: who, not how much."""
+    """The connections of this process's network from /proc/net/tcp.
+
+    It has the ends of the connections, but no byte counts.
+    """
 
     lost = False
 
@@ -230,7 +258,7 @@ class ProcSockets:
         self._proc = proc
 
     def closed(self) -> list[ConnectionEnd]:
-        """Nothing: /proc does not tell of what is gone."""
+        """Empty: /proc does not report closed connections."""
         return []
 
     def look(self) -> list[ConnectionEnd]:
@@ -256,7 +284,10 @@ def _table(path: Path) -> list[ConnectionEnd]:
 
 
 def _hex_address(text: str) -> Address:
-    """`0100007F:1F90` is 127.0.0.1:8080: words of four bytes, as this processor has them."""
+    """`0100007F:1F90` is 127.0.0.1:8080: words in this processor's byte order.
+
+    A word has four bytes.
+    """
     host, _, port = text.partition(":")
     words = [int(host[at : at + 8], 16) for at in range(0, len(host), 8)]
     packed = b"".join(struct.pack("=I", word) for word in words)
@@ -265,7 +296,7 @@ def _hex_address(text: str) -> Address:
 
 def open_sockets(asking: socket.socket | None = None, hearing: socket.socket | None = None
                  ) -> Sockets | ProcSockets:  # fmt: skip
-    """The connections of this process's network, or of the one the given sockets were made in.
+    """The connections of this process's network, or of the given sockets' one.
 
     Raises OSError where neither sock_diag nor /proc tells of them.
     """

@@ -1,4 +1,6 @@
-"""The account of a run on a terminal: whole (`tenfold why`), and short, at the end of `up`.
+"""The report of a run on a terminal.
+
+It is complete in `tenfold why`, and short at the end of `up`.
 
 Owns what it looks like. What it says is `why`'s.
 """
@@ -27,7 +29,10 @@ _DAY = "%Y-%m-%d %H:%M:%S"
 
 
 def show_end(err: Terminal, status: Mapping[str, Any]) -> None:
-    """Say how a run ended, where its files are, and, last, what failed first and what to do."""
+    """Report how a run ended, where its files are, and what failed first.
+
+    What to do about the failure comes last.
+    """
     run = RunDirectory(Path(status["directory"]))
     told = account(run)
     err.print(_headline(err, told))

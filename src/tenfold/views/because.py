@@ -10,7 +10,9 @@ from typing import Any
 
 
 def because(status: Mapping[str, Any]) -> str:
-    """Why a run ended, after its state: the headline's words, or what status.json says.
+    """Why a run ended, to follow its state.
+
+    This is the text of the headline, or the reason in status.json.
 
     Without a `headline` in `status`, as in a list of many runs, no other file is read.
     """

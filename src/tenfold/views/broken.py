@@ -1,4 +1,4 @@
-"""What a failed task said of its end, for a sentence: the exception, and where it was raised.
+"""The exception with which a failed task ended, and where it was raised.
 
 Owns what counts: an exception before texts that are known, those before the last line on stderr.
 """
@@ -15,13 +15,19 @@ from tenfold.views.causes import CauseLine
 from tenfold.views.facts import RunFacts
 
 _UNCAUGHT = (None, 1)
-"""Exit codes with which Python ends for an exception; with others, one long ago was caught."""
+"""Exit codes with which Python ends because of an exception.
+
+With other codes, an exception in the log was caught long ago.
+"""
 
 _MOST_MESSAGE = 12
 
 
 def find_error(facts: RunFacts, told: Mapping[str, Any], lines: Sequence[str]) -> CauseLine | None:
-    """What the first failing task said, `told` being status.json's words of it."""
+    """What the first failing task reported.
+
+    `told` is the text of status.json about it.
+    """
     kept = _told(told.get("exception"))
     uncaught = told.get("exit_code") in _UNCAUGHT or kept is None or kept.frame is None
     found = (kept if uncaught else None) or broken_in(lines)
@@ -54,7 +60,10 @@ def _shown(file: str, workdir: object) -> str:
 
 
 def it_says(error: Mapping[str, Any]) -> str:
-    """`it says "ValueError: bad" (train.py:12 in step)`, of `error` as `why --json` has it."""
+    """`it says "ValueError: bad" (train.py:12 in step)`.
+
+    `error` is the one in `why --json`.
+    """
     words = f'it says "{error["line"]}"'
     if error.get("root") and error["root"] != error["line"]:
         words += f' because of "{error["root"]}"'
@@ -67,7 +76,7 @@ def it_says(error: Mapping[str, Any]) -> str:
 
 
 def _told(value: object) -> Broken | None:
-    """The exception of status.json, whoever wrote it."""
+    """The exception in status.json, whoever wrote it."""
     if not isinstance(value, dict) or not isinstance(value.get("line"), str):
         return None
     message = value.get("message")

@@ -1,4 +1,4 @@
-"""What the last lines of a task say of why it ended: a table of texts that are known. Pure.
+"""Find why a task ended in its last lines: a table of known texts. Pure.
 
 Nothing is guessed beyond what is there: a finding quotes its line. Where Python wrote a traceback,
 the exception at its end counts first; otherwise the last line that matches.
@@ -17,7 +17,9 @@ _LONGEST = 200
 
 @dataclass(frozen=True, slots=True)
 class CauseLine:
-    """A line that says why, what it means, and what to do; the latter None if it is not known.
+    """A line that explains an end, its meaning, and what to do.
+
+    What to do is None if it is not known.
 
     Of an exception also `where` it was raised, as far as the user's own code goes, the `source`
     line there, its whole `message`, and the line of the exception from which it followed (`root`).
@@ -128,11 +130,11 @@ TABLE: tuple[Known, ...] = (
     _known(r"SyntaxError|IndentationError", "the program is not valid Python",
            "check the file with python -m py_compile"),
 )  # fmt: skip
-"""The first that matches counts, so what is special stands before what is general."""
+"""The first match counts, so special texts stand before general ones."""
 
 
 def said(lines: Sequence[str], told: Broken | None = None) -> CauseLine | None:
-    """The line that says why a task ended; None if none does.
+    """The line that explains why a task ended, or None.
 
     Args:
         lines: the task's last ones.
@@ -161,7 +163,9 @@ _TALK = re.compile(
 
 
 def last_words(stderr: Sequence[str]) -> CauseLine | None:
-    """The last line on stderr, where `SystemExit("…")`, shells and most programs say why they end.
+    """The last line on stderr.
+
+    `SystemExit("…")`, shells and most programs explain their end there.
 
     None if that is a warning, a bar of progress or an indented line: those say nothing of an end.
     """
@@ -170,7 +174,10 @@ def last_words(stderr: Sequence[str]) -> CauseLine | None:
 
 
 def known(line: str, *after: str) -> CauseLine | None:
-    """What `line` means, if the table knows it; in the lines `after` it may be said closer."""
+    """What `line` means, if the table contains it.
+
+    The lines `after` it may be more precise.
+    """
     text = cut(line.strip())
     for one in TABLE:
         if found := one.found_in(text):
@@ -181,7 +188,9 @@ def known(line: str, *after: str) -> CauseLine | None:
 
 
 def exception(lines: Sequence[str]) -> list[str]:
-    """The exception at the end of the last Python traceback in `lines`, and the lines after it.
+    """The exception of the last Python traceback, and the lines after it.
+
+    The traceback is looked for in `lines`.
 
     Empty if there is none.
     """

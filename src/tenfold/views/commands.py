@@ -20,7 +20,9 @@ _COMMAND = re.compile(rf"tenfold (?:{_READS})(?: [A-Za-z0-9/._-]+)*(?=$|[;,|:)]|
 
 
 def with_runs(text: str, runs: Path) -> str:
-    """`text` with `--runs` at the end of each command in it that would look elsewhere for a run.
+    """`text` with `--runs` added to each command in it that needs it.
+
+    A command needs it if it would look elsewhere for a run.
 
     `text` is a command, or a hint that has some: `tenfold stacks x; tenfold map`.
     """
@@ -31,7 +33,10 @@ def with_runs(text: str, runs: Path) -> str:
 
 
 def up_again(plan: Mapping[str, Any], runs: Path) -> str:
-    """The command that brings the cluster of `plan.json` up again, with the options it had."""
+    """The command that starts the cluster of `plan.json` again.
+
+    It has the options of the first start.
+    """
     words = ["tenfold", "up", *_file(plan)]
     options = plan.get("options")
     if isinstance(options, list):
@@ -42,7 +47,10 @@ def up_again(plan: Mapping[str, Any], runs: Path) -> str:
 
 
 def _file(plan: Mapping[str, Any]) -> list[str]:
-    """The cluster file as it is called from here; nothing for the one that is looked for."""
+    """The cluster file's path from here.
+
+    Empty if `tenfold up` finds the file by itself.
+    """
     file, directory = plan.get("file"), plan.get("directory")
     if not isinstance(file, str):
         return []

@@ -13,7 +13,7 @@ from tenfold.run.rundir import Problems, RunDirectory, read_json
 from tenfold.views.live import LiveReader, brief
 
 MOST_DIFFERENCES = 500
-"""Differences that are told; more of them help nobody."""
+"""The maximum number of differences reported. More of them do not help."""
 
 _LEFT_OUT = ("version", "tasks", "cluster")
 _OF_TASKS_LEFT_OUT = ("task", "job", "index")
@@ -48,7 +48,10 @@ def compare(one: RunDirectory, other: RunDirectory, training: Mapping[str, Any])
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """`{path, a, b}` of everything in which two plans differ, in the order of the first."""
+    """`{path, a, b}` of each difference between two plans.
+
+    They are in the order of the first plan.
+    """
     first, second = dict(_flat("", _by_job(one))), dict(_flat("", _by_job(other)))
     for path in dict.fromkeys([*first, *second]):
         a, b = first.get(path, _ABSENT), second.get(path, _ABSENT)
@@ -61,7 +64,7 @@ def _value(value: object) -> object:
 
 
 def _by_job(plan: Mapping[str, Any]) -> dict[str, Any]:
-    """A plan with `jobs` in place of its tasks."""
+    """A plan with `jobs` instead of its tasks."""
     jobs: dict[str, list[Mapping[str, Any]]] = {}
     tasks = plan.get("tasks")
     for task in tasks if isinstance(tasks, list) else []:

@@ -1,4 +1,4 @@
-"""Where a task crashed in native code: what Python's faulthandler wrote, in words.
+"""Where a task crashed in native code, according to Python's faulthandler.
 
 Tasks run with PYTHONFAULTHANDLER=1, so Python writes its stack to stderr when the process gets a
 fatal signal. The innermost frame with a file names the library that was called or imported. Of a
@@ -23,7 +23,11 @@ FATAL = frozenset(
     {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGABRT, signal.SIGFPE}
 )  # what faulthandler answers
 _LINES = 2000
-"""More than one thread's 100 frames: faulthandler may write those of other threads after them."""
+"""The maximum number of last lines that are searched.
+
+This is more than one thread's 100 frames, since faulthandler may write those of other threads after
+them.
+"""
 
 _BEFORE = 20
 _BEGIN = "Fatal Python error: "
@@ -58,7 +62,10 @@ class Crash:
     before: tuple[str, ...] = ()
 
     def meaning(self, usual: Meaning | None) -> Meaning:
-        """The crash as a clause, and what to do; `usual` is what the signal means."""
+        """The crash as a clause, and what to do.
+
+        `usual` is what the signal means.
+        """
         whose = self.library or PurePath(self.file).name
         doing = "loaded for an import in" if self.importing else "called by"
         where = f"native code {doing} {whose}: {self._shown}, line {self.line}"
@@ -76,7 +83,7 @@ class Crash:
 
     @staticmethod
     def _is_general(usual: Meaning) -> bool:
-        """Whether the signal's hint helps although the place is known."""
+        """Whether the signal's hint helps although the location is known."""
         return "segfault" not in (usual.hint or "")
 
     def shown(self) -> dict[str, object]:
@@ -86,13 +93,16 @@ class Crash:
 
     @property
     def _shown(self) -> str:
-        """The file below its package directory; the user's own as it is."""
+        """The file below its package directory. A file of the user stays as it is."""
         parts = PurePath(self.file).parts
         return "/".join(parts[parts.index(self.library) :]) if self.library in parts else self.file
 
 
 def crash(run: RunDirectory, task: str, code: int | None, name: object) -> Crash | None:
-    """Where `task`, which ended with exit `code` or the signal `name`, crashed, if Python said."""
+    """Where `task` crashed, if Python reported it.
+
+    The task ended with exit `code` or the signal `name`.
+    """
     number = signal_number(name)
     if number is None and code is not None and code > 128:  # a shell's word for it
         number = code - 128
@@ -104,7 +114,7 @@ def crash(run: RunDirectory, task: str, code: int | None, name: object) -> Crash
 
 
 def crash_in(lines: Sequence[str]) -> Crash | None:
-    """The crash that the last report of faulthandler in `lines` tells of."""
+    """The crash in the last report of faulthandler in `lines`."""
     begins = [place for place, line in enumerate(lines) if _BEGIN in line]
     if not begins:
         return None
@@ -128,8 +138,10 @@ def crash_in(lines: Sequence[str]) -> Crash | None:
 
 
 def _library(file: str) -> tuple[str | None, bool]:
-    """`triton` of `…/site-packages/triton/knobs.py`, `ctypes` of `…/lib/python3.11/ctypes/…`;
-    and whether it is Python's own."""
+    """The library of a file, and whether it is Python's own.
+
+    `triton` of `…/site-packages/triton/knobs.py`, and `ctypes` of `…/lib/python3.11/ctypes/…`.
+    """
     parts = PurePath(file).parts
     for place in reversed(range(len(parts) - 1)):
         if parts[place] in _PACKAGES or _STANDARD.fullmatch(parts[place]):

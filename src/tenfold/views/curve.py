@@ -1,4 +1,4 @@
-"""One curve: the points of one tag, thinned, whoever wrote them.
+"""One curve: the points of one tag, thinned, from all its writers.
 
 Owns keeping the points of one writer (`Curve`), and merging those of several (`Writers`). Leaves to
 `training`: where points come from.
@@ -37,7 +37,7 @@ class Curve:
         self.changes = 0
 
     def add(self, point: Point) -> None:
-        """Take a point; one that goes back takes the place of all that came after its step."""
+        """Add a point. A point at an earlier step replaces all after that step."""
         self.begin = point[2] if not self.changes else self.begin
         self.changes += 1
         if self._last is not None and point[0] <= self._last[0]:
@@ -93,7 +93,10 @@ class Writers:
         return self._curves.setdefault(file, Curve())
 
     def shown(self, tag: str, restarted: Restarted) -> dict[str, Any]:
-        """The tag, and `MOST_POINTS` of its points at most, evenly chosen, the last among them."""
+        """The tag, and at most `MOST_POINTS` of its points, evenly chosen.
+
+        The last point is always among them.
+        """
         mark = sum(curve.changes for curve in self._curves.values())
         if mark != self._merged[0]:
             self._merged = (mark, self._merge(restarted))
@@ -129,7 +132,10 @@ class Writers:
 
 
 def _same_process(file: str, other: str) -> bool:
-    """Whether two event files are of one process, by `….tfevents.SECONDS.HOST.PID.NUMBER[.v2]`."""
+    """Whether two event files are of one process.
+
+    Their names are `….tfevents.SECONDS.HOST.PID.NUMBER[.v2]`.
+    """
     one, two = _process(file), _process(other)
     return one is not None and one == two
 

@@ -1,4 +1,6 @@
-"""What was found on a machine: a line each, by area, with the command that mends it below.
+"""Findings about a machine: one line each, by area, with a command below.
+
+The command fixes what was found.
 
 The state stands in words beside its sign, so that it can be read without colour and be searched.
 """

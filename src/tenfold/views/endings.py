@@ -1,4 +1,4 @@
-"""What an exit code or a signal means, in words, and what to look at then. Pure.
+"""The meaning of an exit code or a signal, and what to look at then. Pure.
 
 Facts: 126, 127 and 128 + n are a POSIX shell's; 2 is argparse's and getopt's for bad arguments;
 signals are those of signal(7).
@@ -69,7 +69,9 @@ def signal_number(name: object) -> int | None:
 
 
 def meaning(exit_code: int | None, signal_name: object) -> Meaning | None:
-    """What an exit code, or the signal of this name, means; None if it means nothing by itself.
+    """The meaning of an exit code or a signal, or None if it means nothing.
+
+    The signal is given by its name.
 
     128 + n is how a shell tells that its last command was killed by signal n.
     """

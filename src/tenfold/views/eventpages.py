@@ -13,7 +13,9 @@ MOST_BYTES = LONGEST_EVENT
 
 
 def events_from(run: RunDirectory, start: int = 0) -> dict[str, Any]:
-    """`{version, events, start, next, more, damaged}`: whole events from byte `start` on.
+    """`{version, events, start, next, more, damaged}`: events from byte `start` on.
+
+    All of these events are whole.
 
     Each has its `text`, a sentence, and its `tone`: bad, care, good or plain.
 

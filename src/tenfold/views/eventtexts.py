@@ -12,12 +12,15 @@ from tenfold.run.states import State
 from tenfold.views.notfinite import event_words
 
 CTRL_C = "stopped by Ctrl-C"
-"""Why a run stops when its follower was interrupted. The follower has already said so."""
+"""Why a run stops when its follower was interrupted.
+
+The follower has already reported it.
+"""
 
 NO_CHECKPOINT = (
     "tenfold has no checkpoint of it, and a script that saves its own snapshots resumes from them"
 )
-"""What can be said where the run's `checkpoints/` is empty: scripts also save elsewhere."""
+"""The message for an empty `checkpoints/`. Scripts may also save elsewhere."""
 
 Event = Mapping[str, Any]
 Tone = Literal["bad", "care", "good", "plain"]
@@ -116,7 +119,7 @@ _NEWS = {
     "task-unkillable", "restart-asked", "hang", "progress-resumed", "not-finite", "set-aside",
     "disk-full", "disk-back", "error", "note",
 }  # fmt: skip
-"""What `up` tells while it follows a run."""
+"""Events that `up` reports while it follows a run."""
 
 _TONES: Mapping[Tone, set[str]] = {
     "bad": {
@@ -132,13 +135,19 @@ _TONES: Mapping[Tone, set[str]] = {
 
 
 def news(event: Event) -> str | None:
-    """What `up` tells of `event`; None if that is nothing, or the event is damaged."""
+    """What `up` reports of `event`, or None.
+
+    None means that there is nothing to report, or that the event is damaged.
+    """
     of_interest = str(event.get("kind")) in _NEWS and event.get("reason") != CTRL_C
     return _known(event) if of_interest else None
 
 
 def sentence(event: Event) -> str:
-    """What happened, and the hint of the event. Fields, if it is damaged or of an unknown kind."""
+    """A sentence about the event, and its hint.
+
+    For a damaged or unknown event, its fields are listed.
+    """
     text = _known(event) or _fields(event)
     hint = event.get("hint")
     return f"{text} ({printable(hint)})" if isinstance(hint, str) and hint else text

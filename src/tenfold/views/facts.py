@@ -1,4 +1,6 @@
-"""What a run directory tells about how a run did: read once, whatever is missing or damaged.
+"""Facts about how a run did, from its run directory.
+
+The directory is read once, whatever is missing or damaged.
 
 Owns the reading. What follows from it is `why`'s and `troubles`'.
 """
@@ -27,8 +29,10 @@ _LAST_MOMENT = 1e11
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A checkpoint that is as its manifest says, as far as sizes tell; `name` is relative to the
-    run's `checkpoints`."""
+    """A checkpoint that matches its manifest, as far as sizes show.
+
+    `name` is relative to the run's `checkpoints`.
+    """
 
     name: str
     path: str
@@ -38,7 +42,7 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """The file system that a run is kept on: bytes, and whether a new file would have a name."""
+    """The file system of a run: bytes, and whether a new file can be created."""
 
     free: int
     total: int
@@ -81,7 +85,7 @@ class RunFacts:
         return str(self.status["cluster"])
 
     def planned(self, task: str) -> Mapping[str, Any]:
-        """What the plan says of a task; empty if that is not known."""
+        """The plan's entry of a task. Empty if it is not known."""
         tasks = self.plan.get("tasks")
         for one in tasks if isinstance(tasks, list) else ():
             if isinstance(one, dict) and one.get("task") == task:
@@ -89,7 +93,7 @@ class RunFacts:
         return {}
 
     def of_kind(self, *kinds: str) -> list[Mapping[str, Any]]:
-        """Events of these kinds, in order."""
+        """Events of the given kinds, in order."""
         return [event for event in self.events if event.get("kind") in kinds]
 
     def lines_of(self, task: str) -> list[str]:
@@ -100,7 +104,7 @@ class RunFacts:
 
 
 def read_facts(run: RunDirectory) -> RunFacts:
-    """Read a run directory. Never fails for what is in it."""
+    """Read a run directory. Its contents never cause a failure."""
     problems = Problems()
     status = read_status(run, problems)
     events, _ = read_events(run.events, problems)
@@ -123,7 +127,10 @@ def read_facts(run: RunDirectory) -> RunFacts:
 
 
 def _of_right_kinds(status: Mapping[str, Any]) -> dict[str, Any]:
-    """`status` without values that are no words, times or deaths, whoever wrote them."""
+    """`status` without values of a wrong type, whoever wrote them.
+
+    Texts, times and deaths are kept.
+    """
     clean = dict(status)
     for key in ("reason", "outcome", "cell"):
         clean[key] = status[key] if isinstance(status[key], str) else None
@@ -144,7 +151,10 @@ def _of_right_kinds(status: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def moment(value: object) -> float | None:
-    """A time in seconds since 1970, or a length in seconds; None for what cannot be one."""
+    """A time in seconds since 1970, or a length in seconds.
+
+    None for everything that cannot be one.
+    """
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return float(value) if number and 0 <= value < _LAST_MOMENT else None  # type: ignore[operator, arg-type]
 
@@ -160,7 +170,10 @@ def _each(
 
 
 def _checkpoints(home: Path) -> tuple[Saved | None, dict[str, str]]:
-    """The newest checkpoint below `home`, by its manifest's time, and those that are no good."""
+    """The newest checkpoint below `home`, and those that are damaged.
+
+    The time is the one in the manifest.
+    """
     newest: Saved | None = None
     bad: dict[str, str] = {}
     for name in _names(home):

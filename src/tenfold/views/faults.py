@@ -1,4 +1,7 @@
-"""Errors on the terminal: every fault with its place, the line, a caret and a hint."""
+"""Errors on the terminal: each fault with its position, line and hint.
+
+A caret marks the position in the line.
+"""
 
 from __future__ import annotations
 

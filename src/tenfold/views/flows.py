@@ -1,4 +1,7 @@
-"""What each task tells of its peers: bytes, rates, connections, out of its newest samples."""
+"""The traffic of each task with its peers, from its newest samples.
+
+It has bytes, rates and connections.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,11 @@ from tenfold.traffic.samples import SampleReader, cut_peers
 
 _RATE_S = 2.5
 _STALE_S = 3.0
-"""A rate is taken over at least the one; a newest sample older than the other means no traffic."""
+"""A rate covers at least `_RATE_S`. A sample older than `_STALE_S` is no traffic."""
 
 
 class PeerFlow(NamedTuple):
-    """What one task told of one peer; bytes None if they are not counted.
+    """One task's traffic with one peer. Bytes are None if they are not counted.
 
     `changed` is when a byte was last seen to flow, None if none was. `cut`: the peer does not
     acknowledge what is sent to it.
@@ -39,7 +42,10 @@ Counts = tuple[int | None, int | None, int]
 
 
 class FlowReader:
-    """What one task tells, again and again: the same object as long as it is the same."""
+    """One task's traffic, read repeatedly.
+
+    The same object is returned as long as nothing changes.
+    """
 
     def __init__(self, run: RunDirectory, task: str) -> None:
         self._path = run.task(label_of(task)).traffic
@@ -47,10 +53,10 @@ class FlowReader:
         self._mark: object = None
         self._told: dict[str, PeerFlow] = {}
         self._counted: dict[float, dict[str, Counts]] = {}
-        """What samples said that are not too old to take a rate from, by their time."""
+        """Counts of recent samples, by time, from which a rate can be computed."""
 
     def read(self, now: float, problems: Problems) -> Flows:
-        """What the task's newest sample says; damage is noted in `problems`."""
+        """The task's newest sample. Damage is noted in `problems`."""
         samples = self._samples.read()
         if self._samples.damaged:
             problems.add(self._path, "has a damaged line")

@@ -1,4 +1,6 @@
-"""A run as it happens: its log lines, what changes, and a bar for the progress of its chief.
+"""Follow a run as it happens.
+
+Its log lines, its changes, and a bar for the progress of its chief.
 
 Reads the run directory a few times a second, like any other view, and writes to a `Screen`. The
 tasks' files are read again only when the supervisor has written something new.
@@ -35,7 +37,7 @@ _AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What to show: labels of the tasks whose lines are wanted, how, and whether to fold.
+    """What to show: the labels of the wanted tasks, how, and whether to fold.
 
     `talk`: also what happens to the run, and how far it is.
     """
@@ -47,7 +49,7 @@ class Options:
 
 
 class Follower:
-    """Follows one run until it is over or `until` says so."""
+    """Follows one run until it is over or until `until` returns True."""
 
     def __init__(
         self,
@@ -74,7 +76,7 @@ class Follower:
         self._mark: object = None
         self._left: Iterator[LogLine] = iter(())
         self.readers: list[LogReader] = readers(run.task(label) for label in options.labels)
-        """Where the log lines come from; move them before `follow` to skip what is old."""
+        """The sources of log lines. Move them before `follow` to skip old lines."""
 
     def follow(
         self,
@@ -108,7 +110,7 @@ class Follower:
             self._screen.wipe()
 
     def _show_room(self) -> None:
-        """Say when the run's disk is full: then its supervisor cannot tell of it."""
+        """Report that the run's disk is full. Its supervisor then cannot report it."""
         moment = time.monotonic()
         if moment >= self._next_room:
             self._next_room = moment + _ROOM_POLL_S
@@ -154,13 +156,16 @@ class Follower:
             self._screen.say(words, "green")
 
     def _first(self, what: str) -> bool:
-        """Whether this is said for the first time."""
+        """Whether this is reported for the first time."""
         new = what not in self._announced
         self._announced.add(what)
         return new
 
     def announce(self, now: dict[str, Any]) -> None:
-        """Say, once, how many tasks run, where their pages are and who else can reach them."""
+        """Report, once, how many tasks run and where their pages are.
+
+        Also who else can reach these.
+        """
         if not self._first("running"):
             return
         running = sum(task["state"] == State.RUNNING for task in now["tasks"])

@@ -1,4 +1,7 @@
-"""The first line of `tenfold why`, for other views of a run that failed. Read once a run."""
+"""The first line of `tenfold why`, for other views of a failed run.
+
+It is read once a run.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,20 @@ from tenfold.views.why import account
 
 
 class HeadlineReader:
-    """The headline of one run, again and again; `account` is made when status.json has changed."""
+    """The headline of one run, read repeatedly.
+
+    It is computed anew when status.json has changed.
+    """
 
     def __init__(self, run: RunDirectory) -> None:
         self._run = run
         self._known: tuple[object, str | None] = (None, None)
 
     def read(self, status: Mapping[str, Any]) -> str | None:
-        """The headline of a run that failed, or else None. `status` is the shape of `ps --json`."""
+        """The headline of a run that failed, or None.
+
+        `status` has the shape of `ps --json`.
+        """
         if status["state"] != State.FAILED or status["age_s"] is not None:
             return None
         mark = _mark(self._run)

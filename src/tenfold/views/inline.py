@@ -1,4 +1,4 @@
-"""A run inside a page that is somebody else's, a notebook: its tasks and log lines as HTML.
+"""A run inside the page of a notebook: its tasks and log lines as HTML.
 
 No script, no style sheet, nothing loaded, everything that a task or a file said escaped. Text has
 the page's own colours, so that it can be read in light and dark ones; a state is a coloured dot

@@ -1,4 +1,4 @@
-"""Opening what is in a run directory, and nothing that a link in it points to.
+"""Open files of a run directory without following links in it.
 
 A task can put a symbolic link where its log should be. Views that show whole files open them here.
 """

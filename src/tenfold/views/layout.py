@@ -1,4 +1,6 @@
-"""Where jobs and tasks stand in the picture of a cluster. Pure, and the same for the same plan.
+"""The positions of jobs and tasks in the picture of a cluster. Pure.
+
+They are the same for the same plan.
 
 Jobs that talk to each other stand around the middle, each a row or a column of its tasks facing
 it, so that no line between two jobs runs through a third; the others stand in a row below. The
@@ -23,14 +25,17 @@ _LETTER = 0.19
 _LINE = 12
 """So many tasks stand in one line before there is a second."""
 _CIRCLE = 32
-"""So many tasks that talk among themselves stand on a circle; more would make it too wide."""
+"""The maximum number of tasks on a circle.
+
+These are tasks that communicate with each other. More would make it too wide.
+"""
 _WIDEST = 4.0
 _GROW = 1.06
 
 
 @dataclass(slots=True)
 class JobBox:
-    """The box of one job: upper left corner, size, and how many tasks stand side by side.
+    """The box of one job: upper left corner, size, and tasks side by side.
 
     Tasks that talk among themselves stand on a circle, `columns` being its diameter.
     """
@@ -82,7 +87,10 @@ class Layout:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """`{width, height, radius, groups: [{job, x, y, w, h, columns}], nodes: {task: [x, y]}}`"""
+        """`{width, height, radius, groups: [{job, x, y, w, h, columns}], nodes}`.
+
+        `nodes` is `{task: [x, y]}`.
+        """
         return {
             "width": round(self.width, 3),
             "height": round(self.height, 3),
@@ -100,7 +108,10 @@ def _plain(value: Any) -> Any:
 
 
 def layout(shown: Mapping[str, Any], aspect: float = 1.6) -> Layout:
-    """The layout of a map (`tenfold.views.traffic`), about `aspect` times as wide as high."""
+    """The layout of a map (`tenfold.views.traffic`).
+
+    It is about `aspect` times as wide as high.
+    """
     aspect = min(_WIDEST, max(0.3, aspect))
     jobs: dict[str, int] = {}
     for task in shown["tasks"]:
@@ -137,7 +148,10 @@ def _ring(jobs: Mapping[str, int], aspect: float, circles: Collection[str]) -> L
 
 
 def _angles(count: int) -> list[float]:
-    """The first stands at the top, two stand side by side, the others follow clockwise."""
+    """Angles on the circle: the first is at the top, others follow clockwise.
+
+    Two stand side by side.
+    """
     start = math.pi if count == 2 else -math.pi / 2
     return [start + 2 * math.pi * place / max(1, count) for place in range(count)]
 
@@ -168,7 +182,7 @@ def _crowded(groups: Sequence[JobBox]) -> bool:
 
 
 def _put_below(made: Layout, jobs: Mapping[str, int]) -> None:
-    """Add jobs in rows under what is there."""
+    """Add jobs in rows below the existing ones."""
     x, y, row_h = 0.0, made.height + _GAP, 0.0
     for job, tasks in jobs.items():
         group = JobBox(job, tasks, max(1, min(tasks, int((made.width - 2 * _PAD) / CELL_W))))

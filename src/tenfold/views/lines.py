@@ -28,7 +28,10 @@ _VARYING = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How lines are shown. `width` is that of the longest prefix; `as_json` beats all others."""
+    """How lines are shown.
+
+    `width` is that of the longest prefix. `as_json` takes precedence over all others.
+    """
 
     as_json: bool = False
     prefix: bool = True
@@ -58,13 +61,16 @@ class _Fold:
 
 
 class Folder:
-    """Folds equal lines of different tasks that come within `FOLD_S` seconds of each other."""
+    """Folds equal lines of different tasks.
+
+    Only lines that come within `FOLD_S` seconds of each other are folded.
+    """
 
     def __init__(self) -> None:
         self._folds: dict[str, _Fold] = {}
 
     def feed(self, lines: Iterable[LogLine], now: float) -> Iterator[LogLine]:
-        """The lines to show now, those that say how often something was said among them."""
+        """The lines to show now, including lines that state how often one came."""
         for line in lines:
             key = _VARYING.sub("#", line.text).strip()
             fold = self._folds.get(key)

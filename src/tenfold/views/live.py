@@ -33,7 +33,10 @@ _BRIEF = (
 
 
 class JsonFiles:
-    """Objects in files that are renamed into place, each parsed once for as long as it stays."""
+    """Objects in files that are replaced by renaming.
+
+    Each file is parsed once for as long as it stays.
+    """
 
     def __init__(self) -> None:
         self._known: dict[Path, tuple[object, dict[str, Any] | None]] = {}
@@ -62,7 +65,10 @@ class LiveReader:
         self._plan: tuple[object, str | None] = (None, None)
 
     def read(self) -> dict[str, Any]:
-        """The run now. Whatever its files hold, this answers; what is damaged is in `damaged`."""
+        """The state of the run now.
+
+        This returns whatever the files contain. Damaged ones are listed in `damaged`.
+        """
         problems = Problems()
         now = self._read_status(problems)
         now["alive"] = now["age_s"] is not None or self._run.alive()
@@ -97,7 +103,10 @@ class LiveReader:
             return {}
 
     def _framework(self, problems: Problems) -> str | None:
-        """From the plan, which never changes and can be large: only its word is kept."""
+        """The framework of the plan, cached.
+
+        The plan never changes and can be large, so that only this is kept.
+        """
         mark = files.mark(self._run.plan)
         if mark != self._plan[0]:
             said = (read_json(self._run.plan, problems) or {}).get("framework")
@@ -105,7 +114,7 @@ class LiveReader:
         return self._plan[1]
 
     def _progress(self, task: Mapping[str, Any], problems: Problems) -> dict[str, Any] | None:
-        """What the task told in its present life, or in its last one."""
+        """The progress of the task in its present life, or in its last one."""
         name = task["task"]
         path = self._told.get(name) or self._run.task(label_of(name)).progress
         said = self._said.read(self._told.setdefault(name, path), problems)
@@ -118,7 +127,10 @@ class LiveReader:
 
 
 def progress_of(said: Mapping[str, Any]) -> dict[str, Any]:
-    """`{done, total, unit, rate, figures, time}` of what a task told, of the right types."""
+    """`{done, total, unit, rate, figures, time}` of a task, with correct types.
+
+    It is made of what the task reported.
+    """
     rate, figures = said.get("rate"), said.get("figures")
     if not isinstance(figures, dict):
         figures = {}
@@ -151,7 +163,7 @@ def _number(found: Any, name: str) -> Any:
 
 
 def _nothing(run: RunDirectory) -> dict[str, Any]:
-    """The shape of a status of which nothing can be told."""
+    """The shape of a status without any data."""
     empty = dict.fromkeys((
         "cell", "state", "outcome", "reason", "started", "ended", "age_s", "seen", "protection",
         "protection_words", "first_failure",
@@ -161,7 +173,10 @@ def _nothing(run: RunDirectory) -> dict[str, Any]:
 
 
 def brief(now: Mapping[str, Any]) -> dict[str, Any]:
-    """A run in a line: `{cluster, run, cell, state, reason, …, tasks: {STATE: count}}`."""
+    """A run in a line: `{cluster, run, cell, state, reason, …, tasks: {STATE: N}}`.
+
+    N is the number of tasks.
+    """
     states: dict[str, int] = {}
     for task in now["tasks"]:
         states[str(task["state"])] = states.get(str(task["state"]), 0) + 1

@@ -1,4 +1,6 @@
-"""Pages of what tasks wrote: any tasks together, by time, from the end back or from a place on.
+"""Pages of task output: any tasks together, by time.
+
+A page goes backward from the end, or forward from a position.
 
 Reads in bounded pieces from where the page is, so that the end of a log of any size is there at
 once. A page's `start` and `end` are cursors: where each stream was, opaque to whoever holds them.
@@ -64,7 +66,9 @@ class LogPageQuery:
 
 
 def page(run: RunDirectory, wanted: LogPageQuery) -> dict[str, Any]:
-    """`{version, lines: [{time, task, stream, text}], start, end, more}`; lines in order.
+    """`{version, lines: [{time, task, stream, text}], start, end, more}`.
+
+    Lines are in order.
 
     With `spans`, each line has `marks`: `[begin, end]` of each match, in UTF-16 units.
     `more`: with `back`, there is something before `start`; with `on`, the page was full before the
@@ -90,7 +94,7 @@ def page(run: RunDirectory, wanted: LogPageQuery) -> dict[str, Any]:
 
 
 def chosen_labels(run: RunDirectory, words: Sequence[str]) -> list[str]:
-    """Labels of the tasks that have left something and that one of these words names."""
+    """Labels of tasks that have left output and match one of these words."""
     there = sorted(task_labels(run))
     if not words:
         return there
@@ -99,7 +103,10 @@ def chosen_labels(run: RunDirectory, words: Sequence[str]) -> list[str]:
 
 
 def _positions(logs: Sequence[LogReader], wanted: LogPageQuery, ended: bool) -> list[int]:
-    """Where the page begins in each log; a log that the cursor does not know is new since."""
+    """Where the page begins in each log.
+
+    A log that the cursor does not contain is new since then.
+    """
     if wanted.cursor is not None:
         given = _given(wanted.cursor, wanted)
         return [min(given.get(_key(log), 0), log.end) for log in logs]
@@ -111,7 +118,10 @@ def _positions(logs: Sequence[LogReader], wanted: LogPageQuery, ended: bool) -> 
 def _back(
     logs: Sequence[LogReader], positions: Sequence[int], wanted: LogPageQuery, ended: bool
 ) -> tuple[list[dict[str, Any]], list[int], bool]:
-    """The newest lines before these positions: lines in order, where they begin, whether more."""
+    """The newest lines before these positions.
+
+    Returns the lines in order, where they begin, and whether there are more.
+    """
     del ended
     reached = list(positions)
     sources = [log.back(place) for log, place in zip(logs, positions, strict=True)]
@@ -131,7 +141,10 @@ def _back(
 def _on(
     logs: Sequence[LogReader], positions: Sequence[int], wanted: LogPageQuery, ended: bool
 ) -> tuple[list[dict[str, Any]], list[int], bool]:
-    """The oldest lines from these positions on: lines, where they end, whether there are more."""
+    """The oldest lines from these positions on.
+
+    Returns the lines, where they end, and whether there are more.
+    """
     reached = list(positions)
     for log, place in zip(logs, positions, strict=True):
         log.skip_to(place)
@@ -164,7 +177,9 @@ class _Budget:
 
 
 def _shown(line: LogLine, passes: Passes | None) -> str | None:
-    """A line as people see it: what was left of it, without colours; None if it is not wanted.
+    """A line as people see it, without colours. None if it is not wanted.
+
+    Overwritten text is not shown.
 
     Of a very long line only the beginning is looked at and shown.
     """
@@ -182,7 +197,10 @@ def _told(line: LogLine, text: str, spans: Spans | None) -> dict[str, Any]:
 
 
 def _utf16(text: str, spans: Sequence[tuple[int, int]]) -> list[list[int]]:
-    """Spans of characters as a browser counts them, which has two units for some characters."""
+    """Spans of characters as a browser counts them.
+
+    It has two units for some characters.
+    """
     if text.isascii():
         return [list(span) for span in spans]
     return [[len(text[:place].encode("utf-16-le")) // 2 for place in span] for span in spans]

@@ -22,7 +22,10 @@ _GROUP_TITLES = ("FROM", "TO", "EDGES", "RATE", "TOTAL", "CONNECTIONS", "SILENT"
 
 
 def show_map(out: Terminal, shown: Mapping[str, Any], *, most: float = MOST_EDGES) -> None:
-    """The run in a line, then its edges: each, or by job if there are more than `most`."""
+    """Print the run in a line, then its edges.
+
+    Edges are listed one by one, or by job if there are more than `most`.
+    """
     out.print(_headline(out, shown))
     found = shown["edges"]
     if not found:

@@ -1,4 +1,4 @@
-"""Figures that are not finite, in words: since which step, and of whom. Pure."""
+"""Describe figures that are not finite: since which step, and of whom. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _MOST = 3
 
 
 def odd_figures(value: object) -> list[dict[str, Any]]:
-    """`not_finite` of a status, without what is of the wrong kind."""
+    """`not_finite` of a status, without entries of a wrong type."""
     return [
         one
         for one in (value if isinstance(value, list) else ())
@@ -48,7 +48,7 @@ def _figure(name: str, ones: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _source(one: Mapping[str, Any]) -> str:
-    """The task whose progress says so, or the directory of the event file that does."""
+    """The task that reported the figure, or the directory of its event file."""
     return str(one.get("task") or one["directory"])
 
 

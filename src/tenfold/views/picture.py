@@ -1,4 +1,4 @@
-"""The map as a picture: SVG for pages and documents, DOT for Graphviz. Both are plain text.
+"""The map as a picture: SVG for pages, DOT for Graphviz. Both are plain text.
 
 The SVG has no script and loads nothing; its colours follow the reader's dark or light mode.
 """
@@ -19,7 +19,7 @@ from tenfold.views.traffic import AS_PLANNED, CUT, NOT_PLANNED, SILENT
 _UNIT = 40
 _MARGIN = 1.0
 _RIM = 2.6
-"""Room on the right for what is outside, in units of the layout."""
+"""Room on the right for peers outside the cluster, in units of the layout."""
 
 _STYLE = """
   svg { font: 12px system-ui, sans-serif; background: #fff; color: #1f2933; }
@@ -154,7 +154,10 @@ def _rim(name: str, place: tuple[float, float]) -> str:
 
 
 def dot(shown: Mapping[str, Any]) -> str:
-    """The map in Graphviz's language: jobs as clusters, edges labelled with what they carried."""
+    """The map in Graphviz's language, with jobs as clusters.
+
+    Edges are labelled with what they carried.
+    """
     lines = [f"graph {_quoted(shown['cluster'])} {{", "  node [shape=circle, fontsize=10];"]
     jobs: dict[str, list[str]] = {}
     for task in shown["tasks"]:

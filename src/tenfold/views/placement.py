@@ -23,7 +23,9 @@ _Variables = list[dict[str, Any]]
 
 
 def placement(run: RunDirectory) -> dict[str, Any]:
-    """Where the variables of a run lie, as it was told, during the run and after it.
+    """Where the variables of a run are placed, during the run and after it.
+
+    A task has reported this.
 
     `{version, told_by: "chief/0"|None, variables: […], servers: [{task, bytes, parts}],
     balance, workers: [{task, role, bytes}], damaged}`:
@@ -52,7 +54,10 @@ def placement(run: RunDirectory) -> dict[str, Any]:
 
 
 def _tasks(plan: Mapping[str, Any], run: RunDirectory) -> list[str]:
-    """Names of the tasks in the plan's order; without a plan, of those that left something."""
+    """Names of the tasks in the plan's order.
+
+    Without a plan, names of the tasks that left something.
+    """
     planned = plan.get("tasks")
     if not isinstance(planned, list):
         return [name_of(task.label) for task in run.tasks()]
@@ -93,7 +98,10 @@ def _is_whole(entry: object) -> TypeGuard[dict[str, Any]]:
 
 
 def _merged(told: Mapping[str, _Variables]) -> _Variables:
-    """All variables; those that several tasks have told of themselves, alike, are one."""
+    """All variables.
+
+    Variables that several tasks report alike count once.
+    """
     merged: _Variables = []
     seen: dict[tuple[Any, ...], dict[str, Any]] = {}
     for teller, variables in told.items():

@@ -29,14 +29,17 @@ Row = Mapping[str, Any]
 
 
 class _Group(NamedTuple):
-    """Tasks of one job, one after the other, that do the same."""
+    """Consecutive tasks of one job with the same settings."""
 
     first: Row
     last: Row
 
 
 def show_plan(out: Console, plan: Plan, not_inherited: Sequence[str] = ()) -> None:
-    """Print `plan` for people, and which variables of this shell its tasks do not inherit."""
+    """Print `plan` for people.
+
+    Also which variables of this shell its tasks do not inherit.
+    """
     count = len(plan.tasks)
     out.print(
         Text(plan.shown(plan.cluster), "bold").append(
@@ -116,7 +119,7 @@ def _name(group: _Group) -> Text:
 
 
 def _work(task: Row) -> Text:
-    """The command, and below it what is unusual about the task."""
+    """The command, and below it the unusual settings of the task."""
     text = Text(printable(shlex.join(task["command"])))
     for name, value in task["env"].items():
         known = " (known once addresses are)" if value is None else f"={printable(value)}"

@@ -1,4 +1,4 @@
-"""How far a task is, in a line: what it last told with `tenfold.progress`."""
+"""A task's progress in a line, as last reported by `tenfold.progress`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ _BAR = 24
 
 
 def words(said: Mapping[str, Any]) -> str:
-    """`45 %  epoch 1/1  512,345 words/s  loss 2.31  1 min 05 s left`."""
+    """Progress as text.
+
+    For example `45 %  epoch 1/1  512,345 words/s  loss 2.31  1 min 05 s left`.
+    """
     parts = [f"{100 * _share(said):.0f} %"]
     rate = said.get("rate")
     figures = {name: _figure(value) for name, value in (said.get("figures") or {}).items()}
@@ -41,7 +44,7 @@ def bar(err: Terminal, said: Mapping[str, Any]) -> str:
 
 
 def makes_sense(said: dict[str, Any] | None) -> TypeGuard[dict[str, Any]]:
-    """Whether there is a word to show: a whole file, its numbers numbers."""
+    """Whether progress can be shown: the file is whole, and numbers are numbers."""
     return said is not None and all(
         isinstance(value := said.get(name), (int, float)) and math.isfinite(value)
         for name in ("done", "total", "time")

@@ -59,7 +59,7 @@ class Screen:
             self.err.print(self.err.paint(printable(text), style))
 
     def draw(self, line: str) -> None:
-        """Show `line`, not wider than the terminal, until the next word or line."""
+        """Show `line`, cut to the terminal's width, until the next output."""
         if self.err.moves and line != self._drawn:
             with contextlib.suppress(OSError):
                 self.err.stream.write(_WIPE)

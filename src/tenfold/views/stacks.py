@@ -15,7 +15,7 @@ from tenfold.views.terminal import STATE_COLOURS, Terminal, task_colour
 
 
 def show_stacks(out: Terminal, status: Mapping[str, Any], found: Findings) -> None:
-    """The run in a line, a hang it is in, then who stands out and the stacks, in groups."""
+    """Print the run in a line, a current hang, outliers, and stacks in groups."""
     state = status["state"] or "unknown"
     head = out.paint(status["cluster"], "bold") + " " + out.paint(status["run"], "dim")
     head += f"  {out.paint(state, STATE_COLOURS.get(state, ''))}"

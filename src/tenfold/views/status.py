@@ -37,7 +37,7 @@ def status(run: RunDirectory, problems: Problems | None = None) -> dict[str, Any
 
 @dataclass(frozen=True, slots=True)
 class _KnownFile:
-    """What a file held when it was as `mark` says, and what was wrong with it."""
+    """The contents of a file as of `mark`, and what was wrong with it."""
 
     mark: object
     value: dict[str, Any] | None
@@ -45,7 +45,10 @@ class _KnownFile:
 
 
 class StatusReader:
-    """The state of one run, again and again: a file that did not change is not read again."""
+    """Reads the state of one run repeatedly.
+
+    A file that did not change is not read again.
+    """
 
     def __init__(self, run: RunDirectory) -> None:
         self._run = run
@@ -95,7 +98,10 @@ class StatusReader:
         return task
 
     def _file(self, path: Path, problems: Problems) -> dict[str, Any] | None:
-        """The object in a file that is renamed into place: a new one is another file."""
+        """The object in a file that is replaced by renaming.
+
+        A new object is another file.
+        """
         mark = files.mark(path)
         known = self._known.get(path)
         if known is None or known.mark != mark or known.problems.found:

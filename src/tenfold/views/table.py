@@ -1,4 +1,4 @@
-"""Tables of many short rows: columns as wide as they need, nothing drawn around them.
+"""Tables of many short rows, with columns of minimal width and no borders.
 
 Rich lays out a thousand rows in most of a second; this takes milliseconds, and `ps` has to.
 """
@@ -17,7 +17,10 @@ _GAP = "  "
 
 
 def show_table(out: Terminal, titles: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
-    """Print `rows` under `titles`. On a terminal the last column is cut to what is left of it."""
+    """Print `rows` under `titles`.
+
+    On a terminal the last column is cut to what is left of the width.
+    """
     rows = [[_clean(cell) for cell in row] for row in rows]
     heading = [(title, "dim") for title in titles]
     widths = [

@@ -59,7 +59,7 @@ def _headline(out: Terminal, status: Mapping[str, Any]) -> str:
 
 
 def hang_words(status: Mapping[str, Any]) -> str | None:
-    """The hang that a run is in, or ended in, in a line; None if there is none."""
+    """The hang that a run is in, or ended in, in a line. None if there is none."""
     hang = status.get("hang")
     if not isinstance(hang, dict) or not isinstance(hang.get("words"), str):
         return None
@@ -88,7 +88,10 @@ def _row(task: Mapping[str, Any], seen: float | None, first: str | None) -> list
 
 
 def since(task: Mapping[str, Any], seen: float | None = None) -> str:
-    """How long the task has run, or how long ago it ended; when it was `seen`, if it was lost."""
+    """How long the task has run, or how long ago it ended.
+
+    For a lost task, when it was last `seen`.
+    """
     end = seen if task["state"] == State.LOST else task["ended"]
     if end is not None:
         return f"{duration_text(time.time() - end)} ago"

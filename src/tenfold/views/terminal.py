@@ -1,4 +1,4 @@
-"""The streams people read: whether one takes colour, whether it may move, how wide it is.
+"""The output streams for people: colour, motion and width.
 
 `--color`, NO_COLOR, FORCE_COLOR and TERM=dumb are obeyed here and nowhere else. Colour is a matter
 of taste and may go into a pipe; motion needs a terminal, whatever anybody asks for.
@@ -53,7 +53,10 @@ class Terminal:
     """
 
     def __init__(self, stream: TextIO, color: str = "auto") -> None:
-        """`color`: auto (what the stream and the environment say), always or never."""
+        """`color`: `auto`, `always` or `never`.
+
+        `auto` depends on the stream and the environment.
+        """
         self.stream = stream
         self.is_terminal = stream.isatty()
         self.moves = self.is_terminal and os.environ.get("TERM") != "dumb"
@@ -65,7 +68,7 @@ class Terminal:
         return shutil.get_terminal_size().columns if self.is_terminal else _WIDEST
 
     def paint(self, text: str, style: str) -> str:
-        """`text` in a style such as `bold red`, or as it is where there is no colour.
+        """`text` in a style such as `bold red`, or unchanged if there is no colour.
 
         Colours that are in it already are none of ours, and are shown for what they are.
         """
@@ -82,7 +85,9 @@ class Terminal:
         self.write(text + "\n")
 
     def write(self, text: str) -> None:
-        """Write `text`, now: all that goes to the stream, but for what moves the cursor, is here.
+        """Write `text` now.
+
+        All that goes to the stream passes here, except what moves the cursor.
 
         Whatever file it was read from, it does nothing but show itself, in colours.
         """
@@ -125,7 +130,10 @@ def console(color: str, *, stderr: bool = False) -> Console:
 
 
 class _Filtered:
-    """The stream of a terminal, for rich: what is written to it goes through `Terminal.write`."""
+    """The stream of a terminal, for rich.
+
+    What is written to it goes through `Terminal.write`.
+    """
 
     def __init__(self, terminal: Terminal) -> None:
         self.write = terminal.write

@@ -1,4 +1,6 @@
-"""Who talks to whom: the shape of `map --json`, from the run directory alone.
+"""Which tasks communicate: the shape of `map --json`.
+
+It is computed from the run directory alone.
 
 Each task's samples say what it sent and received, so of a connection between two tasks there are
 two accounts; the larger one counts, and each byte once. What the plan implies stands beside what
@@ -25,8 +27,10 @@ from tenfold.views.flows import FlowReader, Flows, PeerFlow
 from tenfold.views.status import StatusReader
 
 AS_PLANNED, SILENT, NOT_PLANNED, CUT = "as planned", "silent", "not planned", "cut"
-"""Marks of an edge; silent: planned, and not a byte so far; cut: what is sent is not acknowledged,
-for some seconds."""
+"""Marks of an edge.
+
+Silent: planned, and not a byte so far. Cut: what is sent is not acknowledged, for some seconds.
+"""
 
 _UNNAMED = (f"{OUTSIDE}127.0.0.1", f"{OUTSIDE}::1")
 """Whoever opened connections so short that it was gone before it could be named."""
@@ -34,7 +38,7 @@ _UNNAMED = (f"{OUTSIDE}127.0.0.1", f"{OUTSIDE}::1")
 
 @dataclass(slots=True)
 class _Pair:
-    """Two ends, what the plan says of them, and their edge as it was last made."""
+    """Two ends, the plan's view of them, and their edge as it was last computed."""
 
     one: str
     other: str
@@ -131,7 +135,7 @@ class MapReader:
             self._pairs = {end: self._pairs[end] for end in ends}
 
     def _read_plan(self, problems: Problems) -> tuple[object, edges.Planned, frozenset[str]]:
-        """Which plan it is, what it implies, and the tasks it puts on the host's network."""
+        """The id of the plan, what it implies, and tasks on the host's network."""
         mark = files.mark(self._run.plan)
         try:
             if self._plan[0] != mark:
@@ -152,7 +156,7 @@ def _in_order(task: str, peer: str, order: Mapping[str, int]) -> edges.Edge:
 
 
 def _edge(pair: _Pair, flows: Mapping[str, Flows]) -> dict[str, Any] | None:
-    """A pair's edge now; None if there is nothing to tell of it."""
+    """A pair's edge now, or None if there is nothing to report."""
     here = flows[pair.one].get(pair.other, _NONE)
     there = flows[pair.other].get(pair.one, _NONE) if pair.other in flows else _NONE
     if here is not pair.here or there is not pair.there:
@@ -164,7 +168,7 @@ def _edge(pair: _Pair, flows: Mapping[str, Flows]) -> dict[str, Any] | None:
 
 
 def _made(pair: _Pair, here: PeerFlow, there: PeerFlow) -> dict[str, Any]:
-    """The edge out of both accounts."""
+    """The edge, from the reports of both ends."""
     to, back = _larger(here.sent, there.received), _larger(here.received, there.sent)
     total = None if to is None and back is None else (to or 0) + (back or 0)
     rate_to = max(here.sent_rate, there.received_rate)
@@ -195,7 +199,7 @@ def _mark(pair: _Pair, total: int | None, *, cut: bool) -> str:
 
 
 def _larger(one: int | None, other: int | None) -> int | None:
-    """The fuller of two accounts; None if neither side counts."""
+    """The larger of two counts, or None if neither end counts."""
     if one is None or other is None:
         return one or other
     return max(one, other)
@@ -212,8 +216,11 @@ def _settled(edge: Mapping[str, Any], seconds: float) -> dict[str, Any]:
 
 
 def groups(found: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Edges put together by job: `{from, to, bytes, rate_bytes_s, connections, edges, silent, cut,
-    planned, expected}`; whatever is no task is the job `outside`."""
+    """Edges grouped by job.
+
+    `{from, to, bytes, rate_bytes_s, connections, edges, silent, cut, planned, expected}`.
+    Everything that is not a task is the job `outside`.
+    """
     made: dict[tuple[str, str], dict[str, Any]] = {}
     for edge in found:
         pair = (_job_at(edge["from"]), _job_at(edge["to"]))
@@ -238,5 +245,5 @@ def groups(found: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 @functools.lru_cache(maxsize=1 << 15)
 def _job_at(end: str) -> str:
-    """`worker` for `worker/3`, `outside` for what is no task."""
+    """`worker` for `worker/3`, and `outside` for everything that is not a task."""
     return OUTSIDE.rstrip(":") if end.startswith(OUTSIDE) else job_of(end)

@@ -23,19 +23,25 @@ from tenfold.run.rundir import RunDirectory, read_events
 from tenfold.views.curve import Point, Writers
 
 READ_BYTES = 32 << 20
-"""What one `read` reads at most, so that it ends soon whatever there is; `more` says so."""
+"""The maximum number of bytes of one `read`, so that it always ends soon.
+
+`more` says whether anything is left.
+"""
 
 _EVENTS = "tfevents"
 _HEADER = struct.Struct("<QI")
 _CHECKSUM_BYTES = 4
 _LARGEST_RECORD_BYTES = 64 << 20
-"""Larger ones, of pictures say, are passed over: no event with a scalar is so large."""
+"""The maximum size of a record. Larger ones, such as pictures, are skipped.
+
+No event with a scalar is so large.
+"""
 _HINT = "pip install 'tenfold[charts]'"
 _CUT = "ends in the middle of an event"
 
 
 class TrainingReader:
-    """The scalars of one run, again and again: each `read` reads only what is new."""
+    """Reads the scalars of one run repeatedly. Each `read` reads only new data."""
 
     def __init__(self, run: RunDirectory) -> None:
         self._run = run
@@ -46,7 +52,9 @@ class TrainingReader:
         self._tools: _Tools | None = None
 
     def read(self) -> dict[str, Any]:
-        """`{version, runs: [{name, tags: [{tag, steps, values, times}]}], missing, damaged, more}`.
+        """`{version, runs: [{name, tags}], missing, damaged, more}`.
+
+        `tags` is `[{tag, steps, values, times}]`.
 
         `name` is the directory below `tensorboard/`, as TensorBoard calls it (`.` for itself).
         Steps never fall; at one step there is a point of each task that wrote to the directory at
@@ -78,7 +86,10 @@ class TrainingReader:
         }
 
     def _read_on(self, paths: Iterable[Path], tools: _Tools) -> bool:
-        """Read what is new, older files first; whether something was left for the next time."""
+        """Read new data, older files first.
+
+        Returns whether something was left for the next time.
+        """
         budget = READ_BYTES
         for path in paths:
             if budget <= 0:
@@ -111,7 +122,7 @@ class _Starts:
         self._again: list[float] = []
 
     def read(self) -> None:
-        """Take in what is new."""
+        """Read new data."""
         found, self._position = read_events(self._events, start=self._position)
         for event in found:
             if event.get("kind") == "task-started":
@@ -121,13 +132,19 @@ class _Starts:
                     self._again.append(time)
 
     def between(self, begin: float, end: float) -> bool:
-        """Whether a task was started again then; True for a run of which no start is known."""
+        """Whether a task was restarted in this time.
+
+        True for a run whose starts are not known.
+        """
         first, last = begin - _SLACK_S, end + _SLACK_S
         return not self._known or any(first <= time <= last for time in self._again)
 
 
 def _event_files(home: Path) -> Iterator[Path]:
-    """Files TensorBoard would read; no links, which may lead out of the run, and no pipes."""
+    """The files that TensorBoard would read, without links and pipes.
+
+    Links may lead out of the run.
+    """
     if home.name not in files.directories(home.parent):
         return
     for directory, _, names in os.walk(home):
@@ -162,7 +179,9 @@ class _Tools:
             return None
 
     def scalars(self, data: bytes, kinds: dict[str, str]) -> Iterator[tuple[str, Point]]:
-        """The tags and points in one event. `kinds`: what is known of each tag's plugin.
+        """The tags and points in one event.
+
+        `kinds` is what is known of each tag's plugin.
 
         Raises ValueError for what is no event.
         """
@@ -177,7 +196,10 @@ class _Tools:
                 yield value.tag, (event.step, number, event.wall_time)
 
     def _number(self, value: Any, kind: str) -> float | None:
-        """A scalar, as TensorFlow 1 or 2 writes it; of another kind (a histogram, text), None."""
+        """The value of a scalar, as TensorFlow 1 or 2 writes it.
+
+        None for other types (a histogram, text).
+        """
         which = value.WhichOneof("value")
         if which == "simple_value":
             return float(value.simple_value)
@@ -190,7 +212,9 @@ class _Tools:
 
 
 class _EventFile:
-    """One file of records, read forward. A record is its length, that's checksum, data, checksum.
+    """One file of records, read forward.
+
+    A record is its length, the length's checksum, its data, and the data's checksum.
 
     `damage` says in words why it cannot be read on; `cut`: it ends in the middle of a record,
     which of one that is being written is no damage.
@@ -205,7 +229,7 @@ class _EventFile:
         self.cut = False
 
     def read_into(self, curves: dict[str, Writers], tools: _Tools, budget: int) -> int:
-        """Take in whole records that are new, about `budget` bytes of them; gives how many."""
+        """Read new whole records, about `budget` bytes. Returns the bytes read."""
         try:
             with open_regular(self._path) as stream:
                 found = os.fstat(stream.fileno())

@@ -1,4 +1,6 @@
-"""What is wrong with a run, beside a task's end: hangs, crash loops, a full disk, silence, damage.
+"""Problems of a run besides a task's end.
+
+Hangs, crash loops, a full disk, silence, and damage.
 
 Each trouble is a sentence's worth of words and what to do. Pure over `RunFacts`; the worst first.
 """
@@ -52,7 +54,9 @@ _MOST_NAMES = 5
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Something wrong. `words` follow the cluster's name and a colon; `hint` is what to do.
+    """A problem. `words` follow the cluster's name and a colon.
+
+    `hint` is what to do.
 
     `now`: it lasts, as far as the files tell; otherwise it was so, and is over. `next` are commands
     that help on.
@@ -87,7 +91,7 @@ def _not_finite(facts: RunFacts) -> Iterator[Trouble]:
 
 
 def _hang(facts: RunFacts, up: bool) -> Iterator[Trouble]:
-    """The hang that status.json tells of; else, what was told and went by."""
+    """The hang in status.json. Otherwise the hangs that were reported and ended."""
     told = facts.said.get("hang")
     if isinstance(told, dict):
         yield _one_hang(facts, told, now=up)
@@ -151,7 +155,10 @@ def _disk(facts: RunFacts) -> Iterator[Trouble]:
 
 
 def _unsaved(facts: RunFacts) -> Iterator[Trouble]:
-    """Checkpoints that a task could not save; they may lie on another disk than the run."""
+    """Checkpoints that a task could not save.
+
+    They may be on another disk than the run.
+    """
     for task, said in facts.unsaved.items():
         words = f"{task} cannot save its checkpoints ({said.get('words')})"
         if facts.checkpoint is not None:
@@ -290,7 +297,10 @@ def _is_so(state: str, condition: object) -> bool:
 
 
 def _cut(facts: RunFacts, edges: Sequence[Mapping[str, Any]], now: float) -> Iterator[Trouble]:
-    """Tasks whose machines or networks do not answer those of the others."""
+    """Tasks that are cut off from the others.
+
+    Their machines or networks do not answer.
+    """
     known = {
         (edge["from"], edge["to"]): edge.get("mark") == CUT
         for edge in edges
@@ -304,7 +314,7 @@ def _cut(facts: RunFacts, edges: Sequence[Mapping[str, Any]], now: float) -> Ite
 
 
 def _silent(facts: RunFacts, edges: Sequence[Mapping[str, Any]], now: float) -> Iterator[Trouble]:
-    """Tasks that nobody hears from, while others talk."""
+    """Tasks from which nothing is received while others communicate."""
     states = {task["task"]: task for task in facts.status["tasks"]}
     last: dict[str, float] = {}
     for edge in edges:
@@ -324,7 +334,7 @@ def _silent(facts: RunFacts, edges: Sequence[Mapping[str, Any]], now: float) -> 
 
 
 def _lingering(facts: RunFacts, now: float) -> Iterator[Trouble]:
-    """Ranks that still run though the others of their group have ended well."""
+    """Ranks that still run although the others of their group have ended well."""
     ranks = []
     for task in facts.status["tasks"]:
         if not facts.planned(task["task"]).get("service"):

@@ -22,7 +22,7 @@ class UsageReader:
         self._readers: dict[str, SampleReader] = {}
 
     def read(self, tasks: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """`{"worker/3": {cpu, memory, cpu_s, time}}` for those of `tasks` of which it is known.
+        """`{"worker/3": {cpu, memory, cpu_s, time}}` for `tasks` with known usage.
 
         `cpu` is in cores, over the last seconds, and `memory` in bytes; both are None of a task
         that was not sampled lately: it has ended, or nobody looks. `cpu_s` counts on.
@@ -63,7 +63,10 @@ def _cores(since: Mapping[str, Any], now: Mapping[str, Any]) -> float | None:
 
 
 def history(directory: TaskDirectory, points: int = 300) -> dict[str, list[Any]]:
-    """`{time, cpu, memory}` of a task's whole life, thinned evenly to at most `points` each."""
+    """`{time, cpu, memory}` of a task's whole life, evenly thinned.
+
+    Each has at most `points` entries.
+    """
     samples = all_samples(directory.usage)
     step = max(1, -(-len(samples) // points))
     kept = samples[::-1][::step][::-1]

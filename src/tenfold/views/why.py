@@ -1,4 +1,4 @@
-"""Why a run is as it is: the account of a failure, from its run directory alone.
+"""Explain the state of a run, in particular a failure, from its directory.
 
 Owns the first line, which says what went wrong and what to do, and what stands below it: the first
 failure, what followed, what was tried. Leaves to others: reading (`facts`), texts and codes that
@@ -30,20 +30,26 @@ from tenfold.views.traffic import MapReader
 from tenfold.views.troubles import Trouble, budget, how_it_ended, names_of, troubles
 
 _SIGNALS_THAT_SPEAK = (None, "SIGABRT", "SIGSEGV", "SIGILL", "SIGBUS", "SIGFPE")
-"""Ends after which a task's own last lines say why."""
+"""Ends after which a task's own last lines explain why it ended."""
 
 _SHELLS = (126, 127)
-"""Exit codes of a shell that could not start a command; its words name the command."""
+"""Exit codes of a shell that could not start a command.
+
+The shell's message names the command.
+"""
 
 
 def account(run: RunDirectory) -> dict[str, Any]:
-    """The shape of `why --json`; see docs/json.md. Never fails for what is in the directory."""
+    """The shape of `why --json`; see docs/json.md.
+
+    The contents of the directory never cause a failure.
+    """
     facts = read_facts(run)
     return _findable(account_of(facts, _edges(facts), time.time()), _runs(run))
 
 
 def _findable(told: dict[str, Any], runs: Path) -> dict[str, Any]:
-    """An account whose commands find the run from here."""
+    """The report, with commands that find the run from this directory."""
     hinted = [told, *told["troubles"]]
     for one in hinted:
         one["hint"] = one["hint"] and with_runs(one["hint"], runs)
@@ -98,7 +104,7 @@ def account_of(facts: RunFacts, edges: Sequence[Mapping[str, Any]], now: float) 
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    """`verb` and `words` make the first line, with `hint` at its end."""
+    """The verdict: `verb` and `words` make the first line, and `hint` ends it."""
 
     verb: str
     words: str = ""
@@ -139,14 +145,17 @@ def _judge(
 
 
 def _said_over(facts: RunFacts) -> bool:
-    """Whether the run's end was told; without status.json, by its last event."""
+    """Whether the run's end was recorded.
+
+    Without status.json, its last event counts.
+    """
     if facts.said:
         return facts.said.get("state") in TERMINAL
     return bool(facts.of_kind(*(f"cluster-{state}" for state in TERMINAL)))
 
 
 def _of_failure(facts: RunFacts, first: Mapping[str, Any]) -> _Verdict:
-    """The first failing task, how it ended, what it said of it, and what to do."""
+    """The first failing task, how it ended, its own message, and what to do."""
     task, words = first["task"], first["words"]
     spent, limit = budget(facts, task, first["time"] or 0.0)
     if limit and spent >= limit:
@@ -175,7 +184,10 @@ def _of_lost_supervisor(facts: RunFacts) -> _Verdict:
 
 
 def _of_reason(facts: RunFacts, found: Sequence[Trouble]) -> _Verdict:
-    """A run that failed and not by a task: a hang that ended it, or a cell that could not begin."""
+    """The verdict on a run that failed, but not because of a task.
+
+    A hang ended it, or its cell could not begin.
+    """
     hang = next((trouble for trouble in found if trouble.kind == "hang"), None)
     errors = [event for event in facts.of_kind("error") if event.get("message")]
     reason = str(facts.status["reason"] or "the reason is unknown")
@@ -211,7 +223,7 @@ _VERBS = {
 
 
 def _with_restarts(facts: RunFacts, verdict: _Verdict) -> _Verdict:
-    """Restarts on the way are no failure, but worth a word."""
+    """Mention restarts on the way. They are not a failure."""
     retried = facts.of_kind("task-retried")
     if not retried:
         return verdict
@@ -249,7 +261,10 @@ def _next(facts: RunFacts, first: Mapping[str, Any] | None) -> list[str]:
 
 
 def _first_failure(facts: RunFacts) -> dict[str, Any] | None:
-    """status.json's own; if that cannot be read, the first lasting end that events tell of."""
+    """The first failure in status.json.
+
+    If that cannot be read, the first lasting end in the events.
+    """
     told = facts.said.get("first_failure")
     if not isinstance(told, dict) or not isinstance(told.get("task"), str):
         told = None if facts.said else _failure_by_events(facts)
@@ -307,7 +322,10 @@ def _failure_by_events(facts: RunFacts) -> dict[str, Any] | None:
 def _hint(
     facts: RunFacts, task: str, cause: object, error: causes.CauseLine | None, usual: str | None
 ) -> str | None:
-    """What to do about a task that ended: for its cause, for what it says, or for its exit."""
+    """What to do about a task that ended.
+
+    The hint is for its cause, for its message, or for its exit code.
+    """
     job = job_of(task)
     match cause:
         case "oom" if facts.planned(task).get("memory"):
@@ -325,7 +343,10 @@ def _hint(
 
 
 def _retries(facts: RunFacts, now: float) -> list[dict[str, Any]]:
-    """What was tried: by task, its restarts after failures, and what was restarted with it."""
+    """What was tried: by task, its restarts after failures.
+
+    Also what was restarted with it.
+    """
     found: dict[str, dict[str, Any]] = {}
     for event in facts.of_kind("task-retried"):
         task = str(event.get("task"))

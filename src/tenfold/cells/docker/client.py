@@ -1,4 +1,4 @@
-"""The Docker cell, seen from where `tenfold` is typed: the plan in containers, and what is left."""
+"""The client side of the Docker cell: run a plan in containers and clean up."""
 
 from __future__ import annotations
 
@@ -24,8 +24,11 @@ from tenfold.run import files
 from tenfold.run.rundir import RunDirectory, read_json
 
 PORT = 8080
-"""The port of every task, as the 2016 talk had it: each container has an address of its own. Only
-a task that asks for this very number under another name listens on the next one."""
+"""The port of every task, as in the 2016 talk.
+
+Each container has an address of its own. Only a task that asks for this very number under another
+name listens on the next one.
+"""
 
 USUAL = {"tensorboard": 6006, "jupyter": 8888}
 
@@ -34,7 +37,7 @@ class DockerClient(ClientSide):
     """Containers on the Docker engine of this machine."""
 
     def place(self, plan: Plan) -> Plan:
-        """Every task has a name on the run's network, and the same port."""
+        """Give every task a name on the run's network, and the same port."""
         image = plan.image or (f"tenfold-{plan.cluster}" if plan.build else None)
         plan = inside(replace(plan, image=image))
         tasks = tuple(_placed(task, image) for task in plan.tasks)
@@ -46,7 +49,7 @@ class DockerClient(ClientSide):
         return replace(plan, tasks=tasks)
 
     def require(self, plan: Plan) -> None:
-        """An engine answers, and compose is there."""
+        """Require an engine that responds, and Compose."""
         del plan
         for finding in (find_engine(), find_compose()[1]):
             if not finding.usable:
@@ -68,7 +71,7 @@ class DockerClient(ClientSide):
         return asyncio.run(remove(kept if moved else own))
 
     def beside(self, run: RunDirectory, task: str, words: Sequence[str]) -> list[str] | None:
-        """Through `docker exec`."""
+        """Run a command through `docker exec`."""
         service = label_of(task)
         found = asyncio.run(containers(project_of(run)))
         one = next((container.id for container in found if container.service == service), None)
@@ -80,7 +83,7 @@ class DockerClient(ClientSide):
         return ["docker", "exec", *terminal, one, *beside_words(task, words)]
 
     def probe(self, plan: Plan | None) -> list[Finding]:
-        """The engine and compose."""
+        """Probe the engine and Compose."""
         del plan
         engine = find_engine()
         if engine.state == "missing":
@@ -88,17 +91,17 @@ class DockerClient(ClientSide):
         return [engine, find_compose()[1]]
 
     def fit(self, plan: Plan) -> list[Finding]:
-        """Images that the engine has, and GPUs that it can give to containers."""
+        """Check for images on the engine, and for GPUs in containers."""
         return [*images(plan), *container_gpus(plan)]
 
     def room(self) -> Room:
-        """The engine's machine, which may be a virtual one."""
+        """The capacity of the engine's machine, which may be virtual."""
         there, where = capacity(), "the engine's machine"
         return Room(where, there.cores, there.memory) if there else Room(where)
 
 
 def beside_words(task: str, words: Sequence[str]) -> list[str]:
-    """The command that runs `words` as the task sees the world, where its task runner is."""
+    """The command that runs `words` beside the task runner, as the task would run it."""
     return ["python", "-P", "-m", "tenfold.tasks.beside", task, *words]
 
 

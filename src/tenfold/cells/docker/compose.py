@@ -1,4 +1,6 @@
-"""Plan → compose.yaml: one service a task, for Compose v2 and the old docker-compose 1.29.
+"""Plan → compose.yaml, with one service per task.
+
+It works with Compose v2 and the old docker-compose 1.29.
 
 Owns the text of the file. The plan must have been placed (`DockerKind.place`), so that every
 task's address and ports are known. With a supervisor, starting, order and restarts are its, and
@@ -82,7 +84,7 @@ def published_variable(task: Task, name: str) -> str:
 
 
 def _common(plan: Plan, places: RenderLocations) -> dict[str, Any]:
-    """What all services share, but for the image."""
+    """The settings that all services share, except the image."""
     settings = plan.settings
     images = {task.image for task in plan.tasks}
     made: dict[str, Any] = {"image": plan.image} if images == {plan.image} else {}
@@ -119,7 +121,7 @@ def _volumes(plan: Plan, places: RenderLocations) -> Iterator[str | dict[str, An
 
 
 def _mount(host: str, there: str, *, read_only: bool = False) -> str | dict[str, Any]:
-    """In the short form, but for paths that it cannot say."""
+    """A mount in the short form, or in the long form if the path requires it."""
     if host not in (".", "..") and not host.startswith(("/", "./", "../", "~")):
         host = f"./{host}"  # anything else is the name of a volume
     if ":" not in host + there:
@@ -218,7 +220,7 @@ def _unsupervised(plan: Plan, task: Task) -> dict[str, Any]:
 
 
 def _weakest(other: Task, condition: str) -> str:
-    """A task without a readiness of its own is ready as soon as it runs."""
+    """A weak condition: a task without a readiness check is ready once it runs."""
     return "started" if condition == "ready" and other.ready is None else condition
 
 
@@ -242,7 +244,7 @@ def _outside(plan: Plan) -> Iterator[str]:
 
 
 def _literal(text: str) -> str:
-    """`text`, for Compose, which fills in `$NAME` itself."""
+    """`text` escaped for Compose, which fills in `$NAME` itself."""
     return text.replace("$", "$$")
 
 

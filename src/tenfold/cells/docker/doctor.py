@@ -1,4 +1,4 @@
-"""Docker: is there a client, does an engine answer it, may this user talk to it; and compose.
+"""Docker: its client, its engine, this user's access to it, and Compose.
 
 Owns: telling the reasons apart, each with the command that mends it. DOCKER_HOST and the client's
 own contexts count, since it is the client that is asked. Leaves to others: what is run with it.
@@ -35,7 +35,7 @@ _SOCKET = re.compile(r"unix://(/[^\s:;\"']*[^\s:;.,\"'])")
 
 
 def engine(timeout_s: float = 10.0) -> Finding:
-    """The engine that `docker` talks to: its version, or why it cannot be used.
+    """The engine that `docker` uses: its version, or why it is unusable.
 
     Ends after about `timeout_s` seconds, even if the client hangs.
     """
@@ -103,7 +103,10 @@ def _answers(server: dict[str, Any], client: dict[str, Any], rootless: bool) -> 
 
 
 def _access() -> str | None:
-    """By which right this user reaches the engine of this machine, where that can be told."""
+    """By which right this user reaches the engine of this machine.
+
+    None if this cannot be determined.
+    """
     if os.environ.get("DOCKER_HOST") or sys.platform != "linux":
         return None
     if os.geteuid() == 0:
@@ -125,7 +128,7 @@ def _podman(said: dict[str, Any]) -> Finding:
 
 
 def _refused(answer: Answer) -> Finding:
-    """Why the client, which is there, got no answer from an engine."""
+    """Why the installed client got no answer from an engine."""
     text = answer.err + answer.out
     version = (_json(answer.out).get("Client") or {}).get("Version")
     if _CALL.search(text):
@@ -206,7 +209,10 @@ def _forbidden(text: str, version: str | None) -> Finding:
 
 
 def _group_of(socket: Path) -> grp.struct_group | None:
-    """The group that may use the socket; `docker` if it is root's alone or cannot be looked at."""
+    """The group that may use the socket.
+
+    `docker` if the socket is root's alone or cannot be examined.
+    """
     with contextlib.suppress(OSError, KeyError):
         gid = socket.stat().st_gid
         if gid != 0:
@@ -224,7 +230,9 @@ def _is_member(group: grp.struct_group) -> bool:
 
 
 def compose() -> tuple[tuple[str, ...] | None, Finding]:
-    """The words that start compose, and what was found; None if there is no compose.
+    """The command that starts Compose, and the finding.
+
+    The command is None if there is no Compose.
 
     The plugin, `docker compose`, is preferred; `docker-compose`, of version 1 too, will do.
     """
@@ -252,7 +260,10 @@ def _compose_version(words: tuple[str, ...]) -> str | None:
 
 
 def _get_compose() -> str:
-    """Docker's own packages for Debian and Fedora are of another name than the distributions'."""
+    """The command that installs Compose.
+
+    For Debian and Fedora, Docker's own packages and the distributions' have different names.
+    """
     ours = Path("/usr/share/doc/docker-ce-cli").exists()
     linux = "docker-compose-plugin" if ours else "docker-compose"
     other = "docker-compose"
@@ -261,22 +272,24 @@ def _get_compose() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What the engine's machine has: cores, and memory in bytes."""
+    """The capacity of the engine's machine: cores, and memory in bytes."""
 
     cores: float
     memory: int
 
 
 def capacity(timeout_s: float = 10.0) -> Capacity | None:
-    """What the machine of the engine has, which may be another one, or a virtual one; None if
-    nobody answers."""
+    """The capacity of the engine's machine, or None if nobody answers.
+
+    This may be another machine, or a virtual one.
+    """
     answer = ask(["docker", "info", "--format", "{{.NCPU}} {{.MemTotal}}"], timeout_s)
     found = re.fullmatch(r"(\d+) (\d+)", answer.out.strip()) if answer else None
     return Capacity(float(found[1]), int(found[2])) if found and int(found[2]) else None
 
 
 def has_image(image: str, timeout_s: float = 10.0) -> bool | None:
-    """Whether the engine has this image; None if it does not say."""
+    """Whether the engine has this image. None if the engine does not answer."""
     answer = ask(["docker", "image", "inspect", "--format", "{{.Id}}", image], timeout_s)
     if answer is None:
         return None
@@ -286,7 +299,10 @@ def has_image(image: str, timeout_s: float = 10.0) -> bool | None:
 
 
 def knows_gpus(timeout_s: float = 10.0) -> bool | None:
-    """Whether the engine can hand NVIDIA's GPUs to containers; None if it does not say."""
+    """Whether the engine can give NVIDIA GPUs to containers.
+
+    None if the engine does not answer.
+    """
     answer = ask(["docker", "info", "--format", "{{json .}}"], timeout_s)
     if answer is None or answer.code != 0:
         return None

@@ -1,4 +1,6 @@
-"""Why a container ended, as far as the engine knows: out of memory, removed by hand, engine gone.
+"""Why a container ended, as far as the engine knows.
+
+The causes are lack of memory, removal by hand, and an engine that has gone.
 
 Owns the words. Leaves to others: hearing of ends (`docker`), and the true exit, which the task
 runner tells.
@@ -19,7 +21,10 @@ from tenfold.tasks.memory import memory_end
 
 
 def memory_words(task: Task) -> tuple[str, str]:
-    """That the kernel killed in a task's container for memory, and what to do."""
+    """A message that the kernel killed for lack of memory, and what to do.
+
+    The kill happened in the container of a task.
+    """
     limit = f", {memory_value(task.memory)}" if task.memory else ""
     return (
         f"{task.name} has reached its memory limit{limit}, and the kernel killed a process",
@@ -28,11 +33,11 @@ def memory_words(task: Task) -> tuple[str, str]:
 
 
 REMOVED: dict[str, Any] = {"ExitCode": 128 + signal.SIGKILL, "Status": "removing"}
-"""The state of a container that is not there any more."""
+"""The state of a container that no longer exists."""
 
 
 def with_reason(ended: Ended, task: Task, state: Mapping[str, Any], *, engine_left: bool) -> Ended:
-    """`ended`, and why, as far as the engine's State of its container tells.
+    """`ended` with the reason that the engine's State of its container shows.
 
     `engine_left`: it ended while the engine was away, which ends what it runs as it goes.
     """
@@ -48,7 +53,10 @@ def with_reason(ended: Ended, task: Task, state: Mapping[str, Any], *, engine_le
 
 
 async def state_of(container: str) -> dict[str, Any]:
-    """The engine's State of a container, gone ones included. Raises EngineError otherwise."""
+    """The engine's State of a container, removed ones included.
+
+    Raises EngineError if the engine does not give it.
+    """
     try:
         return await inspected(container)
     except EngineError as error:

@@ -1,4 +1,4 @@
-"""Talking to Docker's engine through its command line: commands, and the stream of events.
+"""Use Docker's engine through its command line: commands and events.
 
 Owns the words of what goes wrong. Everything is bounded in time, but for building, and for pulling
 from a registry that answers.
@@ -27,7 +27,7 @@ from tenfold.run import files
 
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
-"""Labels that Compose, old and new, gives to what it makes."""
+"""Labels that old and new versions of Compose set on what they create."""
 
 _COMMAND_S = 60.0
 _COMPOSE_S = 300.0
@@ -38,16 +38,16 @@ _AWAY = re.compile(r"cannot connect to the docker daemon|is the docker daemon ru
 
 
 class EngineError(TenfoldError):
-    """A docker command failed; `message` is the last thing that it said."""
+    """A docker command failed. `message` is its last line of output."""
 
     @property
     def is_away(self) -> bool:
-        """Nobody answered: an engine that is being restarted, for example."""
+        """Whether nobody answered, for example because the engine is restarting."""
         return _AWAY.search(self.message) is not None
 
     @property
     def is_gone(self) -> bool:
-        """What the command was about is not there any more."""
+        """Whether the object of the command no longer exists."""
         return "no such container" in self.message.lower()
 
 
@@ -65,7 +65,9 @@ async def docker(
     env: Mapping[str, str] | None = None,
     log: IO[bytes] | None = None,
 ) -> str:
-    """The output of `docker WORDS`; raises EngineError if it fails or takes too long.
+    """The output of `docker WORDS`.
+
+    Raises EngineError if the command fails or takes too long.
 
     With `log`, both of its streams go there instead.
     """
@@ -79,7 +81,7 @@ async def run_command(
     env: Mapping[str, str] | None = None,
     log: IO[bytes] | None = None,
 ) -> str:
-    """As `docker`, for any command."""
+    """The same as `docker`, for any command."""
     try:
         process = await asyncio.create_subprocess_exec(
             *argv,
@@ -115,7 +117,7 @@ def _last_words(said: bytes, argv: tuple[str, ...]) -> str:
 
 
 async def containers(project: str) -> list[Container]:
-    """All containers of a project, whatever their state."""
+    """All containers of a project in any state."""
     shown = await docker(
         *("ps", "-a", "--no-trunc", "--filter", f"label={PROJECT}={project}"),
         *("--format", f'{{{{.ID}}}} {{{{.Label "{SERVICE}"}}}}'),
@@ -131,7 +133,10 @@ async def inspected(container: str) -> dict[str, Any]:
 
 
 async def docker_once_back(wait_s: float, *words: str) -> str:
-    """`docker WORDS`, once more if the engine went away over it and came back in `wait_s`."""
+    """Run `docker WORDS`, and once more if the engine went away meanwhile.
+
+    The engine has `wait_s` seconds to come back.
+    """
     try:
         return await docker(*words)
     except EngineError as error:
@@ -143,7 +148,7 @@ async def docker_once_back(wait_s: float, *words: str) -> str:
 async def run_compose(
     project: str, path: Path, words: tuple[str, ...], env: Mapping[str, str]
 ) -> str:
-    """What Compose, whichever is here, says to `words` about a project's file."""
+    """The output of Compose, in any version, for `words` about a project's file."""
     command, finding = compose()
     if command is None:
         raise UnavailableError(finding.message, hint=finding.hint)
@@ -152,7 +157,10 @@ async def run_compose(
 
 
 async def connect(network: str, container: str) -> None:
-    """Compose 1 connects a container to its second network only when it starts it itself."""
+    """Connect a container to its second network.
+
+    Compose 1 does so only when it starts the container itself.
+    """
     try:
         await docker("network", "connect", network, container)
     except EngineError as error:
@@ -161,7 +169,7 @@ async def connect(network: str, container: str) -> None:
 
 
 async def remove(project: str, wait_s: float = 0.0) -> list[str]:
-    """Remove a project's containers and networks; in words, what was removed.
+    """Remove a project's containers and networks. Returns a description of each.
 
     An engine that is away is waited for.
     """
@@ -196,7 +204,7 @@ async def _remove(project: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that befell a container: `die`, `oom`, …; `stamp` is in ns since 1970."""
+    """An event of a container: `die`, `oom`, … `stamp` is in ns since 1970."""
 
     container: str
     action: str
@@ -205,7 +213,10 @@ class Event:
 
 
 _EVENT = '{{.Actor.ID}}\t{{.Action}}\t{{.TimeNano}}\t{{index .Actor.Attributes "exitCode"}}'
-"""No more than is needed: the labels of an image, which all come along, may be of any length."""
+"""The fields of an event that are needed, and no others.
+
+All labels of an image come along otherwise, and they may be of any length.
+"""
 
 
 async def events(project: str, since: float) -> AsyncIterator[Event]:
@@ -248,7 +259,10 @@ Note = Callable[[str, str | None], None]
 
 
 async def have_image(image: str, note: Note) -> None:
-    """Have `image` here, pulled if need be. Raises EngineError, in the user's words, if not."""
+    """Make `image` available here, and pull it if necessary.
+
+    Raises EngineError, with a message for the user, if that fails.
+    """
     try:
         await docker("image", "inspect", "--format", "{{.Id}}", image)
         return
@@ -268,7 +282,7 @@ async def have_image(image: str, note: Note) -> None:
 
 
 async def _pull(image: str) -> None:
-    """Pull, for as long as it takes once the registry has answered."""
+    """Pull the image, for as long as it takes once the registry has answered."""
     argv = ("docker", "pull", image)
     process = await asyncio.create_subprocess_exec(
         *argv,
@@ -299,7 +313,7 @@ async def _pull(image: str) -> None:
 
 
 def build_words(plan: Plan) -> list[str]:
-    """`docker`'s words that build the plan's image."""
+    """The arguments of `docker` that build the plan's image."""
     build = plan.build or {}
     context = os.path.normpath(os.path.join(plan.directory, expanded(build.get("context") or ".")))  # noqa: PTH118
     words = ["build", "--force-rm", "--tag", plan.image or "", "--file"]
@@ -310,7 +324,7 @@ def build_words(plan: Plan) -> list[str]:
 
 
 async def build_image(plan: Plan, log: Path, note: Note) -> None:
-    """As `docker build` does it: layers that did not change are taken as they are.
+    """Build the image like `docker build`. Unchanged layers are reused.
 
     What it says goes to `log`. Raises EngineError, with the last of it, if it fails.
     """
@@ -330,7 +344,7 @@ async def build_image(plan: Plan, log: Path, note: Note) -> None:
 
 
 def start_error(task: Task, error: EngineError) -> TenfoldError:
-    """Why the container of `task` could not be started, in the user's words."""
+    """Why the container of `task` did not start, as a message for the user."""
     said = error.message
     if error.is_gone:
         return TenfoldError(
@@ -353,7 +367,7 @@ def start_error(task: Task, error: EngineError) -> TenfoldError:
 
 
 async def first_words(container: str) -> str:
-    """Why a container ended before its command ran: what the task runner said."""
+    """The task runner's output of a container that ended before its command ran."""
     said = ""
     with contextlib.suppress(EngineError):
         said = await run_command(("sh", "-c", 'exec docker logs --tail 5 "$0" 2>&1', container))
@@ -362,7 +376,7 @@ async def first_words(container: str) -> str:
 
 
 def who_reaches(plan: Plan) -> str:
-    """Who but the run itself can connect to its tasks' ports."""
+    """Who outside the run can connect to its tasks' ports."""
     words = "the tasks are on a separate Docker network, which root and the group docker can reach"
     if named := [task.name for task in plan.tasks if task.publish or task.network == "host"]:
         some = ", ".join(named[:3]) + (", …" if len(named) > 3 else "")

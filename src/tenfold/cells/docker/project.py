@@ -10,11 +10,11 @@ from tenfold.run.rundir import RunDirectory
 
 
 def handle(run: RunDirectory) -> Path:
-    """Where the run directory keeps the name of the project."""
+    """The file in the run directory with the name of the project."""
     return run.path / "cell" / "docker.json"
 
 
 def project_of(run: RunDirectory) -> str:
-    """The compose project of a run: no other run has it, wherever it is kept."""
+    """The compose project of a run. No other run has the same one."""
     mark = hashlib.sha256(os.fsencode(run.path)).hexdigest()[:6]
     return f"tenfold-{run.cluster}-{run.run}-{mark}"

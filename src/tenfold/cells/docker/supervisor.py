@@ -1,4 +1,6 @@
-"""The Docker cell: every task a container of this machine's engine, on a network of the run's own.
+"""The Docker cell: each task is a container of this machine's engine.
+
+The containers share a network of the run's own.
 
 Owns the life of a compose project: made from compose.yaml, each container started and signalled
 when the supervisor says so, its end learnt from the engine's events, all of it removed at the end.
@@ -97,7 +99,7 @@ class DockerCell:
         self._closing = False
 
     async def open(self, on_lost: Callable[[str], None]) -> Protection:
-        """Have the images, make the network and the containers; none is started."""
+        """Get the images, and create the network and the containers. None is started."""
         write_json(handle(self._run), {"project": self._project})
         announce(self._run, {task.label: task.address or "" for task in self._plan.tasks})
         self._hold_ports()
@@ -197,7 +199,10 @@ class DockerCell:
             return TaskLife(0, "")
 
     async def _follow(self, since: float, on_lost: Callable[[str], None]) -> None:
-        """Hear of every end until the cell is closed, over a restart of the engine, too."""
+        """Receive every end until the cell is closed.
+
+        This continues over a restart of the engine.
+        """
         while True:
             async for event in events(self._project, since):
                 self._heard(event)
@@ -227,7 +232,10 @@ class DockerCell:
                 self._hear.on_note(f"the container of {made.task.name} was removed", None)
 
     async def _learn_end(self, made: _Container, event: Event) -> None:
-        """Tell an end; of one by SIGKILL that nobody here sent, the engine may say why."""
+        """Report an end.
+
+        If nobody here sent the SIGKILL, the engine may know why.
+        """
         state: dict[str, Any] = {}
         if event.exit_code == 128 + signal.SIGKILL and not made.killed:
             with contextlib.suppress(EngineError):
@@ -242,7 +250,7 @@ class DockerCell:
             self._ended(made, state)
 
     async def _catch_up(self) -> None:
-        """Tell the ends that nobody heard of while the engine was away."""
+        """Report the ends that were missed while the engine was away."""
         for made in self._of.values():
             if not made.live:
                 continue
@@ -255,7 +263,10 @@ class DockerCell:
                 self._died(made, {**state, "EngineLeft": True})
 
     def _ended(self, made: _Container, state: dict[str, Any]) -> None:
-        """Tell the end: as the task runner knows it, or, where that was killed too, the engine."""
+        """Report the end as the task runner knows it.
+
+        If the task runner was killed too, report what the engine knows.
+        """
         life = self._life(made)
         code, number = int(state.get("ExitCode") or 0), None
         if life.number == made.life and life.ended is not None:
@@ -276,7 +287,10 @@ class DockerCell:
         self._hear.on_exit(made.task.name, ended)
 
     def signal(self, task: Task, number: int) -> None:
-        """Signal the container's task runner, which passes it on; SIGKILL ends them all."""
+        """Signal the container's task runner, which passes it on.
+
+        SIGKILL ends all processes.
+        """
         made = self._of.get(task.name)
         if made is not None and made.live:
             made.killed = number == signal.SIGKILL
@@ -293,7 +307,7 @@ class DockerCell:
             await docker_once_back(_ENGINE_BACK_S, *words)
 
     async def is_ready(self, task: Task) -> bool:
-        """Whether the task runner says so."""
+        """Whether the task runner reports the task as ready."""
         return files.exists(self._run.task(task.label).ready)
 
     def address(self, task: Task) -> str | None:
@@ -306,7 +320,7 @@ class DockerCell:
         return {name: f"http://127.0.0.1:{one.port}/" for name, one in held.items()}
 
     async def close(self) -> None:
-        """Remove the containers and the network; an engine that is away is waited for."""
+        """Remove the containers and the network. Waits for an engine that is away."""
         self._closing = True
         if self._watch is not None:
             self._watch.cancel()

@@ -1,4 +1,6 @@
-"""Talking to an API server: requests and their answers as plain JSON, and errors in words.
+"""Send requests to an API server.
+
+Requests and answers are plain JSON, and errors are sentences.
 
 The official client finds the configuration (kubeconfig, its plug-ins, a pod's own) and makes the
 connections; it is imported when it is first needed, since that takes a second. Objects are plain
@@ -31,18 +33,24 @@ PATHS = {
     "NetworkPolicy": "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies",
     "Job": "/apis/batch/v1/namespaces/{}/jobs",
 }
-"""Where the kinds are that this cell uses."""
+"""Paths of the kinds that this cell uses."""
 
 _CONNECT_S = 5.0
 _READ_S = 30.0
 _QUIET_S = 20.0
-"""A log that says nothing for so long is asked for again: the connection may be dead."""
+"""A log that is silent for so long is requested again.
+
+The connection may be dead.
+"""
 _CONNECTIONS = 1000
 _INSTALL = "pip install 'tenfold[kubernetes]'"
 
 
 class ApiError(TenfoldError):
-    """The API server refuses a request; `status` is HTTP's, `reason` Kubernetes' own word."""
+    """The API server refuses a request.
+
+    `status` is the HTTP status, `reason` is Kubernetes' own word.
+    """
 
     def __init__(self, message: str, status: int, reason: str, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
@@ -56,7 +64,7 @@ class SilentError(TenfoldError):
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Which cluster, and where in it. `context` is None for the current one."""
+    """The cluster and the namespace. `context` is None for the current one."""
 
     context: str | None
     namespace: str
@@ -66,7 +74,7 @@ class Api:
     """One namespace of one cluster, through one configuration."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        """Raises UnavailableError where there is no client or no configuration that works."""
+        """Raises UnavailableError if there is no client or no valid configuration."""
         if importlib.util.find_spec("kubernetes") is None:
             raise UnavailableError(
                 "the Python package kubernetes is not installed", hint=f"install it: {_INSTALL}"
@@ -78,14 +86,17 @@ class Api:
         self.where = Where(settings.get("context"), settings.get("namespace") or found)
 
     def version(self) -> str:
-        """The server's version; raises UnavailableError if it does not answer, or refuses."""
+        """The server's version.
+
+        Raises UnavailableError if the server does not answer, or refuses.
+        """
         try:
             return str(self._json("GET", "/version").get("gitVersion", "")).removeprefix("v")
         except TenfoldError as error:
             raise UnavailableError(error.message, hint=error.hint, cause=error) from error
 
     def create(self, made: Object) -> Object:
-        """Make an object; gives it as the server has it."""
+        """Create an object, and return it as the server has it."""
         return self._json("POST", self._path(made["kind"]), body=made)
 
     def read(self, kind: str, name: str) -> Object:
@@ -93,12 +104,12 @@ class Api:
         return self._json("GET", self._path(kind, name))
 
     def list(self, kind: str, selector: str = "", fields: str = "") -> Object:
-        """The objects of a kind, `items`, and the list's own `metadata`."""
+        """The objects of a kind, as `items`, and the `metadata` of the list."""
         query = {"labelSelector": selector, "fieldSelector": fields}
         return self._json("GET", self._path(kind), {k: v for k, v in query.items() if v})
 
     def delete(self, kind: str, made: Object, grace_s: int | None = None) -> None:
-        """Delete this very object, and what it owns; one that is gone is no error."""
+        """Delete this very object and what it owns. A missing object is no error."""
         metadata = made["metadata"]
         options: Object = {"propagationPolicy": "Foreground" if kind == "Job" else "Background"}
         options["preconditions"] = {"uid": metadata["uid"]}
@@ -111,7 +122,10 @@ class Api:
                 raise
 
     def watch(self, kind: str, selector: str, version: str, seconds: int) -> Iterator[Object]:
-        """What happens to objects from `version` on: `type` and `object`; ends after `seconds`."""
+        """Changes of objects from `version` on, as `type` and `object`.
+
+        Ends after `seconds`.
+        """
         query = {
             "watch": "true",
             "labelSelector": selector,
@@ -145,7 +159,7 @@ class Api:
             return _object(response.data)
 
     def _lines(self, path: str, query: Mapping[str, str], read_s: float | None) -> Iterator[bytes]:
-        """The lines of an answer that goes on; the last one may lack its end."""
+        """The lines of a streamed answer. The last one may lack its newline."""
         with self._told():
             response = self._request("GET", path, query, None, (_CONNECT_S, read_s), whole=False)
             rest = b""
@@ -183,7 +197,7 @@ class Api:
         return response
 
     def _headers(self) -> dict[str, str]:
-        """With the credentials as they are now: plug-ins renew them."""
+        """Headers with the current credentials, which plug-ins renew."""
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
         for one in self._configuration.auth_settings().values():
             if one["in"] == "header" and one["value"]:
@@ -246,7 +260,7 @@ def _object(data: bytes) -> Object:
 
 
 def refused(status: int, said: Object) -> ApiError:
-    """The server's refusal, in its own words, and what to do about it."""
+    """The server's refusal in its own words, with what to do about it."""
     message = str(said.get("message") or f"HTTP status {status}")
     reason = str(said.get("reason") or "")
     hint = None

@@ -1,4 +1,4 @@
-"""The Kubernetes cell: every life of a task a Job of its own, watched by the run's supervisor.
+"""The Kubernetes cell: each life of a task is a Job, watched by the supervisor.
 
 Owns the objects of one run: it makes them, tells what becomes of their pods, and deletes them. A
 Job makes one pod, once: whether a task is started again is the supervisor's decision here as on
@@ -31,16 +31,16 @@ class KubernetesClient(ClientSide):
     """Jobs of a Kubernetes cluster."""
 
     def place(self, plan: Plan) -> Plan:
-        """Every task has a name in the domain of the cluster's Service, and the same port."""
+        """Give every task a name in the Service's domain, and the same port."""
         return placed(inside(plan))
 
     def accepted(self, plan: Plan) -> Plan:
-        """And every task has an image."""
+        """The plan, if every task has an image as well."""
         require_images(plan)
         return super().accepted(plan)
 
     def require(self, plan: Plan) -> None:
-        """Images are named, the client is there, and the API server answers."""
+        """Require images, the client library, and an API server that responds."""
         require_images(plan)
         Api(plan.settings).version()
 
@@ -60,7 +60,7 @@ class KubernetesClient(ClientSide):
         return removed
 
     def beside(self, run: RunDirectory, task: str, words: Sequence[str]) -> list[str] | None:
-        """Through `kubectl exec`."""
+        """Run a command through `kubectl exec`."""
         known = remembered(run) or {}
         pod = (known.get("pods") or {}).get(label_of(task))
         if pod is None:
@@ -71,7 +71,7 @@ class KubernetesClient(ClientSide):
         return [*base, "exec", *terminal, pod, "-c", CONTAINER, "--", *there]
 
     def probe(self, plan: Plan | None) -> list[Finding]:
-        """The client, the configuration, the API server."""
+        """Probe the client library, the configuration and the API server."""
         return [cluster(context=plan.settings.get("context") if plan else None)]
 
 

@@ -1,4 +1,4 @@
-"""Kubernetes: is the client library here, is there a configuration, does the API server answer.
+"""Kubernetes: its client library, its configuration and its API server.
 
 Owns: telling the reasons apart. The official `kubernetes` package is imported in a child only: it
 takes a second, and a plug-in that fetches credentials may hang. kubectl is never used.
@@ -19,7 +19,7 @@ from tenfold.cells.probing.findings import Finding, State
 from tenfold.cells.probing.hints import pip_install
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
-"""What a pod is given, so that it can talk to its cluster."""
+"""Credentials with which a pod uses its cluster's API."""
 
 _QUESTION = Path(__file__).with_name("question.py")
 _HINTS = {
@@ -32,7 +32,7 @@ _HINTS = {
 
 
 def configuration() -> list[Path]:
-    """The configuration files that are there, as KUBECONFIG names them, or ~/.kube/config."""
+    """The existing configuration files, from KUBECONFIG or ~/.kube/config."""
     named = os.environ.get("KUBECONFIG")
     names = named.split(os.pathsep) if named else ["~/.kube/config"]
     paths = [Path(os.path.expanduser(name)) for name in names if name]  # noqa: PTH111 - it never raises
@@ -40,12 +40,12 @@ def configuration() -> list[Path]:
 
 
 def in_pod() -> bool:
-    """Whether this is a pod that may talk to its own cluster."""
+    """Whether this is a pod that may use its own cluster."""
     return bool(os.environ.get("KUBERNETES_SERVICE_HOST")) and ACCOUNT.exists()
 
 
 def cluster(timeout_s: float = 10.0, context: str | None = None) -> Finding:
-    """The cluster that the configuration names: its version, or why it cannot be used.
+    """The cluster of the configuration: its version, or why it is unusable.
 
     `context` is one of the configuration's, None the one that is current. Ends after about
     `timeout_s` seconds.

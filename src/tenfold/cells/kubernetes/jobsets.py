@@ -1,4 +1,6 @@
-"""The same cluster as one JobSet (jobset.x-k8s.io/v1alpha2), for clusters that have JobSet.
+"""The cluster as one JobSet (jobset.x-k8s.io/v1alpha2).
+
+For Kubernetes clusters that have JobSet.
 
 JobSet knows what plain Jobs do not: the order of start (`dependsOn`), and that the chief's end is
 the end of all. Its controller makes the headless Service itself.
@@ -19,7 +21,7 @@ _FOR_EVER = 2_147_483_647
 
 
 def jobset(form: Form) -> Document:
-    """The JobSet. Raises InputError for an order of start that it cannot say."""
+    """The JobSet. Raises InputError for a start order that JobSet does not support."""
     plan = form.plan
     parts = {job: [p for p in pieces(plan) if p.job == job] for job in plan.jobs()}
     decisive = [replicated_name(piece) for job in plan.success for piece in parts.get(job, ())]

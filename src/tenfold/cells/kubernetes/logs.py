@@ -1,4 +1,6 @@
-"""A container's output, from the cluster into the run directory, with the times it was written.
+"""Copy a container's output from the cluster into the run directory.
+
+Each line has the time at which it was written.
 
 Lines come with their times, which make `stdout.times`. A connection that breaks is made again a
 second before its last line, and what came already is left out, line by line; so nothing is lost
@@ -23,7 +25,10 @@ _KEPT_S = 2
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
 
 OpenLog = Callable[[str | None], Iterator[bytes]]
-"""The lines since a moment (RFC 3339), or all; raises TenfoldError when the connection breaks."""
+"""The lines since a moment (RFC 3339), or all lines.
+
+Raises TenfoldError when the connection breaks.
+"""
 
 
 def stamp(line: bytes) -> tuple[float, bytes] | None:
@@ -38,14 +43,17 @@ def stamp(line: bytes) -> tuple[float, bytes] | None:
 
 @dataclass(slots=True)
 class RecentLines:
-    """The lines of the last seconds, so that they are known when they come again."""
+    """The lines of the last seconds, to recognize them when they come again."""
 
     last: float | None = None
     _lines: dict[int, Counter[int]] = field(default_factory=dict)
     _again: Counter[int] = field(default_factory=Counter)
 
     def since(self) -> str | None:
-        """Where to begin again. What comes from there on and was seen is `known` once each."""
+        """From when to read again, or None for the beginning.
+
+        `known` recognizes each line from there on that was seen before, once each.
+        """
         self._again = Counter()
         if self.last is None:
             return None
@@ -56,7 +64,7 @@ class RecentLines:
         return datetime.fromtimestamp(first, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def known(self, moment: float, line: bytes) -> bool:
-        """Whether this line came before; if not, it has now."""
+        """Whether this line came before. If not, it is recorded."""
         mark = hash(line)
         if self._again[mark] > 0:
             self._again[mark] -= 1
@@ -72,7 +80,7 @@ class RecentLines:
 
 
 class LogFollower:
-    """Follows one container in a thread of its own, from `start` until its log has ended.
+    """Follows one container's log in its own thread, from `start` until it ends.
 
     `on_done` is called in that thread when nothing more will be written; `lost` then says what is
     missing, if something is.
@@ -96,15 +104,15 @@ class LogFollower:
         self.lost: str | None = None
 
     def start(self) -> None:
-        """Begin to read."""
+        """Start reading."""
         self._thread.start()
 
     def container_ended(self) -> None:
-        """No line will be added: what is there now is all."""
+        """Note that the container has ended: no line will be added to its log."""
         self._ended.set()
 
     def give_up(self) -> None:
-        """Read no further."""
+        """Stop reading."""
         self._given_up.set()
         self._ended.set()
 

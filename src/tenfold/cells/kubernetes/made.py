@@ -1,4 +1,6 @@
-"""What a run makes in a cluster: made, remembered in its directory, and all of it removed.
+"""The objects that a run creates in a cluster.
+
+They are created, recorded in the run's directory, and all removed.
 
 Only objects that carry the run's own label are ever deleted, each by its uid: nothing of the
 user's, no claim with results on it, no object of the same name that another run has made since.
@@ -24,29 +26,31 @@ _SHARED = ("Secret", "ConfigMap", "Service", "NetworkPolicy")
 
 
 def remember(run: RunDirectory, where: Where, pods: Mapping[str, str]) -> None:
-    """Write down where the run's objects are, and the pod of each task by label."""
+    """Record where the run's objects are, and each task's pod by label."""
     path = run.path / "cell" / "kubernetes.json"
     files.make_directory(path.parent)
     write_json(path, {"context": where.context, "namespace": where.namespace, "pods": dict(pods)})
 
 
 def remembered(run: RunDirectory) -> dict[str, Any] | None:
-    """What `remember` wrote; None if the run has nothing in a cluster."""
+    """What `remember` wrote, or None if the run has nothing in a cluster."""
     return read_json(run.path / "cell" / "kubernetes.json")
 
 
 def forget(run: RunDirectory) -> None:
-    """Nothing of the run is left in a cluster."""
+    """Record that nothing of the run is left in a cluster."""
     files.remove(run.path / "cell" / "kubernetes.json")
 
 
 def selector(run: RunDirectory) -> str:
-    """Selects the run's objects."""
+    """The selector of the run's objects."""
     return f"{RUN_LABEL}={run.run}"
 
 
 def remove(api: Api, run: RunDirectory, grace_s: int = 1) -> list[str]:
-    """Delete all objects of the run, and wait until its pods are gone; in words, what that was.
+    """Delete all objects of the run, and wait until its pods are gone.
+
+    Returns a description of what was deleted.
 
     Blocks for half a minute at most. Pods whose node does not confirm their end are then
     forgotten by force. Raises TenfoldError if the API server refuses or does not answer.
@@ -80,7 +84,7 @@ def _await_gone(api: Api, chosen: str) -> None:
 
 
 class Exists(TenfoldError):
-    """An object of this name is there."""
+    """An object of this name already exists."""
 
 
 def create(api: Api, made: Object) -> Object:
@@ -94,7 +98,7 @@ def create(api: Api, made: Object) -> Object:
 
 
 def create_own(api: Api, made: Object) -> Object:
-    """Make an object of the run's; one that it has made already is as good.
+    """Create an object of the run, or keep it if the run has already created it.
 
     One of the same name that is being deleted is waited for, for a minute. Raises TenfoldError if
     the name is another's.
@@ -144,7 +148,7 @@ def _taken(api: Api, made: Object, found: Object | None) -> TenfoldError:
 
 
 def events_of(api: Api, job: str) -> list[Object]:
-    """What the cluster had to say of a Job."""
+    """The events that the cluster reports for a Job."""
     chosen = f"involvedObject.kind=Job,involvedObject.name={job}"
     found: list[Object] = api.list("Event", fields=chosen)["items"]
     return found

@@ -1,4 +1,4 @@
-"""Plan → manifests.yaml for Kubernetes: what `kubectl apply` takes, with words for people.
+"""Plan → manifests.yaml for `kubectl apply`, with comments for people.
 
 Owns the order of the objects, what is said of each, and what cannot be said in this form. The
 objects themselves are `kubernetes_objects`'.
@@ -80,7 +80,7 @@ def _plan_part(form: Form) -> Part:
 
 
 def _before(form: Form, secrets: Mapping[str, str]) -> Iterator[Part]:
-    """What has to be there before a task is."""
+    """What has to exist before a task starts."""
     yield (
         "Only the pods of this cluster can reach the tasks. `kubectl port-forward` still works.\n"
         "This has no effect if the network plug-in does not support NetworkPolicy.",
@@ -117,7 +117,7 @@ def _supervised(form: Form) -> Iterator[Part]:
 
 
 def _head(form: Form, one: str | None, secrets: Mapping[str, str]) -> str:
-    """What the file is, and what to type."""
+    """A description of the file, and the commands to type."""
     plan = form.plan
     space = f" -n {plan.settings['namespace']}" if "namespace" in plan.settings else ""
     last = next((p for p in pieces(plan) if p.job in plan.success), pieces(plan)[0])
@@ -148,14 +148,17 @@ def _head(form: Form, one: str | None, secrets: Mapping[str, str]) -> str:
 
 
 def _secret_lines(form: Form, space: str, secrets: Mapping[str, str]) -> Iterator[str]:
-    """How to hand over what is in no file; pods wait until it is there."""
+    """Instructions for secrets, which are in no file.
+
+    Pods wait until the secrets are there.
+    """
     if secrets:
         yield f"  kubectl{space} create secret generic {form.name('secrets')} \\"
         yield "    " + " ".join(f'--from-literal={one}="${one}"' for one in secrets)
 
 
 def _pages(form: Form, one: str | None, space: str) -> Iterator[str]:
-    """How people reach the pages of a cluster, which nobody else does."""
+    """How people reach the pages of a cluster. Nobody else reaches them."""
     found: list[str] = []
     for piece in pieces(form.plan):
         task = piece.tasks[0]
@@ -172,7 +175,7 @@ def _pages(form: Form, one: str | None, space: str) -> Iterator[str]:
 
 
 def _limits(form: Form, one: str | None) -> Iterator[str]:
-    """What the objects do not do by themselves."""
+    """The limits of what the objects do by themselves."""
     plan = form.plan
     if not one:
         yield f"The cluster has ended when {' and '.join(plan.success)} has ended. Jobs that do not"
@@ -188,7 +191,10 @@ def _limits(form: Form, one: str | None) -> Iterator[str]:
 
 
 def _require_order(plan: Plan) -> None:
-    """Without a shared directory nobody knows whether another task has ended well."""
+    """Require a shared directory for an order.
+
+    Without one, nobody knows whether another task has ended well.
+    """
     if "storage" in plan.settings:
         return
     for job, tasks in plan.jobs().items():
@@ -205,7 +211,7 @@ def _require_order(plan: Plan) -> None:
 
 
 def _command(form: Form, task: Task) -> str:
-    """The task's command on one line, as far as it is short."""
+    """The task's command on one line, shortened if it is long."""
     text = " ".join(" ".join(form.plan.shown(word) for word in task.command).split())
     return text if len(text) <= 70 else f"{text[:69]}…"
 

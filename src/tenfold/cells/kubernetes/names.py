@@ -16,7 +16,10 @@ from tenfold.errors import InputError
 from tenfold.planning.plan import Plan, Task
 
 PORT = 8080
-"""The port of every task, as the 2016 talk had it: each pod has an address of its own."""
+"""The port of every task, as in the 2016 talk.
+
+Each pod has an address of its own.
+"""
 
 USER = 1000
 PAGES = {"tensorboard": 6006, "jupyter": 8888}
@@ -28,7 +31,10 @@ _NAME = "app.kubernetes.io/name"
 _COMPONENT = "app.kubernetes.io/component"
 
 _LONGEST_JOB = 50
-"""A Job's name: Kubernetes appends an index and five letters for the pods', and tenfold a life."""
+"""The maximum length of a Job's name.
+
+Kubernetes appends an index and five letters for the names of the pods, and tenfold appends a life.
+"""
 
 _LONGEST_IN_SET = 24
 """The same for the two parts of the name of a JobSet's Job."""
@@ -42,7 +48,10 @@ def short(name: str, most: int) -> str:
 
 
 def labels(plan: Plan, job: str | None = None, run: str | None = None) -> dict[str, str]:
-    """What all objects of a cluster carry; those of one job, and of one run, say so."""
+    """Labels that all objects of a cluster carry.
+
+    Objects of one job, or of one run, have labels for these too.
+    """
     made = {_NAME: plan.cluster, "app.kubernetes.io/managed-by": "tenfold"}
     if job is not None:
         made[_COMPONENT] = job
@@ -57,14 +66,20 @@ def service_name(plan: Plan) -> str:
 
 
 def task_job_name(plan: Plan, task: Task, life: int) -> str:
-    """The Job of one life of a task, when tenfold's supervisor starts it."""
+    """The name of the Job of one life of a task.
+
+    It is the Job that tenfold's supervisor creates.
+    """
     again = f"-life-{life}" if life > 1 else ""
     return short(f"{plan.cluster}-{task.label}", _LONGEST_JOB) + again
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Tasks of one job, by index, that one Indexed Job can hold: they differ in nothing it says."""
+    """Tasks of one job, by index, that one Indexed Job can hold.
+
+    They do not differ in anything that the Indexed Job describes.
+    """
 
     tasks: tuple[Task, ...]
     whole: bool
@@ -76,12 +91,12 @@ class Piece:
 
     @property
     def name(self) -> str:
-        """`worker`, or `worker-from-4` where the job is in pieces."""
+        """`worker`, or `worker-from-4` if the job is in pieces."""
         return self.job if self.whole else f"{self.job}-from-{self.tasks[0].index}"
 
     @property
     def label(self) -> str:
-        """In words: `worker`, `worker/4`, `worker/4 to worker/7`."""
+        """A label for messages: `worker`, `worker/4`, `worker/4 to worker/7`."""
         first, last = self.tasks[0], self.tasks[-1]
         if self.whole:
             return self.job
@@ -89,7 +104,10 @@ class Piece:
 
 
 def pieces(plan: Plan) -> list[Piece]:
-    """The Indexed Jobs of a plan, in display order: one a job, more where overrides demand it."""
+    """The Indexed Jobs of a plan, in display order.
+
+    There is one per job, and more if overrides require it.
+    """
     found: list[Piece] = []
     for tasks in plan.jobs().values():
         runs: list[list[Task]] = []
@@ -126,7 +144,10 @@ def placed(plan: Plan) -> Plan:
 
 
 def placed_in_jobs(plan: Plan) -> Plan:
-    """`plan` as Indexed Jobs start it: host names are the Job's name and the index in it."""
+    """`plan` with the host names that Indexed Jobs give to their pods.
+
+    A host name is the Job's name and the task's index in the Job.
+    """
     return _placed(plan, _by_piece(plan, lambda piece: indexed_name(plan, piece), service_name))
 
 
@@ -159,7 +180,7 @@ def _placed(plan: Plan, host: Callable[[Task], str]) -> Plan:
 
 
 def _numbered(task: Task, main: int) -> dict[str, int | None]:
-    """The task's ports with a number for each: a pod has all of them to itself."""
+    """The task's ports with a number for each. A pod has all ports to itself."""
     taken = {main}
     for name, number in task.ports.items():
         if number is not None and number in taken:
@@ -179,7 +200,10 @@ def _numbered(task: Task, main: int) -> dict[str, int | None]:
 
 
 def run_directory(plan: Plan, run: str | None) -> str:
-    """The run directory in the pods: on a volume that outlives them, one of the run's own."""
+    """The run directory in the pods, on a volume that outlives them.
+
+    Each run has one of its own.
+    """
     if plan.settings.get("storage") is None:
         return RUN_DIRECTORY
     return f"{RUN_DIRECTORY}/{plan.cluster}" + (f"/{run}" if run else "")

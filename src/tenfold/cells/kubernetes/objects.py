@@ -1,4 +1,4 @@
-"""The objects of a cluster in Kubernetes: as plain data, for the API and for files alike.
+"""The objects of a cluster in Kubernetes, as plain data for the API and files.
 
 Service, NetworkPolicy, ConfigMap, Secret and claim are the same in every form. Tasks are run by
 
@@ -33,7 +33,10 @@ from tenfold.errors import InputError
 from tenfold.planning.plan import Plan, Task
 
 BAD_INPUT = 2
-"""The exit code with which programs refuse their arguments: starting again mends nothing."""
+"""The exit code with which programs refuse their arguments.
+
+A restart does not help then.
+"""
 
 _MOST_PLAN_BYTES = 1_000_000
 _KEPT_S = 86_400
@@ -48,7 +51,10 @@ def meta(form: Form, name: str, job: str | None = None) -> Document:
 
 
 def own_pods(form: Form) -> Document:
-    """What selects the cluster's pods and no others: those of one run, where there are runs."""
+    """The selector of the cluster's pods.
+
+    If there are runs, it selects the pods of one run only.
+    """
     return {"matchLabels": labels(form.plan, run=form.run)}
 
 
@@ -69,7 +75,7 @@ def service(form: Form) -> Document:
 
 
 def network_policy(form: Form) -> Document:
-    """Lets nobody but the cluster's own pods in."""
+    """A policy that admits only the cluster's own pods."""
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -83,7 +89,10 @@ def network_policy(form: Form) -> Document:
 
 
 def config_map(form: Form) -> Document:
-    """The plan, for the task runners. Raises InputError if it is larger than Kubernetes takes."""
+    """The plan as a ConfigMap for the task runners.
+
+    Raises InputError if it is larger than Kubernetes allows.
+    """
     text = plan_text(form.plan)
     if len(text.encode()) > _MOST_PLAN_BYTES:
         raise InputError(
@@ -100,7 +109,10 @@ def config_map(form: Form) -> Document:
 
 
 def plan_text(plan: Plan) -> str:
-    """plan.json with a line for each task, without this machine's paths and without secrets."""
+    """plan.json with one line per task.
+
+    It contains no secrets and no paths of this machine.
+    """
     moved = replace(plan, directory=WORKSPACE, file=None, runs=None, build=None)
     whole = moved.to_json()
     tasks = ",\n  ".join(_json(task) for task in whole.pop("tasks"))
@@ -124,7 +136,7 @@ def secret(form: Form, values: Mapping[str, str]) -> Document:
 
 
 def claim(form: Form) -> Document | None:
-    """The claim that is made; None where none is wanted, or an existing one is named.
+    """The claim to create, or None if none is needed or an existing one is named.
 
     It outlives the run: it carries no label of one, and nothing of tenfold's deletes it.
     """
@@ -146,7 +158,10 @@ def claim(form: Form) -> Document | None:
 
 
 def task_job(form: Form, task: Task, life: int) -> Document:
-    """The Job of one life of a task: it makes one pod, once. Starting again is the supervisor's."""
+    """The Job of one life of a task.
+
+    It creates one pod, once. The supervisor decides about restarts.
+    """
     ready = [f"{run_directory(form.plan, form.run)}/tasks/{task.label}/ready"]
     made = pod(form, task, ["tenfold", "task", task.name], ["test", "-e", *ready], "Never")
     names = {"hostname": task.label, "subdomain": service_name(form.plan)}
@@ -187,7 +202,10 @@ def indexed_job(form: Form, piece: Piece) -> Document:
 
 
 def indexed_spec(form: Form, piece: Piece, spec: Document) -> Document:
-    """The spec of an Indexed Job around a pod's: count, restarts, what is no task's fault."""
+    """The spec of an Indexed Job around the spec of a pod.
+
+    It has the count, the restarts, and the rules for what is not a task's fault.
+    """
     return {
         "completionMode": "Indexed",
         "completions": len(piece.tasks),
@@ -198,7 +216,10 @@ def indexed_spec(form: Form, piece: Piece, spec: Document) -> Document:
 
 
 def _restarts(piece: Piece) -> Document:
-    """A task that failed for good fails the Job; a node that is drained is no task's failure."""
+    """The restart rules of an Indexed Job.
+
+    A task that failed for good fails the Job. A drained node is not a failure of its task.
+    """
     task = piece.tasks[0]
     limit = 0 if task.restart.policy == "never" else task.restart.limit
     rules: list[Document] = [
@@ -229,7 +250,7 @@ def runner_words(piece: Piece) -> list[str]:
 
 
 def ready_words(form: Form, piece: Piece) -> list[str]:
-    """The command that looks whether a pod of the piece is ready."""
+    """The command that checks whether a pod of the piece is ready."""
     tasks = f"{run_directory(form.plan, form.run)}/tasks"
     if len(piece.tasks) == 1:
         return ["test", "-e", f"{tasks}/{piece.tasks[0].label}/ready"]
@@ -237,13 +258,13 @@ def ready_words(form: Form, piece: Piece) -> list[str]:
 
 
 def _number(piece: Piece) -> str:
-    """The task's index, in the shell's words."""
+    """The task's index, as an expression of the shell."""
     first = piece.tasks[0].index
     return f"$((JOB_COMPLETION_INDEX + {first}))" if first else "$JOB_COMPLETION_INDEX"
 
 
 def require_images(plan: Plan) -> None:
-    """Raise InputError, naming the first, if a task has no image."""
+    """Raise InputError, naming the first task without an image."""
     bare: Iterable[Task] = (task for task in plan.tasks if task.image is None)
     if task := next(iter(bare), None):
         raise InputError(

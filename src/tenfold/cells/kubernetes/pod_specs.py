@@ -1,4 +1,4 @@
-"""What a pod of a task is: its container, its rights, its volumes, how it tells that it is ready.
+"""The pod of a task: its container, rights, volumes and readiness probe.
 
 The same in every form of the manifests (`kubernetes_objects`): only who makes the pod differs.
 """
@@ -29,7 +29,7 @@ _MOST_WAIT_S = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """Who makes the pods.
+    """The form in which the pods are created.
 
     Attributes:
         plan: placed for this form.
@@ -43,20 +43,23 @@ class Form:
 
     @property
     def supervised(self) -> bool:
-        """Tenfold's supervisor makes a Job for each life of each task."""
+        """Whether tenfold's supervisor creates a Job for each life of each task."""
         return self.run is not None
 
     def name(self, what: str) -> str:
-        """Of an object all tasks share: `word2vec-plan`."""
+        """The name of an object that all tasks share: `word2vec-plan`."""
         return f"{service_name(self.plan)}-{what}"
 
     def labels(self, job: str | None = None) -> dict[str, str]:
-        """What objects of this form carry."""
+        """The labels of objects of this form."""
         return labels(self.plan, job, self.run)
 
 
 def pod(form: Form, task: Task, words: list[str], ready: list[str], restart: str) -> Document:
-    """The pod of `task`, started by `tenfold task …` (`words`); `ready` looks whether it is."""
+    """The pod of `task`, started by `tenfold task …` (`words`).
+
+    `ready` is the command that checks whether the task is ready.
+    """
     settings = form.plan.settings
     made: Document = {
         "restartPolicy": restart,
@@ -79,7 +82,7 @@ def pod(form: Form, task: Task, words: list[str], ready: list[str], restart: str
 
 
 def waiting(form: Form, task: Task, words: list[str]) -> Document:
-    """The container that holds a pod back until the jobs it comes after are as far."""
+    """The container that holds a pod back until its predecessors are far enough."""
     return {
         "name": "wait",
         "image": task.image,
@@ -170,7 +173,10 @@ def _ports(form: Form, task: Task) -> list[Document]:
 
 
 def _resources(task: Task) -> Document:
-    """Memory and GPUs are limits too; a limit on processors would only slow a task down."""
+    """The resources of a task's container.
+
+    Memory and GPUs are limits too. A limit on processors would only slow a task down.
+    """
     requests: dict[str, Any] = {}
     limits: dict[str, Any] = {}
     if task.cpu is not None:
@@ -188,7 +194,7 @@ def _cpu(cores: float) -> str:
 
 
 def size(count: int) -> str:
-    """Bytes as Kubernetes writes them: `2Gi`, `1500Mi`, `1500000001`."""
+    """A number of bytes as Kubernetes writes it: `2Gi`, `1500Mi`, `1500000001`."""
     for power, unit in ((4, "Ti"), (3, "Gi"), (2, "Mi"), (1, "Ki")):
         if count % 1024**power == 0:
             return f"{count // 1024**power}{unit}"
@@ -207,7 +213,7 @@ def _mounts(form: Form) -> list[Document]:
 
 
 def claim_name(form: Form) -> str | None:
-    """The claim on which the run directory is; None: it ends with the pod."""
+    """The claim that holds the run directory, or None if it ends with the pod."""
     storage = form.plan.settings.get("storage")
     if storage is None:
         return None

@@ -1,4 +1,4 @@
-"""What a pod's state means: runs, cannot run and why, has ended and how.
+"""The meaning of a pod's state: it runs, cannot run, or has ended, and why.
 
 Reads pods as the API server gives them; knows no connection, thread or task. The words are for
 people who have never seen a pod.
@@ -26,7 +26,9 @@ _LAST_SIGNAL = 64
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a container ended: `exit_code`, or `signal`; `refused`: its command could not start.
+    """How a container ended: `exit_code`, or `signal`.
+
+    `refused` means that its command could not start.
 
     `words` is what people should know of it beyond that, with what to do (`hint`); `cause` the
     same for programs.
@@ -42,7 +44,7 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class PodTrouble:
-    """Why a pod does not run. `final`: it will not run later either."""
+    """Why a pod does not run. `final`: it will never run."""
 
     words: str
     hint: str | None
@@ -50,7 +52,7 @@ class PodTrouble:
 
 
 def status_of(pod: Pod) -> Mapping[str, Any]:
-    """The status of the task's container; empty while there is none."""
+    """The status of the task's container. Empty while there is no container."""
     for one in pod.get("status", {}).get("containerStatuses") or ():
         if one.get("name") == CONTAINER:
             return dict(one)
@@ -58,7 +60,7 @@ def status_of(pod: Pod) -> Mapping[str, Any]:
 
 
 def runs(pod: Pod) -> bool:
-    """Whether the task's command has been started, as its startup probe tells."""
+    """Whether the task's command has started, according to its startup probe."""
     status = status_of(pod)
     return "running" in (status.get("state") or {}) and bool(status.get("started"))
 
@@ -80,7 +82,7 @@ def _condition(pod: Pod, kind: str) -> Mapping[str, Any]:
 
 
 def trouble(pod: Pod) -> PodTrouble | None:
-    """Why the pod does not run yet, if that is worth a word."""
+    """Why the pod does not run yet, if that is worth a message."""
     waiting = (status_of(pod).get("state") or {}).get("waiting") or {}
     reason, said = str(waiting.get("reason") or ""), str(waiting.get("message") or "")
     image = status_of(pod).get("image") or _image(pod)
@@ -106,7 +108,7 @@ def _image(pod: Pod) -> str:
 
 
 def ended(pod: Pod) -> End | None:
-    """How the task's container ended; None while it has not."""
+    """How the task's container ended, or None while it runs."""
     status = pod.get("status", {})
     terminated = (status_of(pod).get("state") or {}).get("terminated")
     if terminated is not None:
@@ -136,7 +138,10 @@ def _end(pod: Pod, terminated: Mapping[str, Any]) -> End:
 
 
 def _out_of_memory(exit_code: int | None, signal_number: int | None, kills: int) -> End | None:
-    """The end of a task in whose container the kernel killed so many; None if it was not that."""
+    """The end of a task in whose container the kernel killed `kills` processes.
+
+    None if the task did not end because of that.
+    """
     words = memory_end(kills, None, exit_code, signal_number) if kills else None
     if words is None:
         return None
@@ -150,7 +155,7 @@ def _not_started(pod: Pod, said: str) -> End:
 
 
 def _told(message: object) -> Mapping[str, Any] | None:
-    """What the task runner wrote into the termination log."""
+    """The task runner's text in the termination log."""
     try:
         said = json.loads(str(message))
     except ValueError:
@@ -159,7 +164,7 @@ def _told(message: object) -> Mapping[str, Any] | None:
 
 
 def _disrupted(pod: Pod) -> str | None:
-    """What the cluster did to the pod, if it did something."""
+    """What the cluster did to the pod, if anything."""
     status = pod.get("status", {})
     if status.get("reason") == "Evicted":
         return f"was evicted from its node: {status.get('message')}"

@@ -1,4 +1,6 @@
-"""Asks the API server of the configured cluster for its version: a script of its own process.
+"""A script that asks the configured cluster's API server for its version.
+
+It runs in a process of its own.
 
 Prints one JSON object: `state`, `version`, `message`, and `kind`, by which a hint is chosen. It
 imports nothing of tenfold's, and `kubernetes` by name only, which need not be installed where
@@ -21,7 +23,7 @@ def _say(state: str, kind: str, message: str, version: str | None = None) -> Non
 
 
 def _client(config: Any, client: Any, context: str | None) -> tuple[Any, str]:
-    """A client that tries once, and the words for where it looks."""
+    """A client that does not retry, and a description of where it connects."""
     made = client.Configuration()
     named = os.environ.get("KUBECONFIG") or "~/.kube/config"
     paths = [os.path.expanduser(p) for p in named.split(os.pathsep) if p]  # noqa: PTH111 - it never raises
@@ -36,7 +38,7 @@ def _client(config: Any, client: Any, context: str | None) -> tuple[Any, str]:
 
 
 def ask(timeout_s: float, context: str | None = None) -> None:
-    """Print the answer of the cluster of a context, None: the current one."""
+    """Print the answer of a context's cluster. None is the current context."""
     config = importlib.import_module("kubernetes.config")
     client = importlib.import_module("kubernetes.client")
     try:

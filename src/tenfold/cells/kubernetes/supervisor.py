@@ -1,4 +1,4 @@
-"""One run's life in a Kubernetes cluster, as the supervisor has it: see `kubernetes.py`."""
+"""The supervisor side of one run in a Kubernetes cluster. See `kubernetes.py`."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class _Life:
-    """One life of a task: its Job, its pod as last heard of, its output."""
+    """One life of a task: its Job, the latest state of its pod, and its output."""
 
     task: Task
     number: int
@@ -104,7 +104,7 @@ class KubernetesCell:
         self._watch: PodWatch | None = None
 
     async def open(self, on_lost: Callable[[str], None]) -> Protection:
-        """Make what tasks share, and begin to hear of pods."""
+        """Create what the tasks share, and begin to watch pods."""
         del on_lost  # tasks go on when the API server is silent, and so does the run
         self._loop = asyncio.get_running_loop()
         api = await self._call(lambda: Api(self._plan.settings))
@@ -151,7 +151,7 @@ class KubernetesCell:
         return Ears(here(self._heard), here(self._heard_all), here(self._hear.on_note))
 
     async def start(self, task: Task) -> Placed:
-        """Make the Job of the task's next life, and wait until its command runs."""
+        """Create the Job of the task's next life, and wait until its command runs."""
         number = self._numbers[task.label] = self._numbers.get(task.label, 0) + 1
         life = _Life(task, number, self._loop.create_future())
         self._lives[task.label] = life
@@ -170,7 +170,10 @@ class KubernetesCell:
         return Placed(None, (life.pod or {}).get("spec", {}).get("nodeName") or "")
 
     async def _begun(self, life: _Life) -> None:
-        """Wait for the life to begin; a Job that may make no pod says so in events only."""
+        """Wait for the life to begin.
+
+        Only events show that a Job may not create a pod.
+        """
         while not life.begun.done():
             await asyncio.wait({life.begun}, timeout=_EVENTS_EVERY_S)
             if life.pod is None and not life.begun.done() and life.job is not None:
@@ -180,7 +183,7 @@ class KubernetesCell:
         life.begun.result()
 
     def _drop(self, life: _Life) -> None:
-        """Forget a life that did not begin, and have its Job deleted."""
+        """Forget a life that did not begin, and delete its Job."""
         if self._lives.get(life.task.label) is life:
             del self._lives[life.task.label]
         if life.follower is not None:
@@ -257,7 +260,7 @@ class KubernetesCell:
             self._hear.on_note(f"{life.task.name}: {found.words}", found.hint)
 
     async def _conclude(self, life: _Life, end: End) -> None:
-        """Have all of the life's output, then tell its end."""
+        """Wait for all output of the life, then report its end."""
         await self._have_output(life)
         if life.begun.done():
             self._tell_end(life, end)
@@ -306,7 +309,10 @@ class KubernetesCell:
             )
 
     def signal(self, task: Task, number: int) -> None:
-        """Have the pod deleted, with grace; for SIGKILL, with as little as is ever confirmed."""
+        """Delete the pod, with grace.
+
+        For SIGKILL, the grace is the shortest that is ever confirmed.
+        """
         life = self._lives.get(task.label)
         if life is None:
             return
@@ -321,7 +327,7 @@ class KubernetesCell:
             await self._delete("Job", life.job, None)
 
     async def _kill(self, life: _Life) -> None:
-        """A node that does not confirm the end within seconds is taken to be gone."""
+        """Kill a pod. A node that does not confirm the end in seconds counts as gone."""
         await self._end_pod(life, 1)
         for grace_s in (0, None):
             with contextlib.suppress(TimeoutError):
@@ -334,7 +340,7 @@ class KubernetesCell:
             await self._conclude(life, life.end)
 
     async def is_ready(self, task: Task) -> bool:
-        """Whether the pod's readiness probe says so."""
+        """Whether the pod's readiness probe succeeds."""
         life = self._lives.get(task.label)
         return life is not None and life.pod is not None and is_ready(life.pod)
 
@@ -343,7 +349,7 @@ class KubernetesCell:
         return task.address
 
     def urls(self, task: Task) -> dict[str, str]:
-        """None: `kubectl port-forward` opens a page, and a note says how."""
+        """Empty: `kubectl port-forward` opens a page, and a note explains how."""
         del task
         return {}
 
@@ -371,12 +377,15 @@ class KubernetesCell:
 
 
 def _is_deleted(pod: Pod) -> bool:
-    """Somebody deleted it, or it was gone before it was seen to end."""
+    """Whether the pod was deleted, or vanished before its end was seen."""
     return "deletionTimestamp" in pod.get("metadata", {}) or ended(pod) is None
 
 
 def _refuse_if_told(life: _Life, events: Sequence[Object]) -> None:
-    """A quota, a policy or a missing account keeps the Job from making its pod."""
+    """Fail the life if its Job may not create a pod.
+
+    The cause is a quota, a policy or a missing account.
+    """
     for event in events:
         if event.get("reason") == "FailedCreate" and not life.begun.done():
             said = str(event.get("message") or "").removeprefix("Error creating: ")

@@ -1,4 +1,4 @@
-"""Hearing of every change of a run's pods: a list, then a watch from there on, in a thread.
+"""Watch a run's pods in a thread: a list, then every change from there on.
 
 A watch that breaks off goes on where it was; one whose place is too old (410 Gone) begins with a
 new list, which also tells what is there no longer. Silence of the API server is told once, and so
@@ -22,7 +22,7 @@ _GONE = 410
 
 
 class PodSource(Protocol):
-    """What is asked: an `Api`."""
+    """The source of pods: an `Api`."""
 
     def list(self, kind: str, selector: str = "", fields: str = "") -> dict[str, Any]:
         """`items` and `metadata`."""
@@ -35,7 +35,7 @@ class PodSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ears:
-    """Whom the watch tells, in its own thread.
+    """The callbacks of the watch. They are called in its own thread.
 
     Attributes:
         on_pod: a pod as it is now; True if it was deleted.
@@ -61,11 +61,11 @@ class PodWatch:
         self._told = False
 
     def start(self) -> None:
-        """Begin."""
+        """Start watching."""
         threading.Thread(target=self._run, daemon=True).start()
 
     def stop(self) -> None:
-        """Tell nobody of anything that comes later."""
+        """Stop: report nothing that comes later."""
         self._stopped.set()
 
     def _run(self) -> None:
@@ -80,7 +80,10 @@ class PodWatch:
                 self._stopped.wait(pause_s)
 
     def once(self) -> None:
-        """List, if there is no place to go on from, then watch until the server ends that."""
+        """List pods if there is no version to start from, then watch until the end.
+
+        The server ends the watch.
+        """
         if not self._version:
             self._list()
         for event in self._source.watch("Pod", self._selector, self._version, _WATCH_S):
@@ -109,7 +112,10 @@ class PodWatch:
             self._ears.on_pod(pod, event["type"] == "DELETED")
 
     def _silent(self, error: Exception) -> None:
-        """Told when it lasts; a server that says `too old` is asked for a list."""
+        """Report a connection that is lost for long.
+
+        If the server answers `too old`, a list is requested.
+        """
         if getattr(error, "status", None) == _GONE:
             self._version = ""
             return

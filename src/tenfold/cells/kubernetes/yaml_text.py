@@ -25,7 +25,7 @@ class FlowMap(dict[str, Any]):
 
 
 def without_comments(value: Any) -> Any:
-    """The same value as machines want it."""
+    """The same value without comments, for machines."""
     if isinstance(value, Mapping):
         return {
             key: without_comments(inner)
@@ -51,7 +51,7 @@ def _dump(document: Document) -> str:
         """Block style, no anchors, literal blocks for texts of many lines."""
 
         def ignore_aliases(self, data: Any) -> bool:
-            """What is there twice is written twice."""
+            """True: a value that occurs twice is written twice."""
             del data
             return True
 

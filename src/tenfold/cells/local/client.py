@@ -1,4 +1,4 @@
-"""The local cell, seen from where `tenfold` is typed: what a run needs, and what one left."""
+"""The client side of the local cell: what a run needs and what it leaves behind."""
 
 from __future__ import annotations
 
@@ -21,13 +21,15 @@ class LocalClient(ClientSide):
     """Processes of this machine."""
 
     def require(self, plan: Plan) -> None:
-        """Packages are installed, ports that were asked for are free, files may be opened."""
+        """Require packages, free ports and enough open files."""
         require_packages(plan)
         require_files(plan)
         require_ports(plan)
 
     def submit(self, plan: Plan, run: RunDirectory, wishes: Wishes) -> bool:
-        """Never elsewhere. What would be open to the network is refused before there is a run.
+        """Return False: the supervisor is never elsewhere.
+
+        Tasks that would be open to the network are refused before there is a run.
 
         With threads about that is left to the run's own `open`: trying it forks.
         """
@@ -37,14 +39,20 @@ class LocalClient(ClientSide):
         return False
 
     def sweep(self, run: RunDirectory) -> list[str]:
-        """End what a killed supervisor left of `run`; remove control groups that any has left."""
+        """End the remaining processes of `run`, whose supervisor was killed.
+
+        Control groups that any run has left are removed.
+        """
         killed = end_survivors(run)
         groups = sweep()
         found = [f"{len(killed)} processes"] if killed else []
         return [*found, f"{groups} control groups"] if groups else found
 
     def probe(self, plan: Plan | None) -> list[Finding]:
-        """Whether a run gets a namespace. It forks, so call it before a thread is started."""
+        """Probe whether a run gets a namespace.
+
+        It forks, so call it before a thread is started.
+        """
         del plan
         return [local()]
 

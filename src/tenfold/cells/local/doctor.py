@@ -1,4 +1,4 @@
-"""The cell on this machine: does a run get a network and processes of its own, or what instead.
+"""The isolation of local runs: namespaces for network and processes, or less.
 
 Owns: the words for each answer and what mends a refusal. Leaves to others: trying it
 (`launch.isolation`).
@@ -18,11 +18,13 @@ _SWITCHES = {
     "kernel/unprivileged_userns_clone": ("0", "1"),
     "user/max_user_namespaces": ("0", "15000"),
 }
-"""Below /proc/sys: the value with which Linux refuses a user namespace, and one with which not."""
+"""Below /proc/sys: values with which Linux refuses and allows user namespaces."""
 
 
 def local(proc: Path = Path("/proc")) -> Finding:
-    """What keeps others from the runs of this machine, why nothing better does, and what mends it.
+    """What isolates the runs of this machine.
+
+    Also why nothing better does, and what would help.
 
     It forks: call it before any thread is started.
     """
@@ -43,7 +45,7 @@ def local(proc: Path = Path("/proc")) -> Finding:
 
 
 def _switch(settings: Path) -> str:
-    """The setting that refuses, as far as one can be seen to."""
+    """The setting that refuses a namespace, as far as one can be seen."""
     for name, (refuses, allows) in _SWITCHES.items():
         with contextlib.suppress(OSError):
             if (settings / name).read_text().strip() == refuses:

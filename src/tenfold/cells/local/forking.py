@@ -1,4 +1,6 @@
-"""What a task of the local cell is forked from, ready to do so; and what is said when it is not.
+"""The preloaded process that a local task is forked from, and related notes.
+
+The notes report why a preloaded process is not ready.
 
 Owns waiting for a preloaded process, and the notes. Leaves to others: which one it is
 (`launch.preloads`), and starting it (`launch.client`).
@@ -27,7 +29,10 @@ class Forking:
         self._slow: set[tuple[str, str]] = set()
 
     async def preload(self, task: Task, bound: Bound, client: LaunchClient) -> Preload | None:
-        """What to fork the task from, once it is ready; None to start it as any program."""
+        """The process to fork the task from, once it is ready, or None.
+
+        None means that the task is started as any program.
+        """
         if not self._preloads.wants(task, bound):
             return None
         choice = await asyncio.to_thread(self._preloads.of, task, bound)
@@ -54,7 +59,7 @@ class Forking:
         return preload
 
     def _note(self, task: Task, why: str, hint: str) -> None:
-        """Say once of a job why it has no preload."""
+        """Report once per job why it has no preload."""
         if (task.job, why) not in self._slow:
             self._slow.add((task.job, why))
             self._on_note(f"{task.job} starts without a preload, each task separately: {why}", hint)

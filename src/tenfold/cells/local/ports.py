@@ -16,10 +16,13 @@ FIRST_PORT = 2222
 """The port TensorFlow's own examples use; a run's tasks count up from here."""
 
 USUAL = {"tensorboard": 6006, "jupyter": 8888}
-"""Where people expect these pages; the next free port is taken instead if it is in use."""
+"""Usual ports of these pages.
+
+If one is in use, the next free port is taken.
+"""
 
 MAIN = "main"
-"""The name, among a task's ports, of the one its peers know."""
+"""The name of the port that a task's peers know."""
 
 
 @dataclass(slots=True)
@@ -42,7 +45,7 @@ class Ports:
             held.release()
 
     def close(self) -> None:
-        """Give all ports back."""
+        """Release all ports."""
         for ports in self._held.values():
             for held in ports:
                 held.close()
@@ -60,7 +63,10 @@ class Ports:
 
 
 def choose(plan: Plan, isolated: bool) -> Ports:
-    """Ports for every task of `plan`. Raises InputError if one that was asked for is taken."""
+    """Choose ports for every task of `plan`.
+
+    Raises InputError if a requested port is in use.
+    """
     ports = Ports()
     try:
         inside = _Inside(plan) if isolated else None
@@ -92,7 +98,7 @@ def _publish(ports: Ports, task: Task, name: str, isolated: bool) -> int:
 
 
 class _Inside:
-    """Ports of one network that holds nothing but this run."""
+    """Ports of a network that contains nothing but this run."""
 
     def __init__(self, plan: Plan) -> None:
         self._owners: dict[int, str] = {}

@@ -1,4 +1,6 @@
-"""Which local runs may start with what this machine offers to keep others out, and what is said.
+"""Which local runs may start with the isolation that this machine offers.
+
+Also the messages about it.
 
 Pure. Owns: what counts as a task that listens, the refusal, and the words of a run's protection.
 Leaves to others: finding what the machine offers (`launch.isolation`).
@@ -15,7 +17,10 @@ from tenfold.planning.plan import Plan, Task
 
 
 def require_protection(plan: Plan, wanted: str, way: Isolation) -> None:
-    """Raise UnavailableError where tasks would be open to the network and nobody said they may."""
+    """Raise UnavailableError if tasks would be open to the network unasked.
+
+    They may be open if the file or the command allows it.
+    """
     if way.level != "none" or wanted == "none":
         return
     if wanted == "namespace":
@@ -33,7 +38,7 @@ def require_protection(plan: Plan, wanted: str, way: Isolation) -> None:
 
 
 def _listens(plan: Plan, task: Task) -> bool:
-    """Whether a task is to listen where its peers find it; pages listen on loopback anyway."""
+    """Whether a task listens for its peers. Pages listen on loopback anyway."""
     if task.network == "host" or task.job in USUAL:
         return False
     by_port = task.ready is not None and task.ready.kind in ("tcp", "http")
@@ -46,7 +51,7 @@ def _few(names: list[str]) -> str:
 
 
 def protection(plan: Plan, way: Isolation) -> Protection:
-    """What a run gets, as its status has it."""
+    """The protection of a run, as in its status."""
     words = f"{way.why or 'no namespace (asked for)'}: {way.words}"
     if way.level == "namespace":
         words = way.words

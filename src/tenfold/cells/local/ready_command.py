@@ -1,4 +1,7 @@
-"""A readiness command on the local cell: run once, where the task runs, with its last line."""
+"""Run a readiness command of the local cell once, where its task runs.
+
+The result includes the command's last line.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,9 @@ from tenfold.tasks.unready import how_it_ended, recorder, spoken
 async def try_command(
     client: LaunchClient, task: Task, bound: Bound, ready: ReadinessCheck, devnull: int
 ) -> tuple[bool, str]:
-    """Whether the command ended with exit code 0, and words for how: `exits with code 3 (…)`.
+    """Run the command: whether it exited with code 0, and a description.
+
+    For example `exits with code 3 (…)`.
 
     A command that takes longer than the readiness may is killed.
     """

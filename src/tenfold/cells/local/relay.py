@@ -1,4 +1,4 @@
-"""One port of this machine's loopback, joined to one port inside a run's network.
+"""Connect a port of this machine's loopback to a port inside a run's network.
 
 A page that runs with the tasks (Jupyter) is reached from the user's browser through this; the
 run's other ports stay unreachable. Bytes pass unchanged; tokens and cookies are the page's own.
@@ -25,11 +25,11 @@ class Relay:
         self._open: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
-        """Begin to listen; raises OSError if the port is taken."""
+        """Start listening. Raises OSError if the port is in use."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
 
     async def close(self) -> None:
-        """Stop listening and cut what is connected."""
+        """Stop listening and close all connections."""
         if self._server is not None:
             self._server.close()
         for task in list(self._open):
@@ -54,7 +54,10 @@ class Relay:
 
 
 async def connect(made: socket.socket, port: int) -> socket.socket:
-    """Connect `made` to its own network's loopback; raises OSError, and closes it, if it can't."""
+    """Connect `made` to the loopback interface of its own network.
+
+    If that fails, `made` is closed and OSError is raised.
+    """
     try:
         made.setblocking(False)
         async with asyncio.timeout(2):
@@ -66,7 +69,7 @@ async def connect(made: socket.socket, port: int) -> socket.socket:
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Pass bytes on until there are no more, and then that there are no more."""
+    """Copy bytes until the end, then pass the end on."""
     while data := await reader.read(_CHUNK_BYTES):
         writer.write(data)
         await writer.drain()

@@ -1,4 +1,4 @@
-"""What must be here before a local run is worth starting: packages, ports, and open files.
+"""What a local run needs before it starts: packages, ports and open files.
 
 Owns the checks and their words; commands and scripts that do not exist are `check`'s, since they
 have a place in the file.
@@ -22,7 +22,10 @@ from tenfold.services import REQUIREMENTS
 
 
 def require_packages(plan: Plan) -> None:
-    """Raise UnavailableError, naming the line to type, if a package is missing for `plan`."""
+    """Raise UnavailableError if a package is missing for `plan`.
+
+    The error contains the command that installs it.
+    """
     missing = sorted({need for need in _needs(plan) if importlib.util.find_spec(need[0]) is None})
     if not missing:
         return
@@ -35,7 +38,9 @@ def require_packages(plan: Plan) -> None:
 
 
 def require_ports(plan: Plan) -> None:
-    """Raise InputError if a port of this machine that `plan` asks for by number is taken.
+    """Raise InputError if a port that `plan` requests by number is in use.
+
+    Only ports of this machine are checked.
 
     Ports of the run's own network are never taken. One that is free now is held again, for good,
     when the run starts.
@@ -49,7 +54,9 @@ def require_ports(plan: Plan) -> None:
 
 
 def require_files(plan: Plan) -> None:
-    """Raise UnavailableError if the supervisor may not open the files that `plan` needs.
+    """Raise UnavailableError if `plan` needs more open files than allowed.
+
+    This concerns the files of the supervisor.
 
     It raises its own limit as far as it may: to the hard limit, which counts here.
     """
@@ -64,13 +71,13 @@ def require_files(plan: Plan) -> None:
 
 
 def files_needed(plan: Plan) -> int:
-    """How many files the supervisor of `plan` has open at once, at most."""
+    """The maximum number of files that the supervisor of `plan` has open at once."""
     return _FILES_A_TASK * len(plan.tasks) + _OWN_FILES
 
 
 _FILES_A_TASK = 11
 _OWN_FILES = 40
-"""What a supervisor without tasks has open, and some for questions of commands."""
+"""Files that a supervisor has open without tasks, and some for requests."""
 
 
 def _require_port(task: Task, wanted: int) -> None:
@@ -91,7 +98,7 @@ def _needs(plan: Plan) -> Iterator[tuple[str, str]]:
 
 
 def _runs_own_python(task: Task, environment: Mapping[str, str]) -> bool:
-    """Whether the task's interpreter is this one, so that looking here tells about it."""
+    """Whether the task uses this interpreter, so that a check here is valid for it."""
     program = task.command[0]
     if program == sys.executable:
         return True

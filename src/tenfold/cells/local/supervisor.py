@@ -1,4 +1,6 @@
-"""The local cell: every task a process of this machine, in a namespace of the run's own.
+"""The local cell: each task is a process in a namespace of the run's own.
+
+All of them run on this machine.
 
 Owns ports, addresses, the relays to pages, and the launch server. Where the machine refuses a
 namespace, tasks share the machine's network, ports are held, and what is bound to every interface
@@ -48,7 +50,7 @@ from tenfold.traffic.sampler import Network, Sampler, own_network
 from tenfold.traffic.sockets import open_sockets
 
 _AT_ONCE = 32
-"""Starts that are under way together."""
+"""The maximum number of concurrent starts."""
 
 
 @dataclass(slots=True)
@@ -62,7 +64,7 @@ class _Live:
     unready: Unready | None = None
 
     def look(self, stream: str, data: bytes) -> None:
-        """Whether the awaited line came with `data`."""
+        """Check whether the awaited line came with `data`."""
         if self.awaited is not None and not self.seen:
             if self.unready is not None:
                 self.unready.heard(data)
@@ -118,7 +120,7 @@ class LocalCell:
         return addresses
 
     def _book(self, network: str) -> AddressBook:
-        """The addresses of tasks in the run's network (`cluster`) or the machine's (`host`)."""
+        """Addresses of tasks in the run's network (`cluster`) or the host's (`host`)."""
         return AddressBook(
             AddressEntry(task.name, "127.0.0.1", port)
             for task in self._plan.tasks
@@ -127,7 +129,7 @@ class LocalCell:
         )
 
     def _networks(self) -> list[Network]:
-        """The networks that tasks are in, as far as this machine tells of their connections."""
+        """The networks of the tasks, as far as this machine reports connections."""
         found: list[Network] = []
         if self._client.isolated:
             with contextlib.suppress(OSError):
@@ -151,7 +153,7 @@ class LocalCell:
                     self._relays.append(relay)
 
     def address(self, task: Task) -> str:
-        """Loopback, in whichever network the task is."""
+        """The task's address: loopback, in the network of the task."""
         return f"127.0.0.1:{self._ports.of[task.name][MAIN]}"
 
     def urls(self, task: Task) -> dict[str, str]:
@@ -220,7 +222,10 @@ class LocalCell:
         )
 
     def _framework_holds(self, task: Task, environment: dict[str, str]) -> bool:
-        """Whether the task joins a port that is still held; its environment then says so."""
+        """Whether the task joins a port that is still held.
+
+        If so, this is added to its environment.
+        """
         joins = self._framework.holds_ports()
         member = self._framework.environment(task.job, task.index, self._addresses)
         if self._client.isolated or not joins or not member:
@@ -249,7 +254,7 @@ class LocalCell:
             self._client.signal(live.started, number)
 
     async def is_ready(self, task: Task) -> bool:
-        """Try the task's port, page or command once, or look whether its line came."""
+        """Check the task's port, page, command or output line once."""
         live = self._live.get(task.name)
         ready = live.bound.ready if live else None
         if live is None or ready is None or live.unready is None:
@@ -328,7 +333,7 @@ class LocalCell:
             os.close(self._devnull)
 
     def _tell_left(self) -> None:
-        """Name the tasks that were killed and that the kernel does not let end."""
+        """Report the killed tasks that the kernel does not let end."""
         left = {name: live.started.pid for name, live in self._live.items()}
         if words := ", ".join(f"{name} (pid {pid})" for name, pid in left.items() if is_alive(pid)):
             self._hear.on_note(

@@ -1,4 +1,4 @@
-"""Asking another program something, with a bound; and several things side by side.
+"""Run other programs with a time limit, one or several at once.
 
 A program that hangs (a client of a daemon that hangs, a file system that is gone) costs its bound
 and no more. It is killed, with all that it started in its session; one that the kernel itself
@@ -27,14 +27,14 @@ _watch = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How a program ended, and what it said. `code` is negative for a signal."""
+    """How a program ended, and its output. `code` is negative for a signal."""
 
     code: int
     out: str
     err: str
 
     def last_line(self) -> str:
-        """The last line that says something, of stderr rather than stdout; fit to be shown."""
+        """The last line of output with text, preferably of stderr, fit for display."""
         lines = [line.strip() for text in (self.out, self.err) for line in text.splitlines()]
         said = [line for line in lines if line]
         return printable(said[-1])[:300] if said else f"it ended with {self.code}"
@@ -43,7 +43,7 @@ class Answer:
 def ask(
     command: Sequence[str], timeout_s: float, env: Mapping[str, str] | None = None
 ) -> Answer | None:
-    """What `command` answers; None if it has not ended after `timeout_s` seconds.
+    """The answer of `command`, or None if it takes more than `timeout_s` seconds.
 
     It has no terminal and no input, so it cannot ask for a password; its messages are English.
     A program that cannot be started answers with code 126. `env` is added to the environment.
@@ -77,7 +77,10 @@ def _start(command: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[b
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End what still runs of it, without reading on: a grandchild may hold its pipes."""
+    """End the remaining processes without reading on.
+
+    A grandchild may hold the pipes.
+    """
     if process.returncode is None:
         _kill(process)
     for pipe in (process.stdout, process.stderr):
@@ -98,7 +101,7 @@ _T = TypeVar("_T")
 
 
 def together(*probes: Callable[[], _T]) -> list[_T]:
-    """What the probes answer, in their order, each asked in a thread of its own.
+    """The results of the probes in order. Each runs in its own thread.
 
     The first error of one is raised once all have ended. If this is interrupted (Ctrl-C), the
     programs that still run are killed and nobody is waited for.

@@ -1,4 +1,4 @@
-"""What was found: one thing, its state, a sentence about it, and the command that mends it."""
+"""Findings: what was examined, its state, a sentence, and a command to fix it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ State = Literal["ok", "warning", "missing", "broken"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at.
+    """The state of one item that was examined.
 
     Attributes:
         area: `machine`, `cell`, `framework`, `gpu` or `file`.
@@ -32,13 +32,13 @@ class Finding:
     hint: str | None
 
     def __post_init__(self) -> None:
-        """What is found of a file may hold its secrets."""
+        """Hide secrets: what is found of a file may hold them."""
         for name in ("name", "message", "hint"):
             object.__setattr__(self, name, veiled_all(getattr(self, name)))
 
     @property
     def usable(self) -> bool:
-        """Whether it can be used as it is."""
+        """Whether the item can be used as it is."""
         return self.state in ("ok", "warning")
 
     def to_json(self) -> dict[str, Any]:
@@ -48,7 +48,9 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Where a plan has to fit: `where` is words such as `this machine`; None: not known.
+    """The capacity that a plan has to fit in.
+
+    `where` is a phrase such as `this machine`. None means that the capacity is not known.
 
     `memory` is in bytes: with `free`, what nobody uses now, else what there is at all.
     """

@@ -1,4 +1,7 @@
-"""Commands to type, as they are on this machine: its package manager, its services, its pip."""
+"""Commands for the user to type on this machine.
+
+They depend on its package manager, its services and its pip.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,15 @@ from pathlib import Path
 
 
 def as_root(command: str) -> str:
-    """`command` as this user has to type it to have the superuser's rights."""
+    """`command` as this user has to type it for superuser rights."""
     return command if os.geteuid() == 0 else f"sudo {command}"
 
 
 def install(page: str, **packages: str) -> str:
-    """The command that installs a package: by manager (`apt="slurm-client"`), else `see PAGE`."""
+    """The command that installs a package, else `see PAGE`.
+
+    Packages are named by manager (`apt="slurm-client"`).
+    """
     for manager, command in _MANAGERS.items():
         if manager in packages and shutil.which(command.split()[0]):
             whole = f"{command} {packages[manager]}"

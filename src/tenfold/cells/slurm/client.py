@@ -1,4 +1,4 @@
-"""The Slurm cell, seen from where `tenfold` is typed: submit the batch job, and look after it.
+"""The client side of the Slurm cell: submit the batch job and look after it.
 
 The supervisor runs inside the job, on its first node, so that a run needs nothing of whoever
 submitted it; the run directory, on a shared file system, tells how it is. This module speaks for
@@ -43,7 +43,7 @@ _SILENT_S = 5.0
 
 
 def _status(run: RunDirectory, plan: Plan, state: State, reason: str) -> dict[str, Any]:
-    """A word about a run whose supervisor does not speak."""
+    """The status of a run whose supervisor does not write one."""
     now = time.time()
     over = state.is_terminal
     return {
@@ -65,12 +65,12 @@ class SlurmClient(ClientSide):
     """A batch job of a Slurm cluster."""
 
     def place(self, plan: Plan) -> Plan:
-        """Every task has a processor, as Slurm gives it; and more, if it asked."""
+        """Give every task a processor, and more if it requests more."""
         tasks = tuple(replace(task, cpu=task.cpu or 1.0) for task in plan.tasks)
         return replace(plan, tasks=tasks)
 
     def require(self, plan: Plan) -> None:
-        """Slurm answers; the packages are there, as nodes see this Python."""
+        """Require Slurm, and the packages as nodes see this Python."""
         finding = find_slurm()
         if not finding.usable:
             raise UnavailableError(finding.message, hint=finding.hint)
@@ -81,7 +81,7 @@ class SlurmClient(ClientSide):
         return [sbatch(plan, places)]
 
     def submit(self, plan: Plan, run: RunDirectory, wishes: Wishes) -> bool:
-        """Submit the batch job; the supervisor begins with it."""
+        """Submit the batch job. The supervisor starts with it."""
         write_json(run.status, _status(run, plan, State.STARTING, "being submitted to Slurm"))
         own = {"TENFOLD_KEEP": "yes" if wishes.keep else "no"}
         env = dict(os.environ) | dict(wishes.secrets) | own
@@ -93,7 +93,7 @@ class SlurmClient(ClientSide):
         return True
 
     def settle(self, run: RunDirectory) -> None:
-        """Why the job still waits; or, if it is gone without a last word, how it ended."""
+        """Note why the job still waits, or how it ended without a last status."""
         said = read_json(run.status) or {}
         job = _job(run)
         if job is None or said.get("state") in TERMINAL:
@@ -126,7 +126,7 @@ class SlurmClient(ClientSide):
             _end_task(run, task.label, outcome)
 
     def ask(self, run: RunDirectory, request: dict[str, Any]) -> dict[str, Any] | None:
-        """Hand a request over to the supervisor in the job; a job that waits is cancelled."""
+        """Pass a request to the supervisor in the job. A pending job is cancelled."""
         job = _job(run)
         if job is None:
             return None
@@ -155,7 +155,7 @@ class SlurmClient(ClientSide):
         return [f"Slurm job {job}"]
 
     def beside(self, run: RunDirectory, task: str, words: Sequence[str]) -> list[str] | None:
-        """Through `srun`, on the task's node."""
+        """Run a command through `srun`, on the task's node."""
         status = read_json(run.task(label_of(task)).status) or {}
         job, host = _job(run), status.get("host")
         if job is None or not isinstance(host, str) or status.get("pid") is None:
@@ -168,13 +168,16 @@ class SlurmClient(ClientSide):
         return [*srun, *group, *there, task, *words]
 
     def probe(self, plan: Plan | None) -> list[Finding]:
-        """The commands, the controller, the nodes."""
+        """Probe the commands, the controller and the nodes."""
         del plan
         return [find_slurm()]
 
 
 def _cancel_own(run: RunDirectory, job: str) -> None:
-    """Cancel the run's job. Raises TenfoldError if that is another's, whatever the file holds."""
+    """Cancel the run's job.
+
+    Raises TenfoldError if the job belongs to another run, whatever the file contains.
+    """
     if not is_job_of(job, str(run.path / "cell" / "job.sbatch")):
         raise TenfoldError(
             f"Slurm job {job} is not this run's, though {run.elsewhere} names it",
@@ -207,7 +210,7 @@ def _began(kept: dict[str, Any]) -> dict[str, Any]:
 
 
 def _end_task(run: RunDirectory, label: str, outcome: State) -> None:
-    """A task that nobody saw ending has ended with its job."""
+    """Record the end of a task that nobody saw: it ended with its job."""
     directory = run.task(label)
     said = read_json(directory.status)
     if said is None or said.get("state") in TERMINAL:

@@ -1,4 +1,4 @@
-"""Asking Slurm through its own commands: submit, look at a job, cancel it. All bounded in time.
+"""Use Slurm's commands, with time limits: submit, look at and cancel a job.
 
 Owns what Slurm's states mean for a run, in words. Leaves to others: steps (`slurm_steps`).
 """
@@ -28,7 +28,7 @@ GONE = frozenset(
         *("COMPLETED", "BOOT_FAIL", "PREEMPTED", "REVOKED"),
     }
 )
-"""States of jobs that run no more."""
+"""States of jobs that no longer run."""
 
 _WORDS = {
     "TIMEOUT": "it reached its time limit",
@@ -45,8 +45,11 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """What Slurm says of a job: its state, why it waits, its exit code, how often it was started
-    again, and when its time limit ends (as Slurm writes it)."""
+    """What Slurm reports of a job.
+
+    Its state, why it waits, its exit code, how often it was restarted, and when its time limit ends
+    (as Slurm writes it).
+    """
 
     state: str
     reason: str = ""
@@ -56,16 +59,16 @@ class JobState:
 
     @property
     def pending(self) -> bool:
-        """It waits for nodes."""
+        """Whether the job waits for nodes."""
         return self.state in PENDING
 
     @property
     def gone(self) -> bool:
-        """It has ended, or is about to."""
+        """Whether the job has ended, or is about to end."""
         return self.state in GONE
 
     def outcome(self, job: str) -> tuple[Literal[State.FAILED, State.STOPPED], str]:
-        """How a run ended whose job is gone, and why, in words."""
+        """How a run ended whose job no longer exists, and why, as a sentence."""
         if self.state == "CANCELLED":
             return State.STOPPED, f"Slurm job {job} was cancelled"
         if self.exit_code == NOT_SHARED:
@@ -75,7 +78,7 @@ class JobState:
 
 
 def command(*argv: str, env: Mapping[str, str] | None = None) -> str:
-    """The output of one of Slurm's commands. Raises TenfoldError with what it said."""
+    """The output of a Slurm command. Raises TenfoldError with its error message."""
     try:
         done = subprocess.run(
             argv, capture_output=True, text=True, timeout=_COMMAND_S, env=env, check=False
@@ -115,7 +118,10 @@ _HINTS = (
 
 
 def submit(script: str, env: Mapping[str, str]) -> str:
-    """Submit a batch script; its job id. Raises TenfoldError in the user's words."""
+    """Submit a batch script and return its job id.
+
+    Raises TenfoldError with a message for the user.
+    """
     try:
         return command("sbatch", "--parsable", script, env=env).strip().partition(";")[0]
     except UnavailableError:
@@ -134,7 +140,7 @@ _SHOWN = re.compile(r"\b(JobState|Reason|ExitCode|Restarts|EndTime)=(\S+)")
 
 
 def _shown(job: str) -> str | None:
-    """The record that Slurm shows of a job; None if it does not know the job.
+    """Slurm's record of a job, or None if Slurm does not know the job.
 
     Raises UnavailableError if scontrol prints no record. That says nothing about the job: only
     the error `Invalid job id` means that Slurm has forgotten it.
@@ -155,7 +161,9 @@ def _shown(job: str) -> str | None:
 
 
 def job_state(job: str) -> JobState | None:
-    """What Slurm says of a job; None if it knows it no more. Raises TenfoldError if it is silent.
+    """Slurm's report of a job, or None if Slurm no longer knows it.
+
+    Raises TenfoldError if Slurm does not answer.
 
     Of a heterogeneous job the state of its first component, or of the first that is gone.
     """
@@ -179,12 +187,14 @@ def _parsed(line: str) -> JobState:
 
 
 def own_job() -> tuple[str, int]:
-    """The job that this process is in, and how often it was started before."""
+    """The job of this process, and how often it was restarted."""
     return os.environ["SLURM_JOB_ID"], int(os.environ.get("SLURM_RESTART_COUNT") or 0)
 
 
 def nodes_of(component: int, components: int) -> list[str]:
-    """The node of each task that a component of this job has room for, in the job's order.
+    """The node of each task for which a component has room, in the job's order.
+
+    `component` is a component of this job.
 
     As the batch script's environment tells: `n[1-2]` and `4,3` are four tasks on n1, three on n2.
     """
@@ -200,7 +210,9 @@ _COUNTS = re.compile(r"(\d+)(?:\(x(\d+)\))?")
 
 
 def why_told(job: str, restarts: int, *, asked: bool = False) -> tuple[Outcome, str] | None:
-    """Why a job that was started `restarts` times before is ended; None: Slurm does not end it.
+    """Why a job is ended that was started `restarts` times before.
+
+    None if Slurm does not end it.
 
     `asked`: its batch script was told to end, as it is some time before the time limit.
 
@@ -231,7 +243,7 @@ def _soon(end: str) -> bool:
 
 
 def batch_host(job: str) -> str:
-    """The node that a running job's batch script, and so its supervisor, is on."""
+    """The node of a running job's batch script, and so of its supervisor."""
     found = re.search(r"\bBatchHost=(\S+)", _shown(job) or "")
     if found is None:
         raise TenfoldError(f"Slurm job {job} has no node")
@@ -239,7 +251,10 @@ def batch_host(job: str) -> str:
 
 
 def is_job_of(job: str, script: str) -> bool:
-    """Whether a job was submitted with this script. Raises TenfoldError if Slurm is silent."""
+    """Whether a job was submitted with this script.
+
+    Raises TenfoldError if Slurm does not answer.
+    """
     if not re.fullmatch(r"[0-9]{1,10}", job):
         return False
     shown = _shown(job)
@@ -248,7 +263,7 @@ def is_job_of(job: str, script: str) -> bool:
 
 
 def cancel(job: str) -> None:
-    """End a job, whatever it does. One that is gone is no error."""
+    """Cancel a job in any state. A missing job is no error."""
     try:
         command("scancel", job)
     except UnavailableError:

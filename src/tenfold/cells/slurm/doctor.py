@@ -1,4 +1,4 @@
-"""Slurm: are its commands here, does its controller answer, is there a node to run on.
+"""Slurm: its commands, its controller and its nodes.
 
 Owns: telling the reasons apart. Its commands read slurm.conf before they do anything, and some
 wait long for it or for the controller, so each has a bound.
@@ -17,7 +17,7 @@ from tenfold.cells.probing.hints import install, start_service
 
 PAGE = "https://slurm.schedmd.com/quickstart_admin.html"
 COMMANDS = ("sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo")
-"""What tenfold and this probe use."""
+"""The commands that tenfold and this probe use."""
 
 _UP = re.compile(r"^Slurmctld\((\w+)\) at (\S+) is UP", re.M)
 _DOWN = re.compile(r"^Slurmctld\((\w+)\) at (\S+) is DOWN", re.M)
@@ -28,7 +28,9 @@ _NO_CONFIGURATION = re.compile(
 
 
 def slurm(timeout_s: float = 10.0) -> Finding:
-    """The cluster that Slurm's commands talk to: its version, or why it cannot be used.
+    """The Slurm cluster of this machine: its version, or why it is unusable.
+
+    It is the one that Slurm's commands use.
 
     Ends after about `timeout_s` seconds, even if a command hangs.
     """
@@ -91,7 +93,7 @@ def _start_controller() -> str:
 
 
 def _answers(host: str, timeout_s: float) -> Finding:
-    """The controller is up: which version, and is there a node to run on."""
+    """The controller's version, and whether there is a node to run on."""
     end = time.monotonic() + timeout_s
     said = ask(["sinfo", "--version"], timeout_s)
     version = said.out.split()[-1] if said and said.code == 0 and said.out.split() else None
@@ -109,7 +111,10 @@ def _answers(host: str, timeout_s: float) -> Finding:
 
 
 def _count(text: str) -> tuple[int, int]:
-    """Usable nodes and all, of lines such as `4 idle` or `1 down*`. A star: it does not answer."""
+    """Count usable nodes and all nodes in lines such as `4 idle` or `1 down*`.
+
+    A star means that the node does not answer.
+    """
     usable = every = 0
     for line in text.splitlines():
         number, _, state = line.strip().partition(" ")

@@ -1,4 +1,4 @@
-"""Why a step of a Slurm job ended, as far as Slurm said so: through srun's words on stderr.
+"""Why a step of a Slurm job ended, according to srun's messages on stderr.
 
 Owns reading those. Facts: the texts are Slurm 22.05's (src/slurmd/slurmstepd/req.c, and as srun
 prints them). Leaves to others: what becomes of the whole job (`slurm_commands`).
@@ -28,13 +28,16 @@ _MEMORY = re.compile(r"oom.kill|Out Of Memory|OUT_OF_MEMORY|Exceeded job memory 
 
 
 def told(ended: Ended, life: TaskLife, task: Task) -> Ended:
-    """`ended`, and why, as the task's agent saw it: it outlived the task."""
+    """`ended` with the reason that the task's agent saw: it outlived the task."""
     words = memory_end(life.memory_kills, task.memory, ended.exit_code, ended.signal)
     return replace(ended, reason=words, cause="oom") if life.memory_kills and words else ended
 
 
 def lost(ended: Ended, said: Sequence[str], task: Task) -> Ended:
-    """`ended`, of a task whose agent is gone, and why, as srun `said` (its last lines)."""
+    """`ended` with its reason, for a task whose agent is gone.
+
+    The reason comes from srun's last lines (`said`).
+    """
     text = "\n".join(said)
     if _MEMORY.search(text):
         return replace(

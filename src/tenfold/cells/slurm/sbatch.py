@@ -1,4 +1,6 @@
-"""Plan → job.sbatch: one batch job with a component for each kind of node that tasks need.
+"""Plan → job.sbatch: one batch job with a component for each type of node.
+
+The types are those that the tasks need.
 
 Owns the text of the script, and which task goes into which component (`components`). The script
 becomes tenfold's supervisor, on the job's first node; it starts every task as a step of its own.
@@ -16,15 +18,24 @@ from tenfold.errors import InputError, shown
 from tenfold.planning.plan import Plan, Task
 
 NOT_SHARED = 66
-"""What the script exits with when the node does not see the run directory (EX_NOINPUT)."""
+"""The script's exit code if the node does not see the run directory.
+
+It is EX_NOINPUT.
+"""
 
 WARNING_S = 60
-"""How long before the time limit the supervisor hears of it, beside the grace for tasks."""
+"""Seconds before the time limit at which the supervisor is warned.
+
+The grace of the tasks is added to it.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What one task needs of a node: tasks that need the same share a component of the job."""
+    """What one task needs of a node.
+
+    Tasks with the same needs share a component of the job.
+    """
 
     cpu: int
     memory: int | None
@@ -138,12 +149,18 @@ def _component(plan: Plan, component: Component) -> Iterator[str]:
 
 
 def mebibytes(needs: Needs) -> int:
-    """Memory for each of the task's processors: what Slurm can count for tasks of a job."""
+    """Memory in MiB for each of the task's processors.
+
+    Slurm can count only this for the tasks of a job.
+    """
     return math.ceil((needs.memory or 0) / needs.cpu / (1 << 20))
 
 
 def _option(path: str) -> str:
-    """A path inside an `#SBATCH` line, where `%` begins a pattern and blanks have to be quoted."""
+    """A path inside an `#SBATCH` line.
+
+    `%` begins a pattern there, and blanks have to be quoted.
+    """
     escaped = path.replace("%", "%%")
     return shlex.quote(escaped) if shlex.quote(escaped) != escaped else escaped
 

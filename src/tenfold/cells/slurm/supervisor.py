@@ -1,4 +1,4 @@
-"""The Slurm cell, inside its batch job: every task a step, in the hands of an agent.
+"""The Slurm cell in its batch job: each task is a step, run by an agent.
 
 Owns one `srun` a task, which places the task's agent (`tenfold.tasks.agent`) on a node of the
 job and carries orders to it and news from it on its standard input and output. All agents are
@@ -58,7 +58,7 @@ class _Agent:
     process: asyncio.subprocess.Process
     placed: asyncio.Future[_Message]
     words: list[str] = field(default_factory=list)
-    """The last lines that srun itself said."""
+    """The last lines that srun itself printed."""
     number: int = 0
     life: TaskLife | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -85,7 +85,7 @@ class SlurmCell:
         self._stop: Callable[[str], None] = lambda _: None
 
     async def open(self, on_lost: Callable[[str], None]) -> Protection:
-        """Place every task's agent; they are waited for when the first task starts."""
+        """Place every task's agent. They are waited for when the first task starts."""
         self._on_lost = on_lost
         allow_many_files()
         if (restarts := os.environ.get("SLURM_RESTART_COUNT", "0")) != "0":
@@ -141,7 +141,9 @@ class SlurmCell:
     async def _hear_agent(
         self, agent: _Agent, srun: Callable[[], Awaitable[asyncio.subprocess.Process]]
     ) -> None:
-        """Hear the agent out; one that a node took no step for is placed again for a while.
+        """Read the agent's messages until it ends.
+
+        If a node accepted no step for the agent, the agent is started again for a while.
 
         A node that has just come back is given to jobs before it takes steps (seen on 22.05).
         """
@@ -181,7 +183,7 @@ class SlurmCell:
                 self._ended(agent, agent.life)
 
     async def _placed(self) -> dict[str, list[str]]:
-        """Every task's address, by job, once all agents are placed."""
+        """Every task's address by job, once all agents are placed."""
         waited, told = 0.0, ""
         agents = list(self._agents.values())
         while missing := [agent for agent in agents if not agent.placed.done()]:
@@ -207,7 +209,7 @@ class SlurmCell:
         return addresses
 
     async def start(self, task: Task) -> Placed:
-        """Have the task's agent start it, once every task has its place."""
+        """Ask the task's agent to start it, once all agents are placed."""
         assert self._all_placed is not None
         addresses = await asyncio.shield(self._all_placed)
         agent = self._agents[task.name]
@@ -225,7 +227,7 @@ class SlurmCell:
         return Placed(life.pid, placed["host"])
 
     async def _place_again(self, lost: _Agent) -> _Agent:
-        """A new agent on the same node, with the same port: peers know the address."""
+        """Start a new agent on the same node and port, since peers know the address."""
         former = await lost.placed
         number = next(n for n, c in enumerate(self._components) if lost.task in c.tasks)
         where = (former["host"], former["ports"]["main"])
@@ -268,7 +270,10 @@ class SlurmCell:
         self._tell(agent, told(Ended(life.exit_code, life.signal), life, agent.task))
 
     def _lost_step(self, agent: _Agent) -> None:
-        """The agent is gone, and the task with it: its node went down, or the step was ended."""
+        """The agent is gone, and its task with it.
+
+        The node went down, or the step was ended.
+        """
         said = agent.words[-1] if agent.words else "srun ended"
         self._hear.on_note(f"the step of {agent.task.name} was lost: {said}", None)
         self._tell(agent, lost(Ended(None, signal.SIGKILL), agent.words, agent.task))
@@ -279,7 +284,7 @@ class SlurmCell:
         judged.add_done_callback(self._judged.discard)
 
     async def _judge(self, agent: _Agent, ended: Ended) -> None:
-        """Tell an end, after asking Slurm whether it is its own doing.
+        """Report an end, after asking Slurm whether it caused it.
 
         A job that is cancelled is COMPLETING before its processes are signalled (seen on 22.05).
         """
@@ -291,28 +296,31 @@ class SlurmCell:
             self._hear.on_exit(agent.task.name, ended)
 
     def _as_seen(self, why: tuple[Outcome, str]) -> tuple[Outcome, str]:
-        """Slurm calls a job that ends COMPLETING; srun has heard of a node that failed."""
+        """The outcome, corrected by what srun reported.
+
+        Slurm calls any job that ends COMPLETING, but srun reports a node that failed.
+        """
         said = (words for agent in self._agents.values() for words in agent.words)
         node = next((words for words in said if "node failure" in words.lower()), None)
         return (State.FAILED, node) if why[0] == State.STOPPED and node is not None else why
 
     def signal(self, task: Task, number: int) -> None:
-        """Have the agent signal the task's process group."""
+        """Ask the agent to signal the task's process group."""
         agent = self._agents.get(task.name)
         if agent is not None and agent.live:
             self._order(agent, {"op": "signal", "number": int(number)})
 
     async def is_ready(self, task: Task) -> bool:
-        """Whether the agent says so."""
+        """Whether the agent reports the task as ready."""
         life = self._agents[task.name].life
         return life is not None and life.ready is not None and life.ended is None
 
     def address(self, task: Task) -> str | None:
-        """Where the agent took a port."""
+        """The address where the agent has reserved a port."""
         return self._addresses.get(task.name)
 
     def urls(self, task: Task) -> dict[str, str]:
-        """On the loopback of the task's node; a tunnel leads there."""
+        """URLs on the loopback of the task's node, which a tunnel reaches."""
         agent = self._agents.get(task.name)
         if agent is None or not agent.placed.done() or agent.placed.exception() is not None:
             return {}
@@ -350,7 +358,10 @@ class SlurmCell:
 
 
 async def _hear_srun(agent: _Agent) -> None:
-    """What srun, and the agent's own mistakes, say: kept for messages, and in slurm-JOB.log."""
+    """Read the output of srun, and the agent's own errors.
+
+    They are kept for messages, and in slurm-JOB.log.
+    """
     assert agent.process.stderr is not None
     while line := await agent.process.stderr.readline():
         text = line.decode(errors="replace").strip()
@@ -360,7 +371,10 @@ async def _hear_srun(agent: _Agent) -> None:
 
 
 def _step_environment() -> dict[str, str]:
-    """The batch step's environment, without what would bind every step to its resources."""
+    """The batch step's environment.
+
+    Variables that would bind every step to its resources are left out.
+    """
     ours = ("SLURM_CPU_BIND", "SLURM_MEM_PER", "SLURM_CPUS_PER_TASK", "SLURM_TRES_PER_TASK",
             "SLURM_NTASKS", "SLURM_NPROCS", "SLURM_GPUS_PER", "SLURM_DISTRIBUTION")  # fmt: skip
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
@@ -394,7 +408,7 @@ class SlurmSupervisor(SupervisorSide):
         return SlurmCell(plan, run, hear)
 
     def why_told(self) -> tuple[Outcome, str] | None:
-        """Cancelled, out of time, or to be started again elsewhere."""
+        """Whether the job was cancelled, is out of time, or will be restarted."""
         return why_told(*own_job(), asked=True) if "SLURM_JOB_ID" in os.environ else None
 
 

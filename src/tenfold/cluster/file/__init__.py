@@ -1,4 +1,4 @@
-"""A cluster file → a Cluster, or every fault of it with its place.
+"""Load a cluster file: a Cluster, or every fault with its position.
 
 Owns: finding the file, the order of the steps (read, extend, `--set`, `${…}`, judge), places for
 whatever the steps find, and `dump`. Leaves to others: each step (`document`, `extends`,
@@ -79,7 +79,7 @@ class Loaded:
     hidden: Hidden = field(repr=False, default_factory=Hidden)
 
     def fault(self, remark: Remark, severity: Severity = "fault") -> Fault:
-        """`remark` with its place, as messages may show it: without secrets."""
+        """`remark` with its position, in a form without secrets, for messages."""
         return self.hidden.shown(self.places.fault(remark, severity)).veiled()
 
     def place(self, path: str) -> SourcePosition | None:
@@ -150,7 +150,7 @@ def from_cluster(
     settings: Iterable[str] = (),
     environment: Mapping[str, str] | None = None,
 ) -> Loaded:
-    """The same for a Cluster that Python code made; its faults have no place."""
+    """Load a Cluster that Python code created. Its faults have no position."""
     merged = merge_bases(_tree(cluster, None), directory.absolute(), "")
     return _judge(merged, "", directory.absolute(), None, settings, environment)
 
@@ -253,7 +253,10 @@ def _failed(faults: list[Fault], shown_as: str, places: SourcePositions) -> Inpu
 
 
 def _order(shown_as: str) -> Any:
-    """By place: the main file first, then the files it extends, then `--set`, then no place."""
+    """The sort key of positions.
+
+    The main file comes first, then the files it extends, then `--set`, then no position.
+    """
 
     def key(fault: Fault) -> tuple[Any, ...]:
         if fault.place is None:
@@ -267,7 +270,9 @@ def _order(shown_as: str) -> Any:
 def _validated(
     data: dict[str, Any], plain: _Plain, places: SourcePositions, faults: list[Fault]
 ) -> tuple[Cluster | None, set[Where]]:
-    """The cluster in `data`; what is wrong with it joins `faults` and is left out of it.
+    """The cluster in `data`. Faults are added to `faults`.
+
+    Faulty values are left out.
 
     So the rest can still be judged. The second part of the answer is what was left out.
     """
@@ -296,11 +301,11 @@ def _follows(path: Where, dropped: set[Where]) -> bool:
 
 
 _STAND_INS: dict[Where, Any] = {("cluster",): "x", ("jobs",): {"x": {"run": "x"}}}
-"""What takes the place of a faulty value that a cluster cannot do without."""
+"""Replacements for faulty values that a cluster cannot do without."""
 
 
 def _remove(data: Any, path: Where) -> None:
-    """Take the value at `path` out of `data`, or put one in that has no fault of its own."""
+    """Remove the value at `path` from `data`, or replace it by a valid one."""
     parent: Any = data
     for part in path[:-1]:
         try:
@@ -328,7 +333,7 @@ def _remove(data: Any, path: Where) -> None:
 
 
 class _Plain:
-    """Plain values of nodes, with the places of all of them."""
+    """Plain values of nodes, with the positions of all of them."""
 
     def __init__(self) -> None:
         self.values: dict[Where, SourcePosition] = {}
@@ -352,7 +357,7 @@ class _Plain:
         return result
 
     def texts(self) -> dict[Where, str]:
-        """The text of every single value, as it was written."""
+        """The text of every single value, as written in the file."""
         return {path: node.text for path, node in self._written.items() if node.place is not None}
 
     def got(self, path: Where) -> str:
@@ -393,7 +398,10 @@ class _Plain:
 
 
 def _is_text(path: Where) -> bool:
-    """Whether a scalar at `path` is text whatever it looks like: `1.10`, `no`, `22:22`."""
+    """Whether a scalar at `path` is always text.
+
+    Even if it looks like `1.10`, `no` or `22:22`.
+    """
     if path[0] != "jobs":
         return path in (("cluster",), ("runs",)) or (path[0] == "env" and len(path) == 2)
     inner = path[4:] if path[2:3] == ("overrides",) else path[2:]

@@ -25,7 +25,10 @@ from tenfold.cluster.file.syntax import syntax_fault
 from tenfold.errors import Fault, InputError, SourcePosition, shown
 
 MAX_BYTES = 512 * 1024
-"""Largest file; the time to read grows with it, and people's files are a hundredth of it."""
+"""The maximum size of a file in bytes.
+
+The time to read a file grows with its size, and people's files are a hundredth of this.
+"""
 
 MAX_DEPTH = 50
 """Deepest nesting of lists and mappings."""
@@ -56,7 +59,9 @@ _TAG_FITS = {"int": (int,), "float": (float, int), "bool": (bool,), "null": (typ
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """One value. `text` is what was written, `value` what that is by the rules of YAML 1.2.
+    """One value. `text` is what was written.
+
+    `value` is what the text means by the rules of YAML 1.2.
 
     `inset` is how many characters after `place` the text begins, None if it cannot be told
     (several lines, escapes). A `broken` value has its fault already and is left out of all else.
@@ -69,7 +74,7 @@ class Scalar:
     broken: bool = False
 
     def at(self, offset: int) -> SourcePosition | None:
-        """The place of character `offset` of the text, as exactly as can be told."""
+        """The position of character `offset` of the text, as exactly as is known."""
         if self.place is None or self.inset is None:
             return self.place
         return replace(self.place, column=self.place.column + self.inset + offset)
@@ -85,7 +90,7 @@ class SequenceNode:
 
 @dataclass(frozen=True, slots=True)
 class MappingEntry:
-    """A key's place and its value."""
+    """The position of a key, and its value."""
 
     key: SourcePosition | None
     node: Node
@@ -104,7 +109,9 @@ Node = Scalar | SequenceNode | MappingNode
 
 @dataclass(slots=True)
 class Document:
-    """What a text holds: `root` is None if it cannot be read at all; `lines` are its lines.
+    """The contents of a text. `root` is None if the text cannot be read at all.
+
+    `lines` are its lines.
 
     `size` is the number of values, each alias counted with all that it stands for.
     """
@@ -116,7 +123,9 @@ class Document:
 
 
 def resolve(text: str) -> Any:
-    """The value of a plain scalar by YAML 1.2's core schema, text if it is nothing else.
+    """The value of a plain scalar by YAML 1.2's core schema.
+
+    It is a string if it is nothing else.
 
     Two of its numbers stay text, because people mean something else by them: those with leading
     zeros (`0777`) and those with more than 300 digits.
@@ -133,7 +142,10 @@ def resolve(text: str) -> Any:
 
 
 def read_bytes(path: Path, shown_as: str) -> bytes:
-    """The file's bytes. Raises InputError if it cannot be read, is no file, or is too large."""
+    """The file's bytes.
+
+    Raises InputError if it cannot be read, is not a file, or is too large.
+    """
     try:
         info = path.stat()
         if stat.S_ISDIR(info.st_mode):
@@ -161,7 +173,10 @@ def _too_large(shown_as: str, size: int) -> str:
 
 
 def decode(data: bytes, file: str) -> tuple[str | None, Fault | None]:
-    """The text of UTF-8 bytes, a byte order mark left out, or the fault that says why not."""
+    """The text of UTF-8 bytes, or the fault that explains why there is none.
+
+    A byte order mark is left out.
+    """
     if data.startswith(_BOMS):
         hint = f"convert it: iconv -f UTF-16 -t UTF-8 {file}"
         return None, Fault(SourcePosition(file, 1, 1), "", "is UTF-16, but must be UTF-8", hint)
@@ -193,7 +208,7 @@ def read_document(data: bytes, file: str) -> Document:
 
 
 def compose(text: str, file: str) -> Document:
-    """The one document in `text`, its places counted in `file`. Never raises."""
+    """The one document in `text`, with positions in `file`. Never raises."""
     lines = _LINE_END.split(text)
     composer = _Composer(file)
     try:
@@ -356,7 +371,7 @@ class _Composer:
         self._fault(event, f"{shown(key)} occurs twice{where}", "keep one of them")
 
     def _merge(self, entries: dict[str, MappingEntry], entry: MappingEntry, event: Any) -> None:
-        """YAML's merge key: what is said here wins over what is merged in."""
+        """Apply YAML's merge key: entries here take precedence over merged ones."""
         sources = entry.node.items if isinstance(entry.node, SequenceNode) else (entry.node,)
         for source in sources:
             if isinstance(source, MappingNode):

@@ -36,7 +36,10 @@ from tenfold.cluster.file.document import (
 from tenfold.errors import Fault, InputError, SourcePosition, path_text, shown
 
 OUTSIDE = "TENFOLD_EXTENDS"
-"""The variable that, as `anywhere`, lets files build on files outside of their project."""
+"""The variable that allows files to extend files outside of their project.
+
+Its value is then `anywhere`.
+"""
 
 _PROJECT_MARKS = (".git", ".hg", ".svn", ".jj")
 
@@ -46,7 +49,10 @@ MAX_FILES = 20
 
 @dataclass(slots=True)
 class Merged:
-    """`root` is None if the main file cannot be used at all. `lines` are those of every file."""
+    """`root` is None if the main file cannot be used at all.
+
+    `lines` are those of every file.
+    """
 
     root: MappingNode | None
     faults: list[Fault] = field(default_factory=list)
@@ -72,7 +78,10 @@ def merge_bases(root: MappingNode, directory: Path, shown_as: str) -> Merged:
 
 
 def project_of(directory: Path) -> Path:
-    """The checkout that a directory, without links in its path, is in; itself if it is in none."""
+    """The checkout that contains a directory, or the directory itself.
+
+    The directory's path has no links.
+    """
     for place in (directory, *directory.parents):
         if any((place / mark).exists() for mark in _PROJECT_MARKS):
             return place
@@ -158,7 +167,10 @@ def no_mapping(document: Document, shown_as: str) -> Fault:
 
 
 def _names(node: Node) -> list[Scalar]:
-    """The files that `extends` names; what is no text is left to the judge of the whole."""
+    """The files that `extends` names.
+
+    Values that are not text are reported by the check of the whole.
+    """
     nodes = node.items if isinstance(node, SequenceNode) else (node,)
     found = [item for item in nodes if isinstance(item, Scalar) and not item.broken]
     return [item for item in found if isinstance(item.value, str)]
@@ -187,7 +199,7 @@ def _nearest_file(target: Path) -> str | None:
 
 
 def merge(base: MappingNode, over: MappingNode) -> MappingNode:
-    """`base` with what `over` says in its place."""
+    """`base` with the values of `over` in place of its own."""
     entries = dict(base.entries)
     for key, entry in over.entries.items():
         old = entries.get(key)
@@ -208,7 +220,10 @@ def is_nothing(node: Node) -> bool:
 
 
 def assign(root: MappingNode, settings: Iterable[str]) -> tuple[MappingNode, list[Fault]]:
-    """`root` with every `KEY=VALUE` set, the later ones winning, and what is wrong with them."""
+    """`root` with every `KEY=VALUE` set, and the faults found.
+
+    Later settings take precedence.
+    """
     faults: list[Fault] = []
     for setting in settings:
         key, equals, text = setting.partition("=")
@@ -249,7 +264,7 @@ def _set_value(text: str, place: SourcePosition) -> Node | Fault:
 
 
 def _placed(node: Node, place: SourcePosition) -> Node:
-    """`node` with `place` for all its places: a command line has no lines."""
+    """`node` with `place` for all its positions. A command line has no lines."""
     if isinstance(node, MappingNode):
         entries = {
             key: MappingEntry(place, _placed(e.node, place)) for key, e in node.entries.items()
@@ -285,5 +300,5 @@ def _nested(path: Sequence[str], value: Node, place: SourcePosition) -> MappingN
 
 
 def display_name(path: Path) -> str:
-    """The path as messages show it: without control characters, as it was typed otherwise."""
+    """The path as typed, but without control characters, for messages."""
     return re.sub(r"[\x00-\x1f\x7f]", "�", str(path))

@@ -25,7 +25,10 @@ Path = tuple[str | int, ...]
 
 @dataclass(slots=True)
 class Hidden:
-    """What must not be shown: `values`, `texts` by what is shown instead, values at `paths`."""
+    """What must not be shown: `values`, `texts`, and the values at `paths`.
+
+    `texts` are keyed by what is shown instead.
+    """
 
     values: set[str] = field(default_factory=set)
     texts: dict[str, str] = field(default_factory=dict)
@@ -35,7 +38,10 @@ class Hidden:
     _watched: list[set[str]] = field(default_factory=list)
 
     def is_secret(self, name: str) -> bool:
-        """Whether a variable of this name holds a secret, by its name or by some `secret:`."""
+        """Whether a variable of this name holds a secret.
+
+        Its name shows that, or some `secret:` does.
+        """
         return name in self.listed or is_secret(name)
 
     def used(self, value: str) -> None:

@@ -1,4 +1,4 @@
-"""The paths of a cluster file, with the home directories that their `~` stands for.
+"""Expand `~` in the paths of a cluster file.
 
 Owns: which values are paths. Leaves to others: what a `~` means (`base.paths`) and the directory
 that a relative path counts from (`planner`).
@@ -41,7 +41,10 @@ class Homes:
 
 
 def with_homes(root: MappingNode, environment: Mapping[str, str]) -> Homes:
-    """`root` with every path in it expanded. A path that cannot be is broken, and a fault."""
+    """`root` with every path in it expanded.
+
+    A path that cannot be expanded is marked as broken and is a fault.
+    """
     result = Homes(root)
     result.root = _table(root, (), (), lambda node, at: _scalar(node, at, environment, result))
     return result

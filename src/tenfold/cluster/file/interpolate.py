@@ -1,4 +1,4 @@
-"""Vars and environment variables, put in the places of their `${…}`.
+"""Replace `${…}` by vars and environment variables.
 
 Owns: the order in which vars are worked out, their cycles, the names that exist and the nearest one
 to a name that does not, where late names (`${task.index}`) may stand, and which values are
@@ -42,7 +42,10 @@ from tenfold.cluster.units import MAX_TEXT
 from tenfold.errors import MOST_FAULTS, Fault, SourcePosition, path_text, shown
 
 MAX_CHARACTERS = 4_000_000
-"""Most characters that vars may grow to in one file: vars of vars double with every step."""
+"""The maximum number of characters that vars may grow to in one file.
+
+Vars of vars double with every step.
+"""
 
 MAX_STEPS = 50
 """Longest chain of vars that refer to vars."""
@@ -64,7 +67,9 @@ class Interpolated:
 
 
 def interpolate(root: MappingNode, environment: Mapping[str, str]) -> Interpolated:
-    """`root` with every `${…}` that can be known now replaced; what stays is a valid template.
+    """`root` with every `${…}` replaced that can be known now.
+
+    What stays is a valid template.
 
     A value with a fault is marked broken. Never raises for what the file says.
     """
@@ -74,7 +79,7 @@ def interpolate(root: MappingNode, environment: Mapping[str, str]) -> Interpolat
 
 
 class _Unknown(Exception):
-    """A reference that has no value; its fault has been told."""
+    """A reference that has no value. Its fault has been reported."""
 
 
 class _Run:
@@ -117,7 +122,10 @@ class _Run:
         return made
 
     def _readiness(self, node: Scalar, path: Path) -> Node:
-        """A readiness command with each word filled, and quoted; one `${…}` may be the whole."""
+        """A readiness command with each argument filled and quoted.
+
+        One `${…}` may be the whole command.
+        """
         try:
             words = split(node.text, "command")
         except WordsError:
@@ -145,7 +153,7 @@ class _Run:
         return SequenceNode(tuple(items), node.place)
 
     def _command(self, node: Scalar, path: Path) -> Node:
-        """`run` as its words, each with its place."""
+        """`run` as a list of its arguments, each with its position."""
         if len(node.text) > MAX_TEXT:
             message = f"the command has more than {MAX_TEXT} characters"
             return self._wrong(node, path, node.place, message, "keep data in files")
@@ -163,7 +171,7 @@ class _Run:
         return made
 
     def _words_of(self, node: Scalar, words: Sequence[str]) -> SequenceNode:
-        """The words of a command line, each at its position in the file."""
+        """The arguments of a command line, each at its position in the file."""
         parts: list[Scalar] = []
         offset = 0
         for word in words:
@@ -180,7 +188,7 @@ class _Run:
         return made
 
     def _doubt_words(self, made: Node, path: Path, positions: Container[int]) -> None:
-        """Note words at some positions that a shell would have expanded."""
+        """Record words at some positions that a shell would have expanded."""
         items = made.items if isinstance(made, SequenceNode) else ()
         words = [item.text for item in items if isinstance(item, Scalar)]
         if len(words) == len(items):
@@ -367,7 +375,10 @@ class _Run:
     # Faults.
 
     def _spend(self, characters: int, node: Scalar, path: Path) -> bool:
-        """Whether that much more text is still allowed; the first time it is not is a fault."""
+        """Whether that much more text is still allowed.
+
+        The first time it is not is a fault.
+        """
         before = self._characters
         self._characters += characters
         if before <= MAX_CHARACTERS < self._characters:
@@ -399,13 +410,16 @@ def _broken(node: Node) -> Node:
 
 
 def _place_of(reference: Reference, node: Scalar) -> SourcePosition | None:
-    """Where in the file `reference` is; the whole value's place if a var brought it."""
+    """The position of `reference` in the file.
+
+    If a var brought it, this is the position of the whole value.
+    """
     written_here = node.text.startswith(str(reference), reference.offset)
     return node.at(reference.offset) if written_here else node.place
 
 
 def _moved(node: Node, place: SourcePosition | None) -> Node:
-    """A var's value with the place where it is used."""
+    """A var's value with the position where it is used."""
     return replace(node, place=place, inset=None) if isinstance(node, Scalar) else node
 
 

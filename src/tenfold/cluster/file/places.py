@@ -30,7 +30,10 @@ class Remark(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SourcePositions:
-    """Places of values and of keys, and the texts of single values, by path; lines by file."""
+    """Positions of values and keys, and texts of single values, by path.
+
+    Lines are stored by file.
+    """
 
     values: Mapping[Where, SourcePosition] = field(default_factory=dict)
     keys: Mapping[Where, SourcePosition] = field(default_factory=dict)
@@ -38,13 +41,16 @@ class SourcePositions:
     lines: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def fault(self, remark: Remark, severity: Severity = "fault") -> Fault:
-        """`remark` with its place and source line."""
+        """`remark` with its position and source line."""
         path, place = self._nearest(remark.path, remark.about_key)
         found = Fault(place, path_text(path), remark.message, remark.hint, severity)
         return self.with_line(found)
 
     def _nearest(self, path: Where, about_key: bool) -> tuple[Where, SourcePosition | None]:
-        """The place for `path`, and the path to call it by (an item of a list, if it is one)."""
+        """The position for `path`, and the path to name it by.
+
+        The latter may be the path of an item of a list.
+        """
         own = self.keys.get(path) if about_key else None
         if place := own or self.values.get(path):
             return path, place

@@ -25,7 +25,9 @@ _EXAMPLE = 'from tenfold.cluster.spec import Cluster, Job\ncluster = Cluster(clu
 
 
 def cluster_of(path: Path, shown_as: str) -> Cluster:
-    """The Cluster that the file at `path` defines as `cluster`, or that its function returns.
+    """The Cluster that the file at `path` defines as `cluster`.
+
+    `cluster` may also be a function that returns it.
 
     What the file prints goes to stderr; no bytecode is written. Raises InputError, with the line of
     the file, if it raises or defines something else.
@@ -60,7 +62,10 @@ def _kind(value: object) -> str:
 
 @contextlib.contextmanager
 def _as_script(path: Path) -> Iterator[None]:
-    """As if the file were run: its directory is searched for modules. All is undone at the end."""
+    """As if the file were run: its directory is searched for modules.
+
+    All is undone at the end.
+    """
     search, bytecode = list(sys.path), sys.dont_write_bytecode
     sys.path.insert(0, str(path.parent))
     sys.dont_write_bytecode = True

@@ -1,4 +1,4 @@
-"""What libyaml says about text that is no YAML, in words for the person who wrote it.
+"""Explain libyaml's syntax errors to the person who wrote the text.
 
 Owns: the message, the place and the hint of a syntax error. Leaves to others: everything about
 text that is YAML (`document`).
@@ -49,7 +49,10 @@ _WORDS = (
     (r"expected node content|block sequence entries", "unexpected text", None),
 )
 _UNQUOTED = re.compile(r"[^\[{]*[\[{].*[^\"'$]\$\{")
-"""From a line's first bracket on; matched at its beginning, so that a long line takes no longer."""
+"""From a line's first bracket on.
+
+It is matched at the beginning of a line, so that a long line takes no longer.
+"""
 
 
 def syntax_fault(error: yaml.MarkedYAMLError, file: str, lines: list[str]) -> Fault:
@@ -71,7 +74,10 @@ def syntax_fault(error: yaml.MarkedYAMLError, file: str, lines: list[str]) -> Fa
 
 
 def _inside(place: SourcePosition, lines: list[str]) -> SourcePosition:
-    """A place after the last line, where truncated text ends, is the end of its last line."""
+    """The position, or the end of the last line if it is after that.
+
+    Truncated text ends after its last line.
+    """
     last = max((number for number, line in enumerate(lines, 1) if line.strip()), default=1)
     if place.line <= last:
         return place

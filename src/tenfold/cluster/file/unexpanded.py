@@ -1,4 +1,6 @@
-"""Text in commands and variables that a shell would expand, and that nothing expands here.
+"""Find text in commands and variables that only a shell would expand.
+
+Nothing expands it here.
 
 Owns: telling `$HOME`, `~`, `*.txt`, `{a,b}` and operators inside a word from text that means
 itself, and the form that does what was meant. Leaves to others: what is refused altogether
@@ -38,7 +40,10 @@ _OWN_DOLLARS = ("awk", "gawk", "mawk", "perl", "php", "jq", "ruby", "envsubst")
 
 
 class Doubt(NamedTuple):
-    """Something about the word at position `word`; `hint` is how to write what was meant."""
+    """A doubt about the word at position `word`.
+
+    `hint` is how to write what was meant.
+    """
 
     word: int
     message: str
@@ -46,7 +51,7 @@ class Doubt(NamedTuple):
 
 
 def in_text(text: str, key: str, known: Container[str]) -> Iterator[Doubt]:
-    """What a shell would expand in a command line that `words.split` takes.
+    """Find what a shell would expand in a command line that `words.split` takes.
 
     `known` are the environment variables that `${env.NAME}` can stand for.
     """
@@ -65,7 +70,7 @@ def in_text(text: str, key: str, known: Container[str]) -> Iterator[Doubt]:
 
 
 def in_words(words: Sequence[str], key: str, known: Container[str]) -> Iterator[Doubt]:
-    """What a shell would have expanded in a list of words, each of which means itself."""
+    """Find what a shell would have expanded in a list of literal arguments."""
     inner = _of_shell(words)
     program = PurePath(words[0]).name if words else ""
     for position, word in enumerate(words):
@@ -81,7 +86,10 @@ def in_words(words: Sequence[str], key: str, known: Container[str]) -> Iterator[
 
 
 def in_value(value: str, known: Container[str]) -> tuple[str, str] | None:
-    """A message and a hint for a variable's value that a shell would have expanded, or None."""
+    """A message and a hint for a value that a shell would have expanded, or None.
+
+    It is the value of a variable.
+    """
     hidden = hidden_references(value, [])
     if tilde := _tilde(hidden):
         return _stays(tilde[0]), tilde[1]
@@ -92,7 +100,10 @@ def in_value(value: str, known: Container[str]) -> tuple[str, str] | None:
 
 
 def _in_word(bare: str, half: str, form: str, known: Container[str]) -> tuple[str, str] | None:
-    """`bare` is the word without all that is quoted, `half` without what is in single quotes."""
+    """Doubts in one word.
+
+    `bare` is the word without all that is quoted, `half` without what is in single quotes.
+    """
     if found := _VARIABLE.search(half):
         return _variable(found[1], form, known)
     if found := _SUBSTITUTION.search(half):
@@ -126,7 +137,7 @@ def _variable(name: str, form: str, known: Container[str]) -> tuple[str, str]:
 
 
 def _tilde(word: str) -> tuple[str, str] | None:
-    """A `~` at the beginning of a word or a value, and how to write what it means."""
+    """A leading `~` of a word or value, and how to write what it means."""
     found = _TILDE.fullmatch(word)
     if found is None:
         return None
@@ -136,7 +147,9 @@ def _tilde(word: str) -> tuple[str, str] | None:
 
 
 def _of_shell(words: Sequence[str]) -> set[int]:
-    """The position of the text that a command gives a shell, as in `sh -c "…"`, and what follows.
+    """The positions of the text that a command gives a shell, and what follows.
+
+    For example in `sh -c "…"`.
 
     What follows are the arguments of that text, which nothing expands either; a shell's script is
     the shell's to read.
@@ -153,7 +166,7 @@ def _of_shell(words: Sequence[str]) -> set[int]:
 
 
 def _joined(words: Sequence[str]) -> str:
-    """The words as one line for a shell, operators and variables left to it."""
+    """The arguments as one line for a shell, with operators and variables intact."""
     return " ".join(
         word if _OPERATOR.fullmatch(word) or _VARIABLE.search(word) else shlex.quote(word)
         for word in words
@@ -161,7 +174,9 @@ def _joined(words: Sequence[str]) -> str:
 
 
 def _opened(text: str) -> str:
-    """A command line without what is in single quotes or escaped, its words still apart.
+    """A command line without single-quoted and escaped text.
+
+    Its words are still separate.
 
     What is in double quotes stays: a shell expands `$` there.
     """

@@ -1,4 +1,4 @@
-"""What pydantic finds wrong, in tenfold's own words.
+"""Explain pydantic's validation errors in tenfold's own words.
 
 Owns: the message and hint for each kind of validation error, which key it is about, and the nearest
 key to one that does not exist. Leaves to others: the rules (`spec`, `units`) and places (`load`).
@@ -86,7 +86,10 @@ def findings(error: ValidationError, data: Any, got: Callable[[Path], str]) -> l
 
 
 def _located(item: ErrorDetails, data: Any) -> Path:
-    """Where in `data` an error is: its location without the names of types it went through."""
+    """The path in `data` of an error.
+
+    It is the error's location without the names of types it went through.
+    """
     path: list[str | int] = []
     here = data
     for part in item["loc"]:
@@ -223,7 +226,10 @@ def _nearest_key(path: Path) -> str | None:
 
 
 def meant(found: Remark) -> Path:
-    """The path of the key that an unknown one was probably meant to be, its own path otherwise."""
+    """The path of the key that an unknown key was probably meant to be.
+
+    Otherwise the path of the key itself.
+    """
     prefix = "did you mean "
     if found.message != "unknown key" or not (found.hint or "").startswith(prefix):
         return found.path
@@ -231,7 +237,7 @@ def meant(found: Remark) -> Path:
 
 
 def model_at(path: Path) -> type[BaseModel] | None:
-    """The part of the specification that says which keys the mapping at `path` has."""
+    """The model in the specification that lists the keys of the mapping at `path`."""
     match path:
         case ():
             return spec.Cluster

@@ -1,4 +1,6 @@
-"""What a Python command would do before its imports, read from its files and not run.
+"""What a Python command would do before its imports, without running it.
+
+This is read from its files.
 
 sources.py   which files a command runs: the script, and the local modules that it imports
 trees.py     what of a syntax tree is known without running it: names, texts, paths

@@ -1,4 +1,6 @@
-"""What a file may do to the environment of an import without its syntax tree showing it.
+"""Find hidden changes to the environment of an import.
+
+These are changes that a file's syntax tree does not show.
 
 `early` finds assignments to variables. This module finds what leads to assignments that cannot be
 found: `os.environ` passed on under another name, code that is known only when it runs, and changes
@@ -23,8 +25,10 @@ _READERS = frozenset(
     pprint.pformat types.MappingProxyType os.path.expandvars
     """.split()  # noqa: SIM905
 )
-"""Functions that do not change `os.environ` when it is their argument, as long as it is not named
-again."""
+"""Functions that do not change `os.environ` when it is their argument.
+
+That holds as long as it is not named again.
+"""
 
 _OF_MODULES = ("vars", "setattr", "importlib.reload")
 """Functions that reach `os.environ` when their argument is `os`."""
@@ -34,7 +38,7 @@ _LOADERS = ("SourceFileLoader", "spec_from_file_location", "spec_from_loader", "
 _IN_CODE = re.compile(r"environ|putenv|setenv|\benv\b|import")
 
 _PATCHED = ("builtins", "time", "logging", "threading", "socket", "os", "io", "random", "importlib")
-"""Modules of the standard library that frameworks copy names from when they are imported."""
+"""Standard modules from which frameworks copy names on import."""
 
 _PATCHERS = ("logging.setLoggerClass", "logging.setLogRecordFactory", "sys.setswitchinterval")
 
@@ -44,7 +48,10 @@ PATCHES = "changes a module of the standard library"
 
 
 class Doubts:
-    """The doubtful expressions of one file. `exports`: other files may import its names."""
+    """The doubtful expressions of one file.
+
+    `exports`: other files may import its names.
+    """
 
     def __init__(self, tree: ast.AST, names: Names, *, exports: bool) -> None:
         self._names = names
@@ -81,7 +88,7 @@ class Doubts:
         return self._is_stored(node) and not isinstance(around, handled)
 
     def _is_read(self, node: ast.expr) -> bool:
-        """Whether the place of `os.environ` in its expression is one that only reads it.
+        """Whether an expression only reads `os.environ`, given its position in it.
 
         Methods that are called, and assignments to its items, are `early`'s.
         """
@@ -105,7 +112,10 @@ class Doubts:
         return isinstance(around, _READING_NODES)
 
     def _is_alias(self, node: ast.Assign | ast.AnnAssign | ast.NamedExpr) -> bool:
-        """Whether a plain name becomes `os.environ`, which `Names` follows within the file."""
+        """Whether a plain name becomes `os.environ`.
+
+        `Names` follows such a name within the file.
+        """
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         if not all(isinstance(target, ast.Name) for target in targets):
             return False

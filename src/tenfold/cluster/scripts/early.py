@@ -1,4 +1,6 @@
-"""What a command's files do that an import may look at: variables, `sys.path`, and the like.
+"""Find actions of a command's files that an import may look at.
+
+They set variables, `sys.path`, and the like.
 
 Owns finding it, in the order in which it runs, with what is known of it. Leaves to others: which
 variables matter (`frameworks`), and what follows for a task (`launch.preloads`, `check_scripts`).
@@ -84,7 +86,7 @@ class Action:
 def actions(
     command: tuple[str, ...], workdir: Path, environment: Mapping[str, str]
 ) -> tuple[Action, ...]:
-    """What the files of a command do, in order; nothing for what is not Python.
+    """What the files of a command do, in order. Empty for non-Python commands.
 
     `environment` is what the command gets: PYTHONPATH counts, and PYTHONSAFEPATH.
     """
@@ -94,7 +96,7 @@ def actions(
 def files_read(
     command: tuple[str, ...], workdir: Path, environment: Mapping[str, str]
 ) -> tuple[Path, ...]:
-    """The files in which `actions` looks: the script, and the local modules that it imports."""
+    """The files that `actions` reads: the script, and its local imports."""
     return _read(command, workdir, environment)[0]
 
 
@@ -120,7 +122,10 @@ def _read(
 
 _MOST_KNOWN = 1000
 _KNOWN: dict[object, tuple[tuple[tuple[Path, object], ...], tuple[Action, ...]]] = {}
-"""What was found before, with the files as they were then: tasks of a job run the same ones."""
+"""Earlier results, with the files as they were then.
+
+The tasks of a job run the same files.
+"""
 
 
 class _ScriptReader:
@@ -188,13 +193,19 @@ _MAYBE = (
     ast.Lambda,
     ast.comprehension,
 )
-"""Statements and expressions of which nobody knows which part runs, when, or how often."""
+"""Statements and expressions whose parts run conditionally or repeatedly.
+
+Nobody knows which part runs, when, or how often.
+"""
 
 
 def _imported(
     node: ast.AST, main: PythonSource, roots: tuple[Path, ...]
 ) -> Iterator[tuple[str, bool]]:
-    """Modules that a node imports, by full name; with True what may be a name in a module only."""
+    """Modules that a node imports, by full name.
+
+    The second value is True if the name may only be a name in a module.
+    """
     if isinstance(node, ast.Import):
         yield from ((alias.name, False) for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
@@ -208,7 +219,10 @@ def _imported(
 
 
 def _absolute(node: ast.ImportFrom, main: PythonSource, roots: tuple[Path, ...]) -> str:
-    """The module that `from .a import b` is about, from the first root that holds the file."""
+    """The module that `from .a import b` is about.
+
+    It comes from the first root that holds the file.
+    """
     if not node.level:
         return node.module or ""
     package = main.file.parent
@@ -385,7 +399,7 @@ def _removed(name: str | None) -> _Found:
 
 
 def _last(node: ast.AST) -> str:
-    """The last word of what is called, `load_dotenv` of `made().load_dotenv`."""
+    """The last part of the called name: `load_dotenv` of `made().load_dotenv`."""
     if isinstance(node, ast.Attribute):
         return node.attr
     return node.id if isinstance(node, ast.Name) else ""

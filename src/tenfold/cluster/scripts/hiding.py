@@ -1,4 +1,6 @@
-"""Local modules that have the name of an installed one, which Python then never imports.
+"""Local modules that hide an installed module of the same name.
+
+Python then never imports the installed one.
 
 `csv.py` beside a script is what `import csv` gives, in the script and in every library that it
 imports. In a process that has imported the libraries before, they have the installed one.
@@ -25,14 +27,19 @@ LIKELY = frozenset(
     psutil requests rich scipy six sympy tensorflow torch torchgen triton typing_extensions wrapt
     """.split()  # noqa: SIM905
 )
-"""What importing TensorFlow 2.21, PyTorch 2.13 or JAX 0.10 was seen to import, of the standard
-library and of packages beside it. A preloaded process knows its own (`launch.preload`)."""
+"""Modules that TensorFlow 2.21, PyTorch 2.13 or JAX 0.10 import.
+
+Observed, of the standard library and of packages beside it. A preloaded process knows its own
+(`launch.preload`).
+"""
 
 _SUFFIXES = (".py", ".pyc", ".so", ".pyd")
 
 
 def hidden_by(directory: Path, names: Collection[str]) -> dict[str, str]:
-    """Of these top-level modules, those that one in `directory` hides: by name, its file.
+    """Of these top-level modules, those that a module in `directory` hides.
+
+    By name, with the file that hides it.
 
     A directory without `__init__.py` hides no module that is found elsewhere.
     """

@@ -1,4 +1,6 @@
-"""Which files a Python command runs: its script, and the local modules that these import.
+"""Find the files that a Python command runs.
+
+These are its script, and the local modules that it imports.
 
 Owns finding and parsing them. A module is local if it is found in the directory that Python puts
 first on `sys.path`, or in one of PYTHONPATH, and that directory holds no installed packages.
@@ -21,7 +23,10 @@ MOST_BYTES = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class PythonSource:
-    """A file with Python in it, or the text of `python -c` (`file` is then in the directory)."""
+    """A file with Python in it, or the text of `python -c`.
+
+    For the latter, `file` is in the directory.
+    """
 
     file: Path
     tree: ast.Module
@@ -33,7 +38,10 @@ class PythonSource:
 
 
 def home_of(command: PythonCommand, workdir: Path, environment: Mapping[str, str]) -> Path | None:
-    """The directory that Python puts first on `sys.path`; None if it is told to put none there."""
+    """The directory that Python puts first on `sys.path`.
+
+    None if an option tells Python not to put any there.
+    """
     flags = "".join(o[1:] for o in command.options if not o.startswith(("-W", "-X")))
     reads_environment = not set(flags) & set("EI")
     if set(flags) & set("PI") or (reads_environment and environment.get("PYTHONSAFEPATH")):
@@ -47,7 +55,7 @@ def home_of(command: PythonCommand, workdir: Path, environment: Mapping[str, str
 def roots_of(
     command: PythonCommand, workdir: Path, environment: Mapping[str, str]
 ) -> tuple[Path, ...]:
-    """Directories in which the command's local modules are, in the order of `sys.path`."""
+    """Directories of the command's local modules, in the order of `sys.path`."""
     home = home_of(command, workdir, environment)
     entries = environment.get("PYTHONPATH", "").split(os.pathsep)
     listed = [workdir / entry for entry in entries if entry or len(entries) > 1]
@@ -90,8 +98,10 @@ def mains_of(
 
 
 def module_files(name: str, roots: tuple[Path, ...]) -> list[Path]:
-    """The files that the import of a local module runs, outermost package first; empty if it is
-    not local."""
+    """The files that the import of a local module runs, outermost package first.
+
+    Empty if the module is not local.
+    """
     for root in roots:
         files: list[Path] = []
         place, parts = root, name.split(".")
@@ -110,7 +120,7 @@ def module_files(name: str, roots: tuple[Path, ...]) -> list[Path]:
 
 
 def stamp(file: Path) -> object:
-    """Changes when the file does; None while there is none."""
+    """A value that changes when the file does. None if there is no file."""
     try:
         found = file.stat()
     except (OSError, ValueError):

@@ -18,7 +18,10 @@ _ENVIRONS = ("os.environ", "os.environb")
 
 
 class Names:
-    """The full names of what a file imports or assigns: `e` may be `os.environ` in it."""
+    """The full names of what a file imports or assigns.
+
+    For example, `e` may be `os.environ` in it.
+    """
 
     def __init__(self, tree: ast.AST) -> None:
         self._known: dict[str, str] = {}
@@ -90,7 +93,10 @@ def text_of(node: ast.AST | None) -> str | None:
 
 
 def path_of(node: ast.AST, names: Names, file: Path, workdir: Path) -> str | None:
-    """The path that an expression surely is: a text, or made of `__file__` and `os.getcwd()`."""
+    """The path that an expression surely is, or None.
+
+    It is a text, or made of `__file__` and `os.getcwd()`.
+    """
     found = _Paths(names, file, workdir).of(node)
     return None if found is None else str(found)
 

@@ -1,4 +1,6 @@
-"""Whether a task may be forked from a process that has imported its framework, and from which.
+"""Whether, and from which process, a task may be forked.
+
+The process has imported the task's framework.
 
 Pure over what the task's files do (`early`). A task may not if a file does something that the
 import may look at, and it is not sure what the import would have seen. Where that is sure, the
@@ -23,8 +25,11 @@ _NATIVE = (
     "FX_", "PARTITIONER_", "COMPILE_STROBELIGHT_", "I_MPI_", "OMPI_", "MPITRAMPOLINE_", "ACC_",
     "GFORTRAN_",
 )  # fmt: skip
-"""Beginnings of what libraries below the frameworks were seen to read when they are imported
-(getenv and os.environ, traced). TensorFlow brings Keras, which imports JAX and scikit-learn."""
+"""Beginnings of variables that native libraries read when imported.
+
+Observed (getenv and os.environ, traced) in libraries below the frameworks. TensorFlow brings Keras,
+which imports JAX and scikit-learn.
+"""
 
 _ALSO = frozenset(
     """
@@ -35,7 +40,10 @@ _ALSO = frozenset(
 )
 
 _STARTED_WITH = ("PYTHON", "LD_", "MALLOC_", "GLIBC_")
-"""Read when a process starts: a script that sets them changes the processes that it starts only."""
+"""Variables that are read when a process starts.
+
+A script that sets them changes only the processes that it starts.
+"""
 
 
 @dataclass(frozen=True, slots=True)

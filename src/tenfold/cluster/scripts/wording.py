@@ -1,4 +1,4 @@
-"""What people read of scripts that imports in a preloaded process have to know about.
+"""Messages about scripts that affect imports in a preloaded process.
 
 Each gives a message, without the job's name and its end, and a hint.
 """
@@ -20,7 +20,10 @@ from tenfold.frameworks import Framework
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What there is to know before anything starts. `forked`: tasks have a preload all the same."""
+    """What to report before a job starts.
+
+    `forked`: its tasks have a preload all the same.
+    """
 
     words: str
     hint: str
@@ -35,7 +38,9 @@ def report(
     job: str,
     modules: tuple[str, ...],
 ) -> Report | None:
-    """What becomes of the preload of a task with this command; None if nothing is special.
+    """The report about the preload of a task with this command.
+
+    None if nothing is special.
 
     Reads the files that the command runs. Which modules a preload will have imported is not known
     yet: the usual ones are taken for granted.
@@ -63,7 +68,10 @@ def obstacle_words(action: Action) -> tuple[str, str]:
 
 
 def value_words(action: Action) -> tuple[str, str]:
-    """Of a variable that a preloaded process of their own gives to the imports of a job."""
+    """Message and hint for a variable that a job's own preloaded process sets.
+
+    The imports of the job see it.
+    """
     words = f"{action.place} {action.words}: tenfold sets it before it imports modules"
     return words, f"{_env(action)} in the file sets it for all tasks"
 

@@ -19,7 +19,10 @@ import sys
 
 
 class _BeforeTensorFlow:
-    """An import hook that finds nothing, and acts once: when TensorFlow is looked for."""
+    """An import hook that acts once, when TensorFlow is imported.
+
+    It finds no module itself.
+    """
 
     @classmethod
     def find_spec(cls, name: str, path: object = None, target: object = None) -> None:

@@ -1,4 +1,6 @@
-"""Reading what tasks wrote, for the terminal, the page and the supervisor; they only format.
+"""Read and write task output, for the terminal, the page and the supervisor.
+
+Those three only format what they get from here.
 
 writer.py  the writer of one stream: bytes as they came, times, a limit
 tracebacks.py  the exception that ends a stream

@@ -1,4 +1,4 @@
-"""One stream of a task's output, which may lie in two files, as one.
+"""The log of one stream of a task. It may consist of two files.
 
 A log that has reached its limit becomes `stdout.log.1`, in the place of an older one, and a new
 one begins; its times with it. Offsets, those in the times too, count from the first byte that the
@@ -20,7 +20,7 @@ from tenfold.run.files import open_regular
 from tenfold.run.rundir import TaskDirectory
 
 Identity = tuple[int, int]
-"""Device and inode: the same file under whatever name, for as long as it is not removed."""
+"""Device and inode: they identify a file under any name until it is removed."""
 
 _TRIES = 20
 _TRY_S = 0.001
@@ -30,7 +30,7 @@ _FARTHEST = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class LogPart:
-    """A file of the log: which offsets it holds."""
+    """A file of the log, and the offsets it contains."""
 
     start: int
     end: int
@@ -39,7 +39,7 @@ class LogPart:
 
 @dataclass(frozen=True, slots=True)
 class LogFiles:
-    """The files of a stream as they were when `look` looked, the oldest first."""
+    """The files of a stream at the time of `look`, the oldest first."""
 
     log: Path
     older: Path
@@ -48,7 +48,7 @@ class LogFiles:
 
     @property
     def dropped(self) -> int:
-        """How many bytes were written before the oldest that is still there."""
+        """The number of bytes before the oldest byte that still exists."""
         return self.parts[0].start if self.parts else 0
 
     @property
@@ -62,7 +62,7 @@ class LogFiles:
         return self.parts[-1].end if self.parts else 0
 
     def are_current(self) -> bool:
-        """Whether nothing was written since; a single look at the newest file."""
+        """Whether nothing was written since. Only the newest file is checked."""
         found = _measured(self.log)
         newest = self.parts[-1] if self.parts else None
         if found is None or newest is None:
@@ -70,7 +70,10 @@ class LogFiles:
         return found == (newest.identity, newest.end - newest.start)
 
     def read(self, start: int, size: int) -> bytes:
-        """Bytes from offset `start` on, `size` of them; fewer where the log ends, or is gone."""
+        """Read `size` bytes from offset `start`.
+
+        Fewer if the log ends before that or has been removed.
+        """
         found = []
         for part in self.parts:
             begin, end = max(start, part.start), min(start + size, part.end)
@@ -94,7 +97,7 @@ class LogFiles:
         return data if part.start >= first_offset(self.older_times) else b""
 
     def after_hole(self, start: int) -> int:
-        """The offset of the first byte from `start` on that was written; `start` if it was.
+        """The offset of the first byte at or after `start` that was written.
 
         Of a file that was made longer without writing, nothing is there to read: it can be a
         terabyte.
@@ -119,13 +122,16 @@ class LogFiles:
         return None
 
     def open(self) -> list[int]:
-        """Descriptors of the files, the oldest first; those that are gone are left out."""
+        """Descriptors of the files, the oldest first. Missing files are left out."""
         found = (self._open_part(part) for part in self.parts)
         return [descriptor for descriptor in found if descriptor is not None]
 
 
 def look(directory: TaskDirectory, stream: str) -> LogFiles:
-    """The files of a stream now. Links, and what else is no regular file, count as missing."""
+    """The files of a stream now.
+
+    Links and everything else that is not a regular file count as missing.
+    """
     for _ in range(_TRIES):
         found, settled = _look(directory, stream)
         if settled:
@@ -135,7 +141,10 @@ def look(directory: TaskDirectory, stream: str) -> LogFiles:
 
 
 def _look(directory: TaskDirectory, stream: str) -> tuple[LogFiles, bool]:
-    """The files, and whether no rename came between; see `logwriter` for the order of those."""
+    """The files, and whether no rename came between.
+
+    See `logwriter` for the order of the renames.
+    """
     path, older_path = directory.log(stream), directory.older_log(stream)
     older_times = directory.older_times(stream)
     older = _measured(older_path)
@@ -155,7 +164,7 @@ def _look(directory: TaskDirectory, stream: str) -> tuple[LogFiles, bool]:
 
 
 def _measured(path: Path) -> tuple[Identity, int] | None:
-    """Which file it is, and its bytes; None for anything but a regular file."""
+    """The identity and size of a file. None for anything but a regular file."""
     try:
         found = files.look(path)
     except (OSError, ValueError):
@@ -164,7 +173,7 @@ def _measured(path: Path) -> tuple[Identity, int] | None:
 
 
 def first_offset(times: Path) -> int:
-    """The offset in the first line of a file of times; 0 if it cannot be told."""
+    """The offset in the first line of a file of times, or 0 if it is unreadable."""
     with contextlib.suppress(OSError, ValueError, IndexError), open_regular(times) as stream:
         offset = int(stream.read(_LINE_BYTES).partition(b"\n")[0].split()[0])
         return offset if 0 <= offset < _FARTHEST else 0
@@ -172,10 +181,10 @@ def first_offset(times: Path) -> int:
 
 
 def hole_words(count: int) -> str:
-    """What stands in the place of `count` bytes that nobody has written."""
+    """The line that replaces a hole of `count` bytes, which nobody has written."""
     return f"[tenfold: {count:,} bytes here were never written]"
 
 
 def dropped_words(count: int) -> str:
-    """What stands in the place of `count` bytes that were dropped to keep the log's limit."""
+    """The line that replaces `count` bytes dropped to keep the log's limit."""
     return f"[tenfold: {count:,} bytes before this were dropped: the log is kept to its limit]"

@@ -1,4 +1,4 @@
-"""Which log lines are wanted: by a text, a regular expression, or how grave they look.
+"""Select log lines by a text, a regular expression or their severity.
 
 Leaves to others: searching a user's expression in linear time (`patterns`).
 """
@@ -27,7 +27,7 @@ LEVELS = ("", "error", "warning")
 def line_filter(
     text: str = "", *, regex: bool = False, level: str = ""
 ) -> Callable[[str], bool] | None:
-    """Whether a line is wanted; None if every line is.
+    """A function that selects lines. None if every line is selected.
 
     Args:
         text: what it has to hold, in capitals or not; with `regex` an expression that has to be
@@ -53,7 +53,7 @@ def _text_test(text: str, regex: bool) -> Callable[[str], bool] | None:
 
 
 def expression(text: str) -> Pattern:
-    """A user's regular expression. Raises InputError for one that cannot be used."""
+    """A user's regular expression. Raises InputError if it is invalid."""
     try:
         return compiled(text)
     except PatternError as error:

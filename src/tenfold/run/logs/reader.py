@@ -1,4 +1,6 @@
-"""Lines of what tasks wrote, with their times: forward, backward, from the end or a moment on.
+"""Read lines of task output with their times.
+
+Lines can be read forward, backward, from the end, or from a point in time on.
 
 Reads only the run directory, in bounded pieces, during the run and after it. How lines are shown
 is a view's business.
@@ -24,7 +26,9 @@ _HOLE_BYTES = 1 << 13
 
 
 class LogLine(NamedTuple):
-    """One line of a task's output, without its newline; bytes that are no UTF-8 are replaced.
+    """One line of a task's output, without its newline.
+
+    Bytes that are not UTF-8 are replaced.
 
     `time` (seconds since 1970) is when the supervisor got the piece the line begins in. Of a line
     that was written over with carriage returns, as progress bars are, `text` is what was left.
@@ -40,7 +44,9 @@ class LogLine(NamedTuple):
 
 
 class LogReader:
-    """One stream of one task, from byte `position` on; `read` gives what is new since then.
+    """Reader of one stream of one task, from byte `position` on.
+
+    Each `read` returns what is new since the last call.
 
     Goes on over the turn of a log that has reached its limit. Where bytes were dropped before
     they were read, a line says so.
@@ -62,26 +68,29 @@ class LogReader:
         self._times = StreamTimes(directory, stream, self._files.turn)
         self._piece_bytes = piece_bytes
         self._rest = b""
-        """What was read of a line that had not ended; it ends at `position`."""
+        """The part of an unfinished line that was read. It ends at `position`."""
 
     # Where things are
 
     @property
     def begin(self) -> int:
-        """The offset of the oldest byte that was there when the reader looked last."""
+        """The offset of the oldest byte at the reader's last look."""
         return self._files.dropped
 
     @property
     def end(self) -> int:
-        """The offset after the last byte that was there when the reader looked last."""
+        """The offset after the last byte at the reader's last look."""
         return self._files.end
 
     def size(self) -> int:
-        """Bytes that were written by now, those that were dropped among them."""
+        """The number of bytes written so far, including dropped bytes."""
         return self._look().end
 
     def last_newline(self) -> int:
-        """The byte after the last whole line; the end, if that is too far away to be a line's."""
+        """The offset after the last whole line.
+
+        The end of the log, if the last newline is too far away to belong to a line.
+        """
         files = self._look()
         position, piece = files.end, 4096
         while position > files.dropped and files.end - position < _LONGEST_LINE_BYTES:
@@ -93,7 +102,7 @@ class LogReader:
         return files.end if position > files.dropped else files.dropped
 
     def line_since(self, moment: float) -> int:
-        """Where the first line begins that came at `moment` or later."""
+        """The start of the first line written at `moment` or later."""
         files = self._look()
         offset = self._times.first_since(moment)
         if offset is None or offset >= files.end:
@@ -108,11 +117,11 @@ class LogReader:
         return last
 
     def seek_time(self, moment: float) -> None:
-        """Skip the lines that came before `moment`."""
+        """Skip the lines written before `moment`."""
         self.skip_to(self.line_since(moment))
 
     def skip_to(self, offset: int | None) -> None:
-        """Go on from byte `offset`, where a line begins, or from the end; never back."""
+        """Skip forward to byte `offset`, where a line begins, or to the end."""
         wanted = self.size() if offset is None else offset
         if wanted > self.position:
             self.position, self._rest = wanted, b""
@@ -120,14 +129,16 @@ class LogReader:
     # Forward
 
     def read(self, *, last: bool = False, end_at: int | None = None) -> list[LogLine]:
-        """Whole lines that are new, at most a few thousand; with `last`, also an unended one.
+        """Read new whole lines, at most a few thousand.
+
+        With `last`, an unfinished last line is returned too.
 
         An empty answer means that there is nothing more for now, before byte `end_at`.
         """
         return list(self._next_lines(last, end_at) or ())
 
     def lines(self, *, last: bool = False, end_at: int | None = None) -> Iterator[LogLine]:
-        """All lines that are new, one by one, as `read` gives them."""
+        """All new lines, one by one, as `read` returns them."""
         while (piece := self._next_lines(last, end_at)) is not None:
             yield from piece
 
@@ -167,14 +178,20 @@ class LogReader:
         return data
 
     def _after_hole(self, files: LogFiles, data: bytes, end_at: int | None) -> int | None:
-        """The end of the hole that `data` begins, if that is one: nobody has written there."""
+        """The end of the hole that `data` begins with, or None if there is no hole.
+
+        A hole is a part that nobody has written.
+        """
         if len(data) < _HOLE_BYTES or data.strip(b"\0"):
             return None
         beyond = min(files.after_hole(self.position), end_at or files.end)
         return beyond if beyond - self.position >= _HOLE_BYTES else None
 
     def _skip(self, to: int, words: str) -> Iterator[LogLine]:
-        """Go on from byte `to`; a line says why, after what is left of the one before."""
+        """Skip to byte `to`, and report why in a line of its own.
+
+        What is left of the line before comes first.
+        """
         start = self.position - len(self._rest)
         before = list(self._split(self._rest, start)) if self._rest else []
         moment = self._times.of(to)
@@ -195,7 +212,7 @@ class LogReader:
     # Backward
 
     def back(self, position: int) -> Iterator[LogLine]:
-        """Lines before byte `position`, the last one first, and at last what was dropped."""
+        """Lines before byte `position`, last line first, then what was dropped."""
         files, times = self._files, self._times
         for start, end, data in _lines_before(files, position, self._piece_bytes):
             text = _shown(data.removesuffix(b"\n"))
@@ -219,14 +236,14 @@ class LogReader:
 
 
 def _shown(line: bytes) -> str:
-    """What was left of a line that was written over."""
+    """The visible text of a line that was overwritten."""
     return line.rstrip(b"\r").rpartition(b"\r")[2].decode(errors="replace")
 
 
 def _lines_before(
     files: LogFiles, position: int, piece_bytes: int
 ) -> Iterator[tuple[int, int, bytes]]:
-    """Where lines before `position` begin and end, and their bytes, the last one first."""
+    """The start, end and bytes of lines before `position`, last line first."""
     begin, data, end, piece = position, b"", 0, piece_bytes
     while True:
         cut = data.rfind(b"\n", 0, max(0, end - 1))
@@ -250,7 +267,9 @@ def _lines_before(
 def by_time(
     sources: Sequence[Iterator[LogLine]], *, back: bool = False
 ) -> Iterator[tuple[int, LogLine]]:
-    """Lines of all sources by time, and whose they are; each source keeps its order.
+    """Lines of all sources by time, with their source.
+
+    Each source keeps its order.
 
     With `back` times fall: sources give their last line first.
     """
@@ -270,7 +289,7 @@ def by_time(
 
 
 def merged(all_readers: Sequence[LogReader], *, last: bool = False) -> Iterator[LogLine]:
-    """What is new in all of them, by time; lines of one stream keep their order.
+    """New lines of all readers, by time. Lines of one stream keep their order.
 
     Holds one piece of each stream, however much there is to read, and leaves what comes after
     the call to the next one, so that it ends however fast a task writes.
@@ -280,7 +299,7 @@ def merged(all_readers: Sequence[LogReader], *, last: bool = False) -> Iterator[
 
 
 def skip_to_tail(all_readers: Sequence[LogReader], lines: int) -> None:
-    """Skip all but the last `lines` lines of each task, both of its streams taken together."""
+    """Skip all but the last `lines` lines of each task, over both its streams."""
     by_task: dict[str, list[LogReader]] = {}
     for reader in all_readers:
         by_task.setdefault(reader.task, []).append(reader)
@@ -294,7 +313,7 @@ def skip_to_tail(all_readers: Sequence[LogReader], lines: int) -> None:
 
 
 def _unread_back(reader: LogReader) -> Iterator[LogLine]:
-    """The lines that were not read yet, the last one first."""
+    """The lines not read yet, last line first."""
     for line in reader.back(reader.size()):
         if line.start < reader.position or line.start == line.end:
             return
@@ -312,7 +331,7 @@ def readers(
 
 
 def last_lines(directory: TaskDirectory, count: int, streams: Sequence[str] = STREAMS) -> list[str]:
-    """The last `count` lines a task wrote to either stream, or to one of them, in order."""
+    """The last `count` lines of a task in order, from one or both of its streams."""
     both = readers([directory], streams)
     skip_to_tail(both, count)
     return [line.text for line in merged(both, last=True)]

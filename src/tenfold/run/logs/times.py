@@ -1,4 +1,4 @@
-"""When a byte of a log came, out of `stdout.times`, read in pieces.
+"""When each byte of a log was written, read from `stdout.times` in pieces.
 
 The file has a line for each piece the supervisor got, `OFFSET UNIX_TIME`, both rising; of a large
 log it can be as large itself, so that it is searched, never read whole.
@@ -28,7 +28,7 @@ class StreamTimes:
         self._newest = LogTimes(directory.times(stream))
 
     def at(self, offset: int) -> tuple[float, int]:
-        """When byte `offset` of the log came, and the offset until which that surely holds.
+        """When byte `offset` was written, and up to which offset that is certain.
 
         0 if nobody wrote that down.
         """
@@ -38,22 +38,22 @@ class StreamTimes:
         return moment, min(until, self.turn)
 
     def of(self, offset: int) -> float:
-        """When byte `offset` of the log came; 0 if nobody wrote that down."""
+        """When byte `offset` was written, or 0 if this was not recorded."""
         return self.at(offset)[0]
 
     def first_since(self, moment: float) -> int | None:
-        """The offset of the first piece that came at `moment` or later; None if there is none."""
+        """The offset of the first piece written at `moment` or later, or None."""
         if self.turn and (found := self._older.first_since(moment)) is not None:
             return found
         return self._newest.first_since(moment)
 
     def expect_more(self) -> None:
-        """The log has grown since, and the times with it."""
+        """Note that the log and its times have grown."""
         self._newest.expect_more()
 
 
 class LogTimes:
-    """One file of times, as it is when it is first asked for, or after `expect_more`."""
+    """One file of times, as of the first query or the last `expect_more`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -61,14 +61,14 @@ class LogTimes:
         self._offsets: list[int] = []
         self._times: list[float] = []
         self._from = self._to = self._whole = 0
-        """What is at hand: bytes `_from` to `_to`, of which the last line ends at `_whole`."""
+        """The loaded part: bytes `_from` to `_to`. Its last line ends at `_whole`."""
 
     def of(self, offset: int) -> float:
-        """When byte `offset` of the log came; 0 if nobody wrote that down."""
+        """When byte `offset` was written, or 0 if this was not recorded."""
         return self.at(offset)[0]
 
     def at(self, offset: int) -> tuple[float, int]:
-        """As `of`, and the offset until which the same holds."""
+        """The same as `of`, and the offset up to which this holds."""
         if not self._holds(offset):
             self._find(offset)
         index = bisect.bisect_right(self._offsets, offset)
@@ -78,13 +78,13 @@ class LogTimes:
         return self._times[max(0, index - 1)], until
 
     def first_since(self, moment: float) -> int | None:
-        """The offset of the first piece that came at `moment` or later; None if there is none."""
+        """The offset of the first piece written at `moment` or later, or None."""
         self._load(self._search(lambda _, time: time < moment))
         index = bisect.bisect_left(self._times, moment)
         return self._offsets[index] if index < len(self._offsets) else None
 
     def expect_more(self) -> None:
-        """Look again how long the file is; one that is shorter is another."""
+        """Check the file's size again. A shorter file is a different one."""
         before, self._size = self._size, None
         if not self._offsets or (before is not None and self._length() < before):
             self._offsets, self._times = [], []
@@ -96,21 +96,21 @@ class LogTimes:
         return self._size
 
     def _holds(self, offset: int) -> bool:
-        """Whether what is at hand can tell the time of `offset`."""
+        """Whether the loaded part contains the time of `offset`."""
         if not self._offsets:
             return self._to > 0  # it was loaded, and is damaged
         before = self._from == 0 or self._offsets[0] <= offset
         return before and (offset < self._offsets[-1] or self._to >= self._length())
 
     def _find(self, offset: int) -> None:
-        """Have the lines around `offset` at hand. Most often they are those that follow."""
+        """Load the lines around `offset`. Usually they follow the loaded part."""
         if self._offsets and offset >= self._offsets[-1]:
             self._go_on()
         if not self._holds(offset):
             self._load(self._search(lambda place, _: place <= offset))
 
     def _search(self, is_before: Callable[[int, float], bool]) -> int:
-        """Where, to within a piece, the last line is of which `is_before` holds."""
+        """Find the last line for which `is_before` holds, to within a piece."""
         low, high = 0, self._length()
         while high - low > _NEAR_BYTES:
             middle = (low + high) // 2
@@ -126,19 +126,22 @@ class LogTimes:
         return _parsed(lines[1]) if len(lines) > 2 else None
 
     def _load(self, place: int) -> None:
-        """Have the lines around byte `place` of the file at hand."""
+        """Load the lines around byte `place` of the file."""
         self._from = max(0, place - 2 * _NEAR_BYTES)
         self._offsets, self._times = [], []
         self._take(self._from, cut=self._from > 0)
 
     def _go_on(self) -> None:
-        """Have the lines at hand that follow, and the last one."""
+        """Load the following lines, and the last one."""
         self._offsets, self._times = self._offsets[-1:], self._times[-1:]
         self._from = self._whole
         self._take(self._whole)
 
     def _take(self, begin: int, *, cut: bool = False) -> None:
-        """Add the lines from byte `begin` on; not the first one, if that may be `cut`."""
+        """Add the lines from byte `begin` on.
+
+        Without the first one if it may be `cut`.
+        """
         data = read_piece(self._path, begin, _PIECE_BYTES)
         self._to = max(1, begin + len(data))
         end = data.rfind(b"\n") + 1

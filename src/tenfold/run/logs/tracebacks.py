@@ -1,4 +1,4 @@
-"""What a program wrote when it broke: its last exceptions, found while the output comes. Pure.
+"""Find the last exceptions a program printed, while its output arrives. Pure.
 
 `ExceptionWatch` is fed a stream's bytes and keeps little: of each of the last few tracebacks and
 panics the innermost frames, the exception's line and what follows it, however much output comes
@@ -29,7 +29,7 @@ _MARKS = tuple(mark.encode() for mark in ("Traceback (most", *_OTHERS))
 _MINOR = ("Exception ignored in", "Exception ignored on", "Error in atexit._run_exitfuncs",
           "--- Logging error ---", "Exception in thread ", "Error in sys.excepthook",
           "Exception in callback", "Task exception was never retrieved")  # fmt: skip
-"""Begin the line before a traceback of what did not end the process."""
+"""Beginnings of the line before a traceback that did not end the process."""
 
 _CHAINED = ("The above exception was the direct cause", "During handling of the above exception")
 
@@ -37,7 +37,7 @@ _WRAPPERS = re.compile(
     r"(?:[\w.]+\.)?(?:ChildFailedError|CalledProcessError|ProcessExitedException|_RemoteTraceback"
     r"|RemoteTraceback|RemoteError)\b"
 )
-"""Exceptions that tell of the end of another process, whose own exception says more."""
+"""Exceptions that report the end of another process, whose own says more."""
 
 _STRONG = re.compile(
     r"[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Quit|Warning|Timeout|Failure|Group|Empty"
@@ -55,7 +55,10 @@ _NOT_OWN = re.compile(
     r"[/\\](?:site|dist)-packages[/\\]|[/\\]lib(?:64)?[/\\]python\d|^<|[/\\]tenfold[/\\](?:launch|_)"
     r"|^/rustc/|[/\\]go[/\\]src[/\\]runtime[/\\]"
 )
-"""Files of libraries and of the interpreter; what tenfold runs scripts with is one of them."""
+"""Files of libraries and of the interpreter.
+
+The module with which tenfold runs scripts is one of them.
+"""
 
 _BOXES = "│╭╰├┌└|>"
 _LONGEST = 2000
@@ -95,7 +98,7 @@ class Block:
         return self._take_of_stack(text)
 
     def _without_prefix(self, line: str) -> str | None:
-        """The line without what stands before each of them; None for somebody else's line."""
+        """The line without the block's prefix. None if it has another prefix."""
         if self.prefix is None:
             return line
         if not line.startswith(self.prefix):
@@ -146,7 +149,7 @@ class Block:
 
 
 class ExceptionWatch:
-    """Looks for what a stream's writer said when it broke. Memory and time are bounded."""
+    """Finds exceptions in a stream, in bounded memory and time."""
 
     def __init__(self) -> None:
         self.major: deque[Block] = deque(maxlen=_MAJOR)
@@ -156,7 +159,7 @@ class ExceptionWatch:
         self._rest = b""
 
     def feed(self, data: bytes) -> None:
-        """Take what was written next."""
+        """Process new output."""
         text = self._rest + data if self._rest else data
         end = text.rfind(b"\n") + 1
         whole, self._rest = text[:end], text[end:]
@@ -171,13 +174,13 @@ class ExceptionWatch:
         self.take(_text(line) for line in whole.split(b"\n")[:-1])
 
     def end(self) -> None:
-        """Nothing more is written: a last line without its newline counts, too."""
+        """End the stream. A last line without its newline counts, too."""
         rest, self._rest = self._rest, b""
         if rest:
             self.take([_text(rest)])
 
     def take(self, lines: Iterable[str]) -> None:
-        """Take whole lines."""
+        """Process whole lines."""
         for line in lines:
             if (begun := self._begun(line)) is not None:
                 (self.minor if begun.minor else self.major).append(begun)
@@ -188,7 +191,7 @@ class ExceptionWatch:
                 self._before.append(line)
 
     def _begun(self, line: str) -> Block | None:
-        """The block that begins with this line."""
+        """The block that begins with this line, or None."""
         now = self._open
         if now is not None and now.kind == "group" and line.lstrip()[:1] in ("|", "+"):
             return None
@@ -218,13 +221,13 @@ class ExceptionWatch:
         return Block("python", minor, chained, prefix)
 
     def to_json(self) -> dict[str, Any] | None:
-        """What there is to keep; None if there is nothing."""
+        """The blocks to keep as JSON, or None if there are none."""
         found = [block for block in (*self.minor, *self.major) if block.lines]
         return {"version": 1, "blocks": [_to_json(block) for block in found]} if found else None
 
 
 def _text(line: bytes) -> str:
-    """A line as `logs` shows it, cut."""
+    """A line as shown by `logs`, cut."""
     shown = line.rstrip(b"\r").rpartition(b"\r")[2][:_LONGEST].decode(errors="replace")
     return _COLOURS.sub("", shown) if "\x1b" in shown else shown
 
@@ -233,14 +236,17 @@ _COLOURS = re.compile(r"\x1b\[[0-9;:]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)
 
 
 def _is_other(line: str) -> bool:
-    """Whether a panic begins with this line, or a compiler's error; not just any mention of one."""
+    """Whether a panic or a compiler error begins with this line.
+
+    A line that merely mentions one does not count.
+    """
     if "panicked at " in line:
         return line.lstrip().startswith("thread ")
     return line.lstrip().startswith(_OTHERS) or ": fatal error: " in line
 
 
 def _is_inner(line: str) -> bool:
-    """Whether this is the last line of a syntax error, which has no traceback of its own."""
+    """Whether this is the last line of a syntax error without its own traceback."""
     return line.lstrip().startswith(("SyntaxError: ", "IndentationError: ", "TabError: "))
 
 
@@ -255,7 +261,7 @@ def _to_json(block: Block) -> dict[str, Any]:
 
 
 def from_json(data: Mapping[str, Any] | None) -> list[Block]:
-    """The blocks in what `Watch.to_json` gave, whoever wrote it."""
+    """The blocks in the result of `Watch.to_json`, whoever wrote it."""
     found = []
     blocks = data.get("blocks") if data else None
     for one in blocks if isinstance(blocks, list) else ():
@@ -274,7 +280,7 @@ def from_json(data: Mapping[str, Any] | None) -> list[Block]:
 
 @dataclass(frozen=True, slots=True)
 class TracebackFrame:
-    """A place in a program: `source` is the line there, if it was shown."""
+    """One frame: a line of a program. `source` is its text, if it was printed."""
 
     file: str
     line: int
@@ -308,7 +314,10 @@ class Broken:
 
 
 def broken(blocks: Sequence[Block]) -> Broken | None:
-    """What ended the program, of what it said, in order; None if it said nothing of the kind."""
+    """The exception that ended the program, or None.
+
+    The blocks are in the order in which the program printed them.
+    """
     said = [block for block in blocks if block.lines]
     major = [block for block in said if not block.minor] or said
     if not major:
@@ -323,12 +332,12 @@ def broken(blocks: Sequence[Block]) -> Broken | None:
 
 
 def broken_in(lines: Sequence[str]) -> Broken | None:
-    """The same of a few lines of output."""
+    """The same as `broken`, for a few lines of output."""
     return broken(blocks_in(lines))
 
 
 def blocks_in(lines: Sequence[str]) -> list[Block]:
-    """All that is found in a few lines of output."""
+    """All blocks in a few lines of output."""
     watch = ExceptionWatch()
     watch.take(lines)
     return [*watch.minor, *watch.major]
@@ -342,7 +351,10 @@ def _root(blocks: Sequence[Block], block: Block) -> Block:
 
 
 def _line(block: Block) -> str:
-    """The line that says most: the exception's own, and of an empty one what comes after it."""
+    """The most informative line of a block.
+
+    This is the line of the exception itself, or what follows it if that line is empty.
+    """
     first, *rest = (line.strip() for line in block.lines)
     more = [line for line in rest if line]
     if first.startswith("terminate called"):
@@ -359,7 +371,10 @@ def _line(block: Block) -> str:
 
 
 def _tensorflow(lines: Sequence[str]) -> str | None:
-    """What TensorFlow says of a node that failed: the line before the one that names it."""
+    """What TensorFlow reports about a failed node.
+
+    This is the line before the line that names the node.
+    """
     places = (n for n, line in enumerate(lines) if line.startswith("[[{{node") and n)
     place = next(places, None)
     return None if place is None else lines[place - 1]

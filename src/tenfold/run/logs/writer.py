@@ -1,4 +1,6 @@
-"""The writer of one stream's log: byte for byte, with the times, to its limit, on a full disk too.
+"""The writer of one stream's log.
+
+It writes every byte unchanged and records when it came, up to the log's limit, on a full disk too.
 
 Bytes go to `stdout.log` as they came; `stdout.times` says when: lines of `OFFSET UNIX_TIME`, at
 most one every `_STAMP_S` seconds, from which a view orders and dates lines.
@@ -41,17 +43,22 @@ _OFFSET_S = time.time() - time.monotonic()
 
 
 def now() -> float:
-    """Seconds since 1970; never goes back while this process lives, as offsets never do."""
+    """Seconds since 1970. Never decreases while this process lives.
+
+    Offsets never decrease either.
+    """
     return time.monotonic() + _OFFSET_S
 
 
 DiskHandler = Callable[[int | None], None]
-"""None: from now on the disk does not take what is written; a number: that is over for this log,
-and so many bytes are lost."""
+"""Called with None when the disk refuses further writes.
+
+Called with a number when that is over for this log: so many bytes are lost.
+"""
 
 
 class LogWriter:
-    """The one writer of a stream's log and times. Never raises for what the disk does.
+    """The one writer of a stream's log and times. Disk errors never raise.
 
     `limit` is in bytes. `on_disk` hears of a full disk, and of its end, or the log's.
     """
@@ -87,16 +94,19 @@ class LogWriter:
 
     @property
     def lost_bytes(self) -> int:
-        """Bytes that are not in the log, though some may be held back for it."""
+        """The number of bytes missing from the log.
+
+        Some of them may be held back for it.
+        """
         return self._lost + self._missing
 
     @property
     def waits(self) -> bool:
-        """Whether something is held back until the disk takes it."""
+        """Whether bytes are held back until the disk accepts them."""
         return self._missing > 0
 
     def write(self, data: bytes, moment: float | None = None) -> None:
-        """Append `data`, which came at `moment` (seconds since 1970), or now."""
+        """Append `data`, written at `moment` (seconds since 1970) or now."""
         self._watch.feed(data)
         if self.waits and not self._said_again():
             self._hold(data)
@@ -114,12 +124,15 @@ class LogWriter:
                 self._turn()
 
     def try_again(self) -> None:
-        """Write what was held back, if the disk takes it now."""
+        """Write what was held back, if the disk accepts it now."""
         if self.waits:
             self._said_again()
 
     def close(self) -> None:
-        """Nothing is written after this; what is held back even now is lost."""
+        """Close the log. Nothing is written afterwards.
+
+        What is held back even now is lost.
+        """
         self._next_try = 0.0
         self.try_again()
         if self.waits:
@@ -134,7 +147,7 @@ class LogWriter:
     # writing
 
     def _open(self) -> tuple[int, int]:
-        """The newest times, which end with a whole line, and the newest log."""
+        """Open the newest times, which end with a whole line, and the newest log."""
         times = open_to_append(self._directory.times(self._stream))
         try:
             log, aside = files.open_own(self._directory.log(self._stream), _FLAGS)
@@ -146,7 +159,7 @@ class LogWriter:
         return times, log
 
     def _put(self, data: bytes) -> int:
-        """How many bytes of `data` the disk took."""
+        """Write `data`, and return how many bytes the disk accepted."""
         view, written = memoryview(data), 0
         try:
             while written < len(data):
@@ -170,7 +183,7 @@ class LogWriter:
             self._headed, self._stamped, self._least = True, moment, moment
 
     def _keep(self) -> None:
-        """If somebody has removed the log, or put another file in its place, begin a new one."""
+        """Begin a new log if somebody removed the log or replaced it."""
         directory, stream = self._directory, self._stream
         if files.is_open(directory.log(stream), self._log):
             return
@@ -185,7 +198,10 @@ class LogWriter:
         self._size = len(gone) if append(self._log, gone) else 0
 
     def _take(self, begun: tuple[int, int], base: int) -> None:
-        """Write to these times and this log from now on; the log's first byte is number `base`."""
+        """Write to these times and this log from now on.
+
+        The first byte of the log has the offset `base`.
+        """
         os.close(self._times)
         os.close(self._log)
         self._times, self._log = begun
@@ -195,14 +211,17 @@ class LogWriter:
     # the limit
 
     def _finish_turn(self) -> None:
-        """Go on with a turn in which a writer was killed: the times were renamed, not the log."""
+        """Complete a turn whose writer was killed after renaming only the times."""
         if not files.exists(self._directory.times(self._stream)):
             with contextlib.suppress(OSError):
                 older = self._directory.older_log(self._stream)
                 files.rename(self._directory.log(self._stream), older.name)
 
     def _turn(self) -> None:
-        """Begin a new log. If that fails, the old one grows by its limit before the next try."""
+        """Begin a new log.
+
+        If that fails, the old log grows by its limit before the next try.
+        """
         directory, stream = self._directory, self._stream
         renames = (
             (directory.times(stream), directory.older_times(stream)),
@@ -231,7 +250,7 @@ class LogWriter:
             del self._held[:-HELD_BYTES]
 
     def _said_again(self) -> bool:
-        """Whether the disk took what was held back, after a word about what is lost."""
+        """Write what was held back, after a line about lost bytes. Returns success."""
         moment = time.monotonic()
         if moment < self._next_try:
             return False
@@ -254,8 +273,10 @@ class LogWriter:
 
 
 def room(size: int, limit: int, data: bytes) -> int:
-    """How many bytes of `data` go into a log of `size` bytes that is to end at `limit`, or a bit
-    later, where a line ends."""
+    """How many bytes of `data` fit in a log of `size` bytes.
+
+    The log is to end at `limit`, or a bit later, where a line ends.
+    """
     left = limit - size
     if len(data) < left:
         return len(data)
