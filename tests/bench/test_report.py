@@ -35,7 +35,7 @@ def test_a_mark_without_content_is_an_error() -> None:
         report.filled("<!-- nonsense -->\n<!-- end -->", {})
 
 
-def test_targets_say_what_fell_short() -> None:
+def test_missed_targets_are_listed() -> None:
     made = report.targets(
         {
             "launch": rows(("13 servers: tenfold / one import", "ratio", "×", 1.5)),
