@@ -163,7 +163,7 @@ def _update(server: float, page: float) -> Iterator[Measured]:
 
 
 def watching(home: Path, browser: Browser | None, tasks: int, seconds: float) -> Iterator[Measured]:
-    """The process's CPU while a page looks on; without a `browser`, while nobody does."""
+    """The process's CPU while a page is open; without a `browser`, while nobody does."""
     with looked_at(home, jobs(tasks)) as (fake, board):
         page = opened(browser, board, fake)[0] if browser else None
         live(fake, min(2.0, seconds))
@@ -220,9 +220,9 @@ def cases(home: Path, browser: Browser, sizes: Sizes) -> Iterable[Case]:
         f"{many}: everything changes", lambda: all_change(home, browser, sizes.tasks, seconds)
     )
     yield Case(
-        f"{watched}: a page looks on", lambda: watching(home, browser, sizes.watched, seconds)
+        f"{watched}: a page is open", lambda: watching(home, browser, sizes.watched, seconds)
     )
-    yield Case(f"{watched}: nobody looks", lambda: watching(home, None, sizes.watched, seconds))
+    yield Case(f"{watched}: no page is open", lambda: watching(home, None, sizes.watched, seconds))
     yield Case(log, lambda: long_log(home, browser, sizes.log_mib))
 
 

@@ -216,7 +216,7 @@ def measure(bench: Bench) -> None:
     first_steps(bench)
     training_cases(bench, 4.0 if bench.quick else 8.0)
     turns, seconds = (2, 2.0) if bench.quick else (10, 2.0)
-    name = "training, supervision stopped and going on in turn"
+    name = "training, supervision stopped and continued in turn"
     bench.compare(Case(name, lambda: in_turn(bench.home / "turns", turns, seconds)), repeats=1)
     bench.compare(
         Case(SAMPLED, partial(talking, bench.home / "mesh", 8.0 if bench.quick else 20.0))

@@ -97,7 +97,7 @@ TARGETS = (
     ),
     Target(
         "step rate, supervised against not",
-        *("overhead", "training, supervision stopped and going on in turn", "step rate", 0.99),
+        *("overhead", "training, supervision stopped and continued in turn", "step rate", 0.99),
     ),
     Target(
         "log lines captured, 8 tasks, a write a line",
@@ -128,7 +128,7 @@ TARGETS = (
     ),
     Target(
         "an open dashboard, 100 tasks",
-        *("dashboard", "100 tasks: a page looks on", "CPU of the dashboard", 2.0, None, True),
+        *("dashboard", "100 tasks: a page is open", "CPU of the dashboard", 2.0, None, True),
     ),
     Target(
         "a log of 1 GiB on the page, at its end",
@@ -161,7 +161,10 @@ def machine(rows: dict[str, list[Row]]) -> str:
 
 def targets(rows: dict[str, list[Row]]) -> str:
     """Each target beside what was reached, and what fell short, by name."""
-    lines = ["| what | reach | hope | reached | min – max | |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| what | target | stretch target | result | min – max | |",
+        "|---|---|---|---|---|---|",
+    ]
     short = []
     for target in TARGETS:
         row = _row(rows.get(target.topic, []), target)
@@ -172,11 +175,11 @@ def targets(rows: dict[str, list[Row]]) -> str:
             lines.append(f"{told} not measured | | |")
             continue
         verdict = _verdict(target, row)
-        if verdict == "**short**":
+        if verdict == "**missed**":
             short.append(target.what)
         spread = f"{figure(row['min'])} – {figure(row['max'])}"
         lines.append(f"{told} {figure(row['median'])} {row['unit']} | {spread} | {verdict} |")
-    lines += ["", f"Short of its target: {'; '.join(short) if short else 'nothing'}."]
+    lines += ["", f"Missed targets: {'; '.join(short) if short else 'none'}."]
     return "\n".join(lines)
 
 
@@ -193,11 +196,11 @@ def _verdict(target: Target, row: Row) -> str:
         return value <= limit if target.most else value >= limit
 
     if not met(target.reach, row["median"]):
-        return "**short**"
+        return "**missed**"
     hoped = target.hope is not None and met(target.hope, row["median"])
     worst = row["max"] if target.most else row["min"]
     always = "" if met(target.reach, worst) else ", not every time"
-    return ("hope" if hoped else "reached") + always
+    return ("stretch target reached" if hoped else "reached") + always
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -46,7 +46,7 @@ def test_excerpts_of_long_lines_are_cut() -> None:
     assert line[len(caret) - 1 :].startswith("HERE")
 
 
-def test_no_excerpt_without_a_place_or_line() -> None:
+def test_there_is_no_excerpt_without_a_position_or_line() -> None:
     assert Fault(None, "", "", source_line="x").excerpt() is None
     assert Fault(SourcePosition("f", 1, 1), "", "").excerpt() is None
     assert Fault(SourcePosition("--set"), "", "", source_line="x").excerpt() is None
@@ -63,7 +63,7 @@ def test_each_error_class_has_its_exit_code() -> None:
     assert [kind.exit_code for kind in (TenfoldError, InputError, UnavailableError)] == [1, 2, 3]
 
 
-def test_an_input_error_tells_all_its_faults() -> None:
+def test_an_input_error_lists_all_its_faults() -> None:
     faults = [
         Fault(SourcePosition("f", 1, 1), "a", "one", "do"),
         Fault(SourcePosition("f", 2, 1), "b", "two"),

@@ -1,11 +1,11 @@
-"""A classifier of handwritten digits, trained data-parallel by JAX.
+"""Train a classifier of handwritten digits, data-parallel, with JAX.
 
-    tenfold up          a process a task
-    python train.py     alone
+    tenfold up          one process per task
+    python train.py     one process
 
-The weights are on every device, each batch is spread over all of them, and one compiled step does
-the rest: XLA puts in the sums over processes that the gradients need. After an epoch, if the last
-checkpoint is some seconds old, process 0 saves another; a run that breaks off goes on from there.
+Every device holds the weights and a part of each batch. XLA adds the sums over processes that the
+gradients need to the compiled step. Process 0 saves a checkpoint after an epoch, at most one per
+second. An interrupted run resumes from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SAVE_EVERY_S = 1.0
 
 
 def main() -> None:
-    """Train, test, and have process 0 write what came of it."""
+    """Train and test. Process 0 writes the results."""
     options = _options()
     own = tenfold.jax.initialize()
     mesh = Mesh(np.array(jax.devices()), ("batch",))
@@ -77,8 +77,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--rate", type=float, default=0.1)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--checkpoints", type=Path, metavar="DIRECTORY", help="outside a cluster")
-    parser.add_argument("--results", type=Path, metavar="DIRECTORY", help="outside a cluster")
+    parser.add_argument(
+        "--checkpoints", type=Path, metavar="DIRECTORY", help="used outside a cluster"
+    )
+    parser.add_argument("--results", type=Path, metavar="DIRECTORY", help="used outside a cluster")
     return parser.parse_args()
 
 

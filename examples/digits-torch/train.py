@@ -1,12 +1,12 @@
-"""A classifier of handwritten digits, trained by DistributedDataParallel.
+"""Train a classifier of handwritten digits with DistributedDataParallel.
 
-    tenfold up                                   a rank a task
+    tenfold up                                   one rank per task
     torchrun --nproc-per-node 4 train.py         the same under torchrun
-    python train.py                              alone
+    python train.py                              one process
 
-Every rank trains on its share of the images; their gradients are averaged after each batch, so all
-have the same weights at any time. What is tenfold's is the progress, and the checkpoints: after an
-epoch, if the last one is some seconds old. A run that breaks off is gone on with from there.
+Every rank trains on its share of the images. DDP averages the gradients after each batch, so all
+ranks have the same weights at any time. tenfold shows the progress and saves checkpoints after an
+epoch, at most one per second. An interrupted run resumes from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SAVE_EVERY_S = 1.0
 
 
 def main() -> None:
-    """Train, test, and have rank 0 write what came of it."""
+    """Train and test. Rank 0 writes the results."""
     options = _options()
     torch.manual_seed(options.seed)
     device = _device()
@@ -87,7 +87,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIRECTORY")
-    parser.add_argument("--checkpoints", type=Path, metavar="DIRECTORY", help="outside a cluster")
+    parser.add_argument(
+        "--checkpoints", type=Path, metavar="DIRECTORY", help="used outside a cluster"
+    )
     parser.add_argument("--tensorboard", type=Path, metavar="DIRECTORY", help="for event files")
     return parser.parse_args()
 

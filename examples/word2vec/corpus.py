@@ -58,7 +58,7 @@ def locate(
     except OSError as error:
         raise CorpusError(
             f"{cache} cannot be written: {error.strerror}",
-            "set TENFOLD_WORD2VEC_CACHE to a directory that can",
+            "set TENFOLD_WORD2VEC_CACHE to a writable directory",
         ) from error
     return relative_to / Path(name).expanduser()
 
@@ -70,22 +70,22 @@ def read(path: Path) -> str:
     except OSError as error:
         raise CorpusError(
             f"{path} cannot be read: {error.strerror}",
-            "a corpus is docs, text8, or a path, relative to the directory you start from",
+            "use docs, text8, or a path relative to your current directory",
         ) from error
     if b"\0" in data:
         raise CorpusError(
             f"{path} is not text: it has a NUL byte at position {data.index(0):,}",
-            "UTF-16 text can be converted: iconv -f UTF-16 -t UTF-8",
+            "if it is UTF-16, convert it: iconv -f UTF-16 -t UTF-8",
         )
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise CorpusError(
             f"{path} is not UTF-8: byte 0x{data[error.start]:02x} at position {error.start:,}",
-            "if it is text in an older encoding: iconv -f LATIN1 -t UTF-8",
+            "if it is in an older encoding, convert it: iconv -f LATIN1 -t UTF-8",
         ) from error
     if not text.strip():
-        raise CorpusError(f"{path} is empty", "any file with a few thousand words will do")
+        raise CorpusError(f"{path} is empty", "use a file with at least a few thousand words")
     return text
 
 
@@ -148,12 +148,12 @@ def _text8(cache: Path, report: Report | None) -> Path:
             _write_whole(target, opened.read("text8").decode("ascii"))
     except DownloadFailed as error:
         raise CorpusError(
-            str(error), f"run it again to go on, or put the file there yourself: {archive}"
+            str(error), f"run it again to resume the download, or save the file as {archive}"
         ) from error
     except (zipfile.BadZipFile, KeyError, UnicodeDecodeError) as error:
         archive.unlink()
         raise CorpusError(
-            f"what {url} sent is no text8 archive: {error}", "run it again to fetch it anew"
+            f"the response of {url} is no text8 archive: {error}", "run it again to retry"
         ) from error
     archive.unlink()
     return target

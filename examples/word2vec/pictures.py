@@ -34,7 +34,7 @@ def load_vectors(path: Path) -> tuple[list[str], Vectors]:
             words.append(word)
             vectors[row] = np.array(numbers, np.float32)
     if len(words) != count:
-        raise ValueError(f"{path}: {count} words announced, {len(words)} there")
+        raise ValueError(f"{path}: expected {count} words, found {len(words)}")
     return words, vectors
 
 

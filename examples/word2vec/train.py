@@ -2,8 +2,8 @@
 
     tenfold up examples/word2vec/tenfold.yaml --set vars.corpus=PATH --set vars.epochs=3
 
-Everything it makes goes below the run directory: vectors and picture to results/, checkpoints to
-checkpoints/, summaries to tensorboard/.
+All output is in the run directory: vectors and picture in results/, checkpoints in checkpoints/,
+summaries in tensorboard/.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PROJECTED = 5_000  # words in TensorBoard's projector: more only make the page s
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code 0 at the end of the training, 1 if it broke off, 2 on bad input."""
+    """Exit code 0 at the end of the training, 1 if it failed, 2 on bad input."""
     options = _options(arguments)
     tf.get_logger().setLevel("ERROR")
     try:
@@ -55,11 +55,11 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"train: {error}: try a smaller --rate or --stretch", file=sys.stderr)
         return 1
     except NothingToTrain:
-        print("train: the text is too short: no two words are left of it", file=sys.stderr)
-        print("  hint: a longer text, or --sample 0, which leaves none out", file=sys.stderr)
+        print("train: the text is too short: fewer than two words remain", file=sys.stderr)
+        print("  hint: use a longer text, or --sample 0 to keep all words", file=sys.stderr)
         return 2
     except tf.errors.UnavailableError as error:
-        print(f"train: a parameter server is gone: {error.message[:300]}", file=sys.stderr)
+        print(f"train: lost a parameter server: {error.message[:300]}", file=sys.stderr)
         return 1
     _finish(words.words, vectors)
     return 0
@@ -69,7 +69,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--corpus", default="docs", help="docs, text8, or a path")
     parser.add_argument("--relative-to", type=Path, default=Path(), metavar="DIRECTORY")
-    parser.add_argument("--checkpoints", default="", metavar="DIRECTORY", help="not the run's own")
+    parser.add_argument(
+        "--checkpoints", default="", metavar="DIRECTORY", help="default: that of the run"
+    )
     parser.add_argument("--save-every", type=float, default=30.0, metavar="SECONDS")
     for name, default in _fields().items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
@@ -92,7 +94,7 @@ def _dictionary(path: Path, settings: Settings) -> tuple[vocabulary.Vocabulary, 
     if len(words) < 2:
         raise corpus.CorpusError(
             f"{path} has {len(words)} words that occur {settings.min_count} times or more",
-            "a longer text, or a smaller --min-count",
+            "use a longer text or a smaller --min-count",
         )
     print(
         f"{path.name}: {len(ids):,} words, {len(words):,} different ones "

@@ -25,7 +25,7 @@ def test_everything_is_measured(bench: Bench, monkeypatch: pytest.MonkeyPatch) -
     rows = measured(bench)
     assert {case for case, _ in rows} == {
         *("30 tasks: first page", "30 tasks: a task changes", "30 tasks: everything changes"),
-        *("20 tasks: a page looks on", "20 tasks: nobody looks", "a log of 4 MiB"),
+        *("20 tasks: a page is open", "20 tasks: no page is open", "a log of 4 MiB"),
     }
     for case, metric in (
         ("30 tasks: first page", "map drawn"),
@@ -34,7 +34,7 @@ def test_everything_is_measured(bench: Bench, monkeypatch: pytest.MonkeyPatch) -
         ("a log of 4 MiB", "on the page"),
     ):
         assert rows[case, metric]["median"] > 0
-    assert rows["20 tasks: a page looks on", "CPU of the dashboard"]["unit"] == "% of a core"
+    assert rows["20 tasks: a page is open", "CPU of the dashboard"]["unit"] == "% of a core"
     assert not list(bench.home.glob("runs/*"))
 
 

@@ -28,7 +28,7 @@ def test_all_lines_of_two_tasks(bench: Bench, how: str) -> None:
         (lambda text: text + text[-20:], "wrong at last"),
     ],
 )
-def test_lost_torn_and_doubled_lines_are_found(bench: Bench, found: object, place: str) -> None:
+def test_lost_split_and_repeated_lines_are_found(bench: Bench, found: object, place: str) -> None:
     assert callable(found)
     talk = Talk(bench.home, 1, 10, "lines")
     talk.check(0, talk.text(0))

@@ -103,7 +103,7 @@ def test_a_command_that_is_too_slow_leaves_no_process() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_it_tells_what_there_is_and_leaves_nothing(
+def test_an_interrupted_command_writes_its_results_and_leaves_no_process(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     told = tmp_path / "rows.json"

@@ -29,7 +29,7 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> quality.Planted:
     )
 
 
-def test_the_file_holds_the_words_as_often_as_told(text: quality.Planted) -> None:
+def test_a_planted_text_has_the_planned_word_counts(text: quality.Planted) -> None:
     words, ids = vocabulary.build(corpus.read(text.path), min_count=1)
     told = {w: n for w, n in zip(text.words, text.counts.tolist(), strict=True) if n}
     assert dict(zip(words.words, words.counts.tolist(), strict=True)) == told

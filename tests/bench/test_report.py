@@ -35,7 +35,7 @@ def test_a_mark_without_content_is_an_error() -> None:
         report.filled("<!-- nonsense -->\n<!-- end -->", {})
 
 
-def test_targets_say_what_fell_short() -> None:
+def test_missed_targets_are_listed() -> None:
     made = report.targets(
         {
             "launch": rows(("13 servers: tenfold / one import", "ratio", "×", 1.5)),
@@ -44,10 +44,10 @@ def test_targets_say_what_fell_short() -> None:
         }
     )
     verdicts = {line.split(" | ")[0]: line.split(" | ")[-1] for line in made.splitlines()}
-    assert verdicts["| plan of 10,000 tasks"] == "hope |"
-    assert verdicts["| 20 workers, simulated computation"] == "**short** |"
+    assert verdicts["| plan of 10,000 tasks"] == "stretch target reached |"
+    assert verdicts["| 20 workers, simulated computation"] == "**missed** |"
     assert "reached |" in made
-    assert made.endswith("Short of its target: 20 workers, simulated computation.")
+    assert made.endswith("Missed targets: 20 workers, simulated computation.")
 
 
 @pytest.mark.filterwarnings("default")  # of libraries that matplotlib imports

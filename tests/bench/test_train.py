@@ -119,7 +119,7 @@ def trained_in(seconds: float) -> Callable[[Path], quality.Trained]:
     return lambda home: made
 
 
-def test_rows_tell_each_way_and_how_they_compare(
+def test_rows_have_each_alternative_and_the_ratios(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: train.Text
 ) -> None:
     seconds = {train.GRAPH2016: 100.0, train.GENSIM: 8.0, train.ALONE: 4.0, train.OURS: 2.0}

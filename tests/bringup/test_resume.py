@@ -73,7 +73,7 @@ def step_of(run: RunDirectory, name: str = "training") -> int | None:
     return found.step if found else None
 
 
-def test_the_newest_whole_checkpoint_of_the_newest_run_is_handed_over(tmp_path: Path) -> None:
+def test_the_newest_complete_checkpoint_of_the_newest_run_is_passed_on(tmp_path: Path) -> None:
     former(tmp_path, steps=(500,))
     last = former(tmp_path, steps=(10, 20))
     decided = decide(tmp_path, PLAN)
@@ -215,7 +215,7 @@ def test_a_damaged_status_is_renamed_and_the_run_is_resumed(tmp_path: Path, harm
     assert decide(tmp_path, PLAN).notes == decided.notes[1:], "named once"
 
 
-def test_without_a_status_the_events_tell_how_it_ended(tmp_path: Path) -> None:
+def test_without_a_status_the_events_show_how_it_ended(tmp_path: Path) -> None:
     run = former(tmp_path, None, steps=(10,))
     run.events.write_text('{"time": 1, "kind": "cluster-succeeded", "task": null}\n')
     assert decide(tmp_path, PLAN) == Resumption()

@@ -172,7 +172,7 @@ def test_a_failed_build_shows_its_last_output(ground: Docker) -> None:
     assert ground.left(Run(run)) == []
 
 
-def test_an_image_is_built_of_what_is_beside_the_file(ground: Docker) -> None:
+def test_an_image_is_built_from_the_directory_of_the_file(ground: Docker) -> None:
     labels = "".join(f"LABEL l{n}={'x' * 40_000}\n" for n in range(2))  # come with every event
     file = _file(ground, f"FROM {ground.image}\n{labels}COPY brought /brought\n")
     run = ground.begin(planned(file, cell="docker"))
@@ -299,7 +299,7 @@ def test_docker_restart_of_a_task_is_one_restart_of_it(ground: Docker) -> None:
     assert _lines(run, "worker-0").count("up") == 2
 
 
-def test_a_killed_worker_comes_back_under_its_name(ground: Docker) -> None:
+def test_a_killed_worker_restarts_with_the_same_name(ground: Docker) -> None:
     worker = shell("worker", f"exec {_python(ANSWER)}", ready=ReadinessCheck("tcp"),
                    restart=RestartPolicy("on-failure", 3, 0.1))  # fmt: skip
     ask = _python(ASK, "worker-0", "8080")

@@ -95,7 +95,7 @@ def test_a_pod_that_is_only_being_made_is_no_trouble() -> None:
     assert trouble(pod({"waiting": {"reason": "ContainerCreating"}})) is None
 
 
-def test_refusals_say_what_to_do() -> None:
+def test_refusals_have_a_hint() -> None:
     missing = refused(404, {"message": 'namespaces "ml" not found', "reason": "NotFound"})
     assert "kubectl create namespace" in str(missing.hint)
     assert "log in" in str(refused(401, {"message": "Unauthorized"}).hint)

@@ -266,7 +266,7 @@ def test_host_network_is_for_those_who_ask(runs: Path) -> None:
     assert _lines(run, "chief-0") != [host]
 
 
-def test_no_port_of_a_run_answers_from_outside(runs: Path) -> None:
+def test_no_port_of_a_run_responds_from_outside(runs: Path) -> None:
     """From the host's network, and from a second namespace, on every address they have."""
     _need_namespace()
     run = up(

@@ -213,7 +213,7 @@ def test_a_restart_is_forked_too(runs: Path, isolation: str) -> None:
 
 
 @pytest.mark.usefixtures("module")
-def test_tasks_outlive_what_they_were_forked_from(runs: Path, isolation: str) -> None:
+def test_tasks_keep_running_without_their_preload(runs: Path, isolation: str) -> None:
     """And those that start later are forked from another one."""
     tasks = [
         python("chief", f"{TELL}; {SLEEP}", restart=RestartPolicy("on-failure", 1, 0.1)),
@@ -236,7 +236,7 @@ def test_tasks_outlive_what_they_were_forked_from(runs: Path, isolation: str) ->
 
 
 @pytest.mark.usefixtures("module")
-def test_descendants_of_forked_tasks_do_not_stay(runs: Path, isolation: str) -> None:
+def test_descendants_of_forked_tasks_end_with_them(runs: Path, isolation: str) -> None:
     leave = (
         "import subprocess, os, sys\n"
         "subprocess.Popen(['sleep', '600'], start_new_session=True)\n"

@@ -175,7 +175,7 @@ def _alive_after(code: str, output: Path) -> list[bool]:
             os.kill(pid, signal.SIGKILL)
 
 
-def test_the_signal_of_a_parents_death_as_the_docs_say_it(tmp_path: Path) -> None:
+def test_linux_sends_the_parent_death_signal_as_documented(tmp_path: Path) -> None:
     """Facts of Linux that the fallback stands on: prctl(2), PR_SET_PDEATHSIG."""
     output = tmp_path / "pids"
     assert _alive_after("start(['sleep', '600']); time.sleep(0.1)", output) == [False]

@@ -29,7 +29,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return found
 
 
-def test_a_cell_is_asked_once_in_a_while(tmp_path: Path, asked: list[Path]) -> None:
+def test_a_cell_is_asked_only_once_per_interval(tmp_path: Path, asked: list[Path]) -> None:
     with FakeRun(tmp_path / "runs", {"worker": 1}) as run:
         often, seldom = Settler(0.0), Settler(1000.0)
         often.settle(run.directory)

@@ -71,7 +71,7 @@ def test_a_pending_job_shows_the_reason_and_can_be_cancelled(
     assert _job(run) not in slurm.jobs()
 
 
-def test_a_job_cancelled_in_the_queue_is_over(ground: grounds.Slurm, slurm: Slurm) -> None:
+def test_a_job_cancelled_in_the_queue_has_ended(ground: grounds.Slurm, slurm: Slurm) -> None:
     plan = ground.plan(shell("chief", "exit 0"))
     run = ground.begin(_with(plan, options=["--begin=now+1hour"]))
     slurm.run("scancel", _job(run))

@@ -47,7 +47,7 @@ def test_a_step_that_is_gone(said: list[str], words: str, cause: str | None) -> 
          " 512MiB", "oom"),
     ],
 )  # fmt: skip
-def test_a_task_that_its_agent_outlived(
+def test_the_end_of_a_step_is_explained_by_its_agent(
     kills: int, code: int | None, number: int | None, words: str | None, cause: str | None
 ) -> None:
     ended = told(Ended(code, number), TaskLife(1, "n1", memory_kills=kills), TASK)

@@ -87,7 +87,7 @@ def test_the_short_form_leaves_the_page_in_docs_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_it_tells_what_there_is_and_leaves_nothing(
+def test_an_interrupted_command_writes_its_results_and_leaves_no_process(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     argv = [sys.executable, "-c", SLOW, "--quick", *page(tmp_path)]
@@ -113,6 +113,6 @@ def test_names_are_short_and_each_its_own() -> None:
     assert os.environ.get("CHAOS_HOME") is None, "the tests themselves are no case"
 
 
-def test_a_trial_tells_what_it_is_about(tmp_path: Path) -> None:
+def test_a_trial_picks_sizes_for_its_form(tmp_path: Path) -> None:
     trial = Trial("one", tmp_path, 1)
     assert (trial.pick(1, 20), Trial("one", tmp_path, 1, quick=True).pick(1, 20)) == (20, 1)

@@ -76,7 +76,7 @@ def test_a_case_with_a_missing_requirement_is_omitted_and_no_failure() -> None:
     assert (row["ok"], row["left_out"]) == (None, "it needs a moon")
 
 
-def test_victims_and_moments_are_the_seeds_and_the_cases_own(tmp_path: Path) -> None:
+def test_the_seed_and_the_case_decide_victims_and_moments(tmp_path: Path) -> None:
     def drawn(name: str, seed: int) -> list[float]:
         rng = Trial(name, tmp_path, seed).rng
         return [rng.random() for _ in range(5)]

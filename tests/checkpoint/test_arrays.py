@@ -74,7 +74,7 @@ needs_jax = pytest.mark.skipif(
 
 
 @needs_jax
-def test_jax_trees_of_any_kind(tmp_path: Path) -> None:
+def test_nested_jax_trees_are_restored(tmp_path: Path) -> None:
     run(JAX, tmp_path)
 
 

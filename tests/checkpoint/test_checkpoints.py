@@ -27,7 +27,7 @@ def test_the_newest_is_found_and_the_oldest_go(tmp_path: Path) -> None:
     assert saved.directory.stat().st_mode & 0o777 == 0o700
 
 
-def test_due_comes_after_the_time_and_anew_after_each_save(
+def test_due_is_true_after_the_interval_since_the_last_save(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [100.0]
@@ -162,7 +162,7 @@ def test_the_training_continues_on_a_full_disk_and_keeps_the_last_checkpoint(
     assert names(saved) == ["000002-step-5"]
 
 
-def test_several_who_look_see_a_whole_one_or_none_at_any_time(tmp_path: Path) -> None:
+def test_concurrent_readers_see_only_complete_checkpoints(tmp_path: Path) -> None:
     done = run("looked_at", tmp_path)
     assert done.returncode == 0, done.stderr
     assert not done.stderr, "nobody took one that was being removed for a damaged one"

@@ -31,7 +31,7 @@ def train(model: Any, optimizer: Any, steps: int) -> None:
         optimizer.step()
 
 
-def test_a_resumed_training_ends_where_an_undisturbed_one_does(tmp_path: Path) -> None:
+def test_a_resumed_training_ends_like_an_undisturbed_one(tmp_path: Path) -> None:
     saved, model, optimizer = training(tmp_path)
     assert saved.restore() is None
     train(model, optimizer, 3)

@@ -49,7 +49,7 @@ def test_a_file_that_can_run(desk: Desk) -> None:
     assert [each["name"] for each in told["findings"] if each["area"] == "cell"] == ["local"]
 
 
-def test_a_cell_alone_means_the_file_here(desk: Desk) -> None:
+def test_doctor_with_a_cell_checks_the_file_here(desk: Desk) -> None:
     (desk.directory / "tenfold.yaml").unlink()
     assert desk.tenfold("doctor", "--on", "local").code == 2
     desk.write(FILE)
@@ -127,7 +127,7 @@ def test_on_a_terminal(desk: Desk, width: int) -> None:
     assert b"\x1b[3" not in typed.raw
 
 
-def test_frameworks_stay_outside(tmp_path: Path) -> None:
+def test_doctor_imports_no_framework_itself(tmp_path: Path) -> None:
     code = (
         "import sys; from tenfold.cli import run; run(['doctor', '--json']);"
         "heavy = ('rich', 'pydantic', 'yaml', 'tensorflow', 'torch', 'jax', 'kubernetes', 'numpy');"

@@ -33,7 +33,7 @@ def test_ps_during_and_after(desk: Desk) -> None:
     assert keys <= chief.keys()
 
 
-def test_ps_all_lists_runs_whole_in_a_pipe(desk: Desk) -> None:
+def test_ps_all_lists_complete_lines_in_a_pipe(desk: Desk) -> None:
     desk.write("cluster: a-rather-long-name-of-a-cluster-that-goes-on\njobs: {a: {run: 'false'}}\n")
     desk.tenfold("up")
     said = desk.tenfold("ps", "--all")

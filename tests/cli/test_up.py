@@ -55,7 +55,7 @@ def test_down_with_nothing_there(desk: Desk) -> None:
     assert desk.tenfold("down", "nope").code == 2
 
 
-def test_down_means_the_run_that_is_up(desk: Desk) -> None:
+def test_down_stops_the_running_cluster(desk: Desk) -> None:
     desk.tenfold("up", "-d")
     desk.write("cluster: other\njobs: {a: {run: 'true'}}\n", "other.yaml")
     assert desk.tenfold("up", "other.yaml").code == 0

@@ -112,7 +112,7 @@ def test_slow_expressions_delay_no_other_request(board: Dashboard, run: FakeRun)
     assert all(page["lines"] == [] for page in pages)
 
 
-def test_a_page_that_is_closed_while_it_asks_is_no_fault(board: Dashboard, run: FakeRun) -> None:
+def test_a_page_closed_during_a_request_causes_no_error(board: Dashboard, run: FakeRun) -> None:
     """`served` fails when the dashboard writes a traceback."""
     words = {
         "Host": f"127.0.0.1:{board.port}",
@@ -217,7 +217,7 @@ FILES = (
 
 @pytest.mark.parametrize("how", ["cut", "garbage", "empty", "missing", "directory"])
 @pytest.mark.parametrize("file", FILES)
-def test_damage_never_breaks_an_answer(
+def test_damage_never_breaks_a_response(
     board: Dashboard, run: FakeRun, file: str, how: Damage
 ) -> None:
     run.progress("worker/3", 1, 2)
@@ -237,7 +237,7 @@ def test_damage_never_breaks_an_answer(
     ],
 )
 @pytest.mark.parametrize("file", [file for file in FILES if file.endswith(".json")])
-def test_wrong_types_never_break_an_answer(
+def test_wrong_types_never_break_a_response(
     board: Dashboard, run: FakeRun, file: str, text: str
 ) -> None:
     (run.directory.path / file).write_text(text)

@@ -146,7 +146,7 @@ def test_changes_appear_without_a_reload(demo_run: FakeRun, look: Look) -> None:
     )
 
 
-def test_a_task_is_looked_at_with_the_keyboard(full_run: FakeRun, look: Look) -> None:
+def test_a_task_can_be_selected_with_the_keyboard(full_run: FakeRun, look: Look) -> None:
     page = look(full_run)
     node(page, "worker/7", "running").focus()
     page.keyboard.press("Enter")

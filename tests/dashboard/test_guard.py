@@ -55,7 +55,7 @@ def ask(
 PAGE_COOKIE = {"cookie": "other=1; " + ask("/", f"token={TOKEN}")[1]["set-cookie"].split(";")[0]}
 
 
-def test_the_token_as_bearer_opens() -> None:
+def test_a_bearer_token_is_accepted() -> None:
     assert ask(headers=KNOWN)[::2] == (200, "behind")
     assert ask(headers={"authorization": f"bearer  {TOKEN} "})[0] == 200
 

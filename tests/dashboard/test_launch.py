@@ -57,7 +57,7 @@ def answer(found: Running) -> int:
     return status
 
 
-def test_it_answers_at_the_address_that_is_known_at_once(runs: Path) -> None:
+def test_the_dashboard_responds_at_its_address_at_once(runs: Path) -> None:
     found = start(runs)
     assert answer(found) == 200
     assert running(runs) == found
@@ -193,7 +193,7 @@ def test_the_dashboard_exits_when_it_is_not_needed(runs: Path) -> None:
 
 
 @pytest.mark.usefixtures("_hurried")
-def test_it_stays_while_a_run_is_up(make_run: MakeRun, place: Path) -> None:
+def test_the_dashboard_keeps_running_during_a_run(make_run: MakeRun, place: Path) -> None:
     run = make_run({"worker": 1})
     made = taken(place)
 

@@ -172,7 +172,7 @@ def test_a_pass_is_valid_for_one_log_only(board: Dashboard, run: FakeRun) -> Non
     assert board.ask(f"{path}?pass={given}", {}, known=False).status == 401
 
 
-def test_every_route_answers_whom_it_knows(board: Dashboard, run: FakeRun, place: Path) -> None:
+def test_every_route_responds_to_a_valid_token(board: Dashboard, run: FakeRun, place: Path) -> None:
     for method, path in every_route(place):
         query = f"?a={run.key}&b={run.key}" if "compare" in path else ""
         answer = board.ask(filled(path, run) + query, body_of(method), most=20)

@@ -185,7 +185,7 @@ def test_closing_ends_every_stream(demo_run: FakeRun) -> None:
     run_async(test)
 
 
-def test_a_look_that_fails_does_not_end_the_stream(
+def test_a_failed_read_does_not_end_the_stream(
     demo_run: FakeRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(stream, "TICK_S", 0.01)

@@ -132,7 +132,7 @@ def test_a_program_that_is_not_python(tmp_path: Path) -> None:
         assert (process.command, process.trouble) == ("sleep", "is not a Python program")
 
 
-def test_two_who_ask_at_once_each_get_an_answer(tmp_path: Path) -> None:
+def test_two_simultaneous_requests_for_stacks_both_get_an_answer(tmp_path: Path) -> None:
     with program(tmp_path, f"{HOLD}{ANSWERS}hold()") as pid:
         found: list[list[str]] = []
 

@@ -21,7 +21,7 @@ def test_lines_may_differ_and_are_kept() -> None:
     assert group.lines == ((3, 5), (9,))
 
 
-def test_how_many_threads_of_a_kind_does_not_matter() -> None:
+def test_the_number_of_similar_threads_does_not_matter() -> None:
     alike = [task("worker/0", STEP, IDLE, IDLE), task("worker/1", STEP, IDLE)]
     assert names([*alike, task("worker/2", STEP)]) == [("worker/0", "worker/1"), ("worker/2",)]
 

@@ -75,7 +75,7 @@ def test_a_stopped_docker_engine_is_reported(programs: Programs, words: str) -> 
     assert hint == f"see {docker.PAGE}" or (hint and "docker" in hint and "start" in hint)
 
 
-def test_no_engine_but_one_of_my_own(
+def test_doctor_suggests_a_rootless_engine_of_the_user(
     programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     programs.says("docker", CLIENT, NO_ENGINE % "/var/run/docker.sock", 1)

@@ -35,7 +35,7 @@ def by_name(found: list[Finding]) -> dict[str, Finding]:
     return {finding.name: finding for finding in found}
 
 
-def test_a_plan_that_asks_for_nothing() -> None:
+def test_a_plan_without_requests_is_checked_for_cores_only() -> None:
     found = by_name(fits(plan_of(shell("a", "")), local_room(HERE, 0)))
     assert found.keys() == {"cores"}
     assert (found["cores"].state, found["cores"].message) == ("ok", "1 task, 2 of this machine")
@@ -51,7 +51,7 @@ def test_more_cores_than_available_are_a_warning() -> None:
     assert found.hint == "use fewer tasks: --set jobs.a.tasks=1"
 
 
-def test_memory_that_is_asked_for() -> None:
+def test_requested_memory_is_compared_with_the_machine() -> None:
     plan = plan_of(*(shell(f"a/{n}", "", memory=2 * GIB) for n in range(2)))
     found = by_name(fits(plan, local_room(HERE, 0)))["memory"]
     assert found.state == "warning"

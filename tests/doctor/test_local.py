@@ -10,7 +10,7 @@ from tenfold.cells.local.doctor import local
 from tenfold.launch import namespace
 
 
-def test_it_tells_what_a_run_gets_here() -> None:
+def test_doctor_shows_the_isolation_of_a_run() -> None:
     found = local()
     assert (found.area, found.name) == ("cell", "local")
     assert found.state == ("ok" if namespace.refusal() is None else "warning")

@@ -84,6 +84,6 @@ def test_the_import_hangs(stand_in: Path) -> None:
     assert found.message == "was not imported within 1 s"
 
 
-def test_the_real_tensorflow_can_be_asked() -> None:
+def test_the_real_tensorflow_reports_its_gpus() -> None:
     found = visible("tensorflow", 0)
     assert (found.area, found.state) == ("gpu", "ok")

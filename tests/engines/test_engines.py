@@ -67,7 +67,9 @@ def test_slurm_cancels_a_running_job(slurm: Slurm, tmp_path: Path) -> None:
     wait_for(lambda: slurm.jobs("CANCELLED").get(job) == "CANCELLED", 60)
 
 
-def test_a_node_dies_with_what_runs_on_it_and_comes_back(slurm: Slurm, tmp_path: Path) -> None:
+def test_a_killed_node_takes_its_processes_along_and_can_restart(
+    slurm: Slurm, tmp_path: Path
+) -> None:
     mark = str(tmp_path / "sleeper")
     Path(mark).symlink_to("/bin/sleep")
     script = f"#!/bin/sh\nexec {mark} 600\n"
@@ -137,7 +139,7 @@ def names(requirements: list[str]) -> set[str]:
     return {line.replace("==", " ").split()[0].lower().replace("_", "-") for line in stated}
 
 
-def test_a_failing_docker_command_tells_why(docker_engine: DockerEngine) -> None:
+def test_a_failing_docker_command_reports_the_reason(docker_engine: DockerEngine) -> None:
     with pytest.raises(subprocess.CalledProcessError) as caught:
         docker_engine.docker("inspect", "tenfold-test-nothing")
     assert "tenfold-test-nothing" in "".join(caught.value.__notes__)

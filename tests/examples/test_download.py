@@ -180,7 +180,7 @@ def test_a_part_that_does_not_fit_is_dropped(
     assert (tmp_path / "file").read_bytes() == BODY
 
 
-def test_a_wrong_file_in_place_is_replaced(server: _Server, tmp_path: Path) -> None:
+def test_a_wrong_downloaded_file_is_replaced(server: _Server, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"half")
     fetch(server, tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == BODY

@@ -77,7 +77,7 @@ def _trained_in_one_place(rows: Any, stretch: sampling.Stretch) -> tuple[Any, fl
 
 
 @pytest.mark.parametrize("room", [None, 1])
-def test_a_stretch_changes_what_training_it_in_one_place_does(
+def test_a_stretch_on_servers_equals_training_in_one_process(
     room: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sharded, stretch = _sharded(), _stretch()
@@ -123,7 +123,7 @@ class _Interrupted(Exception):
     pass
 
 
-def test_an_interrupted_training_ends_where_a_whole_one_does(tmp_path: Any) -> None:
+def test_an_interrupted_training_ends_like_an_undisturbed_one(tmp_path: Any) -> None:
     whole = _training(None, _Alone())
     told: list[Any] = []
     whole.run(told.append)

@@ -82,9 +82,7 @@ def test_a_chief_is_process_0_and_other_jobs_are_not_waited_for(runs: Path, tmp_
     assert said(run, "preloaded")["worker-0"] == "False"
 
 
-def test_a_host_name_that_means_nothing_in_a_namespace_is_not_asked_for(
-    runs: Path, tmp_path: Path
-) -> None:
+def test_a_host_name_unknown_in_a_namespace_is_not_looked_up(runs: Path, tmp_path: Path) -> None:
     """Most machines' names are known to a DNS server that nobody in a namespace reaches."""
     if (refusal := namespace.refusal()) or shutil.which("unshare") is None:
         pytest.skip(f"no namespaces here: {refusal}")

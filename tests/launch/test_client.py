@@ -95,7 +95,7 @@ def test_a_start_without_free_resources_fails_alone(isolation: str) -> None:
     with_client(isolation, use)
 
 
-def test_a_start_asked_of_a_preload_that_is_gone_is_done_without(isolation: str) -> None:
+def test_a_start_without_its_killed_preload_still_succeeds(isolation: str) -> None:
     async def use(client: LaunchClient) -> None:
         environment = {"PATH": os.environ["PATH"]}
         variables = tuple(environment.items())

@@ -46,7 +46,7 @@ def test_equals_meet_at_the_first(framework: str) -> None:
 
 
 @pytest.mark.parametrize("framework", ["torch", "jax"])
-def test_a_job_beside_the_ranks_is_a_group_of_its_own(framework: str) -> None:
+def test_another_job_is_a_separate_group(framework: str) -> None:
     found = planned(_plan(framework, chief=1, worker=1, fetch=2, tensorboard=1))
     assert found.sure == {("chief/0", "worker/0"), ("fetch/0", "fetch/1")}
     assert ("chief/0", "fetch/0") not in found

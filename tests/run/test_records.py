@@ -81,7 +81,7 @@ def test_depth_has_a_bound_far_below_pythons() -> None:
 
 
 @pytest.mark.parametrize("pid", [0, 1, -1, -77, True, "77", 1.5, 1 << 40, None])
-def test_no_pid_means_the_machines_first_process_or_a_group(pid: object) -> None:
+def test_a_pid_of_one_or_less_is_invalid(pid: object) -> None:
     found, _ = records.typed({"pid": pid, "supervisor_pid": pid}, records.CLUSTER_STATUS)
     assert found.get("supervisor_pid") is None
     assert records.typed({"pid": pid}, records.TASK_STATUS)[0].get("pid") is None

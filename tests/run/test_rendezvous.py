@@ -141,7 +141,7 @@ def test_wanted_port_that_another_process_holds(held: list[HeldPort]) -> None:
     assert held[1].port == port
 
 
-def test_port_in_use_by_a_stranger_is_taken(held: list[HeldPort]) -> None:
+def test_a_port_used_by_another_program_is_not_chosen(held: list[HeldPort]) -> None:
     with socket.socket() as stranger:
         stranger.bind(("127.0.0.1", 0))
         stranger.listen()

@@ -151,7 +151,7 @@ def test_a_run_is_found_by_cluster_name_or_path(tmp_path: Path) -> None:
             find(tmp_path, name)
 
 
-def test_lock_tells_whether_the_supervisor_lives(
+def test_the_lock_shows_whether_the_supervisor_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = create(tmp_path, "c")

@@ -37,7 +37,7 @@ def descriptors(client: LaunchClient) -> int:
     return len(os.listdir(f"/proc/{client._process.pid}/fd"))
 
 
-def test_nothing_is_kept_of_a_task_that_is_over() -> None:
+def test_nothing_is_kept_of_an_ended_task() -> None:
     """Not even where a child of its own is still there."""
 
     async def use(client: LaunchClient) -> None:

@@ -148,7 +148,7 @@ def test_doctor_warns_if_no_isolation_is_available(tmp_path: Path) -> None:
     assert "`up` refuses to start tasks that listen" in said
 
 
-def test_loopback_can_be_asked_for_and_is_refused_where_it_is_not_to_be_had(
+def test_requiring_unavailable_loopback_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(binds, "refusal", lambda: "no")

@@ -75,7 +75,7 @@ def test_a_killed_ps_starts_the_training_again_in_its_order() -> None:
     assert history.state.tasks["chief/0"].retried == [], "it was not the chief's fault"
 
 
-def test_deaths_that_follow_are_taken_along_and_not_judged() -> None:
+def test_consequences_of_a_death_restart_with_it_and_do_not_fail_the_run() -> None:
     history = in_training()
     history.ends("ps/1", None, KILL)
     history.ends("chief/0", 1)  # an exception: by itself it would not be tried again
@@ -96,7 +96,7 @@ def test_a_consequence_that_is_observed_first_waits_for_its_cause() -> None:
     assert history.phases()["chief/0"] == "restarting"
 
 
-def test_a_failure_without_a_cause_is_judged_after_a_while() -> None:
+def test_a_failure_without_a_cause_is_decided_after_a_pause() -> None:
     history = in_training()
     history.now = 1.0
     history.ends("chief/0", 1)
@@ -167,7 +167,7 @@ def test_restarts_of_a_supervisor_that_died_are_used_up() -> None:
     assert history.state.outcome == "failed"
 
 
-def test_no_member_starts_while_another_of_the_old_life_still_ends() -> None:
+def test_no_member_restarts_while_an_old_process_of_another_runs() -> None:
     history = in_training()
     history.ends("chief/0", None, KILL)
     history.step(1.0)
@@ -179,7 +179,7 @@ def test_no_member_starts_while_another_of_the_old_life_still_ends() -> None:
     assert started(history.step(6.0)) == ["ps/0", "ps/1", "worker/0"]
 
 
-def test_a_start_that_is_under_way_belongs_to_the_old_life() -> None:
+def test_a_pending_start_is_killed_by_a_group_restart() -> None:
     history = in_training()
     history.ends("worker/0", None, KILL)
     history.step(0.0)
@@ -190,7 +190,7 @@ def test_a_start_that_is_under_way_belongs_to_the_old_life() -> None:
     assert ("worker/0", TERM) in signalled(history.step(1.7))
 
 
-def test_many_ranks_that_die_in_every_life_share_one_budget() -> None:
+def test_ranks_that_always_die_together_share_one_limit() -> None:
     rule = RestartPolicy("on-failure", limit=3, scope="cluster", codes=CRASH)
     ranks = [task(f"w/{n}", restart=rule) for n in range(4)]
     history = History(*ranks, success=("w",))
@@ -251,7 +251,7 @@ def test_the_reason_is_the_first_failure() -> None:
     assert history.state.reason == "ps/1 was killed by SIGKILL"
 
 
-def test_a_death_that_only_followed_uses_up_nothing_and_is_overcome() -> None:
+def test_a_consequence_uses_up_no_restart_and_is_recovered() -> None:
     history = in_training()
     history.now = 1.0
     history.ends("worker/0", 1)
@@ -280,7 +280,7 @@ def test_a_restart_does_not_wait_for_services_beside_the_training() -> None:
     assert history.state.outcome is None
 
 
-def test_a_task_that_was_given_up_stays_so() -> None:
+def test_an_unkillable_task_is_not_restarted() -> None:
     history = History(task("chief"), task("tensorboard", service=True, needed=False), grace_s=1.0)
     history.step(0.0)
     history.state.ask_restart("tensorboard/0")

@@ -78,7 +78,7 @@ def test_a_figure_is_news_once_and_once_more_when_it_is_finite_again(run: RunDir
 @pytest.mark.parametrize(
     "odd", [3, [], {"loss": 3}, {"loss": {"since": "x"}}, {"loss": {"since": float("nan")}}]
 )
-def test_progress_of_the_wrong_kind_stops_nothing(run: RunDirectory, odd: object) -> None:
+def test_progress_of_the_wrong_type_stops_no_training(run: RunDirectory, odd: object) -> None:
     path = run.task("worker-0").progress
     path.write_text(json.dumps({"done": 1, "total": 2, "not_finite": odd}))
     assert FigureWatch(run).look(["worker/0"]) == []

@@ -86,7 +86,7 @@ def test_the_policy_reports_restarts_or_stops_what_hangs(case: Case) -> None:
     assert history.state.hang is not None, "status.json shows it"
 
 
-def test_a_restarted_task_starts_again_and_its_budget_is_charged_once() -> None:
+def test_a_restarted_task_uses_up_one_restart() -> None:
     history = training("restart", GROUP)
     hangs(history, "worker/0", 20.0)
     for name in MEMBERS:
@@ -129,7 +129,7 @@ def test_a_hang_and_its_end_in_one_step_are_both_reported() -> None:
 
 
 @pytest.mark.parametrize("action", ["report", "restart", "stop"])
-def test_a_hang_is_not_judged_while_the_run_stops(
+def test_a_hang_is_not_reported_while_the_run_stops(
     action: Literal["report", "restart", "stop"],
 ) -> None:
     history = training(action, ALONE)

@@ -53,7 +53,7 @@ def test_the_end_of_the_main_process_is_the_end_of_a_task(code: int, phase: str)
     assert history.state.tasks["chief/0"].ended == 1.0
 
 
-def test_a_new_life_waits_for_the_end_of_all_of_the_old_one() -> None:
+def test_a_restart_waits_for_the_end_of_all_old_processes() -> None:
     history = History(
         task("worker", restart=RestartPolicy("on-failure", backoff_s=0.0)), task("chief")
     )

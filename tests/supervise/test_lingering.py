@@ -25,13 +25,13 @@ def words(ends: Mapping[str, float | None], framework: str = "torch") -> list[st
 
 
 @pytest.mark.parametrize("framework", ["torch", "jax", "tensorflow"])
-def test_a_rank_that_stays_behind_is_named(framework: str) -> None:
+def test_a_rank_that_does_not_end_is_named(framework: str) -> None:
     ends = {"worker/0": None, "worker/1": 980.0, "worker/2": 985.0, "worker/3": 988.0}
     told = "worker/0 still runs; the other 3 ranks finished 12 s ago"
     assert words(ends, framework) == [told]
 
 
-def test_several_that_stay_behind_are_named() -> None:
+def test_several_ranks_that_do_not_end_are_named() -> None:
     ends = {"chief/0": None, "worker/0": None, "worker/1": 980.0}
     assert words(ends) == ["chief/0, worker/0 still run; the other rank finished 20 s ago"]
 

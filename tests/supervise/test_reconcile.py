@@ -298,7 +298,7 @@ def test_nothing_starts_while_the_cell_opens() -> None:
     assert started(history.step(1.0)) == ["chief/0"]
 
 
-def test_a_run_that_is_stopped_while_its_cell_opens_is_over() -> None:
+def test_a_run_that_is_stopped_while_its_cell_opens_has_ended() -> None:
     history = History(task("chief"))
     history.state.observe_opening()
     history.state.ask_stop("Ctrl-C", 0.0)

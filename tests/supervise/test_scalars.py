@@ -156,7 +156,7 @@ with open(home / "events.out.tfevents.1.host", "wb") as stream:
 """
 
 
-def test_a_run_that_tells_its_loss_to_tensorboard_alone_is_judged(runs: Path) -> None:
+def test_a_loss_that_is_only_in_event_files_is_checked(runs: Path) -> None:
     script = runs.with_name("train.py")
     script.write_text(TRAIN)
     run = up(plan_of(shell("chief", f"exec '{sys.executable}' {script}")), runs=runs)

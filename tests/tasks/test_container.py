@@ -118,7 +118,7 @@ def test_ready_is_a_file_that_a_health_check_looks_at(tmp_path: Path) -> None:
     assert not run.task("chief-0").ready.exists()
 
 
-def test_lives_are_counted(tmp_path: Path) -> None:
+def test_starts_of_a_task_are_numbered(tmp_path: Path) -> None:
     run = _laid_out(tmp_path, shell("chief", "exit 1"))
     for number in (1, 2):
         with _task(run, "chief/0") as process:
@@ -126,7 +126,7 @@ def test_lives_are_counted(tmp_path: Path) -> None:
         assert _life(run)["number"] == number
 
 
-def test_kubernetes_tells_the_index(tmp_path: Path) -> None:
+def test_kubernetes_sets_the_index_of_a_task(tmp_path: Path) -> None:
     run = _laid_out(tmp_path, *(shell(f"worker/{n}", "echo $TENFOLD_TASK") for n in range(2)))
     with _task(run, "worker", JOB_COMPLETION_INDEX="1") as process:
         assert process.communicate(timeout=30)[0] == "worker/1\n"

@@ -99,7 +99,7 @@ def _plan(text: str, where: Path) -> Plan:
 SAYS = "import json, os; json.dump(dict(os.environ), open('said', 'w'))"
 
 
-def test_a_real_task_inherits_none_of_it_and_the_file_wins(
+def test_a_real_task_inherits_no_foreign_variables_and_the_file_takes_precedence(
     tmp_path: Path, runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in (STALE | {"http_proxy": "http://127.0.0.1:9"}).items():

@@ -161,7 +161,7 @@ def test_a_task_that_was_never_ready_ends_with_the_reason(runs: Path) -> None:
     assert not run.directory.task("ps-0").unready.exists()
 
 
-def test_nothing_is_left_to_say_when_a_task_is_ready(runs: Path) -> None:
+def test_the_reason_is_removed_when_a_task_is_ready(runs: Path) -> None:
     late = f"import time; time.sleep(3); {PAGE}"
     ps = _python(late, ReadinessCheck("tcp"))
     run = up(plan_of(shell("chief", "true", after={"ps": "ready"}), ps), runs=runs)

@@ -73,7 +73,7 @@ def plan_for(tmp_path: Path, text: str) -> Plan:
 
 
 @pytest.mark.parametrize("isolation", ["namespace"], indirect=True)
-def test_parameter_servers_share_the_bytes_and_a_lost_worker_comes_back(
+def test_parameter_servers_share_the_bytes_and_a_lost_worker_is_restarted(
     runs: Path, tmp_path: Path, isolation: str
 ) -> None:
     write(tmp_path, "train.py", STRATEGY)

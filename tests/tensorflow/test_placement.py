@@ -144,7 +144,7 @@ class _Odd:
 
 
 @pytest.mark.parametrize("device", ["", "GPU:0", "/job:/task:x", None, "/job:ps/task:1"])
-def test_odd_devices_harm_nothing(run: RunDirectory, device: object) -> None:
+def test_invalid_devices_give_no_task(run: RunDirectory, device: object) -> None:
     odd = _Odd(device)
     tenfold.tensorflow.record_placement([odd])
     assert told(run) == [("odd", "ps/1" if device == "/job:ps/task:1" else None)]

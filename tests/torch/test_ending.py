@@ -84,7 +84,7 @@ while rank == 1 and not pathlib.Path("go-on").exists():
 """
 
 
-def test_a_rank_that_stays_behind_is_reported_and_not_ended(runs: Path, tmp_path: Path) -> None:
+def test_a_rank_that_does_not_end_is_reported_and_not_killed(runs: Path, tmp_path: Path) -> None:
     jobs = "{worker: {run: python train.py, tasks: 3}}"
     run = up(script_plan(tmp_path, "torch", jobs, STAYS), runs=runs)
     told = "worker/1 still runs; the other 2 ranks finished"

@@ -64,7 +64,7 @@ def test_tasks_that_swap_addresses_are_found_at_their_new_ones() -> None:
     assert book.task_at(("172.18.0.6", 1)) == "worker/0"
 
 
-def test_names_that_take_long_are_not_asked_for_all_the_time() -> None:
+def test_slow_name_lookups_are_not_repeated_all_the_time() -> None:
     now, asked = [0.0], []
 
     def slow(host: str) -> list[str]:

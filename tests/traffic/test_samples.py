@@ -16,7 +16,7 @@ def _write(path: Path, times: range, most_bytes: int = 1 << 20) -> SampleLog:
     return log
 
 
-def test_a_long_run_keeps_its_course_in_bounded_size(tmp_path: Path) -> None:
+def test_samples_of_a_long_run_are_thinned_out_to_a_bounded_size(tmp_path: Path) -> None:
     path = tmp_path / "usage.jsonl"
     _write(path, range(5_000), most_bytes=8_000)
     assert path.stat().st_size <= 8_100
@@ -53,7 +53,7 @@ def test_only_the_end_of_a_large_file_is_read(tmp_path: Path) -> None:
     assert [s["time"] for s in SampleReader(path, keep_s=2).read()] == [39_997, 39_998, 39_999]
 
 
-def test_long_lines_are_found_whole(tmp_path: Path) -> None:
+def test_long_lines_are_found_completely(tmp_path: Path) -> None:
     path = tmp_path / "traffic.jsonl"
     peers = {f"worker/{n}": [n, n, 1, 1] for n in range(5_000)}
     with path.open("w") as stream:

@@ -62,7 +62,7 @@ def test_a_cluster_comes_up_again_with_the_options_it_had(here: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["tenfold.yaml", "./tenfold.yaml"])
-def test_the_file_that_is_looked_for_is_not_named(file: str, here: Path) -> None:
+def test_the_default_file_is_not_named(file: str, here: Path) -> None:
     runs = here / ".tenfold/runs"
     assert up_again({"file": file, "directory": str(here)}, runs) == "tenfold up"
     assert up_again({"file": file, "directory": "/x"}, runs) == "tenfold up /x/tenfold.yaml"

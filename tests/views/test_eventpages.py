@@ -48,7 +48,7 @@ def test_damaged_lines_are_reported_and_unfinished_ones_are_not(tmp_path: Path) 
     assert events_from(run, -5)["start"] == 0
 
 
-def test_a_line_longer_than_a_piece_is_passed(
+def test_a_line_longer_than_a_piece_is_skipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(eventpages, "MOST_BYTES", 40)

@@ -49,7 +49,7 @@ RETRY = {"kind": "task-retried", "task": "ps/1", "because": "was killed by SIGKI
         ({}, None),
     ],
 )
-def test_up_tells_what_matters_of_an_event(event: dict[str, Any], words: str | None) -> None:
+def test_up_prints_only_important_events(event: dict[str, Any], words: str | None) -> None:
     assert news(event) == words
 
 

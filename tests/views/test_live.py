@@ -29,7 +29,7 @@ def _progress(run: RunDirectory, **more: Any) -> None:
     write_json(run.task("a-0").progress, said | more)
 
 
-def test_progress_of_this_life(run: RunDirectory) -> None:
+def test_only_progress_of_the_current_run_is_shown(run: RunDirectory) -> None:
     reader = LiveReader(run)
     with hold_lock(run):
         assert reader.read()["tasks"][0]["progress"] is None
@@ -86,7 +86,7 @@ def test_a_file_is_parsed_once_until_it_is_another(tmp_path: Path) -> None:
     assert files.read(Path("a\0b"), problems) is None
 
 
-def test_a_run_that_is_over_is_read_once(run: RunDirectory) -> None:
+def test_an_ended_run_is_read_once(run: RunDirectory) -> None:
     reader = BriefReader()
     write_json(run.status, {"state": "succeeded", "started": 1.0, "updated": 3.0})
     first = reader.read(run)

@@ -272,7 +272,7 @@ def test_times_of_a_long_log(tmp_path: Path) -> None:
         ("finance", ""),
     ],
 )
-def test_how_grave_a_line_looks(line: str, level: str) -> None:
+def test_the_level_of_a_line_is_recognized(line: str, level: str) -> None:
     error, warning = line_filter(level="error"), line_filter(level="warning")
     assert error is not None
     assert warning is not None

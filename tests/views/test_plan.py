@@ -33,5 +33,5 @@ jobs: {a: {run: y, ports: {web: auto}, resources: {gpu: 2}, env: {A_KEY: hush, B
         assert line in told
 
 
-def test_control_characters_stay_in() -> None:
+def test_a_plan_is_shown_without_control_characters() -> None:
     assert "\x1b" not in shown('cluster: x\njobs: {a: {run: ["y\\e[2J"]}}')

@@ -202,7 +202,7 @@ def test_nothing_but_text_and_colours_leaves_for_the_terminal(text: str, color: 
     assert "b" in shown
 
 
-def test_colours_that_are_none_of_ours_are_shown_where_we_paint() -> None:
+def test_foreign_colours_in_painted_text_are_escaped() -> None:
     out = Terminal(StringIO(), "always")
     out.print(out.paint("a\x1b[31mb", "bold"))
     assert _text(out) == "\x1b[1ma␛[31mb\x1b[0m\n"

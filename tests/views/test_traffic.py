@@ -111,7 +111,7 @@ def test_invalid_peers_are_skipped(tmp_path: Path) -> None:
     assert len(shown["edges"]) == 5
 
 
-def test_after_the_end_rates_are_the_mean(tmp_path: Path) -> None:
+def test_rates_are_averages_after_the_end(tmp_path: Path) -> None:
     run = _run(tmp_path, state="succeeded", seconds=100)
     _tell(run, "worker-0", (99, {"ps/0": [1_000, 0, 1, 1]}), (0.1, {"ps/0": [500_000, 0, 1, 1]}))
     shown = MapReader(run).read()

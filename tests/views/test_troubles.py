@@ -214,7 +214,7 @@ def test_truncated_checkpoints_are_named_and_an_older_one_is_shown(written: Writ
     assert f"checkpoint {newer}: state has 3 bytes instead of 5" in shown(told)
 
 
-def test_garbled_events_and_files_that_were_set_aside(written: Written) -> None:
+def test_damaged_events_and_renamed_files_are_reported(written: Written) -> None:
     aside: dict[str, Any] = {"file": "status.json", "as": "status.json.damaged"}
     written.event("set-aside", **aside)
     with written.run.events.open("ab") as stream:

@@ -284,7 +284,7 @@ def test_a_task_that_a_signal_stopped(runs: Path) -> None:
     run.stop(kill=True, timeout_s=20)
 
 
-def test_of_files_that_say_nothing(tmp_path: Path) -> None:
+def test_unreadable_files_are_reported_by_why(tmp_path: Path) -> None:
     run = create(tmp_path, "c")
     for path in (run.plan, run.status, run.events):
         path.write_bytes(b"\0\xff{[")

@@ -79,7 +79,7 @@ def said(capfd: pytest.CaptureFixture[str]) -> str:
 
 @pytest.mark.parametrize(("key", "value"), FIELDS)
 @pytest.mark.parametrize("secret", [LONG, "q7-"], ids=["long", "short"])
-def test_no_field_tells_its_secret(
+def test_no_field_shows_its_secret(
     key: str,
     value: str,
     secret: str,

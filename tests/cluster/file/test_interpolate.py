@@ -111,7 +111,7 @@ def test_late_names_are_allowed_only_in_some_fields() -> None:
     assert words('d: "${run.directory}/x"', "y ${d}") == ("y", "${run.directory}/x")
 
 
-def test_a_late_name_in_a_var_is_judged_where_it_is_used() -> None:
+def test_a_late_name_in_a_var_is_checked_where_it_is_used() -> None:
     told, _ = fault('i: "${task.index}"', rest="    tasks: ${i}\n")
     assert "${task.index} is known only when the tasks start" in told
 

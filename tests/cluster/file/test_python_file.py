@@ -34,7 +34,7 @@ def test_a_cluster_and_a_function_that_returns_one(tmp_path: Path) -> None:
         assert loaded.directory == tmp_path
 
 
-def test_modules_beside_it_can_be_imported_and_nothing_is_written(tmp_path: Path) -> None:
+def test_a_python_file_can_import_local_modules_and_writes_nothing(tmp_path: Path) -> None:
     (tmp_path / "names_of_mine.py").write_text("NAME = 'x'\n")
     text = "import names_of_mine\nprint('noise')\n"
     text += "cluster = Cluster(cluster='x', jobs={'a': Job(run='x')})"

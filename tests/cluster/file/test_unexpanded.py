@@ -77,7 +77,7 @@ def test_text_that_only_a_shell_expands_gets_a_warning(
         "x \\\n  --y 1\n",
     ],
 )
-def test_text_that_means_itself_is_not_warned_of(run: object) -> None:
+def test_literal_text_gets_no_warning(run: object) -> None:
     assert warnings({"run": run}) == []
 
 
@@ -86,7 +86,7 @@ def test_unexpanded_text_from_a_var_gets_a_warning() -> None:
     assert (path, message) == ("jobs.a.run[1]", "~ is not expanded, because no shell is used")
 
 
-def test_overrides_and_settings_are_judged_as_the_job_is() -> None:
+def test_overrides_and_settings_are_checked_like_the_job() -> None:
     ((path, message, _),) = warnings({"overrides": {"0": {"run": "x $HOME"}}})
     assert path == 'jobs.a.overrides."0".run[1]' or path.endswith("run[1]")
     assert message.startswith("$HOME is not expanded")
@@ -96,7 +96,7 @@ def test_overrides_and_settings_are_judged_as_the_job_is() -> None:
     assert loads(text, settings=["jobs.a.run=x *"]).warnings
 
 
-def test_readiness_commands_are_judged_too() -> None:
+def test_readiness_commands_are_checked_too() -> None:
     ((path, message, hint),) = warnings({"ready": {"command": "test -e *.done"}})
     assert (path, message) == (
         "jobs.a.ready.command",
@@ -107,7 +107,7 @@ def test_readiness_commands_are_judged_too() -> None:
         warnings({"ready": {"command": "a\nb"}})
 
 
-def test_values_of_variables_are_judged_but_not_of_secrets() -> None:
+def test_values_of_variables_are_checked_but_not_of_secrets() -> None:
     told = warnings(
         {"env": {"D": "$HOME/y", "E": "~/y", "PRICE": "$5 $x $NONE", "A_TOKEN": "$HOME"}},
         env={"F": "${env.HOME}:$DATA"},

@@ -191,7 +191,7 @@ def test_tenfold_is_no_local_module(tmp_path: Path) -> None:
     assert script(tmp_path, "import tenfold\nfrom tenfold import jax\n").values == {}
 
 
-def test_a_path_that_the_script_adds_is_looked_into(tmp_path: Path) -> None:
+def test_a_path_added_by_the_script_is_searched(tmp_path: Path) -> None:
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib" / "settings.py").write_text(SETS)
     text = (

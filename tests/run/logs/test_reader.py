@@ -29,7 +29,7 @@ def _texts(reader: LogReader, *, last: bool = False) -> list[str]:
     return [line.text for line in reader.read(last=last)]
 
 
-def test_a_line_is_given_once_and_whole(task: TaskDirectory) -> None:
+def test_a_line_is_read_once_and_complete(task: TaskDirectory) -> None:
     reader = LogReader(task, "stdout")
     assert _texts(reader) == []
     with task.log("stdout").open("ab", buffering=0) as log:

@@ -188,7 +188,7 @@ def test_a_cut_line_of_times_is_ended_first(task: TaskDirectory) -> None:
     assert task.times("stdout").read_bytes() == b"0 1.0\n2 17\n2 5.000\n"
 
 
-def test_the_exception_of_a_life_is_kept_when_it_ends_and_until_the_next_begins(
+def test_the_last_exception_is_kept_until_the_task_restarts(
     task: TaskDirectory,
 ) -> None:
     first = LogWriter(task, "stderr", 1000)
