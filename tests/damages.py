@@ -267,8 +267,9 @@ READING: tuple[tuple[str, ...], ...] = (
 _IMPORTED = (
     *(f"cli.{name}" for name in (
         "ps", "logs", "why", "events", "map", "stacks", "down", "restart", "exec_")),
-    *("api", "views.account", "views.follow", "views.map", "views.picture", "views.traffic"),
-    *("views.why", "views.screen", "views.faults", "debug.findings", "launch.enter"),
+    *("bringup.api", "views.account", "views.follow", "views.map", "views.picture"),
+    *("views.traffic", "views.why", "views.screen", "views.faults", "debug.findings"),
+    "launch.enter",
 )  # fmt: skip
 
 

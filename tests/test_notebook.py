@@ -158,7 +158,7 @@ def test_mistakes_are_reported_in_one_line_with_a_hint(tmp_path: Path) -> None:
             "no run of cluster nope",
             "did you mean worker/",
             "a number of lines",
-            '-f is "soon"',
+            'invalid value for -f: "soon"',
             "unrecognized arguments: b c",
         ),
         strict=True,

@@ -318,7 +318,7 @@ def test_nothing_of_the_users_is_touched(runs: Path, cluster: FakeKubernetes) ->
     cluster.create("Service", theirs)
     status = up(planned(job("chief", "true")), runs=runs).wait(60)
     assert status["state"] == "failed"
-    assert status["reason"] == "namespace ml has a Service c that is not this run's"
+    assert status["reason"] == "namespace ml has a Service c that does not belong to this run"
     assert cluster.kinds() == ["Service"]
 
 

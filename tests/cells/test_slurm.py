@@ -144,7 +144,7 @@ def test_a_node_that_dies_makes_slurm_start_the_run_again(
     node = next(host for host in hosts.values() if host != batch)
     try:
         slurm.kill_node(node)
-        wait_for(lambda: "again" in str(run.status()["reason"]), 90)
+        wait_for(lambda: "requeues" in str(run.status()["reason"]), 90)
         assert run.directory.alive()
         (run.directory.path / "again").touch()
     finally:

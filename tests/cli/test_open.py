@@ -98,7 +98,7 @@ def test_open_serves_until_ctrl_c(desk: Desk, dashboards: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 0
-    assert b"Ctrl-C ends the dashboard, and no run" in said
+    assert b"press Ctrl-C to stop it (clusters keep running)" in said
     assert b"Traceback" not in said
     assert running(dashboards) is None
 

@@ -39,7 +39,7 @@ def test_stacks_of_a_cluster_that_hangs(desk: Desk) -> None:
     desk.write(CLUSTER)
     desk.write(TRAIN, "train.py")
     with desk.type("up", "-y") as up:
-        up.see(r"· no progress for \d+ s.*; report: /.*/hangs/.*/report.txt")
+        up.see(r"· no progress for [\d.]+ s.*; report: /.*/hangs/.*/report.txt")
         pid = json.loads(desk.tenfold("ps", "--json").out)["tasks"][1]["pid"]
         shown = desk.tenfold("stacks")
         assert shown.code == 0, shown.err

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenfold.cluster.template import (
@@ -23,6 +23,7 @@ PARTS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(PARTS)
 def test_whatever_is_written_is_read_back(parts: list[str | Reference]) -> None:
     back = parse(written(parts))
@@ -30,6 +31,7 @@ def test_whatever_is_written_is_read_back(parts: list[str | Reference]) -> None:
     assert plain == joined(parts)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="$ {}ab:-", max_size=20))
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:

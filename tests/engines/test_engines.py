@@ -67,7 +67,7 @@ def test_slurm_cancels_a_running_job(slurm: Slurm, tmp_path: Path) -> None:
     wait_for(lambda: slurm.jobs("CANCELLED").get(job) == "CANCELLED", 60)
 
 
-def test_a_killed_node_takes_its_processes_along_and_can_restart(
+def test_a_killed_slurm_node_takes_its_processes_along_and_can_restart(
     slurm: Slurm, tmp_path: Path
 ) -> None:
     mark = str(tmp_path / "sleeper")

@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vocabulary
@@ -72,6 +72,7 @@ def test_words_across_chunk_boundaries_stay_whole(monkeypatch: pytest.MonkeyPatc
     assert np.array_equal(ids, whole[1])
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_as_the_slow_way(text: str) -> None:
     plain = "".join(c if vocabulary._is_letter(c) else " " for c in text.lower()).split()

@@ -56,7 +56,7 @@ def test_the_run_continues_without_a_task_and_succeeds_with_the_rest() -> None:
     history.ends("node/0")
     history.step(2)
     assert history.state.outcome == "succeeded"
-    assert history.state.reason == "node ended well, without node/1"
+    assert history.state.reason == "node finished, without node/1"
 
 
 def test_the_run_fails_when_no_task_of_a_success_job_is_left() -> None:
@@ -99,7 +99,7 @@ jobs:
     assert _states(run)["node/0"] == "running"
     (tmp_path / "go").touch()
     status = run.wait(60)
-    assert (status["state"], status["reason"]) == ("succeeded", "node ended well, without node/1")
+    assert (status["state"], status["reason"]) == ("succeeded", "node finished, without node/1")
     assert _states(run)["node/1"] == "failed"
 
 

@@ -237,7 +237,7 @@ def test_waiting_for_what_has_ended_badly_is_a_failure() -> None:
     history.step()
     history.ends("fetch/0", 1)
     history.step()
-    assert history.state.reason == "fetch/0 failed, and chief/0 waits until it is succeeded"
+    assert history.state.reason == "fetch/0 failed, but chief/0 waits until it is succeeded"
 
 
 def test_restart_on_request_ends_a_pause_and_needs_a_started_task() -> None:

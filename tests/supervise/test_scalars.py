@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenfold.bringup.api import up
@@ -81,6 +81,7 @@ def test_values_that_are_no_scalars_are_skipped() -> None:
         assert list(scalars(event.SerializeToString())) == []
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_damaged_events_raise_nothing_unexpected(data: bytes) -> None:
     with contextlib.suppress(ValueError, IndexError, struct.error):

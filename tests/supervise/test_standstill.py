@@ -136,7 +136,7 @@ def test_the_stop_action_fails_the_run_and_gives_the_reason(runs: Path) -> None:
     run = cluster(runs, HangPolicy(1.0, "stop"), stick=10)
     status = run.wait(60)
     assert status["state"] == "failed"
-    assert re.match(r"hung: no progress for \d+ s: worker/1 is at hold", status["reason"])
+    assert re.match(r"hung: no progress for [\d.]+ s: worker/1 is at hold", status["reason"])
 
 
 def test_a_training_that_progresses_is_no_hang(runs: Path) -> None:

@@ -63,7 +63,7 @@ def test_elastic_torchrun_continues_without_a_killed_agent(tmp_path: Path, runs:
         status = run.wait(240)
     finally:
         run.stop(kill=True)
-    assert (status["state"], status["reason"]) == ("succeeded", "node ended well, without node/1")
+    assert (status["state"], status["reason"]) == ("succeeded", "node finished, without node/1")
     assert "done with 1" in last_lines(run.directory.task("node-0"), 20)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenfold.traffic.book import AddressBook, AddressEntry
@@ -224,6 +224,7 @@ def test_the_same_ports_in_two_networks_are_two_connections() -> None:
     assert totals(ledger)["worker/0", "ps/0"] == [200, 20, 2, 2]
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, 3), st.integers(0, 1_000), st.booleans(), st.booleans()),

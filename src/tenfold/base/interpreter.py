@@ -61,7 +61,8 @@ def _python_path() -> list[str]:
 
 def _root() -> str:
     """The directory that holds the package tenfold."""
-    return os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
+    return os.path.dirname(package)  # noqa: PTH120
 
 
 def settle() -> None:
