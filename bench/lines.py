@@ -41,7 +41,8 @@ class Talk:
 
     def forget(self) -> None:
         """Whatever an earlier run of it left behind."""
-        for left in (self.home / "go", *self.home.glob("ready-*")):
+        left_over = (*self.home.glob("ready-*"), *self.home.glob("done-*"))
+        for left in (self.home / "go", *left_over):
             left.unlink(missing_ok=True)
 
     def go(self) -> None:
@@ -106,9 +107,18 @@ def followed(talk: Talk) -> Iterator[Measured]:
 
 
 def by_honcho(talk: Talk) -> Iterator[Measured]:
-    """`honcho start`, its output in a file."""
+    """`honcho start`, its output in a file.
+
+    honcho stops all tasks when one ends, so each waits for the others at its end.
+    """
     talk.home.mkdir(parents=True, exist_ok=True)
-    lines = [f"t{number}: {talk.command(number)}\n" for number in range(talk.tasks)]
+    numbers = range(talk.tasks)
+    wait = " -a ".join(f"-e done-{number}" for number in numbers)
+    lines = [
+        f"t{number}: {talk.command(number)} && touch done-{number} "
+        f"&& until test {wait}; do sleep 0.01; done\n"
+        for number in numbers
+    ]
     (talk.home / "Procfile").write_text("".join(lines), encoding="utf-8")
     yield from _followed(talk, [sys.executable, "-m", "honcho", "start"])
 

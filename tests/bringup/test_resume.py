@@ -423,7 +423,7 @@ def test_up_resumes_as_the_options_say_and_prints_it(
     (tmp_path / "enough").touch()
     code, told = tenfold("--fresh")
     assert code == 0
-    assert "resumes" not in told
+    assert "resumes from" not in told
     assert said(RunDirectory(max(runs.glob("told/*")))) == ["from 0", "done 1"]
 
     (tmp_path / "enough").unlink()
@@ -437,7 +437,7 @@ def test_up_resumes_as_the_options_say_and_prints_it(
     assert said(last) == [f"from {reached}", f"done {reached + 1}"]
     code, told = tenfold()
     assert code == 0
-    assert "resumes" not in told, "it has finished"
+    assert "resumes from" not in told, "it has finished"
 
 
 def test_a_crash_loop_has_its_budgeted_starts_across_supervisors(
