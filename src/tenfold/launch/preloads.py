@@ -115,7 +115,7 @@ class Preloads:
         its imports that they may look at, and, where there is no Linux, everything: elsewhere the
         system's own libraries do not survive a fork. Reads the files that the task runs.
         """
-        modules = self._framework.preload() if task.preload is None else task.preload
+        modules = self._modules(task)
         command = python_command(bound.command)
         if not modules or command is None or sys.platform != "linux":
             return Choice(None)
@@ -150,8 +150,11 @@ class Preloads:
 
         If not, there is nothing to fork it from.
         """
-        modules = self._framework.preload() if task.preload is None else task.preload
+        modules = self._modules(task)
         return bool(modules) and python_command(bound.command) is not None
+
+    def _modules(self, task: Task) -> tuple[str, ...]:
+        return self._framework.preload() if task.preload is None else task.preload
 
     def _verdict(self, task: Task, bound: Bound, modules: tuple[str, ...]) -> PreloadVerdict:
         done = actions(bound.command, Path(bound.workdir), bound.env)

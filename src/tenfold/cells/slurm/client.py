@@ -37,28 +37,27 @@ from tenfold.errors import TenfoldError, UnavailableError
 from tenfold.planning.plan import Plan
 from tenfold.run.rundir import RunDirectory, read_json, write_json
 from tenfold.run.states import TERMINAL, State
+from tenfold.run.statusfiles import RunStatus, TaskStatus
 
 _LAST_WORD_S = 3.0
 _SILENT_S = 5.0
 
 
-def _status(run: RunDirectory, plan: Plan, state: State, reason: str) -> dict[str, Any]:
+def _status(run: RunDirectory, plan: Plan, state: State, reason: str) -> RunStatus:
     """The status of a run whose supervisor does not write one."""
     now = time.time()
     over = state.is_terminal
-    return {
-        "version": 1,
-        "cluster": plan.cluster,
-        "run": run.run,
-        "cell": plan.cell,
-        "state": state,
-        "outcome": state if over else None,
-        "reason": reason,
-        "started": now,
-        "updated": now,
-        "ended": now if over else None,
-        "host": None,
-    }
+    return RunStatus(
+        cluster=plan.cluster,
+        run=run.run,
+        cell=plan.cell,
+        state=state,
+        outcome=state if over else None,
+        reason=reason,
+        started=now,
+        updated=now,
+        ended=now if over else None,
+    )
 
 
 class SlurmClient(ClientSide):
@@ -82,23 +81,23 @@ class SlurmClient(ClientSide):
 
     def submit(self, plan: Plan, run: RunDirectory, wishes: Wishes) -> bool:
         """Submit the batch job. The supervisor starts with it."""
-        write_json(run.status, _status(run, plan, State.STARTING, "being submitted to Slurm"))
+        _status(run, plan, State.STARTING, "being submitted to Slurm").write(run)
         own = {"TENFOLD_KEEP": "yes" if wishes.keep else "no"}
         env = dict(os.environ) | dict(wishes.secrets) | own
         job = submit(str(run.path / "cell" / "job.sbatch"), env)
         write_json(run.elsewhere, {"cell": "slurm", "job": job, "submitted": time.time()})
         waiting = f"in Slurm's queue: job {job}"
-        if (read_json(run.status) or {}).get("supervisor_pid") is None:
-            write_json(run.status, _status(run, plan, State.STARTING, waiting))
+        if _read(run).supervisor_pid is None:
+            _status(run, plan, State.STARTING, waiting).write(run)
         return True
 
     def settle(self, run: RunDirectory) -> None:
         """Note why the job still waits, or how it ended without a last status."""
-        said = read_json(run.status) or {}
+        said = _read(run)
         job = _job(run)
-        if job is None or said.get("state") in TERMINAL:
+        if job is None or said.state in TERMINAL:
             return
-        if time.time() - float(said.get("updated") or 0) < _SILENT_S:
+        if time.time() - (said.updated or 0.0) < _SILENT_S:
             return
         state = job_state(job)
         if state is None or state.gone:
@@ -106,22 +105,31 @@ class SlurmClient(ClientSide):
         elif state.pending:
             plan = Plan.from_json(read_json(run.plan) or {})
             why = f" ({state.reason})" if state.reason not in ("", "None") else ""
-            write_json(
-                run.status, _status(run, plan, State.STARTING, f"in Slurm's queue: job {job}{why}")
-            )
+            _status(run, plan, State.STARTING, f"in Slurm's queue: job {job}{why}").write(run)
 
     def _last_word(self, run: RunDirectory, job: str, state: JobState | None) -> None:
         deadline = time.monotonic() + _LAST_WORD_S
         while time.monotonic() < deadline:  # the supervisor's own may still arrive
-            if (read_json(run.status) or {}).get("state") in TERMINAL:
+            if _read(run).state in TERMINAL:
                 return
             time.sleep(0.1)
         outcome, reason = (State.FAILED, f"Slurm job {job} is gone, and how it ended is unknown")
         if state is not None:
             outcome, reason = state.outcome(job)
         plan = Plan.from_json(read_json(run.plan) or {})
-        kept = read_json(run.status) or {}
-        write_json(run.status, kept | _status(run, plan, outcome, reason) | _began(kept))
+        kept, end = _read(run), _status(run, plan, outcome, reason)
+        replace(
+            kept,
+            cluster=end.cluster,
+            run=end.run,
+            cell=end.cell,
+            state=end.state,
+            outcome=end.outcome,
+            reason=end.reason,
+            started=kept.started or end.started,
+            updated=end.updated,
+            ended=end.ended,
+        ).write(run)
         for task in plan.tasks:
             _end_task(run, task.label, outcome)
 
@@ -156,9 +164,9 @@ class SlurmClient(ClientSide):
 
     def beside(self, run: RunDirectory, task: str, words: Sequence[str]) -> list[str] | None:
         """Run a command through `srun`, on the task's node."""
-        status = read_json(run.task(label_of(task)).status) or {}
-        job, host = _job(run), status.get("host")
-        if job is None or not isinstance(host, str) or status.get("pid") is None:
+        status = TaskStatus.read(run.task(label_of(task))) or TaskStatus()
+        job, host = _job(run), status.host
+        if job is None or host is None or status.pid is None:
             raise TenfoldError(f"{task} is not running", hint="see how it ended with `tenfold ps`")
         terminal = ["--pty"] if sys.stdin.isatty() and sys.stdout.isatty() else []
         srun = ["srun", f"--jobid={job}", "--overlap", "--nodes=1", "--ntasks=1", "--mpi=none"]
@@ -205,18 +213,18 @@ def _job(run: RunDirectory) -> str | None:
     return job if isinstance(job, str) and job.isdecimal() else None
 
 
-def _began(kept: dict[str, Any]) -> dict[str, Any]:
-    return {key: kept[key] for key in ("started", "host", "protection") if kept.get(key)}
+def _read(run: RunDirectory) -> RunStatus:
+    return RunStatus.read(run) or RunStatus()
 
 
 def _end_task(run: RunDirectory, label: str, outcome: State) -> None:
     """Record the end of a task that nobody saw: it ended with its job."""
     directory = run.task(label)
-    said = read_json(directory.status)
-    if said is None or said.get("state") in TERMINAL:
+    said = TaskStatus.read(directory)
+    if said is None or said.state in TERMINAL:
         return
     state = State.STOPPED if outcome == State.STOPPED else State.LOST
-    write_json(directory.status, said | {"state": state, "pid": None, "ended": time.time()})
+    replace(said, state=state, pid=None, ended=time.time()).write(directory)
 
 
 CLIENT = SlurmClient()
