@@ -73,6 +73,19 @@ def wait_for(condition: Callable[[], object], timeout_s: float = 30.0) -> None:
         time.sleep(0.02)
 
 
+def pid_of(run: Run, name: str) -> int:
+    """The pid of a task, as soon as the run's status has one."""
+    found: list[int] = []
+
+    def has_one() -> bool:
+        tasks = run.status()["tasks"]
+        found[:] = [one["pid"] for one in tasks if one["task"] == name and one["pid"]]
+        return bool(found)
+
+    wait_for(has_one)
+    return found[0]
+
+
 def _ended(run: RunDirectory) -> bool:
     deadline = time.monotonic() + 3
     while run.alive() and time.monotonic() < deadline:

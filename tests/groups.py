@@ -12,7 +12,7 @@ from tenfold.cluster.file import load, loads
 from tenfold.planning.plan import Plan
 from tenfold.run.logs import last_lines
 from tenfold.run.rundir import read_events
-from tests.conftest import wait_for
+from tests.conftest import pid_of, wait_for
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -73,9 +73,7 @@ def killed_and_together_again(run: Run, name: str) -> None:
     """SIGKILL to a task of ranks that compute together; all have to start again, and do so."""
     for mark in together(run):
         mark.unlink()
-    pid = next(task["pid"] for task in run.status()["tasks"] if task["task"] == name)
-    assert pid is not None, logs(run)
-    os.kill(pid, signal.SIGKILL)
+    os.kill(pid_of(run, name), signal.SIGKILL)
     together(run)
     status = run.stop(kill=True, timeout_s=30)
     assert [task["restarts"] for task in status["tasks"]] == [1] * _tasks(run)

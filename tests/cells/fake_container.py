@@ -27,6 +27,9 @@ class Cluster(Protocol):
     def changed(self, pod: Object, how: str) -> None:
         """Tell watchers of a pod."""
 
+    def wait_until_seen(self, pod: Object) -> None:
+        """Wait until a client has seen the pod as it is."""
+
     def forget(self, pod: Object) -> None:
         """A pod is no more."""
 
@@ -77,6 +80,7 @@ class Container:
             one["started"] = more.pop("started", False)
             status["containerStatuses"] = [one]
         status.pop("started", None)
+        self.cluster.wait_until_seen(self.pod)
         self.pod["status"] = status
         self.cluster.changed(self.pod, "MODIFIED")
 

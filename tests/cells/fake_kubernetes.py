@@ -66,6 +66,7 @@ class FakeKubernetes:
         self._version = 100
         self._happened: list[tuple[int, str, Object]] = []
         self._oldest = 0
+        self._seen = 0
         self._broken = {"watch": 0, "log": 0}
         fake = self
 
@@ -180,6 +181,22 @@ class FakeKubernetes:
             self._happened.append((self._version, how, copy.deepcopy(pod)))
             self.change.notify_all()
 
+    def wait_until_seen(self, pod: Object) -> None:
+        """Wait until a client has listed or watched the pod as it is, five seconds at most.
+
+        Histories that tests play are many changes within milliseconds. A client that lists the pods
+        only after them sees the last one alone, as it would of a real server.
+        """
+        with self.change:
+            version = int(pod["metadata"].get("resourceVersion", 0))
+            self.change.wait_for(lambda: self._seen >= version, 5.0)
+
+    def saw(self, version: int) -> None:
+        """A client knows everything up to this version."""
+        with self.change:
+            self._seen = max(self._seen, version)
+            self.change.notify_all()
+
     def forget(self, pod: Object) -> None:
         """A pod is no more."""
         with self.change:
@@ -270,9 +287,11 @@ class _Handler(BaseHTTPRequestHandler):
         elif name:
             self._found(lambda: self.cluster.find(kind, name))
         else:
+            version = self.cluster.version()
             items = self.cluster.selected(kind, query)
-            metadata = {"resourceVersion": self.cluster.version()}
-            self._answer(200, {"metadata": metadata, "items": items})
+            self._answer(200, {"metadata": {"resourceVersion": version}, "items": items})
+            if kind == "Pod":
+                self.cluster.saw(int(version))
 
     def do_POST(self) -> None:
         """Create."""
@@ -383,6 +402,7 @@ class _Handler(BaseHTTPRequestHandler):
                 version = at
                 if pod["metadata"]["labels"].get(key) == value:
                     self._chunk(json.dumps({"type": how, "object": pod}).encode() + b"\n")
+                    self.cluster.saw(at)
 
     def _log(self, name: str, query: dict[str, str]) -> None:
         container = self.cluster.containers[name]

@@ -18,7 +18,7 @@ from tenfold.launch import namespace
 from tenfold.planning.plan import Plan, ReadinessCheck, RestartPolicy
 from tenfold.run.logs import last_lines
 from tenfold.run.rundir import read_events
-from tests.conftest import survivors, wait_for
+from tests.conftest import pid_of, survivors, wait_for
 from tests.plans import listener, plan_of, shell
 
 
@@ -166,7 +166,7 @@ def test_a_killed_server_starts_the_training_again_in_its_order(runs: Path, isol
         isolation=isolation,
     )
     wait_for(lambda: _lines(run, "chief-0") == ["begun"])
-    os.kill(int(str(_task(run, "ps/1")["pid"])), signal.SIGKILL)
+    os.kill(pid_of(run, "ps/1"), signal.SIGKILL)
     wait_for(lambda: _lines(run, "chief-0") == ["begun", "begun"])
     assert [task["restarts"] for task in run.status()["tasks"]] == [0, 1, 1, 1]
     events, _ = read_events(run.directory.events)
@@ -191,7 +191,7 @@ def test_a_stopped_task_receives_sigterm(runs: Path, isolation: str) -> None:
     chief = shell("chief", "trap 'echo saved; exit 3' TERM; echo begun; while :; do sleep .1; done")
     run = up(plan_of(chief, stop_grace_s=60.0), runs=runs, isolation=isolation)
     wait_for(lambda: _lines(run, "chief-0") == ["begun"])
-    os.killpg(int(str(_task(run, "chief/0")["pid"])), signal.SIGSTOP)
+    os.killpg(pid_of(run, "chief/0"), signal.SIGSTOP)
     run.stop(timeout_s=20)
     assert "saved" in _lines(run, "chief-0")
     assert _task(run, "chief/0")["exit_code"] == 3

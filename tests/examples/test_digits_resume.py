@@ -12,7 +12,7 @@ import pytest
 
 from tenfold.bringup.api import Run, up
 from tenfold.checkpoint import Checkpoints
-from tests.conftest import wait_for
+from tests.conftest import pid_of, wait_for
 from tests.groups import example_plan, logs
 
 RANKS = 2
@@ -28,8 +28,7 @@ def test_all_ranks_resume_from_the_same_epoch(framework: str, runs: Path) -> Non
         wait_for(lambda: saved.newest() or not run.directory.alive(), 90)
         first = saved.newest()
         assert first is not None, logs(run)
-        (pid,) = (task["pid"] for task in run.status()["tasks"] if task["task"] == "worker/1")
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid_of(run, "worker/1"), signal.SIGKILL)
         wait_for(lambda: len(resumed(run)) == RANKS or not run.directory.alive(), 90)
         epochs = resumed(run)
         assert len(epochs) == RANKS, logs(run)

@@ -19,7 +19,7 @@ import pytest
 
 from tenfold.bringup.api import Run
 from tenfold.run.rundir import every
-from tests.conftest import wait_for
+from tests.conftest import pid_of, wait_for
 from tests.dashboard.fake_runs import FakeRun
 from tests.dashboard.served import served
 from tests.dashboard.test_paths import body_of, every_route, filled
@@ -142,7 +142,7 @@ def test_no_output_file_page_or_command_line_holds_a_secret(place: Path, runs: P
         assert not leaks(said.encode())
         assert not leaks(_pages(runs, run))
         assert run.directory.alive()
-        os.kill(_task(run, "chief/0")["pid"], signal.SIGKILL)
+        os.kill(pid_of(run, "chief/0"), signal.SIGKILL)
         assert run.wait(30)["state"] == "failed"
     finally:
         run.stop(kill=True, timeout_s=20)

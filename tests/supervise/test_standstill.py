@@ -12,7 +12,7 @@ from typing import Any
 from tenfold.bringup.api import Run, up
 from tenfold.planning.plan import HangPolicy, ReadinessCheck, RestartPolicy, Task
 from tenfold.run.rundir import read_events, read_json
-from tests.conftest import wait_for
+from tests.conftest import pid_of, wait_for
 from tests.plans import plan_of, shell
 
 TRAIN = """
@@ -56,12 +56,6 @@ def cluster(
 
 def events(run: Run, kind: str) -> list[dict[str, Any]]:
     return [event for event in read_events(run.directory.events)[0] if event["kind"] == kind]
-
-
-def pid_of(run: Run, name: str) -> int:
-    pid = next(task["pid"] for task in run.status()["tasks"] if task["task"] == name)
-    assert isinstance(pid, int)
-    return pid
 
 
 def the_hang(run: Run) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from tenfold.cluster.file import loads
 from tenfold.planning.plan import Plan
 from tenfold.run.logs import last_lines
 from tenfold.views.placement import placement
-from tests.conftest import wait_for
+from tests.conftest import pid_of, wait_for
 from tests.own_process import require
 from tests.security.strangers import addresses, of_others, reached, second_machine, second_network
 
@@ -86,8 +86,7 @@ jobs: {chief: {run: python train.py, after: [ps, worker]}, ps: {tasks: 2}, worke
     first = run.directory.shared("results") / "first"
     wait_for(lambda: first.exists() or not run.directory.alive(), 150)
     assert first.exists(), run.status()["first_failure"]
-    pid = task(run, "worker/1")["pid"]
-    os.kill(pid, signal.SIGKILL)
+    os.kill(pid_of(run, "worker/1"), signal.SIGKILL)
     wait_for(lambda: task(run, "worker/1")["restarts"] == 1, 60)
     wait_for(lambda: task(run, "worker/1")["state"] == "running", 60)
     (run.directory.shared("results") / "go").touch()

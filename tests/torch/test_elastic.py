@@ -10,7 +10,7 @@ from pathlib import Path
 from tenfold.bringup.api import Run, up
 from tenfold.cluster.file import load
 from tenfold.run.logs import last_lines
-from tests.conftest import wait_for
+from tests.conftest import pid_of, wait_for
 from tests.own_process import require
 
 TRAIN = """
@@ -68,5 +68,4 @@ def test_elastic_torchrun_continues_without_a_killed_agent(tmp_path: Path, runs:
 
 
 def _kill(run: Run, name: str) -> None:
-    pids = {task["task"]: task["pid"] for task in run.status()["tasks"]}
-    os.killpg(pids[name], signal.SIGKILL)
+    os.killpg(pid_of(run, name), signal.SIGKILL)
