@@ -36,6 +36,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from tenfold.base import procfs
+from tenfold.base.older import SAFE_PATH
 from tenfold.cluster.programs import PythonCommand
 from tenfold.debug import answers
 
@@ -140,7 +141,7 @@ def _absolute(path: str) -> str:
 
 
 def _add_to_path(entry: str) -> None:
-    if not sys.flags.safe_path:
+    if not SAFE_PATH:
         sys.path.insert(0, entry)
 
 

@@ -19,6 +19,8 @@ from tenfold.cluster.cell_table import CELLS, DEFAULT, traits
 from tenfold.cluster.command_line import split
 from tenfold.cluster.file import from_cluster
 from tenfold.cluster.file.places import Remark
+from tenfold.cluster.python_choice import PythonChoice
+from tenfold.cluster.python_probe import chosen
 from tenfold.cluster.template import fill, fill_some
 from tenfold.errors import InputError, shown
 from tenfold.frameworks import JobDefaults, framework
@@ -45,7 +47,11 @@ Other jobs follow by name, and services are last.
 
 
 def plan(
-    source: Loaded | Cluster, *, cell: str | None = None, directory: Path | None = None
+    source: Loaded | Cluster,
+    *,
+    cell: str | None = None,
+    directory: Path | None = None,
+    python: PythonChoice | None = None,
 ) -> Plan:
     """The plan of a cluster.
 
@@ -53,16 +59,21 @@ def plan(
         source: what `load` gave, or a Cluster that Python code made; the latter is checked here.
         cell: where it will run; None leaves that to the file, and then to `local`.
         directory: what a Cluster's relative paths count from, the current directory if None.
+        python: the interpreter that `python` means in commands. None: the one that the settings,
+            the file or the environment name (`cluster.python_probe.chosen`). Containers use that
+            of their image.
 
-    Raises InputError if a Cluster has faults or there is no such cell. Reads and writes nothing.
+    Raises InputError if a Cluster has faults or there is no such cell. Writes nothing, and reads
+    nothing but what names the interpreter.
     """
     loaded = _unpack(source, directory)
     cluster, where = loaded.cluster, loaded.directory
     cell = _known_cell(cell or cluster.cell or DEFAULT)
     _refuse_homes(loaded, cell)
+    python = (python or chosen(loaded)) if traits(cell).shares_files else None
     tasks: list[Task] = []
     for job in sorted(cluster.jobs, key=_display_order):
-        tasks += _job_tasks(cluster, job, where, cell)
+        tasks += _job_tasks(cluster, job, where, python)
     for job, service in (("tensorboard", cluster.tensorboard), ("jupyter", cluster.jupyter)):
         if service is not None:
             tasks.append(_service_task(cluster, job, service, where, cell))
@@ -86,6 +97,7 @@ def plan(
         image=cluster.image,
         build=None if cluster.build is None else cluster.build.model_dump(),
         settings=_settings(cluster, cell),
+        python=python,
         masked=maskable(loaded.secrets | hidden),
     )
 
@@ -147,11 +159,13 @@ def _success(cluster: Cluster) -> tuple[str, ...]:
     return tuple(job for job in usual if cluster.jobs[job].needed is not False) or usual
 
 
-def _job_tasks(cluster: Cluster, name: str, directory: Path, cell: str) -> Iterator[Task]:
+def _job_tasks(
+    cluster: Cluster, name: str, directory: Path, python: PythonChoice | None
+) -> Iterator[Task]:
     job = cluster.jobs[name]
     defaults = framework(cluster.framework).job_defaults(name, cluster.jobs)
     sizes = {other: spec.tasks for other, spec in cluster.jobs.items()}
-    plain = _task_of_job(cluster, name, defaults, directory, cell)
+    plain = _task_of_job(cluster, name, defaults, directory, python)
     special = {index: item for key, item in job.overrides.items() for index in _indexes(key)}
     changed: dict[int, Task] = {}
     for index in range(job.tasks):
@@ -164,7 +178,11 @@ def _job_tasks(cluster: Cluster, name: str, directory: Path, cell: str) -> Itera
 
 
 def _task_of_job(
-    cluster: Cluster, name: str, defaults: JobDefaults, directory: Path, cell: str
+    cluster: Cluster,
+    name: str,
+    defaults: JobDefaults,
+    directory: Path,
+    python: PythonChoice | None,
 ) -> Task:
     """The fields that all tasks of a job share, as its task 0."""
     job = cluster.jobs[name]
@@ -172,7 +190,7 @@ def _task_of_job(
     return Task(
         job=name,
         index=0,
-        command=_command(cluster, name, cell),
+        command=_command(cluster, name, python),
         env=env,
         secrets=tuple(key for key in env if key in job.secret or is_secret(key)),
         workdir=_workdir(job.workdir, directory),
@@ -211,15 +229,18 @@ def _prepares(cluster: Cluster, name: str) -> bool:
     return waited_for and name not in _success(cluster)
 
 
-def _command(cluster: Cluster, name: str, cell: str) -> tuple[str, ...]:
+def _command(cluster: Cluster, name: str, python: PythonChoice | None) -> tuple[str, ...]:
     run = cluster.jobs[name].run
     if run is None:
-        return (_python(cell), "-P", *framework(cluster.framework).standard_server(name))
+        path = python.path if python is not None else "python"
+        safe = python is None or python.has_safe_path()
+        words = framework(cluster.framework).standard_server(name)
+        return (path, *(["-P"] if safe else []), *words)
     return split(run) if isinstance(run, str) else run
 
 
-def _python(cell: str) -> str:
-    """The interpreter that has tenfold.
+def _own_python(cell: str) -> str:
+    """The interpreter that has all of tenfold, for services.
 
     It is this one, or the one that an image calls python.
     """
@@ -382,7 +403,7 @@ def _service_task(cluster: Cluster, name: str, service: Service, where: Path, ce
     return Task(
         job=name,
         index=0,
-        command=(_python(cell), "-P", "-m", job.module),
+        command=(_own_python(cell), "-P", "-m", job.module),
         env=env,
         secrets=tuple(key for key in env if is_secret(key)),
         workdir=_workdir(None, where),

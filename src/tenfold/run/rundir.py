@@ -23,12 +23,13 @@ import shlex
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
 from tenfold.base.json_text import json_text
 from tenfold.base.nearest import did_you_mean
+from tenfold.base.older import UTC
 from tenfold.base.paths import user_path
 from tenfold.errors import InputError, TenfoldError
 from tenfold.run import files, records
