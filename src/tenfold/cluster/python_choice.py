@@ -139,14 +139,15 @@ def named(text: str, source: str, directory: Path, environment: Mapping[str, str
 
     Args:
         text: a path, relative to `directory`, of an interpreter or of the directory of an
-            environment; the name of a program on PATH (`python3.12`); or a version (`3.12`).
+            environment; the name of a program on PATH (`python3.12`); or a version (`3.12`). An
+            environment in `directory` precedes a program of its name, such as `env`.
         source: the origin of the setting.
         directory: the directory of relative paths.
         environment: the environment whose PATH is searched.
     """
-    if "/" not in text and (found := _on_path(text, environment)):
-        return _made(found, source)
     path = Path(os.path.abspath(directory / text))  # noqa: PTH100 - links of a venv must stay
+    if "/" not in text and not path.is_dir() and (found := _on_path(text, environment)):
+        return _made(found, source)
     if not path.is_dir():
         if path.is_file() and os.access(path, os.X_OK):
             return _made(str(path), source)

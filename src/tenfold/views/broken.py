@@ -6,9 +6,14 @@ Owns what counts: an exception before texts that are known, those before the las
 from __future__ import annotations
 
 import posixpath
+import re
+import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from tenfold.cluster.programs import is_python
+from tenfold.cluster.python_choice import NAMES
 from tenfold.run.logs.tracebacks import Broken, TracebackFrame, broken_in
 from tenfold.views import causes
 from tenfold.views.causes import CauseLine
@@ -21,6 +26,17 @@ With other codes, an exception in the log was caught long ago.
 """
 
 _MOST_MESSAGE = 12
+
+_NO_MODULE = re.compile(r"No module named '?(\w+)")
+
+_PACKAGES = {
+    "PIL": "pillow",
+    "cv2": "opencv-python",
+    "sklearn": "scikit-learn",
+    "skimage": "scikit-image",
+    "yaml": "pyyaml",
+}
+"""Packages whose modules have another name, by module."""
 
 
 def find_error(facts: RunFacts, told: Mapping[str, Any], lines: Sequence[str]) -> CauseLine | None:
@@ -36,7 +52,24 @@ def find_error(facts: RunFacts, told: Mapping[str, Any], lines: Sequence[str]) -
         stderr, caught = told.get("stderr"), kept.message if kept else ()
         texts = [str(line) for line in stderr] if isinstance(stderr, list) else []
         return causes.last_words([text for text in texts if text not in caught])
-    return finding if found is None else _placed(facts, str(told["task"]), finding, found)
+    task = str(told["task"])
+    finding = _with_command(facts, task, finding)
+    return finding if found is None else _placed(facts, task, finding, found)
+
+
+def _with_command(facts: RunFacts, task: str, finding: CauseLine) -> CauseLine:
+    """`finding` with the command that installs a missing module for the task's interpreter."""
+    match = _NO_MODULE.search(finding.line)
+    command = facts.planned(task).get("command")
+    if match is None or not isinstance(command, list) or not is_python(command):
+        return finding
+    chosen = facts.plan.get("python")
+    python = chosen.get("path") if command[0] in NAMES and isinstance(chosen, dict) else command[0]
+    if not isinstance(python, str) or "/" not in python:
+        return finding
+    module = match[1]
+    install = f"{shlex.quote(python)} -m pip install {_PACKAGES.get(module, module)}"
+    return replace(finding, hint=f"install the package of {module}: {install}")
 
 
 def _placed(facts: RunFacts, task: str, finding: CauseLine, found: Broken) -> CauseLine:

@@ -1,0 +1,134 @@
+"""The part of tenfold that travels: it needs nothing but a Python, and hides nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tenfold
+from tenfold.cluster.python_choice import OLDEST, PythonChoice
+from tenfold.planning.plan import Bound, Plan, Task
+from tenfold.run import rundir
+from tenfold.run.rundir import RunDirectory
+from tenfold.tasks import library
+from tests import pythons
+from tests.plans import plan_of
+
+IMPORT = """
+import sys
+sys.path.append(sys.argv[1])
+import importlib
+for name in sys.argv[2:]:
+    importlib.import_module(name)
+ours = [m for n, m in sys.modules.items() if n.partition('.')[0] == 'tenfold']
+assert all(m.__file__.startswith(sys.argv[1]) for m in ours)
+third = [n for n, m in sys.modules.items() if 'site-packages' in (getattr(m, '__file__', '') or '')]
+assert not third, third
+print(len(ours))
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDirectory:
+    return rundir.create(tmp_path / "runs", "c")
+
+
+def planned(python: PythonChoice, *commands: tuple[str, ...]) -> Plan:
+    tasks = [Task("a", n, command, workdir="/") for n, command in enumerate(commands)]
+    return plan_of(*tasks, python=python)
+
+
+def foreign(tmp_path: Path) -> PythonChoice:
+    return PythonChoice(str(pythons.venv(tmp_path / "env")), "VIRTUAL_ENV")
+
+
+def own() -> PythonChoice:
+    return PythonChoice(sys.executable, "tenfold", own=True)
+
+
+def _interpreters() -> list[str]:
+    oldest = ".".join(map(str, OLDEST))
+    others = (pythons.of_version(version) for version in (oldest, "3.12", "3.13", "3.14"))
+    return [pythons.base(), *(path for path in others if path is not None)]
+
+
+@pytest.mark.parametrize("python", _interpreters())
+def test_an_interpreter_without_any_package_imports_all_of_it(
+    python: str, run: RunDirectory, tmp_path: Path
+) -> None:
+    library.prepare(planned(foreign(tmp_path), ("python", "t.py")), run, {})
+    command = [python, "-I", "-S", "-c", IMPORT, str(library.library(run)), *library.ENTRIES]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > len(library.ENTRIES)
+
+
+def test_it_holds_nothing_but_tenfold(run: RunDirectory, tmp_path: Path) -> None:
+    library.prepare(planned(foreign(tmp_path), ("python", "t.py")), run, {})
+    names = sorted(path.name for path in library.library(run).iterdir())
+    assert names == ["tenfold", f"tenfold-{tenfold.__version__}.dist-info"]
+    assert not list(library.library(run).rglob("*.pyc"))
+    assert not (library.library(run) / "tenfold" / "cli").exists()
+
+
+def test_a_run_of_tenfolds_own_interpreter_brings_nothing(run: RunDirectory) -> None:
+    library.prepare(planned(own(), ("python", "t.py"), ("sh", "-c", "x")), run, {})
+    assert not (run.path / "interpreter").exists()
+    bound = Bound(("python", "t.py"), {}, "/", None)
+    assert library.with_library(bound, {"A": "b"}, run, own()) == {"A": "b"}
+
+
+def test_a_task_with_another_interpreter_finds_it_before_its_own_path(
+    run: RunDirectory, tmp_path: Path
+) -> None:
+    other = pythons.venv(tmp_path / "other")
+    torchrun = pythons.script(tmp_path / "bin" / "torchrun", f"#!{other}\n")
+    commands = (str(other), "t.py"), (str(torchrun), "t.py"), ("python", "t.py")
+    library.prepare(planned(own(), *commands), run, {})
+    place = str(library.library(run))
+
+    def path(command: tuple[str, ...], environment: dict[str, str]) -> str | None:
+        bound = Bound(command, {}, "/", None)
+        return library.with_library(bound, environment, run, own()).get("PYTHONPATH")
+
+    search = {"PATH": os.defpath}
+    assert path(commands[0], search) == place
+    assert path(commands[1], search | {"PYTHONPATH": "/x:y"}) == f"{place}:/x:y"
+    assert path(commands[2], {"PATH": str(Path(sys.executable).parent)}) is None
+
+
+def test_links_lead_to_an_interpreter_of_another_name(run: RunDirectory, tmp_path: Path) -> None:
+    alone = tmp_path / "bin" / "my-python"
+    alone.parent.mkdir()
+    alone.symlink_to(pythons.base())
+    library.prepare(planned(PythonChoice(str(alone), "x"), ("python", "t.py")), run, {})
+    for name in ("python", "python3"):
+        assert (library.links(run) / name).readlink() == alone
+
+
+def test_an_old_interpreter_hears_why_tenfold_is_missing(run: RunDirectory, tmp_path: Path) -> None:
+    old = pythons.of_version("3.9", "3.8", "3.7", "3.6")
+    if old is None:
+        pytest.skip("this machine has no Python before 3.10")
+    library.prepare(planned(foreign(tmp_path), ("python", "t.py")), run, {})
+    code = "import tenfold; tenfold._imported_by_torch(); tenfold.task()"
+    environment = {"PYTHONPATH": str(library.library(run))}
+    done = subprocess.run(
+        [old, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "ImportError: tenfold needs Python 3.10, and " in done.stderr
+    assert old in done.stderr
+
+
+def test_what_does_not_travel_says_so(run: RunDirectory, tmp_path: Path) -> None:
+    library.prepare(planned(foreign(tmp_path), ("python", "t.py")), run, {})
+    command = [pythons.base(), "-S", "-c", "import tenfold; tenfold.up"]
+    environment = {"PYTHONPATH": str(library.library(run))}
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "tenfold.up does not travel with a run" in done.stderr
