@@ -52,9 +52,10 @@ def command(
 def _may_be_left(run: RunDirectory) -> bool:
     """Whether the cell may still hold resources of a run whose supervisor has died."""
     from tenfold.run import files
-    from tenfold.run.rundir import read_json
+    from tenfold.run.statusfiles import RunStatus
 
-    over = (read_json(run.status) or {}).get("state") in TERMINAL
+    status = RunStatus.read(run)
+    over = status is not None and status.state in TERMINAL
     return not over and "cell" in files.directories(run.path)
 
 
