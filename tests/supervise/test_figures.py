@@ -65,11 +65,11 @@ def test_a_figure_is_news_once_and_once_more_when_it_is_finite_again(run: RunDir
     watch = FigureWatch(run)
     assert watch.look(["worker/0"]) == []
     _say(run, loss={"value": "nan", "since": 3, "until": None})
-    assert [odd["since"] for odd in watch.look(["worker/0"])] == [3]
+    assert [odd.since for odd in watch.look(["worker/0"])] == [3]
     _say(run, loss={"value": "nan", "since": 3, "until": None})
     assert watch.look(["worker/0"]) == []
     _say(run, loss={"value": "nan", "since": 3, "until": 7})
-    assert [odd["until"] for odd in watch.look(["worker/0"])] == [7]
+    assert [odd.until for odd in watch.look(["worker/0"])] == [7]
     _say(run)
     assert watch.look(["worker/0"]) == []
     assert watch.found == []

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self, TypeVar
 
+from tenfold.run.exceptions import Broken
 from tenfold.run.rundir import RunDirectory, TaskDirectory, read_json, write_json
 
 VERSION = 1
@@ -41,13 +42,13 @@ class FirstFailureStatus:
         death: the death itself.
         lines: the last lines of the task's output.
         stderr: the last lines of its standard error.
-        exception: the exception that ended it (`debug.broken`), or None.
+        exception: the exception that ended it, or None.
     """
 
     death: DeathStatus
     lines: tuple[str, ...] = ()
     stderr: tuple[str, ...] = ()
-    exception: Mapping[str, Any] | None = None
+    exception: Broken | None = None
 
     def to_json(self) -> dict[str, Any]:
         """One JSON object with the fields of the death and all others."""
@@ -55,19 +56,61 @@ class FirstFailureStatus:
             **_shallow(self.death),
             "lines": list(self.lines),
             "stderr": list(self.stderr),
-            "exception": self.exception,
+            "exception": self.exception and self.exception.to_json(),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The status in the result of `to_json`."""
-        exception = data.get("exception")
         return cls(
             _made(DeathStatus, data),
             _texts(data.get("lines")),
             _texts(data.get("stderr")),
-            exception if isinstance(exception, dict) else None,
+            Broken.from_json(data.get("exception")),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class OddFigure:
+    """A figure of the training that is NaN or infinite.
+
+    Attributes:
+        task: the task that reported it. None for a scalar of an event file.
+        figure: its name; `value` is `nan`, `inf` or `-inf`.
+        since: the first step of it, in `unit`; `until` is the first finite one after it, or None.
+        directory: the directory of the event file, relative to the run: `tensorboard/train`.
+    """
+
+    task: str | None
+    figure: str
+    value: str
+    since: float
+    until: float | None = None
+    unit: str = "steps"
+    directory: str | None = None
+
+    @property
+    def source(self) -> str:
+        """The task that reported the figure, or the directory of its event file."""
+        return self.task or self.directory or ""
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object of the same names. `directory` is there if it is known."""
+        place = {} if self.directory is None else {"directory": self.directory}
+        rest = {name: getattr(self, name) for name in ("figure", "value", "since", "until", "unit")}
+        return {"task": self.task, **place, **rest}
+
+    @classmethod
+    def from_json(cls, data: object) -> Self | None:
+        """The figure in the result of `to_json`, whoever wrote it. None if it cannot be told."""
+        if not isinstance(data, dict):
+            return None
+        texts, steps = ("task", "directory", "figure", "value", "unit"), ("since", "until")
+        fit = {name: data[name] for name in texts if isinstance(data.get(name), str)}
+        fit |= {name: data[name] for name in steps if isinstance(data.get(name), (int, float))}
+        if not fit.keys() >= {"figure", "value", "since"} or not fit.keys() & {"task", "directory"}:
+            return None
+        return cls(**{"task": None, **fit})
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +141,7 @@ class RunStatus:
         state: the state of the run; `outcome`: how it will have ended, once that is known.
         updated: when the supervisor wrote this, by the clock of its machine.
         protection: the kind of `cells.Protection`, once the cell is open.
-        not_finite: figures that are NaN or infinite (`supervise.figures.Odd`).
+        not_finite: figures that are NaN or infinite, in the order in which they were found.
         consequences: deaths that followed from the first failure.
     """
 
@@ -117,7 +160,7 @@ class RunStatus:
     protection_words: str | None = None
     resumed_from: ResumedFrom | None = None
     hang: HangStatus | None = None
-    not_finite: tuple[Mapping[str, Any], ...] = ()
+    not_finite: tuple[OddFigure, ...] = ()
     first_failure: FirstFailureStatus | None = None
     consequences: tuple[DeathStatus, ...] = ()
 
@@ -138,7 +181,7 @@ class RunStatus:
             **_shallow(self),
             "resumed_from": self.resumed_from and _shallow(self.resumed_from),
             "hang": self.hang and _shallow(self.hang),
-            "not_finite": list(self.not_finite),
+            "not_finite": [figure.to_json() for figure in self.not_finite],
             "first_failure": self.first_failure and self.first_failure.to_json(),
             "consequences": [_shallow(death) for death in self.consequences],
         }
@@ -154,9 +197,11 @@ class RunStatus:
         nested = {
             "resumed_from": _made(ResumedFrom, resumed) if resumed else None,
             "hang": _made(HangStatus, hang) if hang else None,
-            "not_finite": tuple(one for one in odd if isinstance(one, dict))
-            if isinstance(odd, list)
-            else (),
+            "not_finite": tuple(
+                figure
+                for one in (odd if isinstance(odd, list) else ())
+                if (figure := OddFigure.from_json(one))
+            ),
             "first_failure": FirstFailureStatus.from_json(first) if first else None,
             "consequences": tuple(
                 _made(DeathStatus, one) for one in data.get("consequences") or ()

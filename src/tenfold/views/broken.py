@@ -9,7 +9,8 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tenfold.run.logs.tracebacks import Broken, TracebackFrame, broken_in
+from tenfold.run.exceptions import Broken
+from tenfold.run.logs.tracebacks import broken_in
 from tenfold.views import causes
 from tenfold.views.causes import CauseLine
 from tenfold.views.facts import RunFacts
@@ -28,7 +29,7 @@ def find_error(facts: RunFacts, told: Mapping[str, Any], lines: Sequence[str]) -
 
     `told` is the text of status.json about it.
     """
-    kept = _told(told.get("exception"))
+    kept = Broken.from_json(told.get("exception"))
     uncaught = told.get("exit_code") in _UNCAUGHT or kept is None or kept.frame is None
     found = (kept if uncaught else None) or broken_in(lines)
     finding = causes.said(lines, found)
@@ -73,32 +74,3 @@ def it_says(error: Mapping[str, Any]) -> str:
     if source and ": " not in error["line"]:  # a failed assertion: its line says more
         return f"{words} ({where}: {causes.cut(str(source))})"
     return f"{words} ({where})"
-
-
-def _told(value: object) -> Broken | None:
-    """The exception in status.json, whoever wrote it."""
-    if not isinstance(value, dict) or not isinstance(value.get("line"), str):
-        return None
-    message = value.get("message")
-    root = value.get("root")
-    return Broken(
-        value["line"],
-        tuple(str(line) for line in message) if isinstance(message, list) else (),
-        _frame(value.get("frame")),
-        root if isinstance(root, str) else None,
-    )
-
-
-def _frame(value: object) -> TracebackFrame | None:
-    if not isinstance(value, dict):
-        return None
-    file, line = value.get("file"), value.get("line")
-    function, source = value.get("function"), value.get("source")
-    if not isinstance(file, str) or not isinstance(line, int):
-        return None
-    return TracebackFrame(
-        file,
-        line,
-        function if isinstance(function, str) else None,
-        source if isinstance(source, str) else None,
-    )

@@ -10,7 +10,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tenfold.run.logs.tracebacks import Broken, broken_in
+from tenfold.run.exceptions import Broken
+from tenfold.run.logs.tracebacks import broken_in
 
 _LONGEST = 200
 
