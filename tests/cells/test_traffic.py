@@ -122,7 +122,7 @@ def test_a_cut_edge_is_distinguished_from_a_silent_one(runs: Path) -> None:
     wait_for(lambda: pair in _edges(made) and _edges(made)[pair]["rate_bytes_s"] > 0)
     _switch(made, "down")
     wait_for(lambda: _edges(made)[pair]["mark"] == "cut", 30)
-    assert account(made.directory)["headline"].startswith(
+    assert account(made.directory).headline.startswith(
         "c runs, but: ps/0 is cut off: what it and worker/0 send each other is not acknowledged"
     )
     _switch(made, "up")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from tenfold.bringup.api import up
 from tenfold.run.rundir import RunDirectory, create, read_events, write_json
+from tenfold.run.statusfiles import OddFigure
 from tenfold.supervise.figures import FigureWatch
 from tenfold.views.live import LiveReader
 from tenfold.views.notfinite import words
@@ -31,15 +33,13 @@ def test_a_run_whose_loss_is_nan_succeeds_and_reports_since_which_step(runs: Pat
     run = up(plan_of(shell("chief", f"exec '{sys.executable}' -c '{TRAIN}'")), runs=runs)
     ended = run.wait(30)
     assert ended["state"] == "succeeded"
-    told = account(run.directory)
+    told = account(run.directory).to_json()
     assert told["headline"].startswith(
         "c succeeded, but: loss is not finite (nan) since step 20 of chief/0; chief finished"
     )
     assert told["wrong"]
     assert [one["kind"] for one in told["troubles"]] == ["not-finite"]
-    odd = {
-        one["figure"]: (one["since"], one["until"]) for one in status(run.directory)["not_finite"]
-    }
+    odd = {one.figure: (one.since, one.until) for one in status(run.directory).not_finite}
     assert odd == {"lr": (5, 10), "loss": (20, None)}
     events, _ = read_events(run.directory.events)
     figures = [event["figure"] for event in events if event["kind"] == "not-finite"]
@@ -85,12 +85,9 @@ def test_progress_of_the_wrong_type_stops_no_training(run: RunDirectory, odd: ob
 
 
 def test_figures_of_many_tasks_are_one_sentence() -> None:
-    odd = [
-        {"task": f"worker/{n}", "figure": "loss", "value": "nan", "since": 120 + n, "until": None}
-        for n in (2, 0, 1)
-    ]
+    odd = [OddFigure(f"worker/{n}", "loss", "nan", 120 + n) for n in (2, 0, 1)]
     assert words(odd) == "loss is not finite (nan) since step 120 of worker/0 (and of 2 more)"
-    back = [odd[0] | {"until": 130}]
+    back = [replace(odd[0], until=130)]
     assert words(back) == "loss was not finite (nan) from step 122 to 130 of worker/2"
     assert words([*odd, *back]) == words(odd)
     assert words([]) is None

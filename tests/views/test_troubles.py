@@ -281,7 +281,7 @@ def test_json_can_be_written(written: Written) -> None:
         "next", "reason", "started", "ended", "seen", "first_failure", "consequences", "retries",
         "resumed_from", "troubles", "checkpoint", "disk", "hangs", "damaged",
     }  # fmt: skip
-    assert status(written.run)["cluster"] == "word2vec"
+    assert status(written.run).cluster == "word2vec"
 
 
 def test_checkpoints_that_cannot_be_saved(written: Written) -> None:

@@ -15,7 +15,7 @@ from tenfold.cells.settling import Settler
 from tenfold.run.rundir import Problems, RunDirectory
 from tenfold.views.layout import layout
 from tenfold.views.live import LiveReader
-from tenfold.views.status import StatusReader
+from tenfold.views.status import RunView, StatusReader
 from tenfold.views.traffic import MapReader
 
 _MOST_BOARDS = 16
@@ -46,7 +46,7 @@ class Board:
     def tasks(self) -> int:
         """The number of tasks of the run at the last look."""
         now = self._live.last[1]
-        return len(now["tasks"]) if now else 0
+        return len(now.tasks) if now else 0
 
     def now(self) -> dict[str, Any]:
         """GET RUN, without what only the server knows."""
@@ -95,7 +95,7 @@ class _Lately(StatusReader):
         super().__init__(run)
         self._live = live
 
-    def read(self, problems: Problems | None = None) -> dict[str, Any]:
+    def read(self, problems: Problems | None = None) -> RunView:
         """The result of `StatusReader.read`, at most `_LATELY_S` old."""
         moment, now = self._live.last
         if now is not None and time.monotonic() - moment < _LATELY_S:

@@ -1,4 +1,4 @@
-"""The exception or panic that ended a program, as status.json and its readers hold it."""
+"""The exception or panic that ended a program, as status.json holds it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ class TracebackFrame:
 
     @classmethod
     def from_json(cls, data: object) -> Self | None:
-        """The frame in the result of `to_json`, whoever wrote it. None if it names no line."""
+        """The frame in the result of `to_json`. None if it names no line.
+
+        Anybody can have written it.
+        """
         if not isinstance(data, dict):
             return None
         file, line = data.get("file"), data.get("line")
@@ -53,7 +56,10 @@ class Broken:
 
     @classmethod
     def from_json(cls, data: object) -> Self | None:
-        """The exception in the result of `to_json`, whoever wrote it. None if it has no line."""
+        """The exception in the result of `to_json`. None if it has no line.
+
+        Anybody can have written it.
+        """
         if not isinstance(data, dict) or (line := _text(data, "line")) is None:
             return None
         message = data.get("message")

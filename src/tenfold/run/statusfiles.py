@@ -7,15 +7,18 @@ or empty: another version of tenfold, or a task, can have written the file.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, Self, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from tenfold.run.exceptions import Broken
-from tenfold.run.rundir import RunDirectory, TaskDirectory, read_json, write_json
+from tenfold.run.rundir import Problems, RunDirectory, TaskDirectory, read_json, write_json
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 VERSION = 1
 
-_T = TypeVar("_T")
+_T = TypeVar("_T", bound="DataclassInstance")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,15 @@ class DeathStatus:
     words: str | None = None
     reason: str | None = None
     cause: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object of the same names."""
+        return _shallow(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The fields in a JSON object that has them, and possibly others."""
+        return _made(cls, data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +65,7 @@ class FirstFailureStatus:
     def to_json(self) -> dict[str, Any]:
         """One JSON object with the fields of the death and all others."""
         return {
-            **_shallow(self.death),
+            **self.death.to_json(),
             "lines": list(self.lines),
             "stderr": list(self.stderr),
             "exception": self.exception and self.exception.to_json(),
@@ -63,7 +75,7 @@ class FirstFailureStatus:
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The status in the result of `to_json`."""
         return cls(
-            _made(DeathStatus, data),
+            DeathStatus.from_json(data),
             _texts(data.get("lines")),
             _texts(data.get("stderr")),
             Broken.from_json(data.get("exception")),
@@ -102,7 +114,10 @@ class OddFigure:
 
     @classmethod
     def from_json(cls, data: object) -> Self | None:
-        """The figure in the result of `to_json`, whoever wrote it. None if it cannot be told."""
+        """The figure in the result of `to_json`. None if a part is missing.
+
+        Anybody can have written it.
+        """
         if not isinstance(data, dict):
             return None
         texts, steps = ("task", "directory", "figure", "value", "unit"), ("since", "until")
@@ -123,6 +138,15 @@ class HangStatus:
     report: str | None = None
     action: str | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object of the same names."""
+        return _shallow(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The fields in a JSON object that has them, and possibly others."""
+        return _made(cls, data)
+
 
 @dataclass(frozen=True, slots=True)
 class ResumedFrom:
@@ -131,6 +155,15 @@ class ResumedFrom:
     run: str | None = None
     checkpoint: str | None = None
     step: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object of the same names."""
+        return _shallow(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The fields in a JSON object that has them, and possibly others."""
+        return _made(cls, data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +202,9 @@ class RunStatus:
         write_json(run.status, self.to_json())
 
     @classmethod
-    def read(cls, run: RunDirectory) -> Self | None:
+    def read(cls, run: RunDirectory, problems: Problems | None = None) -> Self | None:
         """The readable part of the status of `run`, or None if it has no status."""
-        data = read_json(run.status)
+        data = read_json(run.status, problems)
         return None if data is None else cls.from_json(data)
 
     def to_json(self) -> dict[str, Any]:
@@ -179,11 +212,11 @@ class RunStatus:
         return {
             "version": VERSION,
             **_shallow(self),
-            "resumed_from": self.resumed_from and _shallow(self.resumed_from),
-            "hang": self.hang and _shallow(self.hang),
+            "resumed_from": self.resumed_from and self.resumed_from.to_json(),
+            "hang": self.hang and self.hang.to_json(),
             "not_finite": [figure.to_json() for figure in self.not_finite],
             "first_failure": self.first_failure and self.first_failure.to_json(),
-            "consequences": [_shallow(death) for death in self.consequences],
+            "consequences": [death.to_json() for death in self.consequences],
         }
 
     @classmethod
@@ -195,8 +228,8 @@ class RunStatus:
         resumed, hang, first = (data.get(key) for key in ("resumed_from", "hang", "first_failure"))
         odd = data.get("not_finite")
         nested = {
-            "resumed_from": _made(ResumedFrom, resumed) if resumed else None,
-            "hang": _made(HangStatus, hang) if hang else None,
+            "resumed_from": ResumedFrom.from_json(resumed) if resumed else None,
+            "hang": HangStatus.from_json(hang) if hang else None,
             "not_finite": tuple(
                 figure
                 for one in (odd if isinstance(odd, list) else ())
@@ -204,7 +237,7 @@ class RunStatus:
             ),
             "first_failure": FirstFailureStatus.from_json(first) if first else None,
             "consequences": tuple(
-                _made(DeathStatus, one) for one in data.get("consequences") or ()
+                DeathStatus.from_json(one) for one in data.get("consequences") or ()
             ),
         }
         return _made(cls, {**data, **nested})
@@ -246,9 +279,9 @@ class TaskStatus:
         write_json(directory.status, self.to_json())
 
     @classmethod
-    def read(cls, directory: TaskDirectory) -> Self | None:
+    def read(cls, directory: TaskDirectory, problems: Problems | None = None) -> Self | None:
         """The readable part of the status of a task, or None if it has no status."""
-        data = read_json(directory.status)
+        data = read_json(directory.status, problems)
         return None if data is None else cls.from_json(data)
 
     def to_json(self) -> dict[str, Any]:
@@ -261,14 +294,12 @@ class TaskStatus:
 
         `data` has the types that `records` states.
         """
-        several = {"retried": tuple(data.get("retried") or ()), "urls": data.get("urls") or {}}
+        urls = data.get("urls") or {}
+        several = {
+            "retried": tuple(data.get("retried") or ()),
+            "urls": {port: url for port, url in urls.items() if url is not None},
+        }
         return _made(cls, {**data, **several})
-
-
-_NAMES: dict[type[Any], tuple[str, ...]] = {
-    kind: tuple(one.name for one in fields(kind))
-    for kind in (DeathStatus, HangStatus, ResumedFrom, RunStatus, TaskStatus)
-}
 
 
 def _texts(value: object) -> tuple[str, ...]:
@@ -276,12 +307,12 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(item for item in items if isinstance(item, str))
 
 
-def _shallow(value: Any) -> dict[str, Any]:
+def _shallow(value: DataclassInstance) -> dict[str, Any]:
     """The fields by name.
 
     `dataclasses.asdict` copies the values, which takes ten times as long.
     """
-    return {name: getattr(value, name) for name in _NAMES[type(value)]}
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
 
 
 def _made(kind: type[_T], data: Mapping[str, Any]) -> _T:
@@ -289,4 +320,4 @@ def _made(kind: type[_T], data: Mapping[str, Any]) -> _T:
 
     Other fields of `data` are of another version.
     """
-    return kind(**{name: data[name] for name in _NAMES[kind] if name in data})
+    return kind(**{name: data[name] for name in kind.__dataclass_fields__ if name in data})

@@ -34,6 +34,10 @@ class CauseLine:
     message: tuple[str, ...] = ()
     root: str | None = None
 
+    def to_json(self) -> dict[str, object]:
+        """The shape of `error` in `why --json`. The hint is that of the whole report."""
+        return {name: getattr(self, name) for name in self.__slots__ if name != "hint"}
+
 
 @dataclass(frozen=True, slots=True)
 class Known:

@@ -20,7 +20,7 @@ from tenfold.run.states import LIVE, TERMINAL
 from tenfold.views import notfinite
 from tenfold.views.headline import HeadlineReader
 from tenfold.views.progress import makes_sense
-from tenfold.views.status import StatusReader
+from tenfold.views.status import RunView, StatusReader
 from tenfold.views.usage import UsageReader
 
 _MOST_DAMAGED = 100
@@ -63,8 +63,8 @@ class LiveReader:
         self._headline = HeadlineReader(run)
         self._said = JsonFiles()
         self._told: dict[str, Path] = {}
-        self.last: tuple[float, dict[str, Any] | None] = (0.0, None)
-        """The newest answer and its time by the monotonic clock."""
+        self.last: tuple[float, RunView | None] = (0.0, None)
+        """The newest state and its time by the monotonic clock."""
         self._plan: tuple[object, str | None] = (None, None)
 
     def read(self) -> dict[str, Any]:
@@ -73,12 +73,12 @@ class LiveReader:
         This returns whatever the files contain. Damaged ones are listed in `damaged`.
         """
         problems = Problems()
-        now = self._read_status(problems)
-        now["alive"] = now["age_s"] is not None or self._run.alive()
+        run = self._status.read(problems)
+        now = run.to_json()
+        now["alive"] = run.age_s is not None or self._run.alive()
         now["framework"] = self._framework(problems)
-        now["warning"] = _warning(now)
-        now["headline"] = self._headline.read(now)
-        now["tasks"] = [task for task in now["tasks"] if isinstance(task["task"], str)]
+        now["warning"] = _warning(run)
+        now["headline"] = self._headline.read(run)
         used = self._read_usage([task["task"] for task in now["tasks"]], problems)
         for task in now["tasks"]:
             live = used.get(task["task"]) if task["state"] in LIVE else None
@@ -88,15 +88,8 @@ class LiveReader:
             task["progress"] = self._progress(task, problems)
         damaged = {str(path): what for path, what in problems.found.items()}
         now["damaged"] = dict(list((now["damaged"] | damaged).items())[:_MOST_DAMAGED])
-        self.last = (time.monotonic(), now)
+        self.last = (time.monotonic(), run)
         return now
-
-    def _read_status(self, problems: Problems) -> dict[str, Any]:
-        try:
-            return self._status.read(problems)
-        except (TypeError, ValueError, AttributeError, KeyError) as error:  # of other types
-            problems.add(self._run.path, f"cannot be shown: {error}")
-            return _nothing(self._run)
 
     def _read_usage(self, tasks: list[str], problems: Problems) -> Mapping[str, Any]:
         try:
@@ -152,27 +145,17 @@ def progress_of(said: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _warning(now: Mapping[str, Any]) -> str | None:
+def _warning(run: RunView) -> str | None:
     """A warning to show above every view of a run that has not failed."""
-    for task in now["tasks"]:
-        if task.get("waits"):
-            return f"waiting for {task['task']}: {task['waits']}"
-    return notfinite.words(now.get("not_finite") or ())
+    for task in run.tasks:
+        if task.waits:
+            return f"waiting for {task.task}: {task.waits}"
+    return notfinite.words(run.not_finite)
 
 
 def _number(found: Any, name: str) -> Any:
     value = found.get(name) if isinstance(found, dict) else None
     return value if isinstance(value, (int, float)) and math.isfinite(value) else None
-
-
-def _nothing(run: RunDirectory) -> dict[str, Any]:
-    """The shape of a status without any data."""
-    empty = dict.fromkeys((
-        "cell", "state", "outcome", "reason", "started", "ended", "age_s", "seen", "protection",
-        "protection_words", "first_failure",
-    ))  # fmt: skip
-    head = {"version": 1, "cluster": run.cluster, "run": run.run, "directory": str(run.path)}
-    return head | empty | {"consequences": [], "tasks": [], "damaged": {}}
 
 
 def brief(now: Mapping[str, Any]) -> dict[str, Any]:

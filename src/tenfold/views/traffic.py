@@ -75,24 +75,24 @@ class MapReader:
         problems = problems if problems is not None else Problems()
         status = self._status.read(problems)
         now = time.time()
-        over = status["state"] in TERMINAL
-        last = status["ended"] or status["seen"] if over else now
-        seconds = max(0.0, (last or now) - (status["started"] or last or now))
+        over = status.state in TERMINAL
+        last = status.ended or status.seen if over else now
+        seconds = max(0.0, (last or now) - (status.started or last or now))
         tasks = [
-            {key: task[key] for key in ("task", "job", "index", "state")}
-            for task in status["tasks"]
+            {"task": task.task, "job": task.job, "index": task.index, "state": task.state}
+            for task in status.tasks
         ]
-        names = [task["task"] for task in tasks]
+        names = [task.task for task in status.tasks]
         flows = {name: self._reader(name).read(now, problems) for name in names}
-        self._meet(names, flows, problems, own=status["protection"] == "namespace")
+        self._meet(names, flows, problems, own=status.protection == "namespace")
         found = [edge for pair in self._pairs.values() if (edge := _edge(pair, flows))]
         if over:
             found = [_settled(edge, seconds) for edge in found]
         return {
             "version": 1,
-            "cluster": status["cluster"],
-            "run": status["run"],
-            "state": status["state"],
+            "cluster": status.cluster,
+            "run": status.run,
+            "state": status.state,
             "seconds": round(seconds, 3),
             "time": round(now, 3),
             "edges": found,
