@@ -45,7 +45,7 @@ def test_a_run_whose_loss_is_nan_succeeds_and_reports_since_which_step(runs: Pat
     figures = [event["figure"] for event in events if event["kind"] == "not-finite"]
     assert figures.count("loss") == 1
     now = LiveReader(run.directory).read()
-    assert now["warning"] == "loss is not finite (nan) since step 20 of chief/0"
+    assert now.warning == "loss is not finite (nan) since step 20 of chief/0"
     json.dumps([told, now], allow_nan=False)
 
 
@@ -104,4 +104,4 @@ def test_numbers_that_json_does_not_have_never_reach_the_page(run: RunDirectory,
         f'{{"done": 1, "total": 9, "time": 9, "rate": {text}, "figures": {{"a": {text}}}}}',
     ):
         run.task("worker-0").progress.write_text(said)
-        json.dumps(LiveReader(run).read(), allow_nan=False)
+        json.dumps(LiveReader(run).read().to_json(), allow_nan=False)

@@ -145,7 +145,7 @@ def test_a_run_reports_early_why_a_task_is_not_ready(runs: Path, name: str) -> N
     assert {one.task: one.waits for one in now.tasks} == {"chief/0": None, "ps/0": words}
     found = account(run.directory).to_json()
     assert found["headline"].startswith(f"c is starting: waiting for ps/0: {words} (")
-    assert LiveReader(run.directory).read()["warning"] == f"waiting for ps/0: {words}"
+    assert LiveReader(run.directory).read().warning == f"waiting for ps/0: {words}"
     run.stop()
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from tenfold.cells.settling import Settler
 from tenfold.run.rundir import Problems, RunDirectory
 from tenfold.views.layout import layout
-from tenfold.views.live import LiveReader
+from tenfold.views.live import LiveReader, LiveRun
 from tenfold.views.status import RunView, StatusReader
 from tenfold.views.traffic import MapReader
 
@@ -48,8 +48,8 @@ class Board:
         now = self._live.last[1]
         return len(now.tasks) if now else 0
 
-    def now(self) -> dict[str, Any]:
-        """GET RUN, without what only the server knows."""
+    def now(self) -> LiveRun:
+        """The run and its tasks."""
         with self._locks["live"]:
             self._settler.settle(self.run)
             return self._live.read()
@@ -68,11 +68,7 @@ class Board:
     def map_with_layout(self, aspect: float) -> dict[str, Any]:
         """The map, with the positions of its jobs and tasks."""
         found = self.map()
-        try:
-            drawn = layout(found, aspect).to_json()
-        except (TypeError, ValueError, KeyError):  # of tasks whose names make no sense
-            drawn = layout(_no_map(self.run, ""), aspect).to_json()
-        return found | {"layout": drawn}
+        return found | {"layout": layout(found, aspect).to_json()}
 
     def training(self) -> dict[str, Any]:
         """The contents of the training's event files.
@@ -99,7 +95,7 @@ class _Lately(StatusReader):
         """The result of `StatusReader.read`, at most `_LATELY_S` old."""
         moment, now = self._live.last
         if now is not None and time.monotonic() - moment < _LATELY_S:
-            return now
+            return now.status
         return super().read(problems)
 
 

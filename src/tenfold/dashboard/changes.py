@@ -9,47 +9,41 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tenfold.views.live import LiveRun, LiveTask
+
 _NOISE = {"memory": 1 << 20, "cpu": 0.01, "cpu_s": 1e9}
 """The minimum differences of a task's fields that are sent."""
 
 _STILL = {"connections": 0, "rate_bytes_s": 0.0, "rate_to": 0.0, "rate_from": 0.0}
 
 
-def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The event `tasks` between two answers of GET RUN: `{head, tasks}`.
+def changes(before: LiveRun, after: LiveRun) -> dict[str, Any] | None:
+    """The event `tasks` between two looks at a run: `{head, tasks}`.
 
     None if nothing has changed.
 
     `head` holds the top-level fields that changed.
     """
-    head = {
-        key: value for key, value in after.items() if key != "tasks" and _new(before, key, value)
-    }
-    known = {task["task"]: task for task in before["tasks"]}
-    tasks = [task for task in after["tasks"] if _differs(known.get(task["task"]), task)]
+    old = before.head()
+    head = {key: value for key, value in after.head().items() if old[key] != value}
+    known = {task.view.task: task for task in before.tasks}
+    tasks = [task.to_json() for task in after.tasks if _differs(known.get(task.view.task), task)]
     return {"head": head, "tasks": tasks} if head or tasks else None
 
 
-def _new(before: Mapping[str, Any], key: str, value: object) -> bool:
-    return key not in before or before[key] != value
-
-
-def _differs(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> bool:
-    if before is None:
+def _differs(before: LiveTask | None, after: LiveTask) -> bool:
+    if before is None or before.view != after.view or before.progress != after.progress:
         return True
-    if before == after:
-        return False
     return any(
-        value != before.get(key) and not _is_noise(key, before.get(key), value)
-        for key, value in after.items()
+        _is_new_figure(getattr(before, name), getattr(after, name), least)
+        for name, least in _NOISE.items()
     )
 
 
-def _is_noise(key: str, before: Any, after: Any) -> bool:
-    least = _NOISE.get(key)
-    if least is None or before is None or after is None:
-        return False
-    return bool(abs(after - before) < least)
+def _is_new_figure(before: float | None, after: float | None, least: float) -> bool:
+    if before is None or after is None:
+        return before is not after
+    return abs(after - before) >= least
 
 
 def map_changes(

@@ -12,7 +12,7 @@ usage.py      CPU and memory
 placement.py  which variable lies where
 training.py   the curves that TensorBoard shows
 inline.py     tasks and logs as HTML, inside a notebook
-live.py       status, usage and progress together, for the dashboard
+live.py       a run, with usage and progress of its tasks, for the dashboard
 logpages.py   pages of logs, for the dashboard
 eventpages.py pages of events, for the dashboard
 eventtexts.py what an event means, as a sentence

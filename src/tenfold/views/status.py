@@ -102,8 +102,8 @@ class RunView:
         """The name of the task that failed first."""
         return self.first_failure.death.task if self.first_failure else None
 
-    def to_json(self) -> dict[str, Any]:
-        """The shape of `ps --json`."""
+    def head(self) -> dict[str, Any]:
+        """The shape of `ps --json` without tasks."""
         return {
             "version": 1,
             **{name: getattr(self, name) for name in self.__slots__},
@@ -113,9 +113,13 @@ class RunView:
             "not_finite": [figure.to_json() for figure in self.not_finite],
             "first_failure": self.first_failure and self.first_failure.to_json(),
             "consequences": [death.to_json() for death in self.consequences],
-            "tasks": [task.to_json() for task in self.tasks],
+            "tasks": [],
             "damaged": dict(self.damaged),
         }
+
+    def to_json(self) -> dict[str, Any]:
+        """The shape of `ps --json`."""
+        return self.head() | {"tasks": [task.to_json() for task in self.tasks]}
 
 
 def status(run: RunDirectory, problems: Problems | None = None) -> RunView:

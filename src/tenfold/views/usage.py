@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tenfold.base.naming import label_of
@@ -14,6 +15,20 @@ from tenfold.traffic.samples import SampleReader, all_samples, is_number
 _STALE_S = 10.0
 
 
+@dataclass(frozen=True, slots=True)
+class TaskUsage:
+    """What a task uses: `cpu` in cores, over the last seconds, and `memory` in bytes.
+
+    Both are None if it was not sampled lately: it has ended, or nobody looks. `cpu_s` counts on.
+    `time` is that of the newest sample.
+    """
+
+    cpu: float | None
+    memory: float | None
+    cpu_s: float | None
+    time: float
+
+
 class UsageReader:
     """Reads the usage of one run's tasks repeatedly."""
 
@@ -21,12 +36,8 @@ class UsageReader:
         self._run = run
         self._readers: dict[str, SampleReader] = {}
 
-    def read(self, tasks: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """`{"worker/3": {cpu, memory, cpu_s, time}}` for `tasks` with known usage.
-
-        `cpu` is in cores, over the last seconds, and `memory` in bytes; both are None of a task
-        that was not sampled lately: it has ended, or nobody looks. `cpu_s` counts on.
-        """
+    def read(self, tasks: Sequence[str]) -> dict[str, TaskUsage]:
+        """The usage of `tasks` by name, as far as it is known."""
         now = time.time()
         found = {}
         for task in tasks:
@@ -37,16 +48,16 @@ class UsageReader:
         return found
 
 
-def _usage(samples: Sequence[Mapping[str, Any]], now: float) -> dict[str, Any]:
+def _usage(samples: Sequence[Mapping[str, Any]], now: float) -> TaskUsage:
     newest = samples[-1]
     gap = newest["time"] - samples[-2]["time"] if len(samples) > 1 else 0.0
     fresh = now - newest["time"] <= max(_STALE_S, 2.5 * gap)
-    return {
-        "cpu": _cores(samples[0], newest) if fresh else None,
-        "memory": _number(newest, "memory") if fresh else None,
-        "cpu_s": _number(newest, "cpu_s"),
-        "time": newest["time"],
-    }
+    return TaskUsage(
+        cpu=_cores(samples[0], newest) if fresh else None,
+        memory=_number(newest, "memory") if fresh else None,
+        cpu_s=_number(newest, "cpu_s"),
+        time=newest["time"],
+    )
 
 
 def _number(sample: Mapping[str, Any], name: str) -> float | None:
