@@ -35,7 +35,7 @@ SENT = 10 << 20
 
 
 def _edges(run: Run) -> dict[tuple[str, str], dict[str, Any]]:
-    return {(e["from"], e["to"]): e for e in MapReader(run.directory).read()["edges"]}
+    return {(e["from"], e["to"]): e for e in MapReader(run.directory).read().to_json()["edges"]}
 
 
 def test_edges_carry_what_was_sent(runs: Path, isolation: str) -> None:
@@ -218,8 +218,8 @@ def test_an_ordinary_users_traffic_is_measured(home: Path) -> None:
     _, status = up_as_nobody(home, FILE)
     assert status["protection"] == "namespace"
     shown = MapReader(RunDirectory(Path(status["directory"]))).read()
-    assert [(e["from"], e["to"]) for e in shown["edges"]] == [("ps/0", "worker/0")]
-    assert shown["edges"][0]["bytes_from"] == pytest.approx(500_000, abs=2)
+    assert [edge.ends for edge in shown.edges] == [("ps/0", "worker/0")]
+    assert shown.edges[0].bytes_from == pytest.approx(500_000, abs=2)
 
 
 def test_samples_that_cannot_be_written_are_lost_and_nothing_else(runs: Path) -> None:

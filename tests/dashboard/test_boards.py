@@ -34,7 +34,7 @@ def test_the_map_shows_the_states_of_the_status(demo_run: FakeRun) -> None:
     board = Boards().of(demo_run.directory)
     demo_run.fail("worker/3")
     told = {task.task: task.state for task in board.now().status.tasks}
-    assert {task["task"]: task["state"] for task in board.map()["tasks"]} == told
+    assert {task.task: task.state for task in board.map().tasks} == told
 
 
 def test_the_layout_takes_a_tasks_place_from_its_name(demo_run: FakeRun) -> None:

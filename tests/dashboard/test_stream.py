@@ -18,6 +18,7 @@ from tenfold.dashboard.stream import Watches, first_look, next_look, told
 from tenfold.run.states import State
 from tenfold.views.live import LiveRun, LiveTask
 from tenfold.views.status import RunView, TaskView
+from tenfold.views.traffic import MapEdge, MapView
 
 from .conftest import MakeRun
 from .fake_runs import FakeRun
@@ -104,14 +105,13 @@ def test_tiny_changes_of_figures_are_not_sent() -> None:
 
 
 def test_edges_that_are_gone_carry_nothing() -> None:
-    edge = {"from": "a/0", "to": "outside:1.2.3.4", "bytes": None, "connections": 1,
-            "rate_bytes_s": 5.0, "rate_to": 5.0, "rate_from": 0.0, "last_byte": 1.0}  # fmt: skip
-    empty: dict[str, Any] = {"seconds": 1, "time": 1, "edges": [], "groups": [], "tasks": []}
-    said = map_changes(empty | {"edges": [edge]}, empty)
+    edge = MapEdge("a/0", "outside:1.2.3.4", connections=1, rate_bytes_s=5.0, rate_to=5.0)
+    empty = MapView("c", "r", "running", 1.0, 1.0)
+    before, same = replace(empty, edges=(edge,)), replace(empty, edges=(replace(edge),))
+    said = map_changes(before, empty)
     assert said is not None
     assert said["edges"][0]["connections"] == said["edges"][0]["rate_bytes_s"] == 0
-    same = edge | {}
-    assert map_changes(empty | {"edges": [edge]}, empty | {"edges": [same]}) is None
+    assert map_changes(before, same) is None
 
 
 def test_one_event_is_one_line_of_data() -> None:

@@ -14,6 +14,7 @@ from tenfold.views.account import show_account
 from tenfold.views.facts import read_facts
 from tenfold.views.report import RunReport
 from tenfold.views.terminal import Terminal
+from tenfold.views.traffic import MapEdge
 from tenfold.views.why import account_of
 
 NOW = 2_000_000_000.0
@@ -90,7 +91,7 @@ class Written:
         self.said |= {"state": "failed", "outcome": "failed", "reason": reason, "ended": NOW}
         self.said |= {"first_failure": first, "consequences": list(later)}
 
-    def told(self, *edges: dict[str, Any], alive: bool = False, **facts: Any) -> Told:
+    def told(self, *edges: MapEdge, alive: bool = False, **facts: Any) -> Told:
         """The account at NOW; `alive`: while a supervisor has the lock."""
         self.write()
         if not alive:

@@ -208,12 +208,11 @@ class Dashboard:
         if task is None:
             raise HTTPException(404, "no such task")
         directory = names.find_task(board.run, label)
-        ends = (task.view.task,)
         return {
             "version": 1,
             "task": task.to_json(),
             "usage": history(directory) if directory else {"time": [], "cpu": [], "memory": []},
-            "edges": [e for e in board.map()["edges"] if e["from"] in ends or e["to"] in ends],
+            "edges": [e.to_json() for e in board.map().edges if task.view.task in e.ends],
             "lines": page(board.run, LogPageQuery((label,), lines=_LAST_LINES))["lines"],
             "damaged": now.damaged,
         }

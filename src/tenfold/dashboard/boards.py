@@ -16,7 +16,7 @@ from tenfold.run.rundir import Problems, RunDirectory
 from tenfold.views.layout import layout
 from tenfold.views.live import LiveReader, LiveRun
 from tenfold.views.status import RunView, StatusReader
-from tenfold.views.traffic import MapReader
+from tenfold.views.traffic import MapReader, MapView
 
 _MOST_BOARDS = 16
 _MOST_TASKS = 2000
@@ -54,8 +54,8 @@ class Board:
             self._settler.settle(self.run)
             return self._live.read()
 
-    def map(self) -> dict[str, Any]:
-        """`map --json`.
+    def map(self) -> MapView:
+        """The map.
 
         If the files of a run make no sense, this is a map without edges that reports it.
         """
@@ -66,9 +66,9 @@ class Board:
                 return _no_map(self.run, f"the map cannot be made: {error}")
 
     def map_with_layout(self, aspect: float) -> dict[str, Any]:
-        """The map, with the positions of its jobs and tasks."""
+        """`map --json`, with the positions of its jobs and tasks."""
         found = self.map()
-        return found | {"layout": layout(found, aspect).to_json()}
+        return found.to_json() | {"layout": layout(found, aspect).to_json()}
 
     def training(self) -> dict[str, Any]:
         """The contents of the training's event files.
@@ -99,10 +99,9 @@ class _Lately(StatusReader):
         return super().read(problems)
 
 
-def _no_map(run: RunDirectory, words: str) -> dict[str, Any]:
-    head = {"version": 1, "cluster": run.cluster, "run": run.run, "state": None, "seconds": 0.0}
-    empty: dict[str, Any] = {"edges": [], "groups": [], "tasks": []}
-    return head | {"time": time.time()} | empty | {"damaged": {str(run.path): words}}
+def _no_map(run: RunDirectory, words: str) -> MapView:
+    damaged = {str(run.path): words}
+    return MapView(run.cluster, run.run, None, 0.0, time.time(), damaged=damaged)
 
 
 class Boards:

@@ -9,7 +9,7 @@ ended, so that a scrape sees how.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -20,13 +20,14 @@ from prometheus_client.registry import Collector
 
 from tenfold.run.states import OF_RUNS, OF_TASKS
 from tenfold.views.live import LiveRun
+from tenfold.views.traffic import MapView
 
 TOLD_AFTER_END_S = 900.0
 
 _RUN = ("cluster", "run")
 _TASK = (*_RUN, "task")
 
-Pair = tuple[LiveRun, Mapping[str, Any]]
+Pair = tuple[LiveRun, MapView]
 """One run and its map."""
 
 
@@ -122,12 +123,12 @@ class _Scrape(Collector):
             "tenfold_edge_planned", "1 if the plan implies that these two talk.", labels=labels
         )
         for now, found in self._runs:
-            for edge in found["edges"]:
-                ends = [edge["from"], edge["to"]]
-                _add(carried, [*_own(now), *ends], edge["bytes_to"])
-                _add(carried, [*_own(now), *ends[::-1]], edge["bytes_from"])
-                _add(connections, [*_own(now), *ends], edge["connections"])
-                _add(planned, [*_own(now), *ends], edge["planned"])
+            for edge in found.edges:
+                ends = list(edge.ends)
+                _add(carried, [*_own(now), *ends], edge.bytes_to)
+                _add(carried, [*_own(now), *ends[::-1]], edge.bytes_from)
+                _add(connections, [*_own(now), *ends], edge.connections)
+                _add(planned, [*_own(now), *ends], edge.planned)
         yield from (carried, connections, planned)
 
 

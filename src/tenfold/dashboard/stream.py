@@ -21,6 +21,7 @@ from tenfold.dashboard.replies import encoded
 from tenfold.run.rundir import RunDirectory
 from tenfold.views.eventpages import end_of_events, events_from
 from tenfold.views.live import LiveRun
+from tenfold.views.traffic import MapView
 
 TICK_S = 1.0
 _OVER_TICKS = 5
@@ -38,7 +39,7 @@ class Look:
     """The result of one look at a run."""
 
     now: LiveRun
-    map: dict[str, Any]
+    map: MapView
     map_due: float
     """When another look at the map is due, by the monotonic clock."""
     events_read: int
@@ -178,7 +179,7 @@ def next_look(board: Board, before: Look | None) -> tuple[Look, list[bytes]]:
     return Look(now, found, due, happened["next"]), messages
 
 
-def _map(board: Board) -> tuple[dict[str, Any], float]:
+def _map(board: Board) -> tuple[MapView, float]:
     """The map, and when to make it again.
 
     A map of many thousand edges is not made every second.

@@ -24,7 +24,7 @@ from tenfold.supervise.lingering import Rank, lingering
 from tenfold.views import notfinite
 from tenfold.views.endings import signal_number
 from tenfold.views.facts import RunFacts, moment
-from tenfold.views.traffic import CUT
+from tenfold.views.traffic import CUT, MapEdge
 
 Kind = Literal[
     "hang",
@@ -71,7 +71,7 @@ class Trouble:
     next: tuple[str, ...] = ()
 
 
-def troubles(facts: RunFacts, edges: Sequence[Mapping[str, Any]], now: float) -> list[Trouble]:
+def troubles(facts: RunFacts, edges: Sequence[MapEdge], now: float) -> list[Trouble]:
     """All problems at `now` (seconds since 1970). `edges` are those of the map."""
     up = facts.status.age_s is not None
     found = [*_hang(facts, up), *_disk(facts), *_unsaved(facts), *_unkillable(facts)]
@@ -289,15 +289,15 @@ def _is_so(state: str, condition: object) -> bool:
     return state in (State.RUNNING, State.SUCCEEDED)
 
 
-def _cut(facts: RunFacts, edges: Sequence[Mapping[str, Any]], now: float) -> Iterator[Trouble]:
+def _cut(facts: RunFacts, edges: Sequence[MapEdge], now: float) -> Iterator[Trouble]:
     """Tasks that are cut off from the others.
 
     Their machines or networks do not answer.
     """
     known = {
-        (edge["from"], edge["to"]): edge.get("mark") == CUT
+        edge.ends: edge.mark == CUT
         for edge in edges
-        if edge.get("mark") == CUT or now - (moment(edge.get("last_byte")) or 0.0) < _ALIVE_S
+        if edge.mark == CUT or now - (edge.last_byte or 0.0) < _ALIVE_S
     }
     if (found := cut_off(known)) is not None:
         hint = "check the network between them (ping, firewall); see each edge with `tenfold map`"
@@ -306,15 +306,15 @@ def _cut(facts: RunFacts, edges: Sequence[Mapping[str, Any]], now: float) -> Ite
         yield Trouble("cut", found.words, hint, task)
 
 
-def _silent(facts: RunFacts, edges: Sequence[Mapping[str, Any]], now: float) -> Iterator[Trouble]:
+def _silent(facts: RunFacts, edges: Sequence[MapEdge], now: float) -> Iterator[Trouble]:
     """Tasks from which nothing is received while others communicate."""
     states = {task.task: task for task in facts.status.tasks}
     last: dict[str, float] = {}
     for edge in edges:
-        if edge.get("expected") and edge.get("bytes") is not None:
-            ends = [end for end in (edge["from"], edge["to"]) if end in states]
+        if edge.expected and edge.bytes is not None:
+            ends = [end for end in edge.ends if end in states]
             for end in ends:
-                last[end] = max(last.get(end, 0.0), moment(edge.get("last_byte")) or 0.0)
+                last[end] = max(last.get(end, 0.0), edge.last_byte or 0.0)
     talking = max(last.values(), default=0.0)
     if now - talking > _TALKS_S:
         return

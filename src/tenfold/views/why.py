@@ -27,7 +27,7 @@ from tenfold.views.endings import meaning
 from tenfold.views.eventtexts import NO_CHECKPOINT
 from tenfold.views.facts import RunFacts, read_facts
 from tenfold.views.report import FirstFailure, RunReport, TaskRetries
-from tenfold.views.traffic import MapReader
+from tenfold.views.traffic import MapEdge, MapReader
 from tenfold.views.troubles import Trouble, budget, how_it_ended, names_of, troubles
 
 _SIGNALS_THAT_SPEAK = (None, "SIGABRT", "SIGSEGV", "SIGILL", "SIGBUS", "SIGFPE")
@@ -61,17 +61,16 @@ def _findable(told: RunReport, runs: Path) -> RunReport:
     return replace(told, hint=found(told.hint), next=commands(told.next), troubles=problems)
 
 
-def _edges(facts: RunFacts) -> Sequence[Mapping[str, Any]]:
+def _edges(facts: RunFacts) -> Sequence[MapEdge]:
     if facts.status.age_s is None:  # it is over: silence is no wonder
         return ()
     try:
-        found: list[Mapping[str, Any]] = MapReader(facts.run).read()["edges"]
+        return MapReader(facts.run).read().edges
     except (TenfoldError, OSError, KeyError, TypeError, ValueError):
         return ()
-    return found
 
 
-def account_of(facts: RunFacts, edges: Sequence[Mapping[str, Any]], now: float) -> RunReport:
+def account_of(facts: RunFacts, edges: Sequence[MapEdge], now: float) -> RunReport:
     """The report, pure.
 
     It is as of `now` (seconds since 1970), with the `edges` of the map.
