@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,44 @@ def test_an_interpreter_without_any_package_imports_all_of_it(
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > len(library.ENTRIES)
+
+
+NEW = {
+    "asyncio": {"TaskGroup", "timeout", "timeout_at", "Runner", "Barrier"},
+    "contextlib": {"chdir"},
+    "datetime": {"UTC"},
+    "enum": {"StrEnum", "ReprEnum", "EnumCheck", "member", "nonmember", "verify"},
+    "typing": {"LiteralString", "Never", "NotRequired", "Required", "Self", "TypeVarTuple",
+               "Unpack", "assert_never", "assert_type", "dataclass_transform", "override",
+               "reveal_type"},
+}  # fmt: skip
+"""Names of the standard library that Python 3.10 does not have, by module."""
+
+
+def _new_names(path: Path) -> Iterator[str]:
+    """What a module uses that Python 3.10 does not have, as far as its text tells."""
+    tree = ast.parse(path.read_text(), feature_version=OLDEST)
+    for_types = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        for inner in ast.walk(node)
+    }
+    for node in set(ast.walk(tree)) - for_types:
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                if node.module == "tomllib" or alias.name in NEW.get(node.module or "", ()):
+                    yield f"{path}:{node.lineno}: {node.module}.{alias.name}"
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            if node.attr in NEW.get(node.value.id, ()):
+                yield f"{path}:{node.lineno}: {node.value.id}.{node.attr}"
+        elif isinstance(node, ast.Name) and node.id in ("ExceptionGroup", "BaseExceptionGroup"):
+            yield f"{path}:{node.lineno}: {node.id}"
+
+
+def test_modules_that_travel_use_nothing_that_the_oldest_python_lacks() -> None:
+    paths = [path for name, path in library.modules().items() if not name.endswith("older.py")]
+    assert [found for path in paths for found in _new_names(path)] == []
 
 
 def test_it_holds_nothing_but_tenfold(run: RunDirectory, tmp_path: Path) -> None:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib.metadata
-import importlib.util
 import json
 import os
 import shlex
@@ -167,6 +165,8 @@ def installed(
 
 
 def _origin(module: str) -> str | None:
+    import importlib.util
+
     with contextlib.suppress(ImportError, ValueError):
         spec = importlib.util.find_spec(module)
         return None if spec is None else spec.origin
@@ -174,6 +174,8 @@ def _origin(module: str) -> str | None:
 
 
 def _versions(distributions: Collection[str]) -> dict[str, str | None]:
+    import importlib.metadata  # late, as in frameworks.packages
+
     found: dict[str, str | None] = dict.fromkeys(distributions)
     for name in distributions:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):

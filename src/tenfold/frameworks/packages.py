@@ -6,7 +6,6 @@ Nothing here imports the package: what it was built for is read from its metadat
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -71,6 +70,8 @@ def installed(distributions: tuple[str, ...], site: Path | None = None) -> str |
 
     It has to be installed beside tenfold, or in the package directory `site`.
     """
+    import importlib.metadata  # late: it brings email, a tenth of what a supervisor imports
+
     path = sys.path if site is None else [str(site)]
     for name in distributions:
         for found in importlib.metadata.distributions(name=name, path=path):
