@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -72,3 +73,23 @@ def _places(version: str) -> Iterator[Path]:
 def _works(path: Path) -> bool:
     done = subprocess.run([path, "-c", ""], timeout=VENV_TIME_S, capture_output=True, check=False)
     return done.returncode == 0
+
+
+_NOT_THERE = re.compile(
+    r"_?tenfold|__editable__|(pydantic|rich|click|starlette|uvicorn|_?yaml|re2|_re2|google_re2"
+    r"|prometheus_client|platformdirs|py_spy)\b|.*\.pth$",
+    re.I,
+)
+"""What an environment of a user need not have: tenfold and its own dependencies."""
+
+
+def with_packages(python: Path) -> Path:
+    """`python`, with links to all packages of this interpreter but tenfold and what it needs.
+
+    The versions of both must be the same.
+    """
+    here, there = site_packages(Path(sys.executable)), site_packages(python)
+    for entry in here.iterdir():
+        if not _NOT_THERE.match(entry.name) and not (there / entry.name).exists():
+            (there / entry.name).symlink_to(entry)
+    return python

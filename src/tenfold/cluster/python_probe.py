@@ -76,6 +76,10 @@ class Installed:
     versions: Mapping[str, str | None] = field(default_factory=dict)
     problem: str | None = None
 
+    def has(self, module: str) -> bool:
+        """Whether the module is there."""
+        return self.modules.get(module) is not None
+
 
 def chosen(loaded: Loaded, environment: Mapping[str, str] | None = None) -> PythonChoice:
     """The interpreter that `python` means in a cluster, with its version.

@@ -20,7 +20,7 @@ from tenfold.cluster.command_line import split
 from tenfold.cluster.file import from_cluster
 from tenfold.cluster.file.places import Remark
 from tenfold.cluster.python_choice import PythonChoice
-from tenfold.cluster.python_probe import chosen
+from tenfold.cluster.python_probe import chosen, installed
 from tenfold.cluster.template import fill, fill_some
 from tenfold.errors import InputError, shown
 from tenfold.frameworks import JobDefaults, framework
@@ -76,7 +76,8 @@ def plan(
         tasks += _job_tasks(cluster, job, where, python)
     for job, service in (("tensorboard", cluster.tensorboard), ("jupyter", cluster.jupyter)):
         if service is not None:
-            tasks.append(_service_task(cluster, job, service, where, cell))
+            starter = _service_python(cell, _SERVICE_JOBS[job].needs, python)
+            tasks.append(_service_task(cluster, job, service, where, starter))
     hidden: set[str] = {
         task.env[name] for task in tasks for name in task.secrets if name in task.env
     }
@@ -239,12 +240,20 @@ def _command(cluster: Cluster, name: str, python: PythonChoice | None) -> tuple[
     return split(run) if isinstance(run, str) else run
 
 
-def _own_python(cell: str) -> str:
-    """The interpreter that has all of tenfold, for services.
+def _service_python(cell: str, needs: str, python: PythonChoice | None) -> tuple[str, ...]:
+    """The interpreter of a page that needs a module, with its options.
 
-    It is this one, or the one that an image calls python.
+    It is the one that runs tenfold, or that an image calls python. If it lacks the module, it is
+    that of the tasks, if that has it.
     """
-    return sys.executable if traits(cell).shares_files else "python"
+    if not traits(cell).shares_files:
+        return ("python", "-P")
+    own = (sys.executable, "-P")
+    if python is None or python.own or python.problem or installed(own[0], (needs,)).has(needs):
+        return own
+    if not installed(python.path, (needs,)).has(needs):
+        return own
+    return (python.path, *(["-P"] if python.has_safe_path() else []))
 
 
 def _workdir(workdir: str | None, directory: Path) -> str:
@@ -381,6 +390,7 @@ def _fill_values(values: dict[str, str], known: Known) -> dict[str, str]:
 @dataclass(frozen=True, slots=True)
 class _ServiceJob:
     module: str
+    needs: str
     network: Literal["cluster", "host"]
     ready: ReadinessCheck
 
@@ -388,22 +398,24 @@ class _ServiceJob:
 _SERVICE_JOBS = {
     # TensorBoard reads files only, so it stays outside the run's network.
     "tensorboard": _ServiceJob(
-        "tenfold.services.tensorboard", "host", ReadinessCheck("tcp", port="http")
+        "tenfold.services.tensorboard", "tensorboard", "host", ReadinessCheck("tcp", port="http")
     ),
     # Notebooks talk to the tasks.
     "jupyter": _ServiceJob(
-        "tenfold.services.jupyter", "cluster", ReadinessCheck("tcp", port="http")
+        "tenfold.services.jupyter", "jupyterlab", "cluster", ReadinessCheck("tcp", port="http")
     ),
 }
 
 
-def _service_task(cluster: Cluster, name: str, service: Service, where: Path, cell: str) -> Task:
+def _service_task(
+    cluster: Cluster, name: str, service: Service, where: Path, python: tuple[str, ...]
+) -> Task:
     job = _SERVICE_JOBS[name]
     env = dict(sorted(cluster.env.items()))
     return Task(
         job=name,
         index=0,
-        command=(_own_python(cell), "-P", "-m", job.module),
+        command=(*python, "-m", job.module),
         env=env,
         secrets=tuple(key for key in env if is_secret(key)),
         workdir=_workdir(None, where),

@@ -37,6 +37,8 @@ ENTRIES = (
     "tenfold.torch",
     "tenfold.jax",
     "tenfold.launch.preload",
+    "tenfold.services.tensorboard",
+    "tenfold.services.jupyter",
     *FRAMEWORKS.values(),
 )
 """Modules that tasks import. What these import travels with them."""

@@ -57,7 +57,7 @@ def find_error(facts: RunFacts, told: FirstFailureStatus, lines: Sequence[str]) 
 
 
 def _with_command(facts: RunFacts, task: str, finding: CauseLine) -> CauseLine:
-    """`finding` with the command that installs a missing module for the task's interpreter."""
+    """`finding`, with the command that installs a missing module."""
     match = _NO_MODULE.search(finding.line)
     command = facts.planned(task).get("command")
     if match is None or not isinstance(command, list) or not is_python(command):

@@ -61,7 +61,7 @@ def missing_packages(plan: Plan) -> list[MissingPackages]:
         has = installed(python, needs, python_path=path)
         if has.problem is not None:
             continue
-        lacking = [module for module in needs if has.modules[module] is None]
+        lacking = [module for module in needs if not has.has(module)]
         if lacking:
             requirements = tuple(needs[module] for module in lacking)
             found.add(MissingPackages(python, tuple(lacking), requirements))
