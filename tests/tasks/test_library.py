@@ -127,7 +127,10 @@ def test_a_task_with_another_interpreter_finds_it_before_its_own_path(
 ) -> None:
     other = pythons.venv(tmp_path / "other")
     torchrun = pythons.script(tmp_path / "bin" / "torchrun", f"#!{other}\n")
-    commands = (str(other), "t.py"), (str(torchrun), "t.py"), ("python", "t.py")
+    commands = (
+        *((str(other), "t.py"), (str(torchrun), "t.py"), ("python", "t.py")),
+        *(("conda", "run", "-n", "train", "python", "t.py"), ("/x/uv", "run", "t.py")),
+    )
     library.prepare(planned(own(), *commands), run, {})
     place = str(library.library(run))
 
@@ -139,6 +142,7 @@ def test_a_task_with_another_interpreter_finds_it_before_its_own_path(
     assert path(commands[0], search) == place
     assert path(commands[1], search | {"PYTHONPATH": "/x:y"}) == f"{place}:/x:y"
     assert path(commands[2], {"PATH": str(Path(sys.executable).parent)}) is None
+    assert path(commands[3], search) == path(commands[4], search) == place
 
 
 def test_links_lead_to_an_interpreter_of_another_name(run: RunDirectory, tmp_path: Path) -> None:

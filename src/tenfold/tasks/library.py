@@ -101,7 +101,15 @@ def with_library(
     return made
 
 
+_RUNNERS = frozenset(
+    {"uv", "conda", "mamba", "micromamba", "pixi", "poetry", "pipenv", "pdm", "hatch", "rye"}
+)
+"""Programs whose command `run` starts a command in an environment that they choose."""
+
+
 def _needs_library(bound: Bound, environment: Mapping[str, str], python: PythonChoice) -> bool:
+    if Path(bound.command[0]).name in _RUNNERS and "run" in bound.command[1:]:
+        return True
     search = bound.env.get("PATH") or search_path(environment, python)
     found = interpreter_of(bound.command, Path(bound.workdir), search, python)
     return not is_own(found or python.path)
