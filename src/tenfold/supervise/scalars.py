@@ -39,7 +39,7 @@ _MOST_FILES, _MOST_ENTRIES, _MOST_TAGS = 1_000, 10_000, 1_000
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _FLOATS = {1: "<f", 2: "<d", 14: "bfloat16", 19: "<e"}
-"""DT_FLOAT, DT_DOUBLE, DT_BFLOAT16 and DT_HALF of types.proto, as `struct` reads them."""
+"""How `struct` reads DT_FLOAT, DT_DOUBLE, DT_BFLOAT16 and DT_HALF of types.proto."""
 
 Scalar = tuple[str, int, float]
 """Tag, step, value."""
