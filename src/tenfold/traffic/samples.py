@@ -53,9 +53,9 @@ class PeerTotal(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TrafficSample:
-    """A line of `traffic.jsonl`: at `time` (seconds since 1970), the totals of a task by peer.
+    """A line of `traffic.jsonl`: the totals of a task by peer at one time.
 
-    `cut`: the peers that do not acknowledge the data of the task.
+    `time`: seconds since 1970. `cut`: the peers that do not acknowledge the data of the task.
     """
 
     time: float
