@@ -8,6 +8,7 @@ filesystem.py   Whether a file system can hold a run: it needs locks of files, a
 leftovers.py    What killed writers and failing disks leave of files that are renamed into place
 locks.py        Who holds a lock file, told by the kernel, and ending exactly that process
 logs/           Reading what tasks wrote, for the terminal, the page and the supervisor
+placements.py   `placement.json` of a task: where the variables that it made are placed
 records.py      The types of what the files of a run directory hold
 rendezvous.py   How tasks find each other: published addresses
 rundir.py       The run directory: the cluster's memory, as plain files
