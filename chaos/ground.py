@@ -23,7 +23,9 @@ from chaos.leftovers import MARK
 from chaos.trial import Missed, Trial
 from clusters import TENFOLD, environment, tree, write_cluster
 from tenfold.base.naming import label_of
-from tenfold.run.rundir import RunDirectory, every, read_events, read_json
+from tenfold.run.eventlog import read_events
+from tenfold.run.jsonfiles import read_json
+from tenfold.run.rundir import RunDirectory, every
 from tenfold.views.status import status
 
 POLL_S = 0.02

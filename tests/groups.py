@@ -10,8 +10,8 @@ from typing import Any
 from tenfold.bringup.api import Run, planned, up
 from tenfold.cluster.file import load, loads
 from tenfold.planning.plan import Plan
+from tenfold.run.eventlog import read_events
 from tenfold.run.logs import last_lines
-from tenfold.run.rundir import read_events
 from tests.conftest import pid_of, wait_for
 
 ROOT = Path(__file__).resolve().parents[1]

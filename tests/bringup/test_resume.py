@@ -23,7 +23,9 @@ from tenfold.checkpoint import Checkpoints
 from tenfold.cli import run as typed
 from tenfold.errors import InputError, TenfoldError
 from tenfold.planning.plan import Plan, RestartPolicy, Task
-from tenfold.run.rundir import RunDirectory, create, hold_lock, read_events, read_json, write_json
+from tenfold.run.eventlog import read_events
+from tenfold.run.jsonfiles import read_json, write_json
+from tenfold.run.rundir import RunDirectory, create, hold_lock
 from tests.conftest import survivors, wait_for
 from tests.plans import plan_of, shell
 

@@ -30,8 +30,10 @@ from tenfold.cells.docker.doctor import compose
 from tenfold.cells.docker.project import project_of
 from tenfold.cells.rendering import File, RenderLocations
 from tenfold.planning.plan import Plan, ReadinessCheck, RestartPolicy
+from tenfold.run.eventlog import read_events
+from tenfold.run.jsonfiles import read_json
 from tenfold.run.logs import last_lines
-from tenfold.run.rundir import RunDirectory, every, read_events, read_json
+from tenfold.run.rundir import RunDirectory, every
 from tests.cells.grounds import ROOT, Docker
 from tests.conftest import wait_for
 from tests.engines.daemons import Daemon, answers, new_directory

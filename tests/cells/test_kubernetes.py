@@ -18,8 +18,10 @@ from tenfold.bringup.api import Run, sweep, up
 from tenfold.cells.kubernetes.client import CLIENT
 from tenfold.errors import InputError, TenfoldError, UnavailableError
 from tenfold.planning.plan import Plan, ReadinessCheck, RestartPolicy, Task
+from tenfold.run.eventlog import read_events
+from tenfold.run.jsonfiles import read_json
 from tenfold.run.logs import LogReader, last_lines
-from tenfold.run.rundir import RunDirectory, read_events, read_json
+from tenfold.run.rundir import RunDirectory
 from tests.cells.fake_container import Container
 from tests.cells.fake_kubernetes import FakeKubernetes
 from tests.conftest import wait_for

@@ -10,7 +10,7 @@ import pytest
 
 from tenfold.bringup.api import Run, up
 from tenfold.planning.plan import RestartPolicy
-from tenfold.run.rundir import read_events
+from tenfold.run.eventlog import read_events
 from tests.conftest import wait_for
 from tests.plans import plan_of, shell
 

@@ -16,8 +16,8 @@ from tenfold.bringup.api import Run, up
 from tenfold.errors import UnavailableError
 from tenfold.launch import namespace
 from tenfold.planning.plan import Plan, ReadinessCheck, RestartPolicy
+from tenfold.run.eventlog import read_events
 from tenfold.run.logs import last_lines
-from tenfold.run.rundir import read_events
 from tests.conftest import pid_of, survivors, wait_for
 from tests.plans import listener, plan_of, shell
 
@@ -113,7 +113,7 @@ def test_killed_supervisor_leaves_nothing(runs: Path, isolation: str) -> None:
 
 
 def _supervisor_pid(run: Run) -> int:
-    from tenfold.run.rundir import read_json
+    from tenfold.run.jsonfiles import read_json
 
     return int((read_json(run.directory.status) or {})["supervisor_pid"])
 

@@ -13,9 +13,9 @@ import pytest
 
 from tenfold.bringup.api import Run, up
 from tenfold.planning.plan import Task
+from tenfold.run.eventlog import read_events
 from tenfold.run.logs import last_lines, merged, readers
 from tenfold.run.logs.files import look
-from tenfold.run.rundir import read_events
 from tests.conftest import wait_for
 from tests.disks import fill, small_disk
 from tests.plans import plan_of, shell

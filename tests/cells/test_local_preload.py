@@ -12,8 +12,9 @@ import pytest
 
 from tenfold.bringup.api import Run, up
 from tenfold.planning.plan import Plan, RestartPolicy, Task
+from tenfold.run.eventlog import read_events
+from tenfold.run.jsonfiles import read_json
 from tenfold.run.logs import last_lines
-from tenfold.run.rundir import read_events, read_json
 from tests.conftest import survivors, wait_for
 from tests.plans import plan_of
 

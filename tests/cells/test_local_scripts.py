@@ -18,8 +18,8 @@ import pytest
 
 from tenfold.bringup.api import Run, planned, up
 from tenfold.cluster.file import loads
+from tenfold.run.eventlog import read_events
 from tenfold.run.logs import last_lines
-from tenfold.run.rundir import read_events
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is preloaded")
 

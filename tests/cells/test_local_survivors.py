@@ -23,7 +23,9 @@ from tenfold.cells import Patience, Wishes
 from tenfold.launch import client
 from tenfold.launch.survivors import end_survivors
 from tenfold.launch.survivors import survivors as left_of
-from tenfold.run.rundir import create, read_events, read_json
+from tenfold.run.eventlog import read_events
+from tenfold.run.jsonfiles import read_json
+from tenfold.run.rundir import create
 from tenfold.supervise.loop import Supervisor
 from tests.conftest import survivors, wait_for
 from tests.frozen import freeze, freezer

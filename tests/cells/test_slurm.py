@@ -19,8 +19,10 @@ from tenfold.cells.slurm.commands import JobState, why_told
 from tenfold.cells.slurm.sbatch import components, sbatch
 from tenfold.errors import TenfoldError
 from tenfold.planning.plan import Plan, ReadinessCheck, Task
+from tenfold.run.eventlog import read_events
+from tenfold.run.jsonfiles import read_json, write_json
 from tenfold.run.logs import last_lines
-from tenfold.run.rundir import RunDirectory, read_events, read_json, write_json
+from tenfold.run.rundir import RunDirectory
 from tests.cells import grounds
 from tests.conftest import wait_for
 from tests.engines.slurm import Slurm

@@ -21,8 +21,9 @@ import pytest
 from tenfold.bringup.api import Run, planned
 from tenfold.cells.docker.project import project_of
 from tenfold.cluster.file import loads
+from tenfold.run.eventlog import read_events
 from tenfold.run.logs import last_lines
-from tenfold.run.rundir import find, read_events
+from tenfold.run.rundir import find
 from tests.cells.grounds import ROOT, Docker, Ground, Slurm
 from tests.conftest import wait_for
 from tests.engines.docker import docker

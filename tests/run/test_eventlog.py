@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tenfold.run import eventlog
-from tenfold.run.eventlog import EventLog
-from tenfold.run.rundir import Problems, read_events
+from tenfold.run.eventlog import EventLog, read_events
+from tenfold.run.jsonfiles import Problems
 from tests.disks import fill, small_disk
 
 

@@ -12,18 +12,11 @@ import pytest
 
 from tenfold.run import files
 from tenfold.run.appending import append, open_to_append
-from tenfold.run.eventlog import EventLog
+from tenfold.run.eventlog import EventLog, read_events
+from tenfold.run.jsonfiles import Problems, read_json, write_json
 from tenfold.run.logs import last_lines, merged, readers
 from tenfold.run.logs.writer import LogWriter
-from tenfold.run.rundir import (
-    Problems,
-    RunDirectory,
-    create,
-    hold_lock,
-    read_events,
-    read_json,
-    write_json,
-)
+from tenfold.run.rundir import RunDirectory, create, hold_lock
 from tenfold.traffic.samples import SampleLog, all_samples
 from tests.damages import TERABYTE
 

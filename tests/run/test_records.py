@@ -12,7 +12,9 @@ import pytest
 
 from tenfold.planning.plan import Plan
 from tenfold.run import records
-from tenfold.run.rundir import Problems, RunDirectory, read_events, read_json
+from tenfold.run.eventlog import read_events
+from tenfold.run.jsonfiles import Problems, read_json
+from tenfold.run.rundir import RunDirectory
 from tests.damages import FOREIGN, NASTY, files_of, full_run
 
 

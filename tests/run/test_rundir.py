@@ -12,18 +12,9 @@ from pathlib import Path
 import pytest
 
 from tenfold.errors import InputError, TenfoldError
-from tenfold.run.eventlog import EventLog
-from tenfold.run.rundir import (
-    Problems,
-    RunDirectory,
-    create,
-    every,
-    find,
-    hold_lock,
-    read_events,
-    read_json,
-    write_json,
-)
+from tenfold.run.eventlog import EventLog, read_events
+from tenfold.run.jsonfiles import Problems, read_json, write_json
+from tenfold.run.rundir import RunDirectory, create, every, find, hold_lock
 from tests.conftest import wait_for
 
 
@@ -53,7 +44,7 @@ def test_an_unwritable_directory_for_runs_is_refused_with_a_hint(tmp_path: Path)
 WRITE = """
 import sys
 from pathlib import Path
-from tenfold.run.rundir import write_json
+from tenfold.run.jsonfiles import write_json
 for n in range(10**9):
     write_json(Path(sys.argv[1]), {"n": n, "pad": "x" * (n % 50_000), "again": n})
 """

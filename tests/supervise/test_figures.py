@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from tenfold.bringup.api import up
-from tenfold.run.rundir import RunDirectory, create, read_events, write_json
+from tenfold.run.eventlog import read_events
+from tenfold.run.jsonfiles import write_json
+from tenfold.run.rundir import RunDirectory, create
 from tenfold.supervise.figures import FigureWatch
 from tenfold.views.live import LiveReader
 from tenfold.views.notfinite import words

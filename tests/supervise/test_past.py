@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.run.rundir import RunDirectory, create, write_json
+from tenfold.run.jsonfiles import write_json
+from tenfold.run.rundir import RunDirectory, create
 from tenfold.run.statusfiles import ResumedFrom
 from tenfold.supervise import past
 

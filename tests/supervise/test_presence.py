@@ -12,8 +12,10 @@ import pytest
 
 from tenfold.bringup import api
 from tenfold.cluster.spec import Cluster
+from tenfold.run.eventlog import read_events
+from tenfold.run.jsonfiles import read_json
 from tenfold.run.logs import last_lines
-from tenfold.run.rundir import RunDirectory, read_events, read_json
+from tenfold.run.rundir import RunDirectory
 from tests.cli.desk import Desk
 from tests.conftest import wait_for
 

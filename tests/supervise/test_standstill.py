@@ -11,7 +11,8 @@ from typing import Any
 
 from tenfold.bringup.api import Run, up
 from tenfold.planning.plan import HangPolicy, ReadinessCheck, RestartPolicy, Task
-from tenfold.run.rundir import read_events, read_json
+from tenfold.run.eventlog import read_events
+from tenfold.run.jsonfiles import read_json
 from tests.conftest import pid_of, wait_for
 from tests.plans import plan_of, shell
 

@@ -12,7 +12,8 @@ import pytest
 
 from tenfold.bringup.api import up
 from tenfold.planning.plan import ReadinessCheck, Task
-from tenfold.run.rundir import read_events, read_json
+from tenfold.run.eventlog import read_events
+from tenfold.run.jsonfiles import read_json
 from tenfold.supervise.waits import wait_words
 from tenfold.tasks.listening import Listening, listening
 from tenfold.views.live import LiveReader

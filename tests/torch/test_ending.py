@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tenfold.bringup.api import up
-from tenfold.run.rundir import read_events
+from tenfold.run.eventlog import read_events
 from tenfold.views.why import account
 from tests.conftest import wait_for
 from tests.groups import ROOT, said, script_plan, succeeded

@@ -26,7 +26,7 @@ from tenfold.cluster import settings
 from tenfold.cluster.cell_table import CELLS, traits
 from tenfold.errors import InputError, TenfoldError
 from tenfold.planning.plan import Plan
-from tenfold.run import files, filesystem, rundir
+from tenfold.run import files, filesystem, jsonfiles, rundir
 from tenfold.run.locks import signal_holders
 from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import TERMINAL
@@ -194,7 +194,7 @@ def up(
     before = decide(home, made, resume)
     filesystem.require_umask()
     run = rundir.create(home, made.cluster)
-    rundir.write_json(run.plan, made.to_json())
+    jsonfiles.write_json(run.plan, made.to_json())
     try:
         before.hand_over(run)
         _keep_files(made, run)
@@ -326,7 +326,7 @@ def sweep(run: RunDirectory) -> list[str]:
     Does nothing to a run whose supervisor is a process of this host. Raises TenfoldError where the
     cell cannot be asked.
     """
-    cell = (rundir.read_json(run.plan) or {}).get("cell")
+    cell = (jsonfiles.read_json(run.plan) or {}).get("cell")
     supervised = run.alive() and not run.is_elsewhere()
     if supervised or not isinstance(cell, str) or cell not in CELLS:
         return []

@@ -22,7 +22,9 @@ from tenfold.checkpoint import Checkpoint, manifest
 from tenfold.errors import InputError, TenfoldError
 from tenfold.planning.plan import Plan
 from tenfold.run import files, records
-from tenfold.run.rundir import RunDirectory, every, read_events, read_json
+from tenfold.run.eventlog import read_events
+from tenfold.run.jsonfiles import read_json
+from tenfold.run.rundir import RunDirectory, every
 from tenfold.run.states import TERMINAL, State
 
 FRESH = "fresh"

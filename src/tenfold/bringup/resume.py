@@ -24,7 +24,8 @@ from tenfold.checkpoint import Checkpoint, manifest
 from tenfold.errors import InputError, TenfoldError
 from tenfold.planning.plan import Plan
 from tenfold.run.files import open_regular
-from tenfold.run.rundir import RunDirectory, write_json
+from tenfold.run.jsonfiles import write_json
+from tenfold.run.rundir import RunDirectory
 from tenfold.supervise import past
 
 Wish = Literal["auto", "yes", "no"]

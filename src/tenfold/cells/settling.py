@@ -12,7 +12,8 @@ import time
 
 from tenfold import cells
 from tenfold.errors import TenfoldError
-from tenfold.run.rundir import RunDirectory, read_json
+from tenfold.run.jsonfiles import read_json
+from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import TERMINAL
 
 ASK_S = 10.0

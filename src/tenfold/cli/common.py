@@ -15,7 +15,8 @@ import click
 from tenfold.base.json_text import json_text
 from tenfold.base.naming import job_of, label_of, name_of
 from tenfold.cluster import settings
-from tenfold.run.rundir import RunDirectory, every, find, read_json
+from tenfold.run.jsonfiles import read_json
+from tenfold.run.rundir import RunDirectory, every, find
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

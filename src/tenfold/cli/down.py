@@ -52,7 +52,7 @@ def command(
 def _may_be_left(run: RunDirectory) -> bool:
     """Whether the cell may still hold resources of a run whose supervisor has died."""
     from tenfold.run import files
-    from tenfold.run.rundir import read_json
+    from tenfold.run.jsonfiles import read_json
 
     over = (read_json(run.status) or {}).get("state") in TERMINAL
     return not over and "cell" in files.directories(run.path)
@@ -60,7 +60,7 @@ def _may_be_left(run: RunDirectory) -> bool:
 
 def _stop(run: RunDirectory, kill: bool) -> dict[str, Any]:
     from tenfold.bringup.api import Run, interrupt, sweep
-    from tenfold.run.rundir import read_json
+    from tenfold.run.jsonfiles import read_json
 
     say = err().print
     if not run.alive():

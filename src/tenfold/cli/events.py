@@ -26,7 +26,8 @@ _POLL_S = 0.2
 @json_option
 def command(cluster: str | None, follow: bool, runs: str | None, as_json: bool) -> None:
     """List the events of a run in order (with --json as JSON Lines)."""
-    from tenfold.run.rundir import Problems, read_events
+    from tenfold.run.eventlog import read_events
+    from tenfold.run.jsonfiles import Problems
 
     run = find_run(cluster, runs)
     problems = Problems()

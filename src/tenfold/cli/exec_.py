@@ -18,7 +18,8 @@ from tenfold.cli.common import (
     task_argument,
 )
 from tenfold.errors import InputError, TenfoldError
-from tenfold.run.rundir import RunDirectory, read_json
+from tenfold.run.jsonfiles import read_json
+from tenfold.run.rundir import RunDirectory
 
 
 @click.command("exec", context_settings={"allow_interspersed_args": False})

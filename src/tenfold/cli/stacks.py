@@ -76,7 +76,7 @@ def _find(run: RunDirectory, tasks: Sequence[dict[str, Any]], native: bool) -> F
     from tenfold.debug.collect import BOUND_ELSEWHERE_S, BOUND_S, StackTarget
     from tenfold.debug.findings import find
     from tenfold.planning.plan import Plan
-    from tenfold.run.rundir import read_json
+    from tenfold.run.jsonfiles import read_json
 
     known = read_json(run.plan)
     if known is None:

@@ -18,7 +18,8 @@ from tenfold.base.naming import label_of
 from tenfold.debug import processes
 from tenfold.debug.ask import Question, stacks_of
 from tenfold.debug.stacks import TaskStacks, to_json
-from tenfold.run.rundir import RunDirectory, read_json
+from tenfold.run.jsonfiles import read_json
+from tenfold.run.rundir import RunDirectory
 
 _OWN_SHARE = 0.8
 """The share of the time that may be used here. The rest is for the way back."""

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 
 from tenfold.frameworks.ranks import host_of
 from tenfold.planning.plan import Plan, Task
-from tenfold.run.rundir import RunDirectory, read_json
+from tenfold.run.jsonfiles import read_json
+from tenfold.run.rundir import RunDirectory
 from tenfold.traffic.book import AddressBook, AddressEntry, resolve
 from tenfold.traffic.sampler import Sampler, own_network
 

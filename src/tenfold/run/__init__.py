@@ -1,9 +1,10 @@
 """The run directory: where its files are, who writes them and who reads them.
 
 appending.py    Files that only grow, a line at a time, by one writer each: whole lines or none
-eventlog.py     The one writer of a run's `events.jsonl`: whole lines, in order, on a full disk too
+eventlog.py     `events.jsonl` of a run: its one writer and its reader
 files.py        The only way to open, list, write and remove files where tasks can write too
 filesystem.py   Whether a file system can hold a run: it needs locks of files, and sockets
+jsonfiles.py    JSON files of a run directory: written whole, read tolerantly
 leftovers.py    What killed writers and failing disks leave of files that are renamed into place
 locks.py        Who holds a lock file, told by the kernel, and ending exactly that process
 logs/           Reading what tasks wrote, for the terminal, the page and the supervisor

@@ -1,9 +1,7 @@
-"""The one writer of a run's `events.jsonl`.
+"""`events.jsonl` of a run: its one writer, and its reader.
 
-It writes whole lines, in order, on a full disk too.
-
-What the disk does not take is kept in memory, so much at most, and written in order when there is
-room again. Reading is `rundir.read_events`'.
+The writer writes whole lines, in order. What a full disk refuses is kept in memory, up to a limit,
+and written when there is space again.
 """
 
 from __future__ import annotations
@@ -18,8 +16,12 @@ from typing import Any
 
 from tenfold.base.json_text import json_text
 from tenfold.base.secrets import veiled_all
-from tenfold.run import files
+from tenfold.run import files, records
 from tenfold.run.appending import append, open_to_append
+from tenfold.run.jsonfiles import Problems
+
+LONGEST_EVENT = 4 << 20
+"""The maximum length of a line of `events.jsonl`. A longer one is damaged."""
 
 KEPT = 10_000
 """The number of events kept in memory. Later ones are counted only."""
@@ -97,3 +99,53 @@ class EventLog:
         """
         self.flush()
         os.close(self._log)
+
+
+def read_events(
+    path: Path, problems: Problems | None = None, start: int = 0
+) -> tuple[list[dict[str, Any]], int]:
+    """Read events in `path` from byte `start`.
+
+    Returns the events, and the offset after the last whole line.
+
+    A line that is no JSON object is left out and noted; a last line without its newline is
+    still being written and is left for the next call. Of a file that is larger than any run's,
+    the end is read.
+    """
+    try:
+        with files.open_regular(path) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size - start > files.MOST_BYTES:
+                start = size - files.MOST_BYTES
+                if problems is not None:
+                    problems.add(path, f"has {size:,} bytes: only its end is read")
+                stream.seek(start)
+                start += len(stream.readline(files.MOST_BYTES))  # begun before there
+            stream.seek(start)
+            data = stream.read(files.MOST_BYTES)
+    except FileNotFoundError:
+        return [], start
+    except (OSError, ValueError) as error:
+        if problems is not None:
+            problems.add(path, f"cannot be read: {getattr(error, 'strerror', None) or error}")
+        return [], start
+    end = data.rfind(b"\n") + 1 or (len(data) if len(data) > LONGEST_EVENT else 0)
+    lines = data[:end].split(b"\n")
+    events = [event for line in lines if line and (event := read_event(line, path, problems))]
+    return events, start + end
+
+
+def read_event(line: bytes, path: Path, problems: Problems | None = None) -> dict[str, Any] | None:
+    """The event in a line of `path`, or None if it is damaged.
+
+    Damage is noted.
+    """
+    try:
+        if len(line) > LONGEST_EVENT:
+            raise ValueError("is too long")
+        value, wrong = records.typed(records.parse(line), records.EVENT)
+    except ValueError:
+        value, wrong = None, "has a damaged line"
+    if wrong is not None and problems is not None:
+        problems.add(path, wrong)
+    return value

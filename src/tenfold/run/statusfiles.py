@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self, TypeVar
 
-from tenfold.run.rundir import RunDirectory, TaskDirectory, read_json, write_json
+from tenfold.run.jsonfiles import read_json, write_json
+from tenfold.run.rundir import RunDirectory, TaskDirectory
 
 VERSION = 1
 

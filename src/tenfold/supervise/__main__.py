@@ -25,7 +25,8 @@ from tenfold.cells import supervisor as side_of
 from tenfold.launch import signals
 from tenfold.planning.plan import Plan
 from tenfold.run import files
-from tenfold.run.rundir import RunDirectory, hold_lock, read_json
+from tenfold.run.jsonfiles import read_json
+from tenfold.run.rundir import RunDirectory, hold_lock
 from tenfold.run.states import State
 from tenfold.supervise import control
 from tenfold.supervise.loop import Supervisor

@@ -23,7 +23,8 @@ from typing import Any, Protocol
 from tenfold.cells import client
 from tenfold.errors import TenfoldError
 from tenfold.run import files
-from tenfold.run.rundir import RunDirectory, read_json
+from tenfold.run.jsonfiles import read_json
+from tenfold.run.rundir import RunDirectory
 from tenfold.run.statusfiles import RunStatus
 
 _LONGEST_PATH_BYTES = 100

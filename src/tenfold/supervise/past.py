@@ -6,7 +6,8 @@ the supervisor anew, and in a run that goes on where another one broke off (`bri
 
 from __future__ import annotations
 
-from tenfold.run.rundir import RunDirectory, read_json
+from tenfold.run.jsonfiles import read_json
+from tenfold.run.rundir import RunDirectory
 from tenfold.run.statusfiles import ResumedFrom, TaskStatus
 
 

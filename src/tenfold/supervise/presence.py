@@ -14,7 +14,8 @@ from typing import IO
 
 from tenfold.planning.plan import Plan
 from tenfold.run import files
-from tenfold.run.rundir import SHARED, RunDirectory, write_json
+from tenfold.run.jsonfiles import write_json
+from tenfold.run.rundir import SHARED, RunDirectory
 
 EVERY_S = 0.5
 _TRIES, _TRY_S = 50, 0.001

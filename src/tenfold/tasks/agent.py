@@ -31,8 +31,9 @@ from tenfold.frameworks import framework
 from tenfold.launch.children import Children
 from tenfold.launch.sampling import shared_sampler
 from tenfold.planning.plan import Plan, Task
+from tenfold.run.jsonfiles import write_json
 from tenfold.run.rendezvous import HeldPort, hold_port, publish
-from tenfold.run.rundir import RunDirectory, write_json
+from tenfold.run.rundir import RunDirectory
 from tenfold.tasks.container import read_plan
 from tenfold.tasks.runner import HostSettings, Runner, TaskLife
 from tenfold.traffic.book import entries_of

@@ -15,7 +15,8 @@ from pathlib import Path
 from tenfold.base import procfs
 from tenfold.base.naming import label_of
 from tenfold.launch import signals
-from tenfold.run.rundir import RunDirectory, read_json
+from tenfold.run.jsonfiles import read_json
+from tenfold.run.rundir import RunDirectory
 from tenfold.tasks.container import RUN_DIRECTORY
 
 

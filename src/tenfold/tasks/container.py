@@ -27,8 +27,9 @@ from tenfold.launch.sampling import sampler_of
 from tenfold.planning.plan import Plan, Task
 from tenfold.run import files
 from tenfold.run.files import set_aside
+from tenfold.run.jsonfiles import Problems, read_json, write_json
 from tenfold.run.rendezvous import announce
-from tenfold.run.rundir import SHARED, Problems, RunDirectory, TaskDirectory, read_json, write_json
+from tenfold.run.rundir import SHARED, RunDirectory, TaskDirectory
 from tenfold.tasks.runner import HostSettings, Runner, TaskLife
 
 RUN_DIRECTORY = "/var/log/tenfold"

@@ -25,7 +25,8 @@ from tenfold.errors import TenfoldError
 from tenfold.frameworks import framework
 from tenfold.planning.plan import Plan
 from tenfold.run import files, rendezvous
-from tenfold.run.rundir import RunDirectory, find, read_json, write_json
+from tenfold.run.jsonfiles import read_json, write_json
+from tenfold.run.rundir import RunDirectory, find
 
 _PROGRESS_S = 0.2
 _RATE_S = 10.0

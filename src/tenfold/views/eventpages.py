@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from tenfold.run.eventlog import LONGEST_EVENT, read_event
 from tenfold.run.files import read_piece, size_of
-from tenfold.run.rundir import LONGEST_EVENT, Problems, RunDirectory, read_event
+from tenfold.run.jsonfiles import Problems
+from tenfold.run.rundir import RunDirectory
 from tenfold.views.eventtexts import sentence, tone
 
 MOST_BYTES = LONGEST_EVENT

@@ -17,8 +17,10 @@ from typing import Any, Literal
 from tenfold.base.naming import label_of
 from tenfold.checkpoint import manifest
 from tenfold.run import files
+from tenfold.run.eventlog import read_events
+from tenfold.run.jsonfiles import Problems, read_json
 from tenfold.run.logs import last_lines
-from tenfold.run.rundir import Problems, RunDirectory, read_events, read_json
+from tenfold.run.rundir import RunDirectory
 from tenfold.views.status import status as read_status
 
 LAST_LINES = 20

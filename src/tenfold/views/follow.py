@@ -18,8 +18,10 @@ from tenfold.base.naming import label_of
 from tenfold.base.quantities import duration_text
 from tenfold.errors import printable
 from tenfold.run import files
+from tenfold.run.eventlog import read_events
+from tenfold.run.jsonfiles import read_json
 from tenfold.run.logs import LogLine, LogReader, merged, readers
-from tenfold.run.rundir import RunDirectory, read_events, read_json
+from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import TERMINAL, State
 from tenfold.views import progress
 from tenfold.views.eventtexts import news

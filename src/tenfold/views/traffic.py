@@ -20,7 +20,8 @@ from tenfold.errors import TenfoldError
 from tenfold.planning import edges
 from tenfold.planning.plan import Plan
 from tenfold.run import files
-from tenfold.run.rundir import Problems, RunDirectory, read_json
+from tenfold.run.jsonfiles import Problems, read_json
+from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import TERMINAL
 from tenfold.traffic.ledger import OUTSIDE
 from tenfold.views.flows import FlowReader, Flows, PeerFlow

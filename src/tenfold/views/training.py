@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from tenfold.run import files
+from tenfold.run.eventlog import read_events
 from tenfold.run.files import open_regular
-from tenfold.run.rundir import RunDirectory, read_events
+from tenfold.run.rundir import RunDirectory
 from tenfold.views.curve import Point, Writers
 
 READ_BYTES = 32 << 20

@@ -52,8 +52,9 @@ from tenfold.cells.docker.project import handle, project_of
 from tenfold.errors import TenfoldError
 from tenfold.planning.plan import Plan, Task
 from tenfold.run import files
+from tenfold.run.jsonfiles import read_json, write_json
 from tenfold.run.rendezvous import HeldPort, announce, hold_port
-from tenfold.run.rundir import RunDirectory, read_json, write_json
+from tenfold.run.rundir import RunDirectory
 from tenfold.tasks.runner import TaskLife
 
 _START_S = 60.0

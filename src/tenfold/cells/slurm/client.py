@@ -35,7 +35,8 @@ from tenfold.cells.slurm.sbatch import Component, components, sbatch
 from tenfold.cells.supervisor_side import Wishes
 from tenfold.errors import TenfoldError, UnavailableError
 from tenfold.planning.plan import Plan
-from tenfold.run.rundir import RunDirectory, read_json, write_json
+from tenfold.run.jsonfiles import read_json, write_json
+from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import TERMINAL, State
 from tenfold.run.statusfiles import RunStatus, TaskStatus
 

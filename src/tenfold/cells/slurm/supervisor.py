@@ -35,7 +35,8 @@ from tenfold.cells.slurm.ends import lost, told
 from tenfold.cells.slurm.sbatch import Component, components, mebibytes
 from tenfold.errors import TenfoldError, UnavailableError
 from tenfold.planning.plan import Plan, Task
-from tenfold.run.rundir import RunDirectory, read_json
+from tenfold.run.jsonfiles import read_json
+from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import State
 from tenfold.tasks.capture import allow_many_files
 from tenfold.tasks.runner import TaskLife
