@@ -152,7 +152,7 @@ class Run:
     def events(self, *kinds: str) -> list[dict[str, Any]]:
         """All events, or those of some kinds."""
         found, _ = read_events(self.directory.events)
-        return [event for event in found if not kinds or event["kind"] in kinds]
+        return [event.to_json() for event in found if not kinds or event.kind in kinds]
 
     def progress(self, task: str = "chief/0") -> float:
         """The share (0..1) that a task has told to be done."""

@@ -393,7 +393,7 @@ def test_a_real_cluster_resumes_after_its_supervisor_was_killed(runs: Path, isol
     assert now["resumed_from"]["run"] == broken.directory.run
     assert now["resumed_from"]["step"] == reached
     events, _ = read_events(again.directory.events)
-    assert [event["step"] for event in events if event["kind"] == "resumed"] == [reached]
+    assert [event.more["step"] for event in events if event.kind == "resumed"] == [reached]
     assert step_of(broken.directory) == reached, "what was handed over stays where it was"
 
 

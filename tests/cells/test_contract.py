@@ -74,7 +74,7 @@ def _lines(run: Run, label: str) -> list[str]:
 
 def _kinds(run: Run) -> list[tuple[str, str | None]]:
     events, _ = read_events(run.directory.events)
-    return [(event["kind"], event["task"]) for event in events]
+    return [(event.kind, event.task) for event in events]
 
 
 def _listener(ground: Ground, name: str, seconds: float = 600, **more: Any) -> Task:

@@ -68,8 +68,8 @@ def _lines(run: Run, label: str) -> list[str]:
 def _notes(run: Run) -> str:
     """What people were told while it ran, and what to do."""
     events, _ = read_events(run.directory.events)
-    told = [event for event in events if event["kind"] in ("note", "error")]
-    return "\n".join(f"{event['message']} {event['hint']}" for event in told)
+    told = [event for event in events if event.kind in ("note", "error")]
+    return "\n".join(f"{event.text('message')} {event.text('hint')}" for event in told)
 
 
 def _container(run: Run, label: str) -> str:

@@ -47,7 +47,7 @@ def _word(path: Path, what: str) -> bool:
 
 def _events(run: Run, kind: str) -> list[dict[str, Any]]:
     found, _ = read_events(run.directory.events)
-    return [event for event in found if event["kind"] == kind]
+    return [event.to_json() for event in found if event.kind == kind]
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_a_cluster_runs_to_its_end(runs: Path, isolation: str) -> None:
     assert _task(run, "ps/0")["signal"] == "SIGTERM"
     assert sorted(_lines(run, "chief-0")) == ["hello", "no newline", "oops"]
     events, _ = read_events(run.directory.events)
-    kinds = [event["kind"] for event in events]
+    kinds = [event.kind for event in events]
     assert kinds.index("task-ready") < kinds.index("cluster-stopping")
     assert survivors(run.directory.path) == []
 
@@ -170,11 +170,11 @@ def test_a_killed_server_starts_the_training_again_in_its_order(runs: Path, isol
     wait_for(lambda: _lines(run, "chief-0") == ["begun", "begun"])
     assert [task["restarts"] for task in run.status()["tasks"]] == [0, 1, 1, 1]
     events, _ = read_events(run.directory.events)
-    order = [e["task"] for e in events if e["kind"] in ("task-ready", "task-started")]
+    order = [e.task for e in events if e.kind in ("task-ready", "task-started")]
     assert order[-2:] == ["chief/0", "chief/0"], "it comes after both servers"
-    (retried,) = (event for event in events if event["kind"] == "task-retried")
-    assert (retried["task"], retried["because"]) == ("ps/1", "was killed by SIGKILL")
-    assert {e["task"] for e in events if e["kind"] == "restarted-with"} == {"chief/0", "ps/0"}
+    (retried,) = (event for event in events if event.kind == "task-retried")
+    assert (retried.task, retried.text("because")) == ("ps/1", "was killed by SIGKILL")
+    assert {e.task for e in events if e.kind == "restarted-with"} == {"chief/0", "ps/0"}
     run.stop(timeout_s=20)
 
 

@@ -156,7 +156,7 @@ def test_a_node_that_dies_makes_slurm_start_the_run_again(
     status = run.wait(120)
     events, _ = read_events(run.directory.events)
     assert status["state"] == "succeeded", (status["reason"], events)
-    assert any("restart 1" in str(event.get("message")) for event in events)
+    assert any("restart 1" in str(event.more.get("message")) for event in events)
 
 
 def test_a_run_directory_that_nodes_cannot_see_is_reported(ground: grounds.Slurm) -> None:

@@ -59,7 +59,7 @@ def test_old_or_new_wherever_the_writer_was_killed(tmp_path: Path) -> None:
         aside = run.path / "resumed.json.damaged-1"
         kept = [path.read_bytes() for path in (run.resumed, aside) if path.exists()]
         assert b'{"cut' in kept, place
-        kinds = [event["kind"] for event in read_events(run.events, problems)[0]]
+        kinds = [event.kind for event in read_events(run.events, problems)[0]]
         assert kinds in (["one"], ["one", "two"]), place
         assert not problems.found, place
         _go_on(run, place)

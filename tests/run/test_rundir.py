@@ -115,11 +115,11 @@ def test_events_with_damaged_lines_and_one_being_written(tmp_path: Path) -> None
     path.write_bytes(path.read_bytes() + b'{"kind": "cut\n\xff\n[]\n' + b'{"kind": "two"}\n{"ki')
     problems = Problems()
     events, position = read_events(path, problems)
-    assert [event["kind"] for event in events] == ["one", "two"]
+    assert [event.kind for event in events] == ["one", "two"]
     assert problems.found == {path: "has a damaged line"}
     with path.open("ab") as stream:
         stream.write(b'nd": "three"}\n')
-    assert [event["kind"] for event in read_events(path, problems, position)[0]] == ["three"]
+    assert [event.kind for event in read_events(path, problems, position)[0]] == ["three"]
     log.close()
 
 

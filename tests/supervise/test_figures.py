@@ -44,7 +44,7 @@ def test_a_run_whose_loss_is_nan_succeeds_and_reports_since_which_step(runs: Pat
     }
     assert odd == {"lr": (5, 10), "loss": (20, None)}
     events, _ = read_events(run.directory.events)
-    figures = [event["figure"] for event in events if event["kind"] == "not-finite"]
+    figures = [event.more["figure"] for event in events if event.kind == "not-finite"]
     assert figures.count("loss") == 1
     now = LiveReader(run.directory).read()
     assert now["warning"] == "loss is not finite (nan) since step 20 of chief/0"

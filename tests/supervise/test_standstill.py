@@ -56,7 +56,7 @@ def cluster(
 
 
 def events(run: Run, kind: str) -> list[dict[str, Any]]:
-    return [event for event in read_events(run.directory.events)[0] if event["kind"] == kind]
+    return [event.to_json() for event in read_events(run.directory.events)[0] if event.kind == kind]
 
 
 def the_hang(run: Run) -> dict[str, Any]:

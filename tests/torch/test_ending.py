@@ -91,7 +91,7 @@ def test_a_rank_that_does_not_end_is_reported_and_not_killed(runs: Path, tmp_pat
 
     def notes() -> list[str]:
         events, _ = read_events(run.directory.events)
-        return [str(event["message"]) for event in events if event["kind"] == "note"]
+        return [str(event.more["message"]) for event in events if event.kind == "note"]
 
     wait_for(lambda: any(note.startswith(told) for note in notes()), 90)
     why = account(run.directory)

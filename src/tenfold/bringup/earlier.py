@@ -163,7 +163,7 @@ def _told_by_events(run: RunDirectory) -> str | None:
     """The end in events.jsonl, for a status.json that does not contain it."""
     events, _ = read_events(run.events)
     ends = {f"cluster-{state}": state for state in TERMINAL}
-    told = (ends.get(str(event.get("kind"))) for event in reversed(events))
+    told = (ends.get(event.kind) for event in reversed(events))
     return next((state for state in told if state), None)
 
 

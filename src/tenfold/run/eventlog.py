@@ -6,13 +6,13 @@ and written when there is space again.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tenfold.base.json_text import json_text
 from tenfold.base.secrets import veiled_all
@@ -25,6 +25,43 @@ LONGEST_EVENT = 4 << 20
 
 KEPT = 10_000
 """The number of events kept in memory. Later ones are counted only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a run, `time` in seconds since 1970.
+
+    `more` has the further fields, which depend on `kind` (docs/json.md). A field that is missing or
+    has the wrong type is None, or no text.
+    """
+
+    kind: str = ""
+    time: float | None = None
+    task: str | None = None
+    more: Mapping[str, object] = field(default_factory=dict)
+
+    def text(self, name: str) -> str | None:
+        """The further field `name` if it is text."""
+        value = self.more.get(name)
+        return value if isinstance(value, str) else None
+
+    def number(self, name: str) -> float | None:
+        """The further field `name` if it is a number."""
+        value = self.more.get(name)
+        return value if isinstance(value, (int, float)) else None
+
+    def to_json(self) -> dict[str, Any]:
+        """The object in the line of the event."""
+        return {"time": self.time, "kind": self.kind or None, "task": self.task, **self.more}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The event in the result of `to_json`. `records.EVENT` states its types."""
+        more = {name: value for name, value in data.items() if name not in _COMMON}
+        return cls(data.get("kind") or "", data.get("time"), data.get("task"), more)
+
+
+_COMMON = ("time", "kind", "task")
 
 
 class EventLog:
@@ -42,18 +79,16 @@ class EventLog:
         self._kept: deque[bytes] = deque()
         self._count, self._lost, self._lost_bytes = 0, 0, 0
 
-    def write(self, kind: str, task: str | None = None, **more: object) -> dict[str, Any]:
-        """Append one event with the time, and return it. Never raises OSError."""
-        event = {"time": round(self._clock(), 3), "kind": kind, "task": task, **veiled_all(more)}
-        line = json_text(event).encode() + b"\n"
+    def write(self, kind: str, task: str | None = None, **more: object) -> None:
+        """Append one event with the time. Never raises OSError."""
+        line = self._line(kind, task, more)
         self.flush()
         if self._kept or not append(self._log, line):
             self._keep(line)
-        return event
 
     def _keep(self, line: bytes) -> None:
         if not self._kept:
-            self._kept.append(self._line("disk-full"))
+            self._kept.append(self._of_disk("disk-full"))
         if len(self._kept) > KEPT:
             self._lost += 1
             self._lost_bytes += len(line)
@@ -61,16 +96,19 @@ class EventLog:
             self._kept.append(line)
             self._count += 1
 
-    def _line(self, kind: str, **more: object) -> bytes:
-        event = {"time": round(self._clock(), 3), "kind": kind, "task": None}
-        return json.dumps(event | {"path": str(self._path)} | more).encode() + b"\n"
+    def _of_disk(self, kind: str, **more: object) -> bytes:
+        return self._line(kind, None, {"path": str(self._path), **more})
+
+    def _line(self, kind: str, task: str | None, more: Mapping[str, object]) -> bytes:
+        event = Event(kind, round(self._clock(), 3), task, veiled_all(more))
+        return json_text(event.to_json()).encode() + b"\n"
 
     def flush(self) -> None:
         """Write the kept events, as far as the disk accepts them now."""
         while self._kept:
             if len(self._kept) == 1 and self._count:
                 counts = {"lost_bytes": self._lost_bytes, "kept": self._count, "lost": self._lost}
-                self._kept.append(self._line("disk-back", **counts))
+                self._kept.append(self._of_disk("disk-back", **counts))
                 self._count = self._lost = self._lost_bytes = 0
             if not append(self._log, self._kept[0]):
                 return
@@ -103,7 +141,7 @@ class EventLog:
 
 def read_events(
     path: Path, problems: Problems | None = None, start: int = 0
-) -> tuple[list[dict[str, Any]], int]:
+) -> tuple[list[Event], int]:
     """Read events in `path` from byte `start`.
 
     Returns the events, and the offset after the last whole line.
@@ -131,11 +169,11 @@ def read_events(
         return [], start
     end = data.rfind(b"\n") + 1 or (len(data) if len(data) > LONGEST_EVENT else 0)
     lines = data[:end].split(b"\n")
-    events = [event for line in lines if line and (event := read_event(line, path, problems))]
-    return events, start + end
+    events = (read_event(line, path, problems) for line in lines if line)
+    return [event for event in events if event is not None], start + end
 
 
-def read_event(line: bytes, path: Path, problems: Problems | None = None) -> dict[str, Any] | None:
+def read_event(line: bytes, path: Path, problems: Problems | None = None) -> Event | None:
     """The event in a line of `path`, or None if it is damaged.
 
     Damage is noted.
@@ -148,4 +186,4 @@ def read_event(line: bytes, path: Path, problems: Problems | None = None) -> dic
         value, wrong = None, "has a damaged line"
     if wrong is not None and problems is not None:
         problems.add(path, wrong)
-    return value
+    return None if value is None else Event.from_json(value)

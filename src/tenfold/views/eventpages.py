@@ -32,7 +32,7 @@ def events_from(run: RunDirectory, start: int = 0) -> dict[str, Any]:
     lines = [line for line in whole.split(b"\n") if line]
     found = (read_event(line, run.events, problems) for line in lines)
     events = [
-        event | {"text": sentence(event), "tone": tone(event)}
+        event.to_json() | {"text": sentence(event), "tone": tone(event)}
         for event in found
         if event is not None
     ]

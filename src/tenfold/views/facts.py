@@ -17,7 +17,7 @@ from typing import Any, Literal
 from tenfold.base.naming import label_of
 from tenfold.checkpoint import manifest
 from tenfold.run import files
-from tenfold.run.eventlog import read_events
+from tenfold.run.eventlog import Event, read_events
 from tenfold.run.jsonfiles import Problems, read_json
 from tenfold.run.logs import last_lines
 from tenfold.run.rundir import RunDirectory
@@ -71,7 +71,7 @@ class RunFacts:
     status: Mapping[str, Any]
     said: Mapping[str, Any] = field(default_factory=dict)
     plan: Mapping[str, Any] = field(default_factory=dict)
-    events: tuple[Mapping[str, Any], ...] = ()
+    events: tuple[Event, ...] = ()
     tasks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     unsaved: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     checkpoint: Saved | None = None
@@ -94,9 +94,9 @@ class RunFacts:
                 return one
         return {}
 
-    def of_kind(self, *kinds: str) -> list[Mapping[str, Any]]:
+    def of_kind(self, *kinds: str) -> list[Event]:
         """Events of the given kinds, in order."""
-        return [event for event in self.events if event.get("kind") in kinds]
+        return [event for event in self.events if event.kind in kinds]
 
     def lines_of(self, task: str) -> list[str]:
         """The last lines of a task."""

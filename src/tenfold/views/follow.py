@@ -150,7 +150,7 @@ class Follower:
         for event in events:
             if words := news(event):
                 self._screen.say(f"· {words}", "yellow")
-                if isinstance(hint := event.get("hint"), str):
+                if hint := event.text("hint"):
                     self._screen.say(f"    hint: {printable(hint)}", "dim")
         if now["state"] == State.STARTING and now["reason"] and self._first(now["reason"]):
             self._screen.say(f"· {now['reason']}", "dim")

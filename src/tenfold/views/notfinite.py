@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tenfold.run.eventlog import Event
+
 _MOST = 3
 
 
@@ -58,6 +60,6 @@ def _step(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def event_words(event: Mapping[str, Any]) -> str:
+def event_words(event: Event) -> str:
     """The text of an event `not-finite`."""
-    return words([event]) or ""
+    return words([event.to_json()]) or ""

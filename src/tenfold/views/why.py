@@ -192,11 +192,10 @@ def _of_reason(facts: RunFacts, found: Sequence[Trouble]) -> _Verdict:
     A hang ended it, or its cell could not begin.
     """
     hang = next((trouble for trouble in found if trouble.kind == "hang"), None)
-    errors = [event for event in facts.of_kind("error") if event.get("message")]
+    errors = [event for event in facts.of_kind("error") if event.text("message")]
     reason = str(facts.status["reason"] or "the reason is unknown")
     if errors:
-        hint = errors[-1].get("hint")
-        return _Verdict("failed", reason, str(hint) if hint else None)
+        return _Verdict("failed", reason, errors[-1].text("hint"))
     if hang is not None and reason.startswith("hung"):
         return _Verdict("failed", f"it {reason}", hang.hint, next=(*hang.next, _up(facts)))
     return _Verdict("failed", reason)
@@ -230,9 +229,9 @@ def _with_restarts(facts: RunFacts, verdict: _Verdict) -> _Verdict:
     retried = facts.of_kind("task-retried")
     if not retried:
         return verdict
-    names = list(dict.fromkeys(str(event.get("task")) for event in retried))
+    names = list(dict.fromkeys(str(event.task) for event in retried))
     times = "once" if len(retried) == 1 else f"{len(retried)} times"
-    because = retried[-1].get("because")
+    because = retried[-1].text("because")
     last = f" (the last {because})" if because else ""
     more = f"; {names_of(names)} restarted {times}{last}"
     if verdict.words:
@@ -307,13 +306,13 @@ def _without_hint(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _failure_by_events(facts: RunFacts) -> dict[str, Any] | None:
     lasting: dict[str, dict[str, Any]] = {}
     for event in facts.events:
-        task, kind = event.get("task"), event.get("kind")
-        if not isinstance(task, str):
+        task, kind = event.task, event.kind
+        if task is None:
             continue
-        if kind == "task-exited" and event.get("state") == State.FAILED:
-            lasting.setdefault(task, dict(event))
+        if kind == "task-exited" and event.text("state") == State.FAILED:
+            lasting.setdefault(task, event.to_json())
         elif kind == "task-refused":
-            lasting.setdefault(task, {**event, "words": event.get("reason")})
+            lasting.setdefault(task, {**event.to_json(), "words": event.text("reason")})
         elif kind == "task-started":
             lasting.pop(task, None)
     found = next(iter(lasting.values()), None)
@@ -352,18 +351,18 @@ def _retries(facts: RunFacts, now: float) -> list[dict[str, Any]]:
     """
     found: dict[str, dict[str, Any]] = {}
     for event in facts.of_kind("task-retried"):
-        task = str(event.get("task"))
+        task = str(event.task)
         if task not in found:
             spent, limit = budget(facts, task, now)
             found[task] = {"task": task, "times": [], "because": None, "scope": "task",
                            "spent": spent, "limit": limit, "with": {}}  # fmt: skip
         one = found[task]
-        one["times"].append(event.get("time"))
-        one["because"] = event.get("because") or one["because"]
-        one["scope"] = event.get("scope") or one["scope"]
+        one["times"].append(event.time)
+        one["because"] = event.text("because") or one["because"]
+        one["scope"] = event.text("scope") or one["scope"]
     for event in facts.of_kind("restarted-with"):
-        if (culprit := found.get(str(event.get("because")))) is not None:
-            culprit["with"][str(event.get("task"))] = None
+        if (culprit := found.get(event.text("because") or "")) is not None:
+            culprit["with"][str(event.task)] = None
     return [one | {"with": list(one["with"])} for one in found.values()]
 
 
@@ -371,5 +370,6 @@ def _resumed(facts: RunFacts) -> dict[str, Any] | None:
     told = facts.said.get("resumed_from")
     if isinstance(told, dict):
         return told
-    events = facts.of_kind("resumed")
-    return {key: events[-1].get(key) for key in ("run", "checkpoint", "step")} if events else None
+    if events := facts.of_kind("resumed"):
+        return {key: events[-1].more.get(key) for key in ("run", "checkpoint", "step")}
+    return None

@@ -33,7 +33,7 @@ from tenfold.cells import (
 from tenfold.cells.docker.ends import memory_words, state_of, with_reason
 from tenfold.cells.docker.engine import (
     EngineError,
-    Event,
+    EngineEvent,
     build_image,
     connect,
     containers,
@@ -216,7 +216,7 @@ class DockerCell:
             self._hear.on_note("the Docker engine is back", None)
             await self._catch_up()
 
-    def _heard(self, event: Event) -> None:
+    def _heard(self, event: EngineEvent) -> None:
         made = self._by_id.get(event.container)
         if made is None:
             return
@@ -232,7 +232,7 @@ class DockerCell:
             case "destroy" if not self._closing:
                 self._hear.on_note(f"the container of {made.task.name} was removed", None)
 
-    async def _learn_end(self, made: _Container, event: Event) -> None:
+    async def _learn_end(self, made: _Container, event: EngineEvent) -> None:
         """Report an end.
 
         If nobody here sent the SIGKILL, the engine may know why.
