@@ -293,7 +293,7 @@ def test_restarts_that_are_used_up_count_on_if_the_supervisor_died(tmp_path: Pat
         task.path.mkdir()
         write_json(task.status, {"task": "chief/0", "retried": [5.0, 6.0]})
         decided = decide(tmp_path / state, PLAN)
-        assert decided.retried.get("chief/0") == counted
+        assert decided.retried.get("chief/0") == (tuple(counted) if counted else None)
         new = handed_over(decided, tmp_path / state)
         record = read_json(new.resumed) or {"retried": {}, "step": None}
         assert record["retried"] == ({"chief/0": counted} if counted else {})

@@ -24,6 +24,7 @@ from tenfold.planning.plan import Plan
 from tenfold.run import files, records
 from tenfold.run.eventlog import read_events
 from tenfold.run.jsonfiles import read_json
+from tenfold.run.resumed import SetAside
 from tenfold.run.rundir import RunDirectory, every
 from tenfold.run.states import TERMINAL, State
 
@@ -42,7 +43,7 @@ class Notes:
     """
 
     said: list[str] = field(default_factory=list)
-    aside: list[dict[str, str]] = field(default_factory=list)
+    aside: list[SetAside] = field(default_factory=list)
     broken_off: RunDirectory | None = None
 
     def damaged(self, was: Path, now: Path | None, damage: str) -> None:
@@ -51,7 +52,7 @@ class Notes:
             self.said.append(f"{was} is skipped: {damage}")
             return
         self.said.append(f"{was} is damaged ({damage}): renamed to {now.name}")
-        self.aside.append({"file": str(was), "as": str(now)})
+        self.aside.append(SetAside(str(was), str(now)))
 
 
 @dataclass(slots=True)

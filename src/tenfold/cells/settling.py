@@ -12,6 +12,7 @@ import time
 
 from tenfold import cells
 from tenfold.errors import TenfoldError
+from tenfold.run.elsewhere import Elsewhere
 from tenfold.run.jsonfiles import read_json
 from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import TERMINAL
@@ -43,6 +44,6 @@ class Settler:
         self._asked[run] = moment + self._ask_s
         if (read_json(run.status) or {}).get("state") in TERMINAL:
             return
-        cell = (read_json(run.elsewhere) or {}).get("cell")
+        place = Elsewhere.read(run.elsewhere) or Elsewhere()
         with contextlib.suppress(TenfoldError, OSError):
-            cells.client(str(cell)).settle(run)
+            cells.client(place.cell).settle(run)

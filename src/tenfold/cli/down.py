@@ -60,7 +60,7 @@ def _may_be_left(run: RunDirectory) -> bool:
 
 def _stop(run: RunDirectory, kill: bool) -> dict[str, Any]:
     from tenfold.bringup.api import Run, interrupt, sweep
-    from tenfold.run.jsonfiles import read_json
+    from tenfold.run.planfile import PlanFile
 
     say = err().print
     if not run.alive():
@@ -68,7 +68,7 @@ def _stop(run: RunDirectory, kill: bool) -> dict[str, Any]:
         if swept := sweep(run):
             say(f"removed its remains: {', '.join(swept)}")
         return Run(run).status()
-    grace_s = _grace_s(read_json(run.plan) or {})
+    grace_s = PlanFile.of(run.plan).stop_grace_s
     say(f"stopping {run.cluster} {run.run}" + ("" if kill else f" (up to {limit_text(grace_s)})"))
     try:
         status = Run(run).stop(kill=kill, timeout_s=grace_s + _SLACK_S)
@@ -96,8 +96,3 @@ def _ended(run: RunDirectory) -> dict[str, Any]:
             hint="check it with `tenfold ps`, then retry `tenfold down`",
             cause=error,
         ) from error
-
-
-def _grace_s(plan: dict[str, Any]) -> float:
-    said = plan.get("stop_grace_s")
-    return float(said) if isinstance(said, (int, float)) else 10.0

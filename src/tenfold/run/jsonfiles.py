@@ -6,9 +6,10 @@ a type, which reads and writes it through this one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tenfold.base.json_text import json_text
 from tenfold.run import files, records
@@ -70,3 +71,44 @@ def read_json(path: Path, problems: Problems | None = None) -> dict[str, Any] | 
     if wrong is not None and problems is not None:
         problems.add(path, wrong)
     return value
+
+
+class JsonObject:
+    """An object in a JSON file of a run directory.
+
+    Subclasses are frozen dataclasses with slots. The object has their fields, and `records` states
+    which values these can have. A field that is missing, null or of another type has its default.
+    Lists are tuples here.
+    """
+
+    __slots__: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON object, with tuples as lists."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The object in the result of `to_json`. Other fields of `data` are left out."""
+        known = {name: data[name] for name in cls.__slots__ if data.get(name) is not None}
+        lists = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
+        return cls(**known | lists)
+
+
+class JsonFile(JsonObject):
+    """A JSON file of a run directory that has one object."""
+
+    __slots__ = ()
+
+    def write(self, path: Path) -> None:
+        """Write the file whole. Raises OSError if the disk refuses it."""
+        write_json(path, self.to_json())
+
+    @classmethod
+    def read(cls, path: Path, problems: Problems | None = None) -> Self | None:
+        """The readable part of the file, or None if it is missing or damaged.
+
+        Damage is noted.
+        """
+        data = read_json(path, problems)
+        return None if data is None else cls.from_json(data)

@@ -52,10 +52,10 @@ from tenfold.cells.docker.project import handle, project_of
 from tenfold.errors import TenfoldError
 from tenfold.planning.plan import Plan, Task
 from tenfold.run import files
-from tenfold.run.jsonfiles import read_json, write_json
+from tenfold.run.jsonfiles import write_json
+from tenfold.run.lives import TaskLife
 from tenfold.run.rendezvous import HeldPort, announce, hold_port
 from tenfold.run.rundir import RunDirectory
-from tenfold.tasks.runner import TaskLife
 
 _START_S = 60.0
 _ENGINE_BACK_S = 60.0
@@ -193,11 +193,7 @@ class DockerCell:
         raise TenfoldError(f"its container did not start within {limit_text(_START_S)}")
 
     def _life(self, made: _Container) -> TaskLife:
-        said = read_json(self._run.task(made.task.label).life)
-        try:
-            return TaskLife.from_json(said or {"number": 0, "host": ""})
-        except TypeError:
-            return TaskLife(0, "")
+        return TaskLife.read(self._run.task(made.task.label).life) or TaskLife()
 
     async def _follow(self, since: float, on_lost: Callable[[str], None]) -> None:
         """Receive every end until the cell is closed.
