@@ -364,6 +364,20 @@ def test_secrets_and_claims(runs: Path, cluster: FakeKubernetes) -> None:
     assert up(plan, runs=runs).wait(60)["state"] == "succeeded"
 
 
+def test_the_supervisor_imports_the_client_without_its_validator(cluster: FakeKubernetes) -> None:
+    del cluster
+    code = (
+        "import sys\n"
+        "from tenfold.cells.kubernetes.api import slim_api\n"
+        "print(slim_api({}).version(), 'jsonschema' in sys.modules)\n"
+        "import kubernetes_validate\n"
+        "print('jsonschema' in sys.modules)\n"
+    )
+    argv = [sys.executable, "-c", code]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["1.33.1", "False", "True"], done.stderr
+
+
 def test_an_unreachable_cluster_is_reported_before_anything_is_created(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

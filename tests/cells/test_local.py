@@ -330,7 +330,7 @@ def test_two_runs_start_side_by_side_and_never_meet_a_taken_port(
     runs: Path, isolation: str
 ) -> None:
     """A short form; `TENFOLD_TEST_STARTS=200` is the long one."""
-    rounds = int(os.environ.get("TENFOLD_TEST_STARTS", "20")) // 2
+    rounds = int(os.environ.get("TENFOLD_TEST_STARTS", "6")) // 2
     for _ in range(rounds):
         pair = [up(_four_listeners(), runs=runs, isolation=isolation) for _ in range(2)]
         for run in pair:

@@ -162,6 +162,6 @@ def test_a_loss_that_is_only_in_event_files_is_checked(runs: Path) -> None:
     script.write_text(TRAIN)
     run = up(plan_of(shell("chief", f"exec '{sys.executable}' {script}")), runs=runs)
     assert run.wait(60)["state"] == "succeeded"
-    told = account(run.directory)
+    told = account(run.directory).to_json()
     assert "loss is not finite (nan) since step 12 of tensorboard/fit" in told["headline"]
     assert [one["kind"] for one in told["troubles"]] == ["not-finite"], told["troubles"]

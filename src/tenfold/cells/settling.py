@@ -13,9 +13,9 @@ import time
 from tenfold import cells
 from tenfold.errors import TenfoldError
 from tenfold.run.elsewhere import Elsewhere
-from tenfold.run.jsonfiles import read_json
 from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import TERMINAL
+from tenfold.run.statusfiles import RunStatus
 
 ASK_S = 10.0
 """Seconds after an answer in which the cell is not asked again."""
@@ -42,7 +42,8 @@ class Settler:
         if moment < self._asked.get(run, moment) or not run.is_elsewhere():
             return
         self._asked[run] = moment + self._ask_s
-        if (read_json(run.status) or {}).get("state") in TERMINAL:
+        status = RunStatus.read(run)
+        if status is not None and status.state in TERMINAL:
             return
         place = Elsewhere.read(run.elsewhere) or Elsewhere()
         with contextlib.suppress(TenfoldError, OSError):

@@ -3,6 +3,7 @@
 appending.py    Files that only grow, a line at a time, by one writer each: whole lines or none
 elsewhere.py    `elsewhere.json` of a run: who runs its supervisor
 eventlog.py     `events.jsonl` of a run: its one writer and its reader
+exceptions.py   The exception that ended a program, as files hold it
 files.py        The only way to open, list, write and remove files where tasks can write too
 filesystem.py   Whether a file system can hold a run: it needs locks of files, and sockets
 jsonfiles.py    JSON files of a run directory: written whole, read tolerantly
