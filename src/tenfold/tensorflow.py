@@ -23,7 +23,8 @@ from typing import Any
 
 from tenfold.base.naming import label_of
 from tenfold.errors import TenfoldError, UnavailableError
-from tenfold.run.rundir import RunDirectory, write_json
+from tenfold.run.jsonfiles import write_json
+from tenfold.run.rundir import RunDirectory
 
 MIN_SHARD_BYTES = 256 << 10
 """The minimum size of the parts of a variable that is split.
