@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Self
 
-from tenfold.run.rundir import Problems, TaskDirectory, read_json, write_json
+from tenfold.run.jsonfiles import Problems, read_json, write_json
+from tenfold.run.rundir import TaskDirectory
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from tenfold.run.exceptions import Broken
-from tenfold.run.rundir import Problems, RunDirectory, TaskDirectory, read_json, write_json
+from tenfold.run.jsonfiles import Problems, read_json, write_json
+from tenfold.run.rundir import RunDirectory, TaskDirectory
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

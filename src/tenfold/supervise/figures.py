@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.base.naming import label_of
-from tenfold.run.rundir import RunDirectory, read_json
+from tenfold.run.jsonfiles import read_json
+from tenfold.run.rundir import RunDirectory
 from tenfold.run.statusfiles import OddFigure
 from tenfold.supervise.scalars import ScalarWatch
 

@@ -16,7 +16,8 @@ from tenfold.debug import processes
 from tenfold.planning import edges
 from tenfold.planning.plan import Plan
 from tenfold.run import files
-from tenfold.run.rundir import RunDirectory, read_json
+from tenfold.run.jsonfiles import read_json
+from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import State
 from tenfold.supervise.hang import Signs, Step
 from tenfold.traffic.samples import SampleReader, TrafficSample, is_number

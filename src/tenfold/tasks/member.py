@@ -25,7 +25,9 @@ from tenfold.errors import TenfoldError
 from tenfold.frameworks import framework
 from tenfold.planning.plan import Plan
 from tenfold.run import files, rendezvous
-from tenfold.run.rundir import RunDirectory, find, read_json, write_json
+from tenfold.run.jsonfiles import write_json
+from tenfold.run.planfile import read_plan
+from tenfold.run.rundir import RunDirectory, find
 from tenfold.run.statusfiles import RunStatus, TaskStatus
 
 _PROGRESS_S = 0.2
@@ -113,21 +115,12 @@ def _ports() -> dict[str, int]:
 
 
 def _addresses(run: RunDirectory) -> dict[str, tuple[str, ...]]:
-    plan = _plan(run)
+    plan = read_plan(run.plan)
     known = rendezvous.known(run, [member.label for member in plan.tasks])
     return {
         job: tuple(known[member.label] for member in members if member.label in known)
         for job, members in plan.jobs().items()
     }
-
-
-def _plan(run: RunDirectory) -> Plan:
-    data = read_json(run.plan)
-    if data is None:
-        raise TenfoldError(
-            f"{run.plan} cannot be read", hint="check that the run directory still exists"
-        )
-    return Plan.from_json(data)
 
 
 class _Pace:
@@ -277,7 +270,7 @@ def attach(cluster: str | None = None, *, job: str = "chief") -> Member:
         job: the job to be the only task of. Raises TenfoldError if a task of it is running.
     """
     run = _run_of(cluster)
-    plan = _plan(run)
+    plan = read_plan(run.plan)
     if not run.alive():
         raise TenfoldError(f"{run.cluster} is not running", hint="start it with `tenfold up`")
     _refuse_second(run, job)

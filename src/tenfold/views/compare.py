@@ -9,7 +9,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tenfold.run.rundir import Problems, RunDirectory, read_json
+from tenfold.run.jsonfiles import Problems, read_json
+from tenfold.run.rundir import RunDirectory
 from tenfold.views.live import LiveReader, LiveRun, brief
 
 MOST_DIFFERENCES = 500

@@ -18,8 +18,10 @@ from tenfold.base.naming import label_of
 from tenfold.base.quantities import duration_text
 from tenfold.errors import printable
 from tenfold.run import files
+from tenfold.run.eventlog import read_events
+from tenfold.run.jsonfiles import read_json
 from tenfold.run.logs import LogLine, LogReader, merged, readers
-from tenfold.run.rundir import RunDirectory, read_events, read_json
+from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import TERMINAL, State
 from tenfold.views import progress
 from tenfold.views.eventtexts import news
@@ -150,7 +152,7 @@ class Follower:
         for event in events:
             if words := news(event):
                 self._screen.say(f"· {words}", "yellow")
-                if isinstance(hint := event.get("hint"), str):
+                if hint := event.text("hint"):
                     self._screen.say(f"    hint: {printable(hint)}", "dim")
         if now.state == State.STARTING and now.reason and self._first(now.reason):
             self._screen.say(f"· {now.reason}", "dim")

@@ -15,7 +15,8 @@ from typing import Any
 
 from tenfold.base.naming import label_of
 from tenfold.run import files
-from tenfold.run.rundir import Problems, RunDirectory, read_json
+from tenfold.run.jsonfiles import Problems, read_json
+from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import LIVE, TERMINAL
 from tenfold.views import notfinite
 from tenfold.views.headline import HeadlineReader

@@ -16,8 +16,9 @@ from tenfold.frameworks import Framework, framework_of
 from tenfold.frameworks.ranks import is_member
 from tenfold.frameworks.tensorflow import CHIEFS
 from tenfold.run import files
+from tenfold.run.jsonfiles import Problems, read_json
 from tenfold.run.placements import PlacedVariable, Placement
-from tenfold.run.rundir import Problems, RunDirectory, read_json
+from tenfold.run.rundir import RunDirectory
 
 
 @dataclass(frozen=True, slots=True)
