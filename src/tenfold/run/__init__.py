@@ -12,6 +12,7 @@ lives.py        `life.json` of a task: what its runner last reported
 locks.py        Who holds a lock file, told by the kernel, and ending exactly that process
 logs/           Reading what tasks wrote, for the terminal, the page and the supervisor
 planfile.py     `plan.json` of a run: the plan, with secrets hidden
+progress.py     `progress.json` of a task: how far it is, and its figures
 records.py      The types of what the files of a run directory hold
 rendezvous.py   How tasks find each other: published addresses
 resumed.py      `resumed.json` of a run: the earlier run, and what is taken over
