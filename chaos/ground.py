@@ -119,7 +119,7 @@ class Run:
 
     def status(self) -> dict[str, Any]:
         """The shape of `ps --json`."""
-        return status(self.directory)
+        return status(self.directory).to_json()
 
     def tasks(self) -> dict[str, dict[str, Any]]:
         """The tasks of that shape, by name."""

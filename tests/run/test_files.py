@@ -24,7 +24,7 @@ from tenfold.run.rundir import (
     read_json,
     write_json,
 )
-from tenfold.traffic.samples import SampleLog, all_samples
+from tenfold.traffic.samples import SampleLog, UsageSample, all_samples
 from tests.damages import TERABYTE
 
 WRITERS = ("status.json", "events.jsonl", "stdout.log", "usage.jsonl", "supervisor.lock", "token")
@@ -50,7 +50,7 @@ def _write(run: RunDirectory, name: str) -> None:
         case "stdout.log":
             LogWriter(run.task("worker-0"), "stdout", 1000).write(b"line\n")
         case "usage.jsonl":
-            SampleLog(run.task("worker-0").usage).write({"time": 5.0})
+            SampleLog(run.task("worker-0").usage).write(UsageSample(5.0))
         case "supervisor.lock":
             hold_lock(run).close()
         case _:
@@ -150,7 +150,7 @@ def test_a_terabyte_is_not_read(run: RunDirectory) -> None:
     assert position == TERABYTE
     assert {path.name for path in problems.found} == {"status.json", "events.jsonl"}
     assert "1,099,511,627,776 bytes" in problems.found[run.status]
-    assert all_samples(task.usage) == []
+    assert all_samples(UsageSample, task.usage) == []
     assert len(last_lines(task, 3)) <= 3
 
 

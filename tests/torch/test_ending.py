@@ -94,7 +94,7 @@ def test_a_rank_that_does_not_end_is_reported_and_not_killed(runs: Path, tmp_pat
         return [str(event["message"]) for event in events if event["kind"] == "note"]
 
     wait_for(lambda: any(note.startswith(told) for note in notes()), 90)
-    why = account(run.directory)
+    why = account(run.directory).to_json()
     assert told in why["headline"]
     assert [(one["kind"], one["task"]) for one in why["troubles"]] == [("lingering", "worker/1")]
     (tmp_path / "go-on").touch()

@@ -67,7 +67,7 @@ def test_no_address_of_a_page_and_no_token(run: RunDirectory) -> None:
     now = without_pages(status(run))
     assert "secret" not in tasks_html(now)
     assert "secret" not in str(now)
-    assert now["tasks"][0]["task"] == "a/0"
+    assert now.tasks[0].task == "a/0"
 
 
 def test_damaged_files_are_named(run: RunDirectory) -> None:

@@ -14,6 +14,7 @@ from tenfold import cells
 from tenfold.errors import TenfoldError
 from tenfold.run.rundir import RunDirectory, read_json
 from tenfold.run.states import TERMINAL
+from tenfold.run.statusfiles import RunStatus
 
 ASK_S = 10.0
 """Seconds after an answer in which the cell is not asked again."""
@@ -40,7 +41,8 @@ class Settler:
         if moment < self._asked.get(run, moment) or not run.is_elsewhere():
             return
         self._asked[run] = moment + self._ask_s
-        if (read_json(run.status) or {}).get("state") in TERMINAL:
+        status = RunStatus.read(run)
+        if status is not None and status.state in TERMINAL:
             return
         cell = (read_json(run.elsewhere) or {}).get("cell")
         with contextlib.suppress(TenfoldError, OSError):

@@ -38,6 +38,7 @@ def command(task: str, words: tuple[str, ...], cluster: str | None, runs: str | 
         raise InputError("no command is given", hint=f"write tenfold exec {task} -- COMMAND")
     from tenfold.launch import signals
     from tenfold.launch.enter import require_pid, run_beside
+    from tenfold.run.statusfiles import TaskStatus
 
     run = find_run(cluster, runs, up=True)
     names = choose_tasks(run, (task,))
@@ -51,8 +52,8 @@ def command(task: str, words: tuple[str, ...], cluster: str | None, runs: str | 
     if remote := _elsewhere(run, names[0], words):
         signals.before_exec(keep=frozenset({signal.SIGHUP}))  # nohup's
         os.execvp(remote[0], remote)
-    label = label_of(names[0])
-    pid = require_pid(names[0], (read_json(run.task(label).status) or {}).get("pid"), run.lock)
+    status = TaskStatus.read(run.task(label_of(names[0])))
+    pid = require_pid(names[0], status and status.pid, run.lock)
     return run_beside(pid, words, dict(os.environ), _workdir(run, names[0]))
 
 

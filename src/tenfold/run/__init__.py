@@ -2,6 +2,7 @@
 
 appending.py    Files that only grow, a line at a time, by one writer each: whole lines or none
 eventlog.py     The one writer of a run's `events.jsonl`: whole lines, in order, on a full disk too
+exceptions.py   The exception that ended a program, as files hold it
 files.py        The only way to open, list, write and remove files where tasks can write too
 filesystem.py   Whether a file system can hold a run: it needs locks of files, and sockets
 leftovers.py    What killed writers and failing disks leave of files that are renamed into place

@@ -19,7 +19,7 @@ from tenfold.run import files
 from tenfold.run.rundir import RunDirectory, read_json
 from tenfold.run.states import State
 from tenfold.supervise.hang import Signs, Step
-from tenfold.traffic.samples import SampleReader, is_number
+from tenfold.traffic.samples import SampleReader, TrafficSample, is_number
 
 _FAMILY_S = 3.0
 """The maximum age in seconds of the list of a task's processes."""
@@ -66,7 +66,7 @@ class _TaskProgress:
 class _Talk:
     """The traffic of a task with the peers it has to communicate with."""
 
-    samples: SampleReader
+    samples: SampleReader[TrafficSample]
     peers: list[str]
     since: float
     carried: float = 0.0
@@ -180,10 +180,12 @@ class SignReader:
         """Whether the task has carried more than heartbeats since the last time."""
         talk = self._talks.get(task.name)
         if talk is None:
-            samples = SampleReader(self._run.task(task.label).traffic, keep_s=0.0)
+            traffic = self._run.task(task.label).traffic
+            samples = SampleReader(TrafficSample, traffic, keep_s=0.0)
             talk = self._talks[task.name] = _Talk(samples, self._peers[task.name], now)
-        newest = (talk.samples.read() or [{}])[-1].get("peers")
-        carried = float(sum(_bytes(newest, peer) for peer in talk.peers))
+        recent = talk.samples.read()
+        peers = recent[-1].peers if recent else {}
+        carried = sum(peers[peer].bytes for peer in talk.peers if peer in peers)
         more = abs(carried - talk.carried) >= _TALK_BYTES * len(talk.peers)
         if more or now - talk.since > _TALK_S:
             talk.since, talk.carried = now, carried
@@ -203,10 +205,3 @@ class SignReader:
         for root, pids in self._families.items():
             if any(processes.state(pid) == "T" for pid in pids):
                 yield roots[root]
-
-
-def _bytes(peers: object, peer: str) -> float:
-    """Bytes sent to a peer and received from it so far, from a sample."""
-    total = peers.get(peer) if isinstance(peers, dict) else None
-    counts = total[:2] if isinstance(total, list) else []
-    return sum(count for count in counts if is_number(count))

@@ -26,6 +26,7 @@ from tenfold.frameworks import framework
 from tenfold.planning.plan import Plan
 from tenfold.run import files, rendezvous
 from tenfold.run.rundir import RunDirectory, find, read_json, write_json
+from tenfold.run.statusfiles import RunStatus, TaskStatus
 
 _PROGRESS_S = 0.2
 _RATE_S = 10.0
@@ -297,8 +298,8 @@ def _run_of(cluster: str | None) -> RunDirectory:
 
 
 def _refuse_second(run: RunDirectory, job: str) -> None:
-    status = read_json(run.task(f"{job}-0").status) or {}
-    if status.get("pid") is not None:
+    status = TaskStatus.read(run.task(f"{job}-0"))
+    if status is not None and status.pid is not None:
         raise TenfoldError(
             f"{job}/0 is running, and a cluster can have only one {job}",
             hint="attach after it has ended, or start the cluster without it "
@@ -309,7 +310,8 @@ def _refuse_second(run: RunDirectory, job: str) -> None:
 def _refuse_outside(run: RunDirectory) -> None:
     if os.environ.get("TENFOLD_RUN_DIRECTORY") == str(run.path):
         return
-    if (read_json(run.status) or {}).get("protection") == "namespace":
+    status = RunStatus.read(run)
+    if status is not None and status.protection == "namespace":
         raise TenfoldError(
             f"{run.cluster} has a separate network, and this process is not in it",
             hint="use the Jupyter of the cluster (jupyter: true), or tenfold exec TASK -- python",
