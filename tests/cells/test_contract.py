@@ -25,8 +25,9 @@ from tenfold.bringup.api import Run
 from tenfold.cells import secrets_of
 from tenfold.cluster.cell_table import CELLS, traits
 from tenfold.planning.plan import HangPolicy, ReadinessCheck, RestartPolicy, Task
+from tenfold.run.eventlog import read_events
+from tenfold.run.jsonfiles import read_json
 from tenfold.run.logs import last_lines
-from tenfold.run.rundir import read_events, read_json
 from tenfold.traffic.samples import UsageSample, all_samples
 from tests.cells.grounds import ROOT, Docker, Ground, Own, Slurm, own_table
 from tests.cells.talkers import server, talker
@@ -73,7 +74,7 @@ def _lines(run: Run, label: str) -> list[str]:
 
 def _kinds(run: Run) -> list[tuple[str, str | None]]:
     events, _ = read_events(run.directory.events)
-    return [(event["kind"], event["task"]) for event in events]
+    return [(event.kind, event.task) for event in events]
 
 
 def _listener(ground: Ground, name: str, seconds: float = 600, **more: Any) -> Task:

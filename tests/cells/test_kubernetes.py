@@ -18,8 +18,10 @@ from tenfold.bringup.api import Run, sweep, up
 from tenfold.cells.kubernetes.client import CLIENT
 from tenfold.errors import InputError, TenfoldError, UnavailableError
 from tenfold.planning.plan import Plan, ReadinessCheck, RestartPolicy, Task
+from tenfold.run.eventlog import read_events
+from tenfold.run.jsonfiles import read_json
 from tenfold.run.logs import LogReader, last_lines
-from tenfold.run.rundir import RunDirectory, read_events, read_json
+from tenfold.run.rundir import RunDirectory
 from tests.cells.fake_container import Container
 from tests.cells.fake_kubernetes import FakeKubernetes
 from tests.conftest import wait_for
@@ -55,7 +57,9 @@ def task(run: Run, name: str) -> dict[str, Any]:
 def notes(run: Run) -> list[str]:
     """What people were told."""
     events, _ = read_events(run.directory.events)
-    return [f"{e['message']} | {e.get('hint')}" for e in events if e["kind"] in ("note", "error")]
+    return [
+        f"{e.text('message')} | {e.text('hint')}" for e in events if e.kind in ("note", "error")
+    ]
 
 
 def noted(run: Run, words: str) -> bool:
@@ -87,7 +91,7 @@ def test_a_cluster_runs_to_its_end_and_leaves_nothing(runs: Path, cluster: FakeK
     assert task(run, "chief/0")["address"] == "chief-0.c:8080"
     assert sorted(lines(run, "chief-0")) == ["end", "hello", "oops"]
     events, _ = read_events(run.directory.events)
-    order = [(event["kind"], event["task"]) for event in events]
+    order = [(event.kind, event.task) for event in events]
     assert order.index(("task-ready", "ps/0")) < order.index(("task-started", "chief/0"))
     assert cluster.kinds() == []
     assert (run.directory.path / "cell" / "manifests.yaml").exists()

@@ -13,8 +13,8 @@ import pytest
 
 from tenfold.bringup.api import Run, planned, up
 from tenfold.errors import InputError, UnavailableError
+from tenfold.run.eventlog import read_events
 from tenfold.run.logs import last_lines
-from tenfold.run.rundir import read_events
 from tests import pythons
 from tests.conftest import survivors
 
@@ -69,7 +69,7 @@ def said(run: Run, label: str) -> dict[str, Any]:
 
 def notes(run: Run) -> list[str]:
     events, _ = read_events(run.directory.events)
-    return [str(event["message"]) for event in events if event["kind"] == "note"]
+    return [str(event.more["message"]) for event in events if event.kind == "note"]
 
 
 def test_every_way_to_say_python_reaches_the_environment(

@@ -9,8 +9,8 @@ import pytest
 
 from tenfold.cluster.python_choice import PythonChoice
 from tenfold.planning.plan import Task
+from tenfold.run.eventlog import read_events
 from tenfold.run.logs import last_lines
-from tenfold.run.rundir import read_events
 from tests import pythons
 from tests.cells import grounds
 from tests.engines.slurm import Slurm
@@ -51,7 +51,7 @@ def test_a_node_without_the_interpreter_refuses_the_task(
     run = ground.begin(replace(plan, python=gone))
     status = run.wait(120)
     events, _ = read_events(run.directory.events)
-    refused = [event["reason"] for event in events if event["kind"] == "task-refused"]
+    refused = [event.more["reason"] for event in events if event.kind == "task-refused"]
     words = f"{gone.path} (from the cluster file) does not exist on "
     assert status["state"] == "failed"
     assert any(words in str(reason) for reason in [*refused, status["first_failure"]])

@@ -6,7 +6,7 @@ import pytest
 
 from tenfold.dashboard import boards
 from tenfold.dashboard.boards import Boards
-from tenfold.run.rundir import write_json
+from tenfold.run.jsonfiles import write_json
 
 from .conftest import MakeRun
 from .fake_runs import FakeRun

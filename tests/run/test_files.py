@@ -12,18 +12,11 @@ import pytest
 
 from tenfold.run import files
 from tenfold.run.appending import append, open_to_append
-from tenfold.run.eventlog import EventLog
+from tenfold.run.eventlog import EventLog, read_events
+from tenfold.run.jsonfiles import Problems, read_json, write_json
 from tenfold.run.logs import last_lines, merged, readers
 from tenfold.run.logs.writer import LogWriter
-from tenfold.run.rundir import (
-    Problems,
-    RunDirectory,
-    create,
-    hold_lock,
-    read_events,
-    read_json,
-    write_json,
-)
+from tenfold.run.rundir import RunDirectory, create, hold_lock
 from tenfold.traffic.samples import SampleLog, UsageSample, all_samples
 from tests.damages import TERABYTE
 
@@ -161,11 +154,11 @@ def test_the_end_of_a_huge_file_of_events_is_read(run: RunDirectory) -> None:
         stream.write(b'\n{"time": 2, "kind": "last"}\n{"time": 3')
     problems = Problems()
     events, position = read_events(run.events, problems)
-    assert [event["kind"] for event in events] == ["last"]
+    assert [event.kind for event in events] == ["last"]
     assert "only its end is read" in problems.found[run.events]
     with run.events.open("ab") as stream:
         stream.write(b', "kind": "next"}\n')
-    assert [event["kind"] for event in read_events(run.events, None, position)[0]] == ["next"]
+    assert [event.kind for event in read_events(run.events, None, position)[0]] == ["next"]
 
 
 def test_events_continue_in_a_new_file_with_all_earlier_events(run: RunDirectory) -> None:
@@ -176,7 +169,7 @@ def test_events_continue_in_a_new_file_with_all_earlier_events(run: RunDirectory
     log.keep()
     log.write("two")
     log.close()
-    assert [event["kind"] for event in read_events(run.events)[0]] == ["one", "two"]
+    assert [event.kind for event in read_events(run.events)[0]] == ["one", "two"]
 
 
 @pytest.mark.parametrize("turned", [False, True])

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tenfold.run.exceptions import Broken, TracebackFrame
-from tenfold.run.rundir import RunDirectory, create, read_json, write_json
+from tenfold.run.jsonfiles import read_json, write_json
+from tenfold.run.rundir import RunDirectory, create
 from tenfold.run.statusfiles import (
     DeathStatus,
     FirstFailureStatus,

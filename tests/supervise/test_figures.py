@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from tenfold.bringup.api import up
-from tenfold.run.rundir import RunDirectory, create, read_events, write_json
+from tenfold.run.eventlog import read_events
+from tenfold.run.jsonfiles import write_json
+from tenfold.run.rundir import RunDirectory, create
 from tenfold.run.statusfiles import OddFigure
 from tenfold.supervise.figures import FigureWatch
 from tenfold.views.live import LiveReader
@@ -42,11 +44,11 @@ def test_a_run_whose_loss_is_nan_succeeds_and_reports_since_which_step(runs: Pat
     odd = {one.figure: (one.since, one.until) for one in status(run.directory).not_finite}
     assert odd == {"lr": (5, 10), "loss": (20, None)}
     events, _ = read_events(run.directory.events)
-    figures = [event["figure"] for event in events if event["kind"] == "not-finite"]
+    figures = [event.more["figure"] for event in events if event.kind == "not-finite"]
     assert figures.count("loss") == 1
     now = LiveReader(run.directory).read()
     assert now.warning == "loss is not finite (nan) since step 20 of chief/0"
-    json.dumps([told, now], allow_nan=False)
+    json.dumps([told, now.to_json()], allow_nan=False)
 
 
 @pytest.fixture

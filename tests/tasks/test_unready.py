@@ -12,7 +12,8 @@ import pytest
 
 from tenfold.bringup.api import up
 from tenfold.planning.plan import ReadinessCheck, Task
-from tenfold.run.rundir import read_events, read_json
+from tenfold.run.eventlog import read_events
+from tenfold.run.jsonfiles import read_json
 from tenfold.supervise.waits import wait_words
 from tenfold.tasks.listening import Listening, listening
 from tenfold.views.live import LiveReader
@@ -135,7 +136,7 @@ def test_a_run_reports_early_why_a_task_is_not_ready(runs: Path, name: str) -> N
     run = up(plan_of(shell("chief", "true", after={"ps": "ready"}), task), runs=runs)
 
     def told() -> list[dict[str, Any]]:
-        return [e for e in read_events(run.directory.events)[0] if e["kind"] == "task-waits"]
+        return [e.to_json() for e in read_events(run.directory.events)[0] if e.kind == "task-waits"]
 
     wait_for(lambda: any(e["words"].startswith(begin) for e in told()))
     words = told()[-1]["words"]

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from tenfold.run.jsonfiles import write_json
 from tenfold.run.logs import LogLine
-from tenfold.run.rundir import RunDirectory, create, write_json
+from tenfold.run.rundir import RunDirectory, create
 from tenfold.views.inline import logs_html, tasks_html, without_pages
 from tenfold.views.status import status
 

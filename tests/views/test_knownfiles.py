@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tenfold.run.rundir import Problems, read_json, write_json
+from tenfold.run.jsonfiles import Problems, read_json, write_json
 from tenfold.views.knownfiles import KnownFiles
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tenfold.run.rundir import RunDirectory, create, hold_lock, write_json
+from tenfold.run.jsonfiles import write_json
+from tenfold.run.rundir import RunDirectory, create, hold_lock
 from tenfold.views.live import BriefReader, LiveReader
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.run.rundir import Problems, RunDirectory, create, hold_lock, read_json, write_json
+from tenfold.run.jsonfiles import Problems, read_json, write_json
+from tenfold.run.rundir import RunDirectory, create, hold_lock
 from tenfold.views.account import show_end
 from tenfold.views.status import StatusReader, status
 from tenfold.views.tasks import show_run, show_runs, since

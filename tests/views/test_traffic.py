@@ -10,7 +10,8 @@ from typing import IO, Any
 
 import pytest
 
-from tenfold.run.rundir import RunDirectory, create, hold_lock, write_json
+from tenfold.run.jsonfiles import write_json
+from tenfold.run.rundir import RunDirectory, create, hold_lock
 from tenfold.views.traffic import MapEdge, MapReader, MapView, groups
 from tests.plans import plan_of, shell
 

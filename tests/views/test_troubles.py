@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tenfold.run.rundir import read_json, write_json
+from tenfold.run.jsonfiles import read_json, write_json
 from tenfold.views.facts import Disk
 from tenfold.views.status import status
 from tenfold.views.traffic import MapEdge

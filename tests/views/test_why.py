@@ -18,7 +18,8 @@ import pytest
 
 from tenfold.bringup.api import Run, up
 from tenfold.planning.plan import HangPolicy, ReadinessCheck, RestartPolicy, Task
-from tenfold.run.rundir import create, read_json
+from tenfold.run.jsonfiles import read_json
+from tenfold.run.rundir import create
 from tenfold.tasks import memory
 from tenfold.views.account import show_end
 from tenfold.views.terminal import Terminal

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.checkpoint import manifest
-from tenfold.run.rundir import RunDirectory, create, hold_lock, write_json
+from tenfold.run.jsonfiles import write_json
+from tenfold.run.rundir import RunDirectory, create, hold_lock
 from tenfold.views.account import show_account
 from tenfold.views.facts import read_facts
 from tenfold.views.report import RunReport

@@ -13,8 +13,10 @@ UTC = timezone.utc  # noqa: UP017 - `datetime.UTC` is new in Python 3.11
 
 if sys.version_info >= (3, 11):  # noqa: UP036 - see above
     from enum import StrEnum
+    from typing import Self
 else:
     from enum import Enum
+    from typing import Any as Self
 
     class StrEnum(str, Enum):  # noqa: UP042
         """`enum.StrEnum` of Python 3.11, without `auto`."""
@@ -26,4 +28,4 @@ else:
 SAFE_PATH: bool = getattr(sys.flags, "safe_path", False)
 """`sys.flags.safe_path` of Python 3.11: the option `-P`."""
 
-__all__ = ["SAFE_PATH", "UTC", "StrEnum"]
+__all__ = ["SAFE_PATH", "UTC", "Self", "StrEnum"]

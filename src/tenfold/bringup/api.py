@@ -28,6 +28,7 @@ from tenfold.errors import InputError, TenfoldError
 from tenfold.planning.plan import Plan
 from tenfold.run import files, filesystem, rundir
 from tenfold.run.locks import signal_holders
+from tenfold.run.planfile import PlanFile, write_plan
 from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import TERMINAL
 from tenfold.supervise import control
@@ -209,7 +210,7 @@ def up(
     before = decide(home, made, resume)
     filesystem.require_umask()
     run = rundir.create(home, made.cluster)
-    rundir.write_json(run.plan, made.to_json())
+    write_plan(run.plan, made)
     try:
         before.hand_over(run)
         library.prepare(made, run, os.environ)
@@ -342,8 +343,8 @@ def sweep(run: RunDirectory) -> list[str]:
     Does nothing to a run whose supervisor is a process of this host. Raises TenfoldError where the
     cell cannot be asked.
     """
-    cell = (rundir.read_json(run.plan) or {}).get("cell")
+    cell = PlanFile.of(run.plan).cell
     supervised = run.alive() and not run.is_elsewhere()
-    if supervised or not isinstance(cell, str) or cell not in CELLS:
+    if supervised or cell not in CELLS:
         return []
     return cells.client(cell).sweep(run)

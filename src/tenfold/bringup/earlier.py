@@ -22,7 +22,9 @@ from tenfold.checkpoint import Checkpoint, manifest
 from tenfold.errors import InputError, TenfoldError
 from tenfold.planning.plan import Plan
 from tenfold.run import files, records
-from tenfold.run.rundir import RunDirectory, every, read_events
+from tenfold.run.eventlog import read_events
+from tenfold.run.resumed import SetAside
+from tenfold.run.rundir import RunDirectory, every
 from tenfold.run.states import TERMINAL, State
 from tenfold.run.statusfiles import RunStatus
 
@@ -41,7 +43,7 @@ class Notes:
     """
 
     said: list[str] = field(default_factory=list)
-    aside: list[dict[str, str]] = field(default_factory=list)
+    aside: list[SetAside] = field(default_factory=list)
     broken_off: RunDirectory | None = None
 
     def damaged(self, was: Path, now: Path | None, damage: str) -> None:
@@ -50,7 +52,7 @@ class Notes:
             self.said.append(f"{was} is skipped: {damage}")
             return
         self.said.append(f"{was} is damaged ({damage}): renamed to {now.name}")
-        self.aside.append({"file": str(was), "as": str(now)})
+        self.aside.append(SetAside(str(was), str(now)))
 
 
 @dataclass(slots=True)
@@ -161,7 +163,7 @@ def _told_by_events(run: RunDirectory) -> str | None:
     """The end in events.jsonl, for a status.json that does not contain it."""
     events, _ = read_events(run.events)
     ends = {f"cluster-{state}": state for state in TERMINAL}
-    told = (ends.get(str(event.get("kind"))) for event in reversed(events))
+    told = (ends.get(event.kind) for event in reversed(events))
     return next((state for state in told if state), None)
 
 

@@ -12,7 +12,8 @@ import time
 
 from tenfold import cells
 from tenfold.errors import TenfoldError
-from tenfold.run.rundir import RunDirectory, read_json
+from tenfold.run.elsewhere import Elsewhere
+from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import TERMINAL
 from tenfold.run.statusfiles import RunStatus
 
@@ -44,6 +45,6 @@ class Settler:
         status = RunStatus.read(run)
         if status is not None and status.state in TERMINAL:
             return
-        cell = (read_json(run.elsewhere) or {}).get("cell")
+        place = Elsewhere.read(run.elsewhere) or Elsewhere()
         with contextlib.suppress(TenfoldError, OSError):
-            cells.client(str(cell)).settle(run)
+            cells.client(place.cell).settle(run)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -65,7 +65,7 @@ def _may_be_left(run: RunDirectory) -> bool:
 
 def _stop(run: RunDirectory, kill: bool) -> RunView:
     from tenfold.bringup.api import Run, interrupt, sweep
-    from tenfold.run.rundir import read_json
+    from tenfold.run.planfile import PlanFile
 
     say = err().print
     if not run.alive():
@@ -73,7 +73,7 @@ def _stop(run: RunDirectory, kill: bool) -> RunView:
         if swept := sweep(run):
             say(f"removed its remains: {', '.join(swept)}")
         return Run(run).view()
-    grace_s = _grace_s(read_json(run.plan) or {})
+    grace_s = PlanFile.of(run.plan).stop_grace_s
     say(f"stopping {run.cluster} {run.run}" + ("" if kill else f" (up to {limit_text(grace_s)})"))
     try:
         ended = Run(run).stopped(kill=kill, timeout_s=grace_s + _SLACK_S)
@@ -101,8 +101,3 @@ def _ended(run: RunDirectory) -> RunView:
             hint="check it with `tenfold ps`, then retry `tenfold down`",
             cause=error,
         ) from error
-
-
-def _grace_s(plan: dict[str, Any]) -> float:
-    said = plan.get("stop_grace_s")
-    return float(said) if isinstance(said, (int, float)) else 10.0

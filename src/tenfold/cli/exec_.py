@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -18,7 +17,8 @@ from tenfold.cli.common import (
     task_argument,
 )
 from tenfold.errors import InputError, TenfoldError
-from tenfold.run.rundir import RunDirectory, read_json
+from tenfold.run.planfile import PlanFile
+from tenfold.run.rundir import RunDirectory
 
 
 @click.command("exec", context_settings={"allow_interspersed_args": False})
@@ -61,12 +61,10 @@ def _elsewhere(run: RunDirectory, name: str, words: tuple[str, ...]) -> list[str
     """The command that runs `words` next to a task that is not a local process."""
     from tenfold.cells import client
 
-    cell = (read_json(run.plan) or {}).get("cell")
-    return client(cell).beside(run, name, words) if isinstance(cell, str) else None
+    cell = PlanFile.of(run.plan).cell
+    return client(cell).beside(run, name, words) if cell is not None else None
 
 
 def _workdir(run: RunDirectory, name: str) -> Path:
-    tasks = (read_json(run.plan) or {}).get("tasks") or []
-    planned: dict[str, Any] = next((task for task in tasks if task["task"] == name), {})
-    workdir = Path(planned.get("workdir") or ".")
+    workdir = Path(PlanFile.of(run.plan).task(name).workdir or ".")
     return workdir if workdir.is_dir() else Path.cwd()

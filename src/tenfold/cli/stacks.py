@@ -77,15 +77,9 @@ def _find(run: RunDirectory, tasks: Sequence[TaskView], native: bool) -> Finding
     from tenfold.cluster.cell_table import traits
     from tenfold.debug.collect import BOUND_ELSEWHERE_S, BOUND_S, StackTarget
     from tenfold.debug.findings import find
-    from tenfold.planning.plan import Plan
-    from tenfold.run.rundir import read_json
+    from tenfold.run.planfile import read_plan
 
-    known = read_json(run.plan)
-    if known is None:
-        raise TenfoldError(
-            f"cannot read the plan of the run: {run.plan}", hint="see the cause with `tenfold ps`"
-        )
-    plan = Plan.from_json(known)
+    plan = read_plan(run.plan)
     cell, facts = client(plan.cell), traits(plan.cell)
     here = socket.gethostname()
     wanted = [

@@ -12,7 +12,8 @@ from collections import OrderedDict
 from typing import Any
 
 from tenfold.cells.settling import Settler
-from tenfold.run.rundir import Problems, RunDirectory
+from tenfold.run.jsonfiles import Problems
+from tenfold.run.rundir import RunDirectory
 from tenfold.views.layout import layout
 from tenfold.views.live import LiveReader, LiveRun
 from tenfold.views.status import RunView, StatusReader

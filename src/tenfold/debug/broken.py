@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tenfold.run.exceptions import Broken, TracebackFrame
+from tenfold.run.jsonfiles import read_json
 from tenfold.run.logs import STREAMS
 from tenfold.run.logs.tracebacks import Block, broken, from_json
-from tenfold.run.rundir import TaskDirectory, read_json
+from tenfold.run.rundir import TaskDirectory
 
 
 def ended_by(directory: TaskDirectory) -> Broken | None:

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tenfold.base.older import Self
 from tenfold.run.exceptions import Broken
-from tenfold.run.rundir import Problems, RunDirectory, TaskDirectory, read_json, write_json
+from tenfold.run.jsonfiles import Problems, read_json, write_json
+from tenfold.run.rundir import RunDirectory, TaskDirectory
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from _typeshed import DataclassInstance
 
 VERSION = 1

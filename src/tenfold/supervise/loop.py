@@ -19,6 +19,7 @@ from tenfold.errors import TenfoldError
 from tenfold.planning.plan import Plan, Task
 from tenfold.run.appending import Reserve
 from tenfold.run.eventlog import EventLog
+from tenfold.run.resumed import SetAside
 from tenfold.run.rundir import RunDirectory, set_aside_damaged
 from tenfold.run.statusfiles import OddFigure
 from tenfold.supervise import past
@@ -97,9 +98,9 @@ class Supervisor:
         damaged = set_aside_damaged(self._run)
         self._write_status()
         self._events.write("cluster-starting", run=self._run.run)
-        aside = [(str(path), to.name) for path, to in damaged] + past.set_aside(self._run)
-        for path, to in aside:
-            self._events.write("set-aside", file=path, **{"as": to})
+        aside = [SetAside(str(path), to.name) for path, to in damaged]
+        for one in (*aside, *past.set_aside(self._run)):
+            self._events.write("set-aside", file=one.file, **{"as": one.name})
         if self._resumed is not None:
             self._events.write("resumed", **asdict(self._resumed))
         try:

@@ -17,8 +17,10 @@ from typing import Any, TypeVar
 from tenfold.base.naming import label_of
 from tenfold.checkpoint import manifest
 from tenfold.run import files
+from tenfold.run.eventlog import Event, read_events
+from tenfold.run.jsonfiles import Problems, read_json
 from tenfold.run.logs import last_lines
-from tenfold.run.rundir import Problems, RunDirectory, TaskDirectory, read_events, read_json
+from tenfold.run.rundir import RunDirectory, TaskDirectory
 from tenfold.run.statusfiles import RunStatus, TaskStatus
 from tenfold.views.status import RunView
 from tenfold.views.status import status as read_status
@@ -73,7 +75,7 @@ class RunFacts:
     status: RunView
     said: RunStatus = field(default_factory=RunStatus)
     plan: Mapping[str, Any] = field(default_factory=dict)
-    events: tuple[Mapping[str, Any], ...] = ()
+    events: tuple[Event, ...] = ()
     tasks: Mapping[str, TaskStatus] = field(default_factory=dict)
     unsaved: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     checkpoint: Saved | None = None
@@ -101,9 +103,9 @@ class RunFacts:
                 return one
         return {}
 
-    def of_kind(self, *kinds: str) -> list[Mapping[str, Any]]:
+    def of_kind(self, *kinds: str) -> list[Event]:
         """Events of the given kinds, in order."""
-        return [event for event in self.events if event.get("kind") in kinds]
+        return [event for event in self.events if event.kind in kinds]
 
     def lines_of(self, task: str) -> list[str]:
         """The last lines of a task."""

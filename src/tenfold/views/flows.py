@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from tenfold.base.naming import label_of
-from tenfold.run.rundir import Problems, RunDirectory
+from tenfold.run.jsonfiles import Problems
+from tenfold.run.rundir import RunDirectory
 from tenfold.traffic.samples import PeerTotal, SampleReader, TrafficSample
 
 _RATE_S = 2.5

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tenfold.run import files
-from tenfold.run.rundir import Problems
+from tenfold.run.jsonfiles import Problems
 
 _Of = TypeVar("_Of")
 _Value = TypeVar("_Value")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tenfold.run.eventlog import Event
 from tenfold.run.statusfiles import OddFigure
 
 _MOST = 3
@@ -42,7 +43,7 @@ def _step(value: float) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def event_words(event: object) -> str:
+def event_words(event: Event) -> str:
     """The text of an event `not-finite`."""
-    figure = OddFigure.from_json(event)
+    figure = OddFigure.from_json(event.to_json())
     return words([figure]) or "" if figure else ""

@@ -15,7 +15,8 @@ from urllib.parse import quote
 
 from tenfold.base.naming import label_of, name_of
 from tenfold.run import files
-from tenfold.run.rundir import Problems, RunDirectory, TaskDirectory, read_json
+from tenfold.run.jsonfiles import Problems, read_json
+from tenfold.run.rundir import RunDirectory, TaskDirectory
 from tenfold.run.states import LIVE, TERMINAL, State
 from tenfold.run.statusfiles import (
     DeathStatus,

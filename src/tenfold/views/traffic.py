@@ -17,9 +17,10 @@ from tenfold.base.naming import job_of
 from tenfold.errors import TenfoldError
 from tenfold.planning import edges
 from tenfold.planning.edges import Edge
-from tenfold.planning.plan import Plan
 from tenfold.run import files
-from tenfold.run.rundir import Problems, RunDirectory, read_json
+from tenfold.run.jsonfiles import Problems
+from tenfold.run.planfile import read_plan
+from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import TERMINAL
 from tenfold.traffic.ledger import OUTSIDE
 from tenfold.views.flows import FlowReader, Flows, PeerFlow
@@ -226,7 +227,7 @@ class MapReader:
         mark = files.mark(self._run.plan)
         try:
             if self._plan[0] != mark:
-                plan = Plan.from_json(read_json(self._run.plan, problems) or {})
+                plan = read_plan(self._run.plan, problems)
                 on_host = frozenset(task.name for task in plan.tasks if task.network == "host")
                 self._plan = (mark, edges.planned(plan), on_host)
         except (OSError, TenfoldError, KeyError):

@@ -96,13 +96,9 @@ def _hang(facts: RunFacts, up: bool) -> Iterator[Trouble]:
         yield _one_hang(facts, told.to_json(), now=up)
         return
     events = facts.of_kind("hang", "progress-resumed")
-    if events and events[-1].get("kind") == "hang":
-        yield _one_hang(facts, events[-1], now=up)
-    elif events:
-        last = [event for event in events if event.get("kind") == "hang"]
-        if last:
-            yield _one_hang(facts, last[-1], now=False)
-    elif facts.hangs:
+    if hangs := [event.to_json() for event in events if event.kind == "hang"]:
+        yield _one_hang(facts, hangs[-1], now=up and events[-1].kind == "hang")
+    elif facts.hangs and not events:
         yield _one_hang(facts, facts.hangs[-1], now=False)
 
 
@@ -129,9 +125,10 @@ def _disk(facts: RunFacts) -> Iterator[Trouble]:
     events = facts.of_kind("disk-full", "disk-back")
     full = {}
     for event in events:
-        full[str(event.get("path"))] = event
-        if event.get("kind") == "disk-back":
-            del full[str(event.get("path"))]
+        path = event.text("path") or "?"
+        full[path] = event
+        if event.kind == "disk-back":
+            del full[path]
     place = str(facts.run.path)
     disk = facts.disk
     if disk is not None and (disk.free < min(LITTLE_DISK, disk.total // 20) or not disk.files_left):
@@ -142,15 +139,14 @@ def _disk(facts: RunFacts) -> Iterator[Trouble]:
         )
     elif full:
         path = next(iter(full))
-        event = full[path]
-        yield Trouble("disk", f"the disk refused to write {path}", f"df -h {path}",
-                      time=moment(event.get("time")))  # fmt: skip
+        words = f"the disk refused to write {path}"
+        yield Trouble("disk", words, f"df -h {path}", time=full[path].time)
     elif events:
-        lost = int(sum(moment(event.get("lost_bytes")) or 0 for event in events))
+        lost = int(sum(event.number("lost_bytes") or 0 for event in events))
         words = "a disk was full for a while; " + (
             f"{memory_text(lost)} of output were lost" if lost else "no output was lost"
         )
-        yield Trouble("disk", words, time=moment(events[-1].get("time")), now=False)
+        yield Trouble("disk", words, time=events[-1].time, now=False)
 
 
 def _unsaved(facts: RunFacts) -> Iterator[Trouble]:
@@ -168,12 +164,12 @@ def _unsaved(facts: RunFacts) -> Iterator[Trouble]:
 
 def _unkillable(facts: RunFacts) -> Iterator[Trouble]:
     for event in facts.of_kind("task-unkillable"):
-        task, pid = event.get("task"), event.get("pid")
+        task, pid = event.task, event.number("pid")
         where = f" (pid {pid})" if pid else ""
         look = f"ps -o pid,stat,wchan:30 -p {pid}: D waits in the kernel for a disk"
         hint = look if pid else None
         yield Trouble("unkillable", f"{task}{where} was killed and does not end", hint,
-                      str(task), moment(event.get("time")))  # fmt: skip
+                      str(task), event.time)  # fmt: skip
 
 
 def _stale(facts: RunFacts) -> Iterator[Trouble]:
@@ -219,8 +215,8 @@ def budget(facts: RunFacts, task: str, now: float) -> tuple[int, int | None]:
 
 def _next_start(facts: RunFacts, task: str) -> float | None:
     for event in reversed(facts.events):
-        if event.get("kind") == "task-retried" and event.get("task") == task:
-            begin, in_s = moment(event.get("time")), moment(event.get("in_s"))
+        if event.kind == "task-retried" and event.task == task:
+            begin, in_s = event.time, event.number("in_s")
             return None if begin is None or in_s is None else begin + in_s
     return None
 
@@ -343,8 +339,8 @@ def _lingering(facts: RunFacts, now: float) -> Iterator[Trouble]:
 
 def _damaged(facts: RunFacts) -> Iterator[Trouble]:
     for event in facts.of_kind("set-aside"):
-        words = f"{event.get('file')} was damaged, and is renamed to {event.get('as')}"
-        yield Trouble("damaged", words, time=moment(event.get("time")), now=False)
+        words = f"{event.text('file')} was damaged, and is renamed to {event.text('as')}"
+        yield Trouble("damaged", words, time=event.time, now=False)
     for path, what in facts.damaged.items():
         yield Trouble("damaged", f"{path} {what}", "the rest is used without it")
     for path, what in facts.bad_checkpoints.items():

@@ -8,14 +8,14 @@ are known (`causes`, `endings`), other troubles (`troubles`), and showing it (`a
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from tenfold.base.naming import job_of
 from tenfold.base.quantities import duration_text
 from tenfold.errors import TenfoldError
+from tenfold.run.eventlog import Event
 from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import TERMINAL, State
 from tenfold.run.statusfiles import DeathStatus, FirstFailureStatus, ResumedFrom
@@ -183,11 +183,10 @@ def _of_reason(facts: RunFacts, found: Sequence[Trouble]) -> _Verdict:
     A hang ended it, or its cell could not begin.
     """
     hang = next((trouble for trouble in found if trouble.kind == "hang"), None)
-    errors = [event for event in facts.of_kind("error") if event.get("message")]
+    errors = [event for event in facts.of_kind("error") if event.text("message")]
     reason = str(facts.status.reason or "the reason is unknown")
     if errors:
-        hint = errors[-1].get("hint")
-        return _Verdict("failed", reason, str(hint) if hint else None)
+        return _Verdict("failed", reason, errors[-1].text("hint"))
     if hang is not None and reason.startswith("hung"):
         return _Verdict("failed", f"it {reason}", hang.hint, next=(*hang.next, _up(facts)))
     return _Verdict("failed", reason)
@@ -221,9 +220,9 @@ def _with_restarts(facts: RunFacts, verdict: _Verdict) -> _Verdict:
     retried = facts.of_kind("task-retried")
     if not retried:
         return verdict
-    names = list(dict.fromkeys(str(event.get("task")) for event in retried))
+    names = list(dict.fromkeys(str(event.task) for event in retried))
     times = "once" if len(retried) == 1 else f"{len(retried)} times"
-    because = retried[-1].get("because")
+    because = retried[-1].text("because")
     last = f" (the last {because})" if because else ""
     more = f"; {names_of(names)} restarted {times}{last}"
     if verdict.words:
@@ -290,12 +289,12 @@ def _first_failure(facts: RunFacts) -> FirstFailure | None:
 
 
 def _failure_by_events(facts: RunFacts) -> FirstFailureStatus | None:
-    lasting: dict[str, Mapping[str, Any]] = {}
+    lasting: dict[str, Event] = {}
     for event in facts.events:
-        task, kind = event.get("task"), event.get("kind")
+        task, kind = event.task, event.kind
         if task is None:
             continue
-        ended = kind == "task-exited" and event.get("state") == State.FAILED
+        ended = kind == "task-exited" and event.text("state") == State.FAILED
         if ended or kind == "task-refused":
             lasting.setdefault(task, event)
         elif kind == "task-started":
@@ -303,7 +302,7 @@ def _failure_by_events(facts: RunFacts) -> FirstFailureStatus | None:
     found = next(iter(lasting.values()), None)
     if found is None:
         return None
-    death = DeathStatus.from_json(found)
+    death = DeathStatus.from_json(found.to_json())
     return FirstFailureStatus(replace(death, words=death.words or death.reason))
 
 
@@ -337,16 +336,16 @@ def _retries(facts: RunFacts, now: float) -> tuple[TaskRetries, ...]:
     """
     found: dict[str, TaskRetries] = {}
     for event in facts.of_kind("task-retried"):
-        task = str(event.get("task"))
+        task = str(event.task)
         if task not in found:
             found[task] = TaskRetries(task, *budget(facts, task, now))
         one = found[task]
-        one.times.append(event.get("time"))
-        one.because = event.get("because") or one.because
-        one.scope = event.get("scope") or one.scope
+        one.times.append(event.time)
+        one.because = event.text("because") or one.because
+        one.scope = event.text("scope") or one.scope
     for event in facts.of_kind("restarted-with"):
-        if (culprit := found.get(str(event.get("because")))) is not None:
-            culprit.together[str(event.get("task"))] = None
+        if (culprit := found.get(event.text("because") or "")) is not None:
+            culprit.together[str(event.task)] = None
     return tuple(found.values())
 
 
@@ -354,4 +353,4 @@ def _resumed(facts: RunFacts) -> ResumedFrom | None:
     if facts.said.resumed_from is not None:
         return facts.said.resumed_from
     events = facts.of_kind("resumed")
-    return ResumedFrom.from_json(events[-1]) if events else None
+    return ResumedFrom.from_json(events[-1].more) if events else None
