@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import tenfold
+from tenfold import cli
 from tenfold.cluster.python_choice import OLDEST, PythonChoice
 from tenfold.planning.plan import Bound, Plan, Task
 from tenfold.run import rundir
@@ -176,3 +177,18 @@ def test_what_does_not_travel_says_so(run: RunDirectory, tmp_path: Path) -> None
         command, env=environment, capture_output=True, text=True, timeout=60, check=False
     )
     assert "tenfold.up does not travel with a run" in done.stderr
+
+
+def test_a_rendered_directory_of_slurm_brings_it_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TENFOLD_PYTHON", raising=False)
+    pythons.venv(tmp_path / "env")
+    text = "cluster: c\npython: env\njobs: {a: {run: python t.py}}\n"
+    (tmp_path / "tenfold.yaml").write_text(text)
+    (tmp_path / "t.py").touch()
+    for _ in range(2):
+        assert cli.run(["render", "--on", "slurm", "-o", "there"]) == 0
+    place = library.library(RunDirectory(tmp_path / "there" / "run"))
+    assert (place / "tenfold" / "tasks" / "member.py").is_file()

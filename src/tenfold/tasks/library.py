@@ -76,13 +76,14 @@ def prepare(plan: Plan, run: RunDirectory, environment: Mapping[str, str]) -> No
     """Put into the run directory what the tasks' interpreters need of it.
 
     `environment` is that of `tenfold up`. Nothing is written for a run whose tasks all have
-    tenfold's own interpreter.
+    tenfold's own interpreter. What is there already is replaced.
     """
     if plan.python is None:
         return
     if plan.python.needs_links():
         links(run).mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in NAMES:
+            (links(run) / name).unlink(missing_ok=True)
             (links(run) / name).symlink_to(plan.python.path)
     bounds = (Bound(task.command, task.env, task.workdir, None) for task in plan.tasks)
     if any(_needs_library(bound, environment, plan.python) for bound in bounds):
@@ -153,6 +154,6 @@ def _copy(place: Path) -> None:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         target.write_bytes(path.read_bytes())
     said = place / f"tenfold-{tenfold.__version__}.dist-info"
-    said.mkdir(mode=0o700)
+    said.mkdir(mode=0o700, exist_ok=True)
     (said / "METADATA").write_text(_METADATA.format(version=tenfold.__version__))
     (said / "entry_points.txt").write_text(_ENTRY_POINTS)
