@@ -324,3 +324,15 @@ def test_an_environment_that_was_removed_is_named_when_a_task_starts(
     status = up(made, runs=runs).wait(60)
     assert status["state"] == "failed"
     assert f"{env} (from the cluster file) does not exist on " in str(status)
+
+
+def test_python_in_the_file_has_no_effect_in_containers(tmp_path: Path, env: Path) -> None:
+    del env
+    text = "cluster: c\npython: env\nimage: x\njobs: {a: {run: python show.py}}\n"
+    (tmp_path / "tenfold.yaml").write_text(text)
+    done = _tenfold(tmp_path, "check", "--on", "docker")
+    assert "tenfold.yaml:2:9: python: warning: is not used on docker" in done.stderr
+    assert done.returncode == 0
+    shown = json.loads(_tenfold(tmp_path, "plan", "--on", "docker", "--json").stdout)
+    assert shown["python"] is None
+    assert shown["tasks"][0]["command"] == ["python", "show.py"]
