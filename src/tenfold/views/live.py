@@ -16,6 +16,7 @@ from typing import Any
 from tenfold.base.naming import label_of
 from tenfold.run import files
 from tenfold.run.jsonfiles import Problems, read_json
+from tenfold.run.planfile import PlanFile
 from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import LIVE, TERMINAL
 from tenfold.views import notfinite
@@ -111,7 +112,7 @@ class LiveReader:
         run = self._status.read(problems)
         used = self._read_usage([task.task for task in run.tasks], problems)
         tasks = tuple(self._task(task, used.get(task.task), problems) for task in run.tasks)
-        framework = self._files.read(self._run.plan, problems, _framework, self._run)
+        framework = self._files.read(self._run.plan, problems, _framework)
         damaged = {str(path): what for path, what in problems.found.items()}
         now = LiveRun(
             status=run,
@@ -146,7 +147,7 @@ class LiveReader:
         """The progress of the task in its present life, or in its last one."""
         directory = self._run.task(label_of(task.task))
         path = self._told.setdefault(task.task, directory.progress)
-        said = self._files.read(path, problems, read_json, path)
+        said = self._files.read(path, problems, read_json)
         if not makes_sense(said):
             return None
         if task.state in LIVE and task.started is not None and said["time"] < task.started:
@@ -154,8 +155,8 @@ class LiveReader:
         return progress_of(said)
 
 
-def _framework(run: RunDirectory, problems: Problems) -> str | None:
-    return (read_json(run.plan, problems) or {}).get("framework")
+def _framework(path: Path, problems: Problems) -> str | None:
+    return PlanFile.of(path, problems).framework
 
 
 def progress_of(said: Mapping[str, Any]) -> dict[str, Any]:
