@@ -48,7 +48,7 @@ def test_a_run_whose_loss_is_nan_succeeds_and_reports_since_which_step(runs: Pat
     assert figures.count("loss") == 1
     now = LiveReader(run.directory).read()
     assert now.warning == "loss is not finite (nan) since step 20 of chief/0"
-    json.dumps([told, now], allow_nan=False)
+    json.dumps([told, now.to_json()], allow_nan=False)
 
 
 @pytest.fixture

@@ -106,9 +106,9 @@ class _Scrape(Collector):
                 _add(cores, own, task.cpu)
                 _add(memory, own, task.memory)
                 if said := task.progress:
-                    _add(speed, [*own, said["unit"]], said["rate"])
-                    _add(done, [*own, said["unit"]], said["done"])
-                    _add(total, [*own, said["unit"]], said["total"])
+                    _add(speed, [*own, said.unit], said.rate)
+                    _add(done, [*own, said.unit], said.done)
+                    _add(total, [*own, said.unit], said.total)
         yield from (restarts, used, cores, memory, speed, done, total)
 
     def _edges(self) -> Iterator[Metric]:

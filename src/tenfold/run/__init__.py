@@ -13,6 +13,7 @@ locks.py        Who holds a lock file, told by the kernel, and ending exactly th
 logs/           Reading what tasks wrote, for the terminal, the page and the supervisor
 placements.py   `placement.json` of a task: where the variables that it made are placed
 planfile.py     `plan.json` of a run: the plan, with secrets hidden
+progress.py     `progress.json` of a task: how far it is, and its figures
 records.py      The types of what the files of a run directory hold
 rendezvous.py   How tasks find each other: published addresses
 resumed.py      `resumed.json` of a run: the earlier run, and what is taken over

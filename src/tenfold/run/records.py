@@ -283,6 +283,7 @@ LIFE = Record(
 PROGRESS = Record(
     done=number, total=number, unit=text, rate=number, time=moment,
     figures=Table(lambda value: text(value) or number(value)),
+    not_finite=Table(Record(value=text, since=number, until=number)),
 )  # fmt: skip
 
 REPORT = HANG.with_(

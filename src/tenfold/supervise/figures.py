@@ -7,13 +7,11 @@ missed here. What tasks write for TensorBoard is read by `scalars`.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from tenfold.base.naming import label_of
-from tenfold.run.jsonfiles import read_json
+from tenfold.run.progress import Progress
 from tenfold.run.rundir import RunDirectory
 from tenfold.run.statusfiles import OddFigure
 from tenfold.supervise.scalars import ScalarWatch
@@ -78,7 +76,7 @@ class FigureWatch:
         if mark is None or mark == self._marks.get(task):
             return []
         self._marks[task] = mark
-        return self._news(task, list(not_finite(task, read_json(path))))
+        return self._news(task, list(not_finite(task, Progress.read(path) or Progress())))
 
     def _news(self, source: str, told: list[OddFigure]) -> list[OddFigure]:
         """Store all that is known of a task or a directory. Returns what is new."""
@@ -97,30 +95,18 @@ class FigureWatch:
         return news
 
 
-def not_finite(task: str, said: Mapping[str, Any] | None) -> Iterator[OddFigure]:
-    """Figures that are or were not finite, from the progress file of a task.
-
-    Anybody can have written the file.
-    """
-    told = said.get("not_finite") if said else None
-    if said is None or not isinstance(told, dict):
-        return
-    for figure, one in list(told.items())[:_MOST]:
-        if isinstance(one, dict) and _is_step(one.get("since")):
-            until = one.get("until")
+def not_finite(task: str, said: Progress) -> Iterator[OddFigure]:
+    """Figures that are or were not finite, from the progress file of a task."""
+    for figure, one in list(said.not_finite.items())[:_MOST]:
+        if one.since is not None:
             yield OddFigure(
                 task=task,
                 figure=figure[:_LONGEST],
-                value=str(one.get("value"))[:_LONGEST],
-                since=one["since"],
-                until=until if _is_step(until) else None,
-                unit=str(said.get("unit") or "steps")[:_LONGEST],
+                value=one.value[:_LONGEST],
+                since=one.since,
+                until=one.until,
+                unit=said.unit[:_LONGEST],
             )
-
-
-def _is_step(value: object) -> bool:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and math.isfinite(value)  # type: ignore[arg-type]
 
 
 def _mark(path: Path) -> Hashable:

@@ -16,11 +16,11 @@ from tenfold.debug import processes
 from tenfold.planning import edges
 from tenfold.planning.plan import Plan
 from tenfold.run import files
-from tenfold.run.jsonfiles import read_json
+from tenfold.run.progress import Progress
 from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import State
 from tenfold.supervise.hang import Signs, Step
-from tenfold.traffic.samples import SampleReader, TrafficSample, is_number
+from tenfold.traffic.samples import SampleReader, TrafficSample
 
 _FAMILY_S = 3.0
 """The maximum age in seconds of the list of a task's processes."""
@@ -130,11 +130,10 @@ class SignReader:
             yield task.name, Step(told.done, told.finished)
 
     def _hear(self, told: _TaskProgress, path: Path, mark: Hashable) -> None:
-        said = read_json(path) or {}
-        done, total = said.get("done"), said.get("total")
-        if is_number(done):
-            told.mark, told.done = mark, done
-            told.finished = is_number(total) and done >= total
+        said = Progress.read(path) or Progress()
+        if said.done is not None and said.done >= 0:
+            told.mark, told.done = mark, said.done
+            told.finished = said.total is not None and said.done >= said.total
 
     def _files(self) -> Hashable:
         """The total size of event files, or None if there are none."""

@@ -13,7 +13,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Number
 from pathlib import Path
 from typing import IO, Any
@@ -25,8 +25,8 @@ from tenfold.errors import TenfoldError
 from tenfold.frameworks import framework
 from tenfold.planning.plan import Plan
 from tenfold.run import files, rendezvous
-from tenfold.run.jsonfiles import write_json
 from tenfold.run.planfile import read_plan
+from tenfold.run.progress import OddSteps, Progress
 from tenfold.run.rundir import RunDirectory, find
 from tenfold.run.statusfiles import RunStatus, TaskStatus
 
@@ -148,7 +148,7 @@ class _OddFigures:
     """Which of this process's figures are not finite, and since which step."""
 
     def __init__(self) -> None:
-        self.found: dict[str, dict[str, Any]] = {}
+        self.found: dict[str, OddSteps] = {}
         self._later: deque[tuple[float, str, object]] = deque(maxlen=_MOST_LATER)
 
     def note(self, done: float, figures: Mapping[str, object], *, cheaply: bool) -> bool:
@@ -170,11 +170,11 @@ class _OddFigures:
     def _look(self, done: float, name: str, value: object) -> bool:
         word = _odd_word(value)
         known = self.found.get(name)
-        if word is not None and (known is None or known["until"] is not None):
-            self.found[name] = {"value": word, "since": _plain(done), "until": None}
+        if word is not None and (known is None or known.until is not None):
+            self.found[name] = OddSteps(word, since=_step(done))
             return True
-        if word is None and known is not None and known["until"] is None:
-            known["until"] = _plain(done)
+        if word is None and known is not None and known.until is None:
+            self.found[name] = replace(known, until=_step(done))
             return True
         return False
 
@@ -232,17 +232,22 @@ def progress(done: float, total: float, *, unit: str = "steps", **figures: str |
         return
     answers.answer()
     _pace.written = now
-    said = {
-        "done": _plain(done),
-        "total": _plain(total),
-        "unit": unit,
-        "rate": _pace.rate(now, float(done)),
-        "figures": {key: _plain(value) for key, value in figures.items()},
-        "time": time.time(),
-    } | ({"not_finite": _odd.found} if _odd.found else {})
-    label = label_of(name)
+    made = Progress(
+        done=_step(done),
+        total=_step(total),
+        unit=unit,
+        rate=_pace.rate(now, float(done)),
+        figures={key: _plain(value) for key, value in figures.items()},
+        time=time.time(),
+        not_finite=_odd.found,
+    )
     with contextlib.suppress(OSError):  # a full disk must not end a training
-        write_json(RunDirectory(Path(home)).task(label).progress, said)
+        made.write(RunDirectory(Path(home)).task(label_of(name)).progress)
+
+
+def _step(value: object) -> float | None:
+    number = _plain(value)
+    return None if isinstance(number, str) else number
 
 
 def _plain(value: object) -> str | float:

@@ -110,9 +110,9 @@ def _figures(now: LiveRun, training: Any) -> Iterator[tuple[str, Any]]:
     yield "restarts", sum(task.restarts for task in now.status.tasks)
     for task in now.tasks:
         if said := task.progress:
-            yield f"{task.view.task} {said['unit']}", said["done"]
-            yield f"{task.view.task} {said['unit']}/s", said["rate"]
-            for name, value in said["figures"].items():
+            yield f"{task.view.task} {said.unit}", said.done
+            yield f"{task.view.task} {said.unit}/s", said.rate
+            for name, value in said.figures.items():
                 yield f"{task.view.task} {name}", value
     yield from _last_values(training)
 

@@ -19,8 +19,8 @@ from tenfold.base.quantities import duration_text
 from tenfold.errors import printable
 from tenfold.run import files
 from tenfold.run.eventlog import read_events
-from tenfold.run.jsonfiles import read_json
 from tenfold.run.logs import LogLine, LogReader, merged, readers
+from tenfold.run.progress import Progress
 from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import TERMINAL, State
 from tenfold.views import progress
@@ -71,7 +71,7 @@ class Follower:
         self._next_look = 0.0
         self._next_room = 0.0
         self._full = False
-        self._said: dict[str, Any] | None = None
+        self._said: Progress | None = None
         self._announced: set[str] = set()
         self._now: RunView | None = None
         self._reader = StatusReader(run)
@@ -197,12 +197,11 @@ class Follower:
             self._next_plain = moment + PLAIN_PROGRESS_S
             self._screen.say(f"· {progress.words(said)}")
 
-    def _progress(self, now: RunView) -> dict[str, Any] | None:
+    def _progress(self, now: RunView) -> Progress | None:
         for task in now.tasks:
             if task.state == State.RUNNING:
-                label = label_of(task.task)
-                said = read_json(self._run.task(label).progress)
-                if progress.makes_sense(said) and said["time"] >= (task.started or 0):
+                said = Progress.read(self._run.task(label_of(task.task)).progress)
+                if said and said.share is not None and (said.time or 0) >= (task.started or 0):
                     return said
         return None
 

@@ -5,7 +5,6 @@ Read repeatedly: a file that did not change is not read again.
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -15,14 +14,14 @@ from typing import Any
 
 from tenfold.base.naming import label_of
 from tenfold.run import files
-from tenfold.run.jsonfiles import Problems, read_json
+from tenfold.run.jsonfiles import Problems
 from tenfold.run.planfile import PlanFile
+from tenfold.run.progress import Progress
 from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import LIVE, TERMINAL
 from tenfold.views import notfinite
 from tenfold.views.headline import HeadlineReader
 from tenfold.views.knownfiles import KnownFiles
-from tenfold.views.progress import makes_sense
 from tenfold.views.status import RunView, StatusReader, TaskView
 from tenfold.views.usage import TaskUsage, UsageReader
 
@@ -37,19 +36,27 @@ class LiveTask:
     Attributes:
         cpu: cores, over the last seconds; `memory` in bytes. None if it was not sampled lately.
         cpu_s: seconds of all its lives.
-        progress: the shape of `progress_of`, or None.
+        progress: what it last reported in its present or last life, or None.
     """
 
     view: TaskView
     cpu: float | None = None
     memory: float | None = None
     cpu_s: float | None = None
-    progress: Mapping[str, Any] | None = None
+    progress: Progress | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The shape of one of `tasks` in GET RUN."""
-        names = ("cpu", "memory", "cpu_s", "progress")
-        return self.view.to_json() | {name: getattr(self, name) for name in names}
+        used = {name: getattr(self, name) for name in ("cpu", "memory", "cpu_s")}
+        return self.view.to_json() | used | {"progress": self._progress()}
+
+    def _progress(self) -> dict[str, Any] | None:
+        """`{done, total, unit, rate, figures, time}`."""
+        if self.progress is None:
+            return None
+        names = ("done", "total", "unit", "rate", "time")
+        figures = dict(list(self.progress.figures.items())[:_MOST_FIGURES])
+        return {name: getattr(self.progress, name) for name in names} | {"figures": figures}
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,43 +150,20 @@ class LiveReader:
             progress=self._progress(task, problems),
         )
 
-    def _progress(self, task: TaskView, problems: Problems) -> dict[str, Any] | None:
+    def _progress(self, task: TaskView, problems: Problems) -> Progress | None:
         """The progress of the task in its present life, or in its last one."""
         directory = self._run.task(label_of(task.task))
         path = self._told.setdefault(task.task, directory.progress)
-        said = self._files.read(path, problems, read_json)
-        if not makes_sense(said):
+        said = self._files.read(path, problems, Progress.read)
+        if said is None or said.share is None:
             return None
-        if task.state in LIVE and task.started is not None and said["time"] < task.started:
+        if task.state in LIVE and task.started is not None and (said.time or 0.0) < task.started:
             return None
-        return progress_of(said)
+        return said
 
 
 def _framework(path: Path, problems: Problems) -> str | None:
     return PlanFile.of(path, problems).framework
-
-
-def progress_of(said: Mapping[str, Any]) -> dict[str, Any]:
-    """`{done, total, unit, rate, figures, time}` of a task, with correct types.
-
-    It is made of what the task reported.
-    """
-    rate, figures = said.get("rate"), said.get("figures")
-    if not isinstance(figures, dict):
-        figures = {}
-    plain = [
-        (name, value if isinstance(value, (str, int)) or math.isfinite(value) else str(value))
-        for name, value in figures.items()
-        if isinstance(value, (str, int, float))
-    ]
-    return {
-        "done": said["done"],
-        "total": said["total"],
-        "unit": str(said.get("unit") or "steps"),
-        "rate": rate if isinstance(rate, (int, float)) and math.isfinite(rate) else None,
-        "figures": dict(plain[:_MOST_FIGURES]),
-        "time": said["time"],
-    }
 
 
 def _warning(run: RunView) -> str | None:
