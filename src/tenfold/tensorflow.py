@@ -276,7 +276,7 @@ def _import() -> Any:
     except ImportError as error:
         raise UnavailableError(
             f"TensorFlow is not installed for {sys.executable}",
-            hint="pip install 'tenfold[tensorflow]'",
+            hint=f"{sys.executable} -m pip install tensorflow",
             cause=error,
         ) from error
     return tf

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
+from tenfold.base.older import Self
 from tenfold.errors import UnavailableError
 from tenfold.run.jsonfiles import JsonFile, JsonObject, Problems, read_json, write_json
 
