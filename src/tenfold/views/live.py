@@ -54,7 +54,7 @@ class LiveTask:
         """`{done, total, unit, rate, figures, time}`."""
         if self.progress is None:
             return None
-        names = ("done", "total", "unit", "rate", "time")
+        names = ("done", "total", "unit", "rate", "figures", "time")
         figures = dict(list(self.progress.figures.items())[:_MOST_FIGURES])
         return {name: getattr(self.progress, name) for name in names} | {"figures": figures}
 
