@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tenfold.base.older import Self
-from tenfold.run.exceptions import Broken
 from tenfold.run.jsonfiles import JsonFile, JsonObject
+
+if TYPE_CHECKING:
+    from tenfold.run.exceptions import Broken
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ class FirstFailureStatus(JsonObject):
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The status in the result of `to_json`."""
+        from tenfold.run.exceptions import Broken  # few runs have one, and `ps` starts sooner
+
         return cls(
             DeathStatus.from_json(data),
             _texts(data.get("lines")),

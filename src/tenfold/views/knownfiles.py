@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from tenfold.run import files
 from tenfold.run.jsonfiles import Problems
@@ -13,8 +12,7 @@ from tenfold.run.jsonfiles import Problems
 _Value = TypeVar("_Value")
 
 
-@dataclass(frozen=True, slots=True)
-class _KnownFile:
+class _KnownFile(NamedTuple):
     """The contents of a file as of `mark`, and what was wrong with it."""
 
     mark: object

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from tenfold.base.naming import label_of, name_of
@@ -131,8 +131,7 @@ def status(run: RunDirectory, problems: Problems | None = None) -> RunView:
     return StatusReader(run).read(problems)
 
 
-@dataclass(frozen=True, slots=True)
-class _Planned:
+class _Planned(NamedTuple):
     """What is needed of plan.json. `tasks` are names, or None without a plan."""
 
     cluster: str | None = None
