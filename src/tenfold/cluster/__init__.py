@@ -6,6 +6,7 @@ check.py            What is wrong or unwise about a cluster as a whole
 check_scripts.py    What is known of the scripts that jobs run
 command_line.py     A command line as its words
 file/               A cluster file → a Cluster, or every fault of it with its place
+foreign_words.py    Words of compose, torchrun and Slurm, and how a cluster file says the same
 programs.py         Programs and scripts that a command needs, and whether this machine has them
 schema.py           The JSON Schema of a cluster file, and the reference page made of it
 scripts/            What a Python command would do before its imports
