@@ -128,7 +128,7 @@ def _back(
     found: list[dict[str, Any]] = []
     budget = _Budget(wanted)
     for n, line in by_time(sources, back=True):
-        if (text := _shown(line, wanted.passes)) is not None:
+        if not line.hidden and (text := _shown(line, wanted.passes)) is not None:
             found.append(_told(line, text, wanted.spans))
         reached[n] = line.start
         budget.scanned += line.end - line.start
@@ -154,7 +154,7 @@ def _on(
     for n, line in by_time(sources):
         if budget.is_used_up(found):
             return found, reached, True
-        if (text := _shown(line, wanted.passes)) is not None:
+        if not line.hidden and (text := _shown(line, wanted.passes)) is not None:
             found.append(_told(line, text, wanted.spans))
         reached[n] = line.end
         budget.scanned += line.end - line.start
