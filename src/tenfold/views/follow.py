@@ -194,10 +194,12 @@ class Follower:
             self._screen.say(f"· {progress.words(said)}")
 
     def _progress(self, now: dict[str, Any]) -> dict[str, Any] | None:
-        for task in now["tasks"]:
-            if task["state"] == State.RUNNING:
-                label = label_of(task["task"])
-                said = read_json(self._run.task(label).progress)
+        """The first progress that a running task reports, or else the first bar's."""
+        running = [task for task in now["tasks"] if task["state"] == State.RUNNING]
+        for bars in (False, True):
+            for task in running:
+                directory = self._run.task(label_of(task["task"]))
+                said = read_json(directory.bar if bars else directory.progress)
                 if progress.makes_sense(said) and said["time"] >= (task["started"] or 0):
                     return said
         return None

@@ -62,7 +62,7 @@ class LiveReader:
         self._usage = UsageReader(run)
         self._headline = HeadlineReader(run)
         self._said = JsonFiles()
-        self._told: dict[str, Path] = {}
+        self._told: dict[str, tuple[Path, Path]] = {}
         self.last: tuple[float, dict[str, Any] | None] = (0.0, None)
         """The newest answer and its time by the monotonic clock."""
         self._plan: tuple[object, str | None] = (None, None)
@@ -117,22 +117,26 @@ class LiveReader:
         return self._plan[1]
 
     def _progress(self, task: Mapping[str, Any], problems: Problems) -> dict[str, Any] | None:
-        """The progress of the task in its present life, or in its last one."""
-        name = task["task"]
-        path = self._told.get(name) or self._run.task(label_of(name)).progress
-        said = self._said.read(self._told.setdefault(name, path), problems)
-        if not makes_sense(said):
-            return None
-        began = task["started"]
-        if task["state"] in LIVE and isinstance(began, (int, float)) and said["time"] < began:
-            return None
-        return progress_of(said)
+        """The progress of the task in its present life, or in its last one.
+
+        It is what the task reported, or else what its progress bar says.
+        """
+        name, began = task["task"], task["started"]
+        if name not in self._told:
+            directory = self._run.task(label_of(name))
+            self._told[name] = (directory.progress, directory.bar)
+        lives = task["state"] in LIVE and isinstance(began, (int, float))
+        for path in self._told[name]:
+            said = self._said.read(path, problems)
+            if makes_sense(said) and not (lives and said["time"] < began):
+                return progress_of(said)
+        return None
 
 
 def progress_of(said: Mapping[str, Any]) -> dict[str, Any]:
     """`{done, total, unit, rate, figures, time}` of a task, with correct types.
 
-    It is made of what the task reported.
+    It is made of what the task reported. Only a bar may have no total, which is None then.
     """
     rate, figures = said.get("rate"), said.get("figures")
     if not isinstance(figures, dict):
@@ -144,7 +148,7 @@ def progress_of(said: Mapping[str, Any]) -> dict[str, Any]:
     ]
     return {
         "done": said["done"],
-        "total": said["total"],
+        "total": said.get("total"),
         "unit": str(said.get("unit") or "steps"),
         "rate": rate if isinstance(rate, (int, float)) and math.isfinite(rate) else None,
         "figures": dict(plain[:_MOST_FIGURES]),

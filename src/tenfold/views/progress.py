@@ -1,4 +1,4 @@
-"""A task's progress in a line, as last reported by `tenfold.progress`."""
+"""A task's progress in a line: what it reported last, or else what its progress bar says."""
 
 from __future__ import annotations
 
@@ -20,19 +20,23 @@ def words(said: Mapping[str, Any]) -> str:
 
     For example `45 %  epoch 1/1  512,345 words/s  loss 2.31  1 min 05 s left`.
     """
-    parts = [f"{100 * _share(said):.0f} %"]
+    total = said.get("total")
+    unit = said.get("unit", "steps")
+    parts = [
+        f"{100 * _share(said):.0f} %" if total is not None else f"{_figure(said['done'])} {unit}"
+    ]
     rate = said.get("rate")
     figures = {name: _figure(value) for name, value in (said.get("figures") or {}).items()}
     if "epoch" in figures:
         parts.append(f"epoch {figures.pop('epoch')}")
     if rate:
-        parts.append(f"{_figure(rate)} {said.get('unit', 'steps')}/s")
+        parts.append(f"{_figure(rate)} {unit}/s")
     parts += [f"{name} {value}" for name, value in figures.items()]
     silent_s = time.time() - said.get("time", math.inf)
     if silent_s > SILENT_S:
         parts.append(f"no report for {duration_text(silent_s)}")
-    elif rate and said["done"] < said["total"]:
-        parts.append(f"{duration_text((said['total'] - said['done']) / rate)} left")
+    elif rate and total is not None and said["done"] < total:
+        parts.append(f"{duration_text((total - said['done']) / rate)} left")
     return printable("  ".join(parts))
 
 
@@ -44,15 +48,21 @@ def bar(err: Terminal, said: Mapping[str, Any]) -> str:
 
 
 def makes_sense(said: dict[str, Any] | None) -> TypeGuard[dict[str, Any]]:
-    """Whether progress can be shown: the file is whole, and numbers are numbers."""
-    return said is not None and all(
-        isinstance(value := said.get(name), (int, float)) and math.isfinite(value)
-        for name in ("done", "total", "time")
-    )
+    """Whether progress can be shown: the file is whole, and numbers are numbers.
+
+    Only a bar may have no total.
+    """
+    names = ("done", "time") if said is not None and "moves" in said else ("done", "total", "time")
+    return said is not None and all(_is_number(said.get(name)) for name in names)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def _share(said: Mapping[str, Any]) -> float:
-    return float(min(1.0, max(0.0, said["done"] / (said["total"] or 1))))
+    total = said.get("total")
+    return 0.0 if total is None else float(min(1.0, max(0.0, said["done"] / (total or 1))))
 
 
 def _figure(value: object) -> str:
