@@ -40,9 +40,9 @@ _EPOCH = re.compile(r"\bepochs?\b:?\s*\[?(\d+(?:\s?/\s?\d+)?)\b(?!\s?%)", re.I)
 
 @dataclass(frozen=True, slots=True)
 class BarReading:
-    """What a bar says. `done` and `total` are in `unit`s, `rate` is in units per second.
+    """What a bar says.
 
-    `total` is None where the bar does not know it, `rate` where the bar does not tell it in its
+    `done` and `total` are in `unit`s, `rate` is in units per second. `total` is None where the bar does not know it, `rate` where the bar does not tell it in its
     own unit.
     """
 
@@ -60,7 +60,10 @@ class BarReading:
 
 
 def read_bar(text: str) -> BarReading | None:
-    """What `text` says, if it is the text of a bar. No escape sequences may be in it."""
+    """What `text` says, if it is the text of a bar.
+
+    No escape sequences may be in it.
+    """
     text = text[:_LONGEST]
     shares = (one for one in _PERCENT.finditer(text) if float(one[1]) <= 100)
     share = next(shares, None)
@@ -89,9 +92,9 @@ def epoch_in(text: str) -> str | None:
 
 
 def _fraction(text: str, percent: float | None) -> tuple[float, float | None, str, int] | None:
-    """Done, total, a unit and where the fraction begins: the one that the percentage rounds.
+    """Done, total, a unit and where the fraction begins.
 
-    Without a percentage the last one counts: `epoch 1/3, batch 20/500`.
+    It is the fraction that the percentage rounds. Without a percentage the last one counts: `epoch 1/3, batch 20/500`.
     """
     found: tuple[float, float | None, str, int] | None = None
     for one in _FRACTION.finditer(text):

@@ -41,7 +41,9 @@ class _Stream:
 
 
 class BarWatch:
-    """Watches both streams of one life. Whoever feeds it calls `look` when `wants_look` says so.
+    """Watches both streams of one life.
+
+    Whoever feeds it calls `look` when `wants_look` says so.
 
     Attributes:
         every_s: the least number of seconds between two looks.
@@ -147,7 +149,10 @@ def newest_bar(tail: bytes) -> tuple[BarReading, bool] | None:
 
 
 def _texts(line: bytes) -> Iterator[bytes]:
-    """What a line shows: first its lower row, if the program moved up after drawing it."""
+    """What a line shows.
+
+    First comes its lower row, if the program moved up after drawing it.
+    """
     if not ends_above(line):
         for found in [*_LAST_UP.finditer(line)][-1:]:
             yield visible(line[: found.start()])

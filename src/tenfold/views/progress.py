@@ -1,4 +1,4 @@
-"""A task's progress in a line: what it reported last, or else what its progress bar says."""
+"""A task's progress in a line: what it reported, or what its progress bar says."""
 
 from __future__ import annotations
 
