@@ -99,7 +99,7 @@ def test_output_counts_unless_it_only_draws_a_bar_that_stands(run: RunDirectory)
     events.write_bytes(b"some")
     draw(run, "chief-0", 1)
     log = run.task("chief-0").log("stderr")
-    marks = []
+    marks: list[object] = []
     for standing in (False, True, True, False):
         draw(run, "chief-0", 1 if standing else len(marks), standing=standing)
         with log.open("ab") as stream:

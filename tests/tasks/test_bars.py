@@ -86,6 +86,8 @@ def test_random_text_is_read_without_an_error() -> None:
     [
         (f"\r{SLOW}", 15, True),
         (f"\r{SLOW}\n", 15, False),
+        (f"\r{TQDM}" * 100 + f"\r{SLOW}\n", 15, False),
+        (f"\r{TQDM}" * 100 + f"\r{SLOW}", 15, True),
         (f"\r{KERAS}" + "\b" * 60 + "\r" + KERAS.replace("12/58", "13/58"), 13, True),
         (f"\repochs: 50%| | 1/2 [a]\n\r{SLOW}\x1b[A", 15, True),
         (f"\repochs: 50%| | 1/2 [a]\n\r{SLOW}\x1b[A\repochs: 100%| | 2/2 [a]", 15, True),

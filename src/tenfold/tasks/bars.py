@@ -42,8 +42,8 @@ _EPOCH = re.compile(r"\bepochs?\b:?\s*\[?(\d+(?:\s?/\s?\d+)?)\b(?!\s?%)", re.I)
 class BarReading:
     """What a bar says.
 
-    `done` and `total` are in `unit`s, `rate` is in units per second. `total` is None where the bar does not know it, `rate` where the bar does not tell it in its
-    own unit.
+    `done` and `total` are in `unit`s, `rate` is in units per second. `total` is None where the bar
+    does not know it, `rate` where the bar does not tell it in its own unit.
     """
 
     name: str
@@ -94,7 +94,8 @@ def epoch_in(text: str) -> str | None:
 def _fraction(text: str, percent: float | None) -> tuple[float, float | None, str, int] | None:
     """Done, total, a unit and where the fraction begins.
 
-    It is the fraction that the percentage rounds. Without a percentage the last one counts: `epoch 1/3, batch 20/500`.
+    It is the fraction that the percentage rounds. Without a percentage the last one counts:
+    `epoch 1/3, batch 20/500`.
     """
     found: tuple[float, float | None, str, int] | None = None
     for one in _FRACTION.finditer(text):

@@ -1,4 +1,4 @@
-"""Find the progress bars in the output of one life of a task, and write `bar.json`.
+"""Find the progress bars in the output of a task's life, and write `bar.json`.
 
 A bar is text that a program writes over: tqdm's, Keras', rich's, wget's, or a loop's own. What it
 says counts as the task's progress where the task reports none by `tenfold.progress`. A bar that is
@@ -133,8 +133,8 @@ def newest_bar(tail: bytes) -> tuple[BarReading, bool] | None:
     None if other text is newer than any bar. Of nested bars it is the innermost.
     """
     lines = tail.split(b"\n")
-    if len(tail) >= _TAIL_BYTES and len(lines) > 1:
-        del lines[0]  # it may be cut
+    if len(tail) >= _TAIL_BYTES:
+        lines[0] = lines[0].partition(b"\r")[2]  # what is before is cut
     below = 0
     for distance, line in enumerate(reversed(lines[-_MOST_LINES:])):
         up = rows_up(line)

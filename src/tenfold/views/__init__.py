@@ -18,6 +18,7 @@ eventtexts.py what an event means, as a sentence
 compare.py    two runs side by side
 inside.py     opening what is in a run directory and nothing else
 lines.py      log lines: prefixes, folding
+livetext.py   the newest text of unfinished lines, below all others
 progress.py   how far a task is, in a line
 follow.py     a run as it happens (`up`, `logs -f`)
 facts.py      everything a run directory tells about how a run did
@@ -30,6 +31,6 @@ account.py    the account on a terminal: `why`, and the end of `up`
 plan.py       a plan
 faults.py     faults of a file, with the line and a caret
 terminal.py   streams, colours
-screen.py     lines, talk, and a moving line below
+screen.py     lines, talk, and moving lines below
 table.py      columns
 """

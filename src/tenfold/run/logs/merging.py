@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from tenfold.run.logs.reader import PIECE_BYTES, STREAMS, LogLine, LogReader
 from tenfold.run.rundir import TaskDirectory
@@ -41,13 +41,20 @@ def by_time(
             heapq.heappop(heads)
 
 
-def merged(all_readers: Sequence[LogReader], *, last: bool = False) -> Iterator[LogLine]:
+def merged(
+    all_readers: Sequence[LogReader], *, last: bool = False, ended: Collection[str] = ()
+) -> Iterator[LogLine]:
     """New lines of all readers, by time. Lines of one stream keep their order.
+
+    With `last`, and of the tasks `ended`, unfinished last lines are among them.
 
     Holds one piece of each stream, however much there is to read, and leaves what comes after
     the call to the next one, so that it ends however fast a task writes.
     """
-    sources = [reader.lines(last=last, end_at=reader.size()) for reader in all_readers]
+    sources = [
+        reader.lines(last=last or reader.task in ended, end_at=reader.size())
+        for reader in all_readers
+    ]
     return (line for _, line in by_time(sources) if not line.hidden)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 _UP = re.compile(rb"\x1b\[(\d*)[AF]")
 _TO_START = re.compile(rb"\x1b\[\d*[AFG]")
+_FINISHED = re.compile(rb"\b100\s?%|(?<![\d.])(\d{1,12})/\1(?![\d.])")
 _CONTROLS = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x1f\x7f]")
 _SEARCHED_BYTES = 1 << 16
 _LONGEST_CONTROL = 8
@@ -70,6 +71,12 @@ def visible(line: bytes) -> bytes:
     begin, end = visible_span(line)
     text = line[begin:end]
     return _rubbed_out(text) if b"\b" in text else text
+
+
+def looks_finished(line: bytes) -> bool:
+    """Whether a bar has reached its end: `100%` or `58/58`."""
+    begin, end = visible_span(line)
+    return _FINISHED.search(line, begin, min(end, begin + _SEARCHED_BYTES)) is not None
 
 
 def is_blank(text: bytes) -> bool:

@@ -21,6 +21,7 @@ from tenfold.run.logs.overwriting import (
     ends_above,
     is_blank,
     is_overwritten,
+    looks_finished,
     may_be,
     rows_up,
     visible,
@@ -146,6 +147,11 @@ class LogReader:
         wanted = self.size() if offset is None else offset
         if wanted > self.position:
             self.position, self._rest, self._above = wanted, b"", []
+
+    @property
+    def is_in_line(self) -> bool:
+        """Whether lines were read that are not finished yet."""
+        return bool(self._rest)
 
     def open_rows(self) -> list[str]:
         """What the lines show that are not finished yet, the newest last.
@@ -275,9 +281,15 @@ class LogReader:
 
     def _waits(self, line: bytes, end: int) -> bool:
         """Whether the program may soon write over a line, which ends at byte `end`."""
-        if not (self._moving or is_overwritten(line)):
+        if ends_above(line):
+            return True  # whatever comes next writes over it
+        if self._moving:
+            held_s = _HELD_S
+        elif is_overwritten(line) and not looks_finished(line):
+            held_s = _HELD_S / 4  # a bar in a bar begins at once
+        else:
             return False
-        return 0 <= time.time() - self._times.of(end - 1) < _HELD_S
+        return 0 <= time.time() - self._times.of(end - 1) < held_s
 
     def _row(self, line: bytes, start: int, end: int, hidden: bool) -> LogLine:
         begin, text = visible_span(line)[0], visible(line)
