@@ -210,12 +210,13 @@ class Dashboard:
             raise HTTPException(404, "no such task")
         directory = names.find_task(board.run, label)
         ends = (task["task"],)
+        last = page(board.run, LogPageQuery((label,), lines=_LAST_LINES))
         return {
             "version": 1,
             "task": task,
             "usage": history(directory) if directory else {"time": [], "cpu": [], "memory": []},
             "edges": [e for e in board.map()["edges"] if e["from"] in ends or e["to"] in ends],
-            "lines": page(board.run, LogPageQuery((label,), lines=_LAST_LINES))["lines"],
+            "lines": last["lines"] + last["open"],
             "damaged": now["damaged"],
         }
 

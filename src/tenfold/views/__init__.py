@@ -6,6 +6,7 @@ traffic.py    the shape of `map --json`: who talks to whom
 flows.py      what each task tells of its peers, out of which that is made
 map.py        the same as a table
 layout.py     where jobs and tasks stand in a picture of it
+openlines.py  the newest text of unfinished lines, for the dashboard
 picture.py    that picture, as SVG and DOT
 usage.py      CPU and memory
 placement.py  which variable lies where

@@ -9,7 +9,8 @@ import heapq
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from tenfold.run.logs.reader import PIECE_BYTES, STREAMS, LogLine, LogReader
+from tenfold.run.logs.files import PIECE_BYTES
+from tenfold.run.logs.reader import STREAMS, LogLine, LogReader
 from tenfold.run.rundir import TaskDirectory
 
 _ALL_PIECES_BYTES = 1 << 26

@@ -14,7 +14,15 @@ from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tenfold.run.logs.files import LogFiles, dropped_words, hole_words, look
+from tenfold.run.logs.files import (
+    LONGEST_LINE_BYTES,
+    PIECE_BYTES,
+    LogFiles,
+    dropped_words,
+    hole_words,
+    lines_before,
+    look,
+)
 from tenfold.run.logs.overwriting import (
     LOOK_AHEAD,
     are_hidden_by,
@@ -31,8 +39,6 @@ from tenfold.run.logs.times import StreamTimes
 from tenfold.run.rundir import TaskDirectory
 
 STREAMS = ("stdout", "stderr")
-PIECE_BYTES = 1 << 18
-_LONGEST_LINE_BYTES = 1 << 20
 _HOLE_BYTES = 1 << 13
 _LINE_END = re.compile(rb"\r?\n|\r+")
 _KEPT_BYTES = 1 << 12
@@ -116,7 +122,7 @@ class LogReader:
         """
         files = self._look()
         position, piece = files.end, 4096
-        while position > files.dropped and files.end - position < _LONGEST_LINE_BYTES:
+        while position > files.dropped and files.end - position < LONGEST_LINE_BYTES:
             begin = max(files.dropped, position - piece)
             found = files.read(begin, position - begin).rfind(b"\n")
             if found >= 0:
@@ -132,7 +138,7 @@ class LogReader:
             return files.end
         if offset <= files.dropped or files.read(offset - 1, 1) == b"\n":
             return max(offset, files.dropped)
-        last = min(files.end, offset + _LONGEST_LINE_BYTES)
+        last = min(files.end, offset + LONGEST_LINE_BYTES)
         for begin in range(offset, last, PIECE_BYTES):
             if found := _LINE_END.search(files.read(begin, PIECE_BYTES)):
                 return begin + found.end()
@@ -152,6 +158,10 @@ class LogReader:
     def is_in_line(self) -> bool:
         """Whether lines were read that are not finished yet."""
         return bool(self._rest)
+
+    def written(self) -> float:
+        """When the last byte that was read was written, or 0 if this was not recorded."""
+        return self._times.of(self.position - 1) if self.position else 0.0
 
     def open_rows(self) -> list[str]:
         """What the lines show that are not finished yet, the newest last.
@@ -206,7 +216,7 @@ class LogReader:
             self.position += len(data)
             text = self._rest + data
             end = text.rfind(b"\n") + 1
-            if (last and not data) or (end == 0 and len(text) > _LONGEST_LINE_BYTES):
+            if (last and not data) or (end == 0 and len(text) > LONGEST_LINE_BYTES):
                 end = len(text)
             if self._moving or may_be(text):
                 if rows := self._rows(text, end, start, last):
@@ -335,7 +345,7 @@ class LogReader:
         """Lines before byte `position`, last line first, then what was dropped."""
         files, times = self._files, self._times
         below = self._ups_below(position)
-        for start, end, data in _lines_before(files, position, self._piece_bytes):
+        for start, end, data in lines_before(files, position, self._piece_bytes):
             line = data.removesuffix(b"\n")
             if any(below) or may_be(line):
                 yield self._row_before(line, start, end, below)
@@ -376,27 +386,3 @@ class LogReader:
 def _shown(line: bytes) -> str:
     """The text of a line that was not written over."""
     return line.decode(errors="replace")
-
-
-def _lines_before(
-    files: LogFiles, position: int, piece_bytes: int
-) -> Iterator[tuple[int, int, bytes]]:
-    """The start, end and bytes of lines before `position`, last line first."""
-    begin, data, end, piece = position, b"", 0, piece_bytes
-    while True:
-        cut = data.rfind(b"\n", 0, max(0, end - 1))
-        if cut >= 0:
-            yield begin + cut + 1, begin + end, data[cut + 1 : end]
-            end = cut + 1
-        elif begin <= files.dropped or end > _LONGEST_LINE_BYTES:
-            if end:
-                yield begin, begin + end, data[:end]
-            if begin <= files.dropped:
-                return
-            end = 0
-        else:
-            before = max(files.dropped, begin - piece)
-            data = files.read(before, begin - before) + data[:end]
-            end, begin, piece = end + begin - before, before, min(2 * piece, PIECE_BYTES)
-            if len(data) < end:  # it was cut short while it was read
-                return
