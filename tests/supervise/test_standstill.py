@@ -13,7 +13,8 @@ import pytest
 
 from tenfold.bringup.api import Run, up
 from tenfold.planning.plan import HangPolicy, ReadinessCheck, RestartPolicy, Task
-from tenfold.run.rundir import read_events, read_json
+from tenfold.run.eventlog import read_events
+from tenfold.run.jsonfiles import read_json
 from tests.conftest import pid_of, wait_for
 from tests.plans import plan_of, shell
 
@@ -57,7 +58,7 @@ def cluster(
 
 
 def events(run: Run, kind: str) -> list[dict[str, Any]]:
-    return [event for event in read_events(run.directory.events)[0] if event["kind"] == kind]
+    return [event.to_json() for event in read_events(run.directory.events)[0] if event.kind == kind]
 
 
 def the_hang(run: Run) -> dict[str, Any]:
@@ -114,7 +115,7 @@ def draw(text):
     sys.stderr.flush()
     time.sleep(0.05)
 for n in range(41):
-    draw(f"train: {n}%|# | {n}/TOTAL [loss={40 - n}]")
+    draw(f"train: {100 * n // TOTAL}%|# | {n}/TOTAL [loss={40 - n}]")
 AFTER
 """
 """A bar, and what follows it."""

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tenfold.run.rundir import TaskDirectory, read_json
+from tenfold.run.jsonfiles import read_json
+from tenfold.run.rundir import TaskDirectory
 from tenfold.tasks.bars import BarReading, read_bar
 from tenfold.tasks.barwatch import BarWatch, newest_bar
 

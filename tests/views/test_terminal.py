@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from rich.text import Text
 
 from tenfold.base.json_text import json_text
+from tenfold.run.jsonfiles import write_json
 from tenfold.run.logs import LogLine
+from tenfold.run.progress import Progress
 from tenfold.views import progress
 from tenfold.views.lines import FOLD_S, Folder, Style, render
 from tenfold.views.screen import Screen
@@ -171,10 +174,11 @@ def test_moving_line_is_wiped_before_anything_is_written() -> None:
     assert _text(plain.err) == ""
 
 
-def _said(**more: object) -> dict[str, object]:
+def _said(**more: object) -> Progress:
     import time
 
-    return {"done": 45, "total": 100, "time": time.time(), "unit": "words"} | more
+    said = {"done": 45, "total": 100, "time": time.time(), "unit": "words"}
+    return Progress.from_json(said | more)
 
 
 def test_progress_in_words() -> None:
@@ -185,17 +189,20 @@ def test_progress_in_words() -> None:
     )
     assert progress.words(_said()) == "45 %"
     assert progress.words(_said(total=0)) == "100 %"
-    bar_of_unknown_length = _said(total=None, moves=1, unit="it", rate=2.0)
-    assert progress.makes_sense(bar_of_unknown_length)
-    assert progress.words(bar_of_unknown_length) == "45 it  2 it/s"
+    assert progress.words(_said(total=None, unit="it", rate=2.0)) == "45 it  2 it/s"
     assert progress.words(_said(time=0.0, rate=1.0)).startswith("45 %  1 words/s  no report for ")
     bar = progress.bar(Terminal(_Tty(), "never"), _said(figures={"long": "x" * 200}))
     assert len(bar) < 80
 
 
-@pytest.mark.parametrize("said", [None, {}, {"done": 1}, {"done": "1", "total": 2, "time": 3}])
-def test_damaged_progress_is_not_shown(said: dict[str, object] | None) -> None:
-    assert not progress.makes_sense(said)
+@pytest.mark.parametrize("said", [{}, {"done": 1}, {"done": "1", "total": 2, "time": 3}])
+def test_damaged_progress_is_not_shown(said: dict[str, object], tmp_path: Path) -> None:
+    path = tmp_path / "tasks" / "a-0" / "progress.json"
+    path.parent.mkdir(parents=True)
+    write_json(path, said)
+    read = Progress.read(path)
+    assert read is not None
+    assert read.share is None
 
 
 ESCAPES = (

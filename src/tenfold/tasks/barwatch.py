@@ -15,12 +15,13 @@ import contextlib
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from tenfold.base.escapes import plain
+from tenfold.run.barfile import BarFile
 from tenfold.run.logs.overwriting import ends_above, is_blank, is_overwritten, rows_up, visible
-from tenfold.run.rundir import TaskDirectory, write_json
+from tenfold.run.progress import Progress
+from tenfold.run.rundir import TaskDirectory
 from tenfold.tasks.bars import BarReading, read_bar
 from tenfold.tasks.figures import OddFigures, Pace
 
@@ -55,7 +56,7 @@ class BarWatch:
         self._path = directory.bar
         self._streams: dict[str, _Stream] = {}
         self._epoch: str | None = None
-        self._told: dict[str, Any] | None = None
+        self._told: BarFile | None = None
         self._moves = 0
         self._pace, self._odd = Pace(), OddFigures()
 
@@ -86,8 +87,8 @@ class BarWatch:
         if found:
             reading, is_open = max(found, key=lambda bar: bar[1])
             self._tell(reading, is_open)
-        elif news and self._told is not None and (self._told["open"] or self._told["standing"]):
-            self._write(self._told | {"open": False, "standing": False})
+        elif news and self._told is not None:
+            self._write(replace(self._told, open=False, standing=False))
 
     def close(self) -> None:
         """Look at what was written last."""
@@ -95,36 +96,35 @@ class BarWatch:
             self.look()
 
     def _tell(self, bar: BarReading, is_open: bool) -> None:
-        now = time.monotonic()
-        figures = {"epoch": self._epoch, **bar.figures} if self._epoch else bar.figures
-        said: dict[str, Any] = {
-            "name": bar.name,
-            "done": bar.done,
-            "total": bar.total,
-            "unit": bar.unit,
-            "figures": figures,
-            "open": is_open and not bar.finished,
-        }
+        figures: dict[str, str | float | None] = {**bar.figures}
+        if self._epoch is not None:
+            figures.setdefault("epoch", self._epoch)
         self._odd.note(bar.done, figures, cheaply=False)
-        before = self._told or {}
-        moved = any(before.get(key) != said[key] for key in ("name", "done", "total", "figures"))
-        if moved:
+        before = self._told
+        said = Progress(bar.done, bar.total, bar.unit, figures=figures)
+        if before is not None and _shape(before.name, before.progress) == _shape(bar.name, said):
+            said, standing = before.progress, True
+        else:
             self._moves += 1
-        rate = bar.rate if bar.rate is not None else self._pace.rate(now, bar.done)
-        said |= {
-            "rate": rate if moved else before.get("rate"),
-            "time": time.time() if moved else before["time"],
-            "standing": not moved,
-        }
-        self._write(said)
+            paced = self._pace.rate(time.monotonic(), bar.done)
+            rate = bar.rate if bar.rate is not None else paced
+            odd = dict(self._odd.found)
+            said = replace(said, rate=rate, time=time.time(), not_finite=odd)
+            standing = False
+        may_move = is_open and not bar.finished
+        self._write(BarFile(said, bar.name, may_move, standing, self._moves))
 
-    def _write(self, said: dict[str, Any]) -> None:
+    def _write(self, said: BarFile) -> None:
         if said == self._told:
             return
         self._told = said
-        odd = {"not_finite": self._odd.found} if self._odd.found else {}
         with contextlib.suppress(OSError):  # a full disk
-            write_json(self._path, said | {"moves": self._moves} | odd)
+            said.write(self._path)
+
+
+def _shape(name: str, said: Progress) -> tuple[object, ...]:
+    """What changes when a bar moves."""
+    return name, said.done, said.total, said.figures
 
 
 def newest_bar(tail: bytes) -> tuple[BarReading, bool] | None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from numbers import Number
 from typing import Any
+
+from tenfold.run.progress import OddSteps
 
 _RATE_S = 10.0
 
@@ -36,7 +39,7 @@ class OddFigures:
     """Which of this process's figures are not finite, and since which step."""
 
     def __init__(self) -> None:
-        self.found: dict[str, dict[str, Any]] = {}
+        self.found: dict[str, OddSteps] = {}
         self._later: deque[tuple[float, str, object]] = deque(maxlen=_MOST_LATER)
 
     def note(self, done: float, figures: Mapping[str, object], *, cheaply: bool) -> bool:
@@ -58,11 +61,11 @@ class OddFigures:
     def _look(self, done: float, name: str, value: object) -> bool:
         word = _odd_word(value)
         known = self.found.get(name)
-        if word is not None and (known is None or known["until"] is not None):
-            self.found[name] = {"value": word, "since": plain_figure(done), "until": None}
+        if word is not None and (known is None or known.until is not None):
+            self.found[name] = OddSteps(word, since=step_of(done))
             return True
-        if word is None and known is not None and known["until"] is None:
-            known["until"] = plain_figure(done)
+        if word is None and known is not None and known.until is None:
+            self.found[name] = replace(known, until=step_of(done))
             return True
         return False
 
@@ -92,6 +95,11 @@ def _odd_word(value: object) -> str | None:
     """`nan`, `inf` or `-inf` for a number that is not finite, otherwise None."""
     word = str(plain_figure(value)).strip().lower()
     return word if word.lstrip("+-") in _ODD_WORDS else None
+
+
+def step_of(value: object) -> float | None:
+    number = plain_figure(value)
+    return None if isinstance(number, str) else number
 
 
 def plain_figure(value: object) -> str | float:

@@ -21,8 +21,11 @@ from tenfold.errors import TenfoldError
 from tenfold.frameworks import framework
 from tenfold.planning.plan import Plan
 from tenfold.run import files, rendezvous
-from tenfold.run.rundir import RunDirectory, find, read_json, write_json
-from tenfold.tasks.figures import OddFigures, Pace, plain_figure
+from tenfold.run.planfile import read_plan
+from tenfold.run.progress import Progress
+from tenfold.run.rundir import RunDirectory, find
+from tenfold.run.statusfiles import RunStatus, TaskStatus
+from tenfold.tasks.figures import OddFigures, Pace, plain_figure, step_of
 
 _PROGRESS_S = 0.2
 
@@ -108,21 +111,12 @@ def _ports() -> dict[str, int]:
 
 
 def _addresses(run: RunDirectory) -> dict[str, tuple[str, ...]]:
-    plan = _plan(run)
+    plan = read_plan(run.plan)
     known = rendezvous.known(run, [member.label for member in plan.tasks])
     return {
         job: tuple(known[member.label] for member in members if member.label in known)
         for job, members in plan.jobs().items()
     }
-
-
-def _plan(run: RunDirectory) -> Plan:
-    data = read_json(run.plan)
-    if data is None:
-        raise TenfoldError(
-            f"{run.plan} cannot be read", hint="check that the run directory still exists"
-        )
-    return Plan.from_json(data)
 
 
 _pace = Pace()
@@ -151,17 +145,17 @@ def progress(done: float, total: float, *, unit: str = "steps", **figures: str |
         return
     answers.answer()
     _pace.written = now
-    said = {
-        "done": plain_figure(done),
-        "total": plain_figure(total),
-        "unit": unit,
-        "rate": _pace.rate(now, float(done)),
-        "figures": {key: plain_figure(value) for key, value in figures.items()},
-        "time": time.time(),
-    } | ({"not_finite": _odd.found} if _odd.found else {})
-    label = label_of(name)
+    made = Progress(
+        done=step_of(done),
+        total=step_of(total),
+        unit=unit,
+        rate=_pace.rate(now, float(done)),
+        figures={key: plain_figure(value) for key, value in figures.items()},
+        time=time.time(),
+        not_finite=dict(_odd.found),
+    )
     with contextlib.suppress(OSError):  # a full disk must not end a training
-        write_json(RunDirectory(Path(home)).task(label).progress, said)
+        made.write(RunDirectory(Path(home)).task(label_of(name)).progress)
 
 
 def attach(cluster: str | None = None, *, job: str = "chief") -> Member:
@@ -175,7 +169,7 @@ def attach(cluster: str | None = None, *, job: str = "chief") -> Member:
         job: the job to be the only task of. Raises TenfoldError if a task of it is running.
     """
     run = _run_of(cluster)
-    plan = _plan(run)
+    plan = read_plan(run.plan)
     if not run.alive():
         raise TenfoldError(f"{run.cluster} is not running", hint="start it with `tenfold up`")
     _refuse_second(run, job)
@@ -196,8 +190,8 @@ def _run_of(cluster: str | None) -> RunDirectory:
 
 
 def _refuse_second(run: RunDirectory, job: str) -> None:
-    status = read_json(run.task(f"{job}-0").status) or {}
-    if status.get("pid") is not None:
+    status = TaskStatus.read(run.task(f"{job}-0"))
+    if status is not None and status.pid is not None:
         raise TenfoldError(
             f"{job}/0 is running, and a cluster can have only one {job}",
             hint="attach after it has ended, or start the cluster without it "
@@ -208,7 +202,8 @@ def _refuse_second(run: RunDirectory, job: str) -> None:
 def _refuse_outside(run: RunDirectory) -> None:
     if os.environ.get("TENFOLD_RUN_DIRECTORY") == str(run.path):
         return
-    if (read_json(run.status) or {}).get("protection") == "namespace":
+    status = RunStatus.read(run)
+    if status is not None and status.protection == "namespace":
         raise TenfoldError(
             f"{run.cluster} has a separate network, and this process is not in it",
             hint="use the Jupyter of the cluster (jupyter: true), or tenfold exec TASK -- python",
