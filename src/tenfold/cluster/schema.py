@@ -153,7 +153,7 @@ values of `env`.
 
 ## Paths
 
-`~` and `~name` at the beginning of a path are home directories: in `runs`, `workdir`, `extends`, `build` and
+`~` and `~name` at the beginning of a path are home directories: in `runs`, `python`, `workdir`, `extends`, `build` and
 `mounts`, in `--runs`, `-o` and FILE, in TENFOLD_RUNS and in the settings file. `~` is HOME of the user who runs
 tenfold. For a directory named `~`, write `./~`. `$HOME` in a path is an error: write `~` or `${env.HOME}`.
 
