@@ -336,3 +336,31 @@ def test_python_in_the_file_has_no_effect_in_containers(tmp_path: Path, env: Pat
     shown = json.loads(_tenfold(tmp_path, "plan", "--on", "docker", "--json").stdout)
     assert shown["python"] is None
     assert shown["tasks"][0]["command"] == ["python", "show.py"]
+
+
+def test_an_active_base_of_conda_that_hides_the_environment_is_warned_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pythons.venv(tmp_path / ".venv")
+    base = pythons.conda(tmp_path / "miniconda3")
+    monkeypatch.setenv("CONDA_PREFIX", str(base.parents[1]))
+    monkeypatch.setenv("CONDA_DEFAULT_ENV", "base")
+    path = tmp_path / "tenfold.yaml"
+    path.write_text("cluster: c\njobs: {a: {run: python show.py}}\n")
+    done = _tenfold(tmp_path, "check")
+    assert f"base is active, and takes precedence over {tmp_path}/.venv" in done.stderr
+    assert "hint: conda deactivate, or name it: python: .venv" in done.stderr
+    path.write_text("cluster: c\npython: .venv\njobs: {a: {run: python show.py}}\n")
+    assert "precedence" not in _tenfold(tmp_path, "check").stderr
+
+
+def test_doctor_looks_into_the_active_environment(
+    tmp_path: Path, runs: Path, env: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pythons.distribution(pythons.site_packages(env), "torch", "99.1")
+    monkeypatch.setenv("VIRTUAL_ENV", str(env.parents[1]))
+    done = _tenfold(tmp_path, "doctor", "--json", "--runs", str(runs))
+    found = {(each["area"], each["name"]): each for each in json.loads(done.stdout)["findings"]}
+    assert found["machine", "python of tasks"]["message"] == f"{env}, from VIRTUAL_ENV"
+    assert found["framework", "torch"]["version"] == "99.1"
+    assert found["framework", "jax"]["message"] == f"not installed for {env}"
