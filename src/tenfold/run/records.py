@@ -269,7 +269,8 @@ PLANNED_TASK = Record(
 
 PLAN = Record(
     version=whole, cluster=word, framework=word, cell=word, file=text, directory=text, runs=text,
-    image=text, build=Record(), settings=Record(), success=TEXTS, stop_grace_s=amount,
+    options=TEXTS, image=text, build=Record(), settings=Record(), success=TEXTS,
+    stop_grace_s=amount,
     hang=Record(after_s=amount, action=text), expose=flag, log_limit=count, masked=TEXTS,
     tasks=Items(PLANNED_TASK, needed=("task",)),
 )  # fmt: skip
@@ -282,7 +283,10 @@ LIFE = Record(
 PROGRESS = Record(
     done=number, total=number, unit=text, rate=number, time=moment,
     figures=Table(lambda value: text(value) or number(value)),
+    not_finite=Table(Record(value=text, since=number, until=number)),
 )  # fmt: skip
+
+BAR = PROGRESS.with_(name=text, open=flag, standing=flag, moves=count)
 
 REPORT = HANG.with_(
     version=whole, cluster=text, run=text, still_s=amount, after_s=amount, seconds=amount,
@@ -313,6 +317,7 @@ _OF_RUN: Mapping[str, Record] = {
 _OF_TASK: Mapping[str, Record] = {
     "status.json": TASK_STATUS,
     "progress.json": PROGRESS,
+    "bar.json": BAR,
     "life.json": LIFE,
     "address.json": Record(address=text),
     "unsaved.json": Record(time=moment, words=text, place=text),

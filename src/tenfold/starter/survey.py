@@ -131,7 +131,7 @@ def _files(directory: Path, found: Survey) -> Iterator[Path]:
 def _entries(directory: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(directory) as entries:
-            listed = []
+            listed: list[os.DirEntry[str]] = []
             for number, entry in enumerate(entries):
                 if number >= MOST_SCANNED or len(listed) > MOST_ENTRIES:
                     break

@@ -16,10 +16,13 @@ from tenfold.debug import processes
 from tenfold.planning import edges
 from tenfold.planning.plan import Plan
 from tenfold.run import files
-from tenfold.run.rundir import RunDirectory, read_json
+from tenfold.run.barfile import BarFile
+from tenfold.run.logs import STREAMS
+from tenfold.run.progress import Progress
+from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import State
 from tenfold.supervise.hang import Signs, Step
-from tenfold.traffic.samples import SampleReader, is_number
+from tenfold.traffic.samples import SampleReader, TrafficSample
 
 _FAMILY_S = 3.0
 """The maximum age in seconds of the list of a task's processes."""
@@ -62,11 +65,32 @@ class _TaskProgress:
     finished: bool = False
 
 
+class _Bars:
+    """The bars of tasks. A file is read when it has changed."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[int, Hashable, Hashable, BarFile]] = {}
+
+    def read(self, task: TaskFacts, path: Path) -> BarFile:
+        """The bar in `path`. A file of a former life has none."""
+        mark = files.mark(path)
+        known = self._known.get(task.name)
+        if known is None or known[0] != task.starts:
+            known = (task.starts, mark if known is not None else None, None, BarFile())
+            self._known[task.name] = known
+        life, former, last, bar = known
+        if mark is None or mark in (former, last):
+            return bar
+        bar = BarFile.read(path) or BarFile()
+        self._known[task.name] = (life, former, mark, bar)
+        return bar
+
+
 @dataclass(slots=True)
 class _Talk:
     """The traffic of a task with the peers it has to communicate with."""
 
-    samples: SampleReader
+    samples: SampleReader[TrafficSample]
     peers: list[str]
     since: float
     carried: float = 0.0
@@ -84,6 +108,7 @@ class SignReader:
             if self._members.issuperset(pair):
                 for one, other in (pair, pair[::-1]):
                     self._peers.setdefault(one, []).append(other)
+        self._bars = _Bars()
         self._talks: dict[str, _Talk] = {}
         self._beats = 0
         self._measured = False
@@ -105,12 +130,14 @@ class SignReader:
             files = (files, self._output(members))
         others = self._peers and not steps and files is None
         talk = self._talk(members, now) if others and self._is_measured(members) else None
+        bars = None if steps or files or talk else self._open_bars(members)
         return Signs(
             up=True,
             lives={task.name: task.starts for task in members},
             steps=steps,
             files=files,
             talk=talk,
+            bars=bars,
             stopped=frozenset(self._stopped(tasks, now)),
         )
 
@@ -129,11 +156,10 @@ class SignReader:
             yield task.name, Step(told.done, told.finished)
 
     def _hear(self, told: _TaskProgress, path: Path, mark: Hashable) -> None:
-        said = read_json(path) or {}
-        done, total = said.get("done"), said.get("total")
-        if is_number(done):
-            told.mark, told.done = mark, done
-            told.finished = is_number(total) and done >= total
+        said = Progress.read(path) or Progress()
+        if said.done is not None and said.done >= 0:
+            told.mark, told.done = mark, said.done
+            told.finished = said.total is not None and said.done >= said.total
 
     def _files(self) -> Hashable:
         """The total size of event files, or None if there are none."""
@@ -169,21 +195,37 @@ class SignReader:
         return self._beats, self._output(members)
 
     def _output(self, members: Sequence[TaskFacts]) -> Hashable:
-        """How many bytes the members have written so far.
+        """How much the members have written so far.
 
-        A progress bar that moves is as good a sign as an event file.
+        A progress bar that moves is as good a sign as an event file. One that is only drawn again
+        is none: of such a task, its moves count instead of its bytes.
         """
-        logs = (self._run.task(task.label).log(s) for task in members for s in ("stdout", "stderr"))
+        return tuple(self._output_of(task) for task in members)
+
+    def _output_of(self, task: TaskFacts) -> Hashable:
+        bar = self._bars.read(task, self._run.task(task.label).bar)
+        if bar.standing:
+            return "stands", bar.moves
+        logs = (self._run.task(task.label).log(stream) for stream in STREAMS)
         return tuple(files.size_of(path) for path in logs)
+
+    def _open_bars(self, members: Sequence[TaskFacts]) -> Hashable:
+        """What changes with the members' open bars and output. None if no bar is open."""
+        bars = [self._bars.read(task, self._run.task(task.label).bar) for task in members]
+        if not any(bar.open for bar in bars):
+            return None
+        return tuple(bar.moves for bar in bars), self._output(members)
 
     def _talks_more(self, task: TaskFacts, now: float) -> bool:
         """Whether the task has carried more than heartbeats since the last time."""
         talk = self._talks.get(task.name)
         if talk is None:
-            samples = SampleReader(self._run.task(task.label).traffic, keep_s=0.0)
+            traffic = self._run.task(task.label).traffic
+            samples = SampleReader(TrafficSample, traffic, keep_s=0.0)
             talk = self._talks[task.name] = _Talk(samples, self._peers[task.name], now)
-        newest = (talk.samples.read() or [{}])[-1].get("peers")
-        carried = float(sum(_bytes(newest, peer) for peer in talk.peers))
+        recent = talk.samples.read()
+        peers = recent[-1].peers if recent else {}
+        carried = sum(peers[peer].bytes for peer in talk.peers if peer in peers)
         more = abs(carried - talk.carried) >= _TALK_BYTES * len(talk.peers)
         if more or now - talk.since > _TALK_S:
             talk.since, talk.carried = now, carried
@@ -203,10 +245,3 @@ class SignReader:
         for root, pids in self._families.items():
             if any(processes.state(pid) == "T" for pid in pids):
                 yield roots[root]
-
-
-def _bytes(peers: object, peer: str) -> float:
-    """Bytes sent to a peer and received from it so far, from a sample."""
-    total = peers.get(peer) if isinstance(peers, dict) else None
-    counts = total[:2] if isinstance(total, list) else []
-    return sum(count for count in counts if is_number(count))

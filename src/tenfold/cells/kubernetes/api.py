@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from tenfold.base.absent import absent
 from tenfold.errors import TenfoldError, UnavailableError
 
 Object = dict[str, Any]
@@ -215,6 +216,17 @@ class Api:
                 "kubectl config get-contexts",
                 cause=error,
             ) from error
+
+
+def slim_api(settings: Mapping[str, Any]) -> Api:
+    """An `Api` for a process of tenfold's own, without the client's validator.
+
+    The client imports kubernetes-validate where that is installed, and its grammars take two
+    seconds of CPU. Nothing here validates objects, but a user's own process may: there, use `Api`.
+    Raises UnavailableError as `Api` does.
+    """
+    with absent("kubernetes_validate"):
+        return Api(settings)
 
 
 def _configured(context: str | None) -> tuple[Any, str]:

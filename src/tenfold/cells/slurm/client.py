@@ -35,7 +35,9 @@ from tenfold.cells.slurm.sbatch import Component, components, sbatch
 from tenfold.cells.supervisor_side import Wishes
 from tenfold.errors import TenfoldError, UnavailableError
 from tenfold.planning.plan import Plan
-from tenfold.run.rundir import RunDirectory, read_json, write_json
+from tenfold.run.elsewhere import Elsewhere
+from tenfold.run.planfile import read_plan
+from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import TERMINAL, State
 from tenfold.run.statusfiles import RunStatus, TaskStatus
 
@@ -81,14 +83,14 @@ class SlurmClient(ClientSide):
 
     def submit(self, plan: Plan, run: RunDirectory, wishes: Wishes) -> bool:
         """Submit the batch job. The supervisor starts with it."""
-        _status(run, plan, State.STARTING, "being submitted to Slurm").write(run)
+        _status(run, plan, State.STARTING, "being submitted to Slurm").write(run.status)
         own = {"TENFOLD_KEEP": "yes" if wishes.keep else "no"}
         env = dict(os.environ) | dict(wishes.secrets) | own
         job = submit(str(run.path / "cell" / "job.sbatch"), env)
-        write_json(run.elsewhere, {"cell": "slurm", "job": job, "submitted": time.time()})
+        Elsewhere("slurm", job, time.time()).write(run.elsewhere)
         waiting = f"in Slurm's queue: job {job}"
         if _read(run).supervisor_pid is None:
-            _status(run, plan, State.STARTING, waiting).write(run)
+            _status(run, plan, State.STARTING, waiting).write(run.status)
         return True
 
     def settle(self, run: RunDirectory) -> None:
@@ -103,9 +105,10 @@ class SlurmClient(ClientSide):
         if state is None or state.gone:
             self._last_word(run, job, state)
         elif state.pending:
-            plan = Plan.from_json(read_json(run.plan) or {})
+            plan = read_plan(run.plan)
             why = f" ({state.reason})" if state.reason not in ("", "None") else ""
-            _status(run, plan, State.STARTING, f"in Slurm's queue: job {job}{why}").write(run)
+            words = f"in Slurm's queue: job {job}{why}"
+            _status(run, plan, State.STARTING, words).write(run.status)
 
     def _last_word(self, run: RunDirectory, job: str, state: JobState | None) -> None:
         deadline = time.monotonic() + _LAST_WORD_S
@@ -116,7 +119,7 @@ class SlurmClient(ClientSide):
         outcome, reason = (State.FAILED, f"Slurm job {job} is gone, and how it ended is unknown")
         if state is not None:
             outcome, reason = state.outcome(job)
-        plan = Plan.from_json(read_json(run.plan) or {})
+        plan = read_plan(run.plan)
         kept, end = _read(run), _status(run, plan, outcome, reason)
         replace(
             kept,
@@ -129,7 +132,7 @@ class SlurmClient(ClientSide):
             started=kept.started or end.started,
             updated=end.updated,
             ended=end.ended,
-        ).write(run)
+        ).write(run.status)
         for task in plan.tasks:
             _end_task(run, task.label, outcome)
 
@@ -164,7 +167,7 @@ class SlurmClient(ClientSide):
 
     def beside(self, run: RunDirectory, task: str, words: Sequence[str]) -> list[str] | None:
         """Run a command through `srun`, on the task's node."""
-        status = TaskStatus.read(run.task(label_of(task))) or TaskStatus()
+        status = TaskStatus.read(run.task(label_of(task)).status) or TaskStatus()
         job, host = _job(run), status.host
         if job is None or host is None or status.pid is None:
             raise TenfoldError(f"{task} is not running", hint="see how it ended with `tenfold ps`")
@@ -195,7 +198,7 @@ def _cancel_own(run: RunDirectory, job: str) -> None:
 
 
 def _components(run: RunDirectory) -> list[Component]:
-    return components(Plan.from_json(read_json(run.plan) or {}))
+    return components(read_plan(run.plan))
 
 
 def _component_of(run: RunDirectory, task: str) -> int:
@@ -209,22 +212,22 @@ def _group(run: RunDirectory, number: int) -> list[str]:
 
 
 def _job(run: RunDirectory) -> str | None:
-    job = (read_json(run.elsewhere) or {}).get("job")
-    return job if isinstance(job, str) and job.isdecimal() else None
+    place = Elsewhere.read(run.elsewhere)
+    return place.job if place and place.job and place.job.isdecimal() else None
 
 
 def _read(run: RunDirectory) -> RunStatus:
-    return RunStatus.read(run) or RunStatus()
+    return RunStatus.read(run.status) or RunStatus()
 
 
 def _end_task(run: RunDirectory, label: str, outcome: State) -> None:
     """Record the end of a task that nobody saw: it ended with its job."""
     directory = run.task(label)
-    said = TaskStatus.read(directory)
+    said = TaskStatus.read(directory.status)
     if said is None or said.state in TERMINAL:
         return
     state = State.STOPPED if outcome == State.STOPPED else State.LOST
-    replace(said, state=state, pid=None, ended=time.time()).write(directory)
+    replace(said, state=state, pid=None, ended=time.time()).write(directory.status)
 
 
 CLIENT = SlurmClient()

@@ -29,9 +29,10 @@ from collections.abc import Callable
 
 from tenfold.run import files
 from tenfold.run.appending import append, open_to_append
+from tenfold.run.jsonfiles import write_json
 from tenfold.run.logs.files import look
 from tenfold.run.logs.tracebacks import ExceptionWatch
-from tenfold.run.rundir import TaskDirectory, write_json
+from tenfold.run.rundir import TaskDirectory
 
 HELD_BYTES = 1 << 16
 _STAMP_S = 0.05
@@ -86,6 +87,7 @@ class LogWriter:
         with contextlib.suppress(OSError):
             directory.broken(stream).unlink()  # an earlier life's
         self._ended = True
+        self._end_line()
         self._missing = 0
         self._held = bytearray()
         self._trouble = ""
@@ -157,6 +159,13 @@ class LogWriter:
         if aside is not None:
             append(log, _aside_line(aside.name))
         return times, log
+
+    def _end_line(self) -> None:
+        """End the last line of an earlier life: what follows is another program's."""
+        found = look(self._directory, self._stream)
+        cut = self._size > 0 and found.read(found.end - 1, 1) not in (b"\n", b"")
+        if cut and append(self._log, b"\n"):
+            self._size += 1
 
     def _put(self, data: bytes) -> int:
         """Write `data`, and return how many bytes the disk accepted."""
