@@ -20,7 +20,7 @@ from tenfold.errors import InputError, TenfoldError
 from tenfold.launch.signals import hear_of_children
 
 _COMMANDS = {
-    "init": "Create a starter tenfold.yaml and train.py.",
+    "init": "Write a tenfold.yaml for the training here, or an example.",
     "check": "Check a cluster file and list all errors and warnings.",
     "plan": "Show what `up` would start.",
     "render": "Print the files of the cell: compose.yaml, job.sbatch, manifests.",
