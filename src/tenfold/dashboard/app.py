@@ -34,6 +34,7 @@ from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import State
 from tenfold.views.compare import compare
 from tenfold.views.eventpages import events_from
+from tenfold.views.hangreport import newest_hang
 from tenfold.views.live import BriefReader
 from tenfold.views.logpages import LogPageQuery, log_of, page
 from tenfold.views.placement import placement
@@ -82,6 +83,8 @@ class Dashboard:
             Route("/api/compare", self._compare),
             Route("/api/pass", self._pass),
             Route(run, self._run),
+            Route(f"{run}/overview", self._overview),
+            Route(f"{run}/hang", self._hang),
             Route(f"{run}/map", self._map),
             Route(f"{run}/stream", self._stream),
             Route(f"{run}/events", self._events),
@@ -183,6 +186,12 @@ class Dashboard:
     def _now(self, board: Board) -> dict[str, Any]:
         return board.now() | {"tunnel": self._tunnel}
 
+    async def _overview(self, request: Request) -> Response:
+        return answer(await self._ask(request, lambda board: board.overview()))
+
+    async def _hang(self, request: Request) -> Response:
+        return answer(await self._ask(request, lambda board: newest_hang(board.run)))
+
     async def _map(self, request: Request) -> Response:
         aspect = _number(request, "aspect", 1.6)
         return answer(await self._ask(request, lambda board: board.map_with_layout(aspect)))
@@ -192,7 +201,8 @@ class Dashboard:
         headers = {"X-Accel-Buffering": "no"}
         if request.method == "HEAD":
             return Response(headers=headers, media_type="text/event-stream")
-        messages = self.watches.stream(board, {"tunnel": self._tunnel})
+        with_map = request.query_params.get("map") != "no"
+        messages = self.watches.stream(board, {"tunnel": self._tunnel}, with_map=with_map)
         return StreamingResponse(messages, headers=headers, media_type="text/event-stream")
 
     async def _events(self, request: Request) -> Response:

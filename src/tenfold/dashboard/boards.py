@@ -13,8 +13,11 @@ from typing import Any
 
 from tenfold.cells.settling import Settler
 from tenfold.run.rundir import Problems, RunDirectory
+from tenfold.views.figures import FigureReader
+from tenfold.views.health import HealthReader
 from tenfold.views.layout import layout
 from tenfold.views.live import LiveReader
+from tenfold.views.overview import overview
 from tenfold.views.status import StatusReader
 from tenfold.views.traffic import MapReader
 
@@ -26,6 +29,8 @@ The board that was used last is kept whatever its size.
 """
 
 _LATELY_S = 0.2
+_LEADERS = ("chief", "master")
+_READINGS = ("live", "map", "training", "health", "overview")
 
 
 class Board:
@@ -40,7 +45,9 @@ class Board:
         self._live = LiveReader(run)
         self._map = MapReader(run, _Lately(run, self._live))
         self._training: Any = None
-        self._locks = {name: threading.Lock() for name in ("live", "map", "training")}
+        self._figures = FigureReader(run)
+        self._health = HealthReader(run)
+        self._locks = {name: threading.Lock() for name in _READINGS}
 
     @property
     def tasks(self) -> int:
@@ -74,18 +81,31 @@ class Board:
             drawn = layout(_no_map(self.run, ""), aspect).to_json()
         return found | {"layout": drawn}
 
-    def training(self) -> dict[str, Any]:
-        """The contents of the training's event files.
+    def health(self, now: dict[str, Any]) -> dict[str, Any]:
+        """The verdict of `why` on the run. `now` is the newest look at it."""
+        with self._locks["health"]:
+            return self._health.read(now, lambda: self.map()["edges"])
 
-        The map and the tasks show the cluster's own.
-        """
+    def overview(self) -> dict[str, Any]:
+        """What the run is, and how its tasks used CPU and memory over time."""
+        with self._locks["overview"]:
+            return overview(self.run, self.now())
+
+    def training(self) -> dict[str, Any]:
+        """The contents of the training's event files, and the figures of `tenfold.progress`."""
         from tenfold.views.training import TrainingReader
 
         with self._locks["training"]:
             if self._training is None:
                 self._training = TrainingReader(self.run)
             found: dict[str, Any] = self._training.read()
-            return found
+            return found | {"figures": self._figures.read(_reporting(self._live.last[1]))}
+
+
+def _reporting(now: dict[str, Any] | None) -> list[str]:
+    """The tasks that reported progress: the chief first, then in the order of the plan."""
+    told = [task for task in (now or {"tasks": ()})["tasks"] if task.get("progress")]
+    return [task["task"] for task in sorted(told, key=lambda task: task["job"] not in _LEADERS)]
 
 
 class _Lately(StatusReader):

@@ -159,6 +159,11 @@ class TaskDirectory:
         return self.path / "progress.json"
 
     @property
+    def progress_log(self) -> Path:
+        """`progress.jsonl`: its reports over time, for curves."""
+        return self.path / "progress.jsonl"
+
+    @property
     def unsaved(self) -> Path:
         """`unsaved.json`: why the task's last checkpoint could not be saved.
 

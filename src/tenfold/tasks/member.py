@@ -26,6 +26,7 @@ from tenfold.frameworks import framework
 from tenfold.planning.plan import Plan
 from tenfold.run import files, rendezvous
 from tenfold.run.rundir import RunDirectory, find, read_json, write_json
+from tenfold.tasks.progresslog import ProgressLog
 
 _PROGRESS_S = 0.2
 _RATE_S = 10.0
@@ -213,6 +214,7 @@ def _odd_word(value: object) -> str | None:
 
 
 _pace = _Pace()
+_log = ProgressLog()
 _odd = _OddFigures()
 
 
@@ -246,9 +248,10 @@ def progress(done: float, total: float, *, unit: str = "steps", **figures: str |
         "figures": {key: _plain(value) for key, value in figures.items()},
         "time": time.time(),
     } | ({"not_finite": _odd.found} if _odd.found else {})
-    label = label_of(name)
+    directory = RunDirectory(Path(home)).task(label_of(name))
     with contextlib.suppress(OSError):  # a full disk must not end a training
-        write_json(RunDirectory(Path(home)).task(label).progress, said)
+        write_json(directory.progress, said)
+        _log.write(directory.progress_log, said, now)
 
 
 def _plain(value: object) -> str | float:

@@ -39,13 +39,15 @@ The shell's message names the command.
 """
 
 
-def account(run: RunDirectory) -> dict[str, Any]:
+def account(run: RunDirectory, edges: Sequence[Mapping[str, Any]] | None = None) -> dict[str, Any]:
     """The shape of `why --json`; see docs/json.md.
 
-    The contents of the directory never cause a failure.
+    `edges` are those of the map if the caller knows them. The contents of the directory never
+    cause a failure.
     """
     facts = read_facts(run)
-    return _findable(account_of(facts, _edges(facts), time.time()), _runs(run))
+    known = _edges(facts) if edges is None else edges
+    return _findable(account_of(facts, known, time.time()), _runs(run))
 
 
 def _findable(told: dict[str, Any], runs: Path) -> dict[str, Any]:
