@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import mimetypes
 from collections.abc import Callable
 from pathlib import Path
@@ -18,12 +17,12 @@ from typing import Any, TypeVar
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, HTMLResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from tenfold.base.naming import label_of
-from tenfold.dashboard import metrics, names
+from tenfold.dashboard import manual, metrics, names
 from tenfold.dashboard.boards import Board, Boards
 from tenfold.dashboard.guard import AsgiGuard
 from tenfold.dashboard.questions import body_of, wanted
@@ -49,7 +48,6 @@ _SEARCHES_AT_ONCE = 2
 The other threads stay free for other requests.
 """
 
-_CHARTS = "no charts here: pip install 'tenfold[charts]'"
 _Found = TypeVar("_Found")
 
 
@@ -77,7 +75,7 @@ class Dashboard:
         routes = [
             Route("/", self._index),
             Route("/static/{name}", self._file),
-            Route("/charts.js", self._charts),
+            Route("/docs/{name}", self._manual),
             Route("/metrics", self._metrics),
             Route("/api/runs", self._list),
             Route("/api/compare", self._compare),
@@ -108,11 +106,11 @@ class Dashboard:
     async def _file(self, request: Request) -> Response:
         return _asset(request, self._static.get(request.path_params["name"]))
 
-    async def _charts(self, request: Request) -> Response:
-        found = await asyncio.to_thread(charts_library)
-        if found is None:
-            raise HTTPException(404, _CHARTS)
-        return _asset(request, found)
+    async def _manual(self, request: Request) -> Response:
+        page = await asyncio.to_thread(manual.page, request.path_params["name"])
+        if page is None:
+            raise HTTPException(404, "no such page")
+        return HTMLResponse(page)
 
     async def _pass(self, request: Request) -> Response:
         path = request.query_params.get("path", "")
@@ -279,19 +277,6 @@ def _asset(request: Request, path: Path | None) -> Response:
         return Response(status_code=304, headers=headers)
     kind = "text/javascript" if path.suffix == ".js" else mimetypes.guess_type(path.name)[0]
     return FileResponse(path, media_type=kind, headers=headers, stat_result=found)
-
-
-def charts_library() -> Path | None:
-    """Plotly's JavaScript from its wheel, which is not imported.
-
-    None if it is not installed.
-    """
-    found = importlib.util.find_spec("plotly")
-    for place in (found.submodule_search_locations or []) if found else []:
-        path = Path(place) / "package_data" / "plotly.min.js"
-        if path.is_file():
-            return path
-    return None
 
 
 def _number(request: Request, name: str, usual: float) -> float:
