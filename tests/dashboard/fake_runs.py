@@ -226,9 +226,16 @@ class FakeRun:
         now = time.time()
         place = self.directory.path / "hangs" / f"{len(self.names)}-{now:.0f}"
         place.mkdir(parents=True)
-        report = {"version": 1, "time": now, "task": task, "words": words, "sign": "progress",
-                  "suspects": [{"task": task, "because": "differs from the others"}],
-                  "tasks": [to_json(one) for one in stacks], "lines": {task: ["last words"]}}
+        report = {
+            "version": 1,
+            "time": now,
+            "task": task,
+            "words": words,
+            "sign": "progress",
+            "suspects": [{"task": task, "because": "differs from the others"}],
+            "tasks": [to_json(one) for one in stacks],
+            "lines": {task: ["last words"]},
+        }
         write_json(place / "report.json", report)
         (place / "report.txt").write_text(words)
         told = {"time": now, "task": task, "words": words, "action": "report"}

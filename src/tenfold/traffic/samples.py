@@ -74,8 +74,10 @@ class SampleReader:
     It does not read the whole file.
     """
 
-    def __init__(self, path: Path, keep_s: float = 10.0) -> None:
+    def __init__(self, path: Path, keep_s: float = 10.0, tail_bytes: int = _TAIL_BYTES) -> None:
+        """`tail_bytes`: how much of a long file is read at first."""
         self._path = path
+        self._tail_bytes = tail_bytes
         self._keep_s = keep_s
         self._mark: object = None
         self._position = 0
@@ -101,8 +103,8 @@ class SampleReader:
             self._mark, self._position, self._recent = mark, 0, []
         if found.st_size == self._position:
             return
-        if found.st_size - self._position > _TAIL_BYTES:
-            self._position = _tail_start(stream, found.st_size)
+        if found.st_size - self._position > self._tail_bytes:
+            self._position = _tail_start(stream, found.st_size, self._tail_bytes)
         stream.seek(self._position)
         data = stream.read(_LONGEST_TAIL_BYTES)
         whole = data[: data.rfind(b"\n") + 1]
@@ -123,9 +125,8 @@ class SampleReader:
         return recent if len(recent) > 1 else samples[-2:]
 
 
-def _tail_start(stream: IO[bytes], size: int) -> int:
-    """The start of the last lines, which are at least two whole ones."""
-    tail = _TAIL_BYTES
+def _tail_start(stream: IO[bytes], size: int, tail: int) -> int:
+    """The start of the last lines, at least two whole ones, and of `tail` bytes or more."""
     while True:
         start = max(0, size - tail)
         stream.seek(start)

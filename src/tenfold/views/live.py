@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from tenfold.views.usage import UsageReader
 
 _MOST_DAMAGED = 100
 _MOST_FIGURES = 50
+_MANY, _MANY_S = 50, 1.8
+"""Of more tasks than this, usage and progress are read every other second."""
 
 _BRIEF = (
     "cluster", "run", "cell", "state", "reason", "started", "ended", "seen", "alive", "framework",
@@ -53,6 +56,17 @@ class JsonFiles:
         return known[1]
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The use and the progress of one task when they were read last."""
+
+    used: Mapping[str, Any] | None
+    progress: dict[str, Any] | None
+
+
+_NOTHING = _Known(None, None)
+
+
 class LiveReader:
     """Everything a page shows of one run and its tasks. For one thread at a time."""
 
@@ -66,6 +80,8 @@ class LiveReader:
         self.last: tuple[float, dict[str, Any] | None] = (0.0, None)
         """The newest answer and its time by the monotonic clock."""
         self._plan: tuple[object, str | None] = (None, None)
+        self._known: dict[str, _Known] = {}
+        self._due = 0.0
 
     def read(self) -> dict[str, Any]:
         """The state of the run now.
@@ -79,17 +95,30 @@ class LiveReader:
         now["warning"] = _warning(now)
         now["headline"] = self._headline.read(now)
         now["tasks"] = [task for task in now["tasks"] if isinstance(task["task"], str)]
-        used = self._read_usage([task["task"] for task in now["tasks"]], problems)
+        self._read_known(now["tasks"], problems)
         for task in now["tasks"]:
-            live = used.get(task["task"]) if task["state"] in LIVE else None
+            known = self._known.get(task["task"], _NOTHING)
+            live = known.used if task["state"] in LIVE else None
             task["cpu"] = _number(live, "cpu")
             task["memory"] = _number(live, "memory")
-            task["cpu_s"] = _number(used.get(task["task"]), "cpu_s")
-            task["progress"] = self._progress(task, problems)
+            task["cpu_s"] = _number(known.used, "cpu_s")
+            task["progress"] = known.progress
         damaged = {str(path): what for path, what in problems.found.items()}
         now["damaged"] = dict(list((now["damaged"] | damaged).items())[:_MOST_DAMAGED])
         self.last = (time.monotonic(), now)
         return now
+
+    def _read_known(self, tasks: list[dict[str, Any]], problems: Problems) -> None:
+        """Read usage and progress of all tasks. Of many tasks they are read less often."""
+        moment = time.monotonic()
+        if moment < self._due and all(task["task"] in self._known for task in tasks):
+            return
+        self._due = moment + (_MANY_S if len(tasks) > _MANY else 0.0)
+        used = self._read_usage([task["task"] for task in tasks], problems)
+        self._known = {
+            task["task"]: _Known(used.get(task["task"]), self._progress(task, problems))
+            for task in tasks
+        }
 
     def _read_status(self, problems: Problems) -> dict[str, Any]:
         try:

@@ -12,6 +12,8 @@ from tenfold.run.rundir import RunDirectory, TaskDirectory
 from tenfold.traffic.samples import SampleReader, all_samples, is_number
 
 _STALE_S = 10.0
+_TAIL_BYTES = 512
+"""About six samples, of which a second has one."""
 
 
 class UsageReader:
@@ -31,7 +33,7 @@ class UsageReader:
         found = {}
         for task in tasks:
             path = self._run.task(label_of(task)).usage
-            samples = self._readers.setdefault(task, SampleReader(path, 5.0)).read()
+            samples = self._readers.setdefault(task, SampleReader(path, 5.0, _TAIL_BYTES)).read()
             if samples:
                 found[task] = _usage(samples, now)
         return found

@@ -89,16 +89,20 @@ class OverviewView {
     set(this.logs, "href", viewLink("logs", "?task="));
     set(this.all, "href", viewLink("training"));
     const quiet = () => {};
-    this.stops = [
-      every(CURVES_S, (signal) => this.readCurves(signal), quiet),
-      every(LINES_S, (signal) => this.readLines(signal), quiet),
-      every(HISTORY_S, (signal) => this.readHistory(signal), quiet),
-    ];
+    this.ask = () => {
+      this.ask = null;
+      this.stops.push(
+        every(LINES_S, (signal) => this.readLines(signal), quiet),
+        every(CURVES_S, (signal) => this.readCurves(signal), quiet),
+        every(HISTORY_S, (signal) => this.readHistory(signal), quiet),
+      );
+    };
     const timer = setInterval(() => this.column(), COLUMN_S * 1000);
     this.stops.push(() => clearInterval(timer));
   }
 
   hide() {
+    this.ask = null;
     for (const stop of this.stops) stop();
     this.stops = [];
     this.sizes.disconnect();
@@ -112,7 +116,7 @@ class OverviewView {
   }
 
   async readCurves(signal) {
-    if (document.hidden || (over() && this.read)) return;
+    if (document.hidden || !store.head || (over() && this.read)) return;
     const said = await get(runPath("/training"), signal);
     this.read = over() && !said.more;
     const count = this.curves.show(said);
@@ -128,7 +132,7 @@ class OverviewView {
   }
 
   async readHistory(signal) {
-    if (document.hidden) return;
+    if (document.hidden || !store.head) return;
     const said = await get(runPath("/overview"), signal);
     this.known.set(said.usage);
     this.facts.tell(said.about);
@@ -152,7 +156,9 @@ class OverviewView {
     this.drawUsage();
   }
 
+  /** What comes beside the stream is asked for after the first paint. */
   update(topics) {
+    if (this.ask && store.head) this.ask();
     if (topics.has("head") || topics.has("health")) this.facts.update();
     if (topics.has("tasks") || topics.has("second")) {
       this.empty("progress", this.progress.update());
@@ -167,7 +173,7 @@ class OverviewView {
     const { note, body } = this.cards[name];
     const known = Boolean(store.head);
     note.hidden = Boolean(full) || !known;
-    body.hidden = !full && known;
+    body.hidden = !full;
     const key = `${store.head?.framework} ${missing} ${over()}`;
     if (note.hidden || note.key === key) return;
     note.key = key;

@@ -128,7 +128,8 @@ function usagePanel(known, group, name, title, paint, words) {
     if (!width) return;
     canvas.style.height = `${rows.length * ROW_PX}px`;
     const pen = prepare(canvas, width, rows.length * ROW_PX);
-    const top = Math.max(...rows.flatMap((row) => row.values.map((value) => value || 0)), 1e-9);
+    const all = rows.flatMap((row) => row.values.filter((value) => value !== null));
+    const top = all.sort((a, b) => a - b)[Math.floor(all.length * 0.98)] || 1e-9;
     rows.forEach((row, index) => strip(pen, row, index, width, top));
     say(tip, each > 1 ? `Each row is the mean of ${plural(each, "task")}.` : " ");
     set(canvas, "aria-label", `${title} of ${plural(values.length, "task")} over time`);
