@@ -23,7 +23,9 @@ from typing import IO, Any, Literal, Self
 
 from tenfold.debug.stacks import TaskStacks, to_json
 from tenfold.run import rundir
-from tenfold.run.rundir import RunDirectory, TaskDirectory, write_json
+from tenfold.run.jsonfiles import write_json
+from tenfold.run.progress import Progress
+from tenfold.run.rundir import RunDirectory, TaskDirectory
 from tenfold.tasks.progresslog import ProgressLog
 
 from .run_shapes import HOST, SERVICES, cluster_status, plan_of, task_status
@@ -219,7 +221,9 @@ class FakeRun:
         now = time.time() if at is None else at
         told = {"done": done, "total": total, **said, "figures": more, "time": now}
         write_json(self.task(name).progress, told)
-        self._told.setdefault(name, ProgressLog()).write(self.task(name).progress_log, told, now)
+        self._told.setdefault(name, ProgressLog()).write(
+            self.task(name).progress_log, Progress.from_json(told), now
+        )
 
     def hang(self, task: str, words: str, stacks: Sequence[TaskStacks] = ()) -> Path:
         """The supervisor reports a hang of `task`, with the stacks; the report's path."""

@@ -28,10 +28,12 @@ from tenfold.errors import InputError, TenfoldError
 from tenfold.planning.plan import Plan
 from tenfold.run import files, filesystem, rundir
 from tenfold.run.locks import signal_holders
+from tenfold.run.planfile import PlanFile, write_plan
 from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import TERMINAL
 from tenfold.supervise import control
-from tenfold.views.status import status
+from tenfold.tasks import library
+from tenfold.views.status import RunView, status
 
 if TYPE_CHECKING:
     from tenfold.cluster.file import Loaded
@@ -91,6 +93,10 @@ class Run:
 
     def status(self) -> dict[str, Any]:
         """The shape of `ps --json`."""
+        return self.view().to_json()
+
+    def view(self) -> RunView:
+        """What `status` gives, typed."""
         self.settle()
         return status(self.directory)
 
@@ -114,17 +120,23 @@ class Run:
 
         Raises TimeoutError after `timeout_s` seconds.
         """
+        return self.awaited(timeout_s, for_state=for_state).to_json()
+
+    def awaited(
+        self, timeout_s: float | None = None, *, for_state: tuple[str, ...] = ()
+    ) -> RunView:
+        """What `wait` gives, typed."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
-            now = self.status()
-            if now["state"] in TERMINAL:  # or its directory was removed as it was read
-                now = self.status()
-            over = now["state"] in TERMINAL and not self.directory.alive()
-            if over or (now["state"] in for_state and now["state"] not in TERMINAL):
+            now = self.view()
+            if now.state in TERMINAL:  # or its directory was removed as it was read
+                now = self.view()
+            over = now.state in TERMINAL and not self.directory.alive()
+            if over or (now.state in for_state and now.state not in TERMINAL):
                 self._reap()
                 return now
             if deadline is not None and time.monotonic() > deadline:
-                raise TimeoutError(f"{self.directory.cluster} is {now['state']}")
+                raise TimeoutError(f"{self.directory.cluster} is {now.state}")
             time.sleep(_POLL_S)
 
     def _reap(self) -> None:
@@ -147,10 +159,14 @@ class Run:
 
         A run that is over stays as it is.
         """
+        return self.stopped(kill=kill, timeout_s=timeout_s).to_json()
+
+    def stopped(self, *, kill: bool = False, timeout_s: float | None = None) -> RunView:
+        """What `stop` gives, typed."""
         if self.directory.alive():
             with contextlib.suppress(TenfoldError):
                 control.ask(self.directory, "kill" if kill else "stop")
-        return self.wait(timeout_s)
+        return self.awaited(timeout_s)
 
 
 def up(
@@ -194,9 +210,10 @@ def up(
     before = decide(home, made, resume)
     filesystem.require_umask()
     run = rundir.create(home, made.cluster)
-    rundir.write_json(run.plan, made.to_json())
+    write_plan(run.plan, made)
     try:
         before.hand_over(run)
+        library.prepare(made, run, os.environ)
         _keep_files(made, run)
         if cell_side.submit(made, run, wishes):
             return Run(run, before.notes)
@@ -254,7 +271,7 @@ def planned(
     made = plan(loaded, cell=place)
     cell_side = cells.client(place)
     made = cell_side.accepted(made)
-    if traits(place).shares_files and (faults := faults_here(loaded)):
+    if traits(place).shares_files and (faults := faults_here(loaded, python=made.python)):
         raise InputError(faults=faults)
     cell_side.require(made)
     return made
@@ -326,8 +343,8 @@ def sweep(run: RunDirectory) -> list[str]:
     Does nothing to a run whose supervisor is a process of this host. Raises TenfoldError where the
     cell cannot be asked.
     """
-    cell = (rundir.read_json(run.plan) or {}).get("cell")
+    cell = PlanFile.of(run.plan).cell
     supervised = run.alive() and not run.is_elsewhere()
-    if supervised or not isinstance(cell, str) or cell not in CELLS:
+    if supervised or cell not in CELLS:
         return []
     return cells.client(cell).sweep(run)

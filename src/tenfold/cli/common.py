@@ -15,7 +15,8 @@ import click
 from tenfold.base.json_text import json_text
 from tenfold.base.naming import job_of, label_of, name_of
 from tenfold.cluster import settings
-from tenfold.run.rundir import RunDirectory, every, find, read_json
+from tenfold.run.planfile import PlanFile
+from tenfold.run.rundir import RunDirectory, every, find
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -128,11 +129,10 @@ def task_names(run: RunDirectory) -> list[str]:
 
     Without a plan, they come from the run's directories.
     """
-    planned = (read_json(run.plan) or {}).get("tasks")
-    if not isinstance(planned, list):
+    planned = PlanFile.of(run.plan).tasks
+    if planned is None:
         return [name_of(task.label) for task in run.tasks()]
-    names = (task.get("task") for task in planned if isinstance(task, dict))
-    return [name for name in names if isinstance(name, str)]
+    return [task.task for task in planned]
 
 
 def choose_tasks(run: RunDirectory, wanted: tuple[str, ...]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,6 +19,9 @@ from tenfold.cli.common import (
 from tenfold.errors import TenfoldError
 from tenfold.run.rundir import RunDirectory, every
 from tenfold.run.states import TERMINAL
+
+if TYPE_CHECKING:
+    from tenfold.views.status import RunView
 
 _SLACK_S = 10.0
 
@@ -46,32 +49,34 @@ def command(
         err().print(f"no cluster is running under {place}")
     ended = [_stop(run, kill) for run in chosen]
     if as_json:
-        print_json(ended if every_run or not ended else ended[0])
+        shown = [run.to_json() for run in ended]
+        print_json(shown if every_run or not shown else shown[0])
 
 
 def _may_be_left(run: RunDirectory) -> bool:
     """Whether the cell may still hold resources of a run whose supervisor has died."""
     from tenfold.run import files
-    from tenfold.run.rundir import read_json
+    from tenfold.run.statusfiles import RunStatus
 
-    over = (read_json(run.status) or {}).get("state") in TERMINAL
+    status = RunStatus.read(run)
+    over = status is not None and status.state in TERMINAL
     return not over and "cell" in files.directories(run.path)
 
 
-def _stop(run: RunDirectory, kill: bool) -> dict[str, Any]:
+def _stop(run: RunDirectory, kill: bool) -> RunView:
     from tenfold.bringup.api import Run, interrupt, sweep
-    from tenfold.run.rundir import read_json
+    from tenfold.run.planfile import PlanFile
 
     say = err().print
     if not run.alive():
         say(f"{run.cluster} {run.run} is not running")
         if swept := sweep(run):
             say(f"removed its remains: {', '.join(swept)}")
-        return Run(run).status()
-    grace_s = _grace_s(read_json(run.plan) or {})
+        return Run(run).view()
+    grace_s = PlanFile.of(run.plan).stop_grace_s
     say(f"stopping {run.cluster} {run.run}" + ("" if kill else f" (up to {limit_text(grace_s)})"))
     try:
-        status = Run(run).stop(kill=kill, timeout_s=grace_s + _SLACK_S)
+        ended = Run(run).stopped(kill=kill, timeout_s=grace_s + _SLACK_S)
     except (TimeoutError, TenfoldError):
         killed = interrupt(run)
         say(
@@ -80,24 +85,19 @@ def _stop(run: RunDirectory, kill: bool) -> dict[str, Any]:
             else "its supervisor does not respond, and no process on this machine holds its lock"
         )
         sweep(run)
-        status = _ended(run)
-    say(f"{run.cluster} is {status['state']}")
-    return status
+        ended = _ended(run)
+    say(f"{run.cluster} is {ended.state}")
+    return ended
 
 
-def _ended(run: RunDirectory) -> dict[str, Any]:
+def _ended(run: RunDirectory) -> RunView:
     from tenfold.bringup.api import Run
 
     try:
-        return Run(run).wait(_SLACK_S)
+        return Run(run).awaited(_SLACK_S)
     except TimeoutError as error:
         raise TenfoldError(
             f"{run.cluster} {run.run} has not stopped",
             hint="check it with `tenfold ps`, then retry `tenfold down`",
             cause=error,
         ) from error
-
-
-def _grace_s(plan: dict[str, Any]) -> float:
-    said = plan.get("stop_grace_s")
-    return float(said) if isinstance(said, (int, float)) else 10.0

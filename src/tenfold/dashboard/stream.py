@@ -21,8 +21,10 @@ from tenfold.dashboard.boards import Board
 from tenfold.dashboard.changes import changes, map_changes
 from tenfold.dashboard.replies import encoded
 from tenfold.run.rundir import RunDirectory
-from tenfold.run.states import TERMINAL
 from tenfold.views.eventpages import end_of_events, events_from
+from tenfold.views.health import Health
+from tenfold.views.live import LiveRun
+from tenfold.views.traffic import MapView
 
 TICK_S = 1.0
 _OVER_TICKS = 5
@@ -39,18 +41,13 @@ A look that takes long is followed by a pause.
 class Look:
     """The result of one look at a run. `map` is None while no stream wants it."""
 
-    now: dict[str, Any]
-    map: dict[str, Any] | None
+    now: LiveRun
+    map: MapView | None
     map_due: float
     """When another look at the map is due, by the monotonic clock."""
     events_read: int
-    health: dict[str, Any] | None = None
+    health: Health | None = None
     """The last verdict. None before the first one."""
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing will change any more."""
-        return not self.now["alive"] and self.now["state"] in TERMINAL
 
 
 Message = tuple[str, bytes]
@@ -92,9 +89,9 @@ class StreamWatch:
         try:
             look = await self._join(queue, with_map)
             yield b"retry: 1000\n\n"
-            yield await asyncio.to_thread(told, "status", look.now | more)
+            yield await asyncio.to_thread(told, "status", look.now.to_json() | more)
             if look.health is not None:
-                yield told("health", look.health)
+                yield told("health", look.health.to_json())
             if with_map and look.map is not None:
                 yield await asyncio.to_thread(told, "map", map_changes(None, look.map))
             while (message := await queue.get()) is not None:
@@ -144,7 +141,7 @@ class StreamWatch:
         An error is recorded in the log, and the next look follows.
         """
         before = self._look
-        if before is not None and before.over and ticks % _OVER_TICKS and before.health:
+        if before is not None and before.now.over and ticks % _OVER_TICKS and before.health:
             return []
         with_map = any(self._streams.values())
         try:
@@ -196,7 +193,8 @@ def next_look(
         return first_look(board, with_map=with_map), []
     now = board.now()
     found, due = before.map if with_map else None, before.map_due
-    if with_map and (time.monotonic() >= due or now["state"] != before.now["state"]):
+    is_due = time.monotonic() >= due or now.status.state != before.now.status.state
+    if with_map and is_due:
         found, due = _map(board)
     happened = events_from(board.run, before.events_read)
     health = board.health(now)
@@ -206,12 +204,12 @@ def next_look(
     if happened["events"]:
         news.append(("events", {name: happened[name] for name in ("events", "start", "next")}))
     if health is not before.health:
-        news.append(("health", health))
+        news.append(("health", health.to_json()))
     messages = [(name, told(name, value)) for name, value in news if value is not None]
     return Look(now, found, due, happened["next"], health), messages
 
 
-def _map(board: Board) -> tuple[dict[str, Any], float]:
+def _map(board: Board) -> tuple[MapView, float]:
     """The map, and when to make it again.
 
     A map of many thousand edges is not made every second.

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tenfold.base.older import Self
+from tenfold.run.progress import Progress
 from tenfold.traffic.samples import SampleLog, is_number
 
 MOST_BYTES = 512 << 10
@@ -27,21 +29,37 @@ _LONGEST_NAME = 80
 
 @dataclass(frozen=True, slots=True)
 class ProgressSample:
-    """One report. `time` is in seconds since 1970, `figures` are numbers; None if not finite."""
+    """A line of `progress.jsonl`: one report, at `time` (seconds since 1970).
+
+    `figures` are numbers, None if not finite.
+    """
 
     time: float
-    done: float
-    total: float
+    done: float | None = None
+    total: float | None = None
     figures: Mapping[str, float | None] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """A line of the file."""
-        return {
-            "time": round(self.time, 3),
-            "done": self.done,
-            "total": self.total,
-            "figures": dict(self.figures),
-        }
+        """The contents of the line."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The sample in the result of `to_json`, with a valid `time`.
+
+        Anybody can have written it: what is damaged is left out.
+        """
+        figures = data.get("figures")
+        told = figures if isinstance(figures, dict) else {}
+        some = {str(name)[:_LONGEST_NAME]: told[name] for name in list(told)[:_MOST_FIGURES]}
+        steps = {name: data[name] for name in ("done", "total") if is_number(data.get(name))}
+        return cls(data["time"], **steps, figures=_numbers(some))
+
+    @classmethod
+    def of(cls, said: Progress) -> Self:
+        """A report as a sample."""
+        moment = round(time.time() if said.time is None else said.time, 3)
+        return cls(moment, said.done, said.total, _numbers(said.figures))
 
 
 class ProgressLog:
@@ -52,29 +70,26 @@ class ProgressLog:
         self._path: Path | None = None
         self._began = self._last = -math.inf
 
-    def write(self, path: Path, said: Mapping[str, Any], now: float) -> None:
+    def write(self, path: Path, said: Progress, now: float) -> None:
         """Append a report to the file at `path`, if enough time has passed since the last one.
 
-        `said` has the shape of `progress.json`, `now` is monotonic. The last report of all work
-        is always written. If the disk refuses a sample, only that sample is lost.
+        `now` is monotonic. The last report of all work is always written. If the disk refuses a
+        sample, only that sample is lost.
         """
+        if said.done is None or said.total is None:
+            return
         if self._log is None or path != self._path:
             self._log, self._path, self._began = SampleLog(path, MOST_BYTES), path, now
         gap = min(_MOST_S, max(_LEAST_S, (now - self._began) / _SHARE))
-        sample = _sample(said)
-        if sample is not None and (now - self._last >= gap or sample.done >= sample.total):
+        if now - self._last >= gap or said.done >= said.total:
             self._last = now
-            self._log.write(sample.to_json())
+            self._log.write(ProgressSample.of(said))
 
 
-def _sample(said: Mapping[str, Any]) -> ProgressSample | None:
-    """A report as a sample. None if done or total is not a number."""
-    done, total = said["done"], said["total"]
-    if not isinstance(done, (int, float)) or not isinstance(total, (int, float)):
-        return None
-    numbers = {name: number_of(value) for name, value in said["figures"].items()}
-    figures = {name: value for name, value in numbers.items() if value is not _NO_NUMBER}
-    return ProgressSample(said.get("time") or time.time(), done, total, figures)
+def _numbers(figures: Mapping[str, Any]) -> dict[str, float | None]:
+    """The figures that are numbers. A number that is not finite is None."""
+    found = {name: None if value is None else number_of(value) for name, value in figures.items()}
+    return {name: value for name, value in found.items() if value is not _NO_NUMBER}
 
 
 _NO_NUMBER: Any = object()
@@ -94,20 +109,3 @@ def number_of(value: object) -> float | None:
         return None
     found: float | None = _NO_NUMBER
     return found
-
-
-def progress_sample(line: Mapping[str, Any]) -> ProgressSample | None:
-    """The sample in a line of the file, or None if its values make no sense.
-
-    A task can write anything into the file.
-    """
-    done, total, figures = line.get("done"), line.get("total"), line.get("figures")
-    if not (is_number(done) and is_number(total) and is_number(line.get("time"))):
-        return None
-    told = figures if isinstance(figures, dict) else {}
-    numbers = {
-        str(name)[:_LONGEST_NAME]: None if value is None else number_of(value)
-        for name, value in list(told.items())[:_MOST_FIGURES]
-    }
-    known = {name: value for name, value in numbers.items() if value is not _NO_NUMBER}
-    return ProgressSample(line["time"], done, total, known)

@@ -14,7 +14,7 @@ from typing import Any
 from tenfold.base.naming import label_of
 from tenfold.run.files import open_regular
 from tenfold.run.rundir import RunDirectory
-from tenfold.tasks.progresslog import MOST_BYTES, ProgressSample, progress_sample
+from tenfold.tasks.progresslog import MOST_BYTES, ProgressSample
 from tenfold.traffic.samples import sample_of
 from tenfold.views.curve import Curve, shown_points
 
@@ -69,11 +69,13 @@ class _ProgressFile:
         whole = data[: data.rfind(b"\n") + 1]
         self._position += len(whole)
         for line in whole.splitlines():
-            if (told := sample_of(line)) and (sample := progress_sample(told)):
+            if (sample := sample_of(ProgressSample, line)) is not None:
                 self._take(sample)
         return [shown_points(tag, curve.points()) for tag, curve in self._curves.items()]
 
     def _take(self, sample: ProgressSample) -> None:
+        if sample.done is None:
+            return
         for tag, value in sample.figures.items():
             if tag not in self._curves and len(self._curves) >= _MOST_TAGS:
                 continue

@@ -11,7 +11,8 @@ from tenfold.debug.groups import grouped
 from tenfold.debug.stacks import TaskStacks, from_json
 from tenfold.debug.words import group_words
 from tenfold.run import files
-from tenfold.run.rundir import RunDirectory, read_json
+from tenfold.run.jsonfiles import read_json
+from tenfold.run.rundir import RunDirectory
 
 _MOST_GROUPS = 40
 _MOST_LINES = 120

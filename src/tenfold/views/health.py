@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from tenfold.run.rundir import RunDirectory
-from tenfold.run.states import TERMINAL, State
+from tenfold.run.states import State
+from tenfold.views.live import LiveRun
+from tenfold.views.report import RunReport
+from tenfold.views.traffic import MapEdge
 from tenfold.views.why import account
 
 Tone = Literal["bad", "care", "good", "plain"]
@@ -55,39 +58,42 @@ class Health:
 
     tone: Tone
     headline: str
-    hint: str | None
-    next: tuple[str, ...]
-    culprit: str | None
-    troubles: tuple[HealthTrouble, ...]
-    restarts: int
-    checkpoint: str | None
-    checkpoint_time: float | None
-    resumed_from: str | None
-    disk_free: int | None
     time: float
+    hint: str | None = None
+    next: tuple[str, ...] = ()
+    culprit: str | None = None
+    troubles: tuple[HealthTrouble, ...] = ()
+    restarts: int = 0
+    checkpoint: str | None = None
+    checkpoint_time: float | None = None
+    resumed_from: str | None = None
+    disk_free: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object of the same names."""
+        return asdict(self)
 
 
-def health_of(told: Mapping[str, Any], now: float) -> Health:
+def health_of(told: RunReport, now: float) -> Health:
     """The health in a report of `why`. Pure."""
     troubles = tuple(
-        HealthTrouble(one["kind"], one["words"], one["hint"], one["task"], one["now"])
-        for one in told["troubles"][:_MOST_TROUBLES]
+        HealthTrouble(one.kind, one.words, one.hint, one.task, one.now)
+        for one in told.troubles[:_MOST_TROUBLES]
     )
-    first, saved, disk = told["first_failure"], told["checkpoint"], told["disk"]
+    saved = told.checkpoint
     lasting = next((one.task for one in troubles if one.now and one.task), None)
-    resumed = told["resumed_from"]
     return Health(
         tone=_tone(told, troubles),
-        headline=told["headline"],
-        hint=told["hint"],
-        next=tuple(told["next"]),
-        culprit=first["task"] if first else lasting,
+        headline=told.headline,
+        hint=told.hint,
+        next=told.next,
+        culprit=told.status.first_failed or lasting,
         troubles=troubles,
-        restarts=sum(len(one["times"]) for one in told["retries"]),
-        checkpoint=saved["name"] if saved else None,
-        checkpoint_time=saved["time"] if saved else None,
-        resumed_from=str(resumed.get("run")) if isinstance(resumed, dict) else None,
-        disk_free=disk["free"] if disk else None,
+        restarts=sum(len(one.times) for one in told.retries),
+        checkpoint=saved.name if saved else None,
+        checkpoint_time=saved.time if saved else None,
+        resumed_from=told.resumed_from.run if told.resumed_from else None,
+        disk_free=told.disk.free if told.disk else None,
         time=now,
     )
 
@@ -95,11 +101,11 @@ def health_of(told: Mapping[str, Any], now: float) -> Health:
 _BAD_KINDS = frozenset({"hang", "not-finite", "disk"})
 
 
-def _tone(told: Mapping[str, Any], troubles: Sequence[HealthTrouble]) -> Tone:
-    state = told["state"]
+def _tone(told: RunReport, troubles: Sequence[HealthTrouble]) -> Tone:
+    state = told.status.state
     if state == State.FAILED or any(one.now and one.kind in _BAD_KINDS for one in troubles):
         return "bad"
-    if told["wrong"]:
+    if told.wrong:
         return "care"
     return "good" if state in (State.RUNNING, State.SUCCEEDED) else "plain"
 
@@ -109,45 +115,40 @@ class HealthReader:
 
     def __init__(self, run: RunDirectory) -> None:
         self._run = run
-        self._key: object = None
+        self._key: tuple[str, int] | None = None
         self._due = self._soon = -math.inf
-        self._known: dict[str, Any] | None = None
+        self._known: Health | None = None
 
-    def read(
-        self, now: Mapping[str, Any], edges: Callable[[], Sequence[Mapping[str, Any]]]
-    ) -> dict[str, Any]:
-        """`Health` as JSON. `now` is the newest look at the run, `edges` makes those of its map."""
+    def read(self, now: LiveRun, edges: Callable[[], Sequence[MapEdge]]) -> Health:
+        """The health. `now` is the newest look at the run, `edges` makes those of its map."""
         moment = time.monotonic()
         urgent, busy = _urgent(now), _busy(now)
         known, before = self._known, self._key
         same = before == (urgent, busy)
-        is_urgent = not isinstance(before, tuple) or before[0] != urgent
+        is_urgent = before is None or before[0] != urgent
         if known is None or is_urgent or moment >= (self._due if same else self._soon):
-            known = self._known = self._read(edges if now["alive"] else lambda: ())
+            known = self._known = self._read(edges if now.alive else lambda: ())
             took = time.monotonic() - moment
             self._key = (urgent, busy)
-            over = not now["alive"] and now["state"] in TERMINAL
-            self._due = math.inf if over else moment + max(_EVERY_S, took * _SHARE)
+            self._due = math.inf if now.over else moment + max(_EVERY_S, took * _SHARE)
             self._soon = moment + took * _BUSY_SHARE
         return known
 
-    def _read(self, edges: Callable[[], Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+    def _read(self, edges: Callable[[], Sequence[MapEdge]]) -> Health:
         try:
-            return asdict(health_of(account(self._run, edges()), time.time()))
+            return health_of(account(self._run, edges()), time.time())
         except (TypeError, ValueError, KeyError, AttributeError, OSError) as error:
             words = f"{self._run.cluster}: its files make no sense: {error}"
-            return asdict(Health("care", words, None, (), None, (), 0, None, None, None, None,
-                                 time.time()))  # fmt: skip
+            return Health("care", words, time.time())
 
 
-def _urgent(now: Mapping[str, Any]) -> str:
+def _urgent(now: LiveRun) -> str:
     """Whatever has to be reported at once."""
-    names = ("state", "outcome", "reason", "alive", "warning", "hang", "not_finite")
-    first = now.get("first_failure")
-    culprit = first.get("task") if isinstance(first, dict) else None
-    return repr([now.get(name) for name in names] + [culprit])
+    run = now.status
+    told = (run.state, run.outcome, run.reason, run.hang, run.not_finite, run.first_failed)
+    return repr((*told, now.alive, now.warning))
 
 
-def _busy(now: Mapping[str, Any]) -> int:
+def _busy(now: LiveRun) -> int:
     """Changes when tasks do."""
-    return hash(tuple((task["state"], task["restarts"]) for task in now["tasks"]))
+    return hash(tuple((task.view.state, task.view.restarts) for task in now.tasks))

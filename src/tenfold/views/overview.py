@@ -14,8 +14,10 @@ from typing import Any
 from tenfold.base.naming import job_of, label_of
 from tenfold.run import files
 from tenfold.run.files import open_regular
-from tenfold.run.rundir import Problems, RunDirectory, read_json
-from tenfold.traffic.samples import is_number, sample_of
+from tenfold.run.jsonfiles import Problems, read_json
+from tenfold.run.rundir import RunDirectory
+from tenfold.traffic.samples import UsageSample, is_number, sample_of
+from tenfold.views.live import LiveRun
 
 COLUMNS = 60
 """The number of moments for which use is shown."""
@@ -72,40 +74,42 @@ class RunOverview:
     about: RunAbout
     usage: UsageHistory
     damaged: Mapping[str, str]
-    version: int = 1
+
+    def to_json(self) -> dict[str, Any]:
+        """`{version, about, usage, damaged}`."""
+        return {"version": 1} | asdict(self)
 
 
-def overview(run: RunDirectory, now: Mapping[str, Any]) -> dict[str, Any]:
-    """`RunOverview` as JSON. `now` is the newest look at the run."""
+def overview(run: RunDirectory, now: LiveRun) -> RunOverview:
+    """What the run is and used. `now` is the newest look at it."""
     problems = Problems()
     about = about_run(run, now, read_json(run.plan, problems) or {})
-    names = [str(task["task"]) for task in now["tasks"]]
+    names = [task.view.task for task in now.tasks]
     usage = usage_history(run, names)
     damaged = {str(path): what for path, what in problems.found.items()}
-    return asdict(RunOverview(about, usage, damaged))
+    return RunOverview(about, usage, damaged)
 
 
 # what it is
 
 
-def about_run(run: RunDirectory, now: Mapping[str, Any], plan: Mapping[str, Any]) -> RunAbout:
+def about_run(run: RunDirectory, now: LiveRun, plan: Mapping[str, Any]) -> RunAbout:
     """What the plan and the newest look say about a run. Nothing in them causes a failure."""
     tasks = [task for task in _list(plan.get("tasks")) if isinstance(task, dict)]
     commands = _commands(tasks)
-    hosts = dict.fromkeys(_text(task.get("host")) for task in now["tasks"])
+    hosts = dict.fromkeys(task.view.host for task in now.tasks)
     hang = plan.get("hang")
     after = hang.get("after_s") if isinstance(hang, dict) else None
-    began = now.get("started")
     return RunAbout(
         file=_text(plan.get("file")),
         directory=_text(plan.get("directory")),
-        cell=_text(now.get("cell")),
+        cell=now.status.cell,
         framework=_text(plan.get("framework")),
         interpreter=_interpreter(tasks, plan),
         commands=commands,
         hosts=tuple(host for host in hosts if host),
         run_directory=str(run.path),
-        started=began if is_number(began) else None,
+        started=now.status.started,
         hang_after_s=after if is_number(after) else None,
     )
 
@@ -146,15 +150,6 @@ def _interpreter(tasks: Sequence[Mapping[str, Any]], plan: Mapping[str, Any]) ->
 # what it used
 
 
-@dataclass(frozen=True, slots=True)
-class _Used:
-    """A sample: `cpu_s` counts seconds of CPU from the start of the run on."""
-
-    time: float
-    cpu_s: float | None
-    memory: float | None
-
-
 def usage_history(run: RunDirectory, tasks: Sequence[str]) -> UsageHistory:
     """The use of all tasks from the start of the run until now, in `COLUMNS` moments at most.
 
@@ -180,7 +175,7 @@ Column = tuple[float | None, ...]
 
 
 def _columns(
-    samples: Sequence[_Used], first: float, width: float, count: int
+    samples: Sequence[UsageSample], first: float, width: float, count: int
 ) -> tuple[Column, Column]:
     """CPU and memory of one task in each column: CPU on average, memory at its end."""
     cpu: list[float | None] = [None] * count
@@ -203,14 +198,14 @@ def _column(time: float, first: float, width: float, count: int) -> int:
     return min(count - 1, max(0, int((time - first) / width))) if width > 0 else 0
 
 
-def _cores(before: _Used, after: _Used) -> float | None:
+def _cores(before: UsageSample, after: UsageSample) -> float | None:
     seconds = after.time - before.time
     if seconds <= 0 or before.cpu_s is None or after.cpu_s is None:
         return None
     return round(max(0.0, after.cpu_s - before.cpu_s) / seconds, 3)
 
 
-def _samples(path: Path) -> list[_Used]:
+def _samples(path: Path) -> list[UsageSample]:
     """About `COLUMNS` samples of a file, evenly from all of it, in order."""
     try:
         with open_regular(path) as stream:
@@ -223,7 +218,7 @@ def _samples(path: Path) -> list[_Used]:
                 lines = list(_pieces(stream.fileno(), min(size, files.MOST_BYTES)))
     except OSError:
         return []
-    found = [_used(sample) for line in lines if (sample := sample_of(line))]
+    found = [sample for line in lines if (sample := sample_of(UsageSample, line))]
     return sorted(found, key=lambda used: used.time)
 
 
@@ -236,12 +231,3 @@ def _pieces(descriptor: int, size: int) -> list[bytes]:
         whole = lines[1:-1] if start else lines[:-1]
         found += whole[-1:] if place == COLUMNS else whole[:1]
     return found
-
-
-def _used(sample: Mapping[str, Any]) -> _Used:
-    cpu_s, memory = sample.get("cpu_s"), sample.get("memory")
-    return _Used(
-        sample["time"],
-        cpu_s if is_number(cpu_s) else None,
-        memory if is_number(memory) else None,
-    )
