@@ -75,7 +75,7 @@ class Dashboard:
         routes = [
             Route("/", self._index),
             Route("/static/{name}", self._file),
-            Route("/docs/{name}", self._manual),
+            Route("/docs/{page}", self._manual),
             Route("/metrics", self._metrics),
             Route("/api/runs", self._list),
             Route("/api/compare", self._compare),
@@ -107,7 +107,7 @@ class Dashboard:
         return _asset(request, self._static.get(request.path_params["name"]))
 
     async def _manual(self, request: Request) -> Response:
-        page = await asyncio.to_thread(manual.page, request.path_params["name"])
+        page = await asyncio.to_thread(manual.page, request.path_params["page"])
         if page is None:
             raise HTTPException(404, "no such page")
         return HTMLResponse(page)

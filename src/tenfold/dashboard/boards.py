@@ -89,7 +89,7 @@ class Board:
             return overview(self.run, self.now())
 
     def training(self) -> dict[str, Any]:
-        """The contents of the training's event files, and the figures of `tenfold.progress`."""
+        """Curves of the training's event files, and of figures of `tenfold.progress`."""
         from tenfold.views.training import TrainingReader
 
         with self._locks["training"]:
@@ -100,7 +100,7 @@ class Board:
 
 
 def _reporting(now: LiveRun | None) -> list[str]:
-    """The tasks that reported progress: the chief first, then in the order of the plan."""
+    """The tasks that reported progress, the chief first."""
     told = [task.view for task in (now.tasks if now else ()) if task.progress]
     return [task.task for task in sorted(told, key=lambda task: task.job not in _LEADERS)]
 

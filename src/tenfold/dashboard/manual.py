@@ -26,7 +26,7 @@ _TAIL = "</main></body></html>\n"
 
 
 def page(name: str) -> str | None:
-    """The page `dashboard` of the documentation as HTML. None if there is no such page."""
+    """A page of the documentation as HTML. None if there is no such page."""
     path = _pages().get(name)
     if path is None:
         return None

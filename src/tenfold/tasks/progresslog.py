@@ -21,7 +21,7 @@ MOST_BYTES = 512 << 10
 
 _LEAST_S, _MOST_S = 0.2, 2.0
 _SHARE = 100
-"""The time between two samples is this part of the time since the first, within the limits."""
+"""The part of the time since the first sample that passes between two."""
 
 _MOST_FIGURES = 20
 _LONGEST_NAME = 80
@@ -71,7 +71,7 @@ class ProgressLog:
         self._began = self._last = -math.inf
 
     def write(self, path: Path, said: Progress, now: float) -> None:
-        """Append a report to the file at `path`, if enough time has passed since the last one.
+        """Append a report to the file, if enough time has passed since the last.
 
         `now` is monotonic. The last report of all work is always written. If the disk refuses a
         sample, only that sample is lost.
@@ -97,7 +97,7 @@ _NOT_FINITE = frozenset({"nan", "inf", "-inf", "+inf", "infinity", "-infinity"})
 
 
 def number_of(value: object) -> float | None:
-    """A figure as a number. None if it is not finite, and `_NO_NUMBER` if it is a text.
+    """A figure as a number, None if not finite, `_NO_NUMBER` if it is a text.
 
     Progress files write a number that is not finite as its name.
     """

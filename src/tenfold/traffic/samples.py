@@ -233,7 +233,7 @@ class SampleReader(Generic[_Sample]):
 
 
 def _tail_start(stream: IO[bytes], size: int, tail: int) -> int:
-    """The start of the last lines, at least two whole ones, and of `tail` bytes or more."""
+    """The start of the last lines: at least two, and `tail` bytes."""
     while True:
         start = max(0, size - tail)
         stream.seek(start)

@@ -26,7 +26,7 @@ _READ_BYTES = 4 * MOST_BYTES
 
 
 class FigureReader:
-    """Reads the curves of one run's tasks repeatedly. Each `read` reads only new lines."""
+    """Reads the curves of one run's tasks. Each `read` reads only new lines."""
 
     def __init__(self, run: RunDirectory) -> None:
         self._run = run

@@ -21,7 +21,7 @@ _LONGEST = 1000
 
 @dataclass(frozen=True, slots=True)
 class ShownStacks:
-    """Tasks with the same stack: `head` names them and their state, `lines` are the stack."""
+    """Tasks with the same stack, `lines`. `head` names them and their state."""
 
     tasks: tuple[str, ...]
     head: str

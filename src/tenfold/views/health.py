@@ -23,7 +23,7 @@ Tone = Literal["bad", "care", "good", "plain"]
 
 _EVERY_S = 5.0
 _SHARE = 500
-"""The maximum share of the time spent on verdicts while nothing happens, as a divisor."""
+"""The maximum share of the time spent while nothing happens, as a divisor."""
 
 _BUSY_SHARE = 8
 """The same while tasks change their states."""

@@ -1,4 +1,4 @@
-"""What a run is, and how its tasks used CPU and memory over time, for the page's overview.
+"""What a run is, and how its tasks used CPU and memory over time.
 
 The page asks for this when it opens; what changes afterwards is in its stream.
 """
@@ -23,9 +23,12 @@ COLUMNS = 60
 """The number of moments for which use is shown."""
 
 _WHOLE_BYTES = 64 << 10
-"""A file of at most this size is read as a whole. Of a larger one, pieces are read."""
+"""The largest file that is read as a whole. Of others, pieces are read."""
 
 _PIECE_BYTES = 512
+_MOST_BETWEEN = 3
+"""The maximum number of columns between two samples for which memory is filled in."""
+
 _MOST_TEXT = 2000
 _MOST_COMMANDS = 20
 
@@ -57,9 +60,9 @@ class RunAbout:
 
 @dataclass(frozen=True, slots=True)
 class UsageHistory:
-    """Use over time. `cpu` (cores) and `memory` (bytes) have a value for each of `times`.
+    """Use over time.
 
-    A value is None where nothing is known of a task.
+    `cpu` (cores) and `memory` (bytes) have a value of each task for each of `times`. A value is None where nothing is known of a task.
     """
 
     times: tuple[float, ...] = ()
@@ -94,7 +97,7 @@ def overview(run: RunDirectory, now: LiveRun) -> RunOverview:
 
 
 def about_run(run: RunDirectory, now: LiveRun, plan: Mapping[str, Any]) -> RunAbout:
-    """What the plan and the newest look say about a run. Nothing in them causes a failure."""
+    """What the plan and the newest look say. Nothing in them causes a failure."""
     tasks = [task for task in _list(plan.get("tasks")) if isinstance(task, dict)]
     commands = _commands(tasks)
     hosts = dict.fromkeys(task.view.host for task in now.tasks)
@@ -136,9 +139,11 @@ def _commands(tasks: Sequence[Mapping[str, Any]]) -> tuple[JobCommand, ...]:
 
 
 def _interpreter(tasks: Sequence[Mapping[str, Any]], plan: Mapping[str, Any]) -> str | None:
-    """The Python that runs the tasks, where the plan tells it."""
-    if told := _text(plan.get("interpreter")):
-        return told
+    """The Python that runs the tasks, and its version, where the plan tells them."""
+    python = plan.get("python")
+    if isinstance(python, dict) and (path := _text(python.get("path"))):
+        version = _text(python.get("version"))
+        return f"{path} ({version})" if version else path
     for task in tasks:
         words = _list(task.get("command"))
         name = Path(str(words[0])).name if words else ""
@@ -151,7 +156,7 @@ def _interpreter(tasks: Sequence[Mapping[str, Any]], plan: Mapping[str, Any]) ->
 
 
 def usage_history(run: RunDirectory, tasks: Sequence[str]) -> UsageHistory:
-    """The use of all tasks from the start of the run until now, in `COLUMNS` moments at most.
+    """The use of all tasks since the start, in `COLUMNS` moments at most.
 
     Costs about the same for a run of a day as for one of a minute: CPU time is a counter, so that
     a few samples of a file suffice.
@@ -180,17 +185,18 @@ def _columns(
     """CPU and memory of one task in each column: CPU on average, memory at its end."""
     cpu: list[float | None] = [None] * count
     memory: list[float | None] = [None] * count
-    before = samples[0]
-    for sample in samples:
+    before, begin = samples[0], _column(samples[0].time, first, width, count)
+    memory[begin] = before.memory
+    for sample in samples[1:]:
         at = _column(sample.time, first, width, count)
-        memory[at] = sample.memory
         used = _cores(before, sample)
-        if sample is not before and used is not None:
-            begin = _column(before.time, first, width, count)
-            cpu[begin + (begin < at) : at + 1] = [used] * (at - begin + (begin == at))
-            fill = memory[begin] if at - begin < 4 else None
-            memory[begin + 1 : at] = [fill] * max(0, at - begin - 1)
-        before = sample
+        if used is not None:
+            start = begin if cpu[begin] is None or begin == at else begin + 1
+            cpu[start : at + 1] = [used] * (at + 1 - start)
+        between = memory[begin] if at - begin <= _MOST_BETWEEN else None
+        memory[begin + 1 : at] = [between] * max(0, at - begin - 1)
+        memory[at] = sample.memory
+        before, begin = sample, at
     return tuple(cpu), tuple(memory)
 
 
