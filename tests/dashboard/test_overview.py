@@ -43,6 +43,7 @@ def torch_run(make_run: MakeRun) -> FakeRun:
             loss = 0.3 + 2 * math.exp(-step / 20)
             run.progress(name, 10 * step, 1000, at=at, unit="steps", rate=10.0, loss=loss)
             run.usage(name, cpu=0.7, memory=(100 + step) << 20, at=at)
+    run.update()
     return run
 
 

@@ -286,6 +286,8 @@ PROGRESS = Record(
     not_finite=Table(Record(value=text, since=number, until=number)),
 )  # fmt: skip
 
+BAR = PROGRESS.with_(name=text, open=flag, standing=flag, moves=count)
+
 REPORT = HANG.with_(
     version=whole, cluster=text, run=text, still_s=amount, after_s=amount, seconds=amount,
     suspects=Items(Record(task=task_name, because=text)),
@@ -315,6 +317,7 @@ _OF_RUN: Mapping[str, Record] = {
 _OF_TASK: Mapping[str, Record] = {
     "status.json": TASK_STATUS,
     "progress.json": PROGRESS,
+    "bar.json": BAR,
     "life.json": LIFE,
     "address.json": Record(address=text),
     "unsaved.json": Record(time=moment, words=text, place=text),

@@ -76,12 +76,13 @@ class ProgressLog:
         `now` is monotonic. The last report of all work is always written. If the disk refuses a
         sample, only that sample is lost.
         """
-        if said.done is None or said.total is None:
+        if said.done is None:
             return
         if self._log is None or path != self._path:
             self._log, self._path, self._began = SampleLog(path, MOST_BYTES), path, now
         gap = min(_MOST_S, max(_LEAST_S, (now - self._began) / _SHARE))
-        if now - self._last >= gap or said.done >= said.total:
+        is_last = said.total is not None and said.done >= said.total
+        if now - self._last >= gap or is_last:
             self._last = now
             self._log.write(ProgressSample.of(said))
 

@@ -62,7 +62,8 @@ class RunAbout:
 class UsageHistory:
     """Use over time.
 
-    `cpu` (cores) and `memory` (bytes) have a value of each task for each of `times`. A value is None where nothing is known of a task.
+    `cpu` (cores) and `memory` (bytes) have a value of each task for each of `times`. A value is
+    None where nothing is known of a task.
     """
 
     times: tuple[float, ...] = ()

@@ -25,13 +25,13 @@ export function hint(name, framework, missing) {
   switch (name) {
     case "progress":
       return [
-        line("No task has reported progress yet."),
+        line("No task has reported progress or drawn a progress bar yet."),
         line("Call ", code(call), ` ${where}.`),
       ];
     case "ranks":
       return [
         line("No rank reports its steps now."),
-        line("Each rank that calls ", code(call), " appears here."),
+        line("Each rank that calls ", code(call), " or draws a progress bar appears here."),
       ];
     case "curves":
       return [

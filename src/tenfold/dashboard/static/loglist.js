@@ -4,7 +4,7 @@
  * selected stays selected.
  */
 
-import { el, keyed } from "./dom.js";
+import { el, fill, keyed } from "./dom.js";
 import { clock, date, plain, taskColour } from "./format.js";
 import { LogRows, LONGEST, ROW_PX } from "./logrows.js";
 
@@ -28,6 +28,8 @@ export function logList(to) {
     },
     body,
   );
+  const open = el("div", { class: "log-open", hidden: true, "aria-label": "Unfinished lines" });
+  let openShape = "";
   let lines = [];
   let rows = new LogRows([], element);
   let find = null;
@@ -59,6 +61,19 @@ export function logList(to) {
     body.keyedRows = new Map();
     move(end ? element.scrollHeight : rows.top(first));
     return draw();
+  }
+
+  /** The newest text of lines that are not finished, below all others. */
+  function showOpen(rows, more) {
+    const shape = JSON.stringify([rows, more, Boolean(find)]);
+    if (shape === openShape) return;
+    openShape = shape;
+    open.hidden = !rows.length;
+    fill(
+      open,
+      rows.map((line) => makeRow(line, find)),
+      more ? el("div", { class: "log-line note" }, `… and ${more} more`) : null,
+    );
   }
 
   function atEnd() {
@@ -102,7 +117,9 @@ export function logList(to) {
 
   return {
     element,
+    open,
     show,
+    showOpen,
     draw,
     atEnd,
     toEnd: () => move(element.scrollHeight),

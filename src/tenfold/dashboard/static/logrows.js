@@ -9,7 +9,7 @@ export const ROW_PX = 20;
 /** The most characters of a line that are shown. */
 export const LONGEST = 4000;
 const WRAPS_BELOW_PX = 640;
-const SIDES_PX = 30;
+const SIDES_PX = 27;
 
 export class LogRows {
   constructor(lines, element) {

@@ -3,7 +3,7 @@
  */
 
 import { el, fill, keyed, say, set } from "./dom.js";
-import { clock, duration, figure, share, speed } from "./format.js";
+import { clock, duration, figure, hasTotal, share, speed } from "./format.js";
 import { mainProgress, now, over, store } from "./store.js";
 
 const SILENT_S = 15;
@@ -27,7 +27,9 @@ export function progressPanel() {
     const said = mainProgress();
     if (!said) return false;
     const part = share(said);
-    say(percent, `${Math.floor(100 * part)} %`);
+    const known = hasTotal(said);
+    say(percent, known ? `${Math.floor(100 * part)} %` : figure(said.done));
+    ground.hidden = !known;
     set(ground, "aria-valuenow", Math.floor(100 * part));
     bar.style.transform = `scaleX(${part})`;
     say(left, timeLeft(said));
@@ -54,14 +56,15 @@ function timeLeft(said) {
   if (over()) return head.started && head.ended ? `took ${duration(head.ended - head.started)}` : "";
   const silent = now() - said.time;
   if (silent > SILENT_S) return `no report for ${duration(silent)}`;
-  if (!(said.rate > 0) || said.done >= said.total) return "";
+  if (!hasTotal(said) || !(said.rate > 0) || said.done >= said.total) return "";
   const seconds = (said.total - said.done) / said.rate;
   return `${duration(seconds)} left, until ${clock(now() + seconds, 0)}`;
 }
 
 function entries(said) {
   const { unit = "steps" } = said;
-  const found = [[unit, `${figure(said.done)} / ${figure(said.total)}`]];
+  const of = hasTotal(said) ? ` / ${figure(said.total)}` : "";
+  const found = [[unit, `${figure(said.done)}${of}`]];
   if (said.rate && !over()) found.push(["rate", speed(said)]);
   for (const [name, value] of Object.entries(said.figures || {}).slice(0, MOST_FIGURES))
     found.push([name, figure(value)]);

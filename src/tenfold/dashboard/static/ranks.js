@@ -3,7 +3,7 @@
  */
 
 import { el, fill, keyed, say, set } from "./dom.js";
-import { byTask, duration, figure } from "./format.js";
+import { byTask, duration, figure, hasTotal } from "./format.js";
 import { prepare } from "./paint.js";
 import { median } from "./scale.js";
 import { stateOf } from "./states.js";
@@ -45,7 +45,7 @@ function ranksOf(pace) {
   for (const task of store.tasks.values()) {
     const said = task.progress;
     if (!said || !Number.isFinite(said.done)) continue;
-    const finished = said.done >= said.total || stateOf(task.state).terminal;
+    const finished = (hasTotal(said) && said.done >= said.total) || stateOf(task.state).terminal;
     if (finished && !over()) continue;
     const silent = over() ? 0 : Math.max(0, now() - said.time);
     const rate = over() ? (said.rate ?? 0) : silent > SILENT_S ? 0 : pace.rate(task.task, said);
