@@ -32,6 +32,7 @@ def test_the_last_report_is_always_kept(tmp_path: Path) -> None:
 
 def test_figures_that_are_not_finite_are_gaps_and_texts_are_left_out(tmp_path: Path) -> None:
     path, log = tmp_path / "progress.jsonl", ProgressLog()
+    figures: dict[str, str | float | None]
     figures = {"loss": "nan", "norm": "-inf", "lr": 0.5, "epoch": "1/3", "best": math.inf}
     log.write(path, Progress(done=1, total=2, time=1.0, figures=figures), 0.0)
     (sample,) = all_samples(ProgressSample, path)
