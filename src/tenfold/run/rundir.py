@@ -155,6 +155,11 @@ class TaskDirectory:
         return self.path / "progress.json"
 
     @property
+    def progress_log(self) -> Path:
+        """`progress.jsonl`: its reports over time, for curves."""
+        return self.path / "progress.jsonl"
+
+    @property
     def bar(self) -> Path:
         """`bar.json`: the progress bar that the task drew last."""
         return self.path / "bar.json"

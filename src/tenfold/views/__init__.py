@@ -12,8 +12,12 @@ picture.py    that picture, as SVG and DOT
 usage.py      CPU and memory
 placement.py  which variable lies where
 training.py   the curves that TensorBoard shows
+figures.py    the curves of what tasks report with `tenfold.progress`
 inline.py     tasks and logs as HTML, inside a notebook
 live.py       a run, with usage and progress of its tasks, for the dashboard
+health.py     the verdict of `why` while a run is up, for the dashboard
+overview.py   what a run is, and its use over time, for the dashboard
+hangreport.py the newest report of a hang, for the dashboard
 logpages.py   pages of logs, for the dashboard
 eventpages.py pages of events, for the dashboard
 eventtexts.py what an event means, as a sentence

@@ -142,7 +142,7 @@ function link(cell, run) {
   set(
     cell.firstChild,
     "href",
-    `#/${encodeURIComponent(run.cluster)}/${encodeURIComponent(run.run)}/map`,
+    `#/${encodeURIComponent(run.cluster)}/${encodeURIComponent(run.run)}/overview`,
   );
 }
 
