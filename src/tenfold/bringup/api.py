@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from tenfold import cells
 from tenfold.base.interpreter import own
 from tenfold.bringup.resume import Wish, decide
+from tenfold.bringup.running import refuse_running
 from tenfold.cells.rendering import RenderLocations
 from tenfold.cells.settling import Settler
 from tenfold.cluster import settings
@@ -27,9 +28,11 @@ from tenfold.cluster.cell_table import CELLS, traits
 from tenfold.errors import InputError, TenfoldError
 from tenfold.planning.plan import Plan
 from tenfold.run import files, filesystem, rundir
+from tenfold.run.annotations import Annotations, checked_note, checked_tags
 from tenfold.run.locks import signal_holders
 from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import TERMINAL
+from tenfold.run.turns import turn
 from tenfold.supervise import control
 from tenfold.views.status import status
 
@@ -162,6 +165,9 @@ def up(
     isolation: str | None = None,
     attached: bool = False,
     resume: Wish = "auto",
+    another: bool = True,
+    tags: Iterable[str] = (),
+    note: str = "",
 ) -> Run:
     """Start a cluster. Returns when its supervisor has begun.
 
@@ -177,6 +183,10 @@ def up(
         resume: `auto` goes on where the last run of the same training broke off, if it left a
             checkpoint; `yes` does so even if the training's command has changed; `no` never.
             See `tenfold.bringup.resume.decide`.
+        another: start a second run if the cluster is already running; otherwise raise
+            AlreadyRunningError.
+        tags: tags of the run, such as `baseline` or `lr=0.1`.
+        note: a note about the run.
 
     Raises InputError for a faulty file, or if `resume` is `yes` and nothing is there to go on with;
     UnavailableError where it cannot run here. Nothing is left half-started then.
@@ -191,25 +201,31 @@ def up(
     )
     given = str(runs) if runs is not None else None
     home = Path(settings.resolve("runs", given, {"runs": made.runs}).value)
-    before = decide(home, made, resume)
+    annotations = Annotations(checked_tags(tags), checked_note(note))
     filesystem.require_umask()
-    run = rundir.create(home, made.cluster)
-    rundir.write_json(run.plan, made.to_json())
-    try:
-        before.hand_over(run)
-        _keep_files(made, run)
-        if cell_side.submit(made, run, wishes):
-            return Run(run, before.notes)
-        filesystem.require(run.path)
-    except TenfoldError:
-        shutil.rmtree(run.path, ignore_errors=True)  # it was never a run
-        raise
-    orders = {
-        "plan": made.to_json(hide_secrets=False),
-        "wishes": asdict(wishes),
-        "attached": attached,
-    }
-    return Run(run, before.notes, _start_supervisor(run, orders))
+    rundir.require_home(home, made.cluster)  # a place that cannot be written is named here
+    with turn(home, made.cluster):
+        refuse_running(home, made, another=another)
+        before = decide(home, made, resume)
+        run = rundir.create(home, made.cluster)
+        rundir.write_json(run.plan, made.to_json())
+        try:
+            if annotations:
+                annotations.write(run)
+            before.hand_over(run)
+            _keep_files(made, run)
+            if cell_side.submit(made, run, wishes):
+                return Run(run, before.notes)
+            filesystem.require(run.path)
+        except TenfoldError:
+            shutil.rmtree(run.path, ignore_errors=True)  # it was never a run
+            raise
+        orders = {
+            "plan": made.to_json(hide_secrets=False),
+            "wishes": asdict(wishes),
+            "attached": attached,
+        }
+        return Run(run, before.notes, _start_supervisor(run, orders))
 
 
 def _keep_files(plan: Plan, run: RunDirectory) -> None:

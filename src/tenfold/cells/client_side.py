@@ -6,7 +6,7 @@ All of it works from the plan or from the run directory alone, before, during an
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from tenfold.cells.probing.findings import Finding, Room
@@ -67,6 +67,14 @@ class ClientSide(Protocol):
         """
         del plan, run, wishes
         return False
+
+    def excludes(self, plan: Plan, running: Mapping[str, Any]) -> str | None:
+        """Why a run of `plan` cannot exist beside another run of the cluster, or None.
+
+        `running` is the `plan.json` of the other run, which is up on this cell.
+        """
+        del plan, running
+        return None
 
     # During a run and after it.
 

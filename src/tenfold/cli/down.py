@@ -10,43 +10,70 @@ from tenfold.base.quantities import limit_text
 from tenfold.cli.common import (
     cluster_argument,
     err,
-    find_run,
     json_option,
     print_json,
-    runs_directory,
     runs_option,
 )
+from tenfold.cli.selection import (
+    choose_one,
+    chosen_cluster,
+    matching_runs,
+    running,
+    runs_directory,
+)
 from tenfold.errors import TenfoldError
-from tenfold.run.rundir import RunDirectory, every
+from tenfold.run.rundir import RunDirectory, find
 from tenfold.run.states import TERMINAL
 
 _SLACK_S = 10.0
 
 
-@click.command("down")
-@cluster_argument
-@click.option("--kill", is_flag=True, help="Kill all processes immediately.")
-@click.option("--all", "every_run", is_flag=True, help="Stop all running clusters.")
-@runs_option
-@json_option
-def command(
-    cluster: str | None, kill: bool, every_run: bool, runs: str | None, as_json: bool
-) -> None:
-    """Stop a run: send SIGTERM, wait for the grace period, send SIGKILL.
+def make_command(name: str) -> click.Command:
+    """The command, which is called `down` and `stop`."""
 
-    Without CLUSTER, stop the newest running cluster. Logs and all other files stay on disk. It
-    is not an error if the run has already ended.
-    """
-    place = runs_directory(runs)
-    if every_run or not (cluster or any(every(place))):
-        chosen = [run for run in every(place, cluster) if run.alive() or _may_be_left(run)]
-    else:
-        chosen = [find_run(cluster, runs, up=True)]
-    if not chosen:
-        err().print(f"no cluster is running under {place}")
-    ended = [_stop(run, kill) for run in chosen]
-    if as_json:
-        print_json(ended if every_run or not ended else ended[0])
+    @click.command(name)
+    @cluster_argument
+    @click.option("--kill", is_flag=True, help="Kill all processes immediately.")
+    @click.option("--all", "every_run", is_flag=True, help="Stop all running clusters.")
+    @runs_option
+    @json_option
+    def made(
+        cluster: str | None, kill: bool, every_run: bool, runs: str | None, as_json: bool
+    ) -> None:
+        """Stop a run: send SIGTERM, wait for the grace period, send SIGKILL.
+
+        CLUSTER is the name of a cluster or CLUSTER/RUN-ID. It is not needed if only one run is
+        up. If several are, the command lists them and stops none; choose one of them, or --all.
+        Logs and all other files stay on disk. It is not an error if the run has already ended.
+        """
+        chosen = _chosen(name, cluster, every_run, runs)
+        if not chosen:
+            err().print(f"no cluster is running under {runs_directory(runs)}")
+        ended = [_stop(run, kill) for run in chosen]
+        if as_json:
+            print_json(ended if every_run or not ended else ended[0])
+
+    return made
+
+
+def _chosen(
+    verb: str, cluster: str | None, every_run: bool, flag: str | None
+) -> list[RunDirectory]:
+    """The runs to stop. Raises InputError if it is not clear which one is meant."""
+    runs, cluster = runs_directory(flag), chosen_cluster(cluster)
+    if "/" in (cluster or ""):
+        return [find(runs, cluster)]
+    found = matching_runs(runs, cluster)
+    if every_run or not (cluster or found):
+        return [run for run in found if run in running([run]) or _may_be_left(run)]
+    up = running(found)
+    if len(up) > 1:
+        what = f"runs of {cluster} are up" if cluster else "runs are up"
+        return [choose_one(up, verb, cluster, what)]
+    return up or [find(runs, cluster)]
+
+
+command = make_command("down")
 
 
 def _may_be_left(run: RunDirectory) -> bool:

@@ -1,5 +1,6 @@
 """The run directory: where its files are, who writes them and who reads them.
 
+annotations.py  `annotations.json`: the tags and the note that the user gave a run
 appending.py    Files that only grow, a line at a time, by one writer each: whole lines or none
 eventlog.py     The one writer of a run's `events.jsonl`: whole lines, in order, on a full disk too
 files.py        The only way to open, list, write and remove files where tasks can write too
@@ -10,6 +11,8 @@ logs/           Reading what tasks wrote, for the terminal, the page and the sup
 records.py      The types of what the files of a run directory hold
 rendezvous.py   How tasks find each other: published addresses
 rundir.py       The run directory: the cluster's memory, as plain files
+sizes.py        How much disk space runs take, and how much their removal would free
 states.py       The states of runs and tasks: one table for the supervisor, the cells
+turns.py        One command at a time starts or removes runs of a cluster
 statusfiles.py  `status.json` of a run and of its tasks: their contents
 """

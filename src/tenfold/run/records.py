@@ -306,7 +306,9 @@ _OF_RUN: Mapping[str, Record] = {
     "resumed.json": RESUMED,
     "elsewhere.json": Record(cell=word, job=text, submitted=moment),
     "addresses.json": Record(),
+    "annotations.json": Record(version=whole, tags=TEXTS, note=text),
     "report.json": REPORT,
+    "size.json": Record(version=whole, bytes=count, mark=whole),
     "docker.json": Record(project=text),
     "kubernetes.json": Record(context=text, namespace=text, pods=Table(text)),
 }

@@ -2,6 +2,7 @@
 
 status.py     the shape of `ps --json`, from the files
 tasks.py      the same as a table
+runlist.py    many runs, one line each: `ps --all`
 traffic.py    the shape of `map --json`: who talks to whom
 flows.py      what each task tells of its peers, out of which that is made
 map.py        the same as a table

@@ -15,6 +15,7 @@ from typing import Any
 
 from tenfold.base.naming import label_of
 from tenfold.run import files
+from tenfold.run.annotations import Annotations
 from tenfold.run.rundir import Problems, RunDirectory, read_json
 from tenfold.run.states import LIVE, TERMINAL
 from tenfold.views import notfinite
@@ -194,12 +195,14 @@ class BriefReader:
 
     def read(self, run: RunDirectory) -> dict[str, Any]:
         """`brief` of a run now, with `damaged` added."""
-        mark = files.mark(run.status)
+        mark = (files.mark(run.status), files.mark(run.annotations))
         known = self._over.get(run.path)
         if known is not None and known[0] == mark:
             return known[1]
         now = LiveReader(run).read()
+        annotations = Annotations.read(run)
         told = brief(now) | {"damaged": now["damaged"]}
+        told |= {"tags": list(annotations.tags), "note": annotations.note or None}
         if not now["alive"] and now["state"] in TERMINAL and not now["damaged"]:
             self._over[run.path] = (mark, told)
         return told

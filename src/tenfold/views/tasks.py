@@ -103,20 +103,3 @@ def exit_words(task: Mapping[str, Any]) -> str:
     if task["signal"]:
         return str(task["signal"])
     return "" if task["exit_code"] is None else str(task["exit_code"])
-
-
-def show_runs(out: Terminal, runs: list[dict[str, Any]]) -> None:
-    """Print one line per run, oldest first."""
-    show_table(out, ("CLUSTER", "RUN", "STATE", "TOOK", "WHY"), [_run_row(run) for run in runs])
-
-
-def _run_row(run: Mapping[str, Any]) -> list[Cell]:
-    state = run["state"] or "unknown"
-    end = run["ended"] or run["seen"] or time.time()
-    return [
-        run["cluster"],
-        run["run"],
-        (state, STATE_COLOURS.get(state, "")),
-        duration_text(end - run["started"]) if run["started"] else "",
-        printable(because(run)),
-    ]

@@ -9,7 +9,8 @@ for `kubectl apply` has no supervisor and leaves all that to Indexed Jobs.)
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tenfold.base.naming import label_of
 from tenfold.cells.client_side import ClientSide, secrets_of
@@ -43,6 +44,16 @@ class KubernetesClient(ClientSide):
         """Require images, the client library, and an API server that responds."""
         require_images(plan)
         Api(plan.settings).version()
+
+    def excludes(self, plan: Plan, running: Mapping[str, Any]) -> str | None:
+        """Exclude a second run in the same namespace.
+
+        DNS names contain the cluster's name, so both would have the same ones.
+        """
+        settings = running.get("settings") or {}
+        if any(settings.get(name) != plan.settings.get(name) for name in ("context", "namespace")):
+            return None
+        return "a second run needs another namespace (cells.kubernetes.namespace)"
 
     def render(self, plan: Plan, places: RenderLocations) -> list[File]:
         """manifests.yaml."""
