@@ -113,7 +113,7 @@ def newest_first(runs: Path, cluster: str, notes: Notes) -> Iterator[Earlier]:
     for run in sorted(every(runs, cluster), key=lambda run: run.run, reverse=True):
         _settler.settle(run)
         status = None if run.alive() else _read(run.status, notes)
-        if run.alive() or _beats_elsewhere(run, status):
+        if run.alive() or beats_elsewhere(run, status):
             yield Earlier(run, up=True)
             continue
         state = _told_by_events(run) if status is None else status.get("state")
@@ -127,7 +127,7 @@ def newest_first(runs: Path, cluster: str, notes: Notes) -> Iterator[Earlier]:
         )
 
 
-def _beats_elsewhere(run: RunDirectory, status: dict[str, Any] | None) -> bool:
+def beats_elsewhere(run: RunDirectory, status: dict[str, Any] | None) -> bool:
     """Whether a supervisor on another host still writes.
 
     Its lock cannot be seen here.

@@ -39,6 +39,8 @@ _COMMANDS = {
     "down": "Stop a run and all its processes.",
     "tag": "Add tags to a run, or remove them.",
     "note": "Write a note about a run.",
+    "rm": "Remove runs that have ended.",
+    "prune": "Remove old runs that nothing needs.",
     "doctor": "Check what works on this machine and how to fix the rest.",
     "schema": "Print the JSON Schema of the cluster file.",
     "config": "Show the settings and where they come from.",
@@ -57,7 +59,10 @@ _ELSEWHERE = {
     "launch": "up",
     "kill": "down",
     "destroy": "down",
-    "delete": "down",
+    "delete": "rm",
+    "remove": "rm",
+    "clean": "prune",
+    "gc": "prune",
     "label": "tag",
     "annotate": "note",
     "log": "logs",
@@ -80,7 +85,8 @@ _ELSEWHERE = {
 }
 """Names of commands in other tools, and the tenfold command that does the same."""
 
-_ACTING = ("up", "down", "stop", "restart", "exec", "open", "init", "task", "tag", "note")
+_ACTING = ("up", "down", "stop", "restart", "exec", "open", "init", "task", "tag", "note", "rm",
+           "prune")  # fmt: skip
 """Commands that change something, and finish even if nobody reads their output."""
 
 

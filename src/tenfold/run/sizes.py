@@ -33,12 +33,14 @@ class DiskUse:
         shared: of files with several names, by device and inode: bytes, names, names found here.
         entries: the number of files and directories.
         unreadable: directories that could not be listed, so that sizes are lower limits.
+        mounted: a directory at which another file system is mounted. It is not counted.
     """
 
     plain: int = 0
     shared: dict[_Identity, tuple[int, int, int]] = field(default_factory=dict)
     entries: int = 0
     unreadable: int = 0
+    mounted: str | None = None
 
     @property
     def size(self) -> int:
@@ -63,6 +65,7 @@ class DiskUse:
             shared,
             self.entries + other.entries,
             self.unreadable + other.unreadable,
+            self.mounted or other.mounted,
         )
 
 
@@ -87,6 +90,7 @@ def _below(top: str, device: int, made: DiskUse) -> Iterator[os.stat_result]:
                         found = entry.stat(follow_symlinks=False)
                         if entry.is_dir(follow_symlinks=False):
                             if found.st_dev != device:
+                                made.mounted = entry.path
                                 continue
                             pending.append(entry.path)
                         yield found
