@@ -13,12 +13,13 @@ import shutil
 import sys
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenfold import cells
 from tenfold.base.interpreter import own
+from tenfold.base.secrets import maskable, secrets_of_url
 from tenfold.bringup.resume import Wish, decide
 from tenfold.bringup.running import refuse_running
 from tenfold.cells.rendering import RenderLocations
@@ -267,13 +268,40 @@ def planned(
     else:
         loaded = source
     place = settings.resolve("cell", cell, {"cell": loaded.cluster.cell}).value
-    made = plan(loaded, cell=place)
+    made = _with_notify(plan(loaded, cell=place), loaded)
     cell_side = cells.client(place)
     made = cell_side.accepted(made)
     if traits(place).shares_files and (faults := faults_here(loaded)):
         raise InputError(faults=faults)
     cell_side.require(made)
     return made
+
+
+def _with_notify(made: Plan, loaded: Loaded) -> Plan:
+    """The plan with whom to tell about the run, from the file or the user's settings.
+
+    Raises InputError for a setting that is neither a URL nor a command.
+    """
+    of_file = "the file's own" if loaded.cluster.notify is not None else None
+    found = settings.resolve("notify", None, {"notify": of_file})
+    if of_file is not None and found.value == of_file:
+        return made
+    from pydantic import ValidationError
+
+    from tenfold.cluster.notify import from_setting
+    from tenfold.planning.planner import notify_target
+
+    on = settings.resolve("notify_on")
+    try:
+        target = notify_target(from_setting(found.value, on.value))
+    except ValidationError as error:
+        raise InputError(
+            f"{found.origin}: notify is neither a URL nor a command,"
+            f" or {on.origin}: notify_on is not a list of events",
+            hint="notify: https://ntfy.sh/TOPIC; notify_on: ended,failed,hung,restarted",
+        ) from error
+    known = frozenset() if target is None or target.url is None else secrets_of_url(target.url)
+    return replace(made, notify=target, masked=made.masked | maskable(known))
 
 
 def _start_supervisor(run: RunDirectory, orders: dict[str, Any]) -> SupervisorProcess:

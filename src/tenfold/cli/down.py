@@ -95,10 +95,11 @@ def _stop(run: RunDirectory, kill: bool) -> dict[str, Any]:
         if swept := sweep(run):
             say(f"removed its remains: {', '.join(swept)}")
         return Run(run).status()
-    grace_s = _grace_s(read_json(run.plan) or {})
+    plan = read_json(run.plan) or {}
+    grace_s = _grace_s(plan)
     say(f"stopping {run.cluster} {run.run}" + ("" if kill else f" (up to {limit_text(grace_s)})"))
     try:
-        status = Run(run).stop(kill=kill, timeout_s=grace_s + _SLACK_S)
+        status = Run(run).stop(kill=kill, timeout_s=grace_s + _slack_s(plan))
     except (TimeoutError, TenfoldError):
         killed = interrupt(run)
         say(
@@ -110,6 +111,16 @@ def _stop(run: RunDirectory, kill: bool) -> dict[str, Any]:
         status = _ended(run)
     say(f"{run.cluster} is {status['state']}")
     return status
+
+
+def _slack_s(plan: dict[str, Any]) -> float:
+    """How long a supervisor may take beyond the grace.
+
+    It waits for its last notification.
+    """
+    from tenfold.supervise.notifier import LIMIT_S
+
+    return _SLACK_S + (LIMIT_S if plan.get("notify") else 0.0)
 
 
 def _ended(run: RunDirectory) -> dict[str, Any]:

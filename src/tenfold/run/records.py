@@ -270,7 +270,9 @@ PLANNED_TASK = Record(
 PLAN = Record(
     version=whole, cluster=word, framework=word, cell=word, file=text, directory=text, runs=text,
     image=text, build=Record(), settings=Record(), success=TEXTS, stop_grace_s=amount,
-    hang=Record(after_s=amount, action=text), expose=flag, log_limit=count, masked=TEXTS,
+    hang=Record(after_s=amount, action=text),
+    notify=Record(url=text, command=TEXTS, on=TEXTS, format=text),
+    expose=flag, log_limit=count, masked=TEXTS,
     tasks=Items(PLANNED_TASK, needed=("task",)),
 )  # fmt: skip
 
@@ -297,7 +299,7 @@ EVENT = Record(
     exit_code=whole, pid=pid, host=text, restarts=count, state=text, in_s=amount, attempt=count,
     limit=count, scope=text, anew=flag, because=text, timeout_s=amount, file=text, as_=text,
     path=text, lost_bytes=amount, kept=count, lost=count, message=text, hint=text, words=text,
-    report=text, checkpoint=text, step=number, sign=text, action=text,
+    report=text, checkpoint=text, step=number, sign=text, action=text, about=text, to=text,
 )  # fmt: skip
 
 _OF_RUN: Mapping[str, Record] = {
