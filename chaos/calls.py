@@ -22,7 +22,7 @@ from chaos.ground import Ground, Run, last, shell
 from chaos.trial import Missed, Trial
 from tenfold import cells
 from tenfold.bringup import api
-from tenfold.run import rundir
+from tenfold.run import jsonfiles, rundir
 from tenfold.run.rundir import RunDirectory
 
 CALLS = (
@@ -96,7 +96,7 @@ def _supervised(ground: Ground, moment: Moment | None) -> tuple[Run, int]:
     (ground.home / "begun").unlink(missing_ok=True)
     plan = api.planned(ground.file)
     directory = rundir.create(ground.runs, plan.cluster)
-    rundir.write_json(directory.plan, plan.to_json())
+    jsonfiles.write_json(directory.plan, plan.to_json())
     orders = {
         "plan": plan.to_json(hide_secrets=False),
         "wishes": asdict(cells.Wishes()),

@@ -14,7 +14,9 @@ from chaos import leftovers
 from chaos.ground import Ground, Run, kill, shell, wait
 from chaos.small import resumed_at, training
 from chaos.trial import Trial
-from tenfold.run.rundir import Problems, RunDirectory, read_events
+from tenfold.run.eventlog import read_events
+from tenfold.run.jsonfiles import Problems
+from tenfold.run.rundir import RunDirectory
 from tenfold.views.status import status
 
 COMMANDS = (("ps", "--json"), ("events",), ("logs",), ("map", "--json"), ("why",))

@@ -23,7 +23,9 @@ from chaos.leftovers import MARK
 from chaos.trial import Missed, Trial
 from clusters import TENFOLD, environment, tree, write_cluster
 from tenfold.base.naming import label_of
-from tenfold.run.rundir import RunDirectory, every, read_events, read_json
+from tenfold.run.eventlog import read_events
+from tenfold.run.jsonfiles import read_json
+from tenfold.run.rundir import RunDirectory, every
 from tenfold.views.status import status
 
 POLL_S = 0.02
@@ -119,7 +121,7 @@ class Run:
 
     def status(self) -> dict[str, Any]:
         """The shape of `ps --json`."""
-        return status(self.directory)
+        return status(self.directory).to_json()
 
     def tasks(self) -> dict[str, dict[str, Any]]:
         """The tasks of that shape, by name."""
@@ -150,7 +152,7 @@ class Run:
     def events(self, *kinds: str) -> list[dict[str, Any]]:
         """All events, or those of some kinds."""
         found, _ = read_events(self.directory.events)
-        return [event for event in found if not kinds or event["kind"] in kinds]
+        return [event.to_json() for event in found if not kinds or event.kind in kinds]
 
     def progress(self, task: str = "chief/0") -> float:
         """The share (0..1) that a task has told to be done."""

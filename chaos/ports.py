@@ -14,8 +14,8 @@ from typing import Any
 from chaos.ground import Ground, as_json, python
 from chaos.trial import Trial
 from tenfold.launch import namespace
+from tenfold.run.jsonfiles import read_json
 from tenfold.run.rendezvous import PORTS
-from tenfold.run.rundir import read_json
 
 LISTEN = """
 import os, socket

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from chaos import ROOT
 from chaos.ground import Ground, Run, new_home, wait
 from chaos.trial import Missed, Trial
-from tenfold.run.rundir import read_json
+from tenfold.run.jsonfiles import read_json
 from tenfold.views.training import TrainingReader
 
 EXAMPLE = ROOT / "examples" / "word2vec" / "tenfold.yaml"

@@ -22,6 +22,7 @@ pytest_plugins = [
     "tests.engines.image",
     "tests.engines.slurm",
     "tests.engines.torch_image",
+    "tests.hidden_packages",
     "tests.lanes",
     "tests.own_process",
 ]

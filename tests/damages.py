@@ -17,7 +17,8 @@ from typing import Any
 from tenfold import cli
 from tenfold.checkpoint import manifest
 from tenfold.planning.plan import Plan, ReadinessCheck, Task
-from tenfold.run.rundir import RunDirectory, create, write_json
+from tenfold.run.jsonfiles import write_json
+from tenfold.run.rundir import RunDirectory, create
 
 NOW = 1_764_000_000.0
 TERABYTE = 1 << 40

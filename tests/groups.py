@@ -10,8 +10,8 @@ from typing import Any
 from tenfold.bringup.api import Run, planned, up
 from tenfold.cluster.file import load, loads
 from tenfold.planning.plan import Plan
+from tenfold.run.eventlog import read_events
 from tenfold.run.logs import last_lines
-from tenfold.run.rundir import read_events
 from tests.conftest import pid_of, wait_for
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -78,9 +78,9 @@ def killed_and_together_again(run: Run, name: str) -> None:
     status = run.stop(kill=True, timeout_s=30)
     assert [task["restarts"] for task in status["tasks"]] == [1] * _tasks(run)
     events, _ = read_events(run.directory.events)
-    retried = [event for event in events if event["kind"] == "task-retried"]
-    assert [event["task"] for event in retried] == [name]
-    assert retried[0]["because"] == "was killed by SIGKILL"
+    retried = [event for event in events if event.kind == "task-retried"]
+    assert [event.task for event in retried] == [name]
+    assert retried[0].text("because") == "was killed by SIGKILL"
 
 
 def failure(run: Run, timeout_s: float = 60) -> dict[str, Any]:

@@ -21,7 +21,8 @@ import sys
 import traceback
 import warnings
 from collections.abc import Generator, Iterator
-from typing import IO, Any, NoReturn
+from types import ModuleType
+from typing import IO, Any, NoReturn, cast
 
 import pytest
 from _pytest.runner import runtestprotocol
@@ -219,9 +220,20 @@ class _Process:
         self.wait()
 
 
+def _leave_out_what_tensorflow_tries() -> None:
+    """Without these two, which nobody needs here, `import tensorflow` takes three quarters.
+
+    See `tests/hidden_packages.py`.
+    """
+    for name in ("jax", "sklearn"):
+        sys.modules.setdefault(name, cast("ModuleType", None))
+
+
 def _serve(session: pytest.Session, requests: IO[str], answers: IO[str]) -> NoReturn:
     """Run the tests that are asked for until the requests end; never returns."""
     _Process.own = True
+    _leave_out_what_tensorflow_tries()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # OpenMP's threads wait by turning round
     code = 0
     try:
         for line in requests:

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tenfold.run.rundir import RunDirectory, create, hold_lock, write_json
+from tenfold.run.jsonfiles import write_json
+from tenfold.run.rundir import RunDirectory, create, hold_lock
 
 pytest.importorskip("IPython", reason="Jupyter is not installed: make test brings it")
 
@@ -127,7 +128,8 @@ def test_the_three_views(run: RunDirectory, tmp_path: Path) -> None:
 CHANGE = """
 import os, threading, _thread
 from pathlib import Path
-from tenfold.run.rundir import RunDirectory, write_json
+from tenfold.run.jsonfiles import write_json
+from tenfold.run.rundir import RunDirectory
 status = RunDirectory(Path(os.environ["OF"])).task("worker-0").status
 threading.Timer(1.5, write_json, [status, {"state": "restarting"}]).start()
 threading.Timer(4.0, _thread.interrupt_main).start()

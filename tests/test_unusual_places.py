@@ -18,7 +18,8 @@ from tenfold.cells.slurm.sbatch import sbatch
 from tenfold.cluster.file import load
 from tenfold.planning.plan import Plan
 from tenfold.planning.planner import plan
-from tenfold.run.rundir import every, read_json
+from tenfold.run.jsonfiles import read_json
+from tenfold.run.rundir import every
 
 TENFOLD = str(Path(sys.executable).with_name("tenfold"))
 ROOT = Path(__file__).parents[1]

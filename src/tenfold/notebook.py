@@ -107,8 +107,9 @@ class TenfoldMagics(Magics):  # type: ignore[misc]
 
         def look() -> _Bundle:
             now = without_pages(reader.read())
-            now["headline"] = headlines.read(now)
-            return {"text/html": tasks_html(now), "text/plain": _printed(show_run, now)}
+            headline = headlines.read(now)
+            text = _printed(show_run, now, headline)
+            return {"text/html": tasks_html(now, headline), "text/plain": text}
 
         _show(run, look, options.follow)
 
@@ -159,10 +160,10 @@ def _run_and_tasks(words: tuple[str, ...]) -> tuple[RunDirectory, list[str]]:
         raise
 
 
-def _printed(show: Callable[[Terminal, Any], None], what: Any) -> str:
+def _printed(show: Callable[..., None], *what: object) -> str:
     """The output of a view, without colour."""
     stream = StringIO()
-    show(Terminal(stream, "never"), what)
+    show(Terminal(stream, "never"), *what)
     return stream.getvalue().rstrip("\n")
 
 

@@ -23,7 +23,8 @@ from typing import Any
 
 from tenfold.base.naming import label_of
 from tenfold.errors import TenfoldError, UnavailableError
-from tenfold.run.rundir import RunDirectory, write_json
+from tenfold.run.placements import PlacedVariable, Placement
+from tenfold.run.rundir import RunDirectory
 
 MIN_SHARD_BYTES = 256 << 10
 """The minimum size of the parts of a variable that is split.
@@ -162,7 +163,7 @@ class _Placement:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._disk = threading.Lock()
-        self._told: dict[str, list[tuple[weakref.ref[Any], dict[str, Any]]]] = {}
+        self._told: dict[str, list[tuple[weakref.ref[Any], PlacedVariable]]] = {}
         self._writer: threading.Timer | None = None
 
     def note(self, variable: Any) -> None:
@@ -181,14 +182,14 @@ class _Placement:
                     self._put(reference, told)
                 self._write_soon()
 
-    def _put(self, reference: weakref.ref[Any], told: dict[str, Any]) -> None:
+    def _put(self, reference: weakref.ref[Any], told: PlacedVariable) -> None:
         piece = reference()  # to be told by identity: == of variables is TensorFlow's, and remote
         others = [
             (other, said)
-            for other, said in self._told.get(told["name"], ())
+            for other, said in self._told.get(told.name, ())
             if (alive := other()) is not None and alive is not piece
         ]
-        self._told[told["name"]] = [*others, (reference, told)]
+        self._told[told.name] = [*others, (reference, told)]
 
     def _write_soon(self) -> None:
         if self._writer is None:
@@ -206,19 +207,18 @@ class _Placement:
                     return
                 self._writer.cancel()
                 self._writer = None
-                variables = [told for same in self._told.values() for _, told in same]
+                variables = tuple(told for same in self._told.values() for _, told in same)
             home, name = os.environ.get("TENFOLD_RUN_DIRECTORY"), os.environ.get("TENFOLD_TASK")
             if home and name:
-                place = RunDirectory(Path(home)).task(label_of(name)).placement
-                said = {"version": 1, "time": round(time.time(), 3), "variables": variables}
+                directory = RunDirectory(Path(home)).task(label_of(name))
                 with contextlib.suppress(OSError):  # a full disk must not end a training
-                    write_json(place, said)
+                    Placement(time.time(), variables).write(directory)
 
 
 _placement = _Placement()
 
 
-def _pieces(variable: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
+def _pieces(variable: Any) -> Iterator[tuple[Any, PlacedVariable]]:
     """Each part of a variable, and what to record of it."""
     inner = getattr(variable, "value", None)
     if inner is not None and not callable(inner):  # a Keras variable's own
@@ -227,20 +227,20 @@ def _pieces(variable: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
     for part, piece in enumerate(parts):
         name = str(piece.name).partition(":")[0]
         elements = piece.shape.num_elements()
-        yield (
-            piece,
-            {
-                "name": name,
-                "variable": name.removesuffix(f"/part_{part}") if len(parts) > 1 else name,
-                "part": part,
-                "parts": len(parts),
-                "shape": None if piece.shape.rank is None else piece.shape.as_list(),
-                "dtype": piece.dtype.base_dtype.name,
-                "bytes": None if elements is None else elements * piece.dtype.size,
-                "device": str(piece.device),
-                "task": _task_of(str(piece.device)),
-            },
+        shape = None if piece.shape.rank is None else tuple(piece.shape.as_list())
+        whole = name.removesuffix(f"/part_{part}") if len(parts) > 1 else name
+        told = PlacedVariable(
+            name=name,
+            variable=whole,
+            part=part,
+            parts=len(parts),
+            shape=shape,
+            dtype=piece.dtype.base_dtype.name,
+            bytes=None if elements is None else elements * piece.dtype.size,
+            device=str(piece.device),
+            task=_task_of(str(piece.device)),
         )
+        yield piece, told
 
 
 def _task_of(device: str) -> str | None:

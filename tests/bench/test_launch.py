@@ -11,6 +11,8 @@ from measure import Bench
 
 from .conftest import measured
 
+pytestmark = pytest.mark.usefixtures("lean_tensorflow")
+
 ALONE = pytest.mark.skipif(
     not (shutil.which("unshare") and shutil.which("ip")), reason="needs unshare and ip"
 )

@@ -10,6 +10,8 @@ from tests.bench.test_launch import ALONE
 
 from .conftest import measured
 
+pytestmark = pytest.mark.usefixtures("lean_tensorflow")
+
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:

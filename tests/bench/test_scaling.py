@@ -10,9 +10,11 @@ from scaling import Load
 
 from .conftest import measured
 
+pytestmark = pytest.mark.usefixtures("lean_tensorflow")
+
 
 def test_one_and_two_workers(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scaling, "SERVERS", 2)
+    monkeypatch.setattr(scaling, "SERVERS", 1)
     scaling.compare(bench, (1, 2), Load(seconds=0.01, mib=1.0, steps=3))
     rows = measured(bench)
     names = {case for case, _ in rows}

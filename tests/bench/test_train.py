@@ -20,6 +20,8 @@ from word2vec_example import Settings
 require("tensorflow")
 graph = lazily("graph2016.graph")
 
+pytestmark = pytest.mark.usefixtures("lean_tensorflow")
+
 SMALL = ("jobs.ps.tasks=1", "jobs.worker.tasks=2", "vars.dim=16")
 
 

@@ -23,7 +23,9 @@ from tenfold.checkpoint import Checkpoints
 from tenfold.cli import run as typed
 from tenfold.errors import InputError, TenfoldError
 from tenfold.planning.plan import Plan, RestartPolicy, Task
-from tenfold.run.rundir import RunDirectory, create, hold_lock, read_events, read_json, write_json
+from tenfold.run.eventlog import read_events
+from tenfold.run.jsonfiles import read_json, write_json
+from tenfold.run.rundir import RunDirectory, create, hold_lock
 from tests.conftest import survivors, wait_for
 from tests.plans import plan_of, shell
 
@@ -291,7 +293,7 @@ def test_restarts_that_are_used_up_count_on_if_the_supervisor_died(tmp_path: Pat
         task.path.mkdir()
         write_json(task.status, {"task": "chief/0", "retried": [5.0, 6.0]})
         decided = decide(tmp_path / state, PLAN)
-        assert decided.retried.get("chief/0") == counted
+        assert decided.retried.get("chief/0") == (tuple(counted) if counted else None)
         new = handed_over(decided, tmp_path / state)
         record = read_json(new.resumed) or {"retried": {}, "step": None}
         assert record["retried"] == ({"chief/0": counted} if counted else {})
@@ -391,7 +393,7 @@ def test_a_real_cluster_resumes_after_its_supervisor_was_killed(runs: Path, isol
     assert now["resumed_from"]["run"] == broken.directory.run
     assert now["resumed_from"]["step"] == reached
     events, _ = read_events(again.directory.events)
-    assert [event["step"] for event in events if event["kind"] == "resumed"] == [reached]
+    assert [event.more["step"] for event in events if event.kind == "resumed"] == [reached]
     assert step_of(broken.directory) == reached, "what was handed over stays where it was"
 
 

@@ -102,7 +102,7 @@ class Slurm(Ground):
 
     def left(self, run: Run) -> list[str]:
         """Jobs that are not over, and processes."""
-        from tenfold.run.rundir import read_json
+        from tenfold.run.jsonfiles import read_json
 
         job = (read_json(run.directory.elsewhere) or {}).get("job")
         argv = ["squeue", "-h", "-o", "%i %T"]

@@ -25,9 +25,10 @@ from tenfold.bringup.api import Run
 from tenfold.cells import secrets_of
 from tenfold.cluster.cell_table import CELLS, traits
 from tenfold.planning.plan import HangPolicy, ReadinessCheck, RestartPolicy, Task
+from tenfold.run.eventlog import read_events
+from tenfold.run.jsonfiles import read_json
 from tenfold.run.logs import last_lines
-from tenfold.run.rundir import read_events, read_json
-from tenfold.traffic.samples import all_samples
+from tenfold.traffic.samples import UsageSample, all_samples
 from tests.cells.grounds import ROOT, Docker, Ground, Own, Slurm, own_table
 from tests.cells.talkers import server, talker
 from tests.conftest import wait_for
@@ -73,7 +74,7 @@ def _lines(run: Run, label: str) -> list[str]:
 
 def _kinds(run: Run) -> list[tuple[str, str | None]]:
     events, _ = read_events(run.directory.events)
-    return [(event["kind"], event["task"]) for event in events]
+    return [(event.kind, event.task) for event in events]
 
 
 def _listener(ground: Ground, name: str, seconds: float = 600, **more: Any) -> Task:
@@ -156,8 +157,8 @@ def test_traffic_between_tasks_is_measured(ground: Ground) -> None:
         assert edge["bytes_from"] == pytest.approx(10 << 20, abs=2)
         assert edge["mark"] == "as planned"
     for label in ("ps-0", "worker-0", "worker-1"):
-        samples = all_samples(run.directory.task(label).usage)
-        assert any(sample["memory"] > 0 for sample in samples)  # the last may be of its end
+        samples = all_samples(UsageSample, run.directory.task(label).usage)
+        assert any(sample.memory for sample in samples)  # the last may be of its end
 
 
 def test_a_command_that_is_not_there_is_named(ground: Ground) -> None:

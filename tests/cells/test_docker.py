@@ -30,8 +30,10 @@ from tenfold.cells.docker.doctor import compose
 from tenfold.cells.docker.project import project_of
 from tenfold.cells.rendering import File, RenderLocations
 from tenfold.planning.plan import Plan, ReadinessCheck, RestartPolicy
+from tenfold.run.eventlog import read_events
+from tenfold.run.jsonfiles import read_json
 from tenfold.run.logs import last_lines
-from tenfold.run.rundir import RunDirectory, every, read_events, read_json
+from tenfold.run.rundir import RunDirectory, every
 from tests.cells.grounds import ROOT, Docker
 from tests.conftest import wait_for
 from tests.engines.daemons import Daemon, answers, new_directory
@@ -66,8 +68,8 @@ def _lines(run: Run, label: str) -> list[str]:
 def _notes(run: Run) -> str:
     """What people were told while it ran, and what to do."""
     events, _ = read_events(run.directory.events)
-    told = [event for event in events if event["kind"] in ("note", "error")]
-    return "\n".join(f"{event['message']} {event['hint']}" for event in told)
+    told = [event for event in events if event.kind in ("note", "error")]
+    return "\n".join(f"{event.text('message')} {event.text('hint')}" for event in told)
 
 
 def _container(run: Run, label: str) -> str:

@@ -18,8 +18,10 @@ from tenfold.bringup.api import Run, sweep, up
 from tenfold.cells.kubernetes.client import CLIENT
 from tenfold.errors import InputError, TenfoldError, UnavailableError
 from tenfold.planning.plan import Plan, ReadinessCheck, RestartPolicy, Task
+from tenfold.run.eventlog import read_events
+from tenfold.run.jsonfiles import read_json
 from tenfold.run.logs import LogReader, last_lines
-from tenfold.run.rundir import RunDirectory, read_events, read_json
+from tenfold.run.rundir import RunDirectory
 from tests.cells.fake_container import Container
 from tests.cells.fake_kubernetes import FakeKubernetes
 from tests.conftest import wait_for
@@ -55,7 +57,9 @@ def task(run: Run, name: str) -> dict[str, Any]:
 def notes(run: Run) -> list[str]:
     """What people were told."""
     events, _ = read_events(run.directory.events)
-    return [f"{e['message']} | {e.get('hint')}" for e in events if e["kind"] in ("note", "error")]
+    return [
+        f"{e.text('message')} | {e.text('hint')}" for e in events if e.kind in ("note", "error")
+    ]
 
 
 def noted(run: Run, words: str) -> bool:
@@ -87,7 +91,7 @@ def test_a_cluster_runs_to_its_end_and_leaves_nothing(runs: Path, cluster: FakeK
     assert task(run, "chief/0")["address"] == "chief-0.c:8080"
     assert sorted(lines(run, "chief-0")) == ["end", "hello", "oops"]
     events, _ = read_events(run.directory.events)
-    order = [(event["kind"], event["task"]) for event in events]
+    order = [(event.kind, event.task) for event in events]
     assert order.index(("task-ready", "ps/0")) < order.index(("task-started", "chief/0"))
     assert cluster.kinds() == []
     assert (run.directory.path / "cell" / "manifests.yaml").exists()
@@ -358,6 +362,20 @@ def test_secrets_and_claims(runs: Path, cluster: FakeKubernetes) -> None:
         assert not path.is_file() or b"s3cret-word" not in path.read_bytes(), path
     assert cluster.kinds() == ["PersistentVolumeClaim"]  # results are on it
     assert up(plan, runs=runs).wait(60)["state"] == "succeeded"
+
+
+def test_the_supervisor_imports_the_client_without_its_validator(cluster: FakeKubernetes) -> None:
+    del cluster
+    code = (
+        "import sys\n"
+        "from tenfold.cells.kubernetes.api import slim_api\n"
+        "print(slim_api({}).version(), 'jsonschema' in sys.modules)\n"
+        "import kubernetes_validate\n"
+        "print('jsonschema' in sys.modules)\n"
+    )
+    argv = [sys.executable, "-c", code]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["1.33.1", "False", "True"], done.stderr
 
 
 def test_an_unreachable_cluster_is_reported_before_anything_is_created(

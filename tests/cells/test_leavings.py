@@ -10,7 +10,7 @@ import pytest
 
 from tenfold.bringup.api import Run, up
 from tenfold.planning.plan import RestartPolicy
-from tenfold.run.rundir import read_events
+from tenfold.run.eventlog import read_events
 from tests.conftest import wait_for
 from tests.plans import plan_of, shell
 
@@ -47,7 +47,7 @@ def _word(path: Path, what: str) -> bool:
 
 def _events(run: Run, kind: str) -> list[dict[str, Any]]:
     found, _ = read_events(run.directory.events)
-    return [event for event in found if event["kind"] == kind]
+    return [event.to_json() for event in found if event.kind == kind]
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ import pytest
 
 from tenfold.bringup.api import Run, up
 from tenfold.planning.plan import Task
+from tenfold.run.eventlog import read_events
 from tenfold.run.logs import last_lines, merged, readers
 from tenfold.run.logs.files import look
-from tenfold.run.rundir import read_events
 from tests.conftest import wait_for
 from tests.disks import fill, small_disk
 from tests.plans import plan_of, shell
@@ -123,9 +123,11 @@ for n in range(10**9):
         text = log.read_text()
         (lost,) = re.findall(r"^\[tenfold: ([\d,]+) bytes lost: the disk was full\]$", text, re.M)
         events, _ = read_events(run.directory.events)
-        back = [e for e in events if e["kind"] == "disk-back" and e["path"].endswith("/tasks")]
-        assert sum(event["lost_bytes"] for event in back) == int(lost.replace(",", ""))
-        kinds = [event["kind"] for event in events]
+        back = [
+            e for e in events if e.kind == "disk-back" and str(e.more["path"]).endswith("/tasks")
+        ]
+        assert sum(event.number("lost_bytes") or 0 for event in back) == int(lost.replace(",", ""))
+        kinds = [event.kind for event in events]
         assert kinds.index("disk-full") < kinds.index("disk-back")
         written = int(run.directory.task("chief-0").log("stderr").read_text())
         assert last_lines(run.directory.task("chief-0"), 2)[0].startswith(f"{written} x")
@@ -139,7 +141,7 @@ def _is_still(log: Path) -> bool:
 
 
 def _kinds(run: Run) -> list[str]:
-    return [event["kind"] for event in read_events(run.directory.events)[0]]
+    return [event.kind for event in read_events(run.directory.events)[0]]
 
 
 def test_the_end_of_a_run_is_written_on_a_full_disk(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ import pytest
 
 from tenfold.bringup.api import Run, up
 from tenfold.planning.plan import Plan, RestartPolicy, Task
+from tenfold.run.eventlog import read_events
+from tenfold.run.jsonfiles import read_json
 from tenfold.run.logs import last_lines
-from tenfold.run.rundir import read_events, read_json
 from tests.conftest import survivors, wait_for
 from tests.plans import plan_of
 
@@ -46,7 +47,7 @@ def _pid(run: Run, name: str) -> int | None:
 
 def _notes(run: Run) -> list[str]:
     events, _ = read_events(run.directory.events)
-    return [str(event["message"]) for event in events if event["kind"] == "note"]
+    return [str(event.more["message"]) for event in events if event.kind == "note"]
 
 
 def _preload_of(run: Run) -> psutil.Process:
@@ -178,7 +179,7 @@ def test_a_stop_during_the_import_starts_nothing_more(
     assert run.stop(timeout_s=20)["state"] == "stopped"
     assert last_lines(run.directory.task("chief-0"), 1) == []
     events, _ = read_events(run.directory.events)
-    assert [e["task"] for e in events if e["kind"] == "task-started"] == ["other/0"]
+    assert [e.task for e in events if e.kind == "task-started"] == ["other/0"]
 
 
 def test_effects_of_an_import_are_the_same_as_without_a_preload(

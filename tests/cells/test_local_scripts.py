@@ -18,8 +18,8 @@ import pytest
 
 from tenfold.bringup.api import Run, planned, up
 from tenfold.cluster.file import loads
+from tenfold.run.eventlog import read_events
 from tenfold.run.logs import last_lines
-from tenfold.run.rundir import read_events
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is preloaded")
 
@@ -83,7 +83,7 @@ def in_python(home: Path, command: list[str]) -> Any:
 
 def notes(run: Run) -> list[str]:
     events, _ = read_events(run.directory.events)
-    return [str(event["message"]) for event in events if event["kind"] == "note"]
+    return [str(event.more["message"]) for event in events if event.kind == "note"]
 
 
 SETS = "import os\nos.environ['MY_RATE'] = '0.1'\n"

@@ -23,7 +23,9 @@ from tenfold.cells import Patience, Wishes
 from tenfold.launch import client
 from tenfold.launch.survivors import end_survivors
 from tenfold.launch.survivors import survivors as left_of
-from tenfold.run.rundir import create, read_events, read_json
+from tenfold.run.eventlog import read_events
+from tenfold.run.jsonfiles import read_json
+from tenfold.run.rundir import create
 from tenfold.supervise.loop import Supervisor
 from tests.conftest import survivors, wait_for
 from tests.frozen import freeze, freezer
@@ -60,12 +62,12 @@ def test_a_task_that_cannot_be_killed_is_named_and_not_waited_for(
         pid = asyncio.run(supervised(group))
         assert is_alive(pid)
         events, _ = read_events(run.events)
-        named = [(e["task"], e["pid"]) for e in events if e["kind"] == "task-unkillable"]
+        named = [(e.task, e.more["pid"]) for e in events if e.kind == "task-unkillable"]
         assert named == [("worker/0", pid)]
-        notes = [e["message"] for e in events if e["kind"] == "note"]
+        notes = [e.more["message"] for e in events if e.kind == "note"]
         assert notes == [f"killed, but still running when the run ended: worker/0 (pid {pid})"]
-        (chief,) = (e for e in events if e["kind"] == "task-exited")
-        assert chief["task"] == "chief/0"
+        (chief,) = (e for e in events if e.kind == "task-exited")
+        assert chief.task == "chief/0"
     wait_for(lambda: not is_alive(pid), 5)  # thawed, it is dead
 
 

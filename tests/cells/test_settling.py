@@ -9,7 +9,8 @@ import pytest
 from tenfold import cells
 from tenfold.cells.settling import Settler
 from tenfold.errors import UnavailableError
-from tenfold.run.rundir import RunDirectory, write_json
+from tenfold.run.jsonfiles import write_json
+from tenfold.run.rundir import RunDirectory
 from tests.dashboard.fake_runs import FakeRun
 
 

@@ -14,7 +14,8 @@ import pytest
 
 from tenfold.bringup.api import Run, up
 from tenfold.planning.plan import Plan, Task
-from tenfold.run.rundir import every, read_json
+from tenfold.run.jsonfiles import read_json
+from tenfold.run.rundir import every
 from tests.conftest import wait_for
 from tests.plans import plan_of, shell
 

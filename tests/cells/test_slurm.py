@@ -19,8 +19,10 @@ from tenfold.cells.slurm.commands import JobState, why_told
 from tenfold.cells.slurm.sbatch import components, sbatch
 from tenfold.errors import TenfoldError
 from tenfold.planning.plan import Plan, ReadinessCheck, Task
+from tenfold.run.eventlog import read_events
+from tenfold.run.jsonfiles import read_json, write_json
 from tenfold.run.logs import last_lines
-from tenfold.run.rundir import RunDirectory, read_events, read_json, write_json
+from tenfold.run.rundir import RunDirectory
 from tests.cells import grounds
 from tests.conftest import wait_for
 from tests.engines.slurm import Slurm
@@ -154,7 +156,7 @@ def test_a_node_that_dies_makes_slurm_start_the_run_again(
     status = run.wait(120)
     events, _ = read_events(run.directory.events)
     assert status["state"] == "succeeded", (status["reason"], events)
-    assert any("restart 1" in str(event.get("message")) for event in events)
+    assert any("restart 1" in str(event.more.get("message")) for event in events)
 
 
 def test_a_run_directory_that_nodes_cannot_see_is_reported(ground: grounds.Slurm) -> None:

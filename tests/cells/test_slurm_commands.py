@@ -10,7 +10,8 @@ import pytest
 from tenfold.cells.settling import Settler
 from tenfold.cells.slurm.commands import batch_host, is_job_of, job_state, why_told
 from tenfold.errors import UnavailableError
-from tenfold.run.rundir import create, read_json, write_json
+from tenfold.run.jsonfiles import read_json, write_json
+from tenfold.run.rundir import create
 from tests.plans import plan_of, shell
 
 RUNNING = "JobId=17 JobState=RUNNING Reason=None ExitCode=0:0 Restarts=0 BatchHost=n1"

@@ -8,7 +8,7 @@ import pytest
 
 from tenfold.cells import Ended
 from tenfold.cells.slurm.ends import lost, told
-from tenfold.tasks.runner import TaskLife
+from tenfold.run.lives import TaskLife
 from tests.plans import shell
 
 TASK = replace(shell("ps/1", "true"), memory=512 << 20)

@@ -35,7 +35,7 @@ SENT = 10 << 20
 
 
 def _edges(run: Run) -> dict[tuple[str, str], dict[str, Any]]:
-    return {(e["from"], e["to"]): e for e in MapReader(run.directory).read()["edges"]}
+    return {(e["from"], e["to"]): e for e in MapReader(run.directory).read().to_json()["edges"]}
 
 
 def test_edges_carry_what_was_sent(runs: Path, isolation: str) -> None:
@@ -48,7 +48,7 @@ def test_edges_carry_what_was_sent(runs: Path, isolation: str) -> None:
     assert live["connections"] == 1
     assert live["last_byte"] > made.status()["started"]
     usage = UsageReader(made.directory).read(["worker/0"])["worker/0"]
-    assert usage["memory"] > 1 << 20
+    assert (usage.memory or 0) > 1 << 20
     assert made.wait(60)["state"] == "succeeded"
     edges = _edges(made)
     pairs = {(f"ps/{ps}", f"worker/{worker}") for ps in range(2) for worker in range(2)}
@@ -122,7 +122,7 @@ def test_a_cut_edge_is_distinguished_from_a_silent_one(runs: Path) -> None:
     wait_for(lambda: pair in _edges(made) and _edges(made)[pair]["rate_bytes_s"] > 0)
     _switch(made, "down")
     wait_for(lambda: _edges(made)[pair]["mark"] == "cut", 30)
-    assert account(made.directory)["headline"].startswith(
+    assert account(made.directory).headline.startswith(
         "c runs, but: ps/0 is cut off: what it and worker/0 send each other is not acknowledged"
     )
     _switch(made, "up")
@@ -218,8 +218,8 @@ def test_an_ordinary_users_traffic_is_measured(home: Path) -> None:
     _, status = up_as_nobody(home, FILE)
     assert status["protection"] == "namespace"
     shown = MapReader(RunDirectory(Path(status["directory"]))).read()
-    assert [(e["from"], e["to"]) for e in shown["edges"]] == [("ps/0", "worker/0")]
-    assert shown["edges"][0]["bytes_from"] == pytest.approx(500_000, abs=2)
+    assert [edge.ends for edge in shown.edges] == [("ps/0", "worker/0")]
+    assert shown.edges[0].bytes_from == pytest.approx(500_000, abs=2)
 
 
 def test_samples_that_cannot_be_written_are_lost_and_nothing_else(runs: Path) -> None:

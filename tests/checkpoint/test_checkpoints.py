@@ -10,7 +10,8 @@ import pytest
 
 from tenfold.checkpoint import Checkpoints, manifest
 from tenfold.errors import InputError, TenfoldError
-from tenfold.run.rundir import create, read_json
+from tenfold.run.jsonfiles import read_json
+from tenfold.run.rundir import create
 from tests.checkpoint.conftest import SmallDisk
 from tests.checkpoint.forking import check, content, names, save, shelf
 

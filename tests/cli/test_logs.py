@@ -13,7 +13,8 @@ import pytest
 from tenfold.cli.common import seconds
 from tenfold.cli.logs import since_moment
 from tenfold.errors import InputError
-from tenfold.run.rundir import RunDirectory, create, write_json
+from tenfold.run.jsonfiles import write_json
+from tenfold.run.rundir import RunDirectory, create
 from tests.cli.desk import Desk
 from tests.conftest import wait_for
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.run.rundir import create, write_json
+from tenfold.run.jsonfiles import write_json
+from tenfold.run.rundir import create
 from tests.cli.desk import Desk
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.run.rundir import every, read_json
+from tenfold.run.jsonfiles import read_json
+from tenfold.run.rundir import every
 from tests.conftest import wait_for
 
 TENFOLD = str(Path(sys.executable).with_name("tenfold"))

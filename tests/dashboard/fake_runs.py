@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import IO, Any, Literal, Self
 
 from tenfold.run import rundir
-from tenfold.run.rundir import RunDirectory, TaskDirectory, write_json
+from tenfold.run.jsonfiles import write_json
+from tenfold.run.rundir import RunDirectory, TaskDirectory
 
 from .run_shapes import HOST, SERVICES, cluster_status, plan_of, task_status
 

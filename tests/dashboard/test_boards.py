@@ -6,7 +6,7 @@ import pytest
 
 from tenfold.dashboard import boards
 from tenfold.dashboard.boards import Boards
-from tenfold.run.rundir import write_json
+from tenfold.run.jsonfiles import write_json
 
 from .conftest import MakeRun
 from .fake_runs import FakeRun
@@ -33,11 +33,11 @@ def test_boards_of_many_tasks_are_forgotten(
 def test_the_map_shows_the_states_of_the_status(demo_run: FakeRun) -> None:
     board = Boards().of(demo_run.directory)
     demo_run.fail("worker/3")
-    told = {task["task"]: task["state"] for task in board.now()["tasks"]}
-    assert {task["task"]: task["state"] for task in board.map()["tasks"]} == told
+    told = {task.task: task.state for task in board.now().status.tasks}
+    assert {task.task: task.state for task in board.map().tasks} == told
 
 
-def test_a_layout_of_tasks_that_make_no_sense(demo_run: FakeRun) -> None:
+def test_the_layout_takes_a_tasks_place_from_its_name(demo_run: FakeRun) -> None:
     write_json(demo_run.directory.plan, {"tasks": [{"task": "a/0", "job": "a", "index": "x"}]})
     drawn = Boards().of(demo_run.directory).map_with_layout(1.6)
-    assert drawn["layout"]["nodes"] == {}
+    assert drawn["layout"]["nodes"].keys() == {"a/0"}

@@ -268,7 +268,7 @@ def test_the_headline_of_a_failure_is_that_of_why_in_every_view(
              "exception": exception}  # fmt: skip
     demo_run.update(first_failure=first, outcome="failed")
     demo_run.end("failed", f"worker/3 {words}")
-    headline = account(demo_run.directory)["headline"]
+    headline = account(demo_run.directory).headline
     assert headline.startswith(
         'word2vec failed: worker/3 exited with code 1: it says "ValueError: bad batch" '
         "(/w/train.py:7 in step)"

@@ -19,7 +19,8 @@ from tenfold.dashboard import launch, server
 from tenfold.dashboard.app import Dashboard
 from tenfold.dashboard.launch import Claim, DashboardDirectory, Running, claim, running, start
 from tenfold.errors import InputError
-from tenfold.run.rundir import every, read_json, write_json
+from tenfold.run.jsonfiles import read_json, write_json
+from tenfold.run.rundir import every
 from tests.conftest import wait_for
 
 from .conftest import MakeRun

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable, Coroutine
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,10 @@ from tenfold.dashboard import stream
 from tenfold.dashboard.boards import Board
 from tenfold.dashboard.changes import changes, map_changes
 from tenfold.dashboard.stream import Watches, first_look, next_look, told
+from tenfold.run.states import State
+from tenfold.views.live import LiveRun, LiveTask
+from tenfold.views.status import RunView, TaskView
+from tenfold.views.traffic import MapEdge, MapView
 
 from .conftest import MakeRun
 from .fake_runs import FakeRun
@@ -51,7 +57,9 @@ def test_a_death_is_sent_as_the_complete_task_and_nothing_else(demo_run: FakeRun
     demo_run.update(reason="worker/3 died")
     look, said = new(board, look)
     (task,) = said["tasks"]["tasks"]
-    assert task == next(task for task in board.now()["tasks"] if task["task"] == "worker/3")
+    assert task == next(
+        task for task in board.now().to_json()["tasks"] if task["task"] == "worker/3"
+    )
     assert said["tasks"]["head"]["reason"] == "worker/3 died"
     assert said["map"]["tasks"] == [{"task": "worker/3", "state": "failed"}]
     assert [event["kind"] for event in said["events"]["events"]] == ["task-exited"]
@@ -74,36 +82,36 @@ def test_the_stream_sends_edges_whose_traffic_changed(demo_run: FakeRun) -> None
 def test_the_end_is_seen(demo_run: FakeRun) -> None:
     board = Board(demo_run.directory)
     look = first_look(board)
-    assert not look.over
+    assert not look.now.over
     demo_run.end()
     look, said = new(board, look)
-    assert look.over
+    assert look.now.over
     assert said["tasks"]["head"]["state"] == "succeeded"
 
 
 def test_tiny_changes_of_figures_are_not_sent() -> None:
-    task = {"task": "a/0", "state": "running", "cpu": 0.5, "memory": 1 << 30, "cpu_s": 1.0}
-    before = {"state": "running", "tasks": [task]}
+    view = TaskView("a/0", "a", 0, State.RUNNING)
+    task = LiveTask(view, cpu=0.5, memory=1 << 30, cpu_s=1.0)
+    before = LiveRun(RunView("c", "r", Path("c/r"), tasks=(view,)), alive=True, tasks=(task,))
 
     def told_of(**more: Any) -> bool:
-        return changes(before, {"state": "running", "tasks": [task | more]}) is not None
+        return changes(before, replace(before, tasks=(replace(task, **more),))) is not None
 
     assert not told_of(cpu=0.505, memory=(1 << 30) + 1000, cpu_s=1.5)
     assert told_of(cpu=0.6)
     assert told_of(cpu=None)
     assert told_of(memory=1 << 29)
-    assert told_of(state="failed")
+    assert told_of(view=replace(view, state=State.FAILED))
 
 
 def test_edges_that_are_gone_carry_nothing() -> None:
-    edge = {"from": "a/0", "to": "outside:1.2.3.4", "bytes": None, "connections": 1,
-            "rate_bytes_s": 5.0, "rate_to": 5.0, "rate_from": 0.0, "last_byte": 1.0}  # fmt: skip
-    empty: dict[str, Any] = {"seconds": 1, "time": 1, "edges": [], "groups": [], "tasks": []}
-    said = map_changes(empty | {"edges": [edge]}, empty)
+    edge = MapEdge("a/0", "outside:1.2.3.4", connections=1, rate_bytes_s=5.0, rate_to=5.0)
+    empty = MapView("c", "r", "running", 1.0, 1.0)
+    before, same = replace(empty, edges=(edge,)), replace(empty, edges=(replace(edge),))
+    said = map_changes(before, empty)
     assert said is not None
     assert said["edges"][0]["connections"] == said["edges"][0]["rate_bytes_s"] == 0
-    same = edge | {}
-    assert map_changes(empty | {"edges": [edge]}, empty | {"edges": [same]}) is None
+    assert map_changes(before, same) is None
 
 
 def test_one_event_is_one_line_of_data() -> None:
@@ -208,5 +216,5 @@ def test_a_run_without_any_file_is_streamed(make_run: MakeRun) -> None:
     for path in ("plan.json", "status.json", "tasks", "events.jsonl"):
         run.damage(path, "missing")
     look = first_look(Board(run.directory))
-    assert look.now["tasks"] == []
+    assert look.now.tasks == ()
     assert look.events_read == 0

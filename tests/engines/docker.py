@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -73,6 +74,8 @@ def docker_engine() -> Iterator[DockerEngine]:
     packages.need(packages.DOCKER)
     daemon = None if version() else _start()
     try:
+        if daemon:
+            _weigh()
         yield DockerEngine(version() or "", ours=daemon is not None)
         _sweep()
     finally:
@@ -102,6 +105,19 @@ def _start() -> Daemon:
         shutil.rmtree(directory, ignore_errors=True)
         packages.missing(f"dockerd does not start:\n{said}")
     return daemon
+
+
+def _weigh() -> None:
+    """Give the containers of this engine together the share of 16 sessions, where cgroups are v1.
+
+    The kernel shares the cores out among groups: all containers are one, and each session of other
+    tests is one as well (`sched_autogroup_enabled`, sched(7)). Twelve imports of TensorFlow in
+    containers would get as much as one test that runs beside them.
+    """
+    group = Path("/sys/fs/cgroup/cpu/docker")
+    with contextlib.suppress(OSError):
+        group.mkdir(exist_ok=True)
+        (group / "cpu.shares").write_text("16384")
 
 
 def _sweep() -> None:

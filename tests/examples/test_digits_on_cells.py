@@ -21,8 +21,9 @@ import pytest
 from tenfold.bringup.api import Run, planned
 from tenfold.cells.docker.project import project_of
 from tenfold.cluster.file import loads
+from tenfold.run.eventlog import read_events
 from tenfold.run.logs import last_lines
-from tenfold.run.rundir import find, read_events
+from tenfold.run.rundir import find
 from tests.cells.grounds import ROOT, Docker, Ground, Slurm
 from tests.conftest import wait_for
 from tests.engines.docker import docker
@@ -229,8 +230,8 @@ def test_when_a_worker_is_killed_all_start_again_together(
     wait_for(lambda: _trains_again(run) or not run.directory.alive(), 90)
     assert _trains_again(run), _said(run)
     events, _ = read_events(run.directory.events)
-    (retried,) = (event for event in events if event["kind"] == "task-retried")
-    assert (retried["task"], retried["because"]) == (task, "was killed by SIGKILL")
+    (retried,) = (event for event in events if event.kind == "task-retried")
+    assert (retried.task, retried.text("because")) == (task, "was killed by SIGKILL")
 
 
 def _restarts(run: Run) -> list[int]:

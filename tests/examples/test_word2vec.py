@@ -21,7 +21,10 @@ from tests.conftest import wait_for
 
 from .conftest import WORD2VEC, planted_topics
 
-pytestmark = pytest.mark.timeout(480)
+pytestmark = [
+    pytest.mark.timeout(480),
+    pytest.mark.usefixtures("lean_tensorflow_with_pictures"),
+]
 
 TENFOLD = [sys.executable, "-m", "tenfold"]
 

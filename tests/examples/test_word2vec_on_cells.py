@@ -18,7 +18,7 @@ import pictures
 
 from .conftest import WORD2VEC
 
-pytestmark = pytest.mark.timeout(600, func_only=True)  # the first test makes images
+pytestmark = pytest.mark.timeout(1000, func_only=True)  # twelve imports of TensorFlow
 
 TASKS = [
     "chief/0",
@@ -30,7 +30,7 @@ TASKS = [
 ]
 
 
-def tenfold(*words: str, runs: Path, timeout_s: float = 500) -> subprocess.CompletedProcess[str]:
+def tenfold(*words: str, runs: Path, timeout_s: float = 900) -> subprocess.CompletedProcess[str]:
     """Run a command of tenfold's."""
     command, *rest = words
     argv = [sys.executable, "-m", "tenfold", command, "--runs", str(runs), *rest]

@@ -17,7 +17,8 @@ from tenfold.bringup.resume import decide
 from tenfold.retention.limits import KeepLimits
 from tenfold.retention.removal import REMOVING, delete, leftovers, put_away
 from tenfold.retention.selection import Selection, by_limit, by_name
-from tenfold.run.rundir import RunDirectory, create, every, hold_lock, write_json
+from tenfold.run.jsonfiles import write_json
+from tenfold.run.rundir import RunDirectory, create, every, hold_lock
 from tenfold.run.sizes import disk_use
 from tenfold.run.turns import turn
 from tests.bringup.test_resume import PLAN, former, handed_over

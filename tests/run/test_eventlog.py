@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from tenfold.run import eventlog
-from tenfold.run.eventlog import EventLog
-from tenfold.run.rundir import Problems, read_events
+from tenfold.run.eventlog import Event, EventLog, read_events
+from tenfold.run.jsonfiles import Problems
 from tests.disks import fill, small_disk
 
 
 def _kinds(path: Path) -> list[str]:
-    return [event["kind"] for event in read_events(path)[0]]
+    return [event.kind for event in read_events(path)[0]]
 
 
 def test_a_cut_last_line_is_ended_first(tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_a_cut_last_line_is_ended_first(tmp_path: Path) -> None:
     log.close()
     problems = Problems()
     events, _ = read_events(path, problems)
-    assert events == [{"kind": "one"}, {"time": 12.346, "kind": "three", "task": "ps/0", "n": 1}]
+    assert events == [Event("one"), Event("three", 12.346, "ps/0", {"n": 1})]
     assert problems.found == {path: "has a damaged line"}
 
 
@@ -55,11 +55,11 @@ def test_events_of_a_full_disk_come_late_and_in_order(tmp_path: Path) -> None:
         log.write("after")
         log.close()
         events, _ = read_events(path)
-        assert [event["n"] for event in events if event["kind"] == "held"] == [*range(count + 1)]
-        assert [event["kind"] for event in events[-5:]] == [
+        assert [event.more["n"] for event in events if event.kind == "held"] == [*range(count + 1)]
+        assert [event.kind for event in events[-5:]] == [
             "disk-full", "held", "held", "disk-back", "after",
         ]  # fmt: skip
-        assert events[-2] | {"time": 0} == {
+        assert events[-2].to_json() | {"time": 0} == {
             "time": 0, "kind": "disk-back", "task": None, "path": str(path),
             "lost_bytes": 0, "kept": 2, "lost": 0,
         }  # fmt: skip
@@ -78,9 +78,9 @@ def test_memory_for_events_is_bounded_and_the_rest_is_counted(
         filler.unlink()
         log.close()
         events, _ = read_events(path)
-        held = [event["n"] for event in events if event["kind"] == "held"]
+        held = [event.more["n"] for event in events if event.kind == "held"]
         assert held == [*range(len(held))]
-        back = events[-1]
+        back = events[-1].to_json()
         assert (back["kind"], back["kept"]) == ("disk-back", 10)
         assert back["lost"] == 1000 - len(held)
         assert back["lost_bytes"] > 50 * back["lost"]

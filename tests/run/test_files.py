@@ -12,19 +12,12 @@ import pytest
 
 from tenfold.run import files
 from tenfold.run.appending import append, open_to_append
-from tenfold.run.eventlog import EventLog
+from tenfold.run.eventlog import EventLog, read_events
+from tenfold.run.jsonfiles import Problems, read_json, write_json
 from tenfold.run.logs import last_lines, merged, readers
 from tenfold.run.logs.writer import LogWriter
-from tenfold.run.rundir import (
-    Problems,
-    RunDirectory,
-    create,
-    hold_lock,
-    read_events,
-    read_json,
-    write_json,
-)
-from tenfold.traffic.samples import SampleLog, all_samples
+from tenfold.run.rundir import RunDirectory, create, hold_lock
+from tenfold.traffic.samples import SampleLog, UsageSample, all_samples
 from tests.damages import TERABYTE
 
 WRITERS = ("status.json", "events.jsonl", "stdout.log", "usage.jsonl", "supervisor.lock", "token")
@@ -50,7 +43,7 @@ def _write(run: RunDirectory, name: str) -> None:
         case "stdout.log":
             LogWriter(run.task("worker-0"), "stdout", 1000).write(b"line\n")
         case "usage.jsonl":
-            SampleLog(run.task("worker-0").usage).write({"time": 5.0})
+            SampleLog(run.task("worker-0").usage).write(UsageSample(5.0))
         case "supervisor.lock":
             hold_lock(run).close()
         case _:
@@ -150,7 +143,7 @@ def test_a_terabyte_is_not_read(run: RunDirectory) -> None:
     assert position == TERABYTE
     assert {path.name for path in problems.found} == {"status.json", "events.jsonl"}
     assert "1,099,511,627,776 bytes" in problems.found[run.status]
-    assert all_samples(task.usage) == []
+    assert all_samples(UsageSample, task.usage) == []
     assert len(last_lines(task, 3)) <= 3
 
 
@@ -161,11 +154,11 @@ def test_the_end_of_a_huge_file_of_events_is_read(run: RunDirectory) -> None:
         stream.write(b'\n{"time": 2, "kind": "last"}\n{"time": 3')
     problems = Problems()
     events, position = read_events(run.events, problems)
-    assert [event["kind"] for event in events] == ["last"]
+    assert [event.kind for event in events] == ["last"]
     assert "only its end is read" in problems.found[run.events]
     with run.events.open("ab") as stream:
         stream.write(b', "kind": "next"}\n')
-    assert [event["kind"] for event in read_events(run.events, None, position)[0]] == ["next"]
+    assert [event.kind for event in read_events(run.events, None, position)[0]] == ["next"]
 
 
 def test_events_continue_in_a_new_file_with_all_earlier_events(run: RunDirectory) -> None:
@@ -176,7 +169,7 @@ def test_events_continue_in_a_new_file_with_all_earlier_events(run: RunDirectory
     log.keep()
     log.write("two")
     log.close()
-    assert [event["kind"] for event in read_events(run.events)[0]] == ["one", "two"]
+    assert [event.kind for event in read_events(run.events)[0]] == ["one", "two"]
 
 
 @pytest.mark.parametrize("turned", [False, True])

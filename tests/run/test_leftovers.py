@@ -7,20 +7,13 @@ import shutil
 import time
 from pathlib import Path
 
-from tenfold.run import rundir
-from tenfold.run.eventlog import EventLog
+from tenfold.run import jsonfiles
+from tenfold.run.eventlog import EventLog, read_events
 from tenfold.run.files import set_aside
+from tenfold.run.jsonfiles import Problems, read_json, write_json
 from tenfold.run.logs.files import look
 from tenfold.run.logs.writer import LogWriter
-from tenfold.run.rundir import (
-    Problems,
-    RunDirectory,
-    create,
-    read_events,
-    read_json,
-    set_aside_damaged,
-    write_json,
-)
+from tenfold.run.rundir import RunDirectory, create, set_aside_damaged
 from tests.killed import each_death
 
 LINES = [b"line %06d\n" % n for n in range(30)]
@@ -66,7 +59,7 @@ def test_old_or_new_wherever_the_writer_was_killed(tmp_path: Path) -> None:
         aside = run.path / "resumed.json.damaged-1"
         kept = [path.read_bytes() for path in (run.resumed, aside) if path.exists()]
         assert b'{"cut' in kept, place
-        kinds = [event["kind"] for event in read_events(run.events, problems)[0]]
+        kinds = [event.kind for event in read_events(run.events, problems)[0]]
         assert kinds in (["one"], ["one", "two"]), place
         assert not problems.found, place
         _go_on(run, place)
@@ -95,7 +88,7 @@ def _go_on(run: RunDirectory, place: str) -> None:
     for path in (run.status, run.resumed):
         child = os.fork()
         if child == 0:
-            rundir._written.clear()  # as in a process of its own
+            jsonfiles._written.clear()  # as in a process of its own
             write_json(path, {"n": 3})
             os._exit(0)
         os.waitpid(child, 0)

@@ -16,8 +16,9 @@ import pytest
 from tenfold.bringup.api import interrupt
 from tenfold.dashboard.launch import DashboardDirectory, claim
 from tenfold.dashboard.launch import Running as RunningDashboard
+from tenfold.run.jsonfiles import write_json
 from tenfold.run.locks import is_held, signal_holders
-from tenfold.run.rundir import RunDirectory, create, hold_lock, write_json
+from tenfold.run.rundir import RunDirectory, create, hold_lock
 from tests.conftest import wait_for
 
 HOLD = """

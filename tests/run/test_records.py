@@ -12,7 +12,9 @@ import pytest
 
 from tenfold.planning.plan import Plan
 from tenfold.run import records
-from tenfold.run.rundir import Problems, RunDirectory, read_events, read_json
+from tenfold.run.eventlog import read_events
+from tenfold.run.jsonfiles import Problems, read_json
+from tenfold.run.rundir import RunDirectory
 from tests.damages import FOREIGN, NASTY, files_of, full_run
 
 
@@ -28,7 +30,7 @@ def test_files_of_a_run_are_read_as_they_were_written(run: RunDirectory) -> None
         if name.endswith(".json") and not name.startswith("checkpoints"):
             assert read_json(path, problems) == json.loads(path.read_text()), name
     written = [json.loads(line) for line in run.events.read_text().splitlines()]
-    assert read_events(run.events, problems)[0] == written
+    assert [event.to_json() for event in read_events(run.events, problems)[0]] == written
     assert not problems.found
     plan = read_json(run.plan)
     assert plan

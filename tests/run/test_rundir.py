@@ -12,18 +12,9 @@ from pathlib import Path
 import pytest
 
 from tenfold.errors import InputError, TenfoldError
-from tenfold.run.eventlog import EventLog
-from tenfold.run.rundir import (
-    Problems,
-    RunDirectory,
-    create,
-    every,
-    find,
-    hold_lock,
-    read_events,
-    read_json,
-    write_json,
-)
+from tenfold.run.eventlog import EventLog, read_events
+from tenfold.run.jsonfiles import Problems, read_json, write_json
+from tenfold.run.rundir import RunDirectory, create, every, find, hold_lock
 from tests.conftest import wait_for
 
 
@@ -53,7 +44,7 @@ def test_an_unwritable_directory_for_runs_is_refused_with_a_hint(tmp_path: Path)
 WRITE = """
 import sys
 from pathlib import Path
-from tenfold.run.rundir import write_json
+from tenfold.run.jsonfiles import write_json
 for n in range(10**9):
     write_json(Path(sys.argv[1]), {"n": n, "pad": "x" * (n % 50_000), "again": n})
 """
@@ -124,11 +115,11 @@ def test_events_with_damaged_lines_and_one_being_written(tmp_path: Path) -> None
     path.write_bytes(path.read_bytes() + b'{"kind": "cut\n\xff\n[]\n' + b'{"kind": "two"}\n{"ki')
     problems = Problems()
     events, position = read_events(path, problems)
-    assert [event["kind"] for event in events] == ["one", "two"]
+    assert [event.kind for event in events] == ["one", "two"]
     assert problems.found == {path: "has a damaged line"}
     with path.open("ab") as stream:
         stream.write(b'nd": "three"}\n')
-    assert [event["kind"] for event in read_events(path, problems, position)[0]] == ["three"]
+    assert [event.kind for event in read_events(path, problems, position)[0]] == ["three"]
     log.close()
 
 

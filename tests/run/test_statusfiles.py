@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
-from tenfold.run.rundir import RunDirectory, create, read_json, write_json
+from tenfold.run.exceptions import Broken, TracebackFrame
+from tenfold.run.jsonfiles import read_json, write_json
+from tenfold.run.rundir import RunDirectory, create
 from tenfold.run.statusfiles import (
     DeathStatus,
     FirstFailureStatus,
     HangStatus,
+    OddFigure,
     ResumedFrom,
     RunStatus,
     TaskStatus,
@@ -19,13 +22,17 @@ from tenfold.run.statusfiles import (
 
 DEATH = DeathStatus("worker/1", 7.0, None, "SIGKILL", "was killed by SIGKILL", None, "oom")
 
+EXCEPTION = Broken("ValueError: bad", ("ValueError: bad",), TracebackFrame("train.py", 12, "step"))
+
+IN_EVENT_FILE = OddFigure(None, "lr", "inf", 3, 9, "steps", "tensorboard/train")
+
 RUN = RunStatus(
     cluster="c", run="r", cell="local", state="failed", outcome="failed", reason="why",
     started=1.0, updated=2.0, ended=3.0, host="h", supervisor_pid=4242, protection="namespace",
     protection_words="nobody reaches it", resumed_from=ResumedFrom("r0", "step-3", 3),
     hang=HangStatus(5.0, "worker/1", "no progress for 5 s", "/r/report.txt", "report"),
-    not_finite=({"task": "worker/0", "figure": "loss", "value": "nan", "since": 7},),
-    first_failure=FirstFailureStatus(DEATH, ("a", "b"), ("b",), {"type": "ValueError"}),
+    not_finite=(OddFigure("worker/0", "loss", "nan", 7), IN_EVENT_FILE),
+    first_failure=FirstFailureStatus(DEATH, ("a", "b"), ("b",), EXCEPTION),
     consequences=(DeathStatus("chief/0", 7.5, 1, None, "exited with code 1"),),
 )  # fmt: skip
 
@@ -65,7 +72,11 @@ def test_the_json_of_a_run_has_the_fields_of_version_1() -> None:
     first = {
         "task": "worker/1", "time": 7.0, "exit_code": None, "signal": "SIGKILL",
         "words": "was killed by SIGKILL", "reason": None, "cause": "oom", "lines": ["a", "b"],
-        "stderr": ["b"], "exception": {"type": "ValueError"},
+        "stderr": ["b"], "exception": {
+            "line": "ValueError: bad", "message": ["ValueError: bad"],
+            "frame": {"file": "train.py", "line": 12, "function": "step", "source": None},
+            "root": None,
+        },
     }  # fmt: skip
     assert list(RUN.to_json().items()) == [
         ("version", 1), ("cluster", "c"), ("run", "r"), ("cell", "local"), ("state", "failed"),
@@ -75,7 +86,12 @@ def test_the_json_of_a_run_has_the_fields_of_version_1() -> None:
         ("resumed_from", {"run": "r0", "checkpoint": "step-3", "step": 3}),
         ("hang", {"time": 5.0, "task": "worker/1", "words": "no progress for 5 s",
                   "report": "/r/report.txt", "action": "report"}),
-        ("not_finite", [{"task": "worker/0", "figure": "loss", "value": "nan", "since": 7}]),
+        ("not_finite", [
+            {"task": "worker/0", "figure": "loss", "value": "nan", "since": 7, "until": None,
+             "unit": "steps"},
+            {"task": None, "directory": "tensorboard/train", "figure": "lr", "value": "inf",
+             "since": 3, "until": 9, "unit": "steps"},
+        ]),
         ("first_failure", first),
         ("consequences", [{"task": "chief/0", "time": 7.5, "exit_code": 1, "signal": None,
                            "words": "exited with code 1", "reason": None, "cause": None}]),

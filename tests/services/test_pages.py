@@ -18,6 +18,8 @@ from .strangers import UPGRADE, ask, jupyter_routes, shown, tensorboard_routes
 pytest.importorskip("tensorboard", reason="TensorBoard is not installed: make test brings it")
 pytest.importorskip("jupyterlab", reason="JupyterLab is not installed: make test brings it")
 
+pytestmark = pytest.mark.usefixtures("lean_tensorflow")  # TensorBoard imports TensorFlow
+
 TEXT = """
 cluster: pages
 jobs: {chief: {run: sleep 600}}

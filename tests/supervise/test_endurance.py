@@ -41,7 +41,7 @@ def _all_hold(run: Run) -> bool:
 
 def _had(run: Run) -> dict[str, Any]:
     """What the supervisor and the launch server's processes have now."""
-    from tenfold.run.rundir import read_json
+    from tenfold.run.jsonfiles import read_json
 
     said = read_json(run.directory.status)
     assert said is not None

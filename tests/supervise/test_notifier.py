@@ -19,7 +19,8 @@ from tenfold.bringup.api import up
 from tenfold.cells import secrets_of
 from tenfold.planning.notify import NotifyTarget
 from tenfold.planning.plan import HangPolicy, Plan, RestartPolicy
-from tenfold.run.rundir import read_events
+from tenfold.run.eventlog import read_events
+from tenfold.run.rundir import RunDirectory
 from tenfold.supervise import post
 from tenfold.supervise.post import format_of, request_for, send
 from tests.plans import plan_of, shell
@@ -79,11 +80,15 @@ def inbox() -> Iterator[Inbox]:
         yield made
 
 
+def events_of(run: RunDirectory) -> list[dict[str, Any]]:
+    return [event.to_json() for event in read_events(run.events)[0]]
+
+
 def told(runs: Path, plan: Plan) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The status of the plan's run after its end, and its events about notifications."""
     run = up(plan, runs=runs)
     status = run.wait(60)
-    events, _ = read_events(run.directory.events)
+    events = events_of(run.directory)
     for path in run.directory.path.rglob("*"):
         if path.is_file():
             assert b"abc12345xyz" not in path.read_bytes(), path
@@ -136,12 +141,16 @@ def test_a_hang_is_told_while_the_run_goes_on(runs: Path, inbox: Inbox) -> None:
 
 def test_a_server_that_never_answers_delays_no_restart(runs: Path, inbox: Inbox) -> None:
     released = threading.Event()
-    inbox.answer = lambda _: released.wait(60) and None
+
+    def never(_: BaseHTTPRequestHandler) -> None:
+        released.wait(60)
+
+    inbox.answer = never
     again = RestartPolicy("on-failure", limit=3, backoff_s=0.05)
     run = up(failing(NotifyTarget(inbox.url, on=("restarted",)), restart=again), runs=runs)
     try:
         status = run.wait(60, for_state=("failed",))
-        events, _ = read_events(run.directory.events)
+        events = events_of(run.directory)
         exits = [event["time"] for event in events if event["kind"] == "task-exited"]
         over = next(event["time"] for event in events if event["kind"] == "cluster-failed")
         answers = [event["time"] for event in events if "notif" in event["kind"]]
@@ -286,10 +295,15 @@ def test_time_passes_between_a_notice_and_its_answer_without_the_loop_waiting(
     runs: Path, inbox: Inbox
 ) -> None:
     """`down` ends a run whose server answers slowly, and its tasks end at once."""
-    inbox.answer = lambda handler: (time.sleep(3), reply(handler, 200))[1]
+
+    def slowly(handler: BaseHTTPRequestHandler) -> None:
+        time.sleep(3)
+        reply(handler, 200)
+
+    inbox.answer = slowly
     target = NotifyTarget(inbox.url, on=("ended",))
     run = up(plan_of(shell("chief", "sleep 600"), notify=target), runs=runs)
     run.wait(30, for_state=("running",))
     assert run.stop(timeout_s=30)["state"] == "stopped"
-    events, _ = read_events(run.directory.events)
+    events = events_of(run.directory)
     assert [event["kind"] for event in events][-2:] == ["cluster-stopped", "notified"]

@@ -10,7 +10,8 @@ import pytest
 
 from tenfold.cells import Placed, Protection
 from tenfold.planning.plan import Task
-from tenfold.run.rundir import create, read_json
+from tenfold.run.jsonfiles import read_json
+from tenfold.run.rundir import create
 from tenfold.supervise.loop import Supervisor
 from tests.plans import plan_of, shell
 

@@ -12,8 +12,10 @@ import pytest
 
 from tenfold.bringup import api
 from tenfold.cluster.spec import Cluster
+from tenfold.run.eventlog import read_events
+from tenfold.run.jsonfiles import read_json
 from tenfold.run.logs import last_lines
-from tenfold.run.rundir import RunDirectory, read_events, read_json
+from tenfold.run.rundir import RunDirectory
 from tests.cli.desk import Desk
 from tests.conftest import wait_for
 
@@ -50,7 +52,7 @@ def test_a_run_whose_task_removed_the_run_directory_is_shown_as_it_ended(
     run = _run(desk)
     assert not run.alive()
     assert "removed during the run" in " ".join(
-        str(event.get("message")) for event in read_events(run.events)[0]
+        str(event.more.get("message")) for event in read_events(run.events)[0]
     )
     assert desk.tenfold("why").out.startswith(f"demo {state}")
 
@@ -98,7 +100,7 @@ def test_a_task_that_replaces_files_of_its_run_neither_stops_nor_redirects_tenfo
         done = desk.tenfold(*words)
         assert done.code == 0, (words, done.err)
         assert "unexpected" not in done.err
-    kinds = [event["kind"] for event in read_events(run.directory.events)[0]]
+    kinds = [event.kind for event in read_events(run.directory.events)[0]]
     assert kinds[0] == "cluster-starting"
     assert "task-retried" in kinds
     assert desk.tenfold("down").code == 0

@@ -61,6 +61,9 @@ def _tensor(data_type: int, **content: Any) -> Any:
         _tensor(2, double_val=[math.nan]),
         _tensor(1, tensor_content=b"\0\0\xc0\x7f"),
         _tensor(19, tensor_content=b"\0\x7e"),
+        _tensor(19, half_val=[0x7E00]),
+        _tensor(14, half_val=[0x7FC0]),
+        _tensor(14, tensor_content=b"\xc0\x7f"),
         _event(7, loss=math.nan),
     ],
 )
@@ -162,6 +165,6 @@ def test_a_loss_that_is_only_in_event_files_is_checked(runs: Path) -> None:
     script.write_text(TRAIN)
     run = up(plan_of(shell("chief", f"exec '{sys.executable}' {script}")), runs=runs)
     assert run.wait(60)["state"] == "succeeded"
-    told = account(run.directory)
+    told = account(run.directory).to_json()
     assert "loss is not finite (nan) since step 12 of tensorboard/fit" in told["headline"]
     assert [one["kind"] for one in told["troubles"]] == ["not-finite"], told["troubles"]

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tenfold.planning.plan import Plan
-from tenfold.run.rundir import RunDirectory, create, write_json
+from tenfold.run.jsonfiles import write_json
+from tenfold.run.rundir import RunDirectory, create
 from tenfold.supervise.hang import Signs, Step
 from tenfold.supervise.signs import SignReader, TaskFacts
 from tests.conftest import wait_for

@@ -11,7 +11,8 @@ from typing import Any
 
 from tenfold.bringup.api import Run, up
 from tenfold.planning.plan import HangPolicy, ReadinessCheck, RestartPolicy, Task
-from tenfold.run.rundir import read_events, read_json
+from tenfold.run.eventlog import read_events
+from tenfold.run.jsonfiles import read_json
 from tests.conftest import pid_of, wait_for
 from tests.plans import plan_of, shell
 
@@ -55,7 +56,7 @@ def cluster(
 
 
 def events(run: Run, kind: str) -> list[dict[str, Any]]:
-    return [event for event in read_events(run.directory.events)[0] if event["kind"] == kind]
+    return [event.to_json() for event in read_events(run.directory.events)[0] if event.kind == kind]
 
 
 def the_hang(run: Run) -> dict[str, Any]:

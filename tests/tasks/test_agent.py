@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from tenfold.planning.plan import Task
-from tenfold.run.rundir import RunDirectory, read_json, write_json
+from tenfold.run.jsonfiles import read_json, write_json
+from tenfold.run.rundir import RunDirectory
 from tests.plans import plan_of, shell
 
 

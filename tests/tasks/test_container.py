@@ -15,7 +15,8 @@ import pytest
 
 from tenfold.errors import InputError, UnavailableError
 from tenfold.planning.plan import Plan, ReadinessCheck, Task
-from tenfold.run.rundir import RunDirectory, read_json, write_json
+from tenfold.run.jsonfiles import read_json, write_json
+from tenfold.run.rundir import RunDirectory
 from tenfold.tasks.container import read_plan
 from tests.conftest import wait_for
 from tests.plans import plan_of, shell

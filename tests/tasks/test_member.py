@@ -18,7 +18,8 @@ import pytest
 import tenfold
 from tenfold.bringup.api import up
 from tenfold.errors import TenfoldError
-from tenfold.run.rundir import RunDirectory, create, read_json
+from tenfold.run.jsonfiles import read_json
+from tenfold.run.rundir import RunDirectory, create
 from tenfold.tasks import member
 from tests.conftest import wait_for
 from tests.plans import plan_of, shell

@@ -14,7 +14,7 @@ import pytest
 
 from tenfold.bringup.api import Run, sweep, up
 from tenfold.planning.plan import RestartPolicy, Task
-from tenfold.run.rundir import read_json
+from tenfold.run.jsonfiles import read_json
 from tenfold.tasks import memory
 from tenfold.tasks.memory import ControlGroupDirectory, MemoryGroup, MemoryWatch
 from tests.conftest import wait_for

@@ -12,7 +12,8 @@ import pytest
 
 from tenfold.bringup.api import up
 from tenfold.planning.plan import ReadinessCheck, Task
-from tenfold.run.rundir import read_events, read_json
+from tenfold.run.eventlog import read_events
+from tenfold.run.jsonfiles import read_json
 from tenfold.supervise.waits import wait_words
 from tenfold.tasks.listening import Listening, listening
 from tenfold.views.live import LiveReader
@@ -135,17 +136,17 @@ def test_a_run_reports_early_why_a_task_is_not_ready(runs: Path, name: str) -> N
     run = up(plan_of(shell("chief", "true", after={"ps": "ready"}), task), runs=runs)
 
     def told() -> list[dict[str, Any]]:
-        return [e for e in read_events(run.directory.events)[0] if e["kind"] == "task-waits"]
+        return [e.to_json() for e in read_events(run.directory.events)[0] if e.kind == "task-waits"]
 
     wait_for(lambda: any(e["words"].startswith(begin) for e in told()))
     words = told()[-1]["words"]
     assert words.startswith(begin)
     assert words.endswith(end)
     now = status(run.directory)
-    assert {one["task"]: one["waits"] for one in now["tasks"]} == {"chief/0": None, "ps/0": words}
-    found = account(run.directory)
+    assert {one.task: one.waits for one in now.tasks} == {"chief/0": None, "ps/0": words}
+    found = account(run.directory).to_json()
     assert found["headline"].startswith(f"c is starting: waiting for ps/0: {words} (")
-    assert LiveReader(run.directory).read()["warning"] == f"waiting for ps/0: {words}"
+    assert LiveReader(run.directory).read().warning == f"waiting for ps/0: {words}"
     run.stop()
 
 
@@ -153,7 +154,7 @@ def test_a_task_that_was_never_ready_ends_with_the_reason(runs: Path) -> None:
     task = _python(SERVE + "time.sleep(600)", ReadinessCheck("tcp", timeout_s=5.0))
     run = up(plan_of(shell("chief", "true", after={"ps": "ready"}), task), runs=runs)
     assert run.wait(40)["state"] == "failed"
-    headline = account(run.directory)["headline"]
+    headline = account(run.directory).headline
     assert headline.startswith(
         "c failed: ps/0 was not ready after 5 s: nothing listens on its main port "
     )
@@ -167,7 +168,7 @@ def test_the_reason_is_removed_when_a_task_is_ready(runs: Path) -> None:
     run = up(plan_of(shell("chief", "true", after={"ps": "ready"}), ps), runs=runs)
     assert run.wait(40)["state"] == "succeeded"
     assert not run.directory.task("ps-0").unready.exists()
-    assert all(task["waits"] is None for task in status(run.directory)["tasks"])
+    assert all(task.waits is None for task in status(run.directory).tasks)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"words": 3}', '{"words": ""}', "{"])

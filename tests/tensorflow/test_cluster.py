@@ -22,6 +22,8 @@ from tests.security.strangers import addresses, of_others, reached, second_machi
 
 require("tensorflow")
 
+pytestmark = pytest.mark.usefixtures("lean_tensorflow")
+
 STRATEGY = """
 import os, sys, time
 import tenfold, tensorflow as tf

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tenfold.bringup.api import up
-from tenfold.run.rundir import read_events
+from tenfold.run.eventlog import read_events
 from tenfold.views.why import account
 from tests.conftest import wait_for
 from tests.groups import ROOT, said, script_plan, succeeded
@@ -91,10 +91,10 @@ def test_a_rank_that_does_not_end_is_reported_and_not_killed(runs: Path, tmp_pat
 
     def notes() -> list[str]:
         events, _ = read_events(run.directory.events)
-        return [str(event["message"]) for event in events if event["kind"] == "note"]
+        return [str(event.more["message"]) for event in events if event.kind == "note"]
 
     wait_for(lambda: any(note.startswith(told) for note in notes()), 90)
-    why = account(run.directory)
+    why = account(run.directory).to_json()
     assert told in why["headline"]
     assert [(one["kind"], one["task"]) for one in why["troubles"]] == [("lingering", "worker/1")]
     (tmp_path / "go-on").touch()

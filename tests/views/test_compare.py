@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tenfold.run.rundir import create, write_json
+from tenfold.run.jsonfiles import write_json
+from tenfold.run.rundir import create
 from tenfold.views.compare import MOST_DIFFERENCES, compare, differences
 
 CURVES = {"runs": [{"name": "train", "tags": [{"tag": "loss", "values": [3.0, 2.0, None]}]}]}

@@ -14,6 +14,7 @@ from tenfold.cluster.file import loads
 from tenfold.run.rundir import RunDirectory
 from tenfold.views.crashes import crash_in
 from tenfold.views.why import account
+from tests.views.written import Told
 
 CRASHES = {
     "SIGSEGV": "import ctypes; ctypes.string_at(0)",
@@ -47,7 +48,7 @@ def test_a_crash_in_a_package_names_it(name: str, runs: Path, tmp_path: Path) ->
         "import sys; sys.path.insert(0, 'venv/lib/python3.11/site-packages')\n"
         "from broken.core import compute\ncompute()\n"
     )
-    told = account(ended(tmp_path, runs, code))
+    told = Told(account(ended(tmp_path, runs, code)))
     first: dict[str, Any] = told["first_failure"]
     assert f"was killed by {name} (" in told["headline"]
     assert "native code called by broken: broken/core.py, line 2, in compute" in told["headline"]
@@ -60,7 +61,7 @@ SEGV = "import ctypes; ctypes.CDLL(None).strlen(None)"
 
 def test_a_crash_reported_by_a_shell_is_explained_the_same(runs: Path, tmp_path: Path) -> None:
     found = ended(tmp_path, runs, SEGV, '[sh, -c, "python train.py; exit $?"]')
-    told = account(found)
+    told = Told(account(found))
     assert "exited with code 139 (a" in told["headline"]
     assert "native code called by train.py" in told["headline"]
 
@@ -70,13 +71,13 @@ def test_a_crash_in_a_preloaded_process_is_explained_the_same(runs: Path, tmp_pa
     text = "cluster: c\njobs: {chief: {run: python train.py, preload: [json]}}\n"
     made = up(planned(loads(text, directory=tmp_path)), runs=runs)
     assert made.wait(60)["state"] == "failed"
-    assert "native code called by train.py" in account(made.directory)["headline"]
+    assert "native code called by train.py" in account(made.directory).headline
 
 
 def test_a_crash_without_a_stack_gets_a_hint_to_the_log_of_the_kernel(
     runs: Path, tmp_path: Path
 ) -> None:
-    told = account(ended(tmp_path, runs, "", '[sh, -c, "kill -SEGV $$"]'))
+    told = Told(account(ended(tmp_path, runs, "", '[sh, -c, "kill -SEGV $$"]')))
     assert told["headline"].endswith(
         "was killed by SIGSEGV (a crash in native code); find the library with dmesg | "
         "grep segfault"

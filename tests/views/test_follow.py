@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from tenfold.run.rundir import create, hold_lock, write_json
+from tenfold.run.jsonfiles import write_json
+from tenfold.run.rundir import create, hold_lock
 from tenfold.views.follow import Follower, Options
 from tenfold.views.lines import Style
 from tenfold.views.screen import Screen

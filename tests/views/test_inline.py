@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from tenfold.run.jsonfiles import write_json
 from tenfold.run.logs import LogLine
-from tenfold.run.rundir import RunDirectory, create, write_json
+from tenfold.run.rundir import RunDirectory, create
 from tenfold.views.inline import logs_html, tasks_html, without_pages
 from tenfold.views.status import status
 
@@ -67,7 +68,7 @@ def test_no_address_of_a_page_and_no_token(run: RunDirectory) -> None:
     now = without_pages(status(run))
     assert "secret" not in tasks_html(now)
     assert "secret" not in str(now)
-    assert now["tasks"][0]["task"] == "a/0"
+    assert now.tasks[0].task == "a/0"
 
 
 def test_damaged_files_are_named(run: RunDirectory) -> None:

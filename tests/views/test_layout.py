@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from typing import Any
 
 import pytest
 
 from tenfold.views.layout import RADIUS, layout
+from tenfold.views.status import TaskView
+from tenfold.views.traffic import MapGroup, MapView
 
 TALKS = [("chief", "ps"), ("chief", "worker"), ("ps", "worker")]
 
 
-def shown(jobs: Mapping[str, int], pairs: list[tuple[str, str]] = TALKS) -> dict[str, Any]:
+def shown(jobs: Mapping[str, int], pairs: list[tuple[str, str]] = TALKS) -> MapView:
     """As much of a map as the layout looks at."""
-    return {
-        "tasks": [
-            {"task": f"{job}/{n}", "job": job, "index": n, "state": "running"}
-            for job, many in jobs.items()
-            for n in range(many)
-        ],
-        "groups": [{"from": one, "to": other, "expected": True} for one, other in pairs],
-    }
+    tasks = [TaskView(f"{job}/{n}", job, n) for job, many in jobs.items() for n in range(many)]
+    groups = tuple(MapGroup(one, other, expected=True) for one, other in pairs)
+    return MapView("c", "r", "running", 1.0, 1.0, groups=groups, tasks=tuple(tasks))
 
 
 CLUSTERS = {

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from tenfold.run.rundir import Problems, RunDirectory, create, hold_lock, write_json
-from tenfold.views.live import BriefReader, JsonFiles, LiveReader
+from tenfold.run.jsonfiles import write_json
+from tenfold.run.rundir import RunDirectory, create, hold_lock
+from tenfold.views.live import BriefReader, LiveReader
 
 
 @pytest.fixture
@@ -32,33 +33,33 @@ def _progress(run: RunDirectory, **more: Any) -> None:
 def test_only_progress_of_the_current_run_is_shown(run: RunDirectory) -> None:
     reader = LiveReader(run)
     with hold_lock(run):
-        assert reader.read()["tasks"][0]["progress"] is None
+        assert reader.read().to_json()["tasks"][0]["progress"] is None
         _progress(run)
-        assert reader.read()["tasks"][0]["progress"]["rate"] == 3.0
+        assert reader.read().to_json()["tasks"][0]["progress"]["rate"] == 3.0
         _progress(run, time=5.0)
-        assert reader.read()["tasks"][0]["progress"] is None
+        assert reader.read().to_json()["tasks"][0]["progress"] is None
 
 
 def test_progress_of_odd_types(run: RunDirectory) -> None:
     _progress(run, rate="fast", figures=[1], unit=None)
-    told = LiveReader(run).read()["tasks"][0]["progress"]
+    told = LiveReader(run).read().to_json()["tasks"][0]["progress"]
     assert (told["rate"], told["figures"], told["unit"]) == (None, {}, "steps")
 
 
 def test_the_plan_gives_the_framework_and_the_lock_whether_a_run_is_alive(
     run: RunDirectory,
 ) -> None:
-    told = LiveReader(run).read()
+    told = LiveReader(run).read().to_json()
     assert (told["framework"], told["alive"], told["state"]) == ("torch", False, "failed")
     with hold_lock(run):
-        told = LiveReader(run).read()
+        told = LiveReader(run).read().to_json()
     assert (told["alive"], told["state"]) == (True, "running")
 
 
 def test_a_status_of_odd_types_is_shown_as_far_as_it_goes(run: RunDirectory) -> None:
     write_json(run.status, {"state": "running", "updated": "yesterday"})
     with hold_lock(run):
-        told = LiveReader(run).read()
+        told = LiveReader(run).read().to_json()
     assert told["alive"]
     assert (told["cluster"], told["age_s"]) == ("c", None)
 
@@ -66,31 +67,16 @@ def test_a_status_of_odd_types_is_shown_as_far_as_it_goes(run: RunDirectory) -> 
 def test_a_task_with_an_invalid_name_is_reported(run: RunDirectory) -> None:
     run.plan.unlink()
     write_json(run.task("a-0").status, {"task": 5})
-    now = LiveReader(run).read()
+    now = LiveReader(run).read().to_json()
     assert [task["task"] for task in now["tasks"]] == ["a/0"]
     assert str(run.task("a-0").status) in now["damaged"]
-
-
-def test_a_file_is_parsed_once_until_it_is_another(tmp_path: Path) -> None:
-    files, problems, path = JsonFiles(), Problems(), tmp_path / "x.json"
-    assert files.read(path, problems) is None
-    write_json(path, {"a": 1})
-    first = files.read(path, problems)
-    assert files.read(path, problems) is first
-    write_json(path, {"a": 2})
-    assert files.read(path, problems) == {"a": 2}
-    path.write_text("{")
-    for _ in range(2):
-        assert files.read(path, seen := Problems()) is None
-        assert path in seen.found
-    assert files.read(Path("a\0b"), problems) is None
 
 
 def test_an_ended_run_is_read_once(run: RunDirectory) -> None:
     reader = BriefReader()
     write_json(run.status, {"state": "succeeded", "started": 1.0, "updated": 3.0})
     first = reader.read(run)
-    assert (first["state"], first["tasks"]) == ("succeeded", {"running": 1})
+    assert (first.run.status.state, first.states) == ("succeeded", {"running": 1})
     assert reader.read(run) is first
     os.utime(run.status)
     assert reader.read(run) == first

@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 from xml.etree import ElementTree
 
+from tenfold.run.states import State
 from tenfold.views.picture import dot, svg
+from tenfold.views.status import TaskView
+from tenfold.views.traffic import MapEdge, MapGroup, MapView
 
 SVG = "{http://www.w3.org/2000/svg}"
 EVIL = '"><script>alert(1)</script>'
 
 
-def edge(one: str, other: str, carried: int | None, mark: str = "as planned") -> dict[str, Any]:
-    """One edge of a map."""
-    return {"from": one, "to": other, "bytes": carried, "mark": mark}
-
-
-def a_map(cluster: str = "word2vec") -> dict[str, Any]:
+def a_map(cluster: str = "word2vec") -> MapView:
     """A small map with an edge of every kind."""
     tasks = ["chief/0", "ps/0", "worker/0", "worker/1"]
-    return {
-        "cluster": cluster, "run": "r", "seconds": 12.0,
-        "tasks": [
-            {"task": t, "job": t[:-2], "index": int(t[-1]), "state": "running"} for t in tasks
-        ],
-        "groups": [{"from": "chief", "to": "ps", "expected": True},
-                   {"from": "ps", "to": "worker", "expected": True}],
-        "edges": [edge("chief/0", "ps/0", 5_000_000), edge("ps/0", "worker/0", 0, "silent"),
-                  edge("ps/0", "worker/1", None),
-                  edge("worker/1", "outside:1.2.3.4", 9, "not planned")],
-    }  # fmt: skip
+    return MapView(
+        cluster=cluster, run="r", state="running", seconds=12.0, time=1.0,
+        tasks=tuple(TaskView(t, t[:-2], int(t[-1]), State.RUNNING) for t in tasks),
+        groups=(MapGroup("chief", "ps", expected=True), MapGroup("ps", "worker", expected=True)),
+        edges=(
+            MapEdge("chief/0", "ps/0", 5_000_000), MapEdge("ps/0", "worker/0", 0, mark="silent"),
+            MapEdge("ps/0", "worker/1"),
+            MapEdge("worker/1", "outside:1.2.3.4", 9, mark="not planned"),
+        ),
+    )  # fmt: skip
 
 
 def test_svg_shows_every_task_and_edge() -> None:
@@ -54,7 +51,7 @@ def test_names_cannot_be_markup() -> None:
 
 
 def test_an_empty_map_is_a_picture_too() -> None:
-    empty = a_map() | {"tasks": [], "edges": [], "groups": []}
+    empty = replace(a_map(), tasks=(), edges=(), groups=())
     ElementTree.fromstring(svg(empty))
     assert dot(empty).startswith('graph "word2vec" {')
 
@@ -68,8 +65,8 @@ def test_dot_output_has_the_same_edges() -> None:
 
 
 def test_names_of_peers_cannot_move_a_cursor() -> None:
-    shown = a_map()
-    shown["edges"].append(edge("ps/0", "outside:\x1b]0;T\x07\x08\x9b\u202e\u2066x", 5))
+    peer = MapEdge("ps/0", "outside:\x1b]0;T\x07\x08\x9b\u202e\u2066x", 5)
+    shown = replace(a_map(), edges=(*a_map().edges, peer))
     ElementTree.fromstring(svg(shown))
     for text in (svg(shown), dot(shown)):
         assert not set("\x1b\x07\x08\x9b\u202e\u2066") & set(text)

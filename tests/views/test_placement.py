@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tenfold.run.rundir import RunDirectory, create, write_json
+from tenfold.run.jsonfiles import write_json
+from tenfold.run.rundir import RunDirectory, create
 from tenfold.views.placement import placement
 
 SHARDS = 4

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.run.rundir import Problems, RunDirectory, create, hold_lock, read_json, write_json
+from tenfold.run.jsonfiles import Problems, read_json, write_json
+from tenfold.run.rundir import RunDirectory, create, hold_lock
 from tenfold.views.account import show_end
 from tenfold.views.runlist import overview, show_runs
 from tenfold.views.status import StatusReader, status
@@ -39,8 +40,8 @@ def _shown(run: RunDirectory) -> str:
     now = status(run)
     show_run(Terminal(stream), now)
     show_runs(Terminal(stream), [overview(run)])
-    if now["state"]:
-        show_end(Terminal(stream), now)
+    if now.state:
+        show_end(Terminal(stream), run)
     return stream.getvalue()
 
 
@@ -55,10 +56,10 @@ def test_with_some_of_it_missing(run: RunDirectory, some: tuple[str, ...]) -> No
         else:
             path.unlink(missing_ok=True)
     now = status(run)
-    assert now["cluster"] == "c"
-    assert now["state"] in ("succeeded", "failed")
+    assert now.cluster == "c"
+    assert now.state in ("succeeded", "failed")
     if "plan.json" not in some or "tasks" not in some:
-        assert [task["task"] for task in now["tasks"]] == ["a/0", "a/1"]
+        assert [task.task for task in now.tasks] == ["a/0", "a/1"]
     assert _shown(run).startswith("c ")
 
 
@@ -71,8 +72,8 @@ def test_cut_short_at_every_byte_is_named_and_stops_nothing(run: RunDirectory, n
         problems = Problems()
         now = status(run, problems)
         assert list(problems.found) == [path]
-        assert list(now["damaged"]) == [str(path)]
-        assert [task["task"] for task in now["tasks"]] == ["a/0", "a/1"]
+        assert list(now.damaged) == [str(path)]
+        assert [task.task for task in now.tasks] == ["a/0", "a/1"]
     assert f"damaged: {path}" in _shown(run)
 
 
@@ -84,10 +85,10 @@ def test_values_of_the_wrong_type_stop_no_reader(run: RunDirectory) -> None:
     write_json(run.task("a-0").status, {"state": "running", "url": "x", "urls": ["x"]})
     with hold_lock(run):
         now = status(run)
-    assert [task["state"] for task in now["tasks"]] == ["running", "succeeded"]
-    assert str(run.plan) in now["damaged"]
-    assert now["age_s"] is None
-    assert now["tasks"][0]["urls"] == {}
+    assert [task.state for task in now.tasks] == ["running", "succeeded"]
+    assert str(run.plan) in now.damaged
+    assert now.age_s is None
+    assert now.tasks[0].urls == {}
 
 
 def test_a_dead_supervisors_tasks_are_lost_and_do_not_age(run: RunDirectory) -> None:
@@ -95,24 +96,24 @@ def test_a_dead_supervisors_tasks_are_lost_and_do_not_age(run: RunDirectory) -> 
     live = {"task": "a/0", "state": "running", "pid": 77, "started": 1.0}
     write_json(run.task("a-0").status, live)
     now = status(run)
-    assert (now["state"], now["age_s"]) == ("failed", None)
-    assert (now["tasks"][0]["state"], now["tasks"][0]["pid"]) == ("lost", None)
-    assert since(now["tasks"][0], now["seen"]) == "1 min 00 s ago"
+    assert (now.state, now.age_s) == ("failed", None)
+    assert (now.tasks[0].state, now.tasks[0].pid) == ("lost", None)
+    assert since(now.tasks[0], now.seen) == "1 min 00 s ago"
     assert "running" not in _shown(run)
 
 
 def test_an_old_status_of_a_running_supervisor_shows_its_age(run: RunDirectory) -> None:
     write_json(run.status, {"state": "running", "started": 1.0, "updated": time.time() - 60})
     with hold_lock(run):
-        assert status(run)["age_s"] == pytest.approx(60, abs=20)
+        assert status(run).age_s == pytest.approx(60, abs=20)
         assert "(seen 1 min 0" in _shown(run)
 
 
 def test_url_gets_its_token_if_there_is_one(run: RunDirectory) -> None:
     write_json(run.task("a-0").status, {"state": "running", "url": "http://127.0.0.1:1/"})
-    assert status(run)["tasks"][0]["url"] == "http://127.0.0.1:1/"
+    assert status(run).tasks[0].url == "http://127.0.0.1:1/"
     run.task("a-0").token.write_text("secret\n")
-    assert status(run)["tasks"][0]["url"] == "http://127.0.0.1:1/?token=secret"
+    assert status(run).tasks[0].url == "http://127.0.0.1:1/?token=secret"
 
 
 def test_a_thousand_tasks(tmp_path: Path) -> None:
@@ -135,8 +136,8 @@ def test_a_reader_reads_again_what_changed_and_nothing_else(
         read.append(path)
         return read_json(path, problems)
 
-    monkeypatch.setattr("tenfold.views.status.read_json", noted)
-    assert [task["state"] for task in reader.read()["tasks"]] == ["succeeded", "failed"]
+    monkeypatch.setattr("tenfold.run.statusfiles.read_json", noted)
+    assert [task.state for task in reader.read().tasks] == ["succeeded", "failed"]
     assert read == [run.task("a-1").status]
     run.task("a-1").status.unlink()
-    assert [task["state"] for task in reader.read()["tasks"]] == ["succeeded", "waiting"]
+    assert [task.state for task in reader.read().tasks] == ["succeeded", "waiting"]

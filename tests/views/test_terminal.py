@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from rich.text import Text
 
 from tenfold.base.json_text import json_text
+from tenfold.run.jsonfiles import write_json
 from tenfold.run.logs import LogLine
+from tenfold.run.progress import Progress
 from tenfold.views import progress
 from tenfold.views.lines import FOLD_S, Folder, Style, render
 from tenfold.views.screen import Screen
@@ -152,10 +155,11 @@ def test_moving_line_is_wiped_before_anything_is_written() -> None:
     assert _text(plain.err) == ""
 
 
-def _said(**more: object) -> dict[str, object]:
+def _said(**more: object) -> Progress:
     import time
 
-    return {"done": 45, "total": 100, "time": time.time(), "unit": "words"} | more
+    said = {"done": 45, "total": 100, "time": time.time(), "unit": "words"}
+    return Progress.from_json(said | more)
 
 
 def test_progress_in_words() -> None:
@@ -171,9 +175,14 @@ def test_progress_in_words() -> None:
     assert len(bar) < 80
 
 
-@pytest.mark.parametrize("said", [None, {}, {"done": 1}, {"done": "1", "total": 2, "time": 3}])
-def test_damaged_progress_is_not_shown(said: dict[str, object] | None) -> None:
-    assert not progress.makes_sense(said)
+@pytest.mark.parametrize("said", [{}, {"done": 1}, {"done": "1", "total": 2, "time": 3}])
+def test_damaged_progress_is_not_shown(said: dict[str, object], tmp_path: Path) -> None:
+    path = tmp_path / "tasks" / "a-0" / "progress.json"
+    path.parent.mkdir(parents=True)
+    write_json(path, said)
+    read = Progress.read(path)
+    assert read is not None
+    assert read.share is None
 
 
 ESCAPES = (

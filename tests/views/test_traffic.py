@@ -10,8 +10,9 @@ from typing import IO, Any
 
 import pytest
 
-from tenfold.run.rundir import RunDirectory, create, hold_lock, write_json
-from tenfold.views.traffic import MapReader, groups
+from tenfold.run.jsonfiles import write_json
+from tenfold.run.rundir import RunDirectory, create, hold_lock
+from tenfold.views.traffic import MapEdge, MapReader, MapView, groups
 from tests.plans import plan_of, shell
 
 LOCKS: list[IO[bytes]] = []
@@ -48,8 +49,8 @@ def _tell(run: RunDirectory, label: str, *samples: tuple[float, dict[str, Any]])
             stream.write(json.dumps({"time": now - ago, "peers": peers}) + "\n")
 
 
-def _edges(shown: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
-    return {(edge["from"], edge["to"]): edge for edge in shown["edges"]}
+def _edges(shown: MapView) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(edge["from"], edge["to"]): edge for edge in shown.to_json()["edges"]}
 
 
 def test_planned_edges_are_silent_until_a_byte_flows(tmp_path: Path) -> None:
@@ -59,8 +60,8 @@ def test_planned_edges_are_silent_until_a_byte_flows(tmp_path: Path) -> None:
         ("chief/0", "ps/0"), ("chief/0", "ps/1"), ("chief/0", "worker/0"),
         ("ps/0", "worker/0"), ("ps/1", "worker/0"),
     }  # fmt: skip
-    assert {edge["mark"] for edge in shown["edges"]} == {"silent"}
-    assert {edge["last_byte"] for edge in shown["edges"]} == {None}
+    assert {edge.mark for edge in shown.edges} == {"silent"}
+    assert {edge.last_byte for edge in shown.edges} == {None}
     _tell(run, "worker-0", (0, {"ps/0": [0, 0, 1, 1], "ps/1": [5, 0, 1, 1]}))
     edges = _edges(MapReader(run).read())
     assert edges["ps/0", "worker/0"]["mark"] == "silent"  # connected, and not a word
@@ -107,8 +108,8 @@ def test_invalid_peers_are_skipped(tmp_path: Path) -> None:
     odd = {"ps/0": [10**400, -1, 1, 1], "ps/1": ["x", 1, 1, 1], "chief/0": [1.5, True, [], 1]}
     _tell(run, "worker-0", (1, odd), (0, odd))
     shown = MapReader(run).read()
-    json.dumps(shown, allow_nan=False)
-    assert len(shown["edges"]) == 5
+    json.dumps(shown.to_json(), allow_nan=False)
+    assert len(shown.edges) == 5
 
 
 def test_rates_are_averages_after_the_end(tmp_path: Path) -> None:
@@ -118,7 +119,7 @@ def test_rates_are_averages_after_the_end(tmp_path: Path) -> None:
     edge = _edges(shown)["ps/0", "worker/0"]
     assert 4_900 < edge["rate_bytes_s"] < 5_100
     assert edge["connections"] == 0
-    assert 99 < shown["seconds"] < 101
+    assert 99 < shown.seconds < 101
 
 
 def test_unplanned_edges_are_marked(tmp_path: Path) -> None:
@@ -126,9 +127,9 @@ def test_unplanned_edges_are_marked(tmp_path: Path) -> None:
     _tell(run, "worker-0", (0, {"outside:1.2.3.4": [10, 20, 1, 1], "chief/0": [1, 1, 1, 1]}))
     shown = MapReader(run).read()
     assert _edges(shown)["worker/0", "outside:1.2.3.4"]["mark"] == "not planned"
-    assert shown["edges"][-1]["to"] == "outside:1.2.3.4"
-    outside = next(group for group in shown["groups"] if group["to"] == "outside")
-    assert (outside["bytes"], outside["planned"]) == (30, False)
+    assert shown.edges[-1].target == "outside:1.2.3.4"
+    outside = next(group for group in shown.groups if group.target == "outside")
+    assert (outside.bytes, outside.planned) == (30, False)
 
 
 def test_bytes_that_are_not_counted_are_null(tmp_path: Path) -> None:
@@ -148,24 +149,23 @@ def test_damage_is_named_and_the_rest_is_shown(tmp_path: Path) -> None:
     run.task("ps-0").traffic.write_text('{"time": "no time"}\n')
     run.task("ps-1").traffic.mkdir()
     shown = MapReader(run).read()
-    assert len(shown["edges"]) == 5
-    assert str(run.task("worker-0").traffic) in shown["damaged"]
+    assert len(shown.edges) == 5
+    assert str(run.task("worker-0").traffic) in shown.damaged
     run.plan.write_text("{")
-    measured = MapReader(run).read()["edges"]
-    assert [(edge["from"], edge["to"], edge["mark"]) for edge in measured] == [
-        ("ps/0", "worker/0", "not planned")
-    ]
+    measured = MapReader(run).read().edges
+    assert [(*edge.ends, edge.mark) for edge in measured] == [("ps/0", "worker/0", "not planned")]
 
 
 def test_groups_add_up() -> None:
-    def edge(ends: str, carried: int | None, mark: str = "as planned") -> dict[str, Any]:
+    def edge(ends: str, carried: int | None, mark: str = "as planned") -> MapEdge:
         one, other = ends.split()
-        return {"from": one, "to": other, "bytes": carried, "rate_bytes_s": 1.5, "connections": 1,
-                "mark": mark, "planned": True, "expected": mark == "silent"}  # fmt: skip
+        silent = mark == "silent"
+        return MapEdge(one, other, bytes=carried, rate_bytes_s=1.5, connections=1, mark=mark,
+                       planned=True, expected=silent)  # fmt: skip
 
     found = groups([edge("ps/0 worker/0", 10), edge("ps/1 worker/0", None, "cut"),
                     edge("ps/1 worker/1", 0, "silent"), edge("chief/0 ps/0", None)])  # fmt: skip
-    assert found == [
+    assert [group.to_json() for group in found] == [
         {"from": "ps", "to": "worker", "bytes": 10, "rate_bytes_s": 4.5, "connections": 3,
          "edges": 3, "silent": 1, "cut": 1, "planned": True, "expected": True},
         {"from": "chief", "to": "ps", "bytes": None, "rate_bytes_s": 1.5, "connections": 1,

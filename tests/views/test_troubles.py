@@ -5,14 +5,16 @@ supervisor writes. With test_why.py: a first line to act on for every fault of t
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tenfold.run.rundir import read_json, write_json
+from tenfold.run.jsonfiles import read_json, write_json
 from tenfold.views.facts import Disk
 from tenfold.views.status import status
+from tenfold.views.traffic import MapEdge
 from tests.views.written import NOW, Written, save, shown
 
 
@@ -85,9 +87,9 @@ def test_a_disk_that_did_not_take_checkpoints_and_then_did(written: Written) -> 
 
 
 def test_a_silent_task_is_named_if_its_peers_communicate(written: Written) -> None:
-    def edge(one: str, other: str, ago_s: float | None) -> dict[str, Any]:
-        return {"from": one, "to": other, "expected": True, "bytes": 9,
-                "last_byte": None if ago_s is None else NOW - ago_s}  # fmt: skip
+    def edge(one: str, other: str, ago_s: float | None) -> MapEdge:
+        last = None if ago_s is None else NOW - ago_s
+        return MapEdge(one, other, bytes=9, expected=True, last_byte=last)
 
     edges = [edge("ps/0", "worker/0", 0.5), edge("ps/1", "worker/0", 1.0),
              edge("ps/0", "worker/1", 45.0), edge("ps/1", "worker/1", None)]  # fmt: skip
@@ -96,14 +98,13 @@ def test_a_silent_task_is_named_if_its_peers_communicate(written: Written) -> No
         "word2vec runs, but: worker/1 has been silent for 45 s, and the other tasks communicate;"
         " tenfold stacks worker/1; tenfold map"
     )
-    quiet = [{**one, "last_byte": NOW - 45} for one in edges]
+    quiet = [replace(one, last_byte=NOW - 45) for one in edges]
     assert written.told(*quiet, alive=True)["headline"].endswith("no problem found")
 
 
 def test_edges_that_are_cut_name_who_is_cut_off(written: Written) -> None:
     ends = [("chief/0", "ps/0"), ("chief/0", "worker/0"), ("ps/0", "worker/0")]
-    edges = [{"from": one, "to": other, "bytes": 9, "mark": "cut" if "ps/0" in (one, other) else ""}
-             for one, other in ends]  # fmt: skip
+    edges = [MapEdge(*pair, bytes=9, mark="cut" if "ps/0" in pair else "silent") for pair in ends]
     told = written.told(*edges, alive=True)
     assert told["headline"].startswith(
         "word2vec runs, but: ps/0 is cut off: what it and chief/0, worker/0 send each other"
@@ -281,7 +282,7 @@ def test_json_can_be_written(written: Written) -> None:
         "next", "reason", "started", "ended", "seen", "first_failure", "consequences", "retries",
         "resumed_from", "troubles", "checkpoint", "disk", "hangs", "damaged",
     }  # fmt: skip
-    assert status(written.run)["cluster"] == "word2vec"
+    assert status(written.run).cluster == "word2vec"
 
 
 def test_checkpoints_that_cannot_be_saved(written: Written) -> None:

@@ -6,6 +6,8 @@ import json
 import time
 from pathlib import Path
 
+import pytest
+
 from tenfold.run.rundir import RunDirectory, create
 from tenfold.views.usage import UsageReader, history
 
@@ -26,20 +28,20 @@ def _run(tmp_path: Path, ago: float, seconds: int = 10) -> RunDirectory:
 def test_cores_and_memory_now(tmp_path: Path) -> None:
     found = UsageReader(_run(tmp_path, 0.5)).read(["worker/0", "worker/1"])
     assert list(found) == ["worker/0"]
-    assert 0.49 < found["worker/0"]["cpu"] < 0.51
-    assert found["worker/0"]["memory"] == 7
+    assert found["worker/0"].cpu == pytest.approx(0.5, abs=0.01)
+    assert found["worker/0"].memory == 7
 
 
 def test_usage_without_recent_samples_is_unknown(tmp_path: Path) -> None:
     found = UsageReader(_run(tmp_path, 60)).read(["worker/0"])["worker/0"]
-    assert (found["cpu"], found["memory"], found["cpu_s"]) == (None, None, 4.5)
+    assert (found.cpu, found.memory, found.cpu_s) == (None, None, 4.5)
 
 
 def test_history_is_thinned(tmp_path: Path) -> None:
     run = _run(tmp_path, 0, seconds=1_000)
     told = history(run.task("worker-0"), points=100)
     assert 90 <= len(told["time"]) <= 100
-    assert all(0.49 < cores < 0.51 for cores in told["cpu"])
+    assert told["cpu"] == pytest.approx([0.5] * len(told["cpu"]), abs=0.01)
     assert history(run.task("worker-9")) == {"time": [], "cpu": [], "memory": []}
 
 
@@ -52,5 +54,5 @@ def test_invalid_samples_give_unknown_usage(tmp_path: Path) -> None:
     lines = [f'{{"time": {now - 5 + n}, "cpu_s": {v}, "memory": {v}}}' for n, v in enumerate(odd)]
     directory.usage.write_text("\n".join(lines) + "\n")
     found = UsageReader(run).read(["worker/0"])["worker/0"]
-    assert (found["cpu"], found["memory"], found["cpu_s"]) == (None, None, None)
+    assert (found.cpu, found.memory, found.cpu_s) == (None, None, None)
     assert set(history(directory)["cpu"]) == {None}

@@ -18,14 +18,15 @@ import pytest
 
 from tenfold.bringup.api import Run, up
 from tenfold.planning.plan import HangPolicy, ReadinessCheck, RestartPolicy, Task
-from tenfold.run.rundir import create, read_json
+from tenfold.run.jsonfiles import read_json
+from tenfold.run.rundir import create
 from tenfold.tasks import memory
 from tenfold.views.account import show_end
 from tenfold.views.terminal import Terminal
 from tenfold.views.why import account
 from tests.conftest import wait_for
 from tests.plans import plan_of, shell
-from tests.views.written import save, shown
+from tests.views.written import Told, save, shown
 
 SLEEP = "exec sleep 600"
 
@@ -184,7 +185,7 @@ def test_of_real_clusters(name: str, runs: Path) -> None:
     run = up(plan_of(*fault.tasks, **values), runs=runs, isolation="none")
     fault.befalls(run)
     assert run.wait(30)["state"] == fault.state
-    told = account(run.directory)
+    told = Told(account(run.directory))
     assert _matches(told["headline"], fault.headline), told["headline"]
     assert told["wrong"] == (fault.state == "failed")
     assert (told["next"] or [""])[0] == fault.next
@@ -210,7 +211,7 @@ def test_a_task_over_its_limit_of_memory(runs: Path) -> None:
     others = (shell("chief", SLEEP), shell("ps/0", SLEEP, memory=64 << 20))
     run = up(plan_of(*others, eat, success=("chief", "ps")), runs=runs)
     assert run.wait(30)["state"] == "failed"
-    told = account(run.directory)
+    told = Told(account(run.directory))
     assert told["headline"] == (
         "c failed: ps/1 was killed (out of memory at its limit of 64MiB);"
         " raise jobs.ps.resources.memory"
@@ -223,11 +224,11 @@ def test_of_a_running_cluster_nothing_or_what_is_wrong_now(runs: Path) -> None:
     worker = shell("worker", script, restart=replace(AGAIN, backoff_s=60.0))
     run = up(plan_of(shell("chief", SLEEP), worker), runs=runs)
     run.wait(20, for_state=("running",))
-    assert _matches(account(run.directory)["headline"], "c runs (for * s); no problem found")
+    assert _matches(account(run.directory).headline, "c runs (for * s); no problem found")
     (run.directory.path / "go").touch()
     path = run.directory.task("worker-0").status
     wait_for(lambda: (read_json(path) or {}).get("state") == "restarting", 20)
-    told = account(run.directory)
+    told = Told(account(run.directory))
     assert _matches(
         told["headline"],
         "c runs, but: worker/0 exited with code 3 and starts again in * (1 of 3 restarts used);"
@@ -240,11 +241,11 @@ def test_of_a_running_cluster_nothing_or_what_is_wrong_now(runs: Path) -> None:
 def test_up_ends_with_the_summary_of_why(runs: Path) -> None:
     lines = "for i in $(seq 30); do echo line $i; done; exit 7"
     run = up(plan_of(shell("chief", lines), shell("worker", SLEEP)), runs=runs)
-    ended = run.wait(30)
+    run.wait(30)
     stream = StringIO()
-    show_end(Terminal(stream), ended)
+    show_end(Terminal(stream), run.directory)
     said = stream.getvalue().splitlines()
-    assert said[0] == account(run.directory)["headline"] == "c failed: chief/0 exited with code 7"
+    assert said[0] == account(run.directory).headline == "c failed: chief/0 exited with code 7"
     assert said[-22].startswith("first failure: chief/0 exited with code 7 at ")
     assert said[-21:-1] == [f"  │ line {n}" for n in range(11, 31)]
     assert said[-1] == "next: tenfold why c | tenfold logs c chief/0 | tenfold up"
@@ -257,7 +258,7 @@ def test_a_damaged_file_is_named_and_the_rest_is_shown(runs: Path) -> None:
         path = run.directory.path / cut
         whole = path.read_bytes()
         path.write_bytes(whole[:20])
-        told = account(run.directory)
+        told = Told(account(run.directory))
         assert told["headline"] == "c failed: chief/0 exited with code 3"
         assert list(told["damaged"]) == [str(path)]
         assert told["first_failure"]["lines"] == ["alas"]
@@ -276,11 +277,11 @@ def test_a_task_that_a_signal_stopped(runs: Path) -> None:
     pid = int((read_json(path.status) or {})["pid"])
     os.kill(pid, signal.SIGSTOP)
     wait_for(lambda: (read_json(run.directory.status) or {}).get("hang"), 20)
-    told = account(run.directory)
+    told = Told(account(run.directory))
     assert told["headline"].startswith("c hangs: worker/0 ")
     assert f"is stopped by a signal (state T); `kill -CONT {pid}` continues it" in told["headline"]
     os.kill(pid, signal.SIGCONT)
-    wait_for(lambda: not account(run.directory)["wrong"], 20)
+    wait_for(lambda: not account(run.directory).wrong, 20)
     run.stop(kill=True, timeout_s=20)
 
 
@@ -288,7 +289,7 @@ def test_unreadable_files_are_reported_by_why(tmp_path: Path) -> None:
     run = create(tmp_path, "c")
     for path in (run.plan, run.status, run.events):
         path.write_bytes(b"\0\xff{[")
-    told = account(run)
+    told = Told(account(run))
     assert told["headline"].startswith("c has no readable status or events: ")
     assert str(run.status) in told["headline"]
     assert shown(told)

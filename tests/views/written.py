@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.checkpoint import manifest
-from tenfold.run.rundir import RunDirectory, create, hold_lock, write_json
+from tenfold.run.jsonfiles import write_json
+from tenfold.run.rundir import RunDirectory, create, hold_lock
 from tenfold.views.account import show_account
 from tenfold.views.facts import read_facts
+from tenfold.views.report import RunReport
 from tenfold.views.terminal import Terminal
+from tenfold.views.traffic import MapEdge
 from tenfold.views.why import account_of
 
 NOW = 2_000_000_000.0
@@ -28,10 +31,18 @@ def save(run: RunDirectory, step: int, saved: float) -> Path:
     return manifest.publish(home, beside, step)
 
 
-def shown(told: dict[str, Any]) -> str:
+class Told(dict[str, Any]):
+    """What `why --json` prints of a report, and the report."""
+
+    def __init__(self, report: RunReport) -> None:
+        super().__init__(report.to_json())
+        self.report = report
+
+
+def shown(told: Told) -> str:
     """What `tenfold why` prints."""
     stream = StringIO()
-    show_account(Terminal(stream), told)
+    show_account(Terminal(stream), told.report)
     return stream.getvalue()
 
 
@@ -81,12 +92,12 @@ class Written:
         self.said |= {"state": "failed", "outcome": "failed", "reason": reason, "ended": NOW}
         self.said |= {"first_failure": first, "consequences": list(later)}
 
-    def told(self, *edges: dict[str, Any], alive: bool = False, **facts: Any) -> dict[str, Any]:
+    def told(self, *edges: MapEdge, alive: bool = False, **facts: Any) -> Told:
         """The account at NOW; `alive`: while a supervisor has the lock."""
         self.write()
         if not alive:
-            return account_of(replace(read_facts(self.run), **facts), edges, NOW)
+            return Told(account_of(replace(read_facts(self.run), **facts), edges, NOW))
         with hold_lock(self.run):
             read = read_facts(self.run)
-        now = dict(read.status) | {"age_s": 0.1}
-        return account_of(replace(read, status=now, **facts), edges, NOW)
+        now = replace(read.status, age_s=0.1)
+        return Told(account_of(replace(read, status=now, **facts), edges, NOW))

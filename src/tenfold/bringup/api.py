@@ -31,11 +31,12 @@ from tenfold.planning.plan import Plan
 from tenfold.run import files, filesystem, rundir
 from tenfold.run.annotations import Annotations, checked_note, checked_tags
 from tenfold.run.locks import signal_holders
+from tenfold.run.planfile import PlanFile, write_plan
 from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import TERMINAL
 from tenfold.run.turns import turn
 from tenfold.supervise import control
-from tenfold.views.status import status
+from tenfold.views.status import RunView, status
 
 if TYPE_CHECKING:
     from tenfold.cluster.file import Loaded
@@ -95,6 +96,10 @@ class Run:
 
     def status(self) -> dict[str, Any]:
         """The shape of `ps --json`."""
+        return self.view().to_json()
+
+    def view(self) -> RunView:
+        """What `status` gives, typed."""
         self.settle()
         return status(self.directory)
 
@@ -118,17 +123,23 @@ class Run:
 
         Raises TimeoutError after `timeout_s` seconds.
         """
+        return self.awaited(timeout_s, for_state=for_state).to_json()
+
+    def awaited(
+        self, timeout_s: float | None = None, *, for_state: tuple[str, ...] = ()
+    ) -> RunView:
+        """What `wait` gives, typed."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
-            now = self.status()
-            if now["state"] in TERMINAL:  # or its directory was removed as it was read
-                now = self.status()
-            over = now["state"] in TERMINAL and not self.directory.alive()
-            if over or (now["state"] in for_state and now["state"] not in TERMINAL):
+            now = self.view()
+            if now.state in TERMINAL:  # or its directory was removed as it was read
+                now = self.view()
+            over = now.state in TERMINAL and not self.directory.alive()
+            if over or (now.state in for_state and now.state not in TERMINAL):
                 self._reap()
                 return now
             if deadline is not None and time.monotonic() > deadline:
-                raise TimeoutError(f"{self.directory.cluster} is {now['state']}")
+                raise TimeoutError(f"{self.directory.cluster} is {now.state}")
             time.sleep(_POLL_S)
 
     def _reap(self) -> None:
@@ -151,10 +162,14 @@ class Run:
 
         A run that is over stays as it is.
         """
+        return self.stopped(kill=kill, timeout_s=timeout_s).to_json()
+
+    def stopped(self, *, kill: bool = False, timeout_s: float | None = None) -> RunView:
+        """What `stop` gives, typed."""
         if self.directory.alive():
             with contextlib.suppress(TenfoldError):
                 control.ask(self.directory, "kill" if kill else "stop")
-        return self.wait(timeout_s)
+        return self.awaited(timeout_s)
 
 
 def up(
@@ -202,17 +217,17 @@ def up(
     )
     given = str(runs) if runs is not None else None
     home = Path(settings.resolve("runs", given, {"runs": made.runs}).value)
-    annotations = Annotations(checked_tags(tags), checked_note(note))
+    annotations = Annotations(tags=checked_tags(tags), note=checked_note(note))
     filesystem.require_umask()
     rundir.require_home(home, made.cluster)  # a place that cannot be written is named here
     with turn(home, made.cluster):
         refuse_running(home, made, another=another)
         before = decide(home, made, resume)
         run = rundir.create(home, made.cluster)
-        rundir.write_json(run.plan, made.to_json())
+        write_plan(run.plan, made)
         try:
             if annotations:
-                annotations.write(run)
+                annotations.keep(run)
             before.hand_over(run)
             _keep_files(made, run)
             if cell_side.submit(made, run, wishes):
@@ -370,8 +385,8 @@ def sweep(run: RunDirectory) -> list[str]:
     Does nothing to a run whose supervisor is a process of this host. Raises TenfoldError where the
     cell cannot be asked.
     """
-    cell = (rundir.read_json(run.plan) or {}).get("cell")
+    cell = PlanFile.of(run.plan).cell
     supervised = run.alive() and not run.is_elsewhere()
-    if supervised or not isinstance(cell, str) or cell not in CELLS:
+    if supervised or cell not in CELLS:
         return []
     return cells.client(cell).sweep(run)

@@ -22,8 +22,11 @@ from tenfold.checkpoint import Checkpoint, manifest
 from tenfold.errors import InputError, TenfoldError
 from tenfold.planning.plan import Plan
 from tenfold.run import files, records
-from tenfold.run.rundir import RunDirectory, every, read_events, read_json
+from tenfold.run.eventlog import read_events
+from tenfold.run.resumed import SetAside
+from tenfold.run.rundir import RunDirectory, every
 from tenfold.run.states import TERMINAL, State
+from tenfold.run.statusfiles import RunStatus
 
 FRESH = "fresh"
 """A file in the directory of a run that was to begin anew.
@@ -40,7 +43,7 @@ class Notes:
     """
 
     said: list[str] = field(default_factory=list)
-    aside: list[dict[str, str]] = field(default_factory=list)
+    aside: list[SetAside] = field(default_factory=list)
     broken_off: RunDirectory | None = None
 
     def damaged(self, was: Path, now: Path | None, damage: str) -> None:
@@ -49,7 +52,7 @@ class Notes:
             self.said.append(f"{was} is skipped: {damage}")
             return
         self.said.append(f"{was} is damaged ({damage}): renamed to {now.name}")
-        self.aside.append({"file": str(was), "as": str(now)})
+        self.aside.append(SetAside(str(was), str(now)))
 
 
 @dataclass(slots=True)
@@ -112,35 +115,34 @@ def newest_first(runs: Path, cluster: str, notes: Notes) -> Iterator[Earlier]:
     """The cluster's runs, newest first. Each is read when it is requested."""
     for run in sorted(every(runs, cluster), key=lambda run: run.run, reverse=True):
         _settler.settle(run)
-        status = None if run.alive() else _read(run.status, notes)
+        read = None if run.alive() else _read(run.status, notes)
+        status = None if read is None else RunStatus.from_json(read)
         if run.alive() or beats_elsewhere(run, status):
             yield Earlier(run, up=True)
             continue
-        state = _told_by_events(run) if status is None else status.get("state")
-        ended = (status or {}).get("ended") or (status or {}).get("updated")
         yield Earlier(
             run,
-            state=state if isinstance(state, str) else None,
-            ended=float(ended) if isinstance(ended, (int, float)) else None,
+            state=_told_by_events(run) if status is None else status.state,
+            ended=None if status is None else status.ended or status.updated,
             plan=_plan(run, notes),
             fresh=files.exists(run.path / FRESH),
         )
 
 
-def beats_elsewhere(run: RunDirectory, status: dict[str, Any] | None) -> bool:
+def beats_elsewhere(run: RunDirectory, status: RunStatus | None) -> bool:
     """Whether a supervisor on another host still writes.
 
     Its lock cannot be seen here.
     """
-    if status is None or status.get("state") in TERMINAL:
+    if status is None or status.state in TERMINAL:
         return False
-    if status.get("host") in (None, socket.gethostname()):
+    if status.host in (None, socket.gethostname()):
         return False
     deadline = time.monotonic() + _BEAT_S
     while time.monotonic() < deadline:
         time.sleep(0.05)
-        now = read_json(run.status)
-        if now is not None and now.get("updated") != status.get("updated"):
+        now = RunStatus.read(run)
+        if now is not None and now.updated != status.updated:
             return True
     return False
 
@@ -161,7 +163,7 @@ def _told_by_events(run: RunDirectory) -> str | None:
     """The end in events.jsonl, for a status.json that does not contain it."""
     events, _ = read_events(run.events)
     ends = {f"cluster-{state}": state for state in TERMINAL}
-    told = (ends.get(str(event.get("kind"))) for event in reversed(events))
+    told = (ends.get(event.kind) for event in reversed(events))
     return next((state for state in told if state), None)
 
 

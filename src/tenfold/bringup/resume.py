@@ -13,18 +13,19 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from tenfold.base.quantities import duration_text
 from tenfold.bringup.earlier import FRESH, Earlier, Notes, newest_first
 from tenfold.checkpoint import Checkpoint, manifest
 from tenfold.errors import InputError, TenfoldError
-from tenfold.planning.plan import Plan
+from tenfold.planning.plan import Plan, Task
 from tenfold.run.files import open_regular
-from tenfold.run.rundir import RunDirectory, write_json
+from tenfold.run.resumed import ResumedRun, SetAside
+from tenfold.run.rundir import RunDirectory
 from tenfold.supervise import past
 
 Wish = Literal["auto", "yes", "no"]
@@ -45,16 +46,16 @@ class Resumption:
         ended: when the earlier run ended, in seconds since 1970, if that is known.
         retried: by task, when it was started again after failures, if its supervisor died.
         notes: for people, in sentences.
-        aside: damaged files that were set aside: `{"file": …, "as": …}`.
+        aside: damaged files that were set aside.
         fresh: it was asked for.
     """
 
     earlier: RunDirectory | None = None
     checkpoints: tuple[tuple[str, Checkpoint], ...] = ()
     ended: float | None = None
-    retried: dict[str, list[float]] = field(default_factory=dict)
+    retried: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    aside: tuple[dict[str, str], ...] = ()
+    aside: tuple[SetAside, ...] = ()
     fresh: bool = False
 
     def hand_over(self, run: RunDirectory) -> None:
@@ -68,7 +69,7 @@ class Resumption:
             for name, checkpoint in self.checkpoints:
                 _hand_over(checkpoint, run.shared("checkpoints") / name)
             if self.earlier is not None:
-                write_json(run.resumed, self._record(self.earlier))
+                self._record(self.earlier).write(run.resumed)
         except OSError as error:
             raise TenfoldError(
                 f"cannot link the checkpoint of {self.earlier and self.earlier.run}:"
@@ -77,18 +78,17 @@ class Resumption:
                 cause=error,
             ) from error
 
-    def _record(self, earlier: RunDirectory) -> dict[str, Any]:
+    def _record(self, earlier: RunDirectory) -> ResumedRun:
         name, latest = self.checkpoints[0] if self.checkpoints else (None, None)
-        return {
-            "version": 1,
-            "run": earlier.run,
-            "checkpoint": f"{name}/{latest.path.name}" if latest else None,
-            "step": latest and latest.step,
-            "saved": latest and latest.time,
-            "ended": self.ended,
-            "retried": self.retried,
-            "set_aside": list(self.aside),
-        }
+        return ResumedRun(
+            run=earlier.run,
+            checkpoint=f"{name}/{latest.path.name}" if latest else None,
+            step=latest.step if latest else None,
+            saved=latest.time if latest else None,
+            ended=self.ended,
+            retried=self.retried,
+            set_aside=self.aside,
+        )
 
 
 def decide(runs: Path, plan: Plan, wish: Wish = "auto") -> Resumption:
@@ -182,7 +182,7 @@ def difference(before: Plan, now: Plan) -> str | None:
     return None
 
 
-def _command(jobs: dict[str, Any], job: str) -> list[str]:
+def _command(jobs: Mapping[str, tuple[Task, ...]], job: str) -> list[str]:
     """The command of the job's first task."""
     return list(jobs[job][0].command)
 

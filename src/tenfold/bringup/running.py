@@ -10,7 +10,8 @@ from tenfold.base.quantities import duration_text
 from tenfold.cells.settling import Settler
 from tenfold.errors import TenfoldError
 from tenfold.planning.plan import Plan
-from tenfold.run.rundir import RunDirectory, every, read_json
+from tenfold.run.planfile import PlanFile
+from tenfold.run.rundir import RunDirectory, every
 from tenfold.views.commands import with_runs
 from tenfold.views.status import status
 
@@ -43,8 +44,8 @@ def refuse_running(runs: Path, plan: Plan, *, another: bool) -> None:
         raise AlreadyRunningError(_words(plan, up), _hint(plan, runs, up), up)
     client = cells.client(plan.cell)
     for run in up:
-        other = read_json(run.plan) or {}
-        if other.get("cell") == plan.cell and (why := client.excludes(plan, other)):
+        other = PlanFile.of(run.plan)
+        if other.cell == plan.cell and (why := client.excludes(plan, other)):
             raise AlreadyRunningError(f"{why}: {_name(run)} is running", _down_hint(up, runs), up)
 
 
@@ -56,19 +57,14 @@ def _is_up(run: RunDirectory) -> bool:
 def _words(plan: Plan, up: list[RunDirectory]) -> str:
     newest = up[-1]
     shown = status(newest)
-    states = [str(task["state"]) for task in shown["tasks"]]
+    states = [task.state for task in shown.tasks]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-    for_how_long = f" for {duration_text(_age(shown))}" if shown["started"] else ""
-    file = (read_json(newest.plan) or {}).get("file")
+    for_how_long = f" for {duration_text(time.time() - shown.started)}" if shown.started else ""
+    file = PlanFile.of(newest.plan).file
     other = f", from another file, {file}" if file and plan.file and file != plan.file else ""
     more = f" ({len(up)} runs; this is the newest)" if len(up) > 1 else ""
     words = f"{plan.cluster} is already running{for_how_long}{more}: run {newest.run}{other}"
     return f"{words} ({counts})" if counts else words
-
-
-def _age(shown: dict[str, object]) -> float:
-    started = shown["started"]
-    return time.time() - started if isinstance(started, (int, float)) else 0.0
 
 
 def _hint(plan: Plan, runs: Path, up: list[RunDirectory]) -> str:

@@ -6,7 +6,7 @@ All of it works from the plan or from the run directory alone, before, during an
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from tenfold.cells.probing.findings import Finding, Room
@@ -14,6 +14,7 @@ from tenfold.cells.rendering import File, RenderLocations
 from tenfold.cells.supervisor_side import Wishes
 from tenfold.errors import InputError, UnavailableError
 from tenfold.planning.plan import Plan
+from tenfold.run.planfile import PlanFile
 from tenfold.run.rundir import RunDirectory
 
 
@@ -68,7 +69,7 @@ class ClientSide(Protocol):
         del plan, run, wishes
         return False
 
-    def excludes(self, plan: Plan, running: Mapping[str, Any]) -> str | None:
+    def excludes(self, plan: Plan, running: PlanFile) -> str | None:
         """Why a run of `plan` cannot exist beside another run of the cluster, or None.
 
         `running` is the `plan.json` of the other run, which is up on this cell.

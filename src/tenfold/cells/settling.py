@@ -12,8 +12,10 @@ import time
 
 from tenfold import cells
 from tenfold.errors import TenfoldError
-from tenfold.run.rundir import RunDirectory, read_json
+from tenfold.run.elsewhere import Elsewhere
+from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import TERMINAL
+from tenfold.run.statusfiles import RunStatus
 
 ASK_S = 10.0
 """Seconds after an answer in which the cell is not asked again."""
@@ -40,8 +42,9 @@ class Settler:
         if moment < self._asked.get(run, moment) or not run.is_elsewhere():
             return
         self._asked[run] = moment + self._ask_s
-        if (read_json(run.status) or {}).get("state") in TERMINAL:
+        status = RunStatus.read(run)
+        if status is not None and status.state in TERMINAL:
             return
-        cell = (read_json(run.elsewhere) or {}).get("cell")
+        place = Elsewhere.read(run.elsewhere) or Elsewhere()
         with contextlib.suppress(TenfoldError, OSError):
-            cells.client(str(cell)).settle(run)
+            cells.client(place.cell).settle(run)

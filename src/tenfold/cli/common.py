@@ -22,7 +22,8 @@ from tenfold.cli.selection import (
     runs_directory,
 )
 from tenfold.cluster import settings
-from tenfold.run.rundir import RunDirectory, every, find, read_json
+from tenfold.run.planfile import PlanFile
+from tenfold.run.rundir import RunDirectory, every, find
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -75,7 +76,9 @@ def complete_tag(
     def names() -> list[str]:
         from tenfold.run.annotations import Annotations
 
-        return sorted({tag for run in every(_runs_of(ctx)) for tag in Annotations.read(run).tags})
+        return sorted(
+            {tag for run in every(_runs_of(ctx)) for tag in Annotations.read_of(run).tags}
+        )
 
     return _matching(incomplete, names)
 
@@ -191,11 +194,10 @@ def task_names(run: RunDirectory) -> list[str]:
 
     Without a plan, they come from the run's directories.
     """
-    planned = (read_json(run.plan) or {}).get("tasks")
-    if not isinstance(planned, list):
+    planned = PlanFile.of(run.plan).tasks
+    if planned is None:
         return [name_of(task.label) for task in run.tasks()]
-    names = (task.get("task") for task in planned if isinstance(task, dict))
-    return [name for name in names if isinstance(name, str)]
+    return [task.task for task in planned]
 
 
 def choose_tasks(run: RunDirectory, wanted: tuple[str, ...]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -24,6 +24,10 @@ from tenfold.cli.selection import (
 from tenfold.errors import TenfoldError
 from tenfold.run.rundir import RunDirectory, find
 from tenfold.run.states import TERMINAL
+
+if TYPE_CHECKING:
+    from tenfold.run.planfile import PlanFile
+    from tenfold.views.status import RunView
 
 _SLACK_S = 10.0
 
@@ -51,7 +55,8 @@ def make_command(name: str) -> click.Command:
             err().print(f"no cluster is running under {runs_directory(runs)}")
         ended = [_stop(run, kill) for run in chosen]
         if as_json:
-            print_json(ended if every_run or not ended else ended[0])
+            shown = [run.to_json() for run in ended]
+            print_json(shown if every_run or not shown else shown[0])
 
     return made
 
@@ -79,27 +84,28 @@ command = make_command("down")
 def _may_be_left(run: RunDirectory) -> bool:
     """Whether the cell may still hold resources of a run whose supervisor has died."""
     from tenfold.run import files
-    from tenfold.run.rundir import read_json
+    from tenfold.run.statusfiles import RunStatus
 
-    over = (read_json(run.status) or {}).get("state") in TERMINAL
+    status = RunStatus.read(run)
+    over = status is not None and status.state in TERMINAL
     return not over and "cell" in files.directories(run.path)
 
 
-def _stop(run: RunDirectory, kill: bool) -> dict[str, Any]:
+def _stop(run: RunDirectory, kill: bool) -> RunView:
     from tenfold.bringup.api import Run, interrupt, sweep
-    from tenfold.run.rundir import read_json
+    from tenfold.run.planfile import PlanFile
 
     say = err().print
     if not run.alive():
         say(f"{run.cluster} {run.run} is not running")
         if swept := sweep(run):
             say(f"removed its remains: {', '.join(swept)}")
-        return Run(run).status()
-    plan = read_json(run.plan) or {}
-    grace_s = _grace_s(plan)
+        return Run(run).view()
+    plan = PlanFile.of(run.plan)
+    grace_s = plan.stop_grace_s
     say(f"stopping {run.cluster} {run.run}" + ("" if kill else f" (up to {limit_text(grace_s)})"))
     try:
-        status = Run(run).stop(kill=kill, timeout_s=grace_s + _slack_s(plan))
+        ended = Run(run).stopped(kill=kill, timeout_s=grace_s + _slack_s(plan))
     except (TimeoutError, TenfoldError):
         killed = interrupt(run)
         say(
@@ -108,34 +114,29 @@ def _stop(run: RunDirectory, kill: bool) -> dict[str, Any]:
             else "its supervisor does not respond, and no process on this machine holds its lock"
         )
         sweep(run)
-        status = _ended(run)
-    say(f"{run.cluster} is {status['state']}")
-    return status
+        ended = _ended(run)
+    say(f"{run.cluster} is {ended.state}")
+    return ended
 
 
-def _slack_s(plan: dict[str, Any]) -> float:
+def _slack_s(plan: PlanFile) -> float:
     """How long a supervisor may take beyond the grace.
 
     It waits for its last notification.
     """
     from tenfold.supervise.notifier import LIMIT_S
 
-    return _SLACK_S + (LIMIT_S if plan.get("notify") else 0.0)
+    return _SLACK_S + (LIMIT_S if plan.notify is not None else 0.0)
 
 
-def _ended(run: RunDirectory) -> dict[str, Any]:
+def _ended(run: RunDirectory) -> RunView:
     from tenfold.bringup.api import Run
 
     try:
-        return Run(run).wait(_SLACK_S)
+        return Run(run).awaited(_SLACK_S)
     except TimeoutError as error:
         raise TenfoldError(
             f"{run.cluster} {run.run} has not stopped",
             hint="check it with `tenfold ps`, then retry `tenfold down`",
             cause=error,
         ) from error
-
-
-def _grace_s(plan: dict[str, Any]) -> float:
-    said = plan.get("stop_grace_s")
-    return float(said) if isinstance(said, (int, float)) else 10.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +14,7 @@ from tenfold.cli.common import cluster_argument, err, find_run, json_option, out
 from tenfold.errors import printable
 
 if TYPE_CHECKING:
+    from tenfold.run.eventlog import Event
     from tenfold.views.terminal import Terminal
 
 _POLL_S = 0.2
@@ -26,7 +27,8 @@ _POLL_S = 0.2
 @json_option
 def command(cluster: str | None, follow: bool, runs: str | None, as_json: bool) -> None:
     """List the events of a run in order (with --json as JSON Lines)."""
-    from tenfold.run.rundir import Problems, read_events
+    from tenfold.run.eventlog import read_events
+    from tenfold.run.jsonfiles import Problems
 
     run = find_run(cluster, runs)
     problems = Problems()
@@ -47,17 +49,17 @@ def command(cluster: str | None, follow: bool, runs: str | None, as_json: bool) 
         err().print(printable(f"damaged: {path} {what}"))
 
 
-def _show(terminal: Terminal, event: dict[str, Any], as_json: bool) -> None:
+def _show(terminal: Terminal, event: Event, as_json: bool) -> None:
     if as_json:
-        terminal.print(json_text(event))
+        terminal.print(json_text(event.to_json()))
         return
     from tenfold.views.eventtexts import sentence
 
-    kind = terminal.paint(f"{printable(str(event.get('kind', '?'))):<18}", "bold")
-    terminal.print(f"{_clock(event.get('time'))}  {kind} {sentence(event)}".rstrip())
+    kind = terminal.paint(f"{printable(event.kind or '?'):<18}", "bold")
+    terminal.print(f"{_clock(event.time)}  {kind} {sentence(event)}".rstrip())
 
 
-def _clock(moment: object) -> str:
-    if not isinstance(moment, (int, float)):
+def _clock(moment: float | None) -> str:
+    if moment is None:
         return "--:--:--.---"
     return datetime.fromtimestamp(moment).astimezone().strftime("%H:%M:%S.%f")[:-3]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -18,7 +17,8 @@ from tenfold.cli.common import (
     task_argument,
 )
 from tenfold.errors import InputError, TenfoldError
-from tenfold.run.rundir import RunDirectory, read_json
+from tenfold.run.planfile import PlanFile
+from tenfold.run.rundir import RunDirectory
 
 
 @click.command("exec", context_settings={"allow_interspersed_args": False})
@@ -38,6 +38,7 @@ def command(task: str, words: tuple[str, ...], cluster: str | None, runs: str | 
         raise InputError("no command is given", hint=f"write tenfold exec {task} -- COMMAND")
     from tenfold.launch import signals
     from tenfold.launch.enter import require_pid, run_beside
+    from tenfold.run.statusfiles import TaskStatus
 
     run = find_run(cluster, runs, up=True)
     names = choose_tasks(run, (task,))
@@ -51,8 +52,8 @@ def command(task: str, words: tuple[str, ...], cluster: str | None, runs: str | 
     if remote := _elsewhere(run, names[0], words):
         signals.before_exec(keep=frozenset({signal.SIGHUP}))  # nohup's
         os.execvp(remote[0], remote)
-    label = label_of(names[0])
-    pid = require_pid(names[0], (read_json(run.task(label).status) or {}).get("pid"), run.lock)
+    status = TaskStatus.read(run.task(label_of(names[0])))
+    pid = require_pid(names[0], status and status.pid, run.lock)
     return run_beside(pid, words, dict(os.environ), _workdir(run, names[0]))
 
 
@@ -60,12 +61,10 @@ def _elsewhere(run: RunDirectory, name: str, words: tuple[str, ...]) -> list[str
     """The command that runs `words` next to a task that is not a local process."""
     from tenfold.cells import client
 
-    cell = (read_json(run.plan) or {}).get("cell")
-    return client(cell).beside(run, name, words) if isinstance(cell, str) else None
+    cell = PlanFile.of(run.plan).cell
+    return client(cell).beside(run, name, words) if cell is not None else None
 
 
 def _workdir(run: RunDirectory, name: str) -> Path:
-    tasks = (read_json(run.plan) or {}).get("tasks") or []
-    planned: dict[str, Any] = next((task for task in tasks if task["task"] == name), {})
-    workdir = Path(planned.get("workdir") or ".")
+    workdir = Path(PlanFile.of(run.plan).task(name).workdir or ".")
     return workdir if workdir.is_dir() else Path.cwd()

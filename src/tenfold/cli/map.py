@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -24,7 +24,7 @@ from tenfold.errors import InputError
 
 if TYPE_CHECKING:
     from tenfold.run.rundir import RunDirectory
-    from tenfold.views.traffic import MapReader
+    from tenfold.views.traffic import MapReader, MapView
 
 _EVERY_S = 1.0
 _OTHER_LINES = 4
@@ -67,14 +67,14 @@ def command(
     elif follow:
         _follow(run, reader, every, as_json)
     elif as_json:
-        print_json(reader.read())
+        print_json(reader.read().to_json())
     else:
         from tenfold.views.map import MOST_EDGES, show_map
 
         show_map(out(), reader.read(), most=math.inf if every else MOST_EDGES)
 
 
-def _draw(shown: dict[str, Any], form: str) -> None:
+def _draw(shown: MapView, form: str) -> None:
     from tenfold.views import picture
 
     made = picture.svg(shown) if form == "svg" else picture.dot(shown)
@@ -92,7 +92,7 @@ def _follow(run: RunDirectory, reader: MapReader, every: bool, as_json: bool) ->
             settle_run(run)
             shown = reader.read()
             if as_json:
-                print_json(shown)
+                print_json(shown.to_json())
             else:
                 most: float = MOST_EDGES
                 if terminal.moves:

@@ -32,18 +32,17 @@ def command(run: str, text: str | None, append: bool, runs: str | None, as_json:
     """
     found = find_run(run, runs)
     if text is None:
-        now = Annotations.read(found)
+        now = Annotations.read_of(found)
     else:
         said = sys.stdin.read() if text == "-" else text
 
         def changed(before: Annotations) -> Annotations:
             note = f"{before.note}\n{said}" if append else said
-            return Annotations(before.tags, checked_note(note))
+            return Annotations(tags=before.tags, note=checked_note(note))
 
         now = change(found, changed)
     if as_json:
-        print_json({"version": 1, "cluster": found.cluster, "run": found.run,
-                    "tags": list(now.tags), "note": now.note or None})  # fmt: skip
+        print_json({"version": 1, "cluster": found.cluster, "run": found.run, **now.shown()})
     elif text is not None:
         what = "the note is written" if now.note else "it has no note"
         err().print(f"{found.cluster} {found.run}: {what}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -23,6 +23,7 @@ from tenfold.run.states import State
 
 if TYPE_CHECKING:
     from tenfold.run.rundir import RunDirectory
+    from tenfold.views.status import RunView
 
 
 @click.command("ps")
@@ -55,18 +56,18 @@ def command(
     run = find_run(cluster, runs)
     settle_run(run)
     shown = status(run)
-    shown["headline"] = _headline(run, shown)
+    headline = _headline(run, shown)
     if as_json:
-        print_json(shown)
+        print_json(shown.to_json() | {"headline": headline})
         return
     from tenfold.views.tasks import show_run
 
-    show_run(out(), shown)
+    show_run(out(), shown, headline)
 
 
-def _headline(run: RunDirectory, shown: dict[str, Any]) -> str | None:
+def _headline(run: RunDirectory, shown: RunView) -> str | None:
     """The first line of `why` if the run failed."""
-    if shown["state"] != State.FAILED:
+    if shown.state != State.FAILED:
         return None
     from tenfold.views.headline import headline  # it reads far more than the rest of this
 
@@ -74,13 +75,13 @@ def _headline(run: RunDirectory, shown: dict[str, Any]) -> str | None:
 
 
 def _list(runs: Path, cluster: str | None, tags: tuple[str, ...], as_json: bool) -> None:
-    from tenfold.views.runlist import FIELDS, has_tags, overview, show_runs
+    from tenfold.views.runlist import has_tags, overview, show_runs
 
     chosen = [run for run in matching_runs(runs, cluster) if has_tags(run, tags)]
     for run in chosen:
         settle_run(run)
     found = [overview(run) for run in chosen]
     if as_json:
-        print_json([{key: run[key] for key in FIELDS} for run in found])
+        print_json([run.to_json() for run in found])
     else:
         show_runs(out(), found)

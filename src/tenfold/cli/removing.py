@@ -107,8 +107,8 @@ def _row(run: RunDirectory, use: DiskUse, words: str) -> list[str]:
     from tenfold.views.status import status
 
     shown = status(run)
-    began = start_text(shown["started"]) if shown["started"] else ""
-    state = shown["state"] or "unknown"
+    began = start_text(shown.started) if shown.started else ""
+    state = shown.state or "unknown"
     return [f"{run.cluster}/{run.run}", state, began, bytes_text(use.size), words]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -24,6 +24,7 @@ from tenfold.errors import TenfoldError
 if TYPE_CHECKING:
     from tenfold.debug.findings import Findings
     from tenfold.run.rundir import RunDirectory
+    from tenfold.views.status import TaskView
 
 
 @click.command("stacks")
@@ -60,9 +61,10 @@ def command(
             hint="see how it ended with `tenfold why`; reports of hangs are in hangs/ of the run",
         )
     now = status(run)
-    found = _find(run, [task for task in now["tasks"] if task["task"] in names], native)
+    found = _find(run, [task for task in now.tasks if task.task in names], native)
     if as_json:
-        head = {key: now[key] for key in ("version", "cluster", "run", "state", "hang")}
+        shown = now.to_json()
+        head = {key: shown[key] for key in ("version", "cluster", "run", "state", "hang")}
         print_json(head | found.to_json(raw=raw))
     elif raw:
         show_raw(out(), found.tasks)
@@ -70,24 +72,18 @@ def command(
         show_stacks(out(), now, found)
 
 
-def _find(run: RunDirectory, tasks: Sequence[dict[str, Any]], native: bool) -> Findings:
+def _find(run: RunDirectory, tasks: Sequence[TaskView], native: bool) -> Findings:
     from tenfold.cells import client
     from tenfold.cluster.cell_table import traits
     from tenfold.debug.collect import BOUND_ELSEWHERE_S, BOUND_S, StackTarget
     from tenfold.debug.findings import find
-    from tenfold.planning.plan import Plan
-    from tenfold.run.rundir import read_json
+    from tenfold.run.planfile import read_plan
 
-    known = read_json(run.plan)
-    if known is None:
-        raise TenfoldError(
-            f"cannot read the plan of the run: {run.plan}", hint="see the cause with `tenfold ps`"
-        )
-    plan = Plan.from_json(known)
+    plan = read_plan(run.plan)
     cell, facts = client(plan.cell), traits(plan.cell)
     here = socket.gethostname()
     wanted = [
-        StackTarget(task["task"], task["state"], task["pid"] if task["host"] == here else None)
+        StackTarget(task.task, task.state, task.pid if task.host == here else None)
         for task in tasks
     ]
     return find(

@@ -44,14 +44,13 @@ def command(
 
         def changed(now: Annotations) -> Annotations:
             kept = [tag for tag in (*now.tags, *new) if tag not in deleted]
-            return Annotations(tuple(dict.fromkeys(kept)), now.note)
+            return Annotations(tags=tuple(dict.fromkeys(kept)), note=now.note)
 
         now = change(found, changed)
     else:
-        now = Annotations.read(found)
+        now = Annotations.read_of(found)
     if as_json:
-        print_json({"version": 1, "cluster": found.cluster, "run": found.run,
-                    "tags": list(now.tags), "note": now.note or None})  # fmt: skip
+        print_json({"version": 1, "cluster": found.cluster, "run": found.run, **now.shown()})
         return
     if new or deleted:
         err().print(f"{found.cluster} {found.run}: {', '.join(now.tags) or 'no tags'}")

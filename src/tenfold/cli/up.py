@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tenfold.bringup.resume import Wish
     from tenfold.planning.plan import Plan
     from tenfold.views.follow import Follower
+    from tenfold.views.status import RunView
 
 _EXIT = {State.SUCCEEDED: 0, State.FAILED: 1, State.STOPPED: 130}
 _LAST_WORD_S = 60.0
@@ -218,7 +219,7 @@ def _detached(run: Run, wishes: _Wishes) -> int:
 
     submitted = run.directory.is_elsewhere() and not (wishes.wait or deadline)
 
-    def enough(now: dict[str, Any]) -> bool:
+    def enough(now: RunView) -> bool:
         return submitted or _is_up(now, wishes.wait) or _over(deadline)
 
     follower = _follower(run, [], wishes)
@@ -229,17 +230,17 @@ def _detached(run: Run, wishes: _Wishes) -> int:
             "The cluster keeps running. Check it with `tenfold ps`, stop it with `tenfold down`."
         )
         return 130
-    if now["state"] in _EXIT:
-        now = run.wait()
-        _show_end(now)
-        return _end(now, wishes, _EXIT[now["state"]])
+    if now.state in _EXIT:
+        now = run.awaited()
+        _show_end(run)
+        return _end(now, wishes, _exit_code(now))
     if not submitted and not _is_up(now, wishes.wait):
         raise TenfoldError(
             f"not all tasks have started after {limit_text(wishes.timeout_s or 0.0)}",
             hint="the cluster keeps running: check it with `tenfold ps`, "
             "stop it with `tenfold down`",
         )
-    if now["state"] == State.RUNNING:
+    if now.state == State.RUNNING:
         follower.announce(now)
     err().print(err().paint(_commands(run), "dim"))
     return _end(now, wishes, 0)
@@ -255,9 +256,9 @@ def _commands(run: Run) -> str:
     return with_runs("tenfold ps | tenfold logs | tenfold down", runs)
 
 
-def _is_up(now: dict[str, Any], wait: bool) -> bool:
-    states = {task["state"] for task in now["tasks"]}
-    return bool(now["state"]) and not states & (_PENDING if wait else {State.WAITING})
+def _is_up(now: RunView, wait: bool) -> bool:
+    states = {task.state for task in now.tasks}
+    return bool(now.state) and not states & (_PENDING if wait else {State.WAITING})
 
 
 def _over(deadline: float | None) -> bool:
@@ -268,20 +269,24 @@ def _attached(run: Run, made: Plan, wishes: _Wishes) -> int:
     follower = _follower(run, [task.label for task in made.tasks], wishes)
     with _signals_noted() as seen:
         _follow(run, follower, seen)
-        status = run.wait(_LAST_WORD_S)
+        now = run.awaited(_LAST_WORD_S)
     with contextlib.suppress(OSError):
-        _show_end(status)
-    if seen and status["state"] != State.SUCCEEDED:
-        return _end(status, wishes, 128 + seen[0])
+        _show_end(run)
+    if seen and now.state != State.SUCCEEDED:
+        return _end(now, wishes, 128 + seen[0])
     if wishes.exit_code_from:
-        return _end(status, wishes, _exit_code_of(status, wishes.exit_code_from))
-    return _end(status, wishes, _EXIT[status["state"]])
+        return _end(now, wishes, _exit_code_of(now, wishes.exit_code_from))
+    return _end(now, wishes, _exit_code(now))
 
 
-def _end(status: dict[str, Any], wishes: _Wishes, code: int) -> int:
+def _end(now: RunView, wishes: _Wishes, code: int) -> int:
     if wishes.as_json:
-        print_json(status)
+        print_json(now.to_json())
     return code
+
+
+def _exit_code(ended: RunView) -> int:
+    return _EXIT[State(str(ended.state))]
 
 
 @contextlib.contextmanager
@@ -311,7 +316,7 @@ def _follow(run: Run, follower: Follower, seen: list[int]) -> None:
     def interrupted() -> bool:
         return len(seen) > handled
 
-    while follower.follow(interrupted=interrupted)["state"] not in _EXIT:
+    while follower.follow(interrupted=interrupted).state not in _EXIT:
         handled = len(seen)
         gently = handled == 1
         words = "stopping (press Ctrl-C again to kill)" if gently else "killing"
@@ -327,16 +332,16 @@ def _reason(seen: list[int]) -> str:
     return CTRL_C if seen[-1] == signal.SIGINT else f"stopped by {signal.Signals(seen[-1]).name}"
 
 
-def _exit_code_of(status: dict[str, Any], name: str) -> int:
-    task = next(task for task in status["tasks"] if task["task"] == name)
-    if task["signal"]:
-        return 128 + int(getattr(signal, task["signal"], 0))
-    if task["exit_code"] is None:  # it never ran
-        return _EXIT[status["state"]]
-    return int(task["exit_code"])
+def _exit_code_of(ended: RunView, name: str) -> int:
+    task = next(task for task in ended.tasks if task.task == name)
+    if task.signal:
+        return 128 + int(getattr(signal, task.signal, 0))
+    if task.exit_code is None:  # it never ran
+        return _exit_code(ended)
+    return task.exit_code
 
 
-def _show_end(status: dict[str, Any]) -> None:
+def _show_end(run: Run) -> None:
     from tenfold.views.account import show_end
 
-    show_end(err(), status)
+    show_end(err(), run.directory)

@@ -32,6 +32,6 @@ def command(cluster: str | None, runs: str | None, as_json: bool) -> None:
     settle_run(run)
     told = account(run)
     if as_json:
-        print_json(told)
+        print_json(told.to_json())
     else:
         show_account(out(), told)

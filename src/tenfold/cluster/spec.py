@@ -217,8 +217,9 @@ class Ready(FileModel):
     """A regular expression (RE2 syntax) that must match a line of the task's output, as `logs`
     shows it without colours."""
 
-    timeout: Duration = 120.0
-    """The task fails if it is not ready within this time."""
+    timeout: Duration = 600.0
+    """The task fails if it is not ready within this time. The default is that of a Kubernetes
+    Deployment: many imports on few cores take minutes, and starting them again takes longer."""
 
     @model_validator(mode="after")
     def _one_of(self) -> Ready:

@@ -130,9 +130,8 @@ class Dashboard:
         self._briefs.forget_but(runs)
         damaged: dict[str, str] = {}
         for told in found:
-            damaged |= told["damaged"]
-        shown = [{k: v for k, v in told.items() if k != "damaged"} for told in found]
-        return {"version": 1, "runs": shown, "damaged": damaged}
+            damaged |= told.run.damaged
+        return {"version": 1, "runs": [told.to_json() for told in found], "damaged": damaged}
 
     async def _compare(self, request: Request) -> Response:
         one, other = [self._named(request.query_params.get(side, "")) for side in "ab"]
@@ -158,7 +157,7 @@ class Dashboard:
     def _exposition(self, accept: str) -> tuple[bytes, str]:
         told = []
         for run in names.every_run(self._runs):
-            if run.alive() or metrics.is_told(self._briefs.read(run)):
+            if run.alive() or metrics.is_told(self._briefs.read(run).run):
                 board = self._boards.of(run)
                 told.append((board.now(), board.map()))
         return metrics.exposition(told, accept)
@@ -181,7 +180,7 @@ class Dashboard:
         return answer(await self._ask(request, self._now))
 
     def _now(self, board: Board) -> dict[str, Any]:
-        return board.now() | {"tunnel": self._tunnel}
+        return board.now().to_json() | {"tunnel": self._tunnel}
 
     async def _map(self, request: Request) -> Response:
         aspect = _number(request, "aspect", 1.6)
@@ -205,18 +204,17 @@ class Dashboard:
 
     def _of_task(self, board: Board, label: str) -> dict[str, Any]:
         now = board.now()
-        task = next((t for t in now["tasks"] if label_of(t["task"]) == label), None)
+        task = next((task for task in now.tasks if label_of(task.view.task) == label), None)
         if task is None:
             raise HTTPException(404, "no such task")
         directory = names.find_task(board.run, label)
-        ends = (task["task"],)
         return {
             "version": 1,
-            "task": task,
+            "task": task.to_json(),
             "usage": history(directory) if directory else {"time": [], "cpu": [], "memory": []},
-            "edges": [e for e in board.map()["edges"] if e["from"] in ends or e["to"] in ends],
+            "edges": [e.to_json() for e in board.map().edges if task.view.task in e.ends],
             "lines": page(board.run, LogPageQuery((label,), lines=_LAST_LINES))["lines"],
-            "damaged": now["damaged"],
+            "damaged": now.damaged,
         }
 
     async def _logs(self, request: Request) -> Response:
@@ -241,17 +239,14 @@ class Dashboard:
         return answer(await self._ask(request, self._curves))
 
     def _curves(self, board: Board) -> dict[str, Any]:
-        tasks = board.now()["tasks"]
         services = dict.fromkeys(("tensorboard", "jupyter"))
-        services |= {t["job"]: t["url"] for t in tasks if t["job"] in services and _serves(t)}
+        for task in board.now().status.tasks:
+            if task.job in services and task.state == State.RUNNING:
+                services[task.job] = task.url
         return board.training() | {"services": services}
 
     async def _placement(self, request: Request) -> Response:
         return answer(await self._ask(request, lambda board: placement(board.run)))
-
-
-def _serves(task: dict[str, Any]) -> bool:
-    return task["state"] == State.RUNNING and isinstance(task["url"], str)
 
 
 def _asset(request: Request, path: Path | None) -> Response:

@@ -12,11 +12,12 @@ from collections import OrderedDict
 from typing import Any
 
 from tenfold.cells.settling import Settler
-from tenfold.run.rundir import Problems, RunDirectory
+from tenfold.run.jsonfiles import Problems
+from tenfold.run.rundir import RunDirectory
 from tenfold.views.layout import layout
-from tenfold.views.live import LiveReader
-from tenfold.views.status import StatusReader
-from tenfold.views.traffic import MapReader
+from tenfold.views.live import LiveReader, LiveRun
+from tenfold.views.status import RunView, StatusReader
+from tenfold.views.traffic import MapReader, MapView
 
 _MOST_BOARDS = 16
 _MOST_TASKS = 2000
@@ -46,16 +47,16 @@ class Board:
     def tasks(self) -> int:
         """The number of tasks of the run at the last look."""
         now = self._live.last[1]
-        return len(now["tasks"]) if now else 0
+        return len(now.tasks) if now else 0
 
-    def now(self) -> dict[str, Any]:
-        """GET RUN, without what only the server knows."""
+    def now(self) -> LiveRun:
+        """The run and its tasks."""
         with self._locks["live"]:
             self._settler.settle(self.run)
             return self._live.read()
 
-    def map(self) -> dict[str, Any]:
-        """`map --json`.
+    def map(self) -> MapView:
+        """The map.
 
         If the files of a run make no sense, this is a map without edges that reports it.
         """
@@ -66,13 +67,9 @@ class Board:
                 return _no_map(self.run, f"the map cannot be made: {error}")
 
     def map_with_layout(self, aspect: float) -> dict[str, Any]:
-        """The map, with the positions of its jobs and tasks."""
+        """`map --json`, with the positions of its jobs and tasks."""
         found = self.map()
-        try:
-            drawn = layout(found, aspect).to_json()
-        except (TypeError, ValueError, KeyError):  # of tasks whose names make no sense
-            drawn = layout(_no_map(self.run, ""), aspect).to_json()
-        return found | {"layout": drawn}
+        return found.to_json() | {"layout": layout(found, aspect).to_json()}
 
     def training(self) -> dict[str, Any]:
         """The contents of the training's event files.
@@ -95,18 +92,17 @@ class _Lately(StatusReader):
         super().__init__(run)
         self._live = live
 
-    def read(self, problems: Problems | None = None) -> dict[str, Any]:
+    def read(self, problems: Problems | None = None) -> RunView:
         """The result of `StatusReader.read`, at most `_LATELY_S` old."""
         moment, now = self._live.last
         if now is not None and time.monotonic() - moment < _LATELY_S:
-            return now
+            return now.status
         return super().read(problems)
 
 
-def _no_map(run: RunDirectory, words: str) -> dict[str, Any]:
-    head = {"version": 1, "cluster": run.cluster, "run": run.run, "state": None, "seconds": 0.0}
-    empty: dict[str, Any] = {"edges": [], "groups": [], "tasks": []}
-    return head | {"time": time.time()} | empty | {"damaged": {str(run.path): words}}
+def _no_map(run: RunDirectory, words: str) -> MapView:
+    damaged = {str(run.path): words}
+    return MapView(run.cluster, run.run, None, 0.0, time.time(), damaged=damaged)
 
 
 class Boards:

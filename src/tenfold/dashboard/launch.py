@@ -31,8 +31,9 @@ from tenfold import __version__
 from tenfold.base.interpreter import own
 from tenfold.errors import InputError, TenfoldError
 from tenfold.run import files
+from tenfold.run.jsonfiles import read_json, write_json
 from tenfold.run.locks import signal_holders
-from tenfold.run.rundir import RunDirectory, read_json, write_json
+from tenfold.run.rundir import RunDirectory
 
 USUAL_PORTS = range(10110, 10120)
 """Ports tried first if there was no dashboard before. Then any free port."""

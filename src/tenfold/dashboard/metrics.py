@@ -9,7 +9,7 @@ ended, so that a scrape sees how.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -19,21 +19,21 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from tenfold.run.states import OF_RUNS, OF_TASKS
+from tenfold.views.live import LiveRun
+from tenfold.views.traffic import MapView
 
 TOLD_AFTER_END_S = 900.0
 
 _RUN = ("cluster", "run")
 _TASK = (*_RUN, "task")
 
-Pair = tuple[Mapping[str, Any], Mapping[str, Any]]
-"""GET RUN and the map of one run."""
+Pair = tuple[LiveRun, MapView]
+"""One run and its map."""
 
 
-def is_told(now: Mapping[str, Any]) -> bool:
+def is_told(now: LiveRun) -> bool:
     """Whether a run's figures belong into a scrape."""
-    ended = now["ended"] or now["seen"]
-    recent = isinstance(ended, (int, float)) and time.time() - ended < TOLD_AFTER_END_S
-    return bool(now["alive"]) or recent
+    return now.alive or (now.end is not None and time.time() - now.end < TOLD_AFTER_END_S)
 
 
 def exposition(runs: Iterable[Pair], accept: str) -> tuple[bytes, str]:
@@ -72,8 +72,8 @@ class _Scrape(Collector):
         for now, _ in self._runs:
             own = _own(now)
             for name in OF_RUNS:
-                state.add_metric([*own, name], now["state"] == name)
-            _add(started, own, now["started"])
+                state.add_metric([*own, name], now.status.state == name)
+            _add(started, own, now.status.started)
         yield state
         yield started
 
@@ -83,9 +83,9 @@ class _Scrape(Collector):
             labels=(*_TASK, "state"),
         )  # fmt: skip
         for now, _ in self._runs:
-            for task in now["tasks"]:
+            for task in now.tasks:
                 for name in OF_TASKS:
-                    state.add_metric([*_own(now), task["task"], name], task["state"] == name)
+                    state.add_metric([*_own(now), task.view.task, name], task.view.state == name)
         yield state
 
     def _tasks(self) -> Iterator[Metric]:
@@ -99,16 +99,16 @@ class _Scrape(Collector):
         done = _gauge("tenfold_task_progress_done", "Units done, as the task told.", "unit")
         total = _gauge("tenfold_task_progress_goal", "Units there are to do.", "unit")
         for now, _ in self._runs:
-            for task in now["tasks"]:
-                own = [*_own(now), task["task"]]
-                _add(restarts, own, task["restarts"])
-                _add(used, own, task["cpu_s"])
-                _add(cores, own, task["cpu"])
-                _add(memory, own, task["memory"])
-                if said := task["progress"]:
-                    _add(speed, [*own, said["unit"]], said["rate"])
-                    _add(done, [*own, said["unit"]], said["done"])
-                    _add(total, [*own, said["unit"]], said["total"])
+            for task in now.tasks:
+                own = [*_own(now), task.view.task]
+                _add(restarts, own, task.view.restarts)
+                _add(used, own, task.cpu_s)
+                _add(cores, own, task.cpu)
+                _add(memory, own, task.memory)
+                if said := task.progress:
+                    _add(speed, [*own, said.unit], said.rate)
+                    _add(done, [*own, said.unit], said.done)
+                    _add(total, [*own, said.unit], said.total)
         yield from (restarts, used, cores, memory, speed, done, total)
 
     def _edges(self) -> Iterator[Metric]:
@@ -123,17 +123,17 @@ class _Scrape(Collector):
             "tenfold_edge_planned", "1 if the plan implies that these two talk.", labels=labels
         )
         for now, found in self._runs:
-            for edge in found["edges"]:
-                ends = [edge["from"], edge["to"]]
-                _add(carried, [*_own(now), *ends], edge["bytes_to"])
-                _add(carried, [*_own(now), *ends[::-1]], edge["bytes_from"])
-                _add(connections, [*_own(now), *ends], edge["connections"])
-                _add(planned, [*_own(now), *ends], edge["planned"])
+            for edge in found.edges:
+                ends = list(edge.ends)
+                _add(carried, [*_own(now), *ends], edge.bytes_to)
+                _add(carried, [*_own(now), *ends[::-1]], edge.bytes_from)
+                _add(connections, [*_own(now), *ends], edge.connections)
+                _add(planned, [*_own(now), *ends], edge.planned)
         yield from (carried, connections, planned)
 
 
-def _own(now: Mapping[str, Any]) -> list[str]:
-    return [str(now["cluster"]), str(now["run"])]
+def _own(now: LiveRun) -> list[str]:
+    return [now.status.cluster, now.status.run]
 
 
 def _counter(name: str, meaning: str) -> CounterMetricFamily:

@@ -19,8 +19,9 @@ from tenfold.dashboard.boards import Board
 from tenfold.dashboard.changes import changes, map_changes
 from tenfold.dashboard.replies import encoded
 from tenfold.run.rundir import RunDirectory
-from tenfold.run.states import TERMINAL
 from tenfold.views.eventpages import end_of_events, events_from
+from tenfold.views.live import LiveRun
+from tenfold.views.traffic import MapView
 
 TICK_S = 1.0
 _OVER_TICKS = 5
@@ -37,16 +38,11 @@ A look that takes long is followed by a pause.
 class Look:
     """The result of one look at a run."""
 
-    now: dict[str, Any]
-    map: dict[str, Any]
+    now: LiveRun
+    map: MapView
     map_due: float
     """When another look at the map is due, by the monotonic clock."""
     events_read: int
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing will change any more."""
-        return not self.now["alive"] and self.now["state"] in TERMINAL
 
 
 def told(name: str, value: object) -> bytes:
@@ -81,7 +77,7 @@ class StreamWatch:
         try:
             look = await self._join(queue)
             yield b"retry: 1000\n\n"
-            yield await asyncio.to_thread(told, "status", look.now | more)
+            yield await asyncio.to_thread(told, "status", look.now.to_json() | more)
             yield await asyncio.to_thread(told, "map", map_changes(None, look.map))
             while (message := await queue.get()) is not None:
                 yield message
@@ -127,7 +123,7 @@ class StreamWatch:
         An error is recorded in the log, and the next look follows.
         """
         before = self._look
-        if before is not None and before.over and ticks % _OVER_TICKS:
+        if before is not None and before.now.over and ticks % _OVER_TICKS:
             return []
         try:
             self._look, news = await asyncio.to_thread(next_look, self._board, before)
@@ -169,7 +165,7 @@ def next_look(board: Board, before: Look | None) -> tuple[Look, list[bytes]]:
         return first_look(board), []
     now = board.now()
     found, due = before.map, before.map_due
-    if time.monotonic() >= due or now["state"] != before.now["state"]:
+    if time.monotonic() >= due or now.status.state != before.now.status.state:
         found, due = _map(board)
     happened = events_from(board.run, before.events_read)
     messages = []
@@ -183,7 +179,7 @@ def next_look(board: Board, before: Look | None) -> tuple[Look, list[bytes]]:
     return Look(now, found, due, happened["next"]), messages
 
 
-def _map(board: Board) -> tuple[dict[str, Any], float]:
+def _map(board: Board) -> tuple[MapView, float]:
     """The map, and when to make it again.
 
     A map of many thousand edges is not made every second.

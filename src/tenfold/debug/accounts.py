@@ -10,13 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from tenfold.base.naming import label_of
 from tenfold.planning import edges
 from tenfold.planning.plan import Plan
 from tenfold.run.rundir import RunDirectory
-from tenfold.traffic.samples import SampleReader, cut_peers, is_number, last_sample
+from tenfold.traffic.samples import (
+    PeerTotal,
+    SampleReader,
+    TrafficSample,
+    UsageSample,
+    last_sample,
+)
 
 _BACK_S = 3600.0
 _CPU_S = 10.0
@@ -59,44 +64,33 @@ class _PeerAccount:
 
     def __init__(self, run: RunDirectory, task: str) -> None:
         directory = run.task(label_of(task))
-        self._samples = list(SampleReader(directory.traffic, keep_s=_BACK_S).read())
-        self.cut = cut_peers(self._samples[-1]) if self._samples else frozenset()
-        newest = last_sample(directory.usage).get("time")
-        ends = [sample["time"] for sample in self._samples[-1:]]
-        self._now = max([*ends, newest] if is_number(newest) else ends, default=0.0)
+        self._samples = SampleReader(TrafficSample, directory.traffic, keep_s=_BACK_S).read()
+        self.cut = self._samples[-1].cut if self._samples else frozenset()
+        usage = last_sample(UsageSample, directory.usage)
+        newest = (self._samples[-1] if self._samples else None, usage)
+        self._now = max((sample.time for sample in newest if sample), default=0.0)
 
     def silent_s(self, peer: str) -> float | None:
         """Seconds since the last byte. None if this task has never seen any."""
-        last: object = None
+        last: int | None = None
         since = 0.0
         for sample in reversed(self._samples):
-            now = _carried(sample, peer)
+            now = sample.peers.get(peer, PeerTotal()).bytes
             if last is None:
                 last = now
             if now != last:
                 break
-            since = sample["time"]
+            since = sample.time
         return max(0.0, round(self._now - since, 1)) if last else None
-
-
-def _carried(sample: dict[str, Any], peer: str) -> int:
-    """Bytes sent to a peer and received from it so far.
-
-    0 if the sample does not contain it.
-    """
-    peers = sample.get("peers")
-    total = peers.get(peer) if isinstance(peers, dict) else None
-    counts = total[:2] if isinstance(total, list) else []
-    return sum(int(count) for count in counts if is_number(count))
 
 
 def cores(run: RunDirectory, tasks: Iterable[str]) -> dict[str, float]:
     """The number of cores each task used in the last seconds, from its samples."""
     found = {}
     for task in tasks:
-        path = run.task(label_of(task)).usage
-        samples = [s for s in SampleReader(path, keep_s=_CPU_S).read() if is_number(s.get("cpu_s"))]
-        seconds = samples[-1]["time"] - samples[0]["time"] if samples else 0.0
+        read = SampleReader(UsageSample, run.task(label_of(task)).usage, keep_s=_CPU_S).read()
+        used = [(sample.time, sample.cpu_s) for sample in read if sample.cpu_s is not None]
+        seconds = used[-1][0] - used[0][0] if used else 0.0
         if seconds > 0:
-            found[task] = (samples[-1]["cpu_s"] - samples[0]["cpu_s"]) / seconds
+            found[task] = (used[-1][1] - used[0][1]) / seconds
     return found

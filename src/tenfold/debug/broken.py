@@ -6,11 +6,12 @@ Owns reading what `run.logs.writer` kept of each stream. What is looked for is `
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
+from tenfold.run.exceptions import Broken, TracebackFrame
+from tenfold.run.jsonfiles import read_json
 from tenfold.run.logs import STREAMS
-from tenfold.run.logs.tracebacks import Block, Broken, broken, from_json
-from tenfold.run.rundir import TaskDirectory, read_json
+from tenfold.run.logs.tracebacks import Block, broken, from_json
+from tenfold.run.rundir import TaskDirectory
 
 
 def ended_by(directory: TaskDirectory) -> Broken | None:
@@ -28,10 +29,17 @@ def ended_by(directory: TaskDirectory) -> Broken | None:
     return None
 
 
-def masked(value: Any, shown: Callable[[str], str]) -> Any:
-    """`value`, of JSON, with `shown` applied to every text."""
-    if isinstance(value, str):
-        return shown(value)
-    if isinstance(value, dict):
-        return {key: masked(one, shown) for key, one in value.items()}
-    return [masked(one, shown) for one in value] if isinstance(value, list) else value
+def masked(found: Broken, shown: Callable[[str], str]) -> Broken:
+    """The exception with `shown` applied to every text."""
+
+    def applied(text: str | None) -> str | None:
+        return None if text is None else shown(text)
+
+    frame = found.frame and TracebackFrame(
+        shown(found.frame.file),
+        found.frame.line,
+        applied(found.frame.function),
+        applied(found.frame.source),
+    )
+    lines = tuple(shown(line) for line in found.message)
+    return Broken(shown(found.line), lines, frame, applied(found.root))

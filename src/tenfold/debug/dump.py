@@ -18,7 +18,8 @@ from tenfold.base.naming import label_of
 from tenfold.debug import processes
 from tenfold.debug.ask import Question, stacks_of
 from tenfold.debug.stacks import TaskStacks, to_json
-from tenfold.run.rundir import RunDirectory, read_json
+from tenfold.run.lives import TaskLife
+from tenfold.run.rundir import RunDirectory
 
 _OWN_SHARE = 0.8
 """The share of the time that may be used here. The rest is for the way back."""
@@ -29,7 +30,8 @@ def main() -> None:
     bound_s, *flags, task = sys.argv[1:]
     question = Question(time.monotonic() + _OWN_SHARE * float(bound_s), "--native" in flags)
     directory = RunDirectory(Path(os.environ["TENFOLD_RUN_DIRECTORY"])).task(label_of(task))
-    pid = (read_json(directory.life) or {}).get("pid")
+    life = TaskLife.read(directory.life)
+    pid = life.pid if life else None
     found = stacks_of(directory, pid, processes.family(), question) if pid else ()
     trouble = None if found else "its process is gone"
     print(json.dumps(to_json(TaskStacks(task, processes=found, trouble=trouble))))

@@ -6,7 +6,6 @@ Nothing here imports the package: what it was built for is read from its metadat
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +69,8 @@ def installed(distributions: tuple[str, ...]) -> str | None:
 
     It has to be installed beside tenfold.
     """
+    import importlib.metadata  # late: it brings email, a tenth of what a supervisor imports
+
     for name in distributions:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             return importlib.metadata.version(name)

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 
 from tenfold.frameworks.ranks import host_of
 from tenfold.planning.plan import Plan, Task
-from tenfold.run.rundir import RunDirectory, read_json
+from tenfold.run.lives import TaskLife
+from tenfold.run.rundir import RunDirectory
 from tenfold.traffic.book import AddressBook, AddressEntry, resolve
 from tenfold.traffic.sampler import Sampler, own_network
 
@@ -37,10 +38,8 @@ def _addresses(run: RunDirectory, host: str) -> Iterable[str]:
     Where the run directory is shared, a name that nobody spoke for has no meaning yet, and asking
     for it could take seconds.
     """
-    life = read_json(run.task(host).life)
-    if life is not None:
-        ips = life.get("ips")
-        return [ip for ip in ips if isinstance(ip, str)] if isinstance(ips, list) else []
+    if (life := TaskLife.read(run.task(host).life)) is not None:
+        return life.ips
     return [] if len(run.tasks()) > 1 else resolve(host)
 
 

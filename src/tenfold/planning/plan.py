@@ -41,7 +41,7 @@ class ReadinessCheck:
     kind: Literal["tcp", "http", "command", "log"]
     target: str = ""
     port: str | None = None
-    timeout_s: float = 120.0
+    timeout_s: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,12 @@ from tenfold.cells.settling import Settler
 from tenfold.checkpoint import manifest
 from tenfold.cluster.cell_table import CELLS, traits
 from tenfold.run import files
-from tenfold.run.rundir import RunDirectory, read_json
+from tenfold.run.planfile import PlanFile
+from tenfold.run.resumed import ResumedRun
+from tenfold.run.rundir import RunDirectory
 from tenfold.run.sizes import DiskUse
 from tenfold.run.states import TERMINAL
+from tenfold.run.statusfiles import RunStatus
 
 _JUST_NOW_S = 30.0
 """A run without a readable state stays for this long after its last change."""
@@ -53,23 +56,23 @@ def is_up(run: RunDirectory) -> bool:
     _settler.settle(run)
     if run.alive():
         return True
-    status = read_json(run.status)
-    if status is None or status.get("state") is None:
+    status = RunStatus.read(run)
+    if status is None or status.state is None:
         return time.time() - last_change(run) < _JUST_NOW_S
     return beats_elsewhere(run, status)
 
 
 def _remains(run: RunDirectory) -> str | None:
     """The cell that may still hold tasks of a run whose supervisor died."""
-    if (read_json(run.status) or {}).get("state") in TERMINAL:
+    status = RunStatus.read(run)
+    if status is not None and status.state in TERMINAL:
         return None
-    cell = (read_json(run.plan) or {}).get("cell")
-    if not files.directories(run.path) or "cell" not in files.directories(run.path):
+    cell = PlanFile.of(run.plan).cell
+    if "cell" not in files.directories(run.path):
         return None
-    known = isinstance(cell, str) and cell in CELLS
-    if known and traits(str(cell)).on_this_machine:
-        return None
-    return str(cell) if known else "its cell"
+    if cell is None or cell not in CELLS:
+        return "its cell"
+    return None if traits(cell).on_this_machine else cell
 
 
 def _user(uid: int) -> str:
@@ -94,10 +97,9 @@ def last_active(run: RunDirectory) -> float:
 
     Of a run without a readable state its name tells when it started.
     """
-    status = read_json(run.status) or {}
-    told = status.get("ended") or status.get("updated") or status.get("started")
-    if isinstance(told, (int, float)):
-        return float(told)
+    status = RunStatus.read(run) or RunStatus()
+    if told := status.ended or status.updated or status.started:
+        return told
     with contextlib.suppress(ValueError):
         begun = datetime.strptime(run.run, "%Y%m%d-%H%M%S-%f").replace(tzinfo=UTC)
         return begun.timestamp()
@@ -106,8 +108,8 @@ def last_active(run: RunDirectory) -> float:
 
 def source_of(run: RunDirectory) -> str | None:
     """The run-id of the run that `run` resumed, or None."""
-    told = (read_json(run.resumed) or {}).get("run")
-    return told if isinstance(told, str) else None
+    told = ResumedRun.read(run.resumed)
+    return told.run if told is not None else None
 
 
 def has_complete_checkpoint(run: RunDirectory, *, thoroughly: bool) -> bool:

@@ -62,7 +62,9 @@ def by_limit(
     found = {_key(run): run for run in everything}
     beyond = by_limits.beyond(list(ages.values()), limits, time.time())
     candidates = [found[age.cluster, age.run] for age in beyond]
-    candidates = [run for run in candidates if not set(keep_tags) & set(Annotations.read(run).tags)]
+    candidates = [
+        run for run in candidates if not set(keep_tags) & set(Annotations.read_of(run).tags)
+    ]
     uses = {key: age.use for key, age in ages.items()}
     chosen = _judged(everything, candidates, uses, force=False)
     if limits.total_bytes is not None:

@@ -12,12 +12,12 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from tenfold.errors import InputError, TenfoldError, shown
-from tenfold.run.rundir import Problems, RunDirectory, read_json, write_json
+from tenfold.run.jsonfiles import JsonFile, Problems
+from tenfold.run.rundir import RunDirectory
 
-VERSION = 1
 LONGEST_TAG = 100
 LONGEST_NOTE = 10_000
 MOST_TAGS = 100
@@ -26,31 +26,36 @@ _TAG = re.compile(r"[^\s,\x00-\x1f\x7f]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Annotations:
+class Annotations(JsonFile):
     """Tags and a note of a run.
 
     Each tag is there once, in the order in which they were given. The note is empty if there is
     none.
     """
 
+    version: int = 1
     tags: tuple[str, ...] = ()
     note: str = ""
 
     @classmethod
-    def read(cls, run: RunDirectory, problems: Problems | None = None) -> Self:
+    def read_of(cls, run: RunDirectory, problems: Problems | None = None) -> Self:
         """The annotations of `run`. A damaged file is noted and read as far as it goes."""
-        told = read_json(run.annotations, problems) or {}
-        tags = (tag for tag in told.get("tags") or () if isinstance(tag, str) and _is_tag(tag))
-        return cls(tuple(dict.fromkeys(tags))[:MOST_TAGS], (told.get("note") or "")[:LONGEST_NOTE])
+        told = cls.read(run.annotations, problems) or cls()
+        tags = tuple(dict.fromkeys(tag for tag in told.tags if _is_tag(tag)))
+        return cls(tags=tags[:MOST_TAGS], note=told.note[:LONGEST_NOTE])
 
-    def write(self, run: RunDirectory) -> None:
-        """Write `annotations.json` of `run`. Raises TenfoldError if the disk refuses it."""
+    def keep(self, run: RunDirectory) -> None:
+        """Write the annotations of `run`. Raises TenfoldError if the disk refuses it."""
         try:
-            write_json(run.annotations, {"version": VERSION, "tags": self.tags, "note": self.note})
+            self.write(run.annotations)
         except OSError as error:
             raise TenfoldError(
                 f"cannot write {run.annotations}: {error.strerror or error}", cause=error
             ) from error
+
+    def shown(self) -> dict[str, Any]:
+        """`tags` and `note` as JSON of views has them."""
+        return {"tags": list(self.tags), "note": self.note or None}
 
     def __bool__(self) -> bool:
         """Whether there is a tag or a note."""
@@ -65,10 +70,10 @@ def change(run: RunDirectory, changed: Callable[[Annotations], Annotations]) -> 
     Two processes that do this at the same time both take effect.
     """
     with _alone(run):
-        made = changed(Annotations.read(run))
+        made = changed(Annotations.read_of(run))
         if len(made.tags) > MOST_TAGS:
             raise InputError(f"a run has at most {MOST_TAGS} tags")
-        made.write(run)
+        made.keep(run)
     return made
 
 

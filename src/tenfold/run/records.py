@@ -269,7 +269,8 @@ PLANNED_TASK = Record(
 
 PLAN = Record(
     version=whole, cluster=word, framework=word, cell=word, file=text, directory=text, runs=text,
-    image=text, build=Record(), settings=Record(), success=TEXTS, stop_grace_s=amount,
+    options=TEXTS, image=text, build=Record(), settings=Record(), success=TEXTS,
+    stop_grace_s=amount,
     hang=Record(after_s=amount, action=text),
     notify=Record(url=text, command=TEXTS, on=TEXTS, format=text),
     expose=flag, log_limit=count, masked=TEXTS,
@@ -284,6 +285,7 @@ LIFE = Record(
 PROGRESS = Record(
     done=number, total=number, unit=text, rate=number, time=moment,
     figures=Table(lambda value: text(value) or number(value)),
+    not_finite=Table(Record(value=text, since=number, until=number)),
 )  # fmt: skip
 
 REPORT = HANG.with_(

@@ -23,7 +23,8 @@ from typing import IO
 from tenfold.base.quantities import limit_text
 from tenfold.errors import InputError, TenfoldError
 from tenfold.run import files
-from tenfold.run.rundir import RunDirectory, read_json, write_json
+from tenfold.run.jsonfiles import read_json, write_json
+from tenfold.run.rundir import RunDirectory
 
 PORTS = range(20_000, 32_000)
 """The range of ports used when a machine's ports are shared.

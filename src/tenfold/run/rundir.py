@@ -1,8 +1,7 @@
 """The run directory: the cluster's memory, as plain files.
 
-Owns the paths, atomic writes, tolerant reads (files are opened by `files`, their values checked by
-`records`), the lock that tells whether a run's supervisor is
-alive, and finding runs. What the files say is decided by those who write them.
+Owns the paths, the lock that tells whether a run's supervisor is alive, and finding runs. Each file
+has a module with a type, a writer and a reader.
 
     <runs>/<cluster>/<run-id>/
       plan.json  status.json  events.jsonl  supervisor.log  supervisor.lock
@@ -22,26 +21,22 @@ import os
 import shlex
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from tenfold.base.json_text import json_text
 from tenfold.base.nearest import did_you_mean
 from tenfold.base.paths import user_path
 from tenfold.errors import InputError, TenfoldError
 from tenfold.run import files, records
 from tenfold.run.files import set_aside
-from tenfold.run.leftovers import sweep
+from tenfold.run.jsonfiles import Problems, read_json
 from tenfold.run.locks import is_held
 from tenfold.run.states import TERMINAL
 
 SHARED = ("tensorboard", "checkpoints", "results")
 """Directories of a run that tasks write to and that outlive the tasks."""
-
-LONGEST_EVENT = 4 << 20
-"""The maximum length of a line of `events.jsonl`. A longer one is damaged."""
 
 _LOCK_S = 5.0
 
@@ -236,20 +231,6 @@ class TaskDirectory:
         return self.path / f"{stream}.times.1"
 
 
-@dataclass(slots=True)
-class Problems:
-    """Files that could not be read completely, by path.
-
-    Views report them beside what they show.
-    """
-
-    found: dict[Path, str] = field(default_factory=dict)
-
-    def add(self, path: Path, what: str) -> None:
-        """Record that `path` is damaged. `what` describes how."""
-        self.found[path] = what
-
-
 def require_home(runs: Path, cluster: str) -> Path:
     """The directory of the runs of `cluster` below `runs`, made for its owner only.
 
@@ -367,28 +348,6 @@ def _directories(path: Path) -> list[str]:
         return []
 
 
-def write_json(path: Path, value: object) -> None:
-    """Write `value` to `path` atomically: readers see the old or the new file.
-
-    That holds when the writer is killed at any moment. It is not synced to the disk, which takes
-    milliseconds, thousands of times a run: after a loss of power a file system that does not
-    write a renamed file's data first (ext4 and btrfs do) may have an empty one, which is damage
-    like any other.
-    """
-    text = json_text(value, separators=(",", ":"))  # faster than json.dump
-    files.write_whole(path, text.encode())
-    if path not in _written:
-        _written.add(path)
-        sweep(path)
-
-
-_written: set[Path] = set()
-"""Paths this process has written.
-
-At its first write to a path, the process looks for what earlier processes left.
-"""
-
-
 def set_aside_damaged(run: RunDirectory) -> list[tuple[Path, Path]]:
     """Set aside unreadable state in `run`. Returns pairs of old and new paths."""
     states = [run.status, run.resumed, run.elsewhere]
@@ -398,77 +357,6 @@ def set_aside_damaged(run: RunDirectory) -> list[tuple[Path, Path]]:
     for path in states:
         read_json(path, problems)
     return [(path, aside) for path in problems.found if (aside := set_aside(path))]
-
-
-def read_json(path: Path, problems: Problems | None = None) -> dict[str, Any] | None:
-    """The object in `path`, or None if the file is missing or damaged.
-
-    Damage is noted.
-
-    Its values have the types that `records` states for a file of that name; others are left out
-    and noted.
-    """
-    try:
-        value, wrong = records.typed(records.parse(files.read_whole(path)), records.shape_of(path))
-    except FileNotFoundError:
-        return None
-    except records.NotAnObjectError as error:
-        wrong, value = str(error), None
-    except (OSError, ValueError) as error:
-        wrong, value = f"cannot be read: {getattr(error, 'strerror', None) or error}", None
-    if wrong is not None and problems is not None:
-        problems.add(path, wrong)
-    return value
-
-
-def read_events(
-    path: Path, problems: Problems | None = None, start: int = 0
-) -> tuple[list[dict[str, Any]], int]:
-    """Read events in `path` from byte `start`.
-
-    Returns the events, and the offset after the last whole line.
-
-    A line that is no JSON object is left out and noted; a last line without its newline is
-    still being written and is left for the next call. Of a file that is larger than any run's,
-    the end is read.
-    """
-    try:
-        with files.open_regular(path) as stream:
-            size = os.fstat(stream.fileno()).st_size
-            if size - start > files.MOST_BYTES:
-                start = size - files.MOST_BYTES
-                if problems is not None:
-                    problems.add(path, f"has {size:,} bytes: only its end is read")
-                stream.seek(start)
-                start += len(stream.readline(files.MOST_BYTES))  # begun before there
-            stream.seek(start)
-            data = stream.read(files.MOST_BYTES)
-    except FileNotFoundError:
-        return [], start
-    except (OSError, ValueError) as error:
-        if problems is not None:
-            problems.add(path, f"cannot be read: {getattr(error, 'strerror', None) or error}")
-        return [], start
-    end = data.rfind(b"\n") + 1 or (len(data) if len(data) > LONGEST_EVENT else 0)
-    lines = data[:end].split(b"\n")
-    events = [event for line in lines if line and (event := read_event(line, path, problems))]
-    return events, start + end
-
-
-def read_event(line: bytes, path: Path, problems: Problems | None = None) -> dict[str, Any] | None:
-    """The event in a line of `path`, or None if it is damaged.
-
-    Damage is noted.
-    """
-    try:
-        if len(line) > LONGEST_EVENT:
-            raise ValueError("is too long")
-        value, wrong = records.typed(records.parse(line), records.EVENT)
-    except ValueError:
-        value, wrong = None, "has a damaged line"
-    if wrong is not None and problems is not None:
-        problems.add(path, wrong)
-    return value
 
 
 def hold_lock(run: RunDirectory) -> IO[bytes]:

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Self
 
-from tenfold.run.rundir import SHARED, RunDirectory, read_json, write_json
+from tenfold.run.jsonfiles import JsonFile
+from tenfold.run.rundir import SHARED, RunDirectory
 
 _BLOCK = 512
 """`st_blocks` counts in this unit on every system (stat(3))."""
@@ -67,6 +68,15 @@ class DiskUse:
             self.unreadable + other.unreadable,
             self.mounted or other.mounted,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSize(JsonFile):
+    """`size.json`: the size of a run in bytes, as of `mark` (`_mark`)."""
+
+    version: int = 1
+    bytes: int = 0
+    mark: int = -1
 
 
 def disk_use(run: RunDirectory) -> DiskUse:
@@ -123,14 +133,14 @@ def size_of_run(run: RunDirectory, *, over: bool) -> int:
     """
     if not over:
         return disk_use(run).size
-    mark = _mark(run)
-    kept = read_json(run.path / "size.json") or {}
-    if isinstance(size := kept.get("bytes"), int) and kept.get("mark") == mark:
-        return size
+    path, mark = run.path / "size.json", _mark(run)
+    kept = KeptSize.read(path)
+    if kept is not None and kept.mark == mark:
+        return kept.bytes
     found = disk_use(run)
     if found.entries >= CACHED_FROM:
         with contextlib.suppress(OSError):  # another user's run
-            write_json(run.path / "size.json", {"version": 1, "bytes": found.size, "mark": mark})
+            KeptSize(bytes=found.size, mark=mark).write(path)
     return found.size
 
 

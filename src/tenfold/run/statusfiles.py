@@ -7,14 +7,19 @@ or empty: another version of tenfold, or a task, can have written the file.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, Self, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from tenfold.run.rundir import RunDirectory, TaskDirectory, read_json, write_json
+from tenfold.run.exceptions import Broken
+from tenfold.run.jsonfiles import Problems, read_json, write_json
+from tenfold.run.rundir import RunDirectory, TaskDirectory
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 VERSION = 1
 
-_T = TypeVar("_T")
+_T = TypeVar("_T", bound="DataclassInstance")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,15 @@ class DeathStatus:
     reason: str | None = None
     cause: str | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object of the same names."""
+        return _shallow(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The fields in a JSON object that has them, and possibly others."""
+        return _made(cls, data)
+
 
 @dataclass(frozen=True, slots=True)
 class FirstFailureStatus:
@@ -41,33 +55,78 @@ class FirstFailureStatus:
         death: the death itself.
         lines: the last lines of the task's output.
         stderr: the last lines of its standard error.
-        exception: the exception that ended it (`debug.broken`), or None.
+        exception: the exception that ended it, or None.
     """
 
     death: DeathStatus
     lines: tuple[str, ...] = ()
     stderr: tuple[str, ...] = ()
-    exception: Mapping[str, Any] | None = None
+    exception: Broken | None = None
 
     def to_json(self) -> dict[str, Any]:
         """One JSON object with the fields of the death and all others."""
         return {
-            **_shallow(self.death),
+            **self.death.to_json(),
             "lines": list(self.lines),
             "stderr": list(self.stderr),
-            "exception": self.exception,
+            "exception": self.exception and self.exception.to_json(),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The status in the result of `to_json`."""
-        exception = data.get("exception")
         return cls(
-            _made(DeathStatus, data),
+            DeathStatus.from_json(data),
             _texts(data.get("lines")),
             _texts(data.get("stderr")),
-            exception if isinstance(exception, dict) else None,
+            Broken.from_json(data.get("exception")),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class OddFigure:
+    """A figure of the training that is NaN or infinite.
+
+    Attributes:
+        task: the task that reported it. None for a scalar of an event file.
+        figure: its name; `value` is `nan`, `inf` or `-inf`.
+        since: the first step of it, in `unit`; `until` is the first finite one after it, or None.
+        directory: the directory of the event file, relative to the run: `tensorboard/train`.
+    """
+
+    task: str | None
+    figure: str
+    value: str
+    since: float
+    until: float | None = None
+    unit: str = "steps"
+    directory: str | None = None
+
+    @property
+    def source(self) -> str:
+        """The task that reported the figure, or the directory of its event file."""
+        return self.task or self.directory or ""
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object of the same names. `directory` is there if it is known."""
+        place = {} if self.directory is None else {"directory": self.directory}
+        rest = {name: getattr(self, name) for name in ("figure", "value", "since", "until", "unit")}
+        return {"task": self.task, **place, **rest}
+
+    @classmethod
+    def from_json(cls, data: object) -> Self | None:
+        """The figure in the result of `to_json`. None if a part is missing.
+
+        Anybody can have written it.
+        """
+        if not isinstance(data, dict):
+            return None
+        texts, steps = ("task", "directory", "figure", "value", "unit"), ("since", "until")
+        fit = {name: data[name] for name in texts if isinstance(data.get(name), str)}
+        fit |= {name: data[name] for name in steps if isinstance(data.get(name), (int, float))}
+        if not fit.keys() >= {"figure", "value", "since"} or not fit.keys() & {"task", "directory"}:
+            return None
+        return cls(**{"task": None, **fit})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +139,15 @@ class HangStatus:
     report: str | None = None
     action: str | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object of the same names."""
+        return _shallow(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The fields in a JSON object that has them, and possibly others."""
+        return _made(cls, data)
+
 
 @dataclass(frozen=True, slots=True)
 class ResumedFrom:
@@ -88,6 +156,15 @@ class ResumedFrom:
     run: str | None = None
     checkpoint: str | None = None
     step: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object of the same names."""
+        return _shallow(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The fields in a JSON object that has them, and possibly others."""
+        return _made(cls, data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +175,7 @@ class RunStatus:
         state: the state of the run; `outcome`: how it will have ended, once that is known.
         updated: when the supervisor wrote this, by the clock of its machine.
         protection: the kind of `cells.Protection`, once the cell is open.
-        not_finite: figures that are NaN or infinite (`supervise.figures.Odd`).
+        not_finite: figures that are NaN or infinite, in the order in which they were found.
         consequences: deaths that followed from the first failure.
     """
 
@@ -117,7 +194,7 @@ class RunStatus:
     protection_words: str | None = None
     resumed_from: ResumedFrom | None = None
     hang: HangStatus | None = None
-    not_finite: tuple[Mapping[str, Any], ...] = ()
+    not_finite: tuple[OddFigure, ...] = ()
     first_failure: FirstFailureStatus | None = None
     consequences: tuple[DeathStatus, ...] = ()
 
@@ -126,9 +203,9 @@ class RunStatus:
         write_json(run.status, self.to_json())
 
     @classmethod
-    def read(cls, run: RunDirectory) -> Self | None:
+    def read(cls, run: RunDirectory, problems: Problems | None = None) -> Self | None:
         """The readable part of the status of `run`, or None if it has no status."""
-        data = read_json(run.status)
+        data = read_json(run.status, problems)
         return None if data is None else cls.from_json(data)
 
     def to_json(self) -> dict[str, Any]:
@@ -136,11 +213,11 @@ class RunStatus:
         return {
             "version": VERSION,
             **_shallow(self),
-            "resumed_from": self.resumed_from and _shallow(self.resumed_from),
-            "hang": self.hang and _shallow(self.hang),
-            "not_finite": list(self.not_finite),
+            "resumed_from": self.resumed_from and self.resumed_from.to_json(),
+            "hang": self.hang and self.hang.to_json(),
+            "not_finite": [figure.to_json() for figure in self.not_finite],
             "first_failure": self.first_failure and self.first_failure.to_json(),
-            "consequences": [_shallow(death) for death in self.consequences],
+            "consequences": [death.to_json() for death in self.consequences],
         }
 
     @classmethod
@@ -152,14 +229,16 @@ class RunStatus:
         resumed, hang, first = (data.get(key) for key in ("resumed_from", "hang", "first_failure"))
         odd = data.get("not_finite")
         nested = {
-            "resumed_from": _made(ResumedFrom, resumed) if resumed else None,
-            "hang": _made(HangStatus, hang) if hang else None,
-            "not_finite": tuple(one for one in odd if isinstance(one, dict))
-            if isinstance(odd, list)
-            else (),
+            "resumed_from": ResumedFrom.from_json(resumed) if resumed else None,
+            "hang": HangStatus.from_json(hang) if hang else None,
+            "not_finite": tuple(
+                figure
+                for one in (odd if isinstance(odd, list) else ())
+                if (figure := OddFigure.from_json(one))
+            ),
             "first_failure": FirstFailureStatus.from_json(first) if first else None,
             "consequences": tuple(
-                _made(DeathStatus, one) for one in data.get("consequences") or ()
+                DeathStatus.from_json(one) for one in data.get("consequences") or ()
             ),
         }
         return _made(cls, {**data, **nested})
@@ -201,9 +280,9 @@ class TaskStatus:
         write_json(directory.status, self.to_json())
 
     @classmethod
-    def read(cls, directory: TaskDirectory) -> Self | None:
+    def read(cls, directory: TaskDirectory, problems: Problems | None = None) -> Self | None:
         """The readable part of the status of a task, or None if it has no status."""
-        data = read_json(directory.status)
+        data = read_json(directory.status, problems)
         return None if data is None else cls.from_json(data)
 
     def to_json(self) -> dict[str, Any]:
@@ -216,14 +295,12 @@ class TaskStatus:
 
         `data` has the types that `records` states.
         """
-        several = {"retried": tuple(data.get("retried") or ()), "urls": data.get("urls") or {}}
+        urls = data.get("urls") or {}
+        several = {
+            "retried": tuple(data.get("retried") or ()),
+            "urls": {port: url for port, url in urls.items() if url is not None},
+        }
         return _made(cls, {**data, **several})
-
-
-_NAMES: dict[type[Any], tuple[str, ...]] = {
-    kind: tuple(one.name for one in fields(kind))
-    for kind in (DeathStatus, HangStatus, ResumedFrom, RunStatus, TaskStatus)
-}
 
 
 def _texts(value: object) -> tuple[str, ...]:
@@ -231,12 +308,12 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(item for item in items if isinstance(item, str))
 
 
-def _shallow(value: Any) -> dict[str, Any]:
+def _shallow(value: DataclassInstance) -> dict[str, Any]:
     """The fields by name.
 
     `dataclasses.asdict` copies the values, which takes ten times as long.
     """
-    return {name: getattr(value, name) for name in _NAMES[type(value)]}
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
 
 
 def _made(kind: type[_T], data: Mapping[str, Any]) -> _T:
@@ -244,4 +321,4 @@ def _made(kind: type[_T], data: Mapping[str, Any]) -> _T:
 
     Other fields of `data` are of another version.
     """
-    return kind(**{name: data[name] for name in _NAMES[kind] if name in data})
+    return kind(**{name: data[name] for name in kind.__dataclass_fields__ if name in data})

@@ -25,7 +25,8 @@ from tenfold.cells import supervisor as side_of
 from tenfold.launch import signals
 from tenfold.planning.plan import Plan
 from tenfold.run import files
-from tenfold.run.rundir import RunDirectory, hold_lock, read_json
+from tenfold.run.planfile import read_plan
+from tenfold.run.rundir import RunDirectory, hold_lock
 from tenfold.run.states import State
 from tenfold.supervise import control
 from tenfold.supervise.loop import Supervisor
@@ -97,7 +98,7 @@ def _batch(run: RunDirectory) -> str:
     The plan is the run directory's, and secrets are in the environment.
     """
     with hold_lock(run) as lock:
-        plan = Plan.from_json(read_json(run.plan) or {}).restored(os.environ)
+        plan = read_plan(run.plan).restored(os.environ)
         wishes = Wishes(keep=os.environ.get("TENFOLD_KEEP") == "yes")
         state = asyncio.run(supervise(run, plan, wishes, attached=False, lock=lock))
     if state == State.STARTING:

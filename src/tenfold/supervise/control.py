@@ -23,7 +23,8 @@ from typing import Any, Protocol
 from tenfold.cells import client
 from tenfold.errors import TenfoldError
 from tenfold.run import files
-from tenfold.run.rundir import RunDirectory, read_json
+from tenfold.run.elsewhere import Elsewhere
+from tenfold.run.rundir import RunDirectory
 from tenfold.run.statusfiles import RunStatus
 
 _LONGEST_PATH_BYTES = 100
@@ -144,8 +145,8 @@ def _is_here(run: RunDirectory) -> bool:
 
 
 def _ask_elsewhere(run: RunDirectory, request: dict[str, Any]) -> dict[str, Any]:
-    cell = (read_json(run.elsewhere) or {}).get("cell", "")
-    answer = client(cell).ask(run, request) if run.alive() else None
+    place = Elsewhere.read(run.elsewhere) or Elsewhere()
+    answer = client(place.cell).ask(run, request) if run.alive() else None
     if answer is None:
         raise _not_running(run)
     return answer

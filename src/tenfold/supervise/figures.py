@@ -7,27 +7,18 @@ missed here. What tasks write for TensorBoard is read by `scalars`.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from tenfold.base.naming import label_of
-from tenfold.run.rundir import RunDirectory, read_json
+from tenfold.run.progress import Progress
+from tenfold.run.rundir import RunDirectory
+from tenfold.run.statusfiles import OddFigure
 from tenfold.supervise.scalars import ScalarWatch
 
 EVERY_S = 1.0
 _MOST = 20
 _LONGEST = 80
-
-Odd = dict[str, Any]
-"""`{task, figure, value, since, until, unit}`.
-
-`since` and `until` are steps. `until` is None while the figure is not finite.
-
-Of a scalar in an event file, `task` is None, and `directory` says where the file lies, relative to
-the run directory: `tensorboard/train` for example.
-"""
 
 
 class FigureWatch:
@@ -37,11 +28,11 @@ class FigureWatch:
         self._run = run
         self._scalars = ScalarWatch(run.path, run.shared("tensorboard"))
         self._marks: dict[str, Hashable] = {}
-        self._found: dict[tuple[str, str], Odd] = {}  # by task or directory, and figure
+        self._found: dict[tuple[str, str], OddFigure] = {}  # by task or directory, and figure
         self._next = 0.0
 
     @property
-    def found(self) -> list[Odd]:
+    def found(self) -> list[OddFigure]:
         """All figures found, in the order in which they were found."""
         return list(self._found.values())
 
@@ -51,83 +42,71 @@ class FigureWatch:
         self._next = now + EVERY_S if due else self._next
         return due
 
-    def look(self, tasks: Iterable[str]) -> list[Odd]:
+    def look(self, tasks: Iterable[str]) -> list[OddFigure]:
         """Figures that are new, or finite again, since the last look."""
         news = [odd for task in tasks for odd in self._look_at(task)]
         return news + self._look_at_event_files()
 
-    def _look_at_event_files(self) -> list[Odd]:
+    def _look_at_event_files(self) -> list[OddFigure]:
         """New scalars that are not finite, without those that a progress file reports."""
-        told = {odd["figure"] for odd in self._found.values() if odd["task"] is not None}
-        by_directory: dict[str, list[Odd]] = {}
+        told = {odd.figure for odd in self._found.values() if odd.task is not None}
+        by_directory: dict[str, list[OddFigure]] = {}
         for scalar in self._scalars.look():
             if scalar.tag not in told:
-                odd: Odd = {
-                    "task": None,
-                    "directory": scalar.directory[:_LONGEST],
-                    "figure": scalar.tag[:_LONGEST],
-                    "value": scalar.value,
-                    "since": scalar.since,
-                    "until": scalar.until,
-                    "unit": "steps",
-                }
-                by_directory.setdefault(odd["directory"], []).append(odd)
-        known = {odd["directory"] for odd in self._found.values() if odd["task"] is None}
+                directory = scalar.directory[:_LONGEST]
+                odd = OddFigure(
+                    task=None,
+                    figure=scalar.tag[:_LONGEST],
+                    value=scalar.value,
+                    since=scalar.since,
+                    until=scalar.until,
+                    directory=directory,
+                )
+                by_directory.setdefault(directory, []).append(odd)
+        known = {odd.source for odd in self._found.values() if odd.task is None}
         return [
             odd
             for directory in sorted(known | by_directory.keys())
             for odd in self._news(directory, by_directory.get(directory, [])[:_MOST])
         ]
 
-    def _look_at(self, task: str) -> list[Odd]:
+    def _look_at(self, task: str) -> list[OddFigure]:
         path = self._run.task(label_of(task)).progress
         mark = _mark(path)
         if mark is None or mark == self._marks.get(task):
             return []
         self._marks[task] = mark
-        return self._news(task, list(not_finite(task, read_json(path))))
+        return self._news(task, list(not_finite(task, Progress.read(path) or Progress())))
 
-    def _news(self, source: str, told: list[Odd]) -> list[Odd]:
+    def _news(self, source: str, told: list[OddFigure]) -> list[OddFigure]:
         """Store all that is known of a task or a directory. Returns what is new."""
         news = []
         for key in [key for key in self._found if key[0] == source]:
-            if all(odd["figure"] != key[1] for odd in told):
+            if all(odd.figure != key[1] for odd in told):
                 del self._found[key]  # of a former life
         for odd in told:
-            key = source, odd["figure"]
+            key = source, odd.figure
             before = self._found.get(key)
             if before is None and len(self._found) >= _MOST * _MOST:
                 continue
-            if before is None or before["until"] != odd["until"]:
+            if before is None or before.until != odd.until:
                 news.append(odd)
             self._found[key] = odd
         return news
 
 
-def not_finite(task: str, said: Mapping[str, Any] | None) -> Iterator[Odd]:
-    """Figures that are or were not finite, from the progress file of a task.
-
-    Anybody can have written the file.
-    """
-    told = said.get("not_finite") if said else None
-    if said is None or not isinstance(told, dict):
-        return
-    for figure, one in list(told.items())[:_MOST]:
-        if isinstance(one, dict) and _is_step(one.get("since")):
-            until = one.get("until")
-            yield {
-                "task": task,
-                "figure": figure[:_LONGEST],
-                "value": str(one.get("value"))[:_LONGEST],
-                "since": one["since"],
-                "until": until if _is_step(until) else None,
-                "unit": str(said.get("unit") or "steps")[:_LONGEST],
-            }
-
-
-def _is_step(value: object) -> bool:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and math.isfinite(value)  # type: ignore[arg-type]
+def not_finite(task: str, said: Progress) -> Iterator[OddFigure]:
+    """Figures that are or were not finite, from the progress file of a task."""
+    for figure, one in list(said.not_finite.items())[:_MOST]:
+        if one.since is not None:
+            yield OddFigure(
+                task=task,
+                figure=figure[:_LONGEST],
+                value=one.value[:_LONGEST],
+                since=one.since,
+                until=one.until,
+                unit=said.unit[:_LONGEST],
+            )
 
 
 def _mark(path: Path) -> Hashable:

@@ -19,11 +19,13 @@ from tenfold.errors import TenfoldError
 from tenfold.planning.plan import Plan, Task
 from tenfold.run.appending import Reserve
 from tenfold.run.eventlog import EventLog
+from tenfold.run.resumed import SetAside
 from tenfold.run.rundir import RunDirectory, set_aside_damaged
+from tenfold.run.statusfiles import OddFigure
 from tenfold.supervise import past
 from tenfold.supervise.clock import steady_clock
 from tenfold.supervise.deaths import signal_name
-from tenfold.supervise.figures import FigureWatch, Odd
+from tenfold.supervise.figures import FigureWatch
 from tenfold.supervise.journal import Journal
 from tenfold.supervise.notifier import Notifier
 from tenfold.supervise.presence import Presence
@@ -98,9 +100,9 @@ class Supervisor:
         damaged = set_aside_damaged(self._run)
         self._write_status()
         self._events.write("cluster-starting", run=self._run.run)
-        aside = [(str(path), to.name) for path, to in damaged] + past.set_aside(self._run)
-        for path, to in aside:
-            self._events.write("set-aside", file=path, **{"as": to})
+        aside = [SetAside(str(path), to.name) for path, to in damaged]
+        for one in (*aside, *past.set_aside(self._run)):
+            self._events.write("set-aside", file=one.file, **{"as": one.name})
         if self._resumed is not None:
             self._events.write("resumed", **asdict(self._resumed))
         try:
@@ -189,10 +191,10 @@ class Supervisor:
             live = (name for name, state in self._state.tasks.items() if state.live)
             self._tell_odd(self._figures.look(live))
 
-    def _tell_odd(self, news: list[Odd]) -> None:
+    def _tell_odd(self, news: list[OddFigure]) -> None:
         for odd in news:
-            rest = {key: value for key, value in odd.items() if key != "task"}
-            self._events.write("not-finite", odd["task"], **rest)
+            rest = odd.to_json()
+            self._events.write("not-finite", rest.pop("task"), **rest)
 
     def _send(self, signal: Signal) -> None:
         state = self._state.tasks[signal.task]

@@ -6,37 +6,27 @@ the supervisor anew, and in a run that goes on where another one broke off (`bri
 
 from __future__ import annotations
 
-from tenfold.run.rundir import RunDirectory, read_json
+from tenfold.run.resumed import ResumedRun, SetAside
+from tenfold.run.rundir import RunDirectory
 from tenfold.run.statusfiles import ResumedFrom, TaskStatus
 
 
-def retried(run: RunDirectory) -> dict[str, list[float]]:
+def retried(run: RunDirectory) -> dict[str, tuple[float, ...]]:
     """By task, when it was restarted after failures of its own.
 
     Times are in seconds since 1970.
     """
-    found: dict[str, list[float]] = {}
-    handed_on = (read_json(run.resumed) or {}).get("retried")
-    for name, moments in handed_on.items() if isinstance(handed_on, dict) else ():
-        found[name] = _moments(moments)
+    found = dict(_earlier(run).retried)
     for directory in run.tasks():
         status = TaskStatus.read(directory)
         if status is not None and status.task is not None and status.retried:
-            found[status.task] = list(status.retried)
+            found[status.task] = status.retried
     return found
 
 
-def _moments(value: object) -> list[float]:
-    if not isinstance(value, list):
-        return []
-    return [float(item) for item in value if isinstance(item, (int, float))]
-
-
-def set_aside(run: RunDirectory) -> list[tuple[str, str]]:
-    """Damaged files of the earlier run that were set aside: (file, new name)."""
-    said = (read_json(run.resumed) or {}).get("set_aside")
-    entries = [entry for entry in said if isinstance(entry, dict)] if isinstance(said, list) else []
-    return [(str(entry.get("file")), str(entry.get("as"))) for entry in entries]
+def set_aside(run: RunDirectory) -> tuple[SetAside, ...]:
+    """Damaged files of the earlier run that were set aside."""
+    return _earlier(run).set_aside
 
 
 def resumed(run: RunDirectory) -> ResumedFrom | None:
@@ -44,7 +34,11 @@ def resumed(run: RunDirectory) -> ResumedFrom | None:
 
     None if this run began anew.
     """
-    said = read_json(run.resumed)
-    if said is None:
+    earlier = ResumedRun.read(run.resumed)
+    if earlier is None:
         return None
-    return ResumedFrom(said.get("run"), said.get("checkpoint"), said.get("step"))
+    return ResumedFrom(earlier.run, earlier.checkpoint, earlier.step)
+
+
+def _earlier(run: RunDirectory) -> ResumedRun:
+    return ResumedRun.read(run.resumed) or ResumedRun()

@@ -14,7 +14,8 @@ from typing import IO
 
 from tenfold.planning.plan import Plan
 from tenfold.run import files
-from tenfold.run.rundir import SHARED, RunDirectory, write_json
+from tenfold.run.planfile import write_plan
+from tenfold.run.rundir import SHARED, RunDirectory
 
 EVERY_S = 0.5
 _TRIES, _TRY_S = 50, 0.001
@@ -49,7 +50,7 @@ class Presence:
                 self._make_lock()
                 back.append(self._run.lock.name)
             if self._written is None or files.mark(self._run.plan) != self._written:
-                write_json(self._run.plan, self._plan.to_json())
+                write_plan(self._run.plan, self._plan)
                 self._written = files.mark(self._run.plan)
                 back.append(self._run.plan.name)
         return back

@@ -16,10 +16,11 @@ from tenfold.debug import processes
 from tenfold.planning import edges
 from tenfold.planning.plan import Plan
 from tenfold.run import files
-from tenfold.run.rundir import RunDirectory, read_json
+from tenfold.run.progress import Progress
+from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import State
 from tenfold.supervise.hang import Signs, Step
-from tenfold.traffic.samples import SampleReader, is_number
+from tenfold.traffic.samples import SampleReader, TrafficSample
 
 _FAMILY_S = 3.0
 """The maximum age in seconds of the list of a task's processes."""
@@ -66,7 +67,7 @@ class _TaskProgress:
 class _Talk:
     """The traffic of a task with the peers it has to communicate with."""
 
-    samples: SampleReader
+    samples: SampleReader[TrafficSample]
     peers: list[str]
     since: float
     carried: float = 0.0
@@ -129,11 +130,10 @@ class SignReader:
             yield task.name, Step(told.done, told.finished)
 
     def _hear(self, told: _TaskProgress, path: Path, mark: Hashable) -> None:
-        said = read_json(path) or {}
-        done, total = said.get("done"), said.get("total")
-        if is_number(done):
-            told.mark, told.done = mark, done
-            told.finished = is_number(total) and done >= total
+        said = Progress.read(path) or Progress()
+        if said.done is not None and said.done >= 0:
+            told.mark, told.done = mark, said.done
+            told.finished = said.total is not None and said.done >= said.total
 
     def _files(self) -> Hashable:
         """The total size of event files, or None if there are none."""
@@ -180,10 +180,12 @@ class SignReader:
         """Whether the task has carried more than heartbeats since the last time."""
         talk = self._talks.get(task.name)
         if talk is None:
-            samples = SampleReader(self._run.task(task.label).traffic, keep_s=0.0)
+            traffic = self._run.task(task.label).traffic
+            samples = SampleReader(TrafficSample, traffic, keep_s=0.0)
             talk = self._talks[task.name] = _Talk(samples, self._peers[task.name], now)
-        newest = (talk.samples.read() or [{}])[-1].get("peers")
-        carried = float(sum(_bytes(newest, peer) for peer in talk.peers))
+        recent = talk.samples.read()
+        peers = recent[-1].peers if recent else {}
+        carried = sum(peers[peer].bytes for peer in talk.peers if peer in peers)
         more = abs(carried - talk.carried) >= _TALK_BYTES * len(talk.peers)
         if more or now - talk.since > _TALK_S:
             talk.since, talk.carried = now, carried
@@ -203,10 +205,3 @@ class SignReader:
         for root, pids in self._families.items():
             if any(processes.state(pid) == "T" for pid in pids):
                 yield roots[root]
-
-
-def _bytes(peers: object, peer: str) -> float:
-    """Bytes sent to a peer and received from it so far, from a sample."""
-    total = peers.get(peer) if isinstance(peers, dict) else None
-    counts = total[:2] if isinstance(total, list) else []
-    return sum(count for count in counts if is_number(count))

@@ -240,7 +240,7 @@ class Statuses:
             _death(death),
             tuple(shown(line) for line in last_lines(directory, LAST_LINES)),
             tuple(shown(line) for line in last_lines(directory, LAST_STDERR, ("stderr",))),
-            masked(found.to_json(), shown) if found else None,
+            masked(found, shown) if found else None,
         )
 
 

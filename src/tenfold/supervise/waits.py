@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from tenfold.run.rundir import TaskDirectory, read_json
+from tenfold.run.jsonfiles import read_json
+from tenfold.run.rundir import TaskDirectory
 
 _EVERY_S = 1.0
 _USUAL_S = 10.0

@@ -26,8 +26,9 @@ from tenfold.debug.findings import Findings, find
 from tenfold.errors import printable
 from tenfold.planning.plan import HangPolicy, Plan
 from tenfold.run import files
+from tenfold.run.jsonfiles import write_json
 from tenfold.run.logs import last_lines
-from tenfold.run.rundir import RunDirectory, write_json
+from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import LIVE
 from tenfold.supervise.hang import HangVerdict, Resumed, Stillness
 from tenfold.supervise.signs import SignReader, TaskFacts

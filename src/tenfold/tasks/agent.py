@@ -31,10 +31,11 @@ from tenfold.frameworks import framework
 from tenfold.launch.children import Children
 from tenfold.launch.sampling import shared_sampler
 from tenfold.planning.plan import Plan, Task
+from tenfold.run.lives import TaskLife
 from tenfold.run.rendezvous import HeldPort, hold_port, publish
-from tenfold.run.rundir import RunDirectory, write_json
+from tenfold.run.rundir import RunDirectory
 from tenfold.tasks.container import read_plan
-from tenfold.tasks.runner import HostSettings, Runner, TaskLife
+from tenfold.tasks.runner import HostSettings, Runner
 from tenfold.traffic.book import entries_of
 
 MAIN = "main"
@@ -134,7 +135,7 @@ class Agent:
 
     def _tell(self, life: TaskLife) -> None:
         with contextlib.suppress(OSError):  # a full disk must not hide how the task ended
-            write_json(self._run.task(self._task.label).life, life.to_json())
+            life.write(self._run.task(self._task.label).life)
         self._say({"op": "life", **life.to_json()})
 
     def _say(self, message: Mapping[str, Any]) -> None:

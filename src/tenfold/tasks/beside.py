@@ -15,7 +15,8 @@ from pathlib import Path
 from tenfold.base import procfs
 from tenfold.base.naming import label_of
 from tenfold.launch import signals
-from tenfold.run.rundir import RunDirectory, read_json
+from tenfold.run.lives import TaskLife
+from tenfold.run.rundir import RunDirectory
 from tenfold.tasks.container import RUN_DIRECTORY
 
 
@@ -23,9 +24,9 @@ def main() -> None:
     """Execute the command in this process."""
     task, *words = sys.argv[1:]
     run = RunDirectory(Path(os.environ.get("TENFOLD_RUN_DIRECTORY", RUN_DIRECTORY)))
-    life = read_json(run.task(label_of(task)).life) or {}
-    pid = life.get("pid")
-    if pid is None or life.get("ended") is not None:
+    life = TaskLife.read(run.task(label_of(task)).life) or TaskLife()
+    pid = life.pid
+    if pid is None or life.ended is not None:
         sys.exit(f"tenfold: {task} is not running here")
     try:
         os.chdir(f"/proc/{pid}/cwd")

@@ -19,17 +19,18 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from tenfold.errors import InputError, TenfoldError, UnavailableError
 from tenfold.launch.children import Children
 from tenfold.launch.sampling import sampler_of
 from tenfold.planning.plan import Plan, Task
-from tenfold.run import files
+from tenfold.run import files, planfile
 from tenfold.run.files import set_aside
+from tenfold.run.jsonfiles import Problems
+from tenfold.run.lives import TaskLife
 from tenfold.run.rendezvous import announce
-from tenfold.run.rundir import SHARED, Problems, RunDirectory, TaskDirectory, read_json, write_json
-from tenfold.tasks.runner import HostSettings, Runner, TaskLife
+from tenfold.run.rundir import SHARED, RunDirectory, TaskDirectory
+from tenfold.tasks.runner import HostSettings, Runner
 
 RUN_DIRECTORY = "/var/log/tenfold"
 """The run directory in a container, unless TENFOLD_RUN_DIRECTORY overrides it."""
@@ -63,25 +64,26 @@ def read_plan(environment: Mapping[str, str]) -> tuple[RunDirectory, Plan]:
     """
     run = RunDirectory(Path(environment.get("TENFOLD_RUN_DIRECTORY", RUN_DIRECTORY)))
     path = Path(environment.get("TENFOLD_PLAN", run.plan))
-    data = read_json(path.resolve())  # Kubernetes puts it there as a link
-    if data is None:
+    try:
+        plan = planfile.read_plan(path.resolve())  # Kubernetes puts it there as a link
+    except UnavailableError as error:
         raise UnavailableError(
             f"there is no plan at {path}: the run directory is not shared with this machine",
             hint="the engine of a cell must have access to the files of this machine, "
             "or share a file system with it",
-        )
-    plan = Plan.from_json(data)
+            cause=error,
+        ) from error
     if path != run.plan and not files.exists(run.plan):
-        _furnish(run, plan, data)
+        _furnish(run, plan)
     return run, plan.restored(environment)
 
 
-def _furnish(run: RunDirectory, plan: Plan, data: Mapping[str, Any]) -> None:
+def _furnish(run: RunDirectory, plan: Plan) -> None:
     """Turn an empty directory into a run directory, for a plan passed otherwise."""
     for name in ("tasks", *SHARED):
         (run.path / name).mkdir(mode=0o700, exist_ok=True, parents=True)
     announce(run, {task.label: task.address for task in plan.tasks if task.address})
-    write_json(run.plan, data)
+    planfile.write_plan(run.plan, plan)
 
 
 def _full_name(name: str, environment: Mapping[str, str]) -> str:
@@ -138,11 +140,10 @@ def _last_life(directory: TaskDirectory) -> int:
     0 if it had none, or if its file is damaged.
     """
     problems = Problems()
-    said = read_json(directory.life, problems) or {}
+    life = TaskLife.read(directory.life, problems)
     if problems.found and (aside := set_aside(directory.life)):
         print(f"{directory.life} is damaged, and was renamed to {aside.name}", file=sys.stderr)
-    number = said.get("number", 0)
-    return number if isinstance(number, int) else 0
+    return life.number if life else 0
 
 
 class _Teller:
@@ -159,7 +160,7 @@ class _Teller:
     def tell(self, life: TaskLife) -> None:
         """Record `life`, the task's present state."""
         with contextlib.suppress(OSError):  # a full disk must not end a training
-            write_json(self._path, life.to_json())
+            life.write(self._path)
         with contextlib.suppress(OSError):
             if life.ready is not None and life.ended is None:
                 files.touch(self._ready)
@@ -203,11 +204,11 @@ def await_others(name: str, environment: Mapping[str, str]) -> None:
 
 def _is_so(run: RunDirectory, other: Task, condition: str) -> bool:
     directory = run.task(other.label)
-    life = read_json(directory.life) or {}
+    life = TaskLife.read(directory.life) or TaskLife()
     if condition == "succeeded":
-        return life.get("exit_code") == 0
+        return life.exit_code == 0
     if condition == "started":
-        return life.get("started") is not None or _accepts(other)
+        return life.started is not None or _accepts(other)
     return files.exists(directory.ready) or (other.ready is not None and _accepts(other))
 
 

@@ -13,7 +13,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Number
 from pathlib import Path
 from typing import IO, Any
@@ -25,7 +25,10 @@ from tenfold.errors import TenfoldError
 from tenfold.frameworks import framework
 from tenfold.planning.plan import Plan
 from tenfold.run import files, rendezvous
-from tenfold.run.rundir import RunDirectory, find, read_json, write_json
+from tenfold.run.planfile import read_plan
+from tenfold.run.progress import OddSteps, Progress
+from tenfold.run.rundir import RunDirectory, find
+from tenfold.run.statusfiles import RunStatus, TaskStatus
 
 _PROGRESS_S = 0.2
 _RATE_S = 10.0
@@ -112,21 +115,12 @@ def _ports() -> dict[str, int]:
 
 
 def _addresses(run: RunDirectory) -> dict[str, tuple[str, ...]]:
-    plan = _plan(run)
+    plan = read_plan(run.plan)
     known = rendezvous.known(run, [member.label for member in plan.tasks])
     return {
         job: tuple(known[member.label] for member in members if member.label in known)
         for job, members in plan.jobs().items()
     }
-
-
-def _plan(run: RunDirectory) -> Plan:
-    data = read_json(run.plan)
-    if data is None:
-        raise TenfoldError(
-            f"{run.plan} cannot be read", hint="check that the run directory still exists"
-        )
-    return Plan.from_json(data)
 
 
 class _Pace:
@@ -154,7 +148,7 @@ class _OddFigures:
     """Which of this process's figures are not finite, and since which step."""
 
     def __init__(self) -> None:
-        self.found: dict[str, dict[str, Any]] = {}
+        self.found: dict[str, OddSteps] = {}
         self._later: deque[tuple[float, str, object]] = deque(maxlen=_MOST_LATER)
 
     def note(self, done: float, figures: Mapping[str, object], *, cheaply: bool) -> bool:
@@ -176,11 +170,11 @@ class _OddFigures:
     def _look(self, done: float, name: str, value: object) -> bool:
         word = _odd_word(value)
         known = self.found.get(name)
-        if word is not None and (known is None or known["until"] is not None):
-            self.found[name] = {"value": word, "since": _plain(done), "until": None}
+        if word is not None and (known is None or known.until is not None):
+            self.found[name] = OddSteps(word, since=_step(done))
             return True
-        if word is None and known is not None and known["until"] is None:
-            known["until"] = _plain(done)
+        if word is None and known is not None and known.until is None:
+            self.found[name] = replace(known, until=_step(done))
             return True
         return False
 
@@ -238,17 +232,22 @@ def progress(done: float, total: float, *, unit: str = "steps", **figures: str |
         return
     answers.answer()
     _pace.written = now
-    said = {
-        "done": _plain(done),
-        "total": _plain(total),
-        "unit": unit,
-        "rate": _pace.rate(now, float(done)),
-        "figures": {key: _plain(value) for key, value in figures.items()},
-        "time": time.time(),
-    } | ({"not_finite": _odd.found} if _odd.found else {})
-    label = label_of(name)
+    made = Progress(
+        done=_step(done),
+        total=_step(total),
+        unit=unit,
+        rate=_pace.rate(now, float(done)),
+        figures={key: _plain(value) for key, value in figures.items()},
+        time=time.time(),
+        not_finite=_odd.found,
+    )
     with contextlib.suppress(OSError):  # a full disk must not end a training
-        write_json(RunDirectory(Path(home)).task(label).progress, said)
+        made.write(RunDirectory(Path(home)).task(label_of(name)).progress)
+
+
+def _step(value: object) -> float | None:
+    number = _plain(value)
+    return None if isinstance(number, str) else number
 
 
 def _plain(value: object) -> str | float:
@@ -276,7 +275,7 @@ def attach(cluster: str | None = None, *, job: str = "chief") -> Member:
         job: the job to be the only task of. Raises TenfoldError if a task of it is running.
     """
     run = _run_of(cluster)
-    plan = _plan(run)
+    plan = read_plan(run.plan)
     if not run.alive():
         raise TenfoldError(f"{run.cluster} is not running", hint="start it with `tenfold up`")
     _refuse_second(run, job)
@@ -297,8 +296,8 @@ def _run_of(cluster: str | None) -> RunDirectory:
 
 
 def _refuse_second(run: RunDirectory, job: str) -> None:
-    status = read_json(run.task(f"{job}-0").status) or {}
-    if status.get("pid") is not None:
+    status = TaskStatus.read(run.task(f"{job}-0"))
+    if status is not None and status.pid is not None:
         raise TenfoldError(
             f"{job}/0 is running, and a cluster can have only one {job}",
             hint="attach after it has ended, or start the cluster without it "
@@ -309,7 +308,8 @@ def _refuse_second(run: RunDirectory, job: str) -> None:
 def _refuse_outside(run: RunDirectory) -> None:
     if os.environ.get("TENFOLD_RUN_DIRECTORY") == str(run.path):
         return
-    if (read_json(run.status) or {}).get("protection") == "namespace":
+    status = RunStatus.read(run)
+    if status is not None and status.protection == "namespace":
         raise TenfoldError(
             f"{run.cluster} has a separate network, and this process is not in it",
             hint="use the Jupyter of the cluster (jupyter: true), or tenfold exec TASK -- python",

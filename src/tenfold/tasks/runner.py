@@ -28,6 +28,7 @@ from tenfold.launch.children import Children
 from tenfold.launch.signals import signal_group
 from tenfold.planning.plan import Bound, Plan, ReadinessCheck, Task
 from tenfold.run import files
+from tenfold.run.lives import TaskLife
 from tenfold.run.rundir import RunDirectory
 from tenfold.tasks.awaited import AwaitedLine, awaited_line
 from tenfold.tasks.capture import Capture, DataHandler
@@ -41,50 +42,6 @@ from tenfold.traffic.sampler import Sampler
 
 _PROBE_EVERY_S = 0.2
 _NAME_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class TaskLife:
-    """One life of a task, so far. Times are seconds since 1970.
-
-    `number` counts the task's lives from 1; `ips` are the host's addresses, by which peers know
-    whose a connection is; `refused` says why the command could not be started; `memory_kills` is
-    how many processes the kernel killed meanwhile because its place was over its limit of memory.
-    """
-
-    number: int
-    host: str
-    ips: tuple[str, ...] = ()
-    pid: int | None = None
-    started: float | None = None
-    ready: float | None = None
-    ended: float | None = None
-    exit_code: int | None = None
-    signal: int | None = None
-    refused: str | None = None
-    memory_kills: int = 0
-
-    def to_json(self) -> dict[str, Any]:
-        """A JSON object of the same names."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> TaskLife:
-        """The life that `to_json` wrote. Unknown names are left out.
-
-        Raises TypeError if one is missing.
-        """
-        return cls(**{name: data[name] for name in cls.__slots__ if name in data})
-
-    @property
-    def shell_code(self) -> int:
-        """The exit code as in a shell.
-
-        128 + n for signal n, and 127 for a command that cannot start.
-        """
-        if self.refused is not None:
-            return 127
-        return 128 + self.signal if self.signal is not None else self.exit_code or 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ import time
 from collections.abc import Awaitable, Callable
 
 from tenfold.planning.plan import ReadinessCheck
-from tenfold.run.rundir import TaskDirectory, write_json
+from tenfold.run.jsonfiles import write_json
+from tenfold.run.rundir import TaskDirectory
 from tenfold.tasks.listening import listening
 
 FIRST_S = 2.0

@@ -5,10 +5,11 @@ Pure: it is handed what was seen and who owns what. Totals only grow, over all l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from tenfold.traffic.book import AddressBook
+from tenfold.traffic.samples import PeerTotal
 from tenfold.traffic.sockets import Address, ConnectionEnd
 
 OUTSIDE = "outside:"
@@ -39,9 +40,9 @@ class Total:
     open: int = 0
     opened: int = 0
 
-    def to_json(self) -> list[int | None]:
-        """`[sent, received, open, opened]`."""
-        return [self.sent, self.received, self.open, self.opened]
+    def now(self) -> PeerTotal:
+        """The counts as they are now."""
+        return PeerTotal(self.sent, self.received, self.open, self.opened)
 
 
 @dataclass(slots=True)
@@ -100,22 +101,19 @@ class Ledger:
         self._cut: dict[str, dict[str, set[str]]] = {}
         """By network and task, the peers that do not acknowledge what is sent."""
 
-    def go_on(self, task: str, peers: Mapping[str, Sequence[int | None]]) -> None:
-        """Continue the counts of an earlier sampler of `task`.
-
-        They are its `Total.to_json` by peer.
-        """
+    def go_on(self, task: str, peers: Mapping[str, PeerTotal]) -> None:
+        """Continue the counts of an earlier sampler of `task`, by peer."""
         known = self._totals.setdefault(task, {})
-        for peer, (sent, received, _, opened) in peers.items():
-            known.setdefault(peer, Total(sent, received, 0, opened or 0))
+        for peer, total in peers.items():
+            known.setdefault(peer, Total(total.sent, total.received, 0, total.opened))
 
-    def told(self, task: str) -> dict[str, list[int | None]]:
+    def told(self, task: str) -> dict[str, PeerTotal]:
         """A task's totals, by peer."""
-        return {peer: total.to_json() for peer, total in sorted(self._totals[task].items())}
+        return {peer: total.now() for peer, total in sorted(self._totals[task].items())}
 
-    def cut(self, task: str) -> list[str]:
+    def cut(self, task: str) -> set[str]:
         """The peers that did not acknowledge a task's data at the last look."""
-        return sorted({peer for peers in self._cut.values() for peer in peers.get(task, ())})
+        return {peer for peers in self._cut.values() for peer in peers.get(task, ())}
 
     def tasks(self) -> list[str]:
         """The tasks that have totals."""

@@ -18,14 +18,19 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from tenfold.base.naming import label_of
 from tenfold.run.rundir import RunDirectory
 from tenfold.traffic.book import AddressBook, AddressEntry
 from tenfold.traffic.ledger import Ledger, View
 from tenfold.traffic.processes import Processes
-from tenfold.traffic.samples import SampleLog, is_number, last_sample
+from tenfold.traffic.samples import (
+    PeerTotal,
+    SampleLog,
+    TrafficSample,
+    UsageSample,
+    last_sample,
+)
 from tenfold.traffic.sockets import ConnectionEnd, ProcSockets, Sockets, open_sockets
 
 INTERVAL_S = 1.0
@@ -70,7 +75,7 @@ class _Folder:
 
     traffic: SampleLog
     usage: SampleLog
-    peers: dict[str, list[int | None]]
+    peers: Mapping[str, PeerTotal]
     written: float = 0.0
 
 
@@ -203,9 +208,10 @@ class Sampler:
         used_s = 0.0
         if task not in self._folders:
             directory = self._run.task(label_of(task))
-            before = last_sample(directory.usage).get("cpu_s")
-            used_s = float(before) if is_number(before) else 0.0
-            peers = _peers(last_sample(directory.traffic))
+            usage = last_sample(UsageSample, directory.usage)
+            used_s = (usage.cpu_s if usage else None) or 0.0
+            traffic = last_sample(TrafficSample, directory.traffic)
+            peers = traffic.peers if traffic else {}
             self._ledger.go_on(task, peers)
             logs = SampleLog(directory.traffic), SampleLog(directory.usage)
             self._folders[task] = _Folder(*logs, peers)
@@ -265,12 +271,8 @@ class Sampler:
                 self._write_traffic(folder, task, now)
         self._sampled = now
         for task, usage in self._processes.usage().items():
-            self._folders[task].usage.write({
-                "time": now,
-                "cpu_s": usage.cpu_s,
-                "memory": usage.memory,
-                "processes": usage.processes,
-            })  # fmt: skip
+            sample = UsageSample(now, usage.cpu_s, usage.memory, usage.processes)
+            self._folders[task].usage.write(sample)
 
     def _write_traffic(self, folder: _Folder, task: str, now: float) -> None:
         """Write a sample.
@@ -278,27 +280,10 @@ class Sampler:
         After a silence, the one before it comes first, so that a rate can be computed.
         """
         if folder.peers and folder.written < self._sampled:
-            folder.traffic.write({"time": self._sampled, "peers": folder.peers})
-        peers, cut = self._ledger.told(task), self._ledger.cut(task)
-        folder.traffic.write({"time": now, "peers": peers} | ({"cut": cut} if cut else {}))
+            folder.traffic.write(TrafficSample(self._sampled, folder.peers))
+        peers, cut = self._ledger.told(task), frozenset(self._ledger.cut(task))
+        folder.traffic.write(TrafficSample(now, peers, cut))
         folder.peers, folder.written = peers, now
-
-
-def _peers(sample: Mapping[str, Any]) -> dict[str, list[int | None]]:
-    """The totals in a sample of an earlier sampler of this task.
-
-    What is damaged is left out.
-    """
-    peers = sample.get("peers")
-    if not isinstance(peers, dict):
-        return {}
-    return {peer: total for peer, total in peers.items() if _is_total(total)}
-
-
-def _is_total(total: object) -> bool:
-    if not isinstance(total, list) or len(total) != 4:
-        return False
-    return all(count is None or (is_number(count) and type(count) is int) for count in total)
 
 
 def own_network(book: AddressBook, *, whole: bool) -> list[Network]:

@@ -10,8 +10,9 @@ import contextlib
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, TypeGuard
+from typing import IO, Any, Generic, NamedTuple, Protocol, Self, TypeGuard, TypeVar
 
 from tenfold.run import files, records
 from tenfold.run.files import open_regular
@@ -24,6 +25,105 @@ _TAIL_BYTES = 1 << 16
 _LONGEST_TAIL_BYTES = 1 << 22
 
 
+class PeerTotal(NamedTuple):
+    """What a task has exchanged with one peer so far, all lives of both.
+
+    Bytes are None if they are not counted. `open` is the number of connections now, and `opened`
+    of all so far.
+    """
+
+    sent: int | None = 0
+    received: int | None = 0
+    open: int = 0
+    opened: int = 0
+
+    @property
+    def bytes(self) -> int:
+        """Bytes both ways, as far as they are counted."""
+        return (self.sent or 0) + (self.received or 0)
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """The total in a sample. What is damaged is not counted."""
+        if not isinstance(data, list) or len(data) != 4:
+            return cls(None, None)
+        sent, received, now_open, opened = (n if records.count(n) else None for n in data)
+        return cls(sent, received, now_open or 0, opened or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficSample:
+    """A line of `traffic.jsonl`: the totals of a task by peer at one time.
+
+    `time`: seconds since 1970. `cut`: the peers that do not acknowledge the data of the task.
+    """
+
+    time: float
+    peers: Mapping[str, PeerTotal] = field(default_factory=dict)
+    cut: frozenset[str] = frozenset()
+
+    def to_json(self) -> dict[str, Any]:
+        """The contents of the line. `cut` is there if it is not empty."""
+        cut = {"cut": sorted(self.cut)} if self.cut else {}
+        return {"time": self.time, "peers": self.peers, **cut}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The sample in the result of `to_json`, with a valid `time`.
+
+        Anybody can have written it: what is damaged is left out.
+        """
+        peers, cut = data.get("peers"), data.get("cut")
+        told = peers if isinstance(peers, dict) else {}
+        totals = {peer: PeerTotal.from_json(total) for peer, total in told.items()}
+        names = (peer for peer in (cut if isinstance(cut, list) else ()) if isinstance(peer, str))
+        return cls(data["time"], totals, frozenset(names))
+
+
+@dataclass(frozen=True, slots=True)
+class UsageSample:
+    """A line of `usage.jsonl`: what a task uses at `time` (seconds since 1970).
+
+    `cpu_s` are seconds of all its lives, `memory` is in bytes.
+    """
+
+    time: float
+    cpu_s: float | None = None
+    memory: float | None = None
+    processes: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The contents of the line."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The sample in the result of `to_json`, with a valid `time`."""
+        names = ("cpu_s", "memory", "processes")
+        return cls(data["time"], **{n: data[n] for n in names if is_number(data.get(n))})
+
+
+class Sample(Protocol):
+    """One line of a file of samples."""
+
+    @property
+    def time(self) -> float:
+        """When it was taken, in seconds since 1970."""
+        raise NotImplementedError
+
+    def to_json(self) -> dict[str, Any]:
+        """The contents of the line."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The sample in the result of `to_json`, with a valid `time`."""
+        raise NotImplementedError
+
+
+_Sample = TypeVar("_Sample", bound=Sample)
+
+
 class SampleLog:
     """The one writer of a task's `traffic.jsonl` or `usage.jsonl`."""
 
@@ -31,9 +131,9 @@ class SampleLog:
         self._path = path
         self._most_bytes = most_bytes
 
-    def write(self, sample: Mapping[str, Any]) -> None:
+    def write(self, sample: Sample) -> None:
         """Append one sample. If the disk refuses it, only this sample is lost."""
-        line = json.dumps(sample, separators=(",", ":")).encode() + b"\n"
+        line = json.dumps(sample.to_json(), separators=(",", ":")).encode() + b"\n"
         with contextlib.suppress(OSError):
             descriptor, _ = files.open_own(self._path, os.O_WRONLY | os.O_APPEND)
             try:
@@ -54,7 +154,7 @@ def _thinned(lines: list[bytes]) -> list[bytes]:
 
     The first and the last line are kept.
     """
-    dated = [(sample["time"], line) for line in lines if (sample := sample_of(line))]
+    dated = [(sample["time"], line) for line in lines if (sample := _parsed(line))]
     if len(dated) < 3:
         return [line for _, line in dated]
     first, last = dated[0][0], dated[-1][0]
@@ -68,21 +168,22 @@ def _thinned(lines: list[bytes]) -> list[bytes]:
     return [*kept, dated[-1][1]]
 
 
-class SampleReader:
+class SampleReader(Generic[_Sample]):
     """Reads the newest samples of a growing file repeatedly.
 
     It does not read the whole file.
     """
 
-    def __init__(self, path: Path, keep_s: float = 10.0) -> None:
+    def __init__(self, kind: type[_Sample], path: Path, keep_s: float = 10.0) -> None:
+        self._kind = kind
         self._path = path
         self._keep_s = keep_s
         self._mark: object = None
         self._position = 0
-        self._recent: list[dict[str, Any]] = []
+        self._recent: list[_Sample] = []
         self.damaged = False
 
-    def read(self) -> list[dict[str, Any]]:
+    def read(self) -> list[_Sample]:
         """Samples of the last seconds, oldest first.
 
         They are at least the newest two, if there are so many.
@@ -110,16 +211,16 @@ class SampleReader:
         fresh = [sample for line in whole.splitlines() if (sample := self._sample(line))]
         self._recent = self._kept([*self._recent, *fresh])
 
-    def _sample(self, line: bytes) -> dict[str, Any] | None:
-        sample = sample_of(line)
+    def _sample(self, line: bytes) -> _Sample | None:
+        sample = _sample_of(self._kind, line)
         self.damaged = self.damaged or sample is None
         return sample
 
-    def _kept(self, samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _kept(self, samples: list[_Sample]) -> list[_Sample]:
         if not samples:
             return []
-        since = samples[-1]["time"] - self._keep_s
-        recent = [sample for sample in samples if sample["time"] >= since]
+        since = samples[-1].time - self._keep_s
+        recent = [sample for sample in samples if sample.time >= since]
         return recent if len(recent) > 1 else samples[-2:]
 
 
@@ -137,23 +238,18 @@ def _tail_start(stream: IO[bytes], size: int) -> int:
         tail *= 4
 
 
-def sample_of(line: bytes) -> dict[str, Any] | None:
+def _sample_of(kind: type[_Sample], line: bytes) -> _Sample | None:
     """The sample in one line. None if it is damaged."""
+    data = _parsed(line)
+    return None if data is None else kind.from_json(data)
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
     try:
         sample = records.parse(line)
     except ValueError:
         return None
     return sample if records.moment(sample.get("time")) else None
-
-
-def cut_peers(sample: Mapping[str, Any]) -> frozenset[str]:
-    """The peers that did not acknowledge the task's data, according to a sample."""
-    told = sample.get("cut")
-    return frozenset(told) if isinstance(told, list) and all(map(_is_name, told)) else frozenset()
-
-
-def _is_name(value: object) -> bool:
-    return isinstance(value, str)
 
 
 def is_number(value: object) -> TypeGuard[float]:
@@ -164,17 +260,17 @@ def is_number(value: object) -> TypeGuard[float]:
     return type(value) in (int, float) and 0 <= value < 1 << 62  # type: ignore[operator]
 
 
-def all_samples(path: Path) -> list[dict[str, Any]]:
+def all_samples(kind: type[_Sample], path: Path) -> list[_Sample]:
     """Every sample in a file, oldest first. Empty if there is no file."""
     try:
         with open_regular(path) as stream:
             lines = stream.read(files.MOST_BYTES).splitlines()
     except OSError:
         return []
-    return [sample for line in lines if (sample := sample_of(line))]
+    return [sample for line in lines if (sample := _sample_of(kind, line))]
 
 
-def last_sample(path: Path) -> dict[str, Any]:
-    """The newest sample in a file. Empty if there is none."""
-    recent = SampleReader(path).read()
-    return recent[-1] if recent else {}
+def last_sample(kind: type[_Sample], path: Path) -> _Sample | None:
+    """The newest sample in a file, or None."""
+    recent = SampleReader(kind, path).read()
+    return recent[-1] if recent else None

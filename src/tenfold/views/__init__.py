@@ -1,9 +1,10 @@
 """What people see of a run, read from its directory and drawn on a terminal.
 
-status.py     the shape of `ps --json`, from the files
+status.py     a run and its tasks, from the files: what `ps` shows
+knownfiles.py reading a file again only if it changed
 tasks.py      the same as a table
 runlist.py    many runs, one line each: `ps --all`
-traffic.py    the shape of `map --json`: who talks to whom
+traffic.py    who talks to whom: what `map` shows
 flows.py      what each task tells of its peers, out of which that is made
 map.py        the same as a table
 layout.py     where jobs and tasks stand in a picture of it
@@ -12,7 +13,7 @@ usage.py      CPU and memory
 placement.py  which variable lies where
 training.py   the curves that TensorBoard shows
 inline.py     tasks and logs as HTML, inside a notebook
-live.py       status, usage and progress together, for the dashboard
+live.py       a run, with usage and progress of its tasks, for the dashboard
 logpages.py   pages of logs, for the dashboard
 eventpages.py pages of events, for the dashboard
 eventtexts.py what an event means, as a sentence
@@ -22,12 +23,13 @@ lines.py      log lines: prefixes, folding
 progress.py   how far a task is, in a line
 follow.py     a run as it happens (`up`, `logs -f`)
 facts.py      everything a run directory tells about how a run did
-why.py        the account of a failure, out of it: the shape of `why --json`
+report.py     a run, explained: what `why` shows
+why.py        that report, out of the facts
 troubles.py   what is wrong beside a task's end: hangs, disks, silence, damage
 crashes.py    where Python was at a crash in native code
 causes.py     what last lines say: known texts, the end of a traceback
 endings.py    exit codes and signals in words
-account.py    the account on a terminal: `why`, and the end of `up`
+account.py    the report on a terminal: `why`, and the end of `up`
 plan.py       a plan
 faults.py     faults of a file, with the line and a caret
 terminal.py   streams, colours

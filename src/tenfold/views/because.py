@@ -1,37 +1,19 @@
-"""Why a run ended and which task failed first, from a status alone. Pure.
-
-A status that has the run's `headline` (`views.headline`) is told in its words.
-"""
+"""Why a run ended, to follow its state in one line. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from tenfold.views.status import RunView
 
 
-def because(status: Mapping[str, Any]) -> str:
-    """Why a run ended, to follow its state.
+def because(run: RunView, headline: str | None = None) -> str:
+    """Why a run ended: the text of its `headline`, or the reason in status.json.
 
-    This is the text of the headline, or the reason in status.json.
-
-    Without a `headline` in `status`, as in a list of many runs, no other file is read.
+    Without a `headline` (`views.headline`), as in a list of many runs, no other file is read.
     """
-    told = status.get("headline")
-    start = f"{status['cluster']} {status['state']}: "
-    if isinstance(told, str) and told.startswith(start):
-        return told.removeprefix(start)
-    reason = status["reason"]
-    words = reason if isinstance(reason, str) else ""
-    first = status.get("first_failure")
-    exception = first.get("exception") if isinstance(first, dict) else None
-    line = exception.get("line") if isinstance(exception, dict) else None
-    if isinstance(line, str) and words.startswith(f"{first['task']} "):  # type: ignore[index]
-        return f'{words}: it says "{line}"'
+    start = f"{run.cluster} {run.state}: "
+    if headline is not None and headline.startswith(start):
+        return headline.removeprefix(start)
+    words, first = run.reason or "", run.first_failure
+    if first is not None and first.exception and words.startswith(f"{first.death.task} "):
+        return f'{words}: it says "{first.exception.line}"'
     return words
-
-
-def first_failed(status: Mapping[str, Any]) -> str | None:
-    """The name of the task that failed first."""
-    first = status.get("first_failure")
-    task = first.get("task") if isinstance(first, dict) else None
-    return task if isinstance(task, str) else None

@@ -6,10 +6,11 @@ Owns what counts: an exception before texts that are known, those before the las
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from tenfold.run.logs.tracebacks import Broken, TracebackFrame, broken_in
+from tenfold.run.exceptions import Broken
+from tenfold.run.logs.tracebacks import broken_in
+from tenfold.run.statusfiles import FirstFailureStatus
 from tenfold.views import causes
 from tenfold.views.causes import CauseLine
 from tenfold.views.facts import RunFacts
@@ -23,20 +24,19 @@ With other codes, an exception in the log was caught long ago.
 _MOST_MESSAGE = 12
 
 
-def find_error(facts: RunFacts, told: Mapping[str, Any], lines: Sequence[str]) -> CauseLine | None:
+def find_error(facts: RunFacts, told: FirstFailureStatus, lines: Sequence[str]) -> CauseLine | None:
     """What the first failing task reported.
 
-    `told` is the text of status.json about it.
+    `told` is what status.json says about it.
     """
-    kept = _told(told.get("exception"))
-    uncaught = told.get("exit_code") in _UNCAUGHT or kept is None or kept.frame is None
+    kept, task = told.exception, str(told.death.task)
+    uncaught = told.death.exit_code in _UNCAUGHT or kept is None or kept.frame is None
     found = (kept if uncaught else None) or broken_in(lines)
     finding = causes.said(lines, found)
     if finding is None:
-        stderr, caught = told.get("stderr"), kept.message if kept else ()
-        texts = [str(line) for line in stderr] if isinstance(stderr, list) else []
-        return causes.last_words([text for text in texts if text not in caught])
-    return finding if found is None else _placed(facts, str(told["task"]), finding, found)
+        caught = kept.message if kept else ()
+        return causes.last_words([text for text in told.stderr if text not in caught])
+    return finding if found is None else _placed(facts, task, finding, found)
 
 
 def _placed(facts: RunFacts, task: str, finding: CauseLine, found: Broken) -> CauseLine:
@@ -59,46 +59,13 @@ def _shown(file: str, workdir: object) -> str:
     return file
 
 
-def it_says(error: Mapping[str, Any]) -> str:
-    """`it says "ValueError: bad" (train.py:12 in step)`.
-
-    `error` is the one in `why --json`.
-    """
-    words = f'it says "{error["line"]}"'
-    if error.get("root") and error["root"] != error["line"]:
-        words += f' because of "{error["root"]}"'
-    where, source = error.get("where"), error.get("source")
-    if not where:
+def it_says(error: CauseLine) -> str:
+    """`it says "ValueError: bad" (train.py:12 in step)`."""
+    words = f'it says "{error.line}"'
+    if error.root and error.root != error.line:
+        words += f' because of "{error.root}"'
+    if not error.where:
         return words
-    if source and ": " not in error["line"]:  # a failed assertion: its line says more
-        return f"{words} ({where}: {causes.cut(str(source))})"
-    return f"{words} ({where})"
-
-
-def _told(value: object) -> Broken | None:
-    """The exception in status.json, whoever wrote it."""
-    if not isinstance(value, dict) or not isinstance(value.get("line"), str):
-        return None
-    message = value.get("message")
-    root = value.get("root")
-    return Broken(
-        value["line"],
-        tuple(str(line) for line in message) if isinstance(message, list) else (),
-        _frame(value.get("frame")),
-        root if isinstance(root, str) else None,
-    )
-
-
-def _frame(value: object) -> TracebackFrame | None:
-    if not isinstance(value, dict):
-        return None
-    file, line = value.get("file"), value.get("line")
-    function, source = value.get("function"), value.get("source")
-    if not isinstance(file, str) or not isinstance(line, int):
-        return None
-    return TracebackFrame(
-        file,
-        line,
-        function if isinstance(function, str) else None,
-        source if isinstance(source, str) else None,
-    )
+    if error.source and ": " not in error.line:  # a failed assertion: its line says more
+        return f"{words} ({error.where}: {causes.cut(error.source)})"
+    return f"{words} ({error.where})"

@@ -10,7 +10,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tenfold.run.logs.tracebacks import Broken, broken_in
+from tenfold.run.exceptions import Broken
+from tenfold.run.logs.tracebacks import broken_in
 
 _LONGEST = 200
 
@@ -32,6 +33,10 @@ class CauseLine:
     source: str | None = None
     message: tuple[str, ...] = ()
     root: str | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """The shape of `error` in `why --json`. The hint is that of the whole report."""
+        return {name: getattr(self, name) for name in self.__slots__ if name != "hint"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tenfold.run.rundir import Problems, RunDirectory, read_json
-from tenfold.views.live import LiveReader, brief
+from tenfold.run.jsonfiles import Problems, read_json
+from tenfold.run.rundir import RunDirectory
+from tenfold.views.live import LiveReader, LiveRun, brief
 
 MOST_DIFFERENCES = 500
 """The maximum number of differences reported. More of them do not help."""
@@ -38,12 +39,12 @@ def compare(one: RunDirectory, other: RunDirectory, training: Mapping[str, Any])
     told = {str(path): what for path, what in problems.found.items()}
     return {
         "version": 1,
-        "a": brief(lives[0]),
-        "b": brief(lives[1]),
+        "a": brief(lives[0]).to_json(),
+        "b": brief(lives[1]).to_json(),
         "plan": found[:MOST_DIFFERENCES],
         "figures": [{"name": n, "a": figures[0].get(n), "b": figures[1].get(n)} for n in names],
         "cut": len(found) > MOST_DIFFERENCES,
-        "damaged": lives[0]["damaged"] | lives[1]["damaged"] | told,
+        "damaged": {**lives[0].damaged, **lives[1].damaged, **told},
     }
 
 
@@ -103,17 +104,16 @@ def _flat(path: str, value: object) -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def _figures(now: Mapping[str, Any], training: Any) -> Iterator[tuple[str, Any]]:
-    started, ended = now["started"], now["ended"] or now["seen"]
-    if isinstance(started, (int, float)) and isinstance(ended, (int, float)):
-        yield "seconds", round(ended - started, 3)
-    yield "restarts", sum(t["restarts"] for t in now["tasks"] if isinstance(t["restarts"], int))
-    for task in now["tasks"]:
-        if said := task["progress"]:
-            yield f"{task['task']} {said['unit']}", said["done"]
-            yield f"{task['task']} {said['unit']}/s", said["rate"]
-            for name, value in said["figures"].items():
-                yield f"{task['task']} {name}", value
+def _figures(now: LiveRun, training: Any) -> Iterator[tuple[str, Any]]:
+    if now.status.started is not None and now.end is not None:
+        yield "seconds", round(now.end - now.status.started, 3)
+    yield "restarts", sum(task.restarts for task in now.status.tasks)
+    for task in now.tasks:
+        if said := task.progress:
+            yield f"{task.view.task} {said.unit}", said.done
+            yield f"{task.view.task} {said.unit}/s", said.rate
+            for name, value in said.figures.items():
+                yield f"{task.view.task} {name}", value
     yield from _last_values(training)
 
 

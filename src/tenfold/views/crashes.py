@@ -86,7 +86,7 @@ class Crash:
         """Whether the signal's hint helps although the location is known."""
         return "segfault" not in (usual.hint or "")
 
-    def shown(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, object]:
         """The shape of `crash` in `why --json`."""
         keys = ("library", "file", "line", "function", "importing")
         return {key: getattr(self, key) for key in keys}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from tenfold.run.eventlog import LONGEST_EVENT, read_event
 from tenfold.run.files import read_piece, size_of
-from tenfold.run.rundir import LONGEST_EVENT, Problems, RunDirectory, read_event
+from tenfold.run.jsonfiles import Problems
+from tenfold.run.rundir import RunDirectory
 from tenfold.views.eventtexts import sentence, tone
 
 MOST_BYTES = LONGEST_EVENT
@@ -30,7 +32,7 @@ def events_from(run: RunDirectory, start: int = 0) -> dict[str, Any]:
     lines = [line for line in whole.split(b"\n") if line]
     found = (read_event(line, run.events, problems) for line in lines)
     events = [
-        event | {"text": sentence(event), "tone": tone(event)}
+        event.to_json() | {"text": sentence(event), "tone": tone(event)}
         for event in found
         if event is not None
     ]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from tenfold.base.json_text import json_text
 from tenfold.base.quantities import duration_text, limit_text
 from tenfold.errors import printable
+from tenfold.run.eventlog import Event
 from tenfold.run.states import State
 from tenfold.views.notfinite import event_words
 
@@ -22,7 +23,6 @@ NO_CHECKPOINT = (
 )
 """The message for an empty `checkpoints/`. Scripts may also save elsewhere."""
 
-Event = Mapping[str, Any]
 Tone = Literal["bad", "care", "good", "plain"]
 
 _AGAIN = {
@@ -32,54 +32,76 @@ _AGAIN = {
 
 
 def _because(words: str) -> Callable[[Event], str]:
-    return lambda event: f"{words}: {event['reason']}" if event.get("reason") else words
+    def text(event: Event) -> str:
+        reason = event.text("reason")
+        return f"{words}: {reason}" if reason else words
+
+    return text
 
 
 def _started(event: Event) -> str:
-    again = f" again (restart {event['restarts']})" if event.get("restarts") else ""
-    host = f" on {event['host']}" if event.get("host") else ""
-    pid = f", pid {event['pid']}" if event.get("pid") else ""
-    return f"{event['task']} started{again}{host}{pid}"
+    restarts, host, pid = event.number("restarts"), event.text("host"), event.number("pid")
+    again = f" again (restart {restarts})" if restarts else ""
+    where = f" on {host}" if host else ""
+    pid_text = f", pid {pid}" if pid else ""
+    return f"{event.task} started{again}{where}{pid_text}"
 
 
 def _end(event: Event) -> str:
-    if event.get("signal"):
-        return f"was killed by {event['signal']}"
-    code = event.get("exit_code")
+    if signal := event.text("signal"):
+        return f"was killed by {signal}"
+    code = event.number("exit_code")
     return "ended" if code == 0 else f"exited with code {'unknown' if code is None else code}"
 
 
 def _exited(event: Event) -> str:
-    state = f" ({event['state']})" if event.get("state") else ""
-    return f"{event['task']} {event.get('reason') or _end(event)}{state}"
+    state = event.text("state")
+    words = f"{event.task} {event.text('reason') or _end(event)}"
+    return f"{words} ({state})" if state else words
 
 
 def _left(event: Event) -> str:
     words = "its child processes are still running and get SIGTERM"
-    return f"{event['task']} {_end(event)}; {words}"
+    return f"{event.task} {_end(event)}; {words}"
 
 
 def _retried(event: Event) -> str:
-    again = _AGAIN.get(str(event.get("scope")), "it restarts")
-    number = f" ({event['attempt']} of {event['limit']})" if event.get("limit") else ""
-    words = f"{event['task']} {event['because']}; {again} in {duration_text(event['in_s'])}{number}"
-    return f"{words}; {NO_CHECKPOINT}" if event.get("anew") else words
+    again = _AGAIN.get(event.text("scope") or "", "it restarts")
+    number = _filled(" ({attempt} of {limit})", event) if event.number("limit") else ""
+    words = _filled("{task} {because}; ", event)
+    words += f"{again} in {duration_text(_needed(event, 'in_s'))}{number}"
+    return f"{words}; {NO_CHECKPOINT}" if event.more.get("anew") else words
 
 
 def _unready(event: Event) -> str:
-    words = f"{event['task']} was not ready after {limit_text(event['timeout_s'])}"
-    return f"{words}: {event['words']}" if event.get("words") else words
+    words = _filled("{task} was not ready after ", event) + limit_text(_needed(event, "timeout_s"))
+    return words + _filled(": {words}", event) if event.text("words") else words
 
 
-def _hung(event: Event) -> str:
-    report = event.get("report")  # none, if the disk was full
-    return f"{event['words']}; report: {report}" if report else str(event["words"])
+def _hung(event: Event) -> str:  # without a report if the disk was full
+    return _filled("{words}; report: {report}" if event.text("report") else "{words}", event)
 
 
 def _resumed(event: Event) -> str:
-    if event.get("checkpoint"):
-        return f"the run resumes from run {event['run']}, step {event['step']}"
-    return f"the restarts of run {event['run']} count, too"
+    if event.text("checkpoint"):
+        return _filled("the run resumes from run {run}, step {step}", event)
+    return _filled("the restarts of run {run} count, too", event)
+
+
+def _filled(words: str, event: Event) -> str:
+    """`words` with the event's fields. Raises KeyError if one of them is missing."""
+    return words.format_map(_known(event))
+
+
+def _needed(event: Event, name: str) -> float:
+    value = event.number(name)
+    if value is None:
+        raise KeyError(name)
+    return value
+
+
+def _known(event: Event) -> dict[str, object]:
+    return {key: value for key, value in event.to_json().items() if value is not None}
 
 
 _TEXTS: Mapping[str, str | Callable[[Event], str]] = {
@@ -142,8 +164,7 @@ def news(event: Event) -> str | None:
 
     None means that there is nothing to report, or that the event is damaged.
     """
-    of_interest = str(event.get("kind")) in _NEWS and event.get("reason") != CTRL_C
-    return _known(event) if of_interest else None
+    return _text(event) if event.kind in _NEWS and event.text("reason") != CTRL_C else None
 
 
 def sentence(event: Event) -> str:
@@ -151,35 +172,33 @@ def sentence(event: Event) -> str:
 
     For a damaged or unknown event, its fields are listed.
     """
-    text = _known(event) or _fields(event)
-    hint = event.get("hint")
-    return f"{text} ({printable(hint)})" if isinstance(hint, str) and hint else text
+    text = _text(event) or _fields(event)
+    hint = event.text("hint")
+    return f"{text} ({printable(hint)})" if hint else text
 
 
 def tone(event: Event) -> Tone:
     """How bad an event is."""
-    kind = str(event.get("kind"))
-    if kind == "task-exited":
-        return "bad" if event.get("state") == State.FAILED or event.get("signal") else "plain"
-    return next((tone for tone, kinds in _TONES.items() if kind in kinds), "plain")
+    if event.kind == "task-exited":
+        failed = event.text("state") == State.FAILED or event.text("signal")
+        return "bad" if failed else "plain"
+    return next((tone for tone, kinds in _TONES.items() if event.kind in kinds), "plain")
 
 
-def _known(event: Event) -> str | None:
-    words = _TEXTS.get(str(event.get("kind")))
+def _text(event: Event) -> str | None:
+    words = _TEXTS.get(event.kind)
     if words is None:
         return None
-    known = {key: value for key, value in event.items() if value is not None}
     try:
-        return printable(words.format_map(known) if isinstance(words, str) else words(event))
-    except (KeyError, ValueError, TypeError, AttributeError):
+        return printable(_filled(words, event) if isinstance(words, str) else words(event))
+    except (KeyError, ValueError, TypeError):
         return None
 
 
 def _fields(event: Event) -> str:
-    rest = {key: value for key, value in event.items() if value is not None}
     words = [
         f"{key}={value if isinstance(value, str) else json_text(value)}"
-        for key, value in rest.items()
+        for key, value in _known(event).items()
         if key not in ("time", "kind", "hint")
     ]
     return printable("  ".join(words))

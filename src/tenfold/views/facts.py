@@ -9,17 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, TypeVar
 
 from tenfold.base.naming import label_of
 from tenfold.checkpoint import manifest
 from tenfold.run import files
+from tenfold.run.eventlog import Event, read_events
+from tenfold.run.jsonfiles import Problems, read_json
 from tenfold.run.logs import last_lines
-from tenfold.run.rundir import Problems, RunDirectory, read_events, read_json
+from tenfold.run.rundir import RunDirectory, TaskDirectory
+from tenfold.run.statusfiles import RunStatus, TaskStatus
+from tenfold.views.status import RunView
 from tenfold.views.status import status as read_status
+
+_Read = TypeVar("_Read")
 
 LAST_LINES = 20
 _MOST_REPORTS = 20
@@ -54,8 +60,8 @@ class RunFacts:
     """All facts about a run.
 
     Attributes:
-        status: the shape of `ps --json`.
-        said: status.json as it is; empty if it cannot be read.
+        status: the state of the run, as `ps` shows it.
+        said: status.json, without any value if it cannot be read.
         plan: plan.json as it is.
         events: in order.
         tasks: by name, each task's own status.json.
@@ -66,11 +72,11 @@ class RunFacts:
     """
 
     run: RunDirectory
-    status: Mapping[str, Any]
-    said: Mapping[str, Any] = field(default_factory=dict)
+    status: RunView
+    said: RunStatus = field(default_factory=RunStatus)
     plan: Mapping[str, Any] = field(default_factory=dict)
-    events: tuple[Mapping[str, Any], ...] = ()
-    tasks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    events: tuple[Event, ...] = ()
+    tasks: Mapping[str, TaskStatus] = field(default_factory=dict)
     unsaved: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     checkpoint: Saved | None = None
     bad_checkpoints: Mapping[str, str] = field(default_factory=dict)
@@ -82,7 +88,12 @@ class RunFacts:
     @property
     def cluster(self) -> str:
         """The cluster's name."""
-        return str(self.status["cluster"])
+        return self.status.cluster
+
+    @property
+    def has_status(self) -> bool:
+        """Whether status.json says anything."""
+        return self.said != RunStatus()
 
     def planned(self, task: str) -> Mapping[str, Any]:
         """The plan's entry of a task. Empty if it is not known."""
@@ -92,9 +103,9 @@ class RunFacts:
                 return one
         return {}
 
-    def of_kind(self, *kinds: str) -> list[Mapping[str, Any]]:
+    def of_kind(self, *kinds: str) -> list[Event]:
         """Events of the given kinds, in order."""
-        return [event for event in self.events if event.get("kind") in kinds]
+        return [event for event in self.events if event.kind in kinds]
 
     def lines_of(self, task: str) -> list[str]:
         """The last lines of a task."""
@@ -111,12 +122,12 @@ def read_facts(run: RunDirectory) -> RunFacts:
     saved, bad = _checkpoints(run.shared("checkpoints"))
     return RunFacts(
         run=run,
-        status=_of_right_kinds(status),
-        said=read_json(run.status) or {},
+        status=status,
+        said=RunStatus.read(run) or RunStatus(),
         plan=read_json(run.plan) or {},
         events=tuple(events),
-        tasks=_each(run, status, "status"),
-        unsaved=_each(run, status, "unsaved"),
+        tasks=_each(run, status, TaskStatus.read),
+        unsaved=_each(run, status, lambda task: read_json(task.unsaved)),
         checkpoint=saved,
         bad_checkpoints=bad,
         disk=_disk(run.path),
@@ -124,30 +135,6 @@ def read_facts(run: RunDirectory) -> RunFacts:
         supervisor_said=_log(run.supervisor_log),
         damaged={str(path): what for path, what in problems.found.items()},
     )
-
-
-def _of_right_kinds(status: Mapping[str, Any]) -> dict[str, Any]:
-    """`status` without values of a wrong type, whoever wrote them.
-
-    Texts, times and deaths are kept.
-    """
-    clean = dict(status)
-    for key in ("reason", "outcome", "cell"):
-        clean[key] = status[key] if isinstance(status[key], str) else None
-    for key in ("started", "ended", "seen"):
-        clean[key] = moment(status[key])
-    deaths = status["consequences"]
-    clean["consequences"] = [
-        death
-        for death in (deaths if isinstance(deaths, list) else ())
-        if isinstance(death, dict) and isinstance(death.get("task"), str) and death.get("words")
-    ]
-    clean["tasks"] = [
-        task | {key: moment(task[key]) for key in ("started", "ready", "ended")}
-        for task in status["tasks"]
-        if isinstance(task["task"], str)
-    ]
-    return clean
 
 
 def moment(value: object) -> float | None:
@@ -160,12 +147,11 @@ def moment(value: object) -> float | None:
 
 
 def _each(
-    run: RunDirectory, status: Mapping[str, Any], what: Literal["status", "unsaved"]
-) -> dict[str, Mapping[str, Any]]:
+    run: RunDirectory, status: RunView, read: Callable[[TaskDirectory], _Read | None]
+) -> dict[str, _Read]:
     """One file of each task that has it."""
-    names = [str(task["task"]) for task in status["tasks"]]
-    found = ((name, getattr(run.task(label_of(name)), what)) for name in names)
-    said = ((name, read_json(path)) for name, path in found)
+    names = [task.task for task in status.tasks]
+    said = ((name, read(run.task(label_of(name)))) for name in names)
     return {name: one for name, one in said if one is not None}
 
 

@@ -6,11 +6,12 @@ It has bytes, rates and connections.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tenfold.base.naming import label_of
-from tenfold.run.rundir import Problems, RunDirectory
-from tenfold.traffic.samples import SampleReader, cut_peers
+from tenfold.run.jsonfiles import Problems
+from tenfold.run.rundir import RunDirectory
+from tenfold.traffic.samples import PeerTotal, SampleReader, TrafficSample
 
 _RATE_S = 2.5
 _STALE_S = 3.0
@@ -37,10 +38,6 @@ Flows = Mapping[str, PeerFlow]
 """The traffic of a task, by peer."""
 
 
-Counts = tuple[int | None, int | None, int]
-"""Sent, received and open."""
-
-
 class FlowReader:
     """One task's traffic, read repeatedly.
 
@@ -49,11 +46,9 @@ class FlowReader:
 
     def __init__(self, run: RunDirectory, task: str) -> None:
         self._path = run.task(label_of(task)).traffic
-        self._samples = SampleReader(self._path)
+        self._samples = SampleReader(TrafficSample, self._path)
         self._mark: object = None
         self._told: dict[str, PeerFlow] = {}
-        self._counted: dict[float, dict[str, Counts]] = {}
-        """Counts of recent samples, by time, from which a rate can be computed."""
 
     def read(self, now: float, problems: Problems) -> Flows:
         """The task's newest sample. Damage is noted in `problems`."""
@@ -63,67 +58,40 @@ class FlowReader:
         if not samples:
             return {}
         newest = samples[-1]
-        stale = now - newest["time"] > max(_STALE_S, 2.5 * _gap(samples))
-        if self._mark != (newest["time"], stale):
-            self._mark = (newest["time"], stale)
-            self._counted = {s["time"]: self._counts(s) for s in (_before(samples), newest)} | {
-                s["time"]: self._counted[s["time"]] for s in samples if s["time"] in self._counted
-            }
+        stale = now - newest.time > max(_STALE_S, 2.5 * _gap(samples))
+        if self._mark != (newest.time, stale):
+            self._mark = (newest.time, stale)
             self._told = self._flows(newest, newest if stale else _before(samples))
         return self._told
 
-    def _counts(self, sample: Mapping[str, Any]) -> dict[str, Counts]:
-        known = self._counted.get(sample["time"])
-        return _counts(sample) if known is None else known
-
-    def _flows(self, newest: Mapping[str, Any], since: Mapping[str, Any]) -> dict[str, PeerFlow]:
+    def _flows(self, newest: TrafficSample, since: TrafficSample) -> dict[str, PeerFlow]:
         """`since` is the sample to take rates from."""
-        moment, seconds = newest["time"], newest["time"] - since["time"]
-        cut = cut_peers(newest)
-        former = self._counts(since)
+        seconds = newest.time - since.time
         made = {}
-        for peer, (sent, received, now_open) in self._counts(newest).items():
+        for peer, (sent, received, now_open, _) in newest.peers.items():
             sent_rate = received_rate = 0.0
             if seconds > 0:
-                then_sent, then_received, _ = former.get(peer, _NOTHING)
-                sent_rate = ((sent or 0) - (then_sent or 0)) / seconds
-                received_rate = ((received or 0) - (then_received or 0)) / seconds
+                then = since.peers.get(peer, _NOTHING)
+                sent_rate = ((sent or 0) - (then.sent or 0)) / seconds
+                received_rate = ((received or 0) - (then.received or 0)) / seconds
             last = self._told.get(peer)
-            changed = moment if sent or received else None
+            changed = newest.time if sent or received else None
             if last is not None and last[0] == sent and last[1] == received:
                 changed = last.changed
             rates = max(0.0, sent_rate), max(0.0, received_rate)
-            made[peer] = PeerFlow(sent, received, now_open, *rates, changed, peer in cut)
+            made[peer] = PeerFlow(sent, received, now_open, *rates, changed, peer in newest.cut)
         return made
 
 
-_NOTHING: Counts = (0, 0, 0)
-_MOST = 1 << 62
+_NOTHING = PeerTotal()
 
 
-def _counts(sample: Mapping[str, Any]) -> dict[str, Counts]:
-    """A sample's totals by peer. Invalid ones are not counted."""
-    peers = sample.get("peers")
-    made = {}
-    for peer, total in peers.items() if isinstance(peers, dict) else ():
-        try:
-            sent, received, now_open, _ = total
-        except (TypeError, ValueError):
-            sent = received = now_open = None
-        made[peer] = (_number(sent), _number(received), _number(now_open) or 0)
-    return made
-
-
-def _number(value: object) -> int | None:
-    return value if type(value) is int and 0 <= value < _MOST else None
-
-
-def _before(samples: list[dict[str, Any]]) -> dict[str, Any]:
+def _before(samples: list[TrafficSample]) -> TrafficSample:
     """The newest sample old enough to take a rate from, or the oldest."""
-    newest = samples[-1]["time"]
-    old = [sample for sample in samples if newest - sample["time"] >= _RATE_S]
+    newest = samples[-1].time
+    old = [sample for sample in samples if newest - sample.time >= _RATE_S]
     return old[-1] if old else samples[0]
 
 
-def _gap(samples: list[dict[str, Any]]) -> float:
-    return float(samples[-1]["time"] - samples[-2]["time"]) if len(samples) > 1 else 0.0
+def _gap(samples: list[TrafficSample]) -> float:
+    return samples[-1].time - samples[-2].time if len(samples) > 1 else 0.0

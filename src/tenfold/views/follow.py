@@ -18,14 +18,16 @@ from tenfold.base.naming import label_of
 from tenfold.base.quantities import duration_text
 from tenfold.errors import printable
 from tenfold.run import files
+from tenfold.run.eventlog import read_events
 from tenfold.run.logs import LogLine, LogReader, merged, readers
-from tenfold.run.rundir import RunDirectory, read_events, read_json
+from tenfold.run.progress import Progress
+from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import TERMINAL, State
 from tenfold.views import progress
 from tenfold.views.eventtexts import news
 from tenfold.views.lines import Folder, Style, render
 from tenfold.views.screen import Screen
-from tenfold.views.status import StatusReader
+from tenfold.views.status import RunView, StatusReader
 from tenfold.views.tasks import full_words
 
 POLL_S = 0.1
@@ -69,9 +71,9 @@ class Follower:
         self._next_look = 0.0
         self._next_room = 0.0
         self._full = False
-        self._said: dict[str, Any] | None = None
+        self._said: Progress | None = None
         self._announced: set[str] = set()
-        self._now: dict[str, Any] = {}
+        self._now: RunView | None = None
         self._reader = StatusReader(run)
         self._mark: object = None
         self._left: Iterator[LogLine] = iter(())
@@ -80,9 +82,9 @@ class Follower:
 
     def follow(
         self,
-        until: Callable[[dict[str, Any]], bool] = lambda _: False,
+        until: Callable[[RunView], bool] = lambda _: False,
         interrupted: Callable[[], bool] = lambda: False,
-    ) -> dict[str, Any]:
+    ) -> RunView:
         """Show what happens until the run is over. Returns its last status.
 
         `until`: stop when it holds of the status, after everything there is was shown.
@@ -92,12 +94,12 @@ class Follower:
             while True:
                 self._settle()
                 now = self._status()
-                if now["state"] in TERMINAL:  # or its directory was removed as it was read
+                if now.state in TERMINAL:  # or its directory was removed as it was read
                     self._settle()
                     now = self._status()
-                done = now["state"] in TERMINAL or until(now)
+                done = now.state in TERMINAL or until(now)
                 self._show_lines(interrupted, last=done)
-                if now["state"] not in TERMINAL:
+                if now.state not in TERMINAL:
                     self._show_room()
                 over = done or interrupted()
                 if self._options.talk:
@@ -119,15 +121,17 @@ class Follower:
                 self._screen.say(f"· {words}", "bold red")
             self._full = words is not None
 
-    def _status(self) -> dict[str, Any]:
+    def _status(self) -> RunView:
         """The status.
 
         It is read again if the supervisor has written since, or is gone.
         """
         mark = files.mark(self._run.status)
-        if mark is None or mark != self._mark or not self._run.alive():
-            self._now, self._mark = self._reader.read(), mark
-        return self._now
+        now = self._now
+        if now is None or mark is None or mark != self._mark or not self._run.alive():
+            now = self._now = self._reader.read()
+            self._mark = mark
+        return now
 
     def _show_lines(self, interrupted: Callable[[], bool], *, last: bool) -> None:
         for lines in (self._left, merged(self.readers, last=last)):
@@ -143,19 +147,19 @@ class Follower:
         out, style = self._screen.out, self._options.style
         self._screen.lines(render(out, line, style) for line in lines)
 
-    def _show_news(self, now: dict[str, Any]) -> None:
+    def _show_news(self, now: RunView) -> None:
         events, self._events_read = read_events(self._run.events, start=self._events_read)
         for event in events:
             if words := news(event):
                 self._screen.say(f"· {words}", "yellow")
-                if isinstance(hint := event.get("hint"), str):
+                if hint := event.text("hint"):
                     self._screen.say(f"    hint: {printable(hint)}", "dim")
-        if now["state"] == State.STARTING and now["reason"] and self._first(now["reason"]):
-            self._screen.say(f"· {now['reason']}", "dim")
-        if now["state"] == State.RUNNING:
+        if now.state == State.STARTING and now.reason and self._first(now.reason):
+            self._screen.say(f"· {now.reason}", "dim")
+        if now.state == State.RUNNING:
             self.announce(now)
-        if now["state"] == State.RUNNING and now["outcome"] and self._first("outcome"):
-            words = f"· {now['reason']}; the cluster keeps running until Ctrl-C or tenfold down"
+        if now.state == State.RUNNING and now.outcome and self._first("outcome"):
+            words = f"· {now.reason}; the cluster keeps running until Ctrl-C or tenfold down"
             self._screen.say(words, "green")
 
     def _first(self, what: str) -> bool:
@@ -164,24 +168,24 @@ class Follower:
         self._announced.add(what)
         return new
 
-    def announce(self, now: dict[str, Any]) -> None:
+    def announce(self, now: RunView) -> None:
         """Report, once, how many tasks run and where their pages are.
 
         Also who else can reach these.
         """
         if not self._first("running"):
             return
-        running = sum(task["state"] == State.RUNNING for task in now["tasks"])
-        took = duration_text(time.time() - now["started"]) if now["started"] else "?"
+        running = sum(task.state == State.RUNNING for task in now.tasks)
+        took = duration_text(time.time() - now.started) if now.started else "?"
         self._screen.say(f"· {count(running, 'task')} up after {took}", "green")
-        for task in now["tasks"]:
-            if task["url"]:
-                self._screen.say(f"· {task['job']}: {task['url']}")
-        if now["protection_words"]:
-            exposed = now["protection"] == "none"
-            self._screen.say(f"· {now['protection_words']}", "yellow" if exposed else "dim")
+        for task in now.tasks:
+            if task.url:
+                self._screen.say(f"· {task.job}: {task.url}")
+        if now.protection_words:
+            exposed = now.protection == "none"
+            self._screen.say(f"· {now.protection_words}", "yellow" if exposed else "dim")
 
-    def _show_progress(self, now: dict[str, Any]) -> None:
+    def _show_progress(self, now: RunView) -> None:
         moment = time.monotonic()
         if moment >= self._next_look:
             self._next_look = moment + _PROGRESS_POLL_S
@@ -193,24 +197,23 @@ class Follower:
             self._next_plain = moment + PLAIN_PROGRESS_S
             self._screen.say(f"· {progress.words(said)}")
 
-    def _progress(self, now: dict[str, Any]) -> dict[str, Any] | None:
-        for task in now["tasks"]:
-            if task["state"] == State.RUNNING:
-                label = label_of(task["task"])
-                said = read_json(self._run.task(label).progress)
-                if progress.makes_sense(said) and said["time"] >= (task["started"] or 0):
+    def _progress(self, now: RunView) -> Progress | None:
+        for task in now.tasks:
+            if task.state == State.RUNNING:
+                said = Progress.read(self._run.task(label_of(task.task)).progress)
+                if said and said.share is not None and (said.time or 0) >= (task.started or 0):
                     return said
         return None
 
-    def _wait(self, now: dict[str, Any]) -> str:
-        if now["state"] in TERMINAL:
+    def _wait(self, now: RunView) -> str:
+        if now.state in TERMINAL:
             return ""
-        states = [task["state"] for task in now["tasks"]]
-        took = duration_text(time.time() - now["started"]) if now["started"] else ""
-        ending = now["state"] == State.STOPPING
+        states = [task.state for task in now.tasks]
+        took = duration_text(time.time() - now.started) if now.started else ""
+        ending = now.state == State.STOPPING
         wanted, what = (State.STOPPING, "to end") if ending else (State.RUNNING, "up")
         number = f"{states.count(wanted)} of {len(states)} tasks {what}"
-        words = f"{now['state'] or 'starting'}: {number}"
+        words = f"{now.state or 'starting'}: {number}"
         err = self._screen.err
         return err.paint(f"{words}  {took}"[: err.width - 1], "dim")
 

@@ -5,11 +5,9 @@ It is read once a run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import State
+from tenfold.views.status import RunView
 from tenfold.views.why import account
 
 
@@ -23,20 +21,17 @@ class HeadlineReader:
         self._run = run
         self._known: tuple[object, str | None] = (None, None)
 
-    def read(self, status: Mapping[str, Any]) -> str | None:
-        """The headline of a run that failed, or None.
-
-        `status` has the shape of `ps --json`.
-        """
-        if status["state"] != State.FAILED or status["age_s"] is not None:
+    def read(self, status: RunView) -> str | None:
+        """The headline of a run that failed, or None."""
+        if status.state != State.FAILED or status.age_s is not None:
             return None
         mark = _mark(self._run)
         if mark != self._known[0] or mark is None:
-            self._known = (mark, str(account(self._run)["headline"]))
+            self._known = (mark, account(self._run).headline)
         return self._known[1]
 
 
-def headline(run: RunDirectory, status: Mapping[str, Any]) -> str | None:
+def headline(run: RunDirectory, status: RunView) -> str | None:
     """The headline, read once."""
     return HeadlineReader(run).read(status)
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from html import escape
 from io import StringIO
-from typing import Any
 
 from tenfold.base.quantities import duration_text
 from tenfold.errors import printable
 from tenfold.run.logs import LogLine
 from tenfold.run.states import State
-from tenfold.views.because import because, first_failed
+from tenfold.views.because import because
+from tenfold.views.status import RunView, TaskView
 from tenfold.views.tasks import STALE_S, exit_words, since
 from tenfold.views.terminal import Terminal, task_colour
 
@@ -44,46 +45,45 @@ _CELL = "text-align: left; padding: 2px 12px 2px 0"
 _SCROLLS = "max-height: 32em; overflow: auto;"
 
 
-def without_pages(status: Mapping[str, Any]) -> dict[str, Any]:
+def without_pages(run: RunView) -> RunView:
     """A run's status without the addresses of its pages."""
-    tasks = [dict(task) | {"url": None, "urls": {}} for task in status["tasks"]]
-    return dict(status) | {"tasks": tasks}
+    return replace(run, tasks=tuple(replace(task, url=None, urls={}) for task in run.tasks))
 
 
-def tasks_html(status: Mapping[str, Any]) -> str:
-    """The run in a line, and its tasks as a table."""
+def tasks_html(run: RunView, headline: str | None = None) -> str:
+    """The run in a line, and its tasks as a table.
+
+    `headline` is that of a failed run (`views.headline`), or None.
+    """
     head = "".join(f'<th style="{_CELL}">{title}</th>' for title in _TITLES)
-    first = first_failed(status)
-    rows = "".join(_row(task, status["seen"], first) for task in status["tasks"])
+    rows = "".join(_row(task, run) for task in run.tasks)
     damaged = "".join(
-        f"<div>damaged: {_text(path)} {_text(what)}</div>"
-        for path, what in status["damaged"].items()
+        f"<div>damaged: {_text(path)} {_text(what)}</div>" for path, what in run.damaged.items()
     )
     return (
-        f'<div>{_headline(status)}</div><div style="{_SCROLLS}"><table><thead><tr>{head}</tr>'
-        f"</thead><tbody>{rows}</tbody></table></div>{damaged}"
+        f'<div>{_headline(run, headline)}</div><div style="{_SCROLLS}"><table><thead><tr>{head}'
+        f"</tr></thead><tbody>{rows}</tbody></table></div>{damaged}"
     )
 
 
-def _headline(status: Mapping[str, Any]) -> str:
-    words = f"<b>{_text(status['cluster'])}</b> {_text(status['run'])} "
-    words += _state(status["state"] or "unknown")
-    if why := because(status):
+def _headline(run: RunView, headline: str | None) -> str:
+    words = f"<b>{_text(run.cluster)}</b> {_text(run.run)} {_state(run.state or 'unknown')}"
+    if why := because(run, headline):
         words += f": {_text(why)}"
-    if status["age_s"] is not None and status["age_s"] > STALE_S:
-        words += f" (seen {duration_text(status['age_s'])} ago)"
+    if run.age_s is not None and run.age_s > STALE_S:
+        words += f" (seen {duration_text(run.age_s)} ago)"
     return f"{words} <small>at {time.strftime('%H:%M:%S')}</small>"
 
 
-def _row(task: Mapping[str, Any], seen: float | None, first: str | None) -> str:
-    mark = " (first)" if task["task"] == first else ""
+def _row(task: TaskView, run: RunView) -> str:
+    mark = " (first)" if task.task == run.first_failed else ""
     cells = (
-        _text(task["task"]),
-        _state(str(task["state"])) + mark,
-        _text(since(task, seen)),
-        _text(task["address"] or ""),
-        _text("" if task["pid"] is None else task["pid"]),
-        _text(task["restarts"] or ""),
+        _text(task.task),
+        _state(task.state) + mark,
+        _text(since(task, run.seen)),
+        _text(task.address or ""),
+        _text("" if task.pid is None else task.pid),
+        _text(task.restarts or ""),
         _text(exit_words(task)),
     )
     return "<tr>" + "".join(f'<td style="{_CELL}">{cell}</td>' for cell in cells) + "</tr>"

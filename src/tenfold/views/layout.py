@@ -14,6 +14,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tenfold.views.traffic import MapView
+
 CELL_W, CELL_H = 1.5, 1.3
 """The size of one task's cell, in units of the layout."""
 RADIUS = 0.36
@@ -107,16 +109,16 @@ def _plain(value: Any) -> Any:
     return round(value, 3) if isinstance(value, float) else value
 
 
-def layout(shown: Mapping[str, Any], aspect: float = 1.6) -> Layout:
+def layout(shown: MapView, aspect: float = 1.6) -> Layout:
     """The layout of a map (`tenfold.views.traffic`).
 
     It is about `aspect` times as wide as high.
     """
     aspect = min(_WIDEST, max(0.3, aspect))
     jobs: dict[str, int] = {}
-    for task in shown["tasks"]:
-        jobs[task["job"]] = max(jobs.get(task["job"], 0), task["index"] + 1)
-    pairs = [(group["from"], group["to"]) for group in shown["groups"] if group["expected"]]
+    for task in shown.tasks:
+        jobs[task.job] = max(jobs.get(task.job, 0), task.index + 1)
+    pairs = [group.ends for group in shown.groups if group.expected]
     talking = {end for pair in pairs for end in pair}
     around = {job: tasks for job, tasks in jobs.items() if job in talking} or jobs
     below = {job: tasks for job, tasks in jobs.items() if job not in around}

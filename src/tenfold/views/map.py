@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from tenfold.base.quantities import bytes_text, duration_text
 from tenfold.errors import printable
 from tenfold.traffic.ledger import OUTSIDE
 from tenfold.views.table import Cell, show_table
 from tenfold.views.terminal import STATE_COLOURS, Terminal, task_colour
-from tenfold.views.traffic import CUT, NOT_PLANNED, SILENT
+from tenfold.views.traffic import CUT, NOT_PLANNED, SILENT, MapEdge, MapGroup, MapView
 
 MOST_EDGES = 200
 """Above this number, edges are shown by job, unless all are requested."""
@@ -21,48 +20,48 @@ _TITLES = ("FROM", "TO", "RATE →", "RATE ←", "TOTAL →", "TOTAL ←", "CONN
 _GROUP_TITLES = ("FROM", "TO", "EDGES", "RATE", "TOTAL", "CONNECTIONS", "SILENT", "CUT")
 
 
-def show_map(out: Terminal, shown: Mapping[str, Any], *, most: float = MOST_EDGES) -> None:
+def show_map(out: Terminal, shown: MapView, *, most: float = MOST_EDGES) -> None:
     """Print the run in a line, then its edges.
 
     Edges are listed one by one, or by job if there are more than `most`.
     """
     out.print(_headline(out, shown))
-    found = shown["edges"]
+    found = shown.edges
     if not found:
         out.print(out.paint("no traffic between tasks so far", "dim"))
     elif len(found) > most:
-        show_table(out, _GROUP_TITLES, [_group_row(group) for group in shown["groups"]])
+        show_table(out, _GROUP_TITLES, [_group_row(group) for group in shown.groups])
         out.print(out.paint(f"{len(found)} edges; --all shows each", "dim"))
     else:
         show_table(out, _TITLES, [_row(edge) for edge in found])
-    for path, what in shown["damaged"].items():
+    for path, what in shown.damaged.items():
         out.print(out.paint(printable(f"damaged: {path} {what}"), "yellow"))
 
 
-def _headline(out: Terminal, shown: Mapping[str, Any]) -> str:
-    state = shown["state"] or "unknown"
-    total = sum(edge["bytes"] or 0 for edge in shown["edges"])
-    rate = sum(edge["rate_bytes_s"] for edge in shown["edges"])
-    line = out.paint(shown["cluster"], "bold") + " " + out.paint(shown["run"], "dim")
+def _headline(out: Terminal, shown: MapView) -> str:
+    state = shown.state or "unknown"
+    total = sum(edge.bytes or 0 for edge in shown.edges)
+    rate = sum(edge.rate_bytes_s for edge in shown.edges)
+    line = out.paint(shown.cluster, "bold") + " " + out.paint(shown.run, "dim")
     line += f"  {out.paint(state, STATE_COLOURS.get(state, ''))}"
-    line += f"  {bytes_text(total)} in {duration_text(shown['seconds'])}"
+    line += f"  {bytes_text(total)} in {duration_text(shown.seconds)}"
     line += f", {_speed(rate)}" if _speed(rate) else ""
     for mark, words in _COUNTED:
-        count = sum(edge["mark"] == mark for edge in shown["edges"])
+        count = sum(edge.mark == mark for edge in shown.edges)
         line += ", " + out.paint(f"{count} {words}", _MARKS[mark]) if count else ""
     return line
 
 
-def _row(edge: Mapping[str, Any]) -> Sequence[Cell]:
+def _row(edge: MapEdge) -> Sequence[Cell]:
     return [
-        (printable(edge["from"]), task_colour(edge["from"])),
-        _end(edge["to"]),
-        _speed(edge["rate_to"]),
-        _speed(edge["rate_from"]),
-        _size(edge["bytes_to"]),
-        _size(edge["bytes_from"]),
-        str(edge["connections"] or ""),
-        (edge["mark"] if edge["mark"] in _MARKS else "", _MARKS.get(edge["mark"], "")),
+        (printable(edge.source), task_colour(edge.source)),
+        _end(edge.target),
+        _speed(edge.rate_to),
+        _speed(edge.rate_from),
+        _size(edge.bytes_to),
+        _size(edge.bytes_from),
+        str(edge.connections or ""),
+        (edge.mark if edge.mark in _MARKS else "", _MARKS.get(edge.mark, "")),
     ]
 
 
@@ -71,16 +70,16 @@ def _end(name: str) -> Cell:
     return printable(name), colour
 
 
-def _group_row(group: Mapping[str, Any]) -> Sequence[Cell]:
+def _group_row(group: MapGroup) -> Sequence[Cell]:
     return [
-        printable(group["from"]),
-        (printable(group["to"]), "" if group["planned"] else _MARKS[NOT_PLANNED]),
-        str(group["edges"]),
-        _speed(group["rate_bytes_s"]),
-        _size(group["bytes"]),
-        str(group["connections"] or ""),
-        (str(group["silent"] or ""), _MARKS[SILENT]),
-        (str(group["cut"] or ""), _MARKS[CUT]),
+        printable(group.source),
+        (printable(group.target), "" if group.planned else _MARKS[NOT_PLANNED]),
+        str(group.edges),
+        _speed(group.rate_bytes_s),
+        _size(group.bytes),
+        str(group.connections or ""),
+        (str(group.silent or ""), _MARKS[SILENT]),
+        (str(group.cut or ""), _MARKS[CUT]),
     ]
 
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from tenfold.base.quantities import bytes_text, duration_text
 from tenfold.errors import visible
 from tenfold.traffic.ledger import OUTSIDE
-from tenfold.views.layout import RADIUS, Layout, layout
-from tenfold.views.traffic import AS_PLANNED, CUT, NOT_PLANNED, SILENT
+from tenfold.views.layout import RADIUS, JobBox, Layout, layout
+from tenfold.views.status import TaskView
+from tenfold.views.traffic import AS_PLANNED, CUT, NOT_PLANNED, SILENT, MapEdge, MapView
 
 _UNIT = 40
 _MARGIN = 1.0
@@ -44,7 +44,7 @@ _DOT = {
 }
 
 
-def svg(shown: Mapping[str, Any], aspect: float = 1.6) -> str:
+def svg(shown: MapView, aspect: float = 1.6) -> str:
     """A picture of the map in SVG: jobs as boxes, edges as wide as what they carried."""
     made = layout(shown, aspect)
     nodes = made.nodes()
@@ -57,9 +57,9 @@ def svg(shown: Mapping[str, Any], aspect: float = 1.6) -> str:
         f'width="{width:.0f}" height="{height:.0f}" role="img" '
         f"aria-label={quoteattr(_title(shown))}>",
         f"<style>{_STYLE}</style>",
-        *(_box(group, made) for group in made.to_json()["groups"]),
+        *(_box(group) for group in made.groups),
         *_paths(shown, places),
-        *(_disc(task, nodes) for task in shown["tasks"]),
+        *(_disc(task, nodes) for task in shown.tasks),
         *(_rim(name, place) for name, place in outside.items()),
         _text(0, made.height + 0.8, _title(shown), "small"),
         "</svg>",
@@ -67,18 +67,18 @@ def svg(shown: Mapping[str, Any], aspect: float = 1.6) -> str:
     return visible("\n".join(part for part in parts if part)) + "\n"
 
 
-def _title(shown: Mapping[str, Any]) -> str:
-    total = sum(edge["bytes"] or 0 for edge in shown["edges"])
-    silent = sum(edge["mark"] == SILENT for edge in shown["edges"])
-    cut = sum(edge["mark"] == CUT for edge in shown["edges"])
-    amount = f"{bytes_text(total)} in {duration_text(shown['seconds'])}"
-    words = f"{shown['cluster']} {shown['run']}: {amount}"
+def _title(shown: MapView) -> str:
+    total = sum(edge.bytes or 0 for edge in shown.edges)
+    silent = sum(edge.mark == SILENT for edge in shown.edges)
+    cut = sum(edge.mark == CUT for edge in shown.edges)
+    amount = f"{bytes_text(total)} in {duration_text(shown.seconds)}"
+    words = f"{shown.cluster} {shown.run}: {amount}"
     words += f", {cut} edges cut" if cut else ""
     return words + (f", {silent} planned edges silent" if silent else "")
 
 
-def _outside(shown: Mapping[str, Any], made: Layout) -> dict[str, tuple[float, float]]:
-    names = sorted({edge["to"] for edge in shown["edges"] if edge["to"].startswith(OUTSIDE)})
+def _outside(shown: MapView, made: Layout) -> dict[str, tuple[float, float]]:
+    names = sorted({edge.target for edge in shown.edges if edge.target.startswith(OUTSIDE)})
     step = made.height / (len(names) + 1)
     return {name: (made.width + 1.2, step * (place + 1)) for place, name in enumerate(names)}
 
@@ -95,55 +95,54 @@ def _text(x: float, y: float, words: str, kind: str = "", anchor: str = "start")
     )
 
 
-def _box(group: Mapping[str, Any], made: Layout) -> str:
-    left, top = _at((group["x"], group["y"]))
-    count = next(g.tasks for g in made.groups if g.job == group["job"])
-    words = f"{group['job']} ×{count}" if count > 1 else group["job"]
+def _box(group: JobBox) -> str:
+    left, top = _at((group.x, group.y))
+    words = f"{group.job} ×{group.tasks}" if group.tasks > 1 else group.job
     return (
-        f'<rect class="box" x="{left:.1f}" y="{top:.1f}" width="{group["w"] * _UNIT:.1f}" '
-        f'height="{group["h"] * _UNIT:.1f}" rx="8"/>'
-        + _text(group["x"] + 0.35, group["y"] + 0.6, words, "job")
+        f'<rect class="box" x="{left:.1f}" y="{top:.1f}" width="{group.w * _UNIT:.1f}" '
+        f'height="{group.h * _UNIT:.1f}" rx="8"/>'
+        + _text(group.x + 0.35, group.y + 0.6, words, "job")
     )
 
 
-def _paths(shown: Mapping[str, Any], places: Mapping[str, tuple[float, float]]) -> list[str]:
-    most = max((edge["bytes"] or 0 for edge in shown["edges"]), default=0)
-    ordered = sorted(shown["edges"], key=lambda edge: edge["bytes"] or 0)
+def _paths(shown: MapView, places: Mapping[str, tuple[float, float]]) -> list[str]:
+    most = max((edge.bytes or 0 for edge in shown.edges), default=0)
+    ordered = sorted(shown.edges, key=lambda edge: edge.bytes or 0)
     widest = min(6.0, max(1.5, 120 / max(1, len(ordered))))
     return [
         _path(edge, places, most, widest)
         for edge in ordered
-        if edge["from"] in places and edge["to"] in places
+        if edge.source in places and edge.target in places
     ]
 
 
 def _path(
-    edge: Mapping[str, Any], places: Mapping[str, tuple[float, float]], most: int, widest: float
+    edge: MapEdge, places: Mapping[str, tuple[float, float]], most: int, widest: float
 ) -> str:
-    (x1, y1), (x2, y2) = _at(places[edge["from"]]), _at(places[edge["to"]])
-    carried = edge["bytes"] or 0
+    (x1, y1), (x2, y2) = _at(places[edge.source]), _at(places[edge.target])
+    carried = edge.bytes or 0
     share = math.sqrt(carried / most) if most else 0.0
     width = 0.8 + (widest - 0.8) * share
     mx, my = (x1 + x2) / 2 + (y1 - y2) * 0.06, (y1 + y2) / 2 + (x2 - x1) * 0.06
-    words = f"{edge['from']} – {edge['to']}: {bytes_text(carried)}, {edge['mark']}"
+    words = f"{edge.source} – {edge.target}: {bytes_text(carried)}, {edge.mark}"
     return (
-        f'<path class="{_CLASS[edge["mark"]]}" stroke-width="{width:.1f}" '
+        f'<path class="{_CLASS[edge.mark]}" stroke-width="{width:.1f}" '
         f'stroke-opacity="{0.35 + 0.5 * share:.2f}" '
         f'd="M{x1:.1f} {y1:.1f}Q{mx:.1f} {my:.1f} {x2:.1f} {y2:.1f}">'
         f"<title>{escape(words)}</title></path>"
     )
 
 
-def _disc(task: Mapping[str, Any], nodes: Mapping[str, tuple[float, float]]) -> str:
-    if task["task"] not in nodes:
+def _disc(task: TaskView, nodes: Mapping[str, tuple[float, float]]) -> str:
+    if task.task not in nodes:
         return ""
-    x, y = nodes[task["task"]]
+    x, y = nodes[task.task]
     left, top = _at((x, y))
-    state = str(task["state"])
+    state = str(task.state)
     return (
         f'<circle class="task {escape(state)}" cx="{left:.1f}" cy="{top:.1f}" '
-        f'r="{RADIUS * _UNIT:.1f}"><title>{escape(task["task"])} {escape(state)}</title></circle>'
-        + _text(x, y + 0.11, str(task["index"]), "", "middle")
+        f'r="{RADIUS * _UNIT:.1f}"><title>{escape(task.task)} {escape(state)}</title></circle>'
+        + _text(x, y + 0.11, str(task.index), "", "middle")
     )
 
 
@@ -153,24 +152,24 @@ def _rim(name: str, place: tuple[float, float]) -> str:
     return dot + _text(place[0], place[1] + 0.5, name.removeprefix(OUTSIDE), "small", "middle")
 
 
-def dot(shown: Mapping[str, Any]) -> str:
+def dot(shown: MapView) -> str:
     """The map in Graphviz's language, with jobs as clusters.
 
     Edges are labelled with what they carried.
     """
-    lines = [f"graph {_quoted(shown['cluster'])} {{", "  node [shape=circle, fontsize=10];"]
+    lines = [f"graph {_quoted(shown.cluster)} {{", "  node [shape=circle, fontsize=10];"]
     jobs: dict[str, list[str]] = {}
-    for task in shown["tasks"]:
-        jobs.setdefault(task["job"], []).append(task["task"])
+    for task in shown.tasks:
+        jobs.setdefault(task.job, []).append(task.task)
     for job, tasks in jobs.items():
         lines.append(f"  subgraph {_quoted('cluster_' + job)} {{")
         lines.append(f"    label={_quoted(job)};")
         lines += [f"    {_quoted(task)};" for task in tasks]
         lines.append("  }")
-    for edge in shown["edges"]:
-        style = _DOT.get(edge["mark"], "")
-        label = _quoted(bytes_text(edge["bytes"])) if edge["bytes"] is not None else '""'
-        ends = f"{_quoted(edge['from'])} -- {_quoted(edge['to'])}"
+    for edge in shown.edges:
+        style = _DOT.get(edge.mark, "")
+        label = _quoted(bytes_text(edge.bytes)) if edge.bytes is not None else '""'
+        ends = f"{_quoted(edge.source)} -- {_quoted(edge.target)}"
         lines.append(f"  {ends} [label={label}{style}];")
     return visible("\n".join([*lines, "}"])) + "\n"
 

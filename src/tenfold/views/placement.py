@@ -8,18 +8,28 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeGuard
+from dataclasses import dataclass, field
+from typing import Any
 
 from tenfold.base.naming import job_of, label_of, name_of
 from tenfold.frameworks import Framework, framework_of
 from tenfold.frameworks.ranks import is_member
 from tenfold.frameworks.tensorflow import CHIEFS
 from tenfold.run import files
-from tenfold.run.rundir import Problems, RunDirectory, read_json
+from tenfold.run.jsonfiles import Problems, read_json
+from tenfold.run.placements import PlacedVariable, Placement
+from tenfold.run.rundir import RunDirectory
 
-_TEXTS = ("name", "variable", "dtype", "device")
 
-_Variables = list[dict[str, Any]]
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A part of a variable, and the tasks that hold a copy of it besides its own."""
+
+    variable: PlacedVariable
+    also_on: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        return self.variable.to_json() | {"also_on": self.also_on}
 
 
 def placement(run: RunDirectory) -> dict[str, Any]:
@@ -40,12 +50,13 @@ def placement(run: RunDirectory) -> dict[str, Any]:
     problems = Problems()
     plan = read_json(run.plan, problems) or {}
     tasks = _tasks(plan, run)
-    told = {task: found for task in tasks if (found := _told(run, task, problems))}
+    read = ((task, Placement.read(run.task(label_of(task)), problems)) for task in tasks)
+    told = {task: found.variables for task, found in read if found and found.variables}
     variables = _merged(told)
     return {
         "version": 1,
         "told_by": next(iter(told), None),
-        "variables": variables,
+        "variables": [shown.to_json() for shown in variables],
         "servers": (servers := _servers(tasks, variables)),
         "balance": _balance([server["bytes"] for server in servers]),
         "workers": _workers(framework_of(plan), tasks, variables),
@@ -73,55 +84,31 @@ def _attached_first(names: list[str], run: RunDirectory) -> list[str]:
     return [*(name for name in chiefs if name not in names), *names]
 
 
-def _told(run: RunDirectory, task: str, problems: Problems) -> _Variables:
-    path = run.task(label_of(task)).placement
-    said = read_json(path, problems)
-    if said is None:
-        return []
-    variables = said.get("variables")
-    entries = variables if isinstance(variables, list) else [None]
-    whole = [entry for entry in entries if _is_whole(entry)]
-    if len(whole) < len(entries):
-        problems.add(path, "has invalid variables")
-    return whole
-
-
-def _is_whole(entry: object) -> TypeGuard[dict[str, Any]]:
-    return (
-        isinstance(entry, dict)
-        and all(isinstance(entry.get(name), str) for name in _TEXTS)
-        and all(isinstance(entry.get(name), int) for name in ("part", "parts"))
-        and isinstance(entry.get("task"), (str, type(None)))
-        and isinstance(entry.get("shape"), (list, type(None)))
-        and isinstance(entry.get("bytes"), (int, type(None)))
-    )
-
-
-def _merged(told: Mapping[str, _Variables]) -> _Variables:
+def _merged(told: Mapping[str, Iterable[PlacedVariable]]) -> list[_Shown]:
     """All variables.
 
     Variables that several tasks report alike count once.
     """
-    merged: _Variables = []
-    seen: dict[tuple[Any, ...], dict[str, Any]] = {}
+    merged: list[_Shown] = []
+    seen: dict[tuple[object, ...], _Shown] = {}
     for teller, variables in told.items():
-        count: Counter[tuple[Any, ...]] = Counter()
-        for variable in variables:
-            entry = variable | {"also_on": []}
-            if entry["task"] != teller:
-                merged.append(entry)
+        count: Counter[tuple[object, ...]] = Counter()
+        for one in variables:
+            shown = _Shown(one)
+            if one.task != teller:
+                merged.append(shown)
                 continue
-            what = (entry["name"], str(entry["shape"]), entry["dtype"])
+            what = (one.name, str(one.shape), one.dtype)
             count[what] += 1
-            first = seen.setdefault((*what, count[what]), entry)
-            if first is entry:
-                merged.append(entry)
+            first = seen.setdefault((*what, count[what]), shown)
+            if first is shown:
+                merged.append(shown)
             else:
-                first["also_on"].append(teller)
+                first.also_on.append(teller)
     return merged
 
 
-def _servers(tasks: Iterable[str], variables: _Variables) -> list[dict[str, Any]]:
+def _servers(tasks: Iterable[str], variables: Iterable[_Shown]) -> list[dict[str, Any]]:
     held = _held(variables)
     return [
         {"task": task, "bytes": sum(held[task]), "parts": len(held[task])}
@@ -130,12 +117,12 @@ def _servers(tasks: Iterable[str], variables: _Variables) -> list[dict[str, Any]
     ]
 
 
-def _held(variables: _Variables) -> dict[str, list[int]]:
+def _held(variables: Iterable[_Shown]) -> dict[str | None, list[int]]:
     """The bytes of each part on each task, 0 if they are not known."""
-    held: dict[str, list[int]] = defaultdict(list)
-    for variable in variables:
-        for task in (variable["task"], *variable["also_on"]):
-            held[task].append(variable["bytes"] or 0)
+    held: dict[str | None, list[int]] = defaultdict(list)
+    for shown in variables:
+        for task in (shown.variable.task, *shown.also_on):
+            held[task].append(shown.variable.bytes or 0)
     return held
 
 
@@ -145,7 +132,9 @@ def _balance(bytes_each: list[int]) -> float | None:
     return round(max(bytes_each) * len(bytes_each) / sum(bytes_each), 4)
 
 
-def _workers(framework: Framework, tasks: list[str], variables: _Variables) -> list[dict[str, Any]]:
+def _workers(
+    framework: Framework, tasks: list[str], variables: Iterable[_Shown]
+) -> list[dict[str, Any]]:
     held = _held(variables)
     words = dict(framework.roles([task for task in tasks if is_member(job_of(task))]))
     return [

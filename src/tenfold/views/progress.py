@@ -2,57 +2,43 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Mapping
-from typing import Any, TypeGuard
 
 from tenfold.base.quantities import duration_text
 from tenfold.errors import printable
+from tenfold.run.progress import Progress
 from tenfold.views.terminal import Terminal
 
 SILENT_S = 15.0
 _BAR = 24
 
 
-def words(said: Mapping[str, Any]) -> str:
+def words(said: Progress) -> str:
     """Progress as text.
 
     For example `45 %  epoch 1/1  512,345 words/s  loss 2.31  1 min 05 s left`.
     """
-    parts = [f"{100 * _share(said):.0f} %"]
-    rate = said.get("rate")
-    figures = {name: _figure(value) for name, value in (said.get("figures") or {}).items()}
+    parts = [f"{100 * (said.share or 0.0):.0f} %"]
+    figures = {name: _figure(value) for name, value in said.figures.items()}
     if "epoch" in figures:
         parts.append(f"epoch {figures.pop('epoch')}")
-    if rate:
-        parts.append(f"{_figure(rate)} {said.get('unit', 'steps')}/s")
+    if said.rate:
+        parts.append(f"{_figure(said.rate)} {said.unit}/s")
     parts += [f"{name} {value}" for name, value in figures.items()]
-    silent_s = time.time() - said.get("time", math.inf)
+    silent_s = 0.0 if said.time is None else time.time() - said.time
+    left = (said.total or 0.0) - (said.done or 0.0)
     if silent_s > SILENT_S:
         parts.append(f"no report for {duration_text(silent_s)}")
-    elif rate and said["done"] < said["total"]:
-        parts.append(f"{duration_text((said['total'] - said['done']) / rate)} left")
+    elif said.rate and left > 0:
+        parts.append(f"{duration_text(left / said.rate)} left")
     return printable("  ".join(parts))
 
 
-def bar(err: Terminal, said: Mapping[str, Any]) -> str:
+def bar(err: Terminal, said: Progress) -> str:
     """The progress after a bar, in one line of the terminal."""
-    full = round(_BAR * _share(said))
+    full = round(_BAR * (said.share or 0.0))
     drawn = err.paint("━" * full, "green") + err.paint("─" * (_BAR - full), "dim")
     return f"{drawn} {words(said)[: max(0, err.width - _BAR - 2)]}"
-
-
-def makes_sense(said: dict[str, Any] | None) -> TypeGuard[dict[str, Any]]:
-    """Whether progress can be shown: the file is whole, and numbers are numbers."""
-    return said is not None and all(
-        isinstance(value := said.get(name), (int, float)) and math.isfinite(value)
-        for name in ("done", "total", "time")
-    )
-
-
-def _share(said: Mapping[str, Any]) -> float:
-    return float(min(1.0, max(0.0, said["done"] / (said["total"] or 1))))
 
 
 def _figure(value: object) -> str:

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from tenfold.run import files
+from tenfold.run.eventlog import read_events
 from tenfold.run.files import open_regular
-from tenfold.run.rundir import RunDirectory, read_events
+from tenfold.run.rundir import RunDirectory
 from tenfold.views.curve import Point, Writers
 
 READ_BYTES = 32 << 20
@@ -125,11 +126,10 @@ class _Starts:
         """Read new data."""
         found, self._position = read_events(self._events, start=self._position)
         for event in found:
-            if event.get("kind") == "task-started":
+            if event.kind == "task-started":
                 self._known = True
-                time = event.get("time")
-                if event.get("restarts") and isinstance(time, (int, float)):
-                    self._again.append(time)
+                if event.number("restarts") and event.time is not None:
+                    self._again.append(event.time)
 
     def between(self, begin: float, end: float) -> bool:
         """Whether a task was restarted in this time.

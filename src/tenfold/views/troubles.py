@@ -18,13 +18,13 @@ from tenfold.cluster.cell_table import runs_on_this_machine
 from tenfold.frameworks import framework_of
 from tenfold.planning.edges import cut_off
 from tenfold.run.states import UNSTARTED, State
+from tenfold.run.statusfiles import TaskStatus
 from tenfold.supervise.deaths import ending
 from tenfold.supervise.lingering import Rank, lingering
 from tenfold.views import notfinite
 from tenfold.views.endings import signal_number
 from tenfold.views.facts import RunFacts, moment
-from tenfold.views.notfinite import odd_figures
-from tenfold.views.traffic import CUT
+from tenfold.views.traffic import CUT, MapEdge
 
 Kind = Literal[
     "hang",
@@ -71,9 +71,9 @@ class Trouble:
     next: tuple[str, ...] = ()
 
 
-def troubles(facts: RunFacts, edges: Sequence[Mapping[str, Any]], now: float) -> list[Trouble]:
+def troubles(facts: RunFacts, edges: Sequence[MapEdge], now: float) -> list[Trouble]:
     """All problems at `now` (seconds since 1970). `edges` are those of the map."""
-    up = facts.status["age_s"] is not None
+    up = facts.status.age_s is not None
     found = [*_hang(facts, up), *_disk(facts), *_unsaved(facts), *_unkillable(facts)]
     if up:
         found += _cut(facts, edges, now)
@@ -83,27 +83,22 @@ def troubles(facts: RunFacts, edges: Sequence[Mapping[str, Any]], now: float) ->
 
 
 def _not_finite(facts: RunFacts) -> Iterator[Trouble]:
-    odd = odd_figures(facts.status.get("not_finite"))
+    odd = facts.status.not_finite
     if (said := notfinite.words(odd)) is not None:
-        lasts = any(one.get("until") is None for one in odd)
+        lasts = any(one.until is None for one in odd)
         hint = "use a smaller learning rate; resume from an earlier checkpoint" if lasts else None
-        yield Trouble("not-finite", said, hint, odd[0].get("task"), now=lasts)
+        yield Trouble("not-finite", said, hint, odd[0].task, now=lasts)
 
 
 def _hang(facts: RunFacts, up: bool) -> Iterator[Trouble]:
     """The hang in status.json. Otherwise the hangs that were reported and ended."""
-    told = facts.said.get("hang")
-    if isinstance(told, dict):
-        yield _one_hang(facts, told, now=up)
+    if (told := facts.status.hang) is not None:
+        yield _one_hang(facts, told.to_json(), now=up)
         return
     events = facts.of_kind("hang", "progress-resumed")
-    if events and events[-1].get("kind") == "hang":
-        yield _one_hang(facts, events[-1], now=up)
-    elif events:
-        last = [event for event in events if event.get("kind") == "hang"]
-        if last:
-            yield _one_hang(facts, last[-1], now=False)
-    elif facts.hangs:
+    if hangs := [event.to_json() for event in events if event.kind == "hang"]:
+        yield _one_hang(facts, hangs[-1], now=up and events[-1].kind == "hang")
+    elif facts.hangs and not events:
         yield _one_hang(facts, facts.hangs[-1], now=False)
 
 
@@ -130,9 +125,10 @@ def _disk(facts: RunFacts) -> Iterator[Trouble]:
     events = facts.of_kind("disk-full", "disk-back")
     full = {}
     for event in events:
-        full[str(event.get("path"))] = event
-        if event.get("kind") == "disk-back":
-            del full[str(event.get("path"))]
+        path = event.text("path") or "?"
+        full[path] = event
+        if event.kind == "disk-back":
+            del full[path]
     place = str(facts.run.path)
     disk = facts.disk
     if disk is not None and (disk.free < min(LITTLE_DISK, disk.total // 20) or not disk.files_left):
@@ -143,15 +139,14 @@ def _disk(facts: RunFacts) -> Iterator[Trouble]:
         )
     elif full:
         path = next(iter(full))
-        event = full[path]
-        yield Trouble("disk", f"the disk refused to write {path}", f"df -h {path}",
-                      time=moment(event.get("time")))  # fmt: skip
+        words = f"the disk refused to write {path}"
+        yield Trouble("disk", words, f"df -h {path}", time=full[path].time)
     elif events:
-        lost = int(sum(moment(event.get("lost_bytes")) or 0 for event in events))
+        lost = int(sum(event.number("lost_bytes") or 0 for event in events))
         words = "a disk was full for a while; " + (
             f"{memory_text(lost)} of output were lost" if lost else "no output was lost"
         )
-        yield Trouble("disk", words, time=moment(events[-1].get("time")), now=False)
+        yield Trouble("disk", words, time=events[-1].time, now=False)
 
 
 def _unsaved(facts: RunFacts) -> Iterator[Trouble]:
@@ -169,18 +164,18 @@ def _unsaved(facts: RunFacts) -> Iterator[Trouble]:
 
 def _unkillable(facts: RunFacts) -> Iterator[Trouble]:
     for event in facts.of_kind("task-unkillable"):
-        task, pid = event.get("task"), event.get("pid")
+        task, pid = event.task, event.number("pid")
         where = f" (pid {pid})" if pid else ""
         look = f"ps -o pid,stat,wchan:30 -p {pid}: D waits in the kernel for a disk"
         hint = look if pid else None
         yield Trouble("unkillable", f"{task}{where} was killed and does not end", hint,
-                      str(task), moment(event.get("time")))  # fmt: skip
+                      str(task), event.time)  # fmt: skip
 
 
 def _stale(facts: RunFacts) -> Iterator[Trouble]:
-    age_s = facts.status["age_s"]
-    if age_s is not None and age_s > _STALE_S and runs_on_this_machine(facts.status["cell"]):
-        pid = facts.said.get("supervisor_pid")
+    age_s = facts.status.age_s
+    if age_s is not None and age_s > _STALE_S and runs_on_this_machine(facts.status.cell):
+        pid = facts.said.supervisor_pid
         words = f"its supervisor is alive, but has not responded for {duration_text(age_s)}"
         yield Trouble(
             "stale",
@@ -190,10 +185,10 @@ def _stale(facts: RunFacts) -> Iterator[Trouble]:
 
 
 def _crash_loops(facts: RunFacts, now: float) -> Iterator[Trouble]:
-    for task in facts.status["tasks"]:
-        if task["state"] != State.RESTARTING:
+    for task in facts.status.tasks:
+        if task.state != State.RESTARTING:
             continue
-        name = task["task"]
+        name = task.task
         spent, limit = budget(facts, name, now)
         due = _next_start(facts, name)
         when = (
@@ -203,58 +198,52 @@ def _crash_loops(facts: RunFacts, now: float) -> Iterator[Trouble]:
         if limit is not None:
             words += f" ({spent} of {limit} restarts used)"
         hint = f"tenfold logs {facts.cluster} {name}"
-        yield Trouble("crash-loop", words, hint, name, task["ended"])
+        yield Trouble("crash-loop", words, hint, name, task.ended)
 
 
 def budget(facts: RunFacts, task: str, now: float) -> tuple[int, int | None]:
     """How many restarts a task has used within its window, and its limit."""
     rule = facts.planned(task).get("restart")
     rule = rule if isinstance(rule, dict) else {}
-    told = facts.tasks.get(task, {}).get("retried")
+    retried = facts.tasks[task].retried if task in facts.tasks else ()
     window_s = rule.get("window_s")
     window_s = float(window_s) if isinstance(window_s, (int, float)) else float("inf")
-    moments = [one for m in (told if isinstance(told, list) else ()) if (one := moment(m))]
     limit = rule.get("limit")
-    spent = sum(one > now - window_s for one in moments)
+    spent = sum(one > now - window_s for one in retried)
     return spent, limit if isinstance(limit, int) else None
 
 
 def _next_start(facts: RunFacts, task: str) -> float | None:
     for event in reversed(facts.events):
-        if event.get("kind") == "task-retried" and event.get("task") == task:
-            begin, in_s = moment(event.get("time")), moment(event.get("in_s"))
+        if event.kind == "task-retried" and event.task == task:
+            begin, in_s = event.time, event.number("in_s")
             return None if begin is None or in_s is None else begin + in_s
     return None
 
 
 def how_it_ended(facts: RunFacts, task: str) -> str:
     """How a task's last life ended, for a sentence that begins with its name."""
-    said = facts.tasks.get(task, {})
-    reason = said.get("reason")
-    if isinstance(reason, str):
-        return reason
-    code = said.get("exit_code")
-    return ending(code if isinstance(code, int) else None, signal_number(said.get("signal")))
+    said = facts.tasks.get(task) or TaskStatus()
+    return said.reason or ending(said.exit_code, signal_number(said.signal))
 
 
 def _not_ready(facts: RunFacts, now: float) -> Iterator[Trouble]:
     """Tasks that run for long but are not ready."""
-    for task in facts.status["tasks"]:
-        began = moment(task["started"])
-        said = task.get("waits")
-        if task["state"] != State.STARTING or began is None:
+    for task in facts.status.tasks:
+        began, said = task.started, task.waits
+        if task.state != State.STARTING or began is None:
             continue
         if now - began < _LONG_WAIT_S and not said:
             continue
-        ready = facts.planned(task["task"]).get("ready")
+        ready = facts.planned(task.task).get("ready")
         ready = ready if isinstance(ready, dict) else {}
         limit_s = moment(ready.get("timeout_s"))
         limit = f" of at most {limit_text(limit_s)}" if limit_s else ""
         waits = _READY.get(str(ready.get("kind")), "is not ready")
-        words = f"waiting for {task['task']}: {said}" if said else f"{task['task']} {waits}"
+        words = f"waiting for {task.task}: {said}" if said else f"{task.task} {waits}"
         words += f" ({duration_text(now - began)}{limit})"
-        hint = f"tenfold logs {facts.cluster} {task['task']}"
-        yield Trouble("not-ready", words, hint, task["task"], began)
+        hint = f"tenfold logs {facts.cluster} {task.task}"
+        yield Trouble("not-ready", words, hint, task.task, began)
 
 
 _READY = {
@@ -267,21 +256,21 @@ _READY = {
 
 def _waiting(facts: RunFacts, now: float) -> Iterator[Trouble]:
     """Tasks that wait for others for long, and the tasks they wait for."""
-    began = moment(facts.status["started"])
-    waiting = [task for task in facts.status["tasks"] if task["state"] == State.WAITING]
+    began = facts.status.started
+    waiting = [task for task in facts.status.tasks if task.state == State.WAITING]
     if not waiting or began is None or now - began < _LONG_WAIT_S:
         return
-    states = {task["task"]: task["state"] for task in facts.status["tasks"]}
+    states = {task.task: task.state for task in facts.status.tasks}
     awaited: dict[str, None] = {}
     for task in waiting:
-        after = facts.planned(task["task"]).get("after")
+        after = facts.planned(task.task).get("after")
         for job, condition in (after if isinstance(after, dict) else {}).items():
             for name, state in states.items():
                 if job_of(name) == job and not _is_so(state, condition):
                     awaited[f"{name} ({state})"] = None
-    names = names_of([task["task"] for task in waiting])
-    if facts.status["reason"] and not awaited:
-        yield Trouble("waiting", f"{names} waits: {facts.status['reason']}")
+    names = names_of([task.task for task in waiting])
+    if facts.status.reason and not awaited:
+        yield Trouble("waiting", f"{names} waits: {facts.status.reason}")
     elif awaited:
         first = next(iter(awaited)).partition(" ")[0]
         hint = f"tenfold logs {facts.cluster} {first}"
@@ -296,38 +285,38 @@ def _is_so(state: str, condition: object) -> bool:
     return state in (State.RUNNING, State.SUCCEEDED)
 
 
-def _cut(facts: RunFacts, edges: Sequence[Mapping[str, Any]], now: float) -> Iterator[Trouble]:
+def _cut(facts: RunFacts, edges: Sequence[MapEdge], now: float) -> Iterator[Trouble]:
     """Tasks that are cut off from the others.
 
     Their machines or networks do not answer.
     """
     known = {
-        (edge["from"], edge["to"]): edge.get("mark") == CUT
+        edge.ends: edge.mark == CUT
         for edge in edges
-        if edge.get("mark") == CUT or now - (moment(edge.get("last_byte")) or 0.0) < _ALIVE_S
+        if edge.mark == CUT or now - (edge.last_byte or 0.0) < _ALIVE_S
     }
     if (found := cut_off(known)) is not None:
         hint = "check the network between them (ping, firewall); see each edge with `tenfold map`"
-        states = {task["task"] for task in facts.status["tasks"]}
+        states = {task.task for task in facts.status.tasks}
         task = next((name for name in found.tasks if name in states), None)
         yield Trouble("cut", found.words, hint, task)
 
 
-def _silent(facts: RunFacts, edges: Sequence[Mapping[str, Any]], now: float) -> Iterator[Trouble]:
+def _silent(facts: RunFacts, edges: Sequence[MapEdge], now: float) -> Iterator[Trouble]:
     """Tasks from which nothing is received while others communicate."""
-    states = {task["task"]: task for task in facts.status["tasks"]}
+    states = {task.task: task for task in facts.status.tasks}
     last: dict[str, float] = {}
     for edge in edges:
-        if edge.get("expected") and edge.get("bytes") is not None:
-            ends = [end for end in (edge["from"], edge["to"]) if end in states]
+        if edge.expected and edge.bytes is not None:
+            ends = [end for end in edge.ends if end in states]
             for end in ends:
-                last[end] = max(last.get(end, 0.0), moment(edge.get("last_byte")) or 0.0)
+                last[end] = max(last.get(end, 0.0), edge.last_byte or 0.0)
     talking = max(last.values(), default=0.0)
     if now - talking > _TALKS_S:
         return
     for name, heard in last.items():
-        since = max(heard, moment(states[name]["started"]) or 0.0)
-        if states[name]["state"] == State.RUNNING and since and now - since > _SILENT_S:
+        since = max(heard, states[name].started or 0.0)
+        if states[name].state == State.RUNNING and since and now - since > _SILENT_S:
             ever = f"for {duration_text(now - heard)}" if heard else "since the start"
             words = f"{name} has been silent {ever}, and the other tasks communicate"
             yield Trouble("silent", words, f"tenfold stacks {name}; tenfold map", name, since)
@@ -336,12 +325,12 @@ def _silent(facts: RunFacts, edges: Sequence[Mapping[str, Any]], now: float) -> 
 def _lingering(facts: RunFacts, now: float) -> Iterator[Trouble]:
     """Ranks that still run although the others of their group have ended well."""
     ranks = []
-    for task in facts.status["tasks"]:
-        if not facts.planned(task["task"]).get("service"):
-            well = task["state"] == State.SUCCEEDED
-            job = job_of(str(task["task"]))
-            running = task["state"] == State.RUNNING
-            ranks.append(Rank(task["task"], job, running, task["ended"] if well else None))
+    for task in facts.status.tasks:
+        if not facts.planned(task.task).get("service"):
+            well = task.state == State.SUCCEEDED
+            job = job_of(task.task)
+            running = task.state == State.RUNNING
+            ranks.append(Rank(task.task, job, running, task.ended if well else None))
     for found in lingering(framework_of(facts.plan), ranks, now):
         hint = f"see where it is: tenfold stacks {facts.cluster}"
         yield Trouble("lingering", found.words(now), hint, found.tasks[0], found.since,
@@ -350,8 +339,8 @@ def _lingering(facts: RunFacts, now: float) -> Iterator[Trouble]:
 
 def _damaged(facts: RunFacts) -> Iterator[Trouble]:
     for event in facts.of_kind("set-aside"):
-        words = f"{event.get('file')} was damaged, and is renamed to {event.get('as')}"
-        yield Trouble("damaged", words, time=moment(event.get("time")), now=False)
+        words = f"{event.text('file')} was damaged, and is renamed to {event.text('as')}"
+        yield Trouble("damaged", words, time=event.time, now=False)
     for path, what in facts.damaged.items():
         yield Trouble("damaged", f"{path} {what}", "the rest is used without it")
     for path, what in facts.bad_checkpoints.items():

@@ -8,7 +8,8 @@ from tenfold.cells import ClientSide
 from tenfold.cells.probing.findings import Finding
 from tenfold.launch.signals import signal_group
 from tenfold.planning.plan import Plan
-from tenfold.run.rundir import RunDirectory, read_json
+from tenfold.run.jsonfiles import read_json
+from tenfold.run.rundir import RunDirectory
 
 
 class OwnClient(ClientSide):

@@ -18,10 +18,12 @@ from tenfold.cells import Ended, Handlers, Placed, Protection, SupervisorSide, W
 from tenfold.errors import TenfoldError
 from tenfold.launch.children import Children
 from tenfold.planning.plan import Plan, Task
+from tenfold.run.jsonfiles import write_json
+from tenfold.run.lives import TaskLife
 from tenfold.run.rendezvous import hold_port
-from tenfold.run.rundir import RunDirectory, write_json
+from tenfold.run.rundir import RunDirectory
 from tenfold.tasks.container import addresses_of, ports_of
-from tenfold.tasks.runner import HostSettings, Runner, TaskLife
+from tenfold.tasks.runner import HostSettings, Runner
 
 
 class OwnCell:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.run.logs.tracebacks import Broken, ExceptionWatch, broken, broken_in, from_json
+from tenfold.run.exceptions import Broken
+from tenfold.run.logs.tracebacks import ExceptionWatch, broken, broken_in, from_json
 
 PROGRAMS = {
     "no message, and a name of no usual kind": (

@@ -21,7 +21,8 @@ from tenfold.cells.workdirs import inside
 from tenfold.errors import InputError, TenfoldError, UnavailableError
 from tenfold.planning.plan import Plan, Task
 from tenfold.run import files
-from tenfold.run.rundir import RunDirectory, read_json
+from tenfold.run.jsonfiles import read_json
+from tenfold.run.rundir import RunDirectory
 
 PORT = 8080
 """The port of every task, as in the 2016 talk.

@@ -203,7 +203,7 @@ async def _remove(project: str) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class EngineEvent:
     """An event of a container: `die`, `oom`, … `stamp` is in ns since 1970."""
 
     container: str
@@ -219,7 +219,7 @@ All labels of an image come along otherwise, and they may be of any length.
 """
 
 
-async def events(project: str, since: float) -> AsyncIterator[Event]:
+async def events(project: str, since: float) -> AsyncIterator[EngineEvent]:
     """Events of a project's containers from `since` (seconds since 1970) on.
 
     Ends when the engine goes away.
@@ -237,7 +237,7 @@ async def events(project: str, since: float) -> AsyncIterator[Event]:
         while line := await process.stdout.readline():
             with contextlib.suppress(ValueError):
                 container, action, stamp, code = line.decode().rstrip("\n").split("\t")
-                yield Event(container, action, int(stamp), int(code or 0))
+                yield EngineEvent(container, action, int(stamp), int(code or 0))
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()

@@ -33,7 +33,7 @@ from tenfold.cells import (
 from tenfold.cells.docker.ends import memory_words, state_of, with_reason
 from tenfold.cells.docker.engine import (
     EngineError,
-    Event,
+    EngineEvent,
     build_image,
     connect,
     containers,
@@ -52,9 +52,10 @@ from tenfold.cells.docker.project import handle, project_of
 from tenfold.errors import TenfoldError
 from tenfold.planning.plan import Plan, Task
 from tenfold.run import files
+from tenfold.run.jsonfiles import write_json
+from tenfold.run.lives import TaskLife
 from tenfold.run.rendezvous import HeldPort, announce, hold_port
-from tenfold.run.rundir import RunDirectory, read_json, write_json
-from tenfold.tasks.runner import TaskLife
+from tenfold.run.rundir import RunDirectory
 
 _START_S = 60.0
 _ENGINE_BACK_S = 60.0
@@ -192,11 +193,7 @@ class DockerCell:
         raise TenfoldError(f"its container did not start within {limit_text(_START_S)}")
 
     def _life(self, made: _Container) -> TaskLife:
-        said = read_json(self._run.task(made.task.label).life)
-        try:
-            return TaskLife.from_json(said or {"number": 0, "host": ""})
-        except TypeError:
-            return TaskLife(0, "")
+        return TaskLife.read(self._run.task(made.task.label).life) or TaskLife()
 
     async def _follow(self, since: float, on_lost: Callable[[str], None]) -> None:
         """Receive every end until the cell is closed.
@@ -215,7 +212,7 @@ class DockerCell:
             self._hear.on_note("the Docker engine is back", None)
             await self._catch_up()
 
-    def _heard(self, event: Event) -> None:
+    def _heard(self, event: EngineEvent) -> None:
         made = self._by_id.get(event.container)
         if made is None:
             return
@@ -231,7 +228,7 @@ class DockerCell:
             case "destroy" if not self._closing:
                 self._hear.on_note(f"the container of {made.task.name} was removed", None)
 
-    async def _learn_end(self, made: _Container, event: Event) -> None:
+    async def _learn_end(self, made: _Container, event: EngineEvent) -> None:
         """Report an end.
 
         If nobody here sent the SIGKILL, the engine may know why.

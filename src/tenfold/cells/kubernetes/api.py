@@ -13,10 +13,12 @@ import importlib
 import importlib.util
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
 from urllib.parse import urlencode
 
 from tenfold.errors import TenfoldError, UnavailableError
@@ -215,6 +217,30 @@ class Api:
                 "kubectl config get-contexts",
                 cause=error,
             ) from error
+
+
+def slim_api(settings: Mapping[str, Any]) -> Api:
+    """An `Api` for a process of tenfold's own, without the client's validator.
+
+    The client imports kubernetes-validate where that is installed, and its grammars take two
+    seconds of CPU. Nothing here validates objects, but a user's own process may: there, use `Api`.
+    Raises UnavailableError as `Api` does.
+    """
+    with _not_installed("kubernetes_validate"):
+        return Api(settings)
+
+
+@contextmanager
+def _not_installed(name: str) -> Iterator[None]:
+    """Let imports of the module `name` fail, unless it is imported already."""
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = cast("ModuleType", None)  # documented: ModuleNotFoundError follows
+    try:
+        yield
+    finally:
+        del sys.modules[name]
 
 
 def _configured(context: str | None) -> tuple[Any, str]:

@@ -9,8 +9,7 @@ for `kubectl apply` has no supervisor and leaves all that to Indexed Jobs.)
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from tenfold.base.naming import label_of
 from tenfold.cells.client_side import ClientSide, secrets_of
@@ -25,6 +24,7 @@ from tenfold.cells.rendering import File, RenderLocations
 from tenfold.cells.workdirs import inside
 from tenfold.errors import TenfoldError
 from tenfold.planning.plan import Plan
+from tenfold.run.planfile import PlanFile
 from tenfold.run.rundir import RunDirectory
 
 
@@ -45,12 +45,12 @@ class KubernetesClient(ClientSide):
         require_images(plan)
         Api(plan.settings).version()
 
-    def excludes(self, plan: Plan, running: Mapping[str, Any]) -> str | None:
+    def excludes(self, plan: Plan, running: PlanFile) -> str | None:
         """Exclude a second run in the same namespace.
 
         DNS names contain the cluster's name, so both would have the same ones.
         """
-        settings = running.get("settings") or {}
+        settings = running.settings
         if any(settings.get(name) != plan.settings.get(name) for name in ("context", "namespace")):
             return None
         return "a second run needs another namespace (cells.kubernetes.namespace)"

@@ -17,7 +17,8 @@ from tenfold.cells.kubernetes.names import RUN_LABEL
 from tenfold.cells.kubernetes.yaml_text import without_comments
 from tenfold.errors import TenfoldError
 from tenfold.run import files
-from tenfold.run.rundir import RunDirectory, read_json, write_json
+from tenfold.run.jsonfiles import read_json, write_json
+from tenfold.run.rundir import RunDirectory
 
 _GONE_S = 30.0
 _POLL_S = 0.25

@@ -15,7 +15,8 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
 
 
 def _say(state: str, kind: str, message: str, version: str | None = None) -> None:
@@ -39,6 +40,8 @@ def _client(config: Any, client: Any, context: str | None) -> tuple[Any, str]:
 
 def ask(timeout_s: float, context: str | None = None) -> None:
     """Print the answer of a context's cluster. None is the current context."""
+    # The client would import it, and its grammars take two seconds.
+    sys.modules["kubernetes_validate"] = cast("ModuleType", None)
     config = importlib.import_module("kubernetes.config")
     client = importlib.import_module("kubernetes.client")
     try:

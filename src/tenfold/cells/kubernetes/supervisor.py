@@ -21,7 +21,7 @@ from tenfold.cells import (
     SupervisorSide,
     Wishes,
 )
-from tenfold.cells.kubernetes.api import Api, Object, kubectl
+from tenfold.cells.kubernetes.api import Api, Object, kubectl, slim_api
 from tenfold.cells.kubernetes.logs import LogFollower
 from tenfold.cells.kubernetes.made import (
     Exists,
@@ -107,7 +107,7 @@ class KubernetesCell:
         """Create what the tasks share, and begin to watch pods."""
         del on_lost  # tasks go on when the API server is silent, and so does the run
         self._loop = asyncio.get_running_loop()
-        api = await self._call(lambda: Api(self._plan.settings))
+        api = await self._call(lambda: slim_api(self._plan.settings))
         remember(self._run, api.where, {})
         self._api = api
         await self._call(self._make_shared)

@@ -36,7 +36,9 @@ from tenfold.cells.supervisor_side import Wishes
 from tenfold.errors import InputError, TenfoldError, UnavailableError
 from tenfold.planning.notify import URL_VARIABLE
 from tenfold.planning.plan import Plan
-from tenfold.run.rundir import RunDirectory, read_json, write_json
+from tenfold.run.elsewhere import Elsewhere
+from tenfold.run.planfile import read_plan
+from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import TERMINAL, State
 from tenfold.run.statusfiles import RunStatus, TaskStatus
 
@@ -93,7 +95,7 @@ class SlurmClient(ClientSide):
             own[URL_VARIABLE] = plan.notify.url
         env = dict(os.environ) | dict(wishes.secrets) | own
         job = submit(str(run.path / "cell" / "job.sbatch"), env)
-        write_json(run.elsewhere, {"cell": "slurm", "job": job, "submitted": time.time()})
+        Elsewhere("slurm", job, time.time()).write(run.elsewhere)
         waiting = f"in Slurm's queue: job {job}"
         if _read(run).supervisor_pid is None:
             _status(run, plan, State.STARTING, waiting).write(run)
@@ -111,7 +113,7 @@ class SlurmClient(ClientSide):
         if state is None or state.gone:
             self._last_word(run, job, state)
         elif state.pending:
-            plan = Plan.from_json(read_json(run.plan) or {})
+            plan = read_plan(run.plan)
             why = f" ({state.reason})" if state.reason not in ("", "None") else ""
             _status(run, plan, State.STARTING, f"in Slurm's queue: job {job}{why}").write(run)
 
@@ -124,7 +126,7 @@ class SlurmClient(ClientSide):
         outcome, reason = (State.FAILED, f"Slurm job {job} is gone, and how it ended is unknown")
         if state is not None:
             outcome, reason = state.outcome(job)
-        plan = Plan.from_json(read_json(run.plan) or {})
+        plan = read_plan(run.plan)
         kept, end = _read(run), _status(run, plan, outcome, reason)
         replace(
             kept,
@@ -203,7 +205,7 @@ def _cancel_own(run: RunDirectory, job: str) -> None:
 
 
 def _components(run: RunDirectory) -> list[Component]:
-    return components(Plan.from_json(read_json(run.plan) or {}))
+    return components(read_plan(run.plan))
 
 
 def _component_of(run: RunDirectory, task: str) -> int:
@@ -217,8 +219,8 @@ def _group(run: RunDirectory, number: int) -> list[str]:
 
 
 def _job(run: RunDirectory) -> str | None:
-    job = (read_json(run.elsewhere) or {}).get("job")
-    return job if isinstance(job, str) and job.isdecimal() else None
+    place = Elsewhere.read(run.elsewhere)
+    return place.job if place and place.job and place.job.isdecimal() else None
 
 
 def _read(run: RunDirectory) -> RunStatus:

@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from tenfold.cells import Cause, Ended
 from tenfold.planning.plan import Task
+from tenfold.run.lives import TaskLife
 from tenfold.tasks.memory import memory_end
-from tenfold.tasks.runner import TaskLife
 
 _SAID: tuple[tuple[re.Pattern[str], str, Cause | None], ...] = (
     (re.compile(r"DUE TO TIME LIMIT", re.I), "ended: the job reached its time limit", None),

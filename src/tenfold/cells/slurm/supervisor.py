@@ -35,10 +35,10 @@ from tenfold.cells.slurm.ends import lost, told
 from tenfold.cells.slurm.sbatch import Component, components, mebibytes
 from tenfold.errors import TenfoldError, UnavailableError
 from tenfold.planning.plan import Plan, Task
-from tenfold.run.rundir import RunDirectory, read_json
+from tenfold.run.lives import TaskLife
+from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import State
 from tenfold.tasks.capture import allow_many_files
-from tenfold.tasks.runner import TaskLife
 
 _PLACE_S = 300.0
 _PLACE_TRIES = 30
@@ -216,8 +216,8 @@ class SlurmCell:
         if agent.gone:
             agent = await self._place_again(agent)
         placed = await agent.placed
-        said = (read_json(self._run.task(task.label).life) or {}).get("number")
-        agent.number = max(agent.number, said if isinstance(said, int) else 0) + 1
+        before = TaskLife.read(self._run.task(task.label).life) or TaskLife()
+        agent.number = max(agent.number, before.number) + 1
         self._order(agent, {"op": "start", "life": agent.number, "addresses": addresses})
         life = await self._begun(agent)
         if life.ended is None:

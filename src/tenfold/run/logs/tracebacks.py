@@ -19,6 +19,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tenfold.run.exceptions import Broken, TracebackFrame
+
 _BEGIN = "Traceback (most recent call last)"
 _GROUP = "Exception Group Traceback (most recent call last)"
 _OTHERS = ("panicked at ", "panic: ", "terminate called", "Fatal Python error: ", "fatal error: ",
@@ -270,41 +272,6 @@ def from_json(data: Mapping[str, Any] | None) -> list[Block]:
                 Block(str(one.get("kind")), minor, chained, stack=deque(stack), lines=lines)
             )
     return [block for block in found if block.lines]
-
-
-@dataclass(frozen=True, slots=True)
-class TracebackFrame:
-    """One frame: a line of a program. `source` is its text, if it was printed."""
-
-    file: str
-    line: int
-    function: str | None = None
-    source: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """A JSON object of the same names."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """An exception or panic that ended a program.
-
-    Attributes:
-        line: what says most, of one line; message: all of it, and what came right after it.
-        frame: the last one of the user's own code, or the last one.
-        root: the line of the exception from which this one followed, if there is another.
-    """
-
-    line: str
-    message: tuple[str, ...]
-    frame: TracebackFrame | None = None
-    root: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """A JSON object of the same names."""
-        frame = self.frame and self.frame.to_json()
-        return {"line": self.line, "message": list(self.message), "frame": frame, "root": self.root}
 
 
 def broken(blocks: Sequence[Block]) -> Broken | None:

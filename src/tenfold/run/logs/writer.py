@@ -29,9 +29,10 @@ from collections.abc import Callable
 
 from tenfold.run import files
 from tenfold.run.appending import append, open_to_append
+from tenfold.run.jsonfiles import write_json
 from tenfold.run.logs.files import look
 from tenfold.run.logs.tracebacks import ExceptionWatch
-from tenfold.run.rundir import TaskDirectory, write_json
+from tenfold.run.rundir import TaskDirectory
 
 HELD_BYTES = 1 << 16
 _STAMP_S = 0.05
