@@ -36,6 +36,7 @@ from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import TERMINAL
 from tenfold.run.turns import turn
 from tenfold.supervise import control
+from tenfold.tasks import library
 from tenfold.views.status import RunView, status
 
 if TYPE_CHECKING:
@@ -229,6 +230,7 @@ def up(
             if annotations:
                 annotations.keep(run)
             before.hand_over(run)
+            library.prepare(made, run, os.environ)
             _keep_files(made, run)
             if cell_side.submit(made, run, wishes):
                 return Run(run, before.notes)
@@ -286,7 +288,7 @@ def planned(
     made = _with_notify(plan(loaded, cell=place), loaded)
     cell_side = cells.client(place)
     made = cell_side.accepted(made)
-    if traits(place).shares_files and (faults := faults_here(loaded)):
+    if traits(place).shares_files and (faults := faults_here(loaded, python=made.python)):
         raise InputError(faults=faults)
     cell_side.require(made)
     return made

@@ -22,7 +22,6 @@ from tenfold.cli.selection import (
     runs_directory,
 )
 from tenfold.cluster import settings
-from tenfold.run.planfile import PlanFile
 from tenfold.run.rundir import RunDirectory, every, find
 
 if TYPE_CHECKING:
@@ -194,6 +193,8 @@ def task_names(run: RunDirectory) -> list[str]:
 
     Without a plan, they come from the run's directories.
     """
+    from tenfold.run.planfile import PlanFile
+
     planned = PlanFile.of(run.plan).tasks
     if planned is None:
         return [name_of(task.label) for task in run.tasks()]

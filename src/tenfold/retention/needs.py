@@ -56,7 +56,7 @@ def is_up(run: RunDirectory) -> bool:
     _settler.settle(run)
     if run.alive():
         return True
-    status = RunStatus.read(run)
+    status = RunStatus.read(run.status)
     if status is None or status.state is None:
         return time.time() - last_change(run) < _JUST_NOW_S
     return beats_elsewhere(run, status)
@@ -64,7 +64,7 @@ def is_up(run: RunDirectory) -> bool:
 
 def _remains(run: RunDirectory) -> str | None:
     """The cell that may still hold tasks of a run whose supervisor died."""
-    status = RunStatus.read(run)
+    status = RunStatus.read(run.status)
     if status is not None and status.state in TERMINAL:
         return None
     cell = PlanFile.of(run.plan).cell
@@ -97,7 +97,7 @@ def last_active(run: RunDirectory) -> float:
 
     Of a run without a readable state its name tells when it started.
     """
-    status = RunStatus.read(run) or RunStatus()
+    status = RunStatus.read(run.status) or RunStatus()
     if told := status.ended or status.updated or status.started:
         return told
     with contextlib.suppress(ValueError):

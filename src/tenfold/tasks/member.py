@@ -296,7 +296,7 @@ def _run_of(cluster: str | None) -> RunDirectory:
 
 
 def _refuse_second(run: RunDirectory, job: str) -> None:
-    status = TaskStatus.read(run.task(f"{job}-0"))
+    status = TaskStatus.read(run.task(f"{job}-0").status)
     if status is not None and status.pid is not None:
         raise TenfoldError(
             f"{job}/0 is running, and a cluster can have only one {job}",
@@ -308,7 +308,7 @@ def _refuse_second(run: RunDirectory, job: str) -> None:
 def _refuse_outside(run: RunDirectory) -> None:
     if os.environ.get("TENFOLD_RUN_DIRECTORY") == str(run.path):
         return
-    status = RunStatus.read(run)
+    status = RunStatus.read(run.status)
     if status is not None and status.protection == "namespace":
         raise TenfoldError(
             f"{run.cluster} has a separate network, and this process is not in it",

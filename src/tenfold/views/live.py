@@ -55,7 +55,7 @@ class LiveTask:
         """`{done, total, unit, rate, figures, time}`."""
         if self.progress is None:
             return None
-        names = ("done", "total", "unit", "rate", "time")
+        names = ("done", "total", "unit", "rate", "figures", "time")
         figures = dict(list(self.progress.figures.items())[:_MOST_FIGURES])
         return {name: getattr(self.progress, name) for name in names} | {"figures": figures}
 
@@ -120,7 +120,7 @@ class LiveReader:
         run = self._status.read(problems)
         used = self._read_usage([task.task for task in run.tasks], problems)
         tasks = tuple(self._task(task, used.get(task.task), problems) for task in run.tasks)
-        framework = self._files.read(self._run.plan, problems, _framework, self._run)
+        framework = self._files.read(self._run.plan, problems, _framework)
         damaged = {str(path): what for path, what in problems.found.items()}
         now = LiveRun(
             status=run,
@@ -155,7 +155,7 @@ class LiveReader:
         """The progress of the task in its present life, or in its last one."""
         directory = self._run.task(label_of(task.task))
         path = self._told.setdefault(task.task, directory.progress)
-        said = self._files.read(path, problems, Progress.read, path)
+        said = self._files.read(path, problems, Progress.read)
         if said is None or said.share is None:
             return None
         if task.state in LIVE and task.started is not None and (said.time or 0.0) < task.started:
@@ -163,8 +163,8 @@ class LiveReader:
         return said
 
 
-def _framework(run: RunDirectory, problems: Problems) -> str | None:
-    return PlanFile.of(run.plan, problems).framework
+def _framework(path: Path, problems: Problems) -> str | None:
+    return PlanFile.of(path, problems).framework
 
 
 def _warning(run: RunView) -> str | None:
