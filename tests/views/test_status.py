@@ -13,7 +13,7 @@ import pytest
 from tenfold.run.jsonfiles import Problems, read_json, write_json
 from tenfold.run.rundir import RunDirectory, create, hold_lock
 from tenfold.views.account import show_end
-from tenfold.views.runlist import overview, show_runs
+from tenfold.views.runlist import listed, show_runs
 from tenfold.views.status import StatusReader, status
 from tenfold.views.tasks import show_run, since
 from tenfold.views.terminal import Terminal
@@ -39,7 +39,7 @@ def _shown(run: RunDirectory) -> str:
     stream = StringIO()
     now = status(run)
     show_run(Terminal(stream), now)
-    show_runs(Terminal(stream), [overview(run)])
+    show_runs(Terminal(stream), [listed(run)])
     if now.state:
         show_end(Terminal(stream), run)
     return stream.getvalue()

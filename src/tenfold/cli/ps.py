@@ -75,12 +75,12 @@ def _headline(run: RunDirectory, shown: RunView) -> str | None:
 
 
 def _list(runs: Path, cluster: str | None, tags: tuple[str, ...], as_json: bool) -> None:
-    from tenfold.views.runlist import has_tags, overview, show_runs
+    from tenfold.views.runlist import has_tags, listed, show_runs
 
     chosen = [run for run in matching_runs(runs, cluster) if has_tags(run, tags)]
     for run in chosen:
         settle_run(run)
-    found = [overview(run) for run in chosen]
+    found = [listed(run) for run in chosen]
     if as_json:
         print_json([run.to_json() for run in found])
     else:

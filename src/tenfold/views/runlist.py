@@ -22,7 +22,7 @@ _NOTE_CHARACTERS = 40
 
 
 @dataclass(frozen=True, slots=True)
-class RunOverview:
+class ListedRun:
     """A run in a list: its state, its size in bytes, its tags and its note."""
 
     view: RunView
@@ -39,10 +39,10 @@ class RunOverview:
 _FIELDS = ("version", "cluster", "run", "directory", "cell", "state", "reason", "started", "ended")
 
 
-def overview(run: RunDirectory) -> RunOverview:
+def listed(run: RunDirectory) -> ListedRun:
     """A run as a list shows it, now."""
     size = size_of_run(run, over=not run.alive())
-    return RunOverview(status(run), size, Annotations.read_of(run))
+    return ListedRun(status(run), size, Annotations.read_of(run))
 
 
 def has_tags(run: RunDirectory, wanted: Collection[str]) -> bool:
@@ -60,7 +60,7 @@ def line_of(run: RunDirectory) -> str:
     return printable("  ".join(part for part in parts if part))
 
 
-def show_runs(out: Terminal, runs: Sequence[RunOverview]) -> None:
+def show_runs(out: Terminal, runs: Sequence[ListedRun]) -> None:
     """Print one line per run, oldest first. Columns without any entry are left out."""
     columns = [("CLUSTER", _cluster), ("RUN", _run), ("STATE", _state), ("STARTED", _started),
                ("TOOK", _took), ("SIZE", _size), ("TAGS", _tags), ("NOTE", _note)]  # fmt: skip
@@ -78,37 +78,37 @@ def start_text(moment: float) -> str:
     return datetime.fromtimestamp(moment).strftime("%Y-%m-%d %H:%M")
 
 
-def _cluster(run: RunOverview) -> Cell:
+def _cluster(run: ListedRun) -> Cell:
     return run.view.cluster
 
 
-def _run(run: RunOverview) -> Cell:
+def _run(run: ListedRun) -> Cell:
     return run.view.run
 
 
-def _state(run: RunOverview) -> Cell:
+def _state(run: ListedRun) -> Cell:
     state = run.view.state or "unknown"
     return (state, STATE_COLOURS.get(state, ""))
 
 
-def _started(run: RunOverview) -> Cell:
+def _started(run: ListedRun) -> Cell:
     return start_text(run.view.started) if run.view.started else ""
 
 
-def _took(run: RunOverview) -> Cell:
+def _took(run: ListedRun) -> Cell:
     end = run.view.ended or run.view.seen or time.time()
     return duration_text(end - run.view.started) if run.view.started else ""
 
 
-def _size(run: RunOverview) -> Cell:
+def _size(run: ListedRun) -> Cell:
     return bytes_text(run.size)
 
 
-def _tags(run: RunOverview) -> Cell:
+def _tags(run: ListedRun) -> Cell:
     return ", ".join(run.annotations.tags)
 
 
-def _note(run: RunOverview) -> Cell:
+def _note(run: ListedRun) -> Cell:
     return _first_line(run.annotations.note)
 
 
