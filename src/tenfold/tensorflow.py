@@ -210,9 +210,9 @@ class _Placement:
                 variables = tuple(told for same in self._told.values() for _, told in same)
             home, name = os.environ.get("TENFOLD_RUN_DIRECTORY"), os.environ.get("TENFOLD_TASK")
             if home and name:
-                directory = RunDirectory(Path(home)).task(label_of(name))
+                placed = Placement(time=round(time.time(), 3), variables=variables)
                 with contextlib.suppress(OSError):  # a full disk must not end a training
-                    Placement(time.time(), variables).write(directory)
+                    placed.write(RunDirectory(Path(home)).task(label_of(name)).placement)
 
 
 _placement = _Placement()
@@ -276,7 +276,7 @@ def _import() -> Any:
     except ImportError as error:
         raise UnavailableError(
             f"TensorFlow is not installed for {sys.executable}",
-            hint="pip install 'tenfold[tensorflow]'",
+            hint=f"{sys.executable} -m pip install tensorflow",
             cause=error,
         ) from error
     return tf

@@ -27,6 +27,8 @@ from pydantic import (
 from tenfold.base.nearest import did_you_mean
 from tenfold.cluster.cell_settings import BuildValue, Cells
 from tenfold.cluster.cell_table import CELLS
+from tenfold.cluster.foreign_words import cell_meant, framework_meant
+from tenfold.cluster.notify import NotifyValue
 from tenfold.cluster.units import (
     ClusterName,
     Duration,
@@ -81,9 +83,13 @@ def _enough_log(size: int) -> int:
     return size
 
 
+def _write(name: str | None) -> str | None:
+    return f"write {name}" if name is not None else None
+
+
 def _known_cell(name: str) -> str:
     if name not in CELLS:
-        near = did_you_mean(name, CELLS)
+        near = _write(cell_meant(name)) or did_you_mean(name, CELLS)
         raise wrong(f"one of {', '.join(CELLS)}", near)
     return name
 
@@ -95,7 +101,9 @@ CellName = Annotated[
 
 def _known_framework(name: object) -> object:
     if not isinstance(name, str) or name not in FRAMEWORKS:
-        near = did_you_mean(name[:200].lower(), FRAMEWORKS) if isinstance(name, str) else None
+        near = None
+        if isinstance(name, str):
+            near = _write(framework_meant(name)) or did_you_mean(name[:200].lower(), FRAMEWORKS)
         raise wrong(f"one of {', '.join(FRAMEWORKS)}", near)
     return name
 
@@ -370,6 +378,13 @@ class Cluster(FileModel):
     cell: CellName | None = None
     """The cell to run on. `--on` overrides it. The default is `local`."""
 
+    python: Annotated[Text, Field(min_length=1)] | None = None
+    """The interpreter that `python` means in commands, on cells that share the files of this
+    machine: a path, relative to the directory of the file, of an interpreter or of an environment
+    (`.venv`, `~/miniconda3/envs/train`), the name of a program (`python3.12`), or a version
+    (`3.12`). TENFOLD_PYTHON overrides it. The default, `auto`, is the active virtual or conda
+    environment, then `.venv` beside the file, then the interpreter that runs tenfold."""
+
     jobs: Annotated[dict[JobName, Job], Field(min_length=1)]
     """The jobs, by name."""
 
@@ -401,6 +416,10 @@ class Cluster(FileModel):
 
     hang: HangValue = Hang()
     """When the cluster counts as hung: a time without progress, `never`, or a mapping."""
+
+    notify: NotifyValue | None = None
+    """A URL or a command that is told when the run ended, failed or hangs; or `none`, or a mapping.
+    The user's setting `notify` is the default. TENFOLD_NOTIFY overrides both."""
 
     expose: StrictBool = False
     """Whether tasks that listen may run on a machine where neither a namespace nor redirected binds

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
-from tenfold.run.jsonfiles import Problems, read_json, write_json
-from tenfold.run.rundir import TaskDirectory
+from tenfold.base.older import Self
+from tenfold.run.jsonfiles import JsonFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,28 +56,27 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
-    """The variables that a task has made, as of `time` (seconds since 1970)."""
+class Placement(JsonFile):
+    """The variables that a task has made, as of `time` (seconds since 1970).
 
-    time: float
+    `damaged`: the file has variables that cannot be read.
+    """
+
+    version: int = 1
+    time: float | None = None
     variables: tuple[PlacedVariable, ...] = ()
+    damaged: bool = False
 
-    def write(self, directory: TaskDirectory) -> None:
-        """Write the file whole. Raises OSError if the disk refuses it."""
+    def to_json(self) -> dict[str, Any]:
+        """The contents of the file."""
         variables = [variable.to_json() for variable in self.variables]
-        said = {"version": 1, "time": round(self.time, 3), "variables": variables}
-        write_json(directory.placement, said)
+        return {"version": self.version, "time": self.time, "variables": variables}
 
     @classmethod
-    def read(cls, directory: TaskDirectory, problems: Problems) -> Self | None:
-        """What is readable of the file, or None if there is none. Damage is noted."""
-        said = read_json(directory.placement, problems)
-        if said is None:
-            return None
-        told = said.get("variables")
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The readable part of the result of `to_json`."""
+        told = data.get("variables")
         entries = told if isinstance(told, list) else [None]
         found = [PlacedVariable.from_json(entry) for entry in entries]
         whole = tuple(one for one in found if one is not None)
-        if len(whole) < len(found):
-            problems.add(directory.placement, "has invalid variables")
-        return cls(said.get("time") or 0.0, whole)
+        return cls(time=data.get("time"), variables=whole, damaged=len(whole) < len(found))

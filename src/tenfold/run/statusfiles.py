@@ -8,22 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from tenfold.run.exceptions import Broken
-from tenfold.run.jsonfiles import Problems, read_json, write_json
-from tenfold.run.rundir import RunDirectory, TaskDirectory
+from tenfold.base.older import Self
+from tenfold.run.jsonfiles import JsonFile, JsonObject
 
 if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-VERSION = 1
-
-_T = TypeVar("_T", bound="DataclassInstance")
+    from tenfold.run.exceptions import Broken
 
 
 @dataclass(frozen=True, slots=True)
-class DeathStatus:
+class DeathStatus(JsonObject):
     """A task that ended badly.
 
     `words` describes how, `reason` and `cause` explain why if that is known.
@@ -37,18 +32,9 @@ class DeathStatus:
     reason: str | None = None
     cause: str | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """A JSON object of the same names."""
-        return _shallow(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The fields in a JSON object that has them, and possibly others."""
-        return _made(cls, data)
-
 
 @dataclass(frozen=True, slots=True)
-class FirstFailureStatus:
+class FirstFailureStatus(JsonObject):
     """The death that ended the run.
 
     Attributes:
@@ -65,8 +51,7 @@ class FirstFailureStatus:
 
     def to_json(self) -> dict[str, Any]:
         """One JSON object with the fields of the death and all others."""
-        return {
-            **self.death.to_json(),
+        return self.death.to_json() | {
             "lines": list(self.lines),
             "stderr": list(self.stderr),
             "exception": self.exception and self.exception.to_json(),
@@ -75,6 +60,8 @@ class FirstFailureStatus:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The status in the result of `to_json`."""
+        from tenfold.run.exceptions import Broken  # few runs have one, and `ps` starts sooner
+
         return cls(
             DeathStatus.from_json(data),
             _texts(data.get("lines")),
@@ -130,7 +117,7 @@ class OddFigure:
 
 
 @dataclass(frozen=True, slots=True)
-class HangStatus:
+class HangStatus(JsonObject):
     """The current hang: since when, likely culprit, report and policy's action."""
 
     time: float | None = None
@@ -139,36 +126,18 @@ class HangStatus:
     report: str | None = None
     action: str | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """A JSON object of the same names."""
-        return _shallow(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The fields in a JSON object that has them, and possibly others."""
-        return _made(cls, data)
-
 
 @dataclass(frozen=True, slots=True)
-class ResumedFrom:
+class ResumedFrom(JsonObject):
     """The run that this one resumes, the checkpoint, and the step of the checkpoint."""
 
     run: str | None = None
     checkpoint: str | None = None
     step: float | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """A JSON object of the same names."""
-        return _shallow(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The fields in a JSON object that has them, and possibly others."""
-        return _made(cls, data)
-
 
 @dataclass(frozen=True, slots=True)
-class RunStatus:
+class RunStatus(JsonFile):
     """A run. Times are seconds since 1970.
 
     Attributes:
@@ -179,6 +148,7 @@ class RunStatus:
         consequences: deaths that followed from the first failure.
     """
 
+    version: int = 1
     cluster: str | None = None
     run: str | None = None
     cell: str | None = None
@@ -198,21 +168,9 @@ class RunStatus:
     first_failure: FirstFailureStatus | None = None
     consequences: tuple[DeathStatus, ...] = ()
 
-    def write(self, run: RunDirectory) -> None:
-        """Write `status.json` of `run`. Raises OSError if the disk refuses it."""
-        write_json(run.status, self.to_json())
-
-    @classmethod
-    def read(cls, run: RunDirectory, problems: Problems | None = None) -> Self | None:
-        """The readable part of the status of `run`, or None if it has no status."""
-        data = read_json(run.status, problems)
-        return None if data is None else cls.from_json(data)
-
     def to_json(self) -> dict[str, Any]:
         """The contents of `status.json`."""
-        return {
-            "version": VERSION,
-            **_shallow(self),
+        return JsonFile.to_json(self) | {
             "resumed_from": self.resumed_from and self.resumed_from.to_json(),
             "hang": self.hang and self.hang.to_json(),
             "not_finite": [figure.to_json() for figure in self.not_finite],
@@ -222,30 +180,22 @@ class RunStatus:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The status in the result of `to_json`.
-
-        `data` has the types that `records` states.
-        """
+        """The status in the result of `to_json`."""
         resumed, hang, first = (data.get(key) for key in ("resumed_from", "hang", "first_failure"))
         odd = data.get("not_finite")
+        figures = [OddFigure.from_json(one) for one in (odd if isinstance(odd, list) else ())]
         nested = {
             "resumed_from": ResumedFrom.from_json(resumed) if resumed else None,
             "hang": HangStatus.from_json(hang) if hang else None,
-            "not_finite": tuple(
-                figure
-                for one in (odd if isinstance(odd, list) else ())
-                if (figure := OddFigure.from_json(one))
-            ),
+            "not_finite": [figure for figure in figures if figure is not None],
             "first_failure": FirstFailureStatus.from_json(first) if first else None,
-            "consequences": tuple(
-                DeathStatus.from_json(one) for one in data.get("consequences") or ()
-            ),
+            "consequences": [DeathStatus.from_json(one) for one in data.get("consequences") or ()],
         }
-        return _made(cls, {**data, **nested})
+        return super(RunStatus, cls).from_json({**data, **nested})
 
 
 @dataclass(frozen=True, slots=True)
-class TaskStatus:
+class TaskStatus(JsonFile):
     """A task. Times are seconds since 1970.
 
     Attributes:
@@ -256,6 +206,7 @@ class TaskStatus:
         url: the first of `urls`: the pages that it publishes, by the name of the port.
     """
 
+    version: int = 1
     task: str | None = None
     job: str | None = None
     index: int | None = None
@@ -275,50 +226,13 @@ class TaskStatus:
     ready: float | None = None
     ended: float | None = None
 
-    def write(self, directory: TaskDirectory) -> None:
-        """Write `status.json` of a task. Raises OSError if the disk refuses it."""
-        write_json(directory.status, self.to_json())
-
-    @classmethod
-    def read(cls, directory: TaskDirectory, problems: Problems | None = None) -> Self | None:
-        """The readable part of the status of a task, or None if it has no status."""
-        data = read_json(directory.status, problems)
-        return None if data is None else cls.from_json(data)
-
-    def to_json(self) -> dict[str, Any]:
-        """The contents of `status.json`."""
-        return {"version": VERSION, **_shallow(self)}
-
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The status in the result of `to_json`.
-
-        `data` has the types that `records` states.
-        """
-        urls = data.get("urls") or {}
-        several = {
-            "retried": tuple(data.get("retried") or ()),
-            "urls": {port: url for port, url in urls.items() if url is not None},
-        }
-        return _made(cls, {**data, **several})
+        """The status in the result of `to_json`."""
+        urls = {port: url for port, url in (data.get("urls") or {}).items() if url is not None}
+        return super(TaskStatus, cls).from_json({**data, "urls": urls})
 
 
 def _texts(value: object) -> tuple[str, ...]:
     items = value if isinstance(value, list) else []
     return tuple(item for item in items if isinstance(item, str))
-
-
-def _shallow(value: DataclassInstance) -> dict[str, Any]:
-    """The fields by name.
-
-    `dataclasses.asdict` copies the values, which takes ten times as long.
-    """
-    return {name: getattr(value, name) for name in value.__dataclass_fields__}
-
-
-def _made(kind: type[_T], data: Mapping[str, Any]) -> _T:
-    """An instance of `kind` from those fields of `data` that it has.
-
-    Other fields of `data` are of another version.
-    """
-    return kind(**{name: data[name] for name in kind.__dataclass_fields__ if name in data})

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tenfold.base.naming import label_of
 from tenfold.run import files
+from tenfold.run.annotations import Annotations
 from tenfold.run.barfile import BarFile
 from tenfold.run.jsonfiles import Problems
 from tenfold.run.planfile import PlanFile
@@ -28,6 +29,8 @@ from tenfold.views.usage import TaskUsage, UsageReader
 
 _MOST_DAMAGED = 100
 _MOST_FIGURES = 50
+_MANY, _MANY_S = 50, 1.8
+"""Of more tasks than this, usage and progress are read every other second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class LiveTask:
         """`{done, total, unit, rate, figures, time}`."""
         if self.progress is None:
             return None
-        names = ("done", "total", "unit", "rate", "time")
+        names = ("done", "total", "unit", "rate", "figures", "time")
         figures = dict(list(self.progress.figures.items())[:_MOST_FIGURES])
         return {name: getattr(self.progress, name) for name in names} | {"figures": figures}
 
@@ -111,6 +114,8 @@ class LiveReader:
         self._told: dict[str, TaskDirectory] = {}
         self.last: tuple[float, LiveRun | None] = (0.0, None)
         """The newest answer and its time by the monotonic clock."""
+        self._known: dict[str, tuple[TaskUsage | None, Progress | None]] = {}
+        self._due = 0.0
 
     def read(self) -> LiveRun:
         """The state of the run now.
@@ -119,9 +124,9 @@ class LiveReader:
         """
         problems = Problems()
         run = self._status.read(problems)
-        used = self._read_usage([task.task for task in run.tasks], problems)
-        tasks = tuple(self._task(task, used.get(task.task), problems) for task in run.tasks)
-        framework = self._files.read(self._run.plan, problems, _framework, self._run)
+        self._read_known(run.tasks, problems)
+        tasks = tuple(self._task(task) for task in run.tasks)
+        framework = self._files.read(self._run.plan, problems, _framework)
         damaged = {str(path): what for path, what in problems.found.items()}
         now = LiveRun(
             status=run,
@@ -135,6 +140,17 @@ class LiveReader:
         self.last = (time.monotonic(), now)
         return now
 
+    def _read_known(self, tasks: Sequence[TaskView], problems: Problems) -> None:
+        """Read usage and progress of all tasks. Of many tasks they are read less often."""
+        moment = time.monotonic()
+        if moment < self._due and all(task.task in self._known for task in tasks):
+            return
+        self._due = moment + (_MANY_S if len(tasks) > _MANY else 0.0)
+        used = self._read_usage([task.task for task in tasks], problems)
+        self._known = {
+            task.task: (used.get(task.task), self._progress(task, problems)) for task in tasks
+        }
+
     def _read_usage(self, tasks: list[str], problems: Problems) -> Mapping[str, TaskUsage]:
         try:
             return self._usage.read(tasks)
@@ -142,14 +158,15 @@ class LiveReader:
             problems.add(self._run.path / "tasks", f"usage cannot be shown: {error}")
             return {}
 
-    def _task(self, task: TaskView, used: TaskUsage | None, problems: Problems) -> LiveTask:
+    def _task(self, task: TaskView) -> LiveTask:
+        used, progress = self._known.get(task.task, (None, None))
         live = used if task.state in LIVE else None
         return LiveTask(
             view=task,
             cpu=live.cpu if live else None,
             memory=live.memory if live else None,
             cpu_s=used.cpu_s if used else None,
-            progress=self._progress(task, problems),
+            progress=progress,
         )
 
     def _progress(self, task: TaskView, problems: Problems) -> Progress | None:
@@ -161,18 +178,16 @@ class LiveReader:
         if directory is None:
             directory = self._told[task.task] = self._run.task(label_of(task.task))
         began = (task.started or 0.0) if task.state in LIVE else 0.0
-        path = directory.progress
-        said = self._files.read(path, problems, Progress.read, path)
+        said = self._files.read(directory.progress, problems, Progress.read)
         if said is not None and said.share is not None and (said.time or 0.0) >= began:
             return said
-        path = directory.bar
-        bar = self._files.read(path, problems, BarFile.read, path)
+        bar = self._files.read(directory.bar, problems, BarFile.read)
         shown = bar.shown if bar is not None else None
         return shown if shown is not None and (shown.time or 0.0) >= began else None
 
 
-def _framework(run: RunDirectory, problems: Problems) -> str | None:
-    return PlanFile.of(run.plan, problems).framework
+def _framework(path: Path, problems: Problems) -> str | None:
+    return PlanFile.of(path, problems).framework
 
 
 def _warning(run: RunView) -> str | None:
@@ -189,11 +204,13 @@ class RunBrief:
 
     run: LiveRun
     states: Mapping[str, int]
+    annotations: Annotations = field(default_factory=Annotations)
 
     def to_json(self) -> dict[str, Any]:
         """`{cluster, run, cell, state, reason, …, tasks: {STATE: N}}`."""
         shown = self.run.head()
-        return {name: shown[name] for name in _BRIEF} | {"tasks": dict(self.states)}
+        told = {name: shown[name] for name in _BRIEF} | {"tasks": dict(self.states)}
+        return told | self.annotations.shown()
 
 
 _BRIEF = (
@@ -216,11 +233,11 @@ class BriefReader:
 
     def read(self, run: RunDirectory) -> RunBrief:
         """`brief` of a run now."""
-        mark = files.mark(run.status)
+        mark = (files.mark(run.status), files.mark(run.annotations))
         known = self._over.get(run.path)
         if known is not None and known[0] == mark:
             return known[1]
-        told = brief(LiveReader(run).read())
+        told = replace(brief(LiveReader(run).read()), annotations=Annotations.read_of(run))
         if told.run.over and not told.run.damaged:
             self._over[run.path] = (mark, told)
         return told

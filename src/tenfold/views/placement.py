@@ -50,8 +50,7 @@ def placement(run: RunDirectory) -> dict[str, Any]:
     problems = Problems()
     plan = read_json(run.plan, problems) or {}
     tasks = _tasks(plan, run)
-    read = ((task, Placement.read(run.task(label_of(task)), problems)) for task in tasks)
-    told = {task: found.variables for task, found in read if found and found.variables}
+    told = {task: found for task in tasks if (found := _told(run, task, problems))}
     variables = _merged(told)
     return {
         "version": 1,
@@ -82,6 +81,14 @@ def _attached_first(names: list[str], run: RunDirectory) -> list[str]:
         f"{job}/0" for job in CHIEFS if files.exists(run.task(label_of(f"{job}/0")).placement)
     )
     return [*(name for name in chiefs if name not in names), *names]
+
+
+def _told(run: RunDirectory, task: str, problems: Problems) -> tuple[PlacedVariable, ...]:
+    path = run.task(label_of(task)).placement
+    found = Placement.read(path, problems)
+    if found is not None and found.damaged:
+        problems.add(path, "has invalid variables")
+    return found.variables if found else ()
 
 
 def _merged(told: Mapping[str, Iterable[PlacedVariable]]) -> list[_Shown]:
