@@ -23,7 +23,7 @@ from typing import Any
 
 from tenfold.base.naming import label_of
 from tenfold.errors import TenfoldError, UnavailableError
-from tenfold.run.jsonfiles import write_json
+from tenfold.run.placements import PlacedVariable, PlacementFile
 from tenfold.run.rundir import RunDirectory
 
 MIN_SHARD_BYTES = 256 << 10
@@ -163,7 +163,7 @@ class _Placement:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._disk = threading.Lock()
-        self._told: dict[str, list[tuple[weakref.ref[Any], dict[str, Any]]]] = {}
+        self._told: dict[str, list[tuple[weakref.ref[Any], PlacedVariable]]] = {}
         self._writer: threading.Timer | None = None
 
     def note(self, variable: Any) -> None:
@@ -182,14 +182,14 @@ class _Placement:
                     self._put(reference, told)
                 self._write_soon()
 
-    def _put(self, reference: weakref.ref[Any], told: dict[str, Any]) -> None:
+    def _put(self, reference: weakref.ref[Any], told: PlacedVariable) -> None:
         piece = reference()  # to be told by identity: == of variables is TensorFlow's, and remote
         others = [
             (other, said)
-            for other, said in self._told.get(told["name"], ())
+            for other, said in self._told.get(told.name, ())
             if (alive := other()) is not None and alive is not piece
         ]
-        self._told[told["name"]] = [*others, (reference, told)]
+        self._told[told.name] = [*others, (reference, told)]
 
     def _write_soon(self) -> None:
         if self._writer is None:
@@ -211,15 +211,15 @@ class _Placement:
             home, name = os.environ.get("TENFOLD_RUN_DIRECTORY"), os.environ.get("TENFOLD_TASK")
             if home and name:
                 place = RunDirectory(Path(home)).task(label_of(name)).placement
-                said = {"version": 1, "time": round(time.time(), 3), "variables": variables}
+                said = PlacementFile(time=round(time.time(), 3), variables=tuple(variables))
                 with contextlib.suppress(OSError):  # a full disk must not end a training
-                    write_json(place, said)
+                    said.write(place)
 
 
 _placement = _Placement()
 
 
-def _pieces(variable: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
+def _pieces(variable: Any) -> Iterator[tuple[Any, PlacedVariable]]:
     """Each part of a variable, and what to record of it."""
     inner = getattr(variable, "value", None)
     if inner is not None and not callable(inner):  # a Keras variable's own
@@ -230,17 +230,17 @@ def _pieces(variable: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
         elements = piece.shape.num_elements()
         yield (
             piece,
-            {
-                "name": name,
-                "variable": name.removesuffix(f"/part_{part}") if len(parts) > 1 else name,
-                "part": part,
-                "parts": len(parts),
-                "shape": None if piece.shape.rank is None else piece.shape.as_list(),
-                "dtype": piece.dtype.base_dtype.name,
-                "bytes": None if elements is None else elements * piece.dtype.size,
-                "device": str(piece.device),
-                "task": _task_of(str(piece.device)),
-            },
+            PlacedVariable(
+                name=name,
+                variable=name.removesuffix(f"/part_{part}") if len(parts) > 1 else name,
+                part=part,
+                parts=len(parts),
+                shape=None if piece.shape.rank is None else tuple(piece.shape.as_list()),
+                dtype=piece.dtype.base_dtype.name,
+                bytes=None if elements is None else elements * piece.dtype.size,
+                device=str(piece.device),
+                task=_task_of(str(piece.device)),
+            ),
         )
 
 

@@ -6,11 +6,13 @@ eventlog.py     `events.jsonl` of a run: its one writer and its reader
 exceptions.py   The exception that ended a program, as files hold it
 files.py        The only way to open, list, write and remove files where tasks can write too
 filesystem.py   Whether a file system can hold a run: it needs locks of files, and sockets
+hangs.py        `report.json` of a hang: when it was found, and why
 jsonfiles.py    JSON files of a run directory: written whole, read tolerantly
 leftovers.py    What killed writers and failing disks leave of files that are renamed into place
 lives.py        `life.json` of a task: what its runner last reported
 locks.py        Who holds a lock file, told by the kernel, and ending exactly that process
 logs/           Reading what tasks wrote, for the terminal, the page and the supervisor
+placements.py   `placement.json` of a task: its variables, and where they are placed
 planfile.py     `plan.json` of a run: the plan, with secrets hidden
 progress.py     `progress.json` of a task: how far it is, and its figures
 records.py      The types of what the files of a run directory hold
@@ -19,4 +21,6 @@ resumed.py      `resumed.json` of a run: the earlier run, and what is taken over
 rundir.py       The run directory: the cluster's memory, as plain files
 states.py       The states of runs and tasks: one table for the supervisor, the cells
 statusfiles.py  `status.json` of a run and of its tasks: their contents
+unready.py      `unready.json` of a task: why it runs but is not ready
+unsaved.py      `unsaved.json` of a task: why its last checkpoint could not be saved
 """

@@ -45,7 +45,7 @@ def _placed(facts: RunFacts, task: str, finding: CauseLine, found: Broken) -> Ca
     root = causes.cut(found.root) if found.root else None
     if frame is None or frame.file.startswith("<"):  # python -c: there is nothing to look into
         return CauseLine(finding.line, finding.cause, finding.hint, message=message, root=root)
-    shown = _shown(frame.file, facts.planned(task).get("workdir"))
+    shown = _shown(frame.file, facts.plan.task(task).workdir)
     where = f"{shown}:{frame.line}"
     if frame.function and frame.function != "<module>":
         where += f" in {frame.function}"

@@ -7,20 +7,30 @@ words what the plan knows of every task's work. What nobody told and no plan say
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeGuard
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from tenfold.base.naming import job_of, label_of, name_of
 from tenfold.frameworks import Framework, framework_of
 from tenfold.frameworks.ranks import is_member
 from tenfold.frameworks.tensorflow import CHIEFS
 from tenfold.run import files
-from tenfold.run.jsonfiles import Problems, read_json
+from tenfold.run.jsonfiles import Problems
+from tenfold.run.placements import PlacedVariable, PlacementFile
+from tenfold.run.planfile import PlanFile
 from tenfold.run.rundir import RunDirectory
 
-_TEXTS = ("name", "variable", "dtype", "device")
 
-_Variables = list[dict[str, Any]]
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A variable, and the tasks that hold a copy of it besides its own."""
+
+    variable: PlacedVariable
+    also_on: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        return self.variable.to_json() | {"also_on": self.also_on}
 
 
 def placement(run: RunDirectory) -> dict[str, Any]:
@@ -39,31 +49,29 @@ def placement(run: RunDirectory) -> dict[str, Any]:
       variables on itself, None if nothing is known of any.
     """
     problems = Problems()
-    plan = read_json(run.plan, problems) or {}
+    plan = PlanFile.of(run.plan, problems)
     tasks = _tasks(plan, run)
     told = {task: found for task in tasks if (found := _told(run, task, problems))}
     variables = _merged(told)
     return {
         "version": 1,
         "told_by": next(iter(told), None),
-        "variables": variables,
+        "variables": [one.to_json() for one in variables],
         "servers": (servers := _servers(tasks, variables)),
         "balance": _balance([server["bytes"] for server in servers]),
-        "workers": _workers(framework_of(plan), tasks, variables),
+        "workers": _workers(framework_of(plan.framework), tasks, variables),
         "damaged": {str(path): what for path, what in problems.found.items()},
     }
 
 
-def _tasks(plan: Mapping[str, Any], run: RunDirectory) -> list[str]:
+def _tasks(plan: PlanFile, run: RunDirectory) -> list[str]:
     """Names of the tasks in the plan's order.
 
     Without a plan, names of the tasks that left something.
     """
-    planned = plan.get("tasks")
-    if not isinstance(planned, list):
+    if plan.tasks is None:
         return [name_of(task.label) for task in run.tasks()]
-    names = (task.get("task") for task in planned if isinstance(task, dict))
-    return _attached_first([name for name in names if isinstance(name, str)], run)
+    return _attached_first([task.task for task in plan.tasks], run)
 
 
 def _attached_first(names: list[str], run: RunDirectory) -> list[str]:
@@ -74,56 +82,37 @@ def _attached_first(names: list[str], run: RunDirectory) -> list[str]:
     return [*(name for name in chiefs if name not in names), *names]
 
 
-def _told(run: RunDirectory, task: str, problems: Problems) -> _Variables:
-    path = run.task(label_of(task)).placement
-    said = read_json(path, problems)
-    if said is None:
-        return []
-    variables = said.get("variables")
-    entries = variables if isinstance(variables, list) else [None]
-    whole = [entry for entry in entries if _is_whole(entry)]
-    if len(whole) < len(entries):
-        problems.add(path, "has invalid variables")
-    return whole
+def _told(run: RunDirectory, task: str, problems: Problems) -> tuple[PlacedVariable, ...]:
+    said = PlacementFile.read(run.task(label_of(task)).placement, problems)
+    return said.variables if said else ()
 
 
-def _is_whole(entry: object) -> TypeGuard[dict[str, Any]]:
-    return (
-        isinstance(entry, dict)
-        and all(isinstance(entry.get(name), str) for name in _TEXTS)
-        and all(isinstance(entry.get(name), int) for name in ("part", "parts"))
-        and isinstance(entry.get("task"), (str, type(None)))
-        and isinstance(entry.get("shape"), (list, type(None)))
-        and isinstance(entry.get("bytes"), (int, type(None)))
-    )
-
-
-def _merged(told: Mapping[str, _Variables]) -> _Variables:
+def _merged(told: Mapping[str, Sequence[PlacedVariable]]) -> list[_Held]:
     """All variables.
 
     Variables that several tasks report alike count once.
     """
-    merged: _Variables = []
-    seen: dict[tuple[Any, ...], dict[str, Any]] = {}
+    merged: list[_Held] = []
+    seen: dict[tuple[object, ...], _Held] = {}
     for teller, variables in told.items():
-        count: Counter[tuple[Any, ...]] = Counter()
+        count: Counter[tuple[object, ...]] = Counter()
         for variable in variables:
-            entry = variable | {"also_on": []}
-            if entry["task"] != teller:
+            entry = _Held(variable)
+            if variable.task != teller:
                 merged.append(entry)
                 continue
-            what = (entry["name"], str(entry["shape"]), entry["dtype"])
+            what = (variable.name, variable.shape, variable.dtype)
             count[what] += 1
             first = seen.setdefault((*what, count[what]), entry)
             if first is entry:
                 merged.append(entry)
             else:
-                first["also_on"].append(teller)
+                first.also_on.append(teller)
     return merged
 
 
-def _servers(tasks: Iterable[str], variables: _Variables) -> list[dict[str, Any]]:
-    held = _held(variables)
+def _servers(tasks: Iterable[str], variables: Iterable[_Held]) -> list[dict[str, Any]]:
+    held = _bytes(variables)
     return [
         {"task": task, "bytes": sum(held[task]), "parts": len(held[task])}
         for task in tasks
@@ -131,12 +120,12 @@ def _servers(tasks: Iterable[str], variables: _Variables) -> list[dict[str, Any]
     ]
 
 
-def _held(variables: _Variables) -> dict[str, list[int]]:
+def _bytes(variables: Iterable[_Held]) -> dict[str | None, list[int]]:
     """The bytes of each part on each task, 0 if they are not known."""
-    held: dict[str, list[int]] = defaultdict(list)
-    for variable in variables:
-        for task in (variable["task"], *variable["also_on"]):
-            held[task].append(variable["bytes"] or 0)
+    held: dict[str | None, list[int]] = defaultdict(list)
+    for one in variables:
+        for task in (one.variable.task, *one.also_on):
+            held[task].append(one.variable.bytes or 0)
     return held
 
 
@@ -146,8 +135,10 @@ def _balance(bytes_each: list[int]) -> float | None:
     return round(max(bytes_each) * len(bytes_each) / sum(bytes_each), 4)
 
 
-def _workers(framework: Framework, tasks: list[str], variables: _Variables) -> list[dict[str, Any]]:
-    held = _held(variables)
+def _workers(
+    framework: Framework, tasks: list[str], variables: Iterable[_Held]
+) -> list[dict[str, Any]]:
+    held = _bytes(variables)
     words = dict(framework.roles([task for task in tasks if is_member(job_of(task))]))
     return [
         {"task": task, "role": role, "bytes": sum(held[task]) if task in held else None}

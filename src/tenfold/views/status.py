@@ -15,7 +15,8 @@ from urllib.parse import quote
 
 from tenfold.base.naming import label_of, name_of
 from tenfold.run import files
-from tenfold.run.jsonfiles import Problems, read_json
+from tenfold.run.jsonfiles import Problems
+from tenfold.run.planfile import PlanFile
 from tenfold.run.rundir import RunDirectory, TaskDirectory
 from tenfold.run.states import LIVE, TERMINAL, State
 from tenfold.run.statusfiles import (
@@ -27,7 +28,7 @@ from tenfold.run.statusfiles import (
     RunStatus,
     TaskStatus,
 )
-from tenfold.supervise.waits import wait_words
+from tenfold.run.unready import UnreadyTask
 from tenfold.views.knownfiles import KnownFiles
 
 _LONGEST_TOKEN = 1000
@@ -218,14 +219,14 @@ class StatusReader:
 
 
 def _planned(run: RunDirectory, problems: Problems) -> _Planned:
-    plan = read_json(run.plan, problems) or {}
-    tasks = plan.get("tasks")
-    names = None if tasks is None else tuple(task["task"] for task in tasks)
-    return _Planned(plan.get("cluster"), plan.get("cell"), names)
+    plan = PlanFile.of(run.plan, problems)
+    names = None if plan.tasks is None else tuple(task.task for task in plan.tasks)
+    return _Planned(plan.cluster, plan.cell, names)
 
 
 def _waits(directory: TaskDirectory, problems: Problems) -> str | None:
-    return wait_words(read_json(directory.unready, problems))
+    said = UnreadyTask.read(directory.unready, problems)
+    return said.shown if said else None
 
 
 def _age(said: RunStatus) -> float | None:
