@@ -233,6 +233,7 @@ def _serve(session: pytest.Session, requests: IO[str], answers: IO[str]) -> NoRe
     """Run the tests that are asked for until the requests end; never returns."""
     _Process.own = True
     _leave_out_what_tensorflow_tries()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # OpenMP's threads wait by turning round
     code = 0
     try:
         for line in requests:

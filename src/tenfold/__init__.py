@@ -81,8 +81,28 @@ _HOMES = {
 def __getattr__(name: str) -> "Any":
     import importlib
 
-    if name in _MODULES:
-        return importlib.import_module(f"tenfold.{name}")
-    if name not in _HOMES:
+    module = f"tenfold.{name}" if name in _MODULES else _HOMES.get(name)
+    if module is None:
         raise AttributeError(f"module tenfold has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    if sys.version_info < (3, 10):  # noqa: UP036 - a task's interpreter may be older than tenfold's
+        version = sys.version.partition(" ")[0]
+        raise ImportError(f"tenfold needs Python 3.10, and {sys.executable} is Python {version}")
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("tenfold"):
+            raise
+        raise ModuleNotFoundError(
+            f"tenfold.{name} does not travel with a run: only tasks of the interpreter that runs "
+            f"tenfold can use it, and this one is {sys.executable}",
+            name=error.name,
+        ) from None
+    return found if name in _MODULES else getattr(found, name)
+
+
+def _imported_by_torch() -> None:
+    """The entry point of the group `torch.backends` that travels with a run."""
+    if sys.version_info >= (3, 10):  # noqa: UP036
+        from tenfold.torch import end_groups_in_order
+
+        end_groups_in_order()

@@ -111,7 +111,7 @@ def _import() -> Any:
     except ImportError as error:
         raise UnavailableError(
             f"JAX is not installed for {sys.executable}",
-            hint="pip install 'tenfold[jax]'",
+            hint=f"{sys.executable} -m pip install jax",
             cause=error,
         ) from error
 

@@ -23,7 +23,7 @@ from typing import Any
 
 from tenfold.base.naming import label_of
 from tenfold.errors import TenfoldError, UnavailableError
-from tenfold.run.placements import PlacedVariable, PlacementFile
+from tenfold.run.placements import PlacedVariable, Placement
 from tenfold.run.rundir import RunDirectory
 
 MIN_SHARD_BYTES = 256 << 10
@@ -207,13 +207,13 @@ class _Placement:
                     return
                 self._writer.cancel()
                 self._writer = None
-                variables = [told for same in self._told.values() for _, told in same]
+                variables = tuple(told for same in self._told.values() for _, told in same)
             home, name = os.environ.get("TENFOLD_RUN_DIRECTORY"), os.environ.get("TENFOLD_TASK")
             if home and name:
-                place = RunDirectory(Path(home)).task(label_of(name)).placement
-                said = PlacementFile(time=round(time.time(), 3), variables=tuple(variables))
+                path = RunDirectory(Path(home)).task(label_of(name)).placement
+                made = Placement(time=round(time.time(), 3), variables=variables)
                 with contextlib.suppress(OSError):  # a full disk must not end a training
-                    said.write(place)
+                    made.write(path)
 
 
 _placement = _Placement()
@@ -228,20 +228,20 @@ def _pieces(variable: Any) -> Iterator[tuple[Any, PlacedVariable]]:
     for part, piece in enumerate(parts):
         name = str(piece.name).partition(":")[0]
         elements = piece.shape.num_elements()
-        yield (
-            piece,
-            PlacedVariable(
-                name=name,
-                variable=name.removesuffix(f"/part_{part}") if len(parts) > 1 else name,
-                part=part,
-                parts=len(parts),
-                shape=None if piece.shape.rank is None else tuple(piece.shape.as_list()),
-                dtype=piece.dtype.base_dtype.name,
-                bytes=None if elements is None else elements * piece.dtype.size,
-                device=str(piece.device),
-                task=_task_of(str(piece.device)),
-            ),
+        shape = None if piece.shape.rank is None else tuple(piece.shape.as_list())
+        whole = name.removesuffix(f"/part_{part}") if len(parts) > 1 else name
+        told = PlacedVariable(
+            name=name,
+            variable=whole,
+            part=part,
+            parts=len(parts),
+            shape=shape,
+            dtype=piece.dtype.base_dtype.name,
+            bytes=None if elements is None else elements * piece.dtype.size,
+            device=str(piece.device),
+            task=_task_of(str(piece.device)),
         )
+        yield piece, told
 
 
 def _task_of(device: str) -> str | None:
@@ -277,7 +277,7 @@ def _import() -> Any:
     except ImportError as error:
         raise UnavailableError(
             f"TensorFlow is not installed for {sys.executable}",
-            hint="pip install 'tenfold[tensorflow]'",
+            hint=f"{sys.executable} -m pip install tensorflow",
             cause=error,
         ) from error
     return tf

@@ -99,7 +99,7 @@ def _import() -> Any:
     except ImportError as error:
         raise UnavailableError(
             f"PyTorch is not installed for {sys.executable}",
-            hint="pip install 'tenfold[torch]'",
+            hint=f"{sys.executable} -m pip install torch",
             cause=error,
         ) from error
     end_groups_in_order()

@@ -121,3 +121,5 @@ def test_of_a_variable_that_is_there_twice_the_first_counts(tmp_path: Path) -> N
     (tmp_path / "7").mkdir()
     (tmp_path / "7" / "environ").write_bytes(b"A=1\0A=2\0B=\0odd\0")
     assert procfs.read_environment(7, str(tmp_path)) == {b"A": b"1", b"B": b""}
+    assert procfs.read_environment(7, str(tmp_path), holding=b"1") == {b"A": b"1", b"B": b""}
+    assert procfs.read_environment(7, str(tmp_path), holding=b"3") is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 from tests.cli.desk import Desk
 
@@ -14,8 +15,8 @@ jobs:
 """
 FIRST = (
     'demo failed: chief/0 exited with code 1: it says "ModuleNotFoundError: No module named'
-    " 'nosuchmodule'\"; install the package of nosuchmodule there with pip, or use another "
-    "Python in `run`"
+    f" 'nosuchmodule'\"; install the package of nosuchmodule: {sys.executable} -m pip install "
+    "nosuchmodule"
 )
 
 

@@ -71,9 +71,10 @@ def test_frameworks_are_asked_what_they_see_where_there_is_a_gpu(
 ) -> None:
     gpu = Gpu("0", "H100", 1, "550", "12.4")
     monkeypatch.setattr(examine, "gpus", lambda: ([gpu], [finding("gpu", "ok", "0")]))
-    monkeypatch.setattr(examine, "package", lambda name: finding("framework", "ok", name))
+    monkeypatch.setattr(examine, "package", lambda name, python: finding("framework", "ok", name))
 
-    def visible(name: str, count: int) -> Finding:
+    def visible(name: str, count: int, python: str | None) -> Finding:
+        del python
         assert count == 1
         return finding(*(("framework", "broken") if name == "jax" else ("gpu", "ok")), name)
 

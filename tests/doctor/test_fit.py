@@ -98,8 +98,7 @@ def test_problems_that_prevent_a_start_are_found(monkeypatch: pytest.MonkeyPatch
         plan = plan_of(shell("a", "", ports={"web": port}, network="host"))
         found = by_name(starts(plan, HERE))["ports"]
     assert (found.state, found.message) == ("broken", f"a/0: port {port} is taken on this machine")
-    finder = "tenfold.cells.local.requirements.importlib.util.find_spec"
-    monkeypatch.setattr(finder, lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     found = by_name(starts(tensorflow(Task("a", 0, (sys.executable, "t.py"))), HERE))["packages"]
     assert found.state == "missing"
     assert "install 'tenfold[tensorflow]'" in (found.hint or "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,10 +51,10 @@ def test_the_way_out(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "--index-url https://download.pytorch.org/whl/cu" in (visible("torch", 1).hint or "")
     (stand_in / "jax.py").write_text(JAX.format(0))
     assert (visible("jax", 1).hint or "").endswith("pip install 'jax[cuda12]'")
-    monkeypatch.setattr(module, "installed", lambda names: "2.21")
+    monkeypatch.setattr(module, "_has", lambda python, name: True)
     question = framework("tensorflow").gpus
     assert question is not None
-    hint = module._with_cuda(question)
+    hint = module._with_cuda(question, sys.executable)
     assert "uninstall -y tensorflow-cpu && " in hint
     assert hint.endswith("pip install 'tensorflow[and-cuda]'")
 

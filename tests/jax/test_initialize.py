@@ -33,4 +33,4 @@ def test_without_jax_the_error_names_what_to_install(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "jax", None)
     with pytest.raises(UnavailableError) as caught:
         tenfold.jax.initialize()
-    assert caught.value.hint == "pip install 'tenfold[jax]'"
+    assert caught.value.hint == f"{sys.executable} -m pip install jax"

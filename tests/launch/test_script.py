@@ -16,6 +16,7 @@ import pytest
 
 from tenfold.launch.client import LaunchClient
 from tenfold.launch.preloads import Preload
+from tests import pythons
 from tests.own_process import require
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -34,11 +35,12 @@ class Ended:
 class Runner:
     """Runs programs as tasks of one launch server, forked and plain."""
 
-    def __init__(self, isolated: bool, directory: Path) -> None:
+    def __init__(self, isolated: bool, directory: Path, interpreter: str = sys.executable) -> None:
         self._isolated = isolated
         self.directory = directory
+        self.interpreter = interpreter
         self.environment = {
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": f"{Path(interpreter).parent}:{os.environ['PATH']}",
             "LANG": "C.UTF-8",
             "WHO": "a task",
         }
@@ -57,7 +59,7 @@ class Runner:
         """All from one preload."""
         options = tuple(word for word in commands[0][1:2] if word in ("-O", "-P", "-Wignore"))
         variables = tuple(sorted({**self.environment, "WHO": "nobody"}.items()))
-        preload = Preload(sys.executable, options, tuple(modules), variables, "/", "cluster")
+        preload = Preload(self.interpreter, options, tuple(modules), variables, "/", "cluster")
         return self._run([(argv, preload) for argv in commands], more)
 
     def _run(
@@ -210,3 +212,30 @@ def test_no_two_tasks_share_a_random_state(runner: Runner, modules: tuple[str, .
     for other in others:
         alike = {name for name, value in first.items() if other[name] == value}
         assert not alike
+
+
+@pytest.mark.parametrize("version", ["3.10", "3.12", "3.13", "3.14"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("programs/probe.py", "--rate", "0.1", "two words", ""),
+        ("-m", "package", "x"),
+        ("-c", "1/0"),
+        ("-c", "import nothing_of_this_name"),
+        ("-c", "def f():\n    raise OSError('x')\n\nf()"),
+        ("-c", "import sys; sys.exit('enough')"),
+    ],
+    ids=lambda command: " ".join(command)[:40],
+)
+def test_other_versions_of_python_see_and_end_the_same(
+    runner: Runner, command: tuple[str, ...], version: str
+) -> None:
+    python = pythons.of_version(version)
+    if python is None:
+        pytest.skip(f"this machine has no Python {version}")
+    other = Runner(runner._isolated, runner.directory, python)
+    argv = (Path(python).name, *command)
+    plain, forked = other.plain(*argv), other.forked(*argv)
+    assert (forked.code, forked.err) == (plain.code, plain.err)
+    if plain.out:
+        same(json.loads(plain.out), json.loads(forked.out))

@@ -61,6 +61,9 @@ def _tensor(data_type: int, **content: Any) -> Any:
         _tensor(2, double_val=[math.nan]),
         _tensor(1, tensor_content=b"\0\0\xc0\x7f"),
         _tensor(19, tensor_content=b"\0\x7e"),
+        _tensor(19, half_val=[0x7E00]),
+        _tensor(14, half_val=[0x7FC0]),
+        _tensor(14, tensor_content=b"\xc0\x7f"),
         _event(7, loss=math.nan),
     ],
 )

@@ -125,7 +125,10 @@ def test_the_example_trains_to_its_end(runs: Path) -> None:
 @pytest.mark.parametrize(
     "starter", [(), ("-m", "torch.distributed.run", "--nproc-per-node", "2")], ids=["alone", "run"]
 )
-def test_the_example_needs_no_cluster(starter: tuple[str, ...], tmp_path: Path) -> None:
+def test_the_example_needs_no_cluster(
+    starter: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # more threads would only wait for each other
     train = ROOT / "examples" / "digits-torch" / "train.py"
     command = [sys.executable, *starter, str(train), "--epochs", "8", "--results", str(tmp_path)]
     done = subprocess.run(

@@ -23,4 +23,4 @@ def test_without_pytorch_the_error_names_what_to_install(monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(UnavailableError) as caught:
         tenfold.torch.initialize()
-    assert caught.value.hint == "pip install 'tenfold[torch]'"
+    assert caught.value.hint == f"{sys.executable} -m pip install torch"

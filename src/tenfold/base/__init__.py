@@ -8,6 +8,7 @@ interpreter.py  The Python interpreter of tenfold's own processes
 json_text.py    JSON as text that can always be written
 naming.py       Names of tasks (`worker/3`) and their labels (`worker-3`)
 nearest.py      The name that was probably meant
+older.py        Names of the standard library that Python 3.10 does not have
 paths.py        Paths as people write them: `~` and `~name` stand for home directories
 patterns.py     Regular expressions that users write: searched in time linear in the text
 procfs.py       What Linux says of processes in /proc: stat, status, environment

@@ -76,7 +76,7 @@ def settle() -> None:
         return
     begin = _library()
     before, rest = sys.path[:begin], sys.path[begin:]
-    if before and not sys.flags.safe_path:
+    if before and not getattr(sys.flags, "safe_path", False):
         del before[0]  # the directory of the script or, with -m, the working directory
     kept = [entry for entry in [*before, *_python_path()] if entry.startswith("/")]
     _installed = _root() in rest

@@ -147,13 +147,14 @@ def read_children(pid: Pid, proc: str = PROC) -> list[int] | None:
     return None if data is None else [int(word) for word in data.split()]
 
 
-def read_environment(pid: int, proc: str = PROC) -> dict[bytes, bytes] | None:
+def read_environment(pid: int, proc: str = PROC, holding: bytes = b"") -> dict[bytes, bytes] | None:
     """The environment that a process was started with.
 
-    None if it cannot be read.
+    None if it cannot be read, or if these bytes are nowhere in it. Whoever searches all processes
+    for a few gives `holding`, since to take an environment apart is most of the work.
     """
     data = _read(f"{proc}/{pid}/environ")
-    if data is None:
+    if data is None or holding not in data:
         return None
     found: dict[bytes, bytes] = {}
     for entry in data.split(b"\0"):

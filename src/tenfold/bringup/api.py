@@ -32,6 +32,7 @@ from tenfold.run.planfile import PlanFile, write_plan
 from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import TERMINAL
 from tenfold.supervise import control
+from tenfold.tasks import library
 from tenfold.views.status import RunView, status
 
 if TYPE_CHECKING:
@@ -212,6 +213,7 @@ def up(
     write_plan(run.plan, made)
     try:
         before.hand_over(run)
+        library.prepare(made, run, os.environ)
         _keep_files(made, run)
         if cell_side.submit(made, run, wishes):
             return Run(run, before.notes)
@@ -269,7 +271,7 @@ def planned(
     made = plan(loaded, cell=place)
     cell_side = cells.client(place)
     made = cell_side.accepted(made)
-    if traits(place).shares_files and (faults := faults_here(loaded)):
+    if traits(place).shares_files and (faults := faults_here(loaded, python=made.python)):
         raise InputError(faults=faults)
     cell_side.require(made)
     return made

@@ -63,18 +63,28 @@ def command(file: Path | None, overrides: tuple[str, ...], cell: str | None, as_
 def _here(loaded: Loaded, cell: str | None) -> tuple[tuple[Fault, ...], tuple[Fault, ...]]:
     """Faults and warnings that depend on what this machine has."""
     from tenfold.cells import client
-    from tenfold.cluster import settings
+    from tenfold.cells.local.requirements import missing_packages
+    from tenfold.cluster import check_python, settings
     from tenfold.cluster.cell_table import traits
     from tenfold.cluster.check import faults_here
+    from tenfold.cluster.file.places import Remark
     from tenfold.doctor.scripts import warnings_here
     from tenfold.planning.planner import plan
 
     place = settings.resolve("cell", cell, {"cell": loaded.cluster.cell}).value
     made = plan(loaded, cell=place)  # refuses a cell that does not exist
     client(place).accepted(made)
-    if not traits(place).on_this_machine:
+    python = made.python
+    if not traits(place).on_this_machine or python is None:
         return (), ()
-    return tuple(faults_here(loaded)), tuple(warnings_here(loaded))
+    faults = faults_here(loaded, python=python)
+    if not faults:
+        faults = [
+            loaded.fault(Remark(("framework",), lack.message, lack.hint))
+            for lack in missing_packages(made)
+        ]
+    warnings = [*check_python.warnings(loaded, python), *warnings_here(loaded, python)]
+    return tuple(faults), tuple(warnings)
 
 
 def _not_inherited(loaded: Loaded, cell: str | None) -> list[str]:

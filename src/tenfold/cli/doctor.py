@@ -107,9 +107,10 @@ def _placed(loaded: Loaded, plan: Plan) -> tuple[Plan, list[Finding]]:
     from tenfold.cluster.cell_table import traits
     from tenfold.cluster.check import faults_here
 
+    here = traits(plan.cell).shares_files
     found = [
         Finding("file", fault.path, "broken", None, fault.message, fault.hint)
-        for fault in (faults_here(loaded) if traits(plan.cell).shares_files else ())
+        for fault in (faults_here(loaded, python=plan.python) if here else ())
     ]
     try:
         return client(plan.cell).accepted(plan), found

@@ -49,7 +49,7 @@ def command(file: Path | None, overrides: tuple[str, ...], cell: str | None, as_
 
     show_faults(console(stderr=True), list(loaded.warnings))
     show_plan(console(), made, not_inherited(made.cell, made.framework))
-    if faults := faults_here(loaded) if traits(place).shares_files else []:
+    if faults := faults_here(loaded, python=made.python) if traits(place).shares_files else []:
         stderr = console(stderr=True)
         stderr.print("tenfold up will refuse to start this here:")
         show_faults(stderr, faults)

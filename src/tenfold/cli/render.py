@@ -45,11 +45,13 @@ def command(
     `kubectl apply` needs. Then only the image has to contain tenfold. This command starts nothing.
     """
     from tenfold.cells import client
-    from tenfold.cells.export import run_files
+    from tenfold.cells.export import RUN, run_files
     from tenfold.cluster import settings
     from tenfold.cluster.cell_table import traits
     from tenfold.cluster.file import load
     from tenfold.planning.planner import plan
+    from tenfold.run.rundir import RunDirectory
+    from tenfold.tasks.library import prepare
 
     loaded = load(file, settings=overrides)
     place = settings.resolve("cell", cell, {"cell": loaded.cluster.cell}).value
@@ -66,6 +68,7 @@ def command(
         return
     for one in [*files, *run_files(made)]:
         _write(target / one.path, one.encoded())
+    prepare(made, RunDirectory(target.resolve() / RUN), os.environ)
     err().print(f"wrote {target}/: {', '.join(one.path for one in files)}, run/")
 
 

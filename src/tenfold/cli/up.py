@@ -184,6 +184,10 @@ def _show_plan(made: Plan) -> None:
     place = traits(made.cell).where
     name = err().paint(veiled(made.cluster), "bold")
     err().print(f"{name}: {count(len(made.tasks), 'task')} {place}: {jobs}")
+    if made.python is not None:
+        err().print(err().paint(f"python: {printable(veiled(made.python.words()))}", "dim"))
+        for note in made.python.notes:
+            err().print(err().paint(printable(veiled(note)), "yellow"))
 
 
 def _follower(run: Run, labels: list[str], wishes: _Wishes) -> Follower:

@@ -11,16 +11,17 @@ import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tenfold.base.nearest import did_you_mean
 from tenfold.base.patterns import PatternError, compiled
-from tenfold.cluster import check_scripts, task_references
+from tenfold.cluster import check_python, check_scripts, task_references
 from tenfold.cluster.cell_table import DEFAULT, traits
 from tenfold.cluster.command_line import WordsError, builtin, split
 from tenfold.cluster.file.places import Remark, Where
 from tenfold.cluster.file.unexpanded import in_text
 from tenfold.cluster.programs import is_python, missing, search_path
+from tenfold.cluster.python_choice import NAMES, PythonChoice
 from tenfold.cluster.spec import MAIN_PORT, MAX_TASKS, Cluster, Job
 from tenfold.errors import Fault, shown
 from tenfold.frameworks import FRAMEWORKS, NO_FRAMEWORK, Framework, framework
@@ -348,47 +349,65 @@ def _unknown_secrets(where: Where, job: Job, env: Mapping[str, str]) -> Iterator
 # What this machine lacks.
 
 
-def faults_here(loaded: Loaded, environment: Mapping[str, str] | None = None) -> list[Fault]:
+def faults_here(
+    loaded: Loaded,
+    environment: Mapping[str, str] | None = None,
+    python: PythonChoice | None = None,
+) -> list[Fault]:
     """A fault for every command that tasks could not start on this machine.
 
     Not part of loading: on another cell the program may well exist. `environment` is what tasks
-    inherit, this process's if None. Paths with `${…}` in them are not judged.
+    inherit, this process's if None. `python` is the interpreter of the plan. Paths with `${…}` in
+    them are not judged.
     """
     inherited = os.environ if environment is None else environment
-    env = loaded.cluster.env
+    if python is not None and (unusable := check_python.fault(loaded, python)) is not None:
+        return [unusable]
+    search = search_path(inherited, python)
+    place = _Place(loaded.directory, search, loaded.cluster.env, python)
     found: list[Remark] = []
     for name, job in loaded.cluster.jobs.items():
-        found += _lacks(("jobs", name), job, loaded.directory, inherited, env)
+        found += _lacks(("jobs", name), job, place)
         for key, override in job.overrides.items():
             given = {"run": override.run, "workdir": override.workdir}
             changed = {name: value for name, value in given.items() if value is not None}
             if changed:
                 variant = job.model_copy(update=changed)
                 where = ("jobs", name, "overrides", key)
-                found += _lacks(where, variant, loaded.directory, inherited, env)
+                found += _lacks(where, variant, place)
     return [loaded.fault(remark) for remark in found]
 
 
-def _lacks(
-    where: Where,
-    job: Job,
-    directory: Path,
-    inherited: Mapping[str, str],
-    env: Mapping[str, str],
-) -> Iterator[Remark]:
-    workdir = directory / (job.workdir or ".")
+class _Place(NamedTuple):
+    """Where commands would start: directory, PATH, variables, interpreter."""
+
+    directory: Path
+    search: str
+    env: Mapping[str, str]
+    python: PythonChoice | None
+
+    def resolved(self, command: tuple[str, ...]) -> tuple[str, ...]:
+        """`command` with the interpreter that `python` will be a link to."""
+        linked = self.python is not None and self.python.needs_links()
+        if self.python is None or not linked or command[0] not in NAMES:
+            return command
+        return (self.python.path, *command[1:])
+
+
+def _lacks(where: Where, job: Job, place: _Place) -> Iterator[Remark]:
+    workdir = place.directory / (job.workdir or ".")
     if "${" in str(job.workdir):
         return
     if not workdir.is_dir():
         message = f"the working directory {workdir} does not exist"
         yield Remark((*where, "workdir"), message, f"mkdir -p {shlex.quote(str(workdir))}")
         return
-    search = job.env.get("PATH") or env.get("PATH") or search_path(inherited)
+    search = job.env.get("PATH") or place.env.get("PATH") or place.search
     command = words(job)
-    if command and (lack := missing(command, workdir, search)):
+    if command and (lack := missing(place.resolved(command), workdir, search)):
         yield Remark((*where, "run", lack.word), lack.message, lack.hint)
     probe = _readiness_words(job) if len(where) == 2 else ()
-    if probe and (lack := missing(probe, workdir, search)):
+    if probe and (lack := missing(place.resolved(probe), workdir, search)):
         yield Remark((*where, "ready", "command"), lack.message, lack.hint)
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from tenfold.base.nearest import did_you_mean, nearest
+from tenfold.cluster.python_choice import NAMES, OWN, PythonChoice
 from tenfold.errors import shown
 
 _PYTHON = re.compile(r"python[0-9.]*")
@@ -95,15 +96,73 @@ def script_of(command: Sequence[str]) -> str | None:
     return python.target
 
 
-def search_path(environment: Mapping[str, str]) -> str:
-    """Where tasks find programs.
+def search_path(
+    environment: Mapping[str, str], python: PythonChoice | None = None, links: str | None = None
+) -> str:
+    """The PATH of a task, on which its interpreter's programs come first.
 
-    They are beside tenfold's own interpreter, unless a venv is active.
+    Args:
+        environment: the environment whose PATH is continued.
+        python: the interpreter that `python` means. None, in an image, stands for the one that
+            runs tenfold, unless a virtual environment is active.
+        links: a directory with links `python` and `python3` to the interpreter, for one that has
+            not both names beside it (`PythonChoice.needs_links`).
+
+    A PATH on which `python` already is that interpreter stays as it is, so that whatever an
+    activation or the user put first stays first.
     """
     path = environment.get("PATH", os.defpath)
-    if environment.get("VIRTUAL_ENV"):
+    if python is None:
+        if environment.get("VIRTUAL_ENV"):
+            return path
+        return os.pathsep.join([str(Path(sys.executable).parent), path])
+    if python.needs_links():
+        more = [] if python.bin in path.split(os.pathsep) else [python.bin]
+        return os.pathsep.join([*([links] if links else []), *more, path])
+    first = shutil.which(NAMES[0], path=path)
+    if python.source != OWN and first is not None and str(Path(first).parent) == python.bin:
         return path
-    return os.pathsep.join([str(Path(sys.executable).parent), path])
+    return os.pathsep.join([python.bin, path])
+
+
+def interpreter_of(
+    command: Sequence[str], workdir: Path, search: str, python: PythonChoice | None = None
+) -> str | None:
+    """Path of the Python interpreter that a command starts, as far as its files tell.
+
+    It is the program itself, or the one that its `#!` line names (`torchrun`). None for other
+    programs, and for those that are not there. `search` is the PATH.
+    """
+    program = command[0] if command else ""
+    if python is not None and program in NAMES and python.needs_links():
+        return python.path
+    found = str(workdir / program) if "/" in program else shutil.which(program, path=search)
+    if found is None or not os.access(found, os.X_OK):
+        return None
+    if is_python(command):
+        return found
+    try:
+        with open(os.open(found, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+            begin = stream.read(2 * _BEGIN_BYTES)
+    except OSError:
+        return None
+    return _interpreter_named(begin, search)
+
+
+_EXEC = re.compile(rb"'{3}exec' \"?(/[^\"\n]+?)\"? \"\$0\" ")
+"""The second line of a script of pip whose interpreter has a long path."""
+
+
+def _interpreter_named(begin: bytes, search: str) -> str | None:
+    """The interpreter that the beginning of a script names, if it is Python."""
+    line, _, rest = begin.partition(b"\n")
+    words = [os.fsdecode(word) for word in line[2:].split()] if line[:2] == b"#!" else []
+    if words and Path(words[0]).name == "env":
+        names = [word for word in words[1:] if word[:1] != "-" and "=" not in word]
+        words = [shutil.which(names[0], path=search) or ""] if names else []
+    elif words and words[0] == "/bin/sh" and (found := _EXEC.match(rest)):
+        words = [os.fsdecode(found[1])]
+    return words[0] if words and is_python(words) else None
 
 
 def missing(command: Sequence[str], workdir: Path, search: str) -> Missing | None:

@@ -38,6 +38,7 @@ class Resolved:
 SETTINGS = {
     "runs": Setting(".tenfold/runs", "directory where runs are kept"),
     "cell": Setting(DEFAULT, "cell to run on"),
+    "python": Setting("auto", "interpreter that `python` in a command means"),
     "color": Setting("auto", "when to colour the output", ("auto", "always", "never")),
     "isolation": Setting(
         "auto", "how local runs are isolated", ("auto", "namespace", "loopback", "none")

@@ -370,6 +370,13 @@ class Cluster(FileModel):
     cell: CellName | None = None
     """The cell to run on. `--on` overrides it. The default is `local`."""
 
+    python: Annotated[Text, Field(min_length=1)] | None = None
+    """The interpreter that `python` means in commands, on cells that share the files of this
+    machine: a path, relative to the directory of the file, of an interpreter or of an environment
+    (`.venv`, `~/miniconda3/envs/train`), the name of a program (`python3.12`), or a version
+    (`3.12`). TENFOLD_PYTHON overrides it. The default, `auto`, is the active virtual or conda
+    environment, then `.venv` beside the file, then the interpreter that runs tenfold."""
+
     jobs: Annotated[dict[JobName, Job], Field(min_length=1)]
     """The jobs, by name."""
 

@@ -5,7 +5,7 @@ Owns: which probes there are, and which of them a plan needs. Leaves to others: 
 
 from __future__ import annotations
 
-import sys
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -13,6 +13,9 @@ from tenfold.cells import client
 from tenfold.cells.probing.ask import together
 from tenfold.cells.probing.findings import Finding
 from tenfold.cluster.cell_table import CELLS, traits
+from tenfold.cluster.programs import is_python
+from tenfold.cluster.python_choice import PythonChoice, detected
+from tenfold.cluster.python_probe import examined
 from tenfold.doctor import fit
 from tenfold.doctor.gpus import gpus
 from tenfold.doctor.machine import Machine, machine, measure
@@ -34,9 +37,16 @@ def everything(runs: Path, *, deep: bool = False) -> list[Finding]:
     here = [found for cell in CELLS if traits(cell).on_this_machine for found in _probe(cell)()]
     cells = [_probe(cell) for cell in CELLS if not traits(cell).on_this_machine]
     facts = measure()
-    first: list[Probe] = [lambda: machine(runs, facts), lambda: [memory_limits()], lambda: here]
-    count, found = _look([*first, *cells, lambda: _packages(PACKAGES), combination])
-    return _with_sight(found, NAMES, count, deep)
+    chosen = examined(detected(Path.cwd(), os.environ), Path.cwd())
+    python = None if chosen.own or chosen.problem is not None else chosen.path
+    first: list[Probe] = [
+        lambda: [*machine(runs, facts), *python_of_tasks(chosen)],
+        lambda: [memory_limits()],
+        lambda: here,
+    ]
+    last: list[Probe] = [lambda: _packages(PACKAGES, python), lambda: combination(python)]
+    count, found = _look([*first, *cells, *last])
+    return _with_sight(found, NAMES, count, deep, python)
 
 
 def for_plan(plan: Plan, runs: Path, *, deep: bool = False) -> list[Finding]:
@@ -49,9 +59,11 @@ def for_plan(plan: Plan, runs: Path, *, deep: bool = False) -> list[Finding]:
         found_here = [*probe(), memory_limits()]
         probe = lambda: found_here  # noqa: E731
     facts, names = measure(), list(_needed_packages(plan))
-    first: list[Probe] = [lambda: machine(runs, facts), probe]
-    count, found = _look([*first, lambda: _packages(names)])
-    sight = _with_sight(found, [name for name in NAMES if name in names], count, deep)
+    chosen = plan.python
+    python = None if chosen is None or chosen.own else chosen.path
+    first: list[Probe] = [lambda: [*machine(runs, facts), *python_of_tasks(chosen)], probe]
+    count, found = _look([*first, lambda: _packages(names, python)])
+    sight = _with_sight(found, [name for name in NAMES if name in names], count, deep, python)
     return sight + _fit(plan, facts, count, sight)
 
 
@@ -82,30 +94,40 @@ def _probe(cell: str, plan: Plan | None = None) -> Probe:
     return lambda: side.probe(plan)
 
 
-def _packages(names: Iterable[str]) -> list[Finding]:
-    return [package(name) for name in names]
+def _packages(names: Iterable[str], python: str | None) -> list[Finding]:
+    """Frameworks of the tasks' interpreter, and pages beside tenfold."""
+    pages = _PAGES.values()
+    return [package(name, None if name in pages else python) for name in names]
+
+
+def python_of_tasks(chosen: PythonChoice | None) -> list[Finding]:
+    """The interpreter that `python` means in commands, if it is not tenfold's own."""
+    if chosen is None or (chosen.own and not chosen.notes):
+        return []
+    name = "python of tasks"
+    words = "; ".join([f"{chosen.path}, from {chosen.source}", *chosen.notes])
+    if chosen.problem is not None:
+        hint = "name another one: python: PATH in the file, or TENFOLD_PYTHON"
+        return [Finding("machine", name, "broken", chosen.version, chosen.problem, hint)]
+    return [Finding("machine", name, "ok", chosen.version, words, None)]
 
 
 _PAGES = {"tensorboard": "tensorboard", "jupyter": "jupyterlab"}
 
 
 def _needed_packages(plan: Plan) -> Iterator[str]:
-    """Modules that the plan's tasks use from tenfold's own interpreter."""
+    """Modules that the plan's tasks and pages need."""
     if not traits(plan.cell).shares_files:
         return  # what is in an image, nobody here knows
-    if plan.framework in PACKAGES and any(_own_python(t.command[0]) for t in plan.tasks):
+    if plan.framework in PACKAGES and any(is_python(t.command) for t in plan.tasks):
         yield plan.framework
     for task in plan.tasks:
         if task.service and task.job in _PAGES:
             yield _PAGES[task.job]
 
 
-def _own_python(program: str) -> bool:
-    return program == sys.executable or ("/" not in program and program.startswith("python"))
-
-
 def _with_sight(
-    found: list[Finding], names: Iterable[str], count: int, deep: bool
+    found: list[Finding], names: Iterable[str], count: int, deep: bool, python: str | None
 ) -> list[Finding]:
     """`found`, and which GPUs each present framework of `names` sees.
 
@@ -114,15 +136,15 @@ def _with_sight(
     if not count and not deep:
         return found
     usable = {finding.name for finding in found if finding.area == "framework" and finding.usable}
-    probes = [_sight(name, count) for name in names if name in usable]
+    probes = [_sight(name, count, python) for name in names if name in usable]
     seen = together(*probes)
     broken = {finding.name: finding for finding in seen if finding.area == "framework"}
     kept = [broken.get(f.name, f) if f.area == "framework" else f for f in found]
     return kept + [finding for finding in seen if finding.area == "gpu"]
 
 
-def _sight(name: str, count: int) -> Callable[[], Finding]:
-    return lambda: visible(name, count)
+def _sight(name: str, count: int, python: str | None) -> Callable[[], Finding]:
+    return lambda: visible(name, count, python=python)
 
 
 def _fit(plan: Plan, facts: Machine, count: int, found: list[Finding]) -> list[Finding]:

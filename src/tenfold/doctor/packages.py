@@ -14,6 +14,9 @@ from pathlib import Path
 
 from tenfold.cells.probing.findings import Finding
 from tenfold.cells.probing.hints import pip_install
+from tenfold.cluster import python_probe
+from tenfold.cluster.python_choice import is_own
+from tenfold.cluster.python_probe import install_command
 from tenfold.frameworks import FRAMEWORKS, framework
 from tenfold.frameworks.packages import Package, installed
 
@@ -30,23 +33,36 @@ PACKAGES = {
 """The packages that tenfold supports, by module."""
 
 
-def package(name: str) -> Finding:
-    """Whether and how the module `name` is installed beside tenfold.
+def package(name: str, python: str | None = None) -> Finding:
+    """Whether and how the module `name` is installed for the interpreter at `python`.
 
-    It is one of `PACKAGES`.
+    It is one of `PACKAGES`. `python` is tenfold's own interpreter if None.
     """
     known = PACKAGES[name]
-    version, place = installed(known.distributions), _place(name)
+    elsewhere = None if python is None or is_own(python) else python
+    if elsewhere is None:
+        version, place = installed(known.distributions), _place(name)
+        command, whose = pip_install(known.requirement), "in the environment of tenfold"
+    else:
+        version, place = _asked(elsewhere, known)
+        command, whose = install_command(elsewhere, name), f"for {elsewhere}"
     if place is None and version is None:
-        words = "not installed in the environment of tenfold"
-        return Finding("framework", name, "missing", None, words, pip_install(known.requirement))
+        return Finding("framework", name, "missing", None, f"not installed {whose}", command)
     if place is None:
         message = "installed, but its files are missing"
-        hint = pip_install(known.requirement).replace("install", "install --force-reinstall", 1)
+        hint = command.replace("install", "install --force-reinstall", 1)
         return Finding("framework", name, "broken", version, message, hint)
     build = known.build(place, version)
-    message = f"installed, {build}" if build else "installed"
-    return Finding("framework", name, "ok", version, message, None)
+    words = ["installed", *([build] if build else []), *([whose] if elsewhere else [])]
+    return Finding("framework", name, "ok", version, ", ".join(words), None)
+
+
+def _asked(python: str, known: Package) -> tuple[str | None, Path | None]:
+    """The version of a package, and the directory of its module."""
+    found = python_probe.installed(python, (known.module,), known.distributions)
+    origin = found.modules.get(known.module)
+    version = next((each for each in found.versions.values() if each is not None), None)
+    return version, None if origin is None else Path(origin).parent
 
 
 def _place(module: str) -> Path | None:

@@ -16,6 +16,7 @@ from tenfold.cluster import check
 from tenfold.cluster.file import Loaded
 from tenfold.cluster.file.places import Remark
 from tenfold.cluster.programs import python_command, search_path
+from tenfold.cluster.python_choice import PythonChoice
 from tenfold.cluster.spec import Job
 from tenfold.doctor.together import ADVICE
 from tenfold.errors import Fault
@@ -26,23 +27,23 @@ _IMPORTS_TENSORFLOW = ("tensorflow", "keras", "tensorboard", "torch.utils.tensor
 """Modules that import TensorFlow where it is installed."""
 
 
-def warnings_here(loaded: Loaded) -> list[Fault]:
+def warnings_here(loaded: Loaded, python: PythonChoice | None = None) -> list[Fault]:
     """A warning for each job whose script imports both.
 
-    Both have to be installed for it.
+    Both have to be installed for it. `python` is the interpreter of the plan.
     """
     found: list[Remark] = []
     for name, job in loaded.cluster.jobs.items():
-        found += _warnings(name, job, loaded)
+        found += _warnings(name, job, loaded, python)
     return [loaded.places.fault(remark, "warning") for remark in found]
 
 
-def _warnings(name: str, job: Job, loaded: Loaded) -> Iterator[Remark]:
+def _warnings(name: str, job: Job, loaded: Loaded, python: PythonChoice | None) -> Iterator[Remark]:
     command = check.words(job) or ()
     if not command or "${" in (job.workdir or ""):
         return
     environment = {**os.environ, **loaded.cluster.env, **job.env}
-    environment["PATH"] = search_path(environment)
+    environment["PATH"] = search_path(environment, python)
     workdir = loaded.directory / (job.workdir or ".")
     for script in _scripts(command, workdir):
         imported = imports_of(script)

@@ -15,9 +15,12 @@ from tenfold.launch import together
 ADVICE = "tenfold up loads triton's library first; without tenfold, write `import triton` first"
 
 
-def combination() -> list[Finding]:
-    """A warning if TensorFlow and triton are both installed beside tenfold."""
-    found = together.found_by(os.environ, [sys.executable], "/")
+def combination(python: str | None = None) -> list[Finding]:
+    """A warning if TensorFlow and triton are both installed.
+
+    `python` is the interpreter, tenfold's own if None.
+    """
+    found = together.found_by(os.environ, [python or sys.executable], "/")
     if found is None:
         return []
     message = (

@@ -61,11 +61,12 @@ _ROCM = ("jax-rocm7-plugin", "jax-rocm60-plugin")
 
 def _build(place: Path, version: str | None) -> str | None:
     """The build of JAX, which is always the same: plug-ins bring the GPUs."""
-    del place, version
+    del version
     for cuda in ("13", "12"):
-        if installed((f"jax-cuda{cuda}-plugin",)):
+        if installed((f"jax-cuda{cuda}-plugin",), place.parent):
             return f"with its plug-in for CUDA {cuda}"
-    return "with its plug-in for AMD GPUs" if installed(_ROCM) else "for the CPU alone"
+    rocm = installed(_ROCM, place.parent)
+    return "with its plug-in for AMD GPUs" if rocm else "for the CPU alone"
 
 
 class Jax(RankFramework):

@@ -6,6 +6,7 @@ Nothing here imports the package: what it was built for is read from its metadat
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,16 +65,18 @@ class MemoryCost:
     forked: int
 
 
-def installed(distributions: tuple[str, ...]) -> str | None:
+def installed(distributions: tuple[str, ...], site: Path | None = None) -> str | None:
     """The installed version of the first of these distributions that is present.
 
-    It has to be installed beside tenfold.
+    It has to be installed beside tenfold, or in the package directory `site`.
     """
     import importlib.metadata  # late: it brings email, a tenth of what a supervisor imports
 
+    path = sys.path if site is None else [str(site)]
     for name in distributions:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            return importlib.metadata.version(name)
+        for found in importlib.metadata.distributions(name=name, path=path):
+            version: str | None = found.version
+            return version
     return None
 
 

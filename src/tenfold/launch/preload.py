@@ -160,7 +160,9 @@ def _import(names: Sequence[str], home: str) -> None:
         for name in [name for name in sys.modules if name.partition(".")[0] == "tenfold"]:
             del sys.modules[name]
     for name in names:
-        importlib.import_module(name)
+        optional = name.partition(".")[0] == "tenfold" and home not in sys.path
+        with contextlib.suppress(ImportError) if optional else contextlib.nullcontext():
+            importlib.import_module(name)  # `python -I` does not find the library of the run
     with contextlib.suppress(ImportError):
         importlib.import_module("tenfold.tasks.member")  # most tasks ask who they are
     if threads := _lost_by_a_fork():

@@ -26,6 +26,7 @@ from typing import Literal
 
 import tenfold
 from tenfold.cluster.programs import python_command
+from tenfold.cluster.python_choice import is_shim
 from tenfold.cluster.scripts.early import Action, actions
 from tenfold.cluster.scripts.sources import home_of
 from tenfold.cluster.scripts.verdict import PreloadVerdict, matters, verdict
@@ -50,6 +51,8 @@ _RUN = "TENFOLD_RUN_DIRECTORY"
 A preloaded process has it, so that everybody can see to which run it belongs.
 """
 
+_OWN_HOME = str(Path(tenfold.__file__).parents[1])
+
 _SPARE_BYTES = 4096
 _WORD_BYTES = 100_000  # the kernel takes no word of 128 KiB (execve(2), MAX_ARG_STRLEN)
 _SPARE = "TENFOLD_SPARE_"
@@ -64,8 +67,10 @@ class Preload:
         options: its own options, `-u` for example.
         modules: what it imports, in this order.
         variables: its environment, sorted.
-        directory: where it is started, which matters to a relative PYTHONPATH only; else `/`.
+        directory: where it is started, which matters only to a relative PYTHONPATH and to the shims
+            of pyenv; else `/`.
         network: the run's or the host's, as its tasks want.
+        home: the directory that holds the package tenfold, for this interpreter.
     """
 
     interpreter: str
@@ -74,11 +79,11 @@ class Preload:
     variables: tuple[tuple[str, str], ...]
     directory: str
     network: Literal["cluster", "host"]
+    home: str = _OWN_HOME
 
     def argv(self) -> list[str]:
         """The command line. The launch server that starts it adds the last arguments."""
-        home = str(Path(tenfold.__file__).parents[1])
-        return [self.interpreter, *self.options, "-c", BOOT, home, ",".join(self.modules)]
+        return [self.interpreter, *self.options, "-c", BOOT, self.home, ",".join(self.modules)]
 
     def environment(self, room_for: Mapping[str, str]) -> dict[str, str]:
         """Its environment, with spare room for that of the tasks (see `script.show_as`)."""
@@ -138,8 +143,9 @@ class Preloads:
             command.options,
             modules,
             tuple(sorted((variables | dict(found.values)).items())),
-            _directory(bound),
+            _directory(bound, interpreter),
             task.network,
+            _home(bound),
         )
         home = home_of(command, Path(bound.workdir), bound.env)
         first = (*found.directories, *([home] if home is not None else []))
@@ -172,10 +178,19 @@ def _interpreter(name: str, bound: Bound) -> str | None:
     return shutil.which(name, path=bound.env.get("PATH", os.defpath))
 
 
-def _directory(bound: Bound) -> str:
+def _directory(bound: Bound, interpreter: str) -> str:
     path = bound.env.get("PYTHONPATH", "")
     relative = path and any(not entry.startswith("/") for entry in path.split(os.pathsep))
-    return bound.workdir if relative else "/"
+    return bound.workdir if relative or is_shim(interpreter) else "/"
+
+
+def _home(bound: Bound) -> str:
+    """The directory that holds the package tenfold, for the interpreter of a task.
+
+    It is the library in the run directory if the task has one (`tenfold.tasks.library`).
+    """
+    library = f"{bound.env.get(_RUN)}/interpreter/lib"
+    return library if library in bound.env.get("PYTHONPATH", "").split(os.pathsep) else _OWN_HOME
 
 
 def _differing(tasks: Sequence[Task]) -> frozenset[str]:

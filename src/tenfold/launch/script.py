@@ -36,6 +36,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from tenfold.base import procfs
+from tenfold.base.older import SAFE_PATH
 from tenfold.cluster.programs import PythonCommand
 from tenfold.debug import answers
 
@@ -84,7 +85,9 @@ class Script:
         elif command.kind == "code":
             sys.argv[0] = "-c"
             _add_to_path("")
-            exec(compile(command.target, "<string>", "exec", dont_inherit=True), vars(module))
+            code = compile(command.target, "<string>", "exec", dont_inherit=True)
+            _remember_source(code, command.target)
+            exec(code, vars(module))
         elif _holds_main(command.target):
             sys.path.insert(0, _absolute(command.target))
             runpy._run_module_as_main("__main__", False)  # type: ignore[attr-defined]
@@ -140,7 +143,7 @@ def _absolute(path: str) -> str:
 
 
 def _add_to_path(entry: str) -> None:
-    if not sys.flags.safe_path:
+    if not SAFE_PATH:
         sys.path.insert(0, entry)
 
 
@@ -169,6 +172,21 @@ def _run_file(path: str, module: types.ModuleType) -> None:
     module.__loader__ = importlib.machinery.SourceFileLoader("__main__", path)
     vars(module).update({"__file__": path, "__cached__": None})
     exec(compile(source, path, "exec", dont_inherit=True), vars(module))
+
+
+def _remember_source(code: types.CodeType, source: str) -> None:
+    """Let tracebacks quote the source of `-c`, as they do in Python 3.13 and later.
+
+    They would quote the code with which the preload was started.
+    """
+    if sys.version_info >= (3, 13):
+        import linecache
+
+        if hasattr(linecache, "_interactive_cache"):  # since 3.13.1
+            linecache._register_code(code, source, "<string>")
+        else:
+            lines = [f"{line}\n" for line in source.splitlines()]
+            linecache.cache["<string>"] = (len(source), None, lines, "<string>")
 
 
 def _report(error: BaseException) -> NoReturn:

@@ -28,13 +28,12 @@ def survivors(run: RunDirectory) -> list[int]:
     """
     wanted = os.fsencode(run.path)
     own = {os.getpid(), *procfs.ancestors(os.getpid())}
-    return [
-        pid
-        for pid in procfs.pids()
-        if pid not in own
-        and (procfs.read_environment(pid) or {}).get(b"TENFOLD_RUN_DIRECTORY") == wanted
-        and procfs.is_alive(pid)
-    ]
+    return [pid for pid in procfs.pids() if pid not in own and _is_of(pid, wanted)]
+
+
+def _is_of(pid: int, run: bytes) -> bool:
+    environment = procfs.read_environment(pid, holding=run) or {}
+    return environment.get(b"TENFOLD_RUN_DIRECTORY") == run and procfs.is_alive(pid)
 
 
 def end_survivors(run: RunDirectory) -> list[int]:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from tenfold.base.naming import label_of
 from tenfold.base.secrets import HIDDEN, hide, maskable, remember
+from tenfold.cluster.python_choice import PythonChoice
 from tenfold.errors import InputError
 from tenfold.frameworks import framework
 
@@ -132,9 +133,10 @@ class Plan:
     `runs` where runs are kept, None for the usual place. `hang` is None for a cluster that nobody
     watches; `expose` lets tasks run with ports that the machine's network reaches; `log_limit` is
     how many bytes of each stream of a task's output are kept at least. `settings` are the file's
-    for the cell; `options` are those of `tenfold up` that made this plan of the file. `build` says
-    how the image is built: `context`, `dockerfile`, `args`. `masked` are texts that no output shows
-    (values of secrets); they are never written to JSON that hides secrets.
+    for the cell; `python` is the interpreter that `python` means in commands, None in containers,
+    which have their own; `options` are those of `tenfold up` that made this plan of the file.
+    `build` says how the image is built: `context`, `dockerfile`, `args`. `masked` are texts that no
+    output shows (values of secrets); they are never written to JSON that hides secrets.
     """
 
     cluster: str
@@ -152,6 +154,7 @@ class Plan:
     image: str | None = None
     build: dict[str, Any] | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+    python: PythonChoice | None = None
     options: tuple[str, ...] = ()
     masked: frozenset[str] = field(default=frozenset(), repr=False)
     version: int = VERSION
@@ -221,6 +224,7 @@ class Plan:
             "image": _masked(self.image, masked),
             "build": self.build and _masked(self.build, masked),
             "settings": _masked(self.settings, masked),
+            "python": self.python and _masked(self.python.to_json(), masked),
             "success": list(self.success),
             "stop_grace_s": self.stop_grace_s,
             "hang": self.hang and _fields(self.hang),
@@ -246,6 +250,8 @@ class Plan:
             known["options"] = tuple(data.get("options", ()))
             known["masked"] = frozenset(data.get("masked", ()))
             remember(known["masked"])
+            if known.get("python") is not None:
+                known["python"] = PythonChoice.from_json(known["python"])
             if known.get("hang") is not None:
                 known["hang"] = HangPolicy(**known["hang"])
             return cls(**known)

@@ -19,6 +19,8 @@ from tenfold.cluster.cell_table import CELLS, DEFAULT, traits
 from tenfold.cluster.command_line import split
 from tenfold.cluster.file import from_cluster
 from tenfold.cluster.file.places import Remark
+from tenfold.cluster.python_choice import PythonChoice
+from tenfold.cluster.python_probe import chosen, installed
 from tenfold.cluster.template import fill, fill_some
 from tenfold.errors import InputError, shown
 from tenfold.frameworks import JobDefaults, framework
@@ -45,7 +47,11 @@ Other jobs follow by name, and services are last.
 
 
 def plan(
-    source: Loaded | Cluster, *, cell: str | None = None, directory: Path | None = None
+    source: Loaded | Cluster,
+    *,
+    cell: str | None = None,
+    directory: Path | None = None,
+    python: PythonChoice | None = None,
 ) -> Plan:
     """The plan of a cluster.
 
@@ -53,19 +59,25 @@ def plan(
         source: what `load` gave, or a Cluster that Python code made; the latter is checked here.
         cell: where it will run; None leaves that to the file, and then to `local`.
         directory: what a Cluster's relative paths count from, the current directory if None.
+        python: the interpreter that `python` means in commands. None: the one that the settings,
+            the file or the environment name (`cluster.python_probe.chosen`). Containers use that
+            of their image.
 
-    Raises InputError if a Cluster has faults or there is no such cell. Reads and writes nothing.
+    Raises InputError if a Cluster has faults or there is no such cell. Writes nothing, and reads
+    nothing but what names the interpreter.
     """
     loaded = _unpack(source, directory)
     cluster, where = loaded.cluster, loaded.directory
     cell = _known_cell(cell or cluster.cell or DEFAULT)
     _refuse_homes(loaded, cell)
+    python = (python or chosen(loaded)) if traits(cell).shares_files else None
     tasks: list[Task] = []
     for job in sorted(cluster.jobs, key=_display_order):
-        tasks += _job_tasks(cluster, job, where, cell)
+        tasks += _job_tasks(cluster, job, where, python)
     for job, service in (("tensorboard", cluster.tensorboard), ("jupyter", cluster.jupyter)):
         if service is not None:
-            tasks.append(_service_task(cluster, job, service, where, cell))
+            starter = _service_python(cell, _SERVICE_JOBS[job].needs, python)
+            tasks.append(_service_task(cluster, job, service, where, starter))
     hidden: set[str] = {
         task.env[name] for task in tasks for name in task.secrets if name in task.env
     }
@@ -86,6 +98,7 @@ def plan(
         image=cluster.image,
         build=None if cluster.build is None else cluster.build.model_dump(),
         settings=_settings(cluster, cell),
+        python=python,
         masked=maskable(loaded.secrets | hidden),
     )
 
@@ -147,11 +160,13 @@ def _success(cluster: Cluster) -> tuple[str, ...]:
     return tuple(job for job in usual if cluster.jobs[job].needed is not False) or usual
 
 
-def _job_tasks(cluster: Cluster, name: str, directory: Path, cell: str) -> Iterator[Task]:
+def _job_tasks(
+    cluster: Cluster, name: str, directory: Path, python: PythonChoice | None
+) -> Iterator[Task]:
     job = cluster.jobs[name]
     defaults = framework(cluster.framework).job_defaults(name, cluster.jobs)
     sizes = {other: spec.tasks for other, spec in cluster.jobs.items()}
-    plain = _task_of_job(cluster, name, defaults, directory, cell)
+    plain = _task_of_job(cluster, name, defaults, directory, python)
     special = {index: item for key, item in job.overrides.items() for index in _indexes(key)}
     changed: dict[int, Task] = {}
     for index in range(job.tasks):
@@ -164,7 +179,11 @@ def _job_tasks(cluster: Cluster, name: str, directory: Path, cell: str) -> Itera
 
 
 def _task_of_job(
-    cluster: Cluster, name: str, defaults: JobDefaults, directory: Path, cell: str
+    cluster: Cluster,
+    name: str,
+    defaults: JobDefaults,
+    directory: Path,
+    python: PythonChoice | None,
 ) -> Task:
     """The fields that all tasks of a job share, as its task 0."""
     job = cluster.jobs[name]
@@ -172,7 +191,7 @@ def _task_of_job(
     return Task(
         job=name,
         index=0,
-        command=_command(cluster, name, cell),
+        command=_command(cluster, name, python),
         env=env,
         secrets=tuple(key for key in env if key in job.secret or is_secret(key)),
         workdir=_workdir(job.workdir, directory),
@@ -211,19 +230,30 @@ def _prepares(cluster: Cluster, name: str) -> bool:
     return waited_for and name not in _success(cluster)
 
 
-def _command(cluster: Cluster, name: str, cell: str) -> tuple[str, ...]:
+def _command(cluster: Cluster, name: str, python: PythonChoice | None) -> tuple[str, ...]:
     run = cluster.jobs[name].run
     if run is None:
-        return (_python(cell), "-P", *framework(cluster.framework).standard_server(name))
+        path = python.path if python is not None else "python"
+        safe = python is None or python.has_safe_path()
+        words = framework(cluster.framework).standard_server(name)
+        return (path, *(["-P"] if safe else []), *words)
     return split(run) if isinstance(run, str) else run
 
 
-def _python(cell: str) -> str:
-    """The interpreter that has tenfold.
+def _service_python(cell: str, needs: str, python: PythonChoice | None) -> tuple[str, ...]:
+    """The interpreter of a page that needs a module, with its options.
 
-    It is this one, or the one that an image calls python.
+    It is the one that runs tenfold, or that an image calls python. If it lacks the module, it is
+    that of the tasks, if that has it.
     """
-    return sys.executable if traits(cell).shares_files else "python"
+    if not traits(cell).shares_files:
+        return ("python", "-P")
+    own = (sys.executable, "-P")
+    if python is None or python.own or python.problem or installed(own[0], (needs,)).has(needs):
+        return own
+    if not installed(python.path, (needs,)).has(needs):
+        return own
+    return (python.path, *(["-P"] if python.has_safe_path() else []))
 
 
 def _workdir(workdir: str | None, directory: Path) -> str:
@@ -360,6 +390,7 @@ def _fill_values(values: dict[str, str], known: Known) -> dict[str, str]:
 @dataclass(frozen=True, slots=True)
 class _ServiceJob:
     module: str
+    needs: str
     network: Literal["cluster", "host"]
     ready: ReadinessCheck
 
@@ -367,22 +398,24 @@ class _ServiceJob:
 _SERVICE_JOBS = {
     # TensorBoard reads files only, so it stays outside the run's network.
     "tensorboard": _ServiceJob(
-        "tenfold.services.tensorboard", "host", ReadinessCheck("tcp", port="http")
+        "tenfold.services.tensorboard", "tensorboard", "host", ReadinessCheck("tcp", port="http")
     ),
     # Notebooks talk to the tasks.
     "jupyter": _ServiceJob(
-        "tenfold.services.jupyter", "cluster", ReadinessCheck("tcp", port="http")
+        "tenfold.services.jupyter", "jupyterlab", "cluster", ReadinessCheck("tcp", port="http")
     ),
 }
 
 
-def _service_task(cluster: Cluster, name: str, service: Service, where: Path, cell: str) -> Task:
+def _service_task(
+    cluster: Cluster, name: str, service: Service, where: Path, python: tuple[str, ...]
+) -> Task:
     job = _SERVICE_JOBS[name]
     env = dict(sorted(cluster.env.items()))
     return Task(
         job=name,
         index=0,
-        command=(_python(cell), "-P", "-m", job.module),
+        command=(*python, "-m", job.module),
         env=env,
         secrets=tuple(key for key in env if is_secret(key)),
         workdir=_workdir(None, where),

@@ -12,7 +12,7 @@ leftovers.py    What killed writers and failing disks leave of files that are re
 lives.py        `life.json` of a task: what its runner last reported
 locks.py        Who holds a lock file, told by the kernel, and ending exactly that process
 logs/           Reading what tasks wrote, for the terminal, the page and the supervisor
-placements.py   `placement.json` of a task: its variables, and where they are placed
+placements.py   `placement.json` of a task: where the variables that it made are placed
 planfile.py     `plan.json` of a run: the plan, with secrets hidden
 progress.py     `progress.json` of a task: how far it is, and its figures
 records.py      The types of what the files of a run directory hold

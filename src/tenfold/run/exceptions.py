@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
+
+from tenfold.base.older import Self
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
+from tenfold.base.older import Self
 from tenfold.run import files
 from tenfold.run.jsonfiles import JsonFile
 from tenfold.run.rundir import RunDirectory

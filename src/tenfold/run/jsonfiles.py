@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from tenfold.base.json_text import json_text
+from tenfold.base.older import Self
 from tenfold.run import files, records
 from tenfold.run.leftovers import sweep
 

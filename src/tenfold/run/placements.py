@@ -1,17 +1,25 @@
-"""`placement.json` of a task: its variables, and where they are placed."""
+"""`placement.json` of a task: where the variables that it made are placed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
+from tenfold.base.older import Self
 from tenfold.run.jsonfiles import JsonFile, JsonObject
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedVariable(JsonObject):
-    """A part of a variable. `task` holds it; `shape` and `bytes` are None if not known."""
+    """A part of a variable.
+
+    Attributes:
+        name: that of the part; `variable` is that of the whole.
+        part: its number among `parts`.
+        shape, bytes: None if they are not known.
+        device: as TensorFlow names it. `task` is the task that has it, if the device tells.
+    """
 
     name: str
     variable: str
@@ -25,8 +33,8 @@ class PlacedVariable(JsonObject):
 
 
 @dataclass(frozen=True, slots=True)
-class PlacementFile(JsonFile):
-    """The variables that a task has reported, `time` in seconds since 1970."""
+class Placement(JsonFile):
+    """The variables that a task has made, as of `time` (seconds since 1970)."""
 
     version: int = 1
     time: float | None = None
@@ -41,4 +49,4 @@ class PlacementFile(JsonFile):
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The placement in the result of `to_json`."""
         told = [PlacedVariable.from_json(one) for one in data.get("variables") or ()]
-        return super(PlacementFile, cls).from_json({**data, "variables": told})
+        return super(Placement, cls).from_json({**data, "variables": told})

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
+from tenfold.base.older import Self
 from tenfold.errors import UnavailableError
 from tenfold.planning.plan import Plan
 from tenfold.run.jsonfiles import JsonFile, JsonObject, Problems, read_json, write_json
@@ -57,6 +58,7 @@ class PlannedTask(JsonObject):
     task: str = ""
     job: str | None = None
     index: int | None = None
+    command: tuple[str, ...] = ()
     workdir: str | None = None
     memory: int | None = None
     service: bool = False
@@ -76,7 +78,7 @@ class PlannedTask(JsonObject):
 class PlanFile(JsonFile):
     """What views need of the plan, as far as it can be read.
 
-    `tasks` is None if there is no list of them.
+    `python` is the path of its interpreter. `tasks` is None if there is no list of them.
     """
 
     cluster: str | None = None
@@ -87,6 +89,7 @@ class PlanFile(JsonFile):
     runs: str | None = None
     options: tuple[str, ...] = ()
     stop_grace_s: float = 10.0
+    python: str | None = None
     tasks: tuple[PlannedTask, ...] | None = None
 
     @classmethod
@@ -94,7 +97,8 @@ class PlanFile(JsonFile):
         """The readable part of the plan's JSON."""
         tasks = data.get("tasks")
         made = None if tasks is None else [PlannedTask.from_json(task) for task in tasks]
-        return super(PlanFile, cls).from_json({**data, "tasks": made})
+        python = (data.get("python") or {}).get("path")
+        return super(PlanFile, cls).from_json({**data, "tasks": made, "python": python})
 
     @classmethod
     def of(cls, path: Path, problems: Problems | None = None) -> Self:

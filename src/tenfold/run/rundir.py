@@ -22,11 +22,12 @@ import shlex
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import IO
 
 from tenfold.base.nearest import did_you_mean
+from tenfold.base.older import UTC
 from tenfold.base.paths import user_path
 from tenfold.errors import InputError, TenfoldError
 from tenfold.run import files, records

@@ -5,7 +5,7 @@ This is the one table for the supervisor, the cells, the views and the page.
 
 from __future__ import annotations
 
-from enum import StrEnum
+from tenfold.base.older import StrEnum
 
 
 class State(StrEnum):

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from tenfold.base.older import Self
 from tenfold.run.exceptions import Broken
 from tenfold.run.jsonfiles import Problems, read_json, write_json
 from tenfold.run.rundir import RunDirectory, TaskDirectory

@@ -19,7 +19,7 @@ def arguments(environment: Mapping[str, str], superuser: bool) -> list[str]:
     """The command line of JupyterLab for a task with this environment."""
     chosen = [
         sys.executable,
-        "-P",
+        *(["-P"] if sys.version_info >= (3, 11) else []),
         "-m",
         "jupyterlab",
         "--no-browser",

@@ -38,8 +38,8 @@ A scalar a millisecond is a tenth of it.
 _MOST_FILES, _MOST_ENTRIES, _MOST_TAGS = 1_000, 10_000, 1_000
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-_FLOATS = {1: "<f", 2: "<d", 19: "<e"}
-"""DT_FLOAT, DT_DOUBLE and DT_HALF of types.proto, as `struct` reads them."""
+_FLOATS = {1: "<f", 2: "<d", 14: "bfloat16", 19: "<e"}
+"""How `struct` reads DT_FLOAT, DT_DOUBLE, DT_BFLOAT16 and DT_HALF of types.proto."""
 
 Scalar = tuple[str, int, float]
 """Tag, step, value."""
@@ -233,8 +233,13 @@ def _tensor(data: bytes) -> float | None:
             dimensions = any(inner == 2 for inner, _ in _fields(value))
         elif number in (4, 5, 6) and isinstance(value, bytes):  # bytes, floats, doubles
             content = value
+        elif number == 13:  # halves, each a varint of 16 bits
+            bits = value if isinstance(value, int) else _varint(value, 0)[0]
+            content = struct.pack("<H", bits & 0xFFFF)
     if dimensions or not layout or not content:
         return None
+    if layout == "bfloat16":  # the upper half of a float
+        layout, content = "<f", b"\0\0" + content
     (found,) = struct.unpack(layout, content)
     return float(found)
 

@@ -7,6 +7,7 @@ capture.py      A task's output: from its pipes into the run directory, byte for
 container.py    `tenfold task worker/3` in a container: one life of a task, told in its directory
 environment.py  The whole environment of a task: whose variables it gets, and who wins
 inherited.py    What a task inherits of the environment of whoever typed `up`
+library.py      The part of tenfold that travels with a run, for interpreters that lack tenfold
 listening.py    Where a task's processes listen, out of /proc: to say why a task is not ready
 member.py       Inside a task: who am I, where are my peers, how far am I
 memory.py       A task's own limit of memory, by a control group

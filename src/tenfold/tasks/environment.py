@@ -9,17 +9,21 @@ process's.
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
 
 from tenfold.cluster.programs import search_path
+from tenfold.cluster.python_choice import PythonChoice, activated
+from tenfold.errors import TenfoldError
 from tenfold.frameworks import Addresses, framework
 from tenfold.launch import together
 from tenfold.planning.late import bind
 from tenfold.planning.plan import Bound, Plan, Task
 from tenfold.run.rundir import RunDirectory
 from tenfold.tasks.inherited import inheritable, past_proxies
+from tenfold.tasks.library import links, with_library
 
 _OURS = "TENFOLD_"
 _DEFAULTS = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
@@ -46,11 +50,14 @@ def task_environment(
     """
     bound = bind(task, addresses=addresses, run_directory=str(run.path), ports=ports)
     frame = framework(plan.framework)
+    python = plan.python
+    _require(python)
     base = inheritable(inherited, plan.cell, plan.framework, addresses)
+    base = base if python is None else activated(base, python)
     good = frame.process_environment(task.job, len(plan.tasks), _cores(plan, task))
     environment = _DEFAULTS | good | base
     environment |= {
-        "PATH": search_path(base),
+        "PATH": search_path(base, python, str(links(run))),
         "WANDB_RUN_GROUP": base.get("WANDB_RUN_GROUP", inherited.get("TENFOLD_RUN", run.run)),
     }
     environment |= frame.environment(task.job, task.index, addresses)
@@ -62,7 +69,21 @@ def task_environment(
         if name not in bound.env
     }
     environment = together.with_order(environment, bound.command, bound.workdir)
+    if python is not None:
+        environment = with_library(bound, environment, run, python)
     return replace(bound, env=environment)
+
+
+def _require(python: PythonChoice | None) -> None:
+    """Raise TenfoldError if the interpreter of the tasks is not on this machine.
+
+    Another `python` on PATH would take its place.
+    """
+    if python is not None and not os.access(python.path, os.X_OK):
+        raise TenfoldError(
+            f"{python.path} (from {python.source}) does not exist on {socket.gethostname()}",
+            hint="put the environment on a file system that all nodes share",
+        )
 
 
 def _cores(plan: Plan, task: Task) -> int:

@@ -136,7 +136,7 @@ class Processes:
         """The task of this run named in the environment of a process."""
         if (pid, stat.start) in self._strangers or pid == os.getpid():
             return None
-        environment = procfs.read_environment(pid, self._proc) or {}
+        environment = procfs.read_environment(pid, self._proc, self._run) or {}
         name = environment.get(b"TENFOLD_TASK")
         if name is not None and environment.get(b"TENFOLD_RUN_DIRECTORY") == self._run:
             return name.decode(errors="replace")

@@ -43,21 +43,19 @@ class PeerTotal(NamedTuple):
         return (self.sent or 0) + (self.received or 0)
 
     @classmethod
-    def from_json(cls, data: object) -> Self | None:
-        """The total in a sample. None if it is damaged."""
+    def from_json(cls, data: object) -> Self:
+        """The total in a sample. What is damaged is not counted."""
         if not isinstance(data, list) or len(data) != 4:
-            return None
-        sent, received, now_open, opened = data
-        bytes_fit = all(count is None or records.count(count) for count in (sent, received))
-        fit = bytes_fit and records.count(now_open) and records.count(opened)
-        return cls(sent, received, now_open, opened) if fit else None
+            return cls(None, None)
+        sent, received, now_open, opened = (n if records.count(n) else None for n in data)
+        return cls(sent, received, now_open or 0, opened or 0)
 
 
 @dataclass(frozen=True, slots=True)
 class TrafficSample:
-    """A line of `traffic.jsonl`: at `time` (seconds since 1970), the totals of a task by peer.
+    """A line of `traffic.jsonl`: the totals of a task by peer at one time.
 
-    `cut`: the peers that do not acknowledge the data of the task.
+    `time`: seconds since 1970. `cut`: the peers that do not acknowledge the data of the task.
     """
 
     time: float
@@ -76,11 +74,8 @@ class TrafficSample:
         Anybody can have written it: what is damaged is left out.
         """
         peers, cut = data.get("peers"), data.get("cut")
-        totals = {
-            peer: total
-            for peer, value in (peers.items() if isinstance(peers, dict) else ())
-            if (total := PeerTotal.from_json(value))
-        }
+        told = peers if isinstance(peers, dict) else {}
+        totals = {peer: PeerTotal.from_json(total) for peer, total in told.items()}
         names = (peer for peer in (cut if isinstance(cut, list) else ()) if isinstance(peer, str))
         return cls(data["time"], totals, frozenset(names))
 

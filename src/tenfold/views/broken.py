@@ -6,8 +6,13 @@ Owns what counts: an exception before texts that are known, those before the las
 from __future__ import annotations
 
 import posixpath
+import re
+import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 
+from tenfold.cluster.programs import is_python
+from tenfold.cluster.python_choice import NAMES
 from tenfold.run.exceptions import Broken
 from tenfold.run.logs.tracebacks import broken_in
 from tenfold.run.statusfiles import FirstFailureStatus
@@ -23,6 +28,17 @@ With other codes, an exception in the log was caught long ago.
 
 _MOST_MESSAGE = 12
 
+_NO_MODULE = re.compile(r"No module named '?(\w+)")
+
+_PACKAGES = {
+    "PIL": "pillow",
+    "cv2": "opencv-python",
+    "sklearn": "scikit-learn",
+    "skimage": "scikit-image",
+    "yaml": "pyyaml",
+}
+"""Packages whose modules have another name, by module."""
+
 
 def find_error(facts: RunFacts, told: FirstFailureStatus, lines: Sequence[str]) -> CauseLine | None:
     """What the first failing task reported.
@@ -36,7 +52,22 @@ def find_error(facts: RunFacts, told: FirstFailureStatus, lines: Sequence[str]) 
     if finding is None:
         caught = kept.message if kept else ()
         return causes.last_words([text for text in told.stderr if text not in caught])
+    finding = _with_command(facts, task, finding)
     return finding if found is None else _placed(facts, task, finding, found)
+
+
+def _with_command(facts: RunFacts, task: str, finding: CauseLine) -> CauseLine:
+    """`finding`, with the command that installs a missing module."""
+    match = _NO_MODULE.search(finding.line)
+    command = facts.plan.task(task).command
+    if match is None or not is_python(command):
+        return finding
+    python = facts.plan.python if command[0] in NAMES else command[0]
+    if python is None or "/" not in python:
+        return finding
+    module = match[1]
+    install = f"{shlex.quote(python)} -m pip install {_PACKAGES.get(module, module)}"
+    return replace(finding, hint=f"install the package of {module}: {install}")
 
 
 def _placed(facts: RunFacts, task: str, finding: CauseLine, found: Broken) -> CauseLine:

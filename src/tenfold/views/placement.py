@@ -7,7 +7,7 @@ words what the plan knows of every task's work. What nobody told and no plan say
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,14 +17,14 @@ from tenfold.frameworks.ranks import is_member
 from tenfold.frameworks.tensorflow import CHIEFS
 from tenfold.run import files
 from tenfold.run.jsonfiles import Problems
-from tenfold.run.placements import PlacedVariable, PlacementFile
+from tenfold.run.placements import PlacedVariable, Placement
 from tenfold.run.planfile import PlanFile
 from tenfold.run.rundir import RunDirectory
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
-    """A variable, and the tasks that hold a copy of it besides its own."""
+class _Shown:
+    """A part of a variable, and the tasks that hold a copy of it besides its own."""
 
     variable: PlacedVariable
     also_on: list[str] = field(default_factory=list)
@@ -51,12 +51,14 @@ def placement(run: RunDirectory) -> dict[str, Any]:
     problems = Problems()
     plan = PlanFile.of(run.plan, problems)
     tasks = _tasks(plan, run)
-    told = {task: found for task in tasks if (found := _told(run, task, problems))}
+    paths = ((task, run.task(label_of(task)).placement) for task in tasks)
+    read = ((task, Placement.read(path, problems)) for task, path in paths)
+    told = {task: found.variables for task, found in read if found and found.variables}
     variables = _merged(told)
     return {
         "version": 1,
         "told_by": next(iter(told), None),
-        "variables": [one.to_json() for one in variables],
+        "variables": [shown.to_json() for shown in variables],
         "servers": (servers := _servers(tasks, variables)),
         "balance": _balance([server["bytes"] for server in servers]),
         "workers": _workers(framework_of(plan.framework), tasks, variables),
@@ -82,37 +84,32 @@ def _attached_first(names: list[str], run: RunDirectory) -> list[str]:
     return [*(name for name in chiefs if name not in names), *names]
 
 
-def _told(run: RunDirectory, task: str, problems: Problems) -> tuple[PlacedVariable, ...]:
-    said = PlacementFile.read(run.task(label_of(task)).placement, problems)
-    return said.variables if said else ()
-
-
-def _merged(told: Mapping[str, Sequence[PlacedVariable]]) -> list[_Held]:
+def _merged(told: Mapping[str, Iterable[PlacedVariable]]) -> list[_Shown]:
     """All variables.
 
     Variables that several tasks report alike count once.
     """
-    merged: list[_Held] = []
-    seen: dict[tuple[object, ...], _Held] = {}
+    merged: list[_Shown] = []
+    seen: dict[tuple[object, ...], _Shown] = {}
     for teller, variables in told.items():
         count: Counter[tuple[object, ...]] = Counter()
-        for variable in variables:
-            entry = _Held(variable)
-            if variable.task != teller:
-                merged.append(entry)
+        for one in variables:
+            shown = _Shown(one)
+            if one.task != teller:
+                merged.append(shown)
                 continue
-            what = (variable.name, variable.shape, variable.dtype)
+            what = (one.name, str(one.shape), one.dtype)
             count[what] += 1
-            first = seen.setdefault((*what, count[what]), entry)
-            if first is entry:
-                merged.append(entry)
+            first = seen.setdefault((*what, count[what]), shown)
+            if first is shown:
+                merged.append(shown)
             else:
                 first.also_on.append(teller)
     return merged
 
 
-def _servers(tasks: Iterable[str], variables: Iterable[_Held]) -> list[dict[str, Any]]:
-    held = _bytes(variables)
+def _servers(tasks: Iterable[str], variables: Iterable[_Shown]) -> list[dict[str, Any]]:
+    held = _held(variables)
     return [
         {"task": task, "bytes": sum(held[task]), "parts": len(held[task])}
         for task in tasks
@@ -120,12 +117,12 @@ def _servers(tasks: Iterable[str], variables: Iterable[_Held]) -> list[dict[str,
     ]
 
 
-def _bytes(variables: Iterable[_Held]) -> dict[str | None, list[int]]:
+def _held(variables: Iterable[_Shown]) -> dict[str | None, list[int]]:
     """The bytes of each part on each task, 0 if they are not known."""
     held: dict[str | None, list[int]] = defaultdict(list)
-    for one in variables:
-        for task in (one.variable.task, *one.also_on):
-            held[task].append(one.variable.bytes or 0)
+    for shown in variables:
+        for task in (shown.variable.task, *shown.also_on):
+            held[task].append(shown.variable.bytes or 0)
     return held
 
 
@@ -136,9 +133,9 @@ def _balance(bytes_each: list[int]) -> float | None:
 
 
 def _workers(
-    framework: Framework, tasks: list[str], variables: Iterable[_Held]
+    framework: Framework, tasks: list[str], variables: Iterable[_Shown]
 ) -> list[dict[str, Any]]:
-    held = _bytes(variables)
+    held = _held(variables)
     words = dict(framework.roles([task for task in tasks if is_member(job_of(task))]))
     return [
         {"task": task, "role": role, "bytes": sum(held[task]) if task in held else None}

@@ -49,6 +49,10 @@ def show_plan(out: Console, plan: Plan, not_inherited: Sequence[str] = ()) -> No
     )
     out.print(_line("starts", " → ".join(", ".join(stage) for stage in plan.stages())))
     out.print(_line("succeeds", f"when {_and(plan.success)} finished" if plan.success else "never"))
+    if plan.python is not None:
+        out.print(_line("python", printable(plan.shown(plan.python.words()))))
+        for note in plan.python.notes:
+            out.print(_line("note", printable(plan.shown(note))))
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     table.add_column("task", no_wrap=True)
     table.add_column("command", overflow="fold")

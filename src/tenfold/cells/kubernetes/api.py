@@ -220,7 +220,7 @@ class Api:
 
 
 def slim_api(settings: Mapping[str, Any]) -> Api:
-    """An `Api` for a process of tenfold's own, which imports the client without its validator.
+    """An `Api` for a process of tenfold's own, without the client's validator.
 
     The client imports kubernetes-validate where that is installed, and its grammars take two
     seconds of CPU. Nothing here validates objects, but a user's own process may: there, use `Api`.

@@ -81,5 +81,5 @@ def _read(answer: Answer) -> Finding:
     except (ValueError, KeyError, TypeError):
         version = importlib.metadata.version("kubernetes")
         message = f"the Python package kubernetes {version} does not work: {answer.last_line()}"
-        hint = pip_install("--upgrade", "tenfold[kubernetes]").replace("'--upgrade'", "--upgrade")
+        hint = pip_install("--upgrade", "tenfold[kubernetes]")
         return _found("broken", None, message, hint)

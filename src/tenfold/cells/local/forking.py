@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from tenfold.cluster.python_choice import is_own
+from tenfold.cluster.python_probe import too_old, version_of
 from tenfold.cluster.scripts.hiding import first_hidden
 from tenfold.cluster.scripts.wording import hiding_words, obstacle_words
 from tenfold.launch.channel import PreloadError
@@ -42,6 +44,7 @@ class Forking:
         if preload is None or preload in self._unloaded:
             return None
         try:
+            await asyncio.to_thread(_require_version, preload)
             imported = await client.preload(preload, room_for=bound.env)
         except PreloadError as error:
             if preload not in self._unloaded:
@@ -63,3 +66,11 @@ class Forking:
         if (task.job, why) not in self._slow:
             self._slow.add((task.job, why))
             self._on_note(f"{task.job} starts without a preload, each task separately: {why}", hint)
+
+
+def _require_version(preload: Preload) -> None:
+    """Raise PreloadError if the interpreter is too old for the code that forks."""
+    if not is_own(preload.interpreter):
+        version, path, _ = version_of(preload.interpreter, preload.directory)
+        if problem := too_old(path or preload.interpreter, version):
+            raise PreloadError(problem)

@@ -6,14 +6,16 @@ have a place in the file.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import resource
-import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from tenfold.cluster.programs import interpreter_of, is_python, search_path
+from tenfold.cluster.python_choice import is_own
+from tenfold.cluster.python_probe import install_command, installed
 from tenfold.errors import InputError, UnavailableError
 from tenfold.frameworks import framework
 from tenfold.planning.plan import Plan, Task
@@ -21,20 +23,60 @@ from tenfold.run.rendezvous import hold_port
 from tenfold.services import REQUIREMENTS
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class MissingPackages:
+    """Modules that tasks need and that their interpreter, at `python`, does not have.
+
+    `requirements` are what pip installs to have them.
+    """
+
+    python: str
+    modules: tuple[str, ...]
+    requirements: tuple[str, ...]
+
+    @property
+    def message(self) -> str:
+        """`torch is not installed for /home/ann/venv/bin/python`."""
+        verb = "are" if len(self.modules) > 1 else "is"
+        return f"{' and '.join(self.modules)} {verb} not installed for {self.python}"
+
+    @property
+    def hint(self) -> str:
+        """The command that installs them."""
+        return install_command(self.python, *self.requirements)
+
+
+def missing_packages(plan: Plan) -> list[MissingPackages]:
+    """The packages that the tasks of `plan` lack, by interpreter.
+
+    An interpreter that does not answer lacks nothing that is known.
+    """
+    wanted: dict[tuple[str, str | None], dict[str, str]] = {}
+    for task in plan.tasks:
+        for python, module, requirement in _needs(plan, task):
+            asked = (python, task.env.get("PYTHONPATH"))
+            wanted.setdefault(asked, {})[module] = requirement
+    found: set[MissingPackages] = set()
+    for (python, path), needs in wanted.items():
+        has = installed(python, needs, python_path=path)
+        if has.problem is not None:
+            continue
+        lacking = [module for module in needs if not has.has(module)]
+        if lacking:
+            requirements = tuple(needs[module] for module in lacking)
+            found.add(MissingPackages(python, tuple(lacking), requirements))
+    return sorted(found)
+
+
 def require_packages(plan: Plan) -> None:
     """Raise UnavailableError if a package is missing for `plan`.
 
     The error contains the command that installs it.
     """
-    missing = sorted({need for need in _needs(plan) if importlib.util.find_spec(need[0]) is None})
-    if not missing:
-        return
-    names = " and ".join(module for module, _ in missing)
-    packages = " ".join(f"'{package}'" for _, package in missing)
-    raise UnavailableError(
-        f"{names} is not installed for {sys.executable}",
-        hint=f"{_pip()} install {packages}",
-    )
+    missing = missing_packages(plan)
+    if missing:
+        message = "; ".join(each.message for each in missing)
+        raise UnavailableError(message, hint=" && ".join(each.hint for each in missing))
 
 
 def require_ports(plan: Plan) -> None:
@@ -88,26 +130,28 @@ def _require_port(task: Task, wanted: int) -> None:
         raise InputError(message, hint=error.hint, cause=error) from error
 
 
-def _needs(plan: Plan) -> Iterator[tuple[str, str]]:
+def _needs(plan: Plan, task: Task) -> Iterator[tuple[str, str, str]]:
+    """The interpreter, module and requirement of each package that a task needs.
+
+    A job with an interpreter of its own may not use the framework, unless it belongs to the
+    training.
+    """
+    if task.job in REQUIREMENTS and task.service and task.command[0] == sys.executable:
+        yield sys.executable, *REQUIREMENTS[task.job]
+        return
     required = framework(plan.framework).requirement()
-    for task in plan.tasks:
-        if task.job in REQUIREMENTS and task.service and task.command[0] == sys.executable:
-            yield REQUIREMENTS[task.job]
-        elif required is not None and _runs_own_python(task, os.environ):
-            yield required
+    if required is None or not is_python(task.command):
+        return
+    python = _python_of(plan, task)
+    chosen = sys.executable if plan.python is None else plan.python.path
+    if python is not None and (task.member or Path(python).parent == Path(chosen).parent):
+        module, requirement = required
+        yield python, module, requirement if is_own(python) else module
 
 
-def _runs_own_python(task: Task, environment: Mapping[str, str]) -> bool:
-    """Whether the task uses this interpreter, so that a check here is valid for it."""
-    program = task.command[0]
-    if program == sys.executable:
-        return True
-    if not Path(program).name.startswith("python") or environment.get("VIRTUAL_ENV"):
-        return False
-    found = shutil.which(program, path=str(Path(sys.executable).parent))
-    return found is not None
-
-
-def _pip() -> str:
-    beside = Path(sys.executable).with_name("pip")
-    return str(beside) if beside.exists() else f"{sys.executable} -m pip"
+def _python_of(plan: Plan, task: Task) -> str | None:
+    """The interpreter of a task, as far as it is known before the run."""
+    if "${" in task.workdir or "${" in task.command[0]:
+        return None
+    search = task.env.get("PATH") or search_path(os.environ, plan.python)
+    return interpreter_of(task.command, Path(task.workdir), search, plan.python)

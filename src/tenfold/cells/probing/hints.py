@@ -10,6 +10,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from tenfold.cluster.python_probe import install_command
+
 
 def as_root(command: str) -> str:
     """`command` as this user has to type it for superuser rights."""
@@ -46,6 +48,4 @@ def start_service(name: str) -> str:
 
 def pip_install(*requirements: str) -> str:
     """The command that installs packages beside tenfold."""
-    beside = Path(sys.executable).with_name("pip")
-    pip = str(beside) if beside.exists() else f"{sys.executable} -m pip"
-    return f"{pip} install " + " ".join(f"'{each}'" for each in requirements)
+    return install_command(sys.executable, *requirements)

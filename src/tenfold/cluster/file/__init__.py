@@ -56,6 +56,7 @@ from tenfold.errors import (
 FILE = "tenfold.yaml"
 SUFFIX = ".tenfold.yaml"
 
+_TEXT_OF_FILE = (("cluster",), ("runs",), ("python",))
 _TEXT_OF_JOB = (("run",), ("workdir",), ("env",), ("secret",), ("preload",))
 _TEXT_OF_READY = (("ready", "http"), ("ready", "command"), ("ready", "log"))
 
@@ -403,7 +404,7 @@ def _is_text(path: Where) -> bool:
     Even if it looks like `1.10`, `no` or `22:22`.
     """
     if path[0] != "jobs":
-        return path in (("cluster",), ("runs",)) or (path[0] == "env" and len(path) == 2)
+        return path in _TEXT_OF_FILE or (path[0] == "env" and len(path) == 2)
     inner = path[4:] if path[2:3] == ("overrides",) else path[2:]
     return (inner[:1] in _TEXT_OF_JOB and len(inner) < 3) or inner in _TEXT_OF_READY
 

@@ -21,6 +21,7 @@ from tenfold.errors import Fault, path_text
 
 _PATHS = (
     ("runs",),
+    ("python",),
     ("build",),
     ("build", "context"),
     ("build", "dockerfile"),

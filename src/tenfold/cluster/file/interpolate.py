@@ -319,7 +319,7 @@ class _Run:
             raise _Unknown
         if self.hidden.is_secret(name):
             self.hidden.used(text)
-        value = resolve(text)
+        value = resolve(text) if text else text  # an empty variable is an empty text
         literal = written((text,))
         return Scalar(literal if isinstance(value, str) else value, literal, node.place)
 

@@ -25,21 +25,23 @@ def main() -> None:
     coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
     with strategy.scope():
         weights = tf.Variable(tf.zeros([FEATURES, 1]), name="weights")
+        offset = tf.Variable(tf.zeros([1]), name="offset")  # on the other parameter server
 
     def step() -> tf.Tensor:
         """Train on one batch. Any free worker runs it, and twice if the first worker dies."""
         x = tf.random.normal([BATCH, FEATURES])
         wanted = tf.ones([FEATURES, 1])
         with tf.GradientTape() as tape:
-            guess = tf.matmul(x, tf.convert_to_tensor(weights))
-            loss = tf.reduce_mean((guess - tf.matmul(x, wanted)) ** 2) / FEATURES
-        (gradient,) = tape.gradient(loss, [weights])
-        weights.assign_sub(10.0 * gradient)
+            guess = tf.matmul(x, tf.convert_to_tensor(weights)) + tf.convert_to_tensor(offset)
+            loss = tf.reduce_mean((guess - tf.matmul(x, wanted) - 1.0) ** 2) / FEATURES
+        gradients = tape.gradient(loss, [weights, offset])
+        for variable, gradient in zip([weights, offset], gradients, strict=True):
+            variable.assign_sub(10.0 * gradient)
         return loss
 
     graph = tf.function(step)
     saved = tenfold.checkpoint.tensorflow(
-        tf.train.Checkpoint(weights=weights), every_s=SAVE_EVERY_S
+        tf.train.Checkpoint(weights=weights, offset=offset), every_s=SAVE_EVERY_S
     )
     begun = saved.restore()  # the last checkpoint, or None
     at = begun.step if begun else 0
