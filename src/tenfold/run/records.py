@@ -291,8 +291,8 @@ PLANNED_TASK = Record(
 
 PLAN = Record(
     version=whole, cluster=word, framework=word, cell=word, file=text, directory=text, runs=text,
-    options=TEXTS, python=Record(path=text), image=text, build=Record(), settings=Record(), success=TEXTS,
-    stop_grace_s=amount,
+    options=TEXTS, python=Record(path=text), image=text, build=Record(), settings=Record(),
+    success=TEXTS, stop_grace_s=amount,
     hang=Record(after_s=amount, action=text), expose=flag, log_limit=count, masked=TEXTS,
     tasks=Items(PLANNED_TASK, needed=("task",)),
 )  # fmt: skip

@@ -8,23 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 from tenfold.base.older import Self
 from tenfold.run.exceptions import Broken
-from tenfold.run.jsonfiles import Problems, read_json, write_json
+from tenfold.run.jsonfiles import JsonObject, Problems, read_json, write_json
 from tenfold.run.rundir import RunDirectory, TaskDirectory
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 VERSION = 1
 
-_T = TypeVar("_T", bound="DataclassInstance")
-
 
 @dataclass(frozen=True, slots=True)
-class DeathStatus:
+class DeathStatus(JsonObject):
     """A task that ended badly.
 
     `words` describes how, `reason` and `cause` explain why if that is known.
@@ -37,15 +32,6 @@ class DeathStatus:
     words: str | None = None
     reason: str | None = None
     cause: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """A JSON object of the same names."""
-        return _shallow(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The fields in a JSON object that has them, and possibly others."""
-        return _made(cls, data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +117,7 @@ class OddFigure:
 
 
 @dataclass(frozen=True, slots=True)
-class HangStatus:
+class HangStatus(JsonObject):
     """The current hang: since when, likely culprit, report and policy's action."""
 
     time: float | None = None
@@ -140,36 +126,18 @@ class HangStatus:
     report: str | None = None
     action: str | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """A JSON object of the same names."""
-        return _shallow(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The fields in a JSON object that has them, and possibly others."""
-        return _made(cls, data)
-
 
 @dataclass(frozen=True, slots=True)
-class ResumedFrom:
+class ResumedFrom(JsonObject):
     """The run that this one resumes, the checkpoint, and the step of the checkpoint."""
 
     run: str | None = None
     checkpoint: str | None = None
     step: float | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """A JSON object of the same names."""
-        return _shallow(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The fields in a JSON object that has them, and possibly others."""
-        return _made(cls, data)
-
 
 @dataclass(frozen=True, slots=True)
-class RunStatus:
+class RunStatus(JsonObject):
     """A run. Times are seconds since 1970.
 
     Attributes:
@@ -213,7 +181,7 @@ class RunStatus:
         """The contents of `status.json`."""
         return {
             "version": VERSION,
-            **_shallow(self),
+            **super(RunStatus, self).to_json(),
             "resumed_from": self.resumed_from and self.resumed_from.to_json(),
             "hang": self.hang and self.hang.to_json(),
             "not_finite": [figure.to_json() for figure in self.not_finite],
@@ -242,11 +210,11 @@ class RunStatus:
                 DeathStatus.from_json(one) for one in data.get("consequences") or ()
             ),
         }
-        return _made(cls, {**data, **nested})
+        return super(RunStatus, cls).from_json({**data, **nested})
 
 
 @dataclass(frozen=True, slots=True)
-class TaskStatus:
+class TaskStatus(JsonObject):
     """A task. Times are seconds since 1970.
 
     Attributes:
@@ -288,7 +256,7 @@ class TaskStatus:
 
     def to_json(self) -> dict[str, Any]:
         """The contents of `status.json`."""
-        return {"version": VERSION, **_shallow(self)}
+        return {"version": VERSION, **super(TaskStatus, self).to_json()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -297,29 +265,10 @@ class TaskStatus:
         `data` has the types that `records` states.
         """
         urls = data.get("urls") or {}
-        several = {
-            "retried": tuple(data.get("retried") or ()),
-            "urls": {port: url for port, url in urls.items() if url is not None},
-        }
-        return _made(cls, {**data, **several})
+        known = {port: url for port, url in urls.items() if url is not None}
+        return super(TaskStatus, cls).from_json({**data, "urls": known})
 
 
 def _texts(value: object) -> tuple[str, ...]:
     items = value if isinstance(value, list) else []
     return tuple(item for item in items if isinstance(item, str))
-
-
-def _shallow(value: DataclassInstance) -> dict[str, Any]:
-    """The fields by name.
-
-    `dataclasses.asdict` copies the values, which takes ten times as long.
-    """
-    return {name: getattr(value, name) for name in value.__dataclass_fields__}
-
-
-def _made(kind: type[_T], data: Mapping[str, Any]) -> _T:
-    """An instance of `kind` from those fields of `data` that it has.
-
-    Other fields of `data` are of another version.
-    """
-    return kind(**{name: data[name] for name in kind.__dataclass_fields__ if name in data})
