@@ -43,7 +43,7 @@ OWNERS = {("cells", cell) for cell in CELLS} | {
 }
 """What may know the name of a cell or a framework: its own folder, its own module."""
 
-HEAVY = ("pydantic", "rich", "yaml", "tensorflow", "torch", "jax", "numpy", "psutil")
+HEAVY = ("email", "pydantic", "rich", "yaml", "tensorflow", "torch", "jax", "numpy", "psutil")
 """What the supervisor and the launch server must not import: every run waits for them."""
 
 

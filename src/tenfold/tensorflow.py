@@ -210,10 +210,9 @@ class _Placement:
                 variables = tuple(told for same in self._told.values() for _, told in same)
             home, name = os.environ.get("TENFOLD_RUN_DIRECTORY"), os.environ.get("TENFOLD_TASK")
             if home and name:
-                path = RunDirectory(Path(home)).task(label_of(name)).placement
-                made = Placement(time=round(time.time(), 3), variables=variables)
+                placed = Placement(time=round(time.time(), 3), variables=variables)
                 with contextlib.suppress(OSError):  # a full disk must not end a training
-                    made.write(path)
+                    placed.write(RunDirectory(Path(home)).task(label_of(name)).placement)
 
 
 _placement = _Placement()

@@ -27,8 +27,9 @@ from tenfold.cluster.cell_table import CELLS, traits
 from tenfold.planning.plan import HangPolicy, ReadinessCheck, RestartPolicy, Task
 from tenfold.run.eventlog import read_events
 from tenfold.run.jsonfiles import read_json
-from tenfold.run.logs import last_lines
+from tenfold.run.logs import LogReader, last_lines
 from tenfold.traffic.samples import UsageSample, all_samples
+from tenfold.views.live import LiveReader
 from tests.cells.grounds import ROOT, Docker, Ground, Own, Slurm, own_table
 from tests.cells.talkers import server, talker
 from tests.conftest import wait_for
@@ -411,6 +412,43 @@ def test_stacks_of_a_hung_task_are_shown(ground: Ground) -> None:
     report = read_json(Path(hang["report"]).with_name("report.json")) or {}
     _is_stuck(report["tasks"])
     run.stop(timeout_s=60)
+
+
+BAR = """
+import sys, time
+for n in range(61):
+    text = f"train: {n}%|#  | {n}/100 [00:01<00:02, 20.00it/s, loss={100 - n}]"
+    sys.stderr.write("\\r" + text)
+    sys.stderr.flush()
+    time.sleep(0.05)
+time.sleep(600)
+"""
+"""A script that knows nothing of tenfold, and stands at 60 of 100."""
+
+
+def test_a_bar_is_seen_before_its_newline_and_is_progress(ground: Ground) -> None:
+    task = Task(job="chief", index=0, command=(ground.python, "-c", BAR), workdir="/tmp")
+    run = ground.up(task, hang=HangPolicy(2.0))
+    live, reader = LiveReader(run.directory), LogReader(run.directory.task("chief-0"), "stderr")
+    newest = "train: 60%|#  | 60/100 [00:01<00:02, 20.00it/s, loss=40]"
+    seen: list[str] = []
+
+    def is_there() -> bool:
+        seen.extend(line.text for line in reader.read())
+        return reader.open_rows() == [newest]
+
+    wait_for(is_there, 60)
+    assert seen == []
+    wait_for(lambda: (said := live.read().tasks[0].progress) and said.done == 60, 30)
+    said = live.read().tasks[0].progress
+    assert said is not None
+    assert (said.total, said.unit, said.rate, said.figures) == (
+        100, "it", 20.0, {"loss": 40},
+    )  # fmt: skip
+    wait_for(lambda: run.status()["hang"], 60)
+    assert run.status()["hang"]["words"].startswith("no progress bar has moved, and there was no")
+    run.stop(kill=True, timeout_s=60)
+    assert _lines(run, "chief-0") == [newest]
 
 
 def test_a_flood_of_output_is_kept_whole(ground: Ground) -> None:

@@ -196,6 +196,21 @@ def test_an_installed_tenfold_is_not_mixed_with_that_of_the_run(
     assert done.returncode == 0
 
 
+def test_a_task_can_still_run_commands_of_tenfold(tmp_path: Path, runs: Path, env: Path) -> None:
+    del env
+    command = f"{sys.executable} -m tenfold"
+    nested = "cluster: inner\njobs: {a: {run: python show.py}}\n"
+    (tmp_path / "inner.yaml").write_text(nested)
+    text = (
+        f"python: env\njobs:\n  a: {{run: sh -c '{command} ps --runs {runs} && {command} up "
+        f"--isolation none --runs {tmp_path}/inner inner.yaml --set python={tmp_path}/env'}}"
+    )
+    run = begun(tmp_path, runs, text)
+    said = (run.directory.task("a-0").path / "stdout.log").read_text()
+    assert "a/0" in said
+    assert f'"prefix": "{tmp_path}/env"' in said
+
+
 def test_modules_beside_the_script_precede_those_of_the_run(
     tmp_path: Path, runs: Path, env: Path
 ) -> None:

@@ -61,6 +61,16 @@ def test_set_precedes_the_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert chosen(loaded).source == "--set python"
 
 
+def test_a_home_in_the_variable_is_expanded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = pythons.venv(tmp_path / "mine")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("TENFOLD_PYTHON", "~/mine")
+    made = found(tmp_path)
+    assert (made.path, made.source) == (str(python), "TENFOLD_PYTHON")
+
+
 def test_auto_in_the_file_is_the_automatic_order(tmp_path: Path) -> None:
     python = pythons.venv(tmp_path / ".venv")
     assert found(tmp_path, "auto").path == str(python)

@@ -412,3 +412,17 @@ def test_the_page_writes_bytes_and_durations_as_the_terminal_does(
         [list(DURATIONS), list(AMOUNTS)],
     )
     assert written == [list(DURATIONS.values()), list(AMOUNTS.values())]
+
+
+def test_the_newest_text_of_a_bar_is_below_the_lines(demo_run: FakeRun, look: Look) -> None:
+    demo_run.log("worker/1", "it begins")
+    page = look(demo_run, "logs")
+    page.get_by_text("it begins", exact=True).wait_for()
+    bars = page.get_by_label("Unfinished lines")
+    for n in (10, 20):
+        demo_run.write("worker/1", f"\r {n}%|#  | {n}/100\x1b[2J<b>".encode())
+        bars.get_by_text(f" {n}%|#  | {n}/100<b>").wait_for()
+    assert page.locator(".log-lines").get_by_text("%|#").count() == 0
+    demo_run.write("worker/1", b"\r100%|###| 100/100\n")
+    bars.wait_for(state="hidden")
+    page.locator(".log-lines").get_by_text("100%|###| 100/100").wait_for()

@@ -76,7 +76,7 @@ def test_trains_to_the_end_of_an_interrupted_training(
     planted: Path, tmp_path: Path, runs: Path
 ) -> None:
     checkpoints = tmp_path / "kept checkpoints"
-    options = small(planted, epochs=40, checkpoints=checkpoints, dim=32, negatives=8)
+    options = small(planted, epochs=20, checkpoints=checkpoints, dim=32, negatives=8)
     begun = tenfold("up", WORD2VEC / "tenfold.yaml", "-d", *options, runs=runs)
     assert begun.returncode == 0, begun.stderr
     with contextlib.ExitStack() as stack:
@@ -120,15 +120,10 @@ def test_a_corpus_that_is_no_good_ends_the_run(tmp_path: Path, runs: Path, conte
 def test_the_notebook_runs_against_a_cluster(planted: Path, tmp_path: Path, runs: Path) -> None:
     nbformat = pytest.importorskip("nbformat")
     pytest.importorskip("nbclient")
-    up = tenfold(
-        "up",
-        WORD2VEC / "notebook.tenfold.yaml",
-        *["-d", "--wait", "--timeout", "200"],
-        *["--set", f"vars.corpus={planted}", "--set", "vars.epochs=10"],
-        runs=runs,
-    )
-    assert up.returncode == 0, up.stdout + up.stderr
+    options = [f"--set=vars.corpus={planted}", "--set=vars.epochs=10"]
+    up = tenfold("up", WORD2VEC / "notebook.tenfold.yaml", "-d", "--wait", *options, runs=runs)
     try:
+        assert up.returncode == 0, up.stdout + up.stderr
         executed = tmp_path / "executed.ipynb"
         done = tenfold(
             *["exec", "jupyter/0", "--", sys.executable, "-c"],

@@ -55,8 +55,8 @@ def run(tmp_path: Path) -> RunDirectory:
 def test_the_status_of_a_run_is_read_as_it_was_written(
     run: RunDirectory, status: RunStatus
 ) -> None:
-    status.write(run)
-    assert RunStatus.read(run) == status
+    status.write(run.status)
+    assert RunStatus.read(run.status) == status
 
 
 @pytest.mark.parametrize("status", [TASK, TaskStatus()], ids=["full", "empty"])
@@ -64,8 +64,8 @@ def test_the_status_of_a_task_is_read_as_it_was_written(
     run: RunDirectory, status: TaskStatus
 ) -> None:
     directory = run.task("worker-1")
-    status.write(directory)
-    assert TaskStatus.read(directory) == status
+    status.write(directory.status)
+    assert TaskStatus.read(directory.status) == status
 
 
 def test_the_json_of_a_run_has_the_fields_of_version_1() -> None:
@@ -99,11 +99,11 @@ def test_the_json_of_a_run_has_the_fields_of_version_1() -> None:
 
 
 def test_a_file_that_is_missing_or_damaged_has_no_status(run: RunDirectory) -> None:
-    assert RunStatus.read(run) is None
+    assert RunStatus.read(run.status) is None
     run.status.write_bytes(b'{"state": "runn')
-    assert RunStatus.read(run) is None
+    assert RunStatus.read(run.status) is None
     run.task("worker-1").status.write_text("[]")
-    assert TaskStatus.read(run.task("worker-1")) is None
+    assert TaskStatus.read(run.task("worker-1").status) is None
 
 
 @pytest.mark.parametrize("name", sorted(RUN.to_json().keys() - {"version"}))
@@ -112,7 +112,7 @@ def test_a_field_of_a_run_with_a_wrong_value_costs_no_other(
     run: RunDirectory, name: str, value: Any
 ) -> None:
     write_json(run.status, RUN.to_json() | {name: value, "of a later version": 1})
-    found = RunStatus.read(run)
+    found = RunStatus.read(run.status)
     assert found is not None
     assert {k: v for k, v in found.to_json().items() if k != name} == {
         k: v for k, v in RUN.to_json().items() if k != name
@@ -126,7 +126,7 @@ def test_a_field_of_a_task_with_a_wrong_value_costs_no_other(
 ) -> None:
     directory = run.task("worker-1")
     write_json(directory.status, TASK.to_json() | {name: value, "of a later version": 1})
-    found = TaskStatus.read(directory)
+    found = TaskStatus.read(directory.status)
     assert found is not None
     assert {k: v for k, v in found.to_json().items() if k != name} == {
         k: v for k, v in TASK.to_json().items() if k != name
@@ -135,7 +135,7 @@ def test_a_field_of_a_task_with_a_wrong_value_costs_no_other(
 
 def test_the_status_of_a_pending_slurm_job_can_be_read(run: RunDirectory) -> None:
     write_json(run.status, {"version": 1, "cluster": "c", "state": "starting", "host": None})
-    found = RunStatus.read(run)
+    found = RunStatus.read(run.status)
     assert found is not None
     assert (found.state, found.host, found.consequences) == ("starting", None, ())
     assert (read_json(run.status) or {})["state"] == found.state

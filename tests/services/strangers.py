@@ -49,7 +49,8 @@ os._exit(0)
 
 
 _TENSORBOARD = """
-import json, os
+import json, os, sys
+sys.modules.update(dict.fromkeys(["jax", "sklearn", "matplotlib"]))  # TensorFlow tries to import
 from tensorboard import default, program
 from tensorboard.backend import application
 made = []

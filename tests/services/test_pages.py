@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import urllib.error
 import urllib.request
 from http.cookiejar import CookieJar
@@ -17,8 +18,6 @@ from .strangers import UPGRADE, ask, jupyter_routes, shown, tensorboard_routes
 
 pytest.importorskip("tensorboard", reason="TensorBoard is not installed: make test brings it")
 pytest.importorskip("jupyterlab", reason="JupyterLab is not installed: make test brings it")
-
-pytestmark = pytest.mark.usefixtures("lean_tensorflow")  # TensorBoard imports TensorFlow
 
 TEXT = """
 cluster: pages
@@ -107,6 +106,8 @@ def test_pages_are_behind_their_tokens(runs: Path, tmp_path: Path) -> None:
         pid = next(task["pid"] for task in status["tasks"] if task["job"] == job)
         assert token not in Path(f"/proc/{pid}/cmdline").read_text()
     board = next(task["pid"] for task in status["tasks"] if task["job"] == "tensorboard")
+    libraries = Path(f"/proc/{board}/maps").read_text()
+    assert not {"jaxlib", "sklearn", "matplotlib"} & {*re.findall(r"\w+", libraries)}
     family = [psutil.Process(board), *psutil.Process(board).children(recursive=True)]
     heard = [c for p in family for c in p.net_connections() if c.status == psutil.CONN_LISTEN]
     assert len(heard) == 1, "only the guarded page listens"

@@ -70,6 +70,42 @@ def test_a_hang_is_detected_only_without_signs_of_life(
     assert hung(looks) == at
 
 
+def bars(*marks: int | None) -> list[Signs]:
+    """A look a second at bars that show these; None: no bar is open."""
+    return [replace(UP, bars=mark) for mark in marks]
+
+
+@pytest.mark.parametrize(
+    ("looks", "at"),
+    [
+        (bars(*range(20), *[19] * 30), [(29, "bars", None)]),
+        (bars(*range(200)), []),
+        (bars(*[0] * 100), []),  # nobody knows yet how fast it moves
+        (bars(*[n // 50 for n in range(500)]), []),  # it is slow from the beginning
+        (bars(*range(9), *[8] * 8, *range(9, 12), *[11] * 60), [(59, "bars", None)]),
+        (bars(*range(20), *[None] * 100), []),  # it has ended, and silence follows
+        (bars(*range(20), *[None] * 100, *range(20, 25), *[24] * 30), [(134, "bars", None)]),
+        ([replace(one, files=(1, 1)) for one in bars(*range(30))], [(10, "files", None)]),
+        ([replace(one, steps={"chief/0": Step(9, finished=True)}) for one in bars(*[3] * 90)], []),
+    ],
+)  # fmt: skip
+def test_a_bar_hangs_when_it_stands_longer_than_ever_before(
+    looks: list[Signs], at: list[tuple[int, str, str | None]]
+) -> None:
+    assert hung(looks) == at
+
+
+def test_another_life_learns_anew_how_long_its_bar_stands() -> None:
+    slow = bars(*[n // 8 for n in range(80)])
+    again = [replace(one, lives=LIVES | {"worker/0": 1}) for one in bars(*range(9), *[8] * 30)]
+    assert hung(slow + again) == [(98, "bars", None)]
+
+
+def test_a_bar_that_moves_again_ends_a_hang() -> None:
+    answers = told(bars(*range(20), *[19] * 30, 20))
+    assert [type(answer) for _, answer in answers] == [HangVerdict, Resumed]
+
+
 def test_a_task_without_progress_is_named_while_others_progress() -> None:
     assert hung(going(30, worker_1=7)) == [(10, "progress", "worker/1")]
     assert hung(going(30, worker_1=100)) == [], "it has done its share"

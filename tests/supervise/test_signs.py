@@ -64,6 +64,61 @@ def test_how_far_members_are(run: RunDirectory) -> None:
     assert found.lives == {"chief/0": 0, "worker/0": 0}
 
 
+def draw(run: RunDirectory, label: str, moves: int, **said: bool) -> None:
+    """The bar of a task: it is open, and moves."""
+    wanted = {
+        "done": moves,
+        "total": 9,
+        "time": 1.0,
+        "open": True,
+        "standing": False,
+        "moves": moves,
+    }
+    write_json(run.task(label).bar, wanted | said)
+
+
+def test_an_open_bar_is_a_sign_where_there_is_no_other(run: RunDirectory) -> None:
+    look = looker(run, quiet())
+    assert look().bars is None
+    draw(run, "chief-0", 1)
+    first = look().bars
+    assert first is not None
+    assert look().bars == first
+    draw(run, "chief-0", 2)
+    assert look().bars not in (None, first)
+    draw(run, "chief-0", 3, open=False)
+    assert look().bars is None
+    draw(run, "chief-0", 4)
+    tell(run, "worker-0", 1)
+    assert look().bars is None, "the script reports its progress"
+
+
+def test_output_counts_unless_it_only_draws_a_bar_that_stands(run: RunDirectory) -> None:
+    look = looker(run, quiet())
+    events = run.path / "tensorboard" / "events.out.tfevents.1"
+    events.parent.mkdir(exist_ok=True)
+    events.write_bytes(b"some")
+    draw(run, "chief-0", 1)
+    log = run.task("chief-0").log("stderr")
+    marks: list[object] = []
+    for standing in (False, True, True, False):
+        draw(run, "chief-0", 1 if standing else len(marks), standing=standing)
+        with log.open("ab") as stream:
+            stream.write(b"\r 10%")
+        marks.append(look().files)
+    assert marks[1] == marks[2], "it is drawn again"
+    assert len(set(marks)) == 3
+
+
+def test_a_bar_of_an_earlier_start_does_not_count(run: RunDirectory) -> None:
+    look, second = looker(run, quiet()), replace(CHIEF, starts=1)
+    draw(run, "chief-0", 3)
+    assert look().bars is not None
+    assert look(second, WORKER).bars is None
+    draw(run, "chief-0", 1)
+    assert look(second, WORKER).bars is not None
+
+
 def test_progress_of_an_earlier_start_does_not_count(run: RunDirectory) -> None:
     look, second = looker(run, quiet()), replace(CHIEF, starts=1)
     tell(run, "chief-0", 3)

@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tenfold.bringup.api import Run, up
 from tenfold.planning.plan import HangPolicy, ReadinessCheck, RestartPolicy, Task
 from tenfold.run.eventlog import read_events
@@ -104,6 +106,47 @@ def test_a_stopped_task_is_named_and_can_continue(runs: Path) -> None:
     wait_for(lambda: events(run, "progress-resumed"), 10)
     wait_for(lambda: run.status()["hang"] is None, 10)
     run.stop(timeout_s=20)
+
+
+BARS = """
+import sys, time
+def draw(text):
+    sys.stderr.write("\\r" + text)
+    sys.stderr.flush()
+    time.sleep(0.05)
+for n in range(41):
+    draw(f"train: {100 * n // TOTAL}%|# | {n}/TOTAL [loss={40 - n}]")
+AFTER
+"""
+"""A bar, and what follows it."""
+
+
+def bar_run(runs: Path, total: int, after: str) -> Run:
+    code = BARS.replace("TOTAL", str(total)).replace("AFTER", after)
+    worker = Task(job="worker", index=0, command=("python", "-c", code), workdir="/tmp")
+    return up(plan_of(worker, hang=HangPolicy(1.0), stop_grace_s=0.5), runs=runs)
+
+
+def test_a_bar_that_is_drawn_again_but_stands_is_a_hang(runs: Path) -> None:
+    run = bar_run(runs, 100, "while True: draw('train: 40%|# | 40/100 [loss=0]')")
+    assert "no progress bar has moved" in the_hang(run)["words"]
+    run.stop(kill=True, timeout_s=20)
+
+
+@pytest.mark.parametrize(
+    ("total", "after"),
+    [
+        (40, "time.sleep(6)"),  # it has reached its end
+        (100, "sys.stderr.write('\\n'); time.sleep(6)"),  # it was closed
+        (100, "for n in range(120): draw(f'train: {40 + n / 10}% [loss=0]')"),
+    ],
+)
+def test_a_bar_that_has_ended_or_moves_slowly_is_no_hang(
+    runs: Path, total: int, after: str
+) -> None:
+    run = bar_run(runs, total, after)
+    assert run.wait(60)["state"] == "succeeded"
+    assert events(run, "hang") == []
 
 
 def test_the_restart_action_restarts_only_the_culprit(runs: Path) -> None:

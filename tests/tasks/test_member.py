@@ -20,7 +20,7 @@ from tenfold.bringup.api import up
 from tenfold.errors import TenfoldError
 from tenfold.run.jsonfiles import read_json
 from tenfold.run.rundir import RunDirectory, create
-from tenfold.tasks import member
+from tenfold.tasks import figures, member
 from tests.conftest import wait_for
 from tests.plans import plan_of, shell
 
@@ -71,8 +71,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunDirectory:
     made.task("worker-0").path.mkdir()
     monkeypatch.setenv("TENFOLD_RUN_DIRECTORY", str(made.path))
     monkeypatch.setenv("TENFOLD_TASK", "worker/0")
-    monkeypatch.setattr(member, "_pace", member._Pace())
-    monkeypatch.setattr(member, "_odd", member._OddFigures())
+    monkeypatch.setattr(member, "_pace", figures.Pace())
+    monkeypatch.setattr(member, "_odd", figures.OddFigures())
     return made
 
 

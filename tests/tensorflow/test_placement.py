@@ -162,7 +162,7 @@ def test_a_full_disk_does_not_stop_the_recording_script(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tenfold.run.placements.write_json", full)
+    monkeypatch.setattr("tenfold.run.jsonfiles.write_json", full)
     variable = tf.Variable(1.0)
     tenfold.tensorflow.record_placement(variable)
     tenfold.tensorflow._placement.write()

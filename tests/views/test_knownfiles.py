@@ -12,7 +12,7 @@ def test_a_file_is_parsed_once_until_it_is_another(tmp_path: Path) -> None:
     files, problems, path = KnownFiles(), Problems(), tmp_path / "x.json"
 
     def read(path: Path, problems: Problems) -> dict[str, object] | None:
-        return files.read(path, problems, read_json, path)
+        return files.read(path, problems, read_json)
 
     assert read(path, problems) is None
     write_json(path, {"a": 1})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tracemalloc
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from tenfold.run.logs.writer import LogWriter
 from tenfold.run.rundir import RunDirectory, create, hold_lock
 from tenfold.views import logpages
 from tenfold.views.logpages import LogPageQuery, page
+from tenfold.views.openlines import MOST_OPEN
 
 TASKS = ("worker-0", "worker-1")
 
@@ -352,3 +354,56 @@ def test_a_download_is_both_files(run: RunDirectory, turned: LogWriter) -> None:
     for descriptor in descriptors:
         os.close(descriptor)
     assert whole.decode().splitlines() == _LEFT
+
+
+@pytest.fixture
+def alive(run: RunDirectory) -> Iterator[RunDirectory]:
+    """The run, with a supervisor that holds its lock."""
+    with hold_lock(run):
+        yield run
+
+
+def test_the_newest_text_of_bars_is_told_beside_the_lines(alive: RunDirectory) -> None:
+    log = alive.task(TASKS[0]).log("stderr")
+    with log.open("ab") as stream:
+        stream.write(b"before\n\r 10%\x1b[2J\r 20%\x1b[2J")
+    first = page(alive, LogPageQuery((TASKS[0],), ("stderr",)))
+    assert first["lines"][-1]["text"] == "before"
+    assert [line["text"] for line in first["open"]] == [" 20%"]
+    with log.open("ab") as stream:
+        stream.write(b"\r 30%")
+    query = LogPageQuery((TASKS[0],), ("stderr",), cursor=first["end"], direction="on")
+    second = page(alive, query)
+    assert (second["lines"], [line["text"] for line in second["open"]]) == ([], [" 30%"])
+    with log.open("ab") as stream:
+        stream.write(b"\r100%\nafter\n")
+    third = page(alive, query)
+    assert [line["text"] for line in third["lines"]] == ["100%", "after"]
+    assert third["open"] == []
+
+
+def test_a_bar_of_megabytes_is_not_read_again_by_every_page(alive: RunDirectory) -> None:
+    log = alive.task(TASKS[0]).log("stderr")
+    query = LogPageQuery((TASKS[0],), ("stderr",))
+    answer = page(alive, query)
+    with log.open("ab") as stream:
+        for n in range(100_000):
+            stream.write(b"\r%9d of many" % n)
+    for _ in range(2):
+        query = LogPageQuery((TASKS[0],), ("stderr",), cursor=answer["end"], direction="on")
+        answer = page(alive, query)
+    place = json.loads(answer["end"])[1][f"{TASKS[0]} e"]
+    assert log.stat().st_size - place < 1 << 13
+    assert [line["text"] for line in answer["open"]] == ["    99999 of many"]
+
+
+def test_few_bars_are_told_of_many_tasks(tmp_path: Path) -> None:
+    run = create(tmp_path, "many")
+    for n in range(40):
+        directory = run.task(f"worker-{n}")
+        directory.path.mkdir()
+        directory.log("stderr").write_bytes(b"\r 10%")
+    with hold_lock(run):
+        answer = page(run, LogPageQuery())
+    assert len(answer["open"]) == MOST_OPEN
+    assert answer["open_more"] == 40 - MOST_OPEN

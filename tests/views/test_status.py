@@ -135,7 +135,7 @@ def test_a_reader_reads_again_what_changed_and_nothing_else(
         read.append(path)
         return read_json(path, problems)
 
-    monkeypatch.setattr("tenfold.run.statusfiles.read_json", noted)
+    monkeypatch.setattr("tenfold.run.jsonfiles.read_json", noted)
     assert [task.state for task in reader.read().tasks] == ["succeeded", "failed"]
     assert read == [run.task("a-1").status]
     run.task("a-1").status.unlink()

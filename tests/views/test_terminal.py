@@ -124,6 +124,25 @@ def test_same_line_of_many_tasks_is_folded_with_its_number() -> None:
     assert list(folder.flush()) == []
 
 
+def test_a_folded_line_is_rewritten_and_not_repeated() -> None:
+    folder, written = Folder(), []
+
+    def rewritten(line: LogLine, more: str) -> bool:
+        written.append(f"{line.text}  {more}")
+        return True
+
+    list(folder.feed(_lines("ready", 2), 0.0))
+    folder.rewrite(rewritten)
+    folder.rewrite(rewritten)
+    list(folder.feed(_lines("ready", 4)[2:], 0.1))
+    folder.rewrite(rewritten)
+    assert written == ["ready  ×2 (worker-1 too)", "ready  ×4 (worker-1, worker-2, worker-3 too)"]
+    assert list(folder.flush()) == []
+    list(folder.feed(_lines("go", 2), 0.0))
+    folder.rewrite(lambda *_: False)
+    assert [line.text for line in folder.flush()] == ["go  ×2 (worker-1 too)"]
+
+
 def test_only_times_and_addresses_may_differ() -> None:
     differ = (
         "2026-11-23 17:20:0N.5: I0000 00:00:1732380000.12345N    1N f.cc:7]"
@@ -170,6 +189,7 @@ def test_progress_in_words() -> None:
     )
     assert progress.words(_said()) == "45 %"
     assert progress.words(_said(total=0)) == "100 %"
+    assert progress.words(_said(total=None, unit="it", rate=2.0)) == "45 it  2 it/s"
     assert progress.words(_said(time=0.0, rate=1.0)).startswith("45 %  1 words/s  no report for ")
     bar = progress.bar(Terminal(_Tty(), "never"), _said(figures={"long": "x" * 200}))
     assert len(bar) < 80

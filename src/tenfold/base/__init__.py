@@ -2,6 +2,7 @@
 
 They know of no cluster and no run.
 
+absent.py       Imports during which some modules count as not installed
 access.py       Who may use a page that tenfold serves: the rules for hosts, origins and tokens
 escapes.py      Terminal escape sequences in text that tasks wrote
 interpreter.py  The Python interpreter of tenfold's own processes

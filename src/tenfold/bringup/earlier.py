@@ -141,7 +141,7 @@ def _beats_elsewhere(run: RunDirectory, status: RunStatus | None) -> bool:
     deadline = time.monotonic() + _BEAT_S
     while time.monotonic() < deadline:
         time.sleep(0.05)
-        now = RunStatus.read(run)
+        now = RunStatus.read(run.status)
         if now is not None and now.updated != status.updated:
             return True
     return False

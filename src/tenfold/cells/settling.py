@@ -42,7 +42,7 @@ class Settler:
         if moment < self._asked.get(run, moment) or not run.is_elsewhere():
             return
         self._asked[run] = moment + self._ask_s
-        status = RunStatus.read(run)
+        status = RunStatus.read(run.status)
         if status is not None and status.state in TERMINAL:
             return
         place = Elsewhere.read(run.elsewhere) or Elsewhere()

@@ -15,7 +15,6 @@ import click
 from tenfold.base.json_text import json_text
 from tenfold.base.naming import job_of, label_of, name_of
 from tenfold.cluster import settings
-from tenfold.run.planfile import PlanFile
 from tenfold.run.rundir import RunDirectory, every, find
 
 if TYPE_CHECKING:
@@ -129,6 +128,8 @@ def task_names(run: RunDirectory) -> list[str]:
 
     Without a plan, they come from the run's directories.
     """
+    from tenfold.run.planfile import PlanFile
+
     planned = PlanFile.of(run.plan).tasks
     if planned is None:
         return [name_of(task.label) for task in run.tasks()]

@@ -58,7 +58,7 @@ def _may_be_left(run: RunDirectory) -> bool:
     from tenfold.run import files
     from tenfold.run.statusfiles import RunStatus
 
-    status = RunStatus.read(run)
+    status = RunStatus.read(run.status)
     over = status is not None and status.state in TERMINAL
     return not over and "cell" in files.directories(run.path)
 

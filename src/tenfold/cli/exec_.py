@@ -52,7 +52,7 @@ def command(task: str, words: tuple[str, ...], cluster: str | None, runs: str | 
     if remote := _elsewhere(run, names[0], words):
         signals.before_exec(keep=frozenset({signal.SIGHUP}))  # nohup's
         os.execvp(remote[0], remote)
-    status = TaskStatus.read(run.task(label_of(names[0])))
+    status = TaskStatus.read(run.task(label_of(names[0])).status)
     pid = require_pid(names[0], status and status.pid, run.lock)
     return run_beside(pid, words, dict(os.environ), _workdir(run, names[0]))
 

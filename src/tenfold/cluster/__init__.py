@@ -7,6 +7,7 @@ check_python.py     What is wrong or unwise about the interpreter that `python` 
 check_scripts.py    What is known of the scripts that jobs run
 command_line.py     A command line as its words
 file/               A cluster file → a Cluster, or every fault of it with its place
+foreign_words.py    Words of compose, torchrun and Slurm, and how a cluster file says the same
 programs.py         Programs and scripts that a command needs, and whether this machine has them
 python_choice.py    The Python interpreter that `python` in a command means
 python_probe.py     Ask Python interpreters what they are and which packages they have

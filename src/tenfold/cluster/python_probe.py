@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tenfold.base.paths import user_path
 from tenfold.cluster import settings
 from tenfold.cluster.python_choice import (
     AUTO,
@@ -100,7 +101,7 @@ def chosen(loaded: Loaded, environment: Mapping[str, str] | None = None) -> Pyth
         from_file = said is not None and setting.value == said
         home = loaded.directory if from_file else Path.cwd()
         origin = "--set python" if flag else setting.origin
-        found = named(setting.value, origin, home, known)
+        found = named(str(user_path(setting.value, origin)), origin, home, known)
     return examined(found, loaded.directory)
 
 

@@ -27,6 +27,7 @@ from pydantic import (
 from tenfold.base.nearest import did_you_mean
 from tenfold.cluster.cell_settings import BuildValue, Cells
 from tenfold.cluster.cell_table import CELLS
+from tenfold.cluster.foreign_words import cell_meant, framework_meant
 from tenfold.cluster.units import (
     ClusterName,
     Duration,
@@ -81,9 +82,13 @@ def _enough_log(size: int) -> int:
     return size
 
 
+def _write(name: str | None) -> str | None:
+    return f"write {name}" if name is not None else None
+
+
 def _known_cell(name: str) -> str:
     if name not in CELLS:
-        near = did_you_mean(name, CELLS)
+        near = _write(cell_meant(name)) or did_you_mean(name, CELLS)
         raise wrong(f"one of {', '.join(CELLS)}", near)
     return name
 
@@ -95,7 +100,9 @@ CellName = Annotated[
 
 def _known_framework(name: object) -> object:
     if not isinstance(name, str) or name not in FRAMEWORKS:
-        near = did_you_mean(name[:200].lower(), FRAMEWORKS) if isinstance(name, str) else None
+        near = None
+        if isinstance(name, str):
+            near = _write(framework_meant(name)) or did_you_mean(name[:200].lower(), FRAMEWORKS)
         raise wrong(f"one of {', '.join(FRAMEWORKS)}", near)
     return name
 

@@ -208,12 +208,13 @@ class Dashboard:
         if task is None:
             raise HTTPException(404, "no such task")
         directory = names.find_task(board.run, label)
+        last = page(board.run, LogPageQuery((label,), lines=_LAST_LINES))
         return {
             "version": 1,
             "task": task.to_json(),
             "usage": history(directory) if directory else {"time": [], "cpu": [], "memory": []},
             "edges": [e.to_json() for e in board.map().edges if task.view.task in e.ends],
-            "lines": page(board.run, LogPageQuery((label,), lines=_LAST_LINES))["lines"],
+            "lines": last["lines"] + last["open"],
             "damaged": now.damaged,
         }
 

@@ -1,6 +1,7 @@
 """The run directory: where its files are, who writes them and who reads them.
 
 appending.py    Files that only grow, a line at a time, by one writer each: whole lines or none
+barfile.py      `bar.json` of a task: what its progress bar says
 elsewhere.py    `elsewhere.json` of a run: who runs its supervisor
 eventlog.py     `events.jsonl` of a run: its one writer and its reader
 exceptions.py   The exception that ended a program, as files hold it

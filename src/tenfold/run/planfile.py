@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tenfold.base.older import Self
 from tenfold.errors import UnavailableError
-from tenfold.planning.plan import Plan
 from tenfold.run.jsonfiles import JsonFile, JsonObject, Problems, read_json, write_json
+
+if TYPE_CHECKING:
+    from tenfold.planning.plan import Plan
 
 
 def write_plan(path: Path, plan: Plan) -> None:
@@ -28,6 +30,8 @@ def read_plan(path: Path, problems: Problems | None = None) -> Plan:
     Raises UnavailableError if it is missing or damaged, and InputError if it is incomplete or of
     another version.
     """
+    from tenfold.planning.plan import Plan  # views do without it, and start sooner
+
     data = read_json(path, problems)
     if data is None:
         hint = "check that the run directory still exists"

@@ -308,6 +308,8 @@ PROGRESS = Record(
     not_finite=Table(Record(value=text, since=number, until=number)),
 )  # fmt: skip
 
+BAR = PROGRESS.with_(name=text, open=flag, standing=flag, moves=count)
+
 REPORT = HANG.with_(
     version=whole, cluster=text, run=text, still_s=amount, after_s=amount, seconds=amount,
     suspects=Items(Record(task=task_name, because=text)),
@@ -343,6 +345,7 @@ _OF_RUN: Mapping[str, Shape] = {
 _OF_TASK: Mapping[str, Shape] = {
     "status.json": TASK_STATUS,
     "progress.json": PROGRESS,
+    "bar.json": BAR,
     "life.json": LIFE,
     "address.json": Record(address=text),
     "placement.json": Record(time=moment, variables=Items(PLACED)),

@@ -155,6 +155,11 @@ class TaskDirectory:
         return self.path / "progress.json"
 
     @property
+    def bar(self) -> Path:
+        """`bar.json`: the progress bar that the task drew last."""
+        return self.path / "bar.json"
+
+    @property
     def unsaved(self) -> Path:
         """`unsaved.json`: why the task's last checkpoint could not be saved.
 
@@ -327,7 +332,7 @@ def set_aside_damaged(run: RunDirectory) -> list[tuple[Path, Path]]:
     """Set aside unreadable state in `run`. Returns pairs of old and new paths."""
     states = [run.status, run.resumed, run.elsewhere]
     for task in run.tasks():
-        states += [task.status, task.life, task.progress, task.placement]
+        states += [task.status, task.life, task.progress, task.bar, task.placement]
     problems = Problems()
     for path in states:
         read_json(path, problems)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tenfold.base.older import Self
-from tenfold.run.exceptions import Broken
-from tenfold.run.jsonfiles import JsonObject, Problems, read_json, write_json
-from tenfold.run.rundir import RunDirectory, TaskDirectory
+from tenfold.run.jsonfiles import JsonFile, JsonObject
 
-VERSION = 1
+if TYPE_CHECKING:
+    from tenfold.run.exceptions import Broken
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class DeathStatus(JsonObject):
 
 
 @dataclass(frozen=True, slots=True)
-class FirstFailureStatus:
+class FirstFailureStatus(JsonObject):
     """The death that ended the run.
 
     Attributes:
@@ -52,8 +51,7 @@ class FirstFailureStatus:
 
     def to_json(self) -> dict[str, Any]:
         """One JSON object with the fields of the death and all others."""
-        return {
-            **self.death.to_json(),
+        return self.death.to_json() | {
             "lines": list(self.lines),
             "stderr": list(self.stderr),
             "exception": self.exception and self.exception.to_json(),
@@ -62,6 +60,8 @@ class FirstFailureStatus:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The status in the result of `to_json`."""
+        from tenfold.run.exceptions import Broken  # few runs have one, and `ps` starts sooner
+
         return cls(
             DeathStatus.from_json(data),
             _texts(data.get("lines")),
@@ -137,7 +137,7 @@ class ResumedFrom(JsonObject):
 
 
 @dataclass(frozen=True, slots=True)
-class RunStatus(JsonObject):
+class RunStatus(JsonFile):
     """A run. Times are seconds since 1970.
 
     Attributes:
@@ -148,6 +148,7 @@ class RunStatus(JsonObject):
         consequences: deaths that followed from the first failure.
     """
 
+    version: int = 1
     cluster: str | None = None
     run: str | None = None
     cell: str | None = None
@@ -167,21 +168,9 @@ class RunStatus(JsonObject):
     first_failure: FirstFailureStatus | None = None
     consequences: tuple[DeathStatus, ...] = ()
 
-    def write(self, run: RunDirectory) -> None:
-        """Write `status.json` of `run`. Raises OSError if the disk refuses it."""
-        write_json(run.status, self.to_json())
-
-    @classmethod
-    def read(cls, run: RunDirectory, problems: Problems | None = None) -> Self | None:
-        """The readable part of the status of `run`, or None if it has no status."""
-        data = read_json(run.status, problems)
-        return None if data is None else cls.from_json(data)
-
     def to_json(self) -> dict[str, Any]:
         """The contents of `status.json`."""
-        return {
-            "version": VERSION,
-            **super(RunStatus, self).to_json(),
+        return JsonFile.to_json(self) | {
             "resumed_from": self.resumed_from and self.resumed_from.to_json(),
             "hang": self.hang and self.hang.to_json(),
             "not_finite": [figure.to_json() for figure in self.not_finite],
@@ -191,30 +180,22 @@ class RunStatus(JsonObject):
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The status in the result of `to_json`.
-
-        `data` has the types that `records` states.
-        """
+        """The status in the result of `to_json`."""
         resumed, hang, first = (data.get(key) for key in ("resumed_from", "hang", "first_failure"))
         odd = data.get("not_finite")
+        figures = [OddFigure.from_json(one) for one in (odd if isinstance(odd, list) else ())]
         nested = {
             "resumed_from": ResumedFrom.from_json(resumed) if resumed else None,
             "hang": HangStatus.from_json(hang) if hang else None,
-            "not_finite": tuple(
-                figure
-                for one in (odd if isinstance(odd, list) else ())
-                if (figure := OddFigure.from_json(one))
-            ),
+            "not_finite": [figure for figure in figures if figure is not None],
             "first_failure": FirstFailureStatus.from_json(first) if first else None,
-            "consequences": tuple(
-                DeathStatus.from_json(one) for one in data.get("consequences") or ()
-            ),
+            "consequences": [DeathStatus.from_json(one) for one in data.get("consequences") or ()],
         }
         return super(RunStatus, cls).from_json({**data, **nested})
 
 
 @dataclass(frozen=True, slots=True)
-class TaskStatus(JsonObject):
+class TaskStatus(JsonFile):
     """A task. Times are seconds since 1970.
 
     Attributes:
@@ -225,6 +206,7 @@ class TaskStatus(JsonObject):
         url: the first of `urls`: the pages that it publishes, by the name of the port.
     """
 
+    version: int = 1
     task: str | None = None
     job: str | None = None
     index: int | None = None
@@ -244,29 +226,11 @@ class TaskStatus(JsonObject):
     ready: float | None = None
     ended: float | None = None
 
-    def write(self, directory: TaskDirectory) -> None:
-        """Write `status.json` of a task. Raises OSError if the disk refuses it."""
-        write_json(directory.status, self.to_json())
-
-    @classmethod
-    def read(cls, directory: TaskDirectory, problems: Problems | None = None) -> Self | None:
-        """The readable part of the status of a task, or None if it has no status."""
-        data = read_json(directory.status, problems)
-        return None if data is None else cls.from_json(data)
-
-    def to_json(self) -> dict[str, Any]:
-        """The contents of `status.json`."""
-        return {"version": VERSION, **super(TaskStatus, self).to_json()}
-
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The status in the result of `to_json`.
-
-        `data` has the types that `records` states.
-        """
-        urls = data.get("urls") or {}
-        known = {port: url for port, url in urls.items() if url is not None}
-        return super(TaskStatus, cls).from_json({**data, "urls": known})
+        """The status in the result of `to_json`."""
+        urls = {port: url for port, url in (data.get("urls") or {}).items() if url is not None}
+        return super(TaskStatus, cls).from_json({**data, "urls": urls})
 
 
 def _texts(value: object) -> tuple[str, ...]:

@@ -6,11 +6,14 @@ a guard around its WSGI application. `python -m tenfold.services.tensorboard`.
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
+from tenfold.base.absent import absent
 from tenfold.run.rundir import RunDirectory
 from tenfold.services.guard import WsgiGuard
 from tenfold.services.token import own_token
@@ -32,6 +35,7 @@ def main() -> None:
         from tensorboard import default, main_lib, program
     except ImportError:
         sys.exit("TensorBoard is not installed: pip install 'tenfold[tensorboard]'")
+    _import_tensorflow()
     token = own_token()
     port = os.environ["TENFOLD_PORT_HTTP"]
     bind = os.environ.get("TENFOLD_BIND", "127.0.0.1")
@@ -53,6 +57,17 @@ def main() -> None:
     ])  # fmt: skip
     print(f"serving {directory} on {bind}:{port}", flush=True)
     sys.exit(board.main())
+
+
+def _import_tensorflow() -> None:
+    """Import TensorFlow, if it is installed, without what it imports on the side.
+
+    TensorBoard imports it when it starts. Where jax, scikit-learn and matplotlib are installed,
+    Keras and TensorFlow import them for functions that TensorBoard does not call, and the page
+    comes up after twice the time.
+    """
+    with absent("jax", "sklearn", "matplotlib"), contextlib.suppress(ImportError):
+        importlib.import_module("tensorflow")
 
 
 if __name__ == "__main__":

@@ -140,7 +140,7 @@ def _is_here(run: RunDirectory) -> bool:
 
     Locks may reach over a network file system, but a unix socket does not.
     """
-    status = RunStatus.read(run)
+    status = RunStatus.read(run.status)
     return status is not None and status.host == socket.gethostname()
 
 

@@ -2,7 +2,8 @@
 
 Owns reading them out of the tasks' progress, and which of them are news. A task notes by itself
 since which step a figure of `tenfold.progress` is not finite (`tasks.member`), so that no step is
-missed here. What tasks write for TensorBoard is read by `scalars`.
+missed here. Of a task that reports none, the figures of its progress bar count
+(`tasks.barwatch`). What tasks write for TensorBoard is read by `scalars`.
 """
 
 from __future__ import annotations
@@ -71,12 +72,17 @@ class FigureWatch:
         ]
 
     def _look_at(self, task: str) -> list[OddFigure]:
-        path = self._run.task(label_of(task)).progress
+        directory = self._run.task(label_of(task))
+        path = directory.progress
         mark = _mark(path)
+        if mark is None:
+            path = directory.bar
+            mark = _mark(path)
         if mark is None or mark == self._marks.get(task):
             return []
         self._marks[task] = mark
-        return self._news(task, list(not_finite(task, Progress.read(path) or Progress())))
+        said = Progress.read(path) or Progress()  # a bar's file has the same fields, and more
+        return self._news(task, list(not_finite(task, said)))
 
     def _news(self, source: str, told: list[OddFigure]) -> list[OddFigure]:
         """Store all that is known of a task or a directory. Returns what is new."""

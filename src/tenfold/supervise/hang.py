@@ -7,7 +7,11 @@ What counts as going on is, of these, the first that there is:
 1. what tasks tell with `tenfold.progress`; a task that has told all of its work counts no more,
 2. event files below `tensorboard/` that grow, and output,
 3. traffic on the edges that are planned and sure, and output,
-4. nothing: the cluster is not watched.
+4. progress bars that are open and have moved, and output,
+5. nothing: the cluster is not watched.
+
+Output does not count where it only draws a bar again that has not moved. A bar must stand for
+longer than it ever did before: what it shows may be slow.
 
 Whatever the others do, a task that a signal has stopped hangs, and so does one that told of its
 progress and tells no more while others do.
@@ -19,6 +23,7 @@ hang.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -31,7 +36,13 @@ from tenfold.supervise.state import ClusterState, Hung, TaskState
 MOST_LOOK_S = 3.0
 """The maximum number of seconds counted between two looks."""
 
-Sign = Literal["progress", "files", "talk", "stopped"]
+_BAR_PATIENCE = 5
+"""How many times longer than ever before a bar must stand for a hang."""
+
+_BAR_CHANGES = 3
+"""How many changes show how long a bar usually stands."""
+
+Sign = Literal["progress", "files", "talk", "bars", "stopped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +68,7 @@ class Signs:
         steps: of those, the ones that have ever told of their progress.
         files: changes when event files grow, and with output; None if there are none.
         talk: changes with traffic and output; None where it is not known who has to talk.
+        bars: changes with open bars and output, if there is no other sign; None if no bar is open.
         stopped: tasks, members or not, with a process that is stopped.
     """
 
@@ -65,6 +77,7 @@ class Signs:
     steps: Mapping[str, Step] = field(default_factory=dict)
     files: Hashable = None
     talk: Hashable = None
+    bars: Hashable = None
     stopped: frozenset[str] = frozenset()
 
 
@@ -89,6 +102,8 @@ class HangVerdict:
                 return f"no progress {since}"
             case "files":
                 return f"no event file has grown, and there was no output, {since}"
+            case "bars":
+                return f"no progress bar has moved, and there was no output, {since}"
             case _:
                 return f"no traffic between tasks that must communicate, and no output, {since}"
 
@@ -120,6 +135,8 @@ class Stillness:
         self._after_s = after_s
         self._last: float | None = None
         self._seen: dict[_Key, _Still] = {}
+        self._pauses: tuple[Hashable, int, float] = (None, 0, 0.0)
+        """Of bars: in which lives, how many changes there were, and the longest pause."""
         self._told: HangVerdict | None = None
         self._told_s = 0.0
         """Seconds since the last verdict."""
@@ -158,6 +175,8 @@ class Stillness:
             if still is None or still.life != life:
                 still = _Still(mark, life)
             elif still.mark != mark:
+                if key[0] == "bars":
+                    self._note_pause(still)
                 still = _Still(mark, life)
                 moved.add(key)
             else:
@@ -168,10 +187,26 @@ class Stillness:
 
     def _judge(self) -> HangVerdict | None:
         for key, still in sorted(self._seen.items(), key=lambda item: _first_of_all(item[0])):
-            if still.seconds >= self._after_s and self._is_news(key, still):
+            if still.seconds >= self._bound(key, still) and self._is_news(key, still):
                 self._told, self._told_s = HangVerdict(key[0], key[1], still.seconds), 0.0
                 return self._told
         return None
+
+    def _bound(self, key: _Key, still: _Still) -> float:
+        """After how many seconds a standstill is a hang."""
+        if key[0] != "bars":
+            return self._after_s
+        life, changes, longest = self._pauses
+        if life != still.life or changes < _BAR_CHANGES:
+            return math.inf
+        return max(self._after_s, _BAR_PATIENCE * longest)
+
+    def _note_pause(self, still: _Still) -> None:
+        """Remember how long bars stand in this life, also when all are closed in between."""
+        life, changes, longest = self._pauses
+        if life != still.life:
+            changes, longest = 0, 0.0
+        self._pauses = still.life, changes + 1, max(longest, still.seconds)
 
     def _is_news(self, key: _Key, still: _Still) -> bool:
         """Whether a standstill was not reported yet, by itself or as part of another."""
@@ -205,6 +240,8 @@ def _watched(signs: Signs) -> dict[_Key, tuple[Hashable, Hashable]]:
         found["files", None] = (signs.files, lives)
     elif signs.talk is not None:
         found["talk", None] = (signs.talk, lives)
+    elif signs.bars is not None:
+        found["bars", None] = (signs.bars, lives)
     return found
 
 

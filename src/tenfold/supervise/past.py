@@ -18,7 +18,7 @@ def retried(run: RunDirectory) -> dict[str, tuple[float, ...]]:
     """
     found = dict(_earlier(run).retried)
     for directory in run.tasks():
-        status = TaskStatus.read(directory)
+        status = TaskStatus.read(directory.status)
         if status is not None and status.task is not None and status.retried:
             found[status.task] = status.retried
     return found

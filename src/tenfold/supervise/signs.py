@@ -16,6 +16,8 @@ from tenfold.debug import processes
 from tenfold.planning import edges
 from tenfold.planning.plan import Plan
 from tenfold.run import files
+from tenfold.run.barfile import BarFile
+from tenfold.run.logs import STREAMS
 from tenfold.run.progress import Progress
 from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import State
@@ -63,6 +65,27 @@ class _TaskProgress:
     finished: bool = False
 
 
+class _Bars:
+    """The bars of tasks. A file is read when it has changed."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[int, Hashable, Hashable, BarFile]] = {}
+
+    def read(self, task: TaskFacts, path: Path) -> BarFile:
+        """The bar in `path`. A file of a former life has none."""
+        mark = files.mark(path)
+        known = self._known.get(task.name)
+        if known is None or known[0] != task.starts:
+            known = (task.starts, mark if known is not None else None, None, BarFile())
+            self._known[task.name] = known
+        life, former, last, bar = known
+        if mark is None or mark in (former, last):
+            return bar
+        bar = BarFile.read(path) or BarFile()
+        self._known[task.name] = (life, former, mark, bar)
+        return bar
+
+
 @dataclass(slots=True)
 class _Talk:
     """The traffic of a task with the peers it has to communicate with."""
@@ -85,6 +108,7 @@ class SignReader:
             if self._members.issuperset(pair):
                 for one, other in (pair, pair[::-1]):
                     self._peers.setdefault(one, []).append(other)
+        self._bars = _Bars()
         self._talks: dict[str, _Talk] = {}
         self._beats = 0
         self._measured = False
@@ -106,12 +130,14 @@ class SignReader:
             files = (files, self._output(members))
         others = self._peers and not steps and files is None
         talk = self._talk(members, now) if others and self._is_measured(members) else None
+        bars = None if steps or files or talk else self._open_bars(members)
         return Signs(
             up=True,
             lives={task.name: task.starts for task in members},
             steps=steps,
             files=files,
             talk=talk,
+            bars=bars,
             stopped=frozenset(self._stopped(tasks, now)),
         )
 
@@ -169,12 +195,26 @@ class SignReader:
         return self._beats, self._output(members)
 
     def _output(self, members: Sequence[TaskFacts]) -> Hashable:
-        """How many bytes the members have written so far.
+        """How much the members have written so far.
 
-        A progress bar that moves is as good a sign as an event file.
+        A progress bar that moves is as good a sign as an event file. One that is only drawn again
+        is none: of such a task, its moves count instead of its bytes.
         """
-        logs = (self._run.task(task.label).log(s) for task in members for s in ("stdout", "stderr"))
+        return tuple(self._output_of(task) for task in members)
+
+    def _output_of(self, task: TaskFacts) -> Hashable:
+        bar = self._bars.read(task, self._run.task(task.label).bar)
+        if bar.standing:
+            return "stands", bar.moves
+        logs = (self._run.task(task.label).log(stream) for stream in STREAMS)
         return tuple(files.size_of(path) for path in logs)
+
+    def _open_bars(self, members: Sequence[TaskFacts]) -> Hashable:
+        """What changes with the members' open bars and output. None if no bar is open."""
+        bars = [self._bars.read(task, self._run.task(task.label).bar) for task in members]
+        if not any(bar.open for bar in bars):
+            return None
+        return tuple(bar.moves for bar in bars), self._output(members)
 
     def _talks_more(self, task: TaskFacts, now: float) -> bool:
         """Whether the task has carried more than heartbeats since the last time."""

@@ -102,7 +102,7 @@ class Statuses:
                 self._looked = now
                 self._look_again(all_of_them=self._state.phase.is_terminal)
             with contextlib.suppress(OSError):  # a full disk: told again at the next beat
-                self._run_status(now).write(self._run)
+                self._run_status(now).write(self._run.status)
         return left
 
     def look_again(self) -> None:
@@ -168,7 +168,7 @@ class Statuses:
             if name not in self._written:
                 files.make_directory(directory.path.parent)
                 files.make_directory(directory.path)
-            status.write(directory)
+            status.write(directory.status)
         except OSError:
             self._written.pop(name, None)
             return False

@@ -2,7 +2,7 @@
 
 The supervisor reads as fast as it can, so that a slow reader of the log never slows a task, and a
 full disk never stops one. What is in a pipe when its task ends, however it ends, is taken before
-that is told. How it is kept is `logwriter`'s.
+that is told. How it is kept is `logwriter`'s; progress bars in it are `barwatch`'s.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Callable
 from tenfold.run.logs import STREAMS
 from tenfold.run.logs.writer import DiskHandler, LogWriter
 from tenfold.run.rundir import TaskDirectory
+from tenfold.tasks.barwatch import BarWatch
 
 DataHandler = Callable[[str, bytes], None]
 """Called with `stdout` or `stderr`, and the data just written."""
@@ -96,7 +97,8 @@ class StreamCapture:
 class Capture:
     """Both streams of one start of a task, whose logs are kept to `limit` bytes each.
 
-    `on_disk` is as for `LogWriter`; it hears of each stream.
+    `on_disk` is as for `LogWriter`; it hears of each stream. `tasks` is the number of tasks of the
+    cluster: the more there are, the less often the progress bar of each is read.
     """
 
     def __init__(
@@ -105,20 +107,36 @@ class Capture:
         on_data: DataHandler,
         limit: int,
         on_disk: DiskHandler = lambda _: None,
+        *,
+        tasks: int = 1,
     ) -> None:
         """Raises OSError if a log cannot be opened or no pipe is available."""
+        self._on_data = on_data
+        self._bars = BarWatch(directory, tasks)
+        self._look: asyncio.TimerHandle | None = None
         self._streams: list[StreamCapture] = []
         try:
             for name in STREAMS:
                 writer = LogWriter(directory, name, limit, on_disk)
                 try:
-                    self._streams.append(StreamCapture(writer, name, on_data))
+                    self._streams.append(StreamCapture(writer, name, self._heard))
                 except OSError:
                     writer.close()
                     raise
         except OSError:
             self.close()
             raise
+
+    def _heard(self, stream: str, data: bytes) -> None:
+        self._bars.heard(stream, data)
+        if self._look is None and self._bars.wants_look:
+            loop = asyncio.get_running_loop()
+            self._look = loop.call_later(self._bars.every_s, self._look_at_bars)
+        self._on_data(stream, data)
+
+    def _look_at_bars(self) -> None:
+        self._look = None
+        self._bars.look()
 
     @property
     def write_ends(self) -> tuple[int, int]:
@@ -139,6 +157,9 @@ class Capture:
         """Write out everything so far to the files. Later output is lost."""
         for stream in self._streams:
             stream.close()
+        if self._look is not None:
+            self._look.cancel()
+        self._bars.close()
 
 
 def allow_many_files() -> None:

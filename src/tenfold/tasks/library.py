@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -54,6 +55,18 @@ _ENTRY_POINTS = """\
 tenfold = tenfold:_imported_by_torch
 """
 
+_COMPLETE = """\
+import sys
+
+if sys.prefix == {prefix!r}:  # a task runs a command of tenfold
+    __file__ = {file!r}
+    __path__ = {path!r}
+"""
+"""The beginning of the copied `tenfold/__init__.py`.
+
+PYTHONPATH reaches the interpreter that runs tenfold as well, and that one has all of tenfold.
+"""
+
 _IMPORT = re.compile(
     r"^[ \t]*(?:from[ \t]+(tenfold[\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n#]*)"
     r"|import[ \t]+(tenfold[\w.]*))",
@@ -85,7 +98,11 @@ def prepare(plan: Plan, run: RunDirectory, environment: Mapping[str, str]) -> No
         for name in NAMES:
             (links(run) / name).unlink(missing_ok=True)
             (links(run) / name).symlink_to(plan.python.path)
-    bounds = (Bound(task.command, task.env, task.workdir, None) for task in plan.tasks)
+    kinds = {(task.command[:2], task.env.get("PATH"), task.workdir) for task in plan.tasks}
+    bounds = (
+        Bound(command, {"PATH": path} if path else {}, workdir, None)
+        for command, path, workdir in kinds
+    )
     if any(_needs_library(bound, environment, plan.python) for bound in bounds):
         _copy(library(run))
 
@@ -153,6 +170,10 @@ def _copy(place: Path) -> None:
         target = place / name
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         target.write_bytes(path.read_bytes())
+    first = place / "tenfold" / "__init__.py"
+    package = Path(tenfold.__file__)
+    own = _COMPLETE.format(prefix=sys.prefix, file=str(package), path=[str(package.parent)])
+    first.write_text(own + first.read_text(encoding="utf-8"), encoding="utf-8")
     said = place / f"tenfold-{tenfold.__version__}.dist-info"
     said.mkdir(mode=0o700, exist_ok=True)
     (said / "METADATA").write_text(_METADATA.format(version=tenfold.__version__))

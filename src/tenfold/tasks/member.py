@@ -8,15 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import math
 import os
 import time
-from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from numbers import Number
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from tenfold.base.naming import label_of
 from tenfold.base.paths import user_path
@@ -26,12 +22,12 @@ from tenfold.frameworks import framework
 from tenfold.planning.plan import Plan
 from tenfold.run import files, rendezvous
 from tenfold.run.planfile import read_plan
-from tenfold.run.progress import OddSteps, Progress
+from tenfold.run.progress import Progress
 from tenfold.run.rundir import RunDirectory, find
 from tenfold.run.statusfiles import RunStatus, TaskStatus
+from tenfold.tasks.figures import OddFigures, Pace, plain_figure, step_of
 
 _PROGRESS_S = 0.2
-_RATE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,91 +119,8 @@ def _addresses(run: RunDirectory) -> dict[str, tuple[str, ...]]:
     }
 
 
-class _Pace:
-    """The rate of this process's progress, over the last `_RATE_S` seconds or so."""
-
-    def __init__(self) -> None:
-        self.written = 0.0
-        self._marks: list[tuple[float, float]] = []
-
-    def rate(self, now: float, done: float) -> float | None:
-        """Units per second, or None until two values are known.
-
-        Starts anew when `done` decreases.
-        """
-        if self._marks and done < self._marks[-1][1]:
-            self._marks.clear()
-        self._marks.append((now, done))
-        while len(self._marks) > 2 and self._marks[1][0] < now - _RATE_S:
-            del self._marks[0]
-        since, from_ = self._marks[0]
-        return (done - from_) / (now - since) if now > since else None
-
-
-class _OddFigures:
-    """Which of this process's figures are not finite, and since which step."""
-
-    def __init__(self) -> None:
-        self.found: dict[str, OddSteps] = {}
-        self._later: deque[tuple[float, str, object]] = deque(maxlen=_MOST_LATER)
-
-    def note(self, done: float, figures: Mapping[str, object], *, cheaply: bool) -> bool:
-        """Record the figures after step `done`. Returns whether that is new.
-
-        With `cheaply`, arrays are kept for the next call without it: reading the value of an array
-        on a device waits for the device, and by then the device has computed it.
-        """
-        news = False
-        for name, value in figures.items():
-            if isinstance(value, (str, Number)) or type(value).__module__ == "numpy":
-                news |= self._look(done, name, value)
-            else:
-                self._later.append((done, name, _kept(value)))
-        while self._later and not cheaply:
-            news |= self._look(*self._later.popleft())
-        return news
-
-    def _look(self, done: float, name: str, value: object) -> bool:
-        word = _odd_word(value)
-        known = self.found.get(name)
-        if word is not None and (known is None or known.until is not None):
-            self.found[name] = OddSteps(word, since=_step(done))
-            return True
-        if word is None and known is not None and known.until is None:
-            self.found[name] = replace(known, until=_step(done))
-            return True
-        return False
-
-
-_MOST_LATER = 512
-"""The maximum number of arrays whose values are read later.
-
-If there are more in 0.2 s, only the newest are read.
-"""
-
-
-def _kept(value: Any) -> object:
-    """The value as it is now.
-
-    A PyTorch tensor is kept without its graph, which would stay in memory.
-    """
-    if not hasattr(value, "detach"):
-        return value
-    tensor = value.detach()
-    return tensor.clone() if tensor.numel() == 1 else tensor
-
-
-_ODD_WORDS = frozenset({"nan", "inf", "infinity"})
-
-
-def _odd_word(value: object) -> str | None:
-    """`nan`, `inf` or `-inf` for a number that is not finite, otherwise None."""
-    word = str(_plain(value)).strip().lower()
-    return word if word.lstrip("+-") in _ODD_WORDS else None
-
-
-_pace = _Pace()
-_odd = _OddFigures()
+_pace = Pace()
+_odd = OddFigures()
 
 
 def progress(done: float, total: float, *, unit: str = "steps", **figures: str | float) -> None:
@@ -233,35 +146,16 @@ def progress(done: float, total: float, *, unit: str = "steps", **figures: str |
     answers.answer()
     _pace.written = now
     made = Progress(
-        done=_step(done),
-        total=_step(total),
+        done=step_of(done),
+        total=step_of(total),
         unit=unit,
         rate=_pace.rate(now, float(done)),
-        figures={key: _plain(value) for key, value in figures.items()},
+        figures={key: plain_figure(value) for key, value in figures.items()},
         time=time.time(),
-        not_finite=_odd.found,
+        not_finite=dict(_odd.found),
     )
     with contextlib.suppress(OSError):  # a full disk must not end a training
         made.write(RunDirectory(Path(home)).task(label_of(name)).progress)
-
-
-def _step(value: object) -> float | None:
-    number = _plain(value)
-    return None if isinstance(number, str) else number
-
-
-def _plain(value: object) -> str | float:
-    """A figure as JSON can express it.
-
-    An array of one number is a number, and NaN is a string.
-    """
-    if isinstance(value, (str, int)):
-        return value
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return str(value)
-    return number if math.isfinite(number) else str(number)
 
 
 def attach(cluster: str | None = None, *, job: str = "chief") -> Member:
@@ -296,7 +190,7 @@ def _run_of(cluster: str | None) -> RunDirectory:
 
 
 def _refuse_second(run: RunDirectory, job: str) -> None:
-    status = TaskStatus.read(run.task(f"{job}-0"))
+    status = TaskStatus.read(run.task(f"{job}-0").status)
     if status is not None and status.pid is not None:
         raise TenfoldError(
             f"{job}/0 is running, and a cluster can have only one {job}",
@@ -308,7 +202,7 @@ def _refuse_second(run: RunDirectory, job: str) -> None:
 def _refuse_outside(run: RunDirectory) -> None:
     if os.environ.get("TENFOLD_RUN_DIRECTORY") == str(run.path):
         return
-    status = RunStatus.read(run)
+    status = RunStatus.read(run.status)
     if status is not None and status.protection == "namespace":
         raise TenfoldError(
             f"{run.cluster} has a separate network, and this process is not in it",

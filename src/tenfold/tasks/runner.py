@@ -125,7 +125,8 @@ class Runner:
 
     def _capture(self) -> Capture:
         directory, limit = self._run.task(self._task.label), self._plan.log_limit
-        return Capture(directory, self._heard, limit, self._disk_heard)
+        tasks = len(self._plan.tasks)
+        return Capture(directory, self._heard, limit, self._disk_heard, tasks=tasks)
 
     def _disk_heard(self, lost: int | None) -> None:
         """Report a full disk on this process's own output.

@@ -7,6 +7,7 @@ traffic.py    who talks to whom: what `map` shows
 flows.py      what each task tells of its peers, out of which that is made
 map.py        the same as a table
 layout.py     where jobs and tasks stand in a picture of it
+openlines.py  the newest text of unfinished lines, for the dashboard
 picture.py    that picture, as SVG and DOT
 usage.py      CPU and memory
 placement.py  which variable lies where
@@ -19,6 +20,7 @@ eventtexts.py what an event means, as a sentence
 compare.py    two runs side by side
 inside.py     opening what is in a run directory and nothing else
 lines.py      log lines: prefixes, folding
+livetext.py   the newest text of unfinished lines, below all others
 progress.py   how far a task is, in a line
 follow.py     a run as it happens (`up`, `logs -f`)
 facts.py      everything a run directory tells about how a run did
@@ -32,6 +34,6 @@ account.py    the report on a terminal: `why`, and the end of `up`
 plan.py       a plan
 faults.py     faults of a file, with the line and a caret
 terminal.py   streams, colours
-screen.py     lines, talk, and a moving line below
+screen.py     lines, talk, and moving lines below
 table.py      columns
 """

@@ -115,10 +115,10 @@ def read_facts(run: RunDirectory) -> RunFacts:
     return RunFacts(
         run=run,
         status=status,
-        said=RunStatus.read(run) or RunStatus(),
+        said=RunStatus.read(run.status) or RunStatus(),
         plan=PlanFile.of(run.plan),
         events=tuple(events),
-        tasks=_each(run, status, TaskStatus.read),
+        tasks=_each(run, status, lambda task: TaskStatus.read(task.status)),
         unsaved=_each(run, status, lambda task: UnsavedCheckpoint.read(task.unsaved)),
         checkpoint=saved,
         bad_checkpoints=bad,

@@ -1,6 +1,6 @@
 """Follow a run as it happens.
 
-Its log lines, its changes, and a bar for the progress of its chief.
+Its log lines, its changes, the newest text of unfinished lines, and a bar for its progress.
 
 Reads the run directory a few times a second, like any other view, and writes to a `Screen`. The
 tasks' files are read again only when the supervisor has written something new.
@@ -10,22 +10,24 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from tenfold.base.escapes import plain
 from tenfold.base.naming import label_of
 from tenfold.base.quantities import duration_text
-from tenfold.errors import printable
+from tenfold.errors import columns, printable
 from tenfold.run import files
+from tenfold.run.barfile import BarFile
 from tenfold.run.eventlog import read_events
 from tenfold.run.logs import LogLine, LogReader, merged, readers
 from tenfold.run.progress import Progress
-from tenfold.run.rundir import RunDirectory
-from tenfold.run.states import TERMINAL, State
+from tenfold.run.rundir import RunDirectory, TaskDirectory
+from tenfold.run.states import LIVE, TERMINAL, State
 from tenfold.views import progress
 from tenfold.views.eventtexts import news
 from tenfold.views.lines import Folder, Style, render
+from tenfold.views.livetext import LiveText, fitted
 from tenfold.views.screen import Screen
 from tenfold.views.status import RunView, StatusReader
 from tenfold.views.tasks import full_words
@@ -77,6 +79,7 @@ class Follower:
         self._reader = StatusReader(run)
         self._mark: object = None
         self._left: Iterator[LogLine] = iter(())
+        self._live = LiveText(screen, options.style, fold=options.fold)
         self.readers: list[LogReader] = readers(run.task(label) for label in options.labels)
         """The sources of log lines. Move them before `follow` to skip old lines."""
 
@@ -90,6 +93,7 @@ class Follower:
         `until`: stop when it holds of the status, after everything there is was shown.
         `interrupted`: stop at once; what was not shown is what the next call begins with.
         """
+        self._screen.forget()
         try:
             while True:
                 self._settle()
@@ -98,13 +102,13 @@ class Follower:
                     self._settle()
                     now = self._status()
                 done = now.state in TERMINAL or until(now)
-                self._show_lines(interrupted, last=done)
+                self._show_lines(interrupted, _ended(now), last=done)
                 if now.state not in TERMINAL:
                     self._show_room()
                 over = done or interrupted()
                 if self._options.talk:
                     self._show_news(now)
-                    self._show_progress(now)
+                self._show_moving(now)
                 if over:
                     return now
                 time.sleep(POLL_S)
@@ -133,19 +137,35 @@ class Follower:
             self._mark = mark
         return now
 
-    def _show_lines(self, interrupted: Callable[[], bool], *, last: bool) -> None:
-        for lines in (self._left, merged(self.readers, last=last)):
+    def _show_lines(self, interrupted: Callable[[], bool], ended: set[str], *, last: bool) -> None:
+        for lines in (self._left, merged(self.readers, last=last, ended=ended)):
             while piece := list(itertools.islice(lines, _AT_ONCE)):
                 fold = self._options.fold
                 self._print(self._folder.feed(piece, time.time()) if fold else piece)
+                self._folder.rewrite(self._rewritten)
                 if interrupted():
                     self._left = lines
                     return
         self._print(self._folder.flush(None if last else time.time()))
 
-    def _print(self, lines: Any) -> None:
+    def _print(self, lines: Iterable[LogLine]) -> None:
         out, style = self._screen.out, self._options.style
-        self._screen.lines(render(out, line, style) for line in lines)
+        shown = list(lines)
+        self._screen.lines((render(out, line, style) for line in shown), shown)
+
+    def _rewritten(self, line: LogLine, more: str) -> bool:
+        """Write how often a line came into its place."""
+        out, style = self._screen.out, self._options.style
+        bare = render(out, line._replace(text=more), style)
+        room = out.width - columns(plain(bare)) - 3
+        text = f"{fitted(plain(line.text), room)}  {more}"
+        return room > 0 and self._screen.rewrite(line, render(out, line._replace(text=text), style))
+
+    def _show_moving(self, now: RunView) -> None:
+        """Show the newest text of lines that are not finished, and the progress below it."""
+        lines = self._live.rows(self.readers) if now.state not in TERMINAL else []
+        said = self._show_progress(now) if self._options.talk else ""
+        self._screen.draw(*lines, said)
 
     def _show_news(self, now: RunView) -> None:
         events, self._events_read = read_events(self._run.events, start=self._events_read)
@@ -185,23 +205,27 @@ class Follower:
             exposed = now.protection == "none"
             self._screen.say(f"· {now.protection_words}", "yellow" if exposed else "dim")
 
-    def _show_progress(self, now: RunView) -> None:
+    def _show_progress(self, now: RunView) -> str:
+        """The progress to draw. Without a terminal it is printed now and then."""
         moment = time.monotonic()
         if moment >= self._next_look:
             self._next_look = moment + _PROGRESS_POLL_S
             self._said = self._progress(now)
         said = self._said
         if self._screen.err.moves:
-            self._screen.draw(progress.bar(self._screen.err, said) if said else self._wait(now))
-        elif said and moment >= self._next_plain:
+            return progress.bar(self._screen.err, said) if said else self._wait(now)
+        if said and moment >= self._next_plain:
             self._next_plain = moment + PLAIN_PROGRESS_S
             self._screen.say(f"· {progress.words(said)}")
+        return ""
 
     def _progress(self, now: RunView) -> Progress | None:
-        for task in now.tasks:
-            if task.state == State.RUNNING:
-                said = Progress.read(self._run.task(label_of(task.task)).progress)
-                if said and said.share is not None and (said.time or 0) >= (task.started or 0):
+        """The first progress that a running task reports, or else the first bar's."""
+        running = [task for task in now.tasks if task.state == State.RUNNING]
+        for read in (_reported, _drawn):
+            for task in running:
+                said = read(self._run.task(label_of(task.task)))
+                if said is not None and (said.time or 0) >= (task.started or 0):
                     return said
         return None
 
@@ -216,6 +240,22 @@ class Follower:
         words = f"{now.state or 'starting'}: {number}"
         err = self._screen.err
         return err.paint(f"{words}  {took}"[: err.width - 1], "dim")
+
+
+def _reported(directory: TaskDirectory) -> Progress | None:
+    said = Progress.read(directory.progress)
+    return said if said is not None and said.share is not None else None
+
+
+def _drawn(directory: TaskDirectory) -> Progress | None:
+    bar = BarFile.read(directory.bar)
+    return bar.shown if bar is not None else None
+
+
+def _ended(now: RunView) -> set[str]:
+    """The labels of tasks that write no more."""
+    states = (*LIVE, State.WAITING, State.RESTARTING)
+    return {label_of(task.task) for task in now.tasks if task.state not in states}
 
 
 def count(number: int, word: str) -> str:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from tenfold.run import files
 from tenfold.run.jsonfiles import Problems
 
-_Of = TypeVar("_Of")
 _Value = TypeVar("_Value")
 
 
-@dataclass(frozen=True, slots=True)
-class _KnownFile:
+class _KnownFile(NamedTuple):
     """The contents of a file as of `mark`, and what was wrong with it."""
 
     mark: object
@@ -33,14 +30,14 @@ class KnownFiles:
         self._known: dict[Path, _KnownFile] = {}
 
     def read(
-        self, path: Path, problems: Problems, read: Callable[[_Of, Problems], _Value], of: _Of
+        self, path: Path, problems: Problems, read: Callable[[Path, Problems], _Value]
     ) -> _Value:
-        """`read(of, problems)`, which reads the file at `path`. Damage is noted each time."""
+        """`read(path, problems)`, or its last result. Damage is noted each time."""
         mark = files.mark(path)
         known = self._known.get(path)
         if known is None or known.mark != mark or known.problems.found:
             found = Problems()
-            known = self._known[path] = _KnownFile(mark, read(of, found), found)
+            known = self._known[path] = _KnownFile(mark, read(path, found), found)
         problems.found.update(known.problems.found)
         value: _Value = known.value
         return value

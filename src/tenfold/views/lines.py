@@ -1,14 +1,15 @@
 """Log lines on a terminal: prefixes in the tasks' colours, and folding.
 
-The same line from many tasks is shown once, and soon after how many more said it (`×8`); only
-what is shown at that moment is folded, never what is in the files. Times and memory addresses in
+The same line from many tasks is shown once, and how many more said it (`×8`): in its place while
+it is on the screen, otherwise soon after. Only what is shown at that moment is folded, never what
+is in the files. Times and memory addresses in
 a line do not make it another one; any other number does.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -58,6 +59,8 @@ class _Fold:
     until: float
     first: LogLine
     others: list[str] = field(default_factory=list)
+    shown: int = 0
+    """How many of the others are on the screen, in the place of the first line."""
 
 
 class Folder:
@@ -87,14 +90,27 @@ class Folder:
         for key, fold in list(self._folds.items()):
             if now is None or fold.until <= now:
                 del self._folds[key]
-                if fold.others:
+                if len(fold.others) > fold.shown:
                     yield _summary(fold)
+
+    def rewrite(self, rewritten: Callable[[LogLine, str], bool]) -> None:
+        """Have lines rewritten that more tasks have said since.
+
+        `rewritten` gets a line, and how often it came in words, and returns whether it is shown.
+        """
+        for fold in self._folds.values():
+            if len(fold.others) > fold.shown and rewritten(fold.first, _often(fold)):
+                fold.shown = len(fold.others)
 
 
 def _summary(fold: _Fold) -> LogLine:
-    count = len(fold.others) + 1
-    text = f"{fold.first.text}  ×{count} ({', '.join(_few(fold.others))} too)"
+    text = f"{fold.first.text}  {_often(fold)}"
     return LogLine(fold.first.time, fold.first.task, fold.first.stream, text)
+
+
+def _often(fold: _Fold) -> str:
+    """How often a line came: `×8 (worker-1, worker-2, 5 more too)`."""
+    return f"×{len(fold.others) + 1} ({', '.join(_few(fold.others))} too)"
 
 
 def _few(names: list[str]) -> list[str]:

@@ -14,10 +14,11 @@ from typing import Any
 
 from tenfold.base.naming import label_of
 from tenfold.run import files
+from tenfold.run.barfile import BarFile
 from tenfold.run.jsonfiles import Problems
 from tenfold.run.planfile import PlanFile
 from tenfold.run.progress import Progress
-from tenfold.run.rundir import RunDirectory
+from tenfold.run.rundir import RunDirectory, TaskDirectory
 from tenfold.run.states import LIVE, TERMINAL
 from tenfold.views import notfinite
 from tenfold.views.headline import HeadlineReader
@@ -36,7 +37,8 @@ class LiveTask:
     Attributes:
         cpu: cores, over the last seconds; `memory` in bytes. None if it was not sampled lately.
         cpu_s: seconds of all its lives.
-        progress: what it last reported in its present or last life, or None.
+        progress: what it last reported in its present or last life, or what its progress bar says,
+            or None. Only a bar may have no total.
     """
 
     view: TaskView
@@ -54,7 +56,7 @@ class LiveTask:
         """`{done, total, unit, rate, figures, time}`."""
         if self.progress is None:
             return None
-        names = ("done", "total", "unit", "rate", "time")
+        names = ("done", "total", "unit", "rate", "figures", "time")
         figures = dict(list(self.progress.figures.items())[:_MOST_FIGURES])
         return {name: getattr(self.progress, name) for name in names} | {"figures": figures}
 
@@ -106,7 +108,7 @@ class LiveReader:
         self._usage = UsageReader(run)
         self._headline = HeadlineReader(run)
         self._files = KnownFiles()
-        self._told: dict[str, Path] = {}
+        self._told: dict[str, TaskDirectory] = {}
         self.last: tuple[float, LiveRun | None] = (0.0, None)
         """The newest answer and its time by the monotonic clock."""
 
@@ -119,7 +121,7 @@ class LiveReader:
         run = self._status.read(problems)
         used = self._read_usage([task.task for task in run.tasks], problems)
         tasks = tuple(self._task(task, used.get(task.task), problems) for task in run.tasks)
-        framework = self._files.read(self._run.plan, problems, _framework, self._run)
+        framework = self._files.read(self._run.plan, problems, _framework)
         damaged = {str(path): what for path, what in problems.found.items()}
         now = LiveRun(
             status=run,
@@ -151,19 +153,24 @@ class LiveReader:
         )
 
     def _progress(self, task: TaskView, problems: Problems) -> Progress | None:
-        """The progress of the task in its present life, or in its last one."""
-        directory = self._run.task(label_of(task.task))
-        path = self._told.setdefault(task.task, directory.progress)
-        said = self._files.read(path, problems, Progress.read, path)
-        if said is None or said.share is None:
-            return None
-        if task.state in LIVE and task.started is not None and (said.time or 0.0) < task.started:
-            return None
-        return said
+        """The progress of the task in its present life, or in its last one.
+
+        It is what the task reported, or else what its progress bar says.
+        """
+        directory = self._told.get(task.task)
+        if directory is None:
+            directory = self._told[task.task] = self._run.task(label_of(task.task))
+        began = (task.started or 0.0) if task.state in LIVE else 0.0
+        said = self._files.read(directory.progress, problems, Progress.read)
+        if said is not None and said.share is not None and (said.time or 0.0) >= began:
+            return said
+        bar = self._files.read(directory.bar, problems, BarFile.read)
+        shown = bar.shown if bar is not None else None
+        return shown if shown is not None and (shown.time or 0.0) >= began else None
 
 
-def _framework(run: RunDirectory, problems: Problems) -> str | None:
-    return PlanFile.of(run.plan, problems).framework
+def _framework(path: Path, problems: Problems) -> str | None:
+    return PlanFile.of(path, problems).framework
 
 
 def _warning(run: RunView) -> str | None:

@@ -24,6 +24,7 @@ from tenfold.run.logs import STREAMS, LogLine, LogReader, by_time
 from tenfold.run.logs.files import LogFiles, look
 from tenfold.run.rundir import RunDirectory
 from tenfold.views.inside import task_labels
+from tenfold.views.openlines import open_lines, read_on
 from tenfold.views.terminal import Terminal
 
 MOST_LINES = 5000
@@ -66,9 +67,10 @@ class LogPageQuery:
 
 
 def page(run: RunDirectory, wanted: LogPageQuery) -> dict[str, Any]:
-    """`{version, lines: [{time, task, stream, text}], start, end, more}`.
+    """`{version, lines: [{time, task, stream, text}], start, end, more, …}`.
 
-    Lines are in order.
+    Lines are in order. A page that reaches the end of a run's output tells in `open` what lines
+    show that are not finished yet (`openlines`).
 
     With `spans`, each line has `marks`: `[begin, end]` of each match, in UTF-16 units.
     `more`: with `back`, there is something before `start`; with `on`, the page was full before the
@@ -84,13 +86,22 @@ def page(run: RunDirectory, wanted: LogPageQuery) -> dict[str, Any]:
     read = _back if wanted.direction == "back" else _on
     lines, reached, more = read(logs, positions, wanted, ended)
     start, end = (reached, positions) if wanted.direction == "back" else (positions, reached)
+    at_end = not ended and (not more if wanted.direction == "on" else _begins_at_end(wanted))
+    if at_end and wanted.direction == "back":
+        for log, place in zip(logs, positions, strict=True):
+            read_on(log, place)
     return {
         "version": 1,
         "lines": lines,
         "start": _cursor(logs, start, wanted),
         "end": _cursor(logs, end, wanted),
         "more": more,
+        **open_lines(logs if at_end else [], lambda text: _shown(text, wanted.passes)),
     }
+
+
+def _begins_at_end(wanted: LogPageQuery) -> bool:
+    return wanted.cursor is None and wanted.at is None
 
 
 def chosen_labels(run: RunDirectory, words: Sequence[str]) -> list[str]:
@@ -128,7 +139,7 @@ def _back(
     found: list[dict[str, Any]] = []
     budget = _Budget(wanted)
     for n, line in by_time(sources, back=True):
-        if (text := _shown(line, wanted.passes)) is not None:
+        if not line.hidden and (text := _shown(line.text, wanted.passes)) is not None:
             found.append(_told(line, text, wanted.spans))
         reached[n] = line.start
         budget.scanned += line.end - line.start
@@ -154,7 +165,7 @@ def _on(
     for n, line in by_time(sources):
         if budget.is_used_up(found):
             return found, reached, True
-        if (text := _shown(line, wanted.passes)) is not None:
+        if not line.hidden and (text := _shown(line.text, wanted.passes)) is not None:
             found.append(_told(line, text, wanted.spans))
         reached[n] = line.end
         budget.scanned += line.end - line.start
@@ -179,19 +190,19 @@ class _Budget:
         return self.scanned > 0 and time.monotonic() > self._end
 
 
-def _shown(line: LogLine, passes: Passes | None) -> str | None:
+def _shown(line: str, passes: Passes | None) -> str | None:
     """A line as people see it, without colours. None if it is not wanted.
 
     Overwritten text is not shown.
 
     Of a very long line only the beginning is looked at and shown.
     """
-    text = _PLAIN.foreign(line.text[:_LONGEST_SHOWN])
+    text = _PLAIN.foreign(line[:_LONGEST_SHOWN])
     if passes is not None and not passes(text):
         return None
-    if len(line.text) <= _LONGEST_SHOWN:
+    if len(line) <= _LONGEST_SHOWN:
         return text
-    return f"{text}… ({len(line.text.encode('utf-8', 'replace')):,} bytes)"
+    return f"{text}… ({len(line.encode('utf-8', 'replace')):,} bytes)"
 
 
 def _told(line: LogLine, text: str, spans: Spans | None) -> dict[str, Any]:

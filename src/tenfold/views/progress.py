@@ -1,4 +1,4 @@
-"""A task's progress in a line, as last reported by `tenfold.progress`."""
+"""A task's progress in a line: what it reported, or what its progress bar says."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def words(said: Progress) -> str:
 
     For example `45 %  epoch 1/1  512,345 words/s  loss 2.31  1 min 05 s left`.
     """
-    parts = [f"{100 * (said.share or 0.0):.0f} %"]
+    done = f"{_figure(said.done)} {said.unit}"
+    parts = [done if said.total is None else f"{100 * (said.share or 0.0):.0f} %"]
     figures = {name: _figure(value) for name, value in said.figures.items()}
     if "epoch" in figures:
         parts.append(f"epoch {figures.pop('epoch')}")

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from tenfold.base.naming import label_of, name_of
@@ -132,8 +132,7 @@ def status(run: RunDirectory, problems: Problems | None = None) -> RunView:
     return StatusReader(run).read(problems)
 
 
-@dataclass(frozen=True, slots=True)
-class _Planned:
+class _Planned(NamedTuple):
     """What is needed of plan.json. `tasks` are names, or None without a plan."""
 
     cluster: str | None = None
@@ -155,8 +154,8 @@ class StatusReader:
         """The result of `status`, now."""
         run, problems = self._run, problems if problems is not None else Problems()
         alive = run.alive()  # first: a supervisor that ends after this has written its last word
-        plan = self._files.read(run.plan, problems, _planned, run)
-        said = self._files.read(run.status, problems, RunStatus.read, run) or RunStatus()
+        plan = self._files.read(run.plan, problems, _planned)
+        said = self._files.read(run.status, problems, RunStatus.read) or RunStatus()
         lost = not alive and said.state not in TERMINAL
         return RunView(
             cluster=said.cluster or plan.cluster or run.cluster,
@@ -193,13 +192,13 @@ class StatusReader:
             yield from ((self._run.task(label_of(name)), name) for name in plan.tasks)
             return
         for directory in self._run.tasks():
-            said = self._files.read(directory.status, problems, TaskStatus.read, directory)
+            said = self._files.read(directory.status, problems, TaskStatus.read)
             yield directory, (said and said.task) or name_of(directory.label)
 
     def _task(
         self, directory: TaskDirectory, name: str, problems: Problems, lost: bool
     ) -> TaskView:
-        read = self._files.read(directory.status, problems, TaskStatus.read, directory)
+        read = self._files.read(directory.status, problems, TaskStatus.read)
         said = read or TaskStatus()
         job, _, index = name.rpartition("/")
         state, pid = said.state or State.WAITING, said.pid
@@ -207,7 +206,7 @@ class StatusReader:
             state, pid = State.LOST, None
         waits = None
         if state == State.STARTING:
-            waits = self._files.read(directory.unready, Problems(), _waits, directory)
+            waits = self._files.read(directory.unready, Problems(), _waits)
         return TaskView(
             task=name, job=job, index=int(index), state=state, address=said.address,
             host=said.host, pid=pid, restarts=said.restarts or 0, exit_code=said.exit_code,
@@ -218,14 +217,14 @@ class StatusReader:
         )  # fmt: skip
 
 
-def _planned(run: RunDirectory, problems: Problems) -> _Planned:
-    plan = PlanFile.of(run.plan, problems)
+def _planned(path: Path, problems: Problems) -> _Planned:
+    plan = PlanFile.of(path, problems)
     names = None if plan.tasks is None else tuple(task.task for task in plan.tasks)
     return _Planned(plan.cluster, plan.cell, names)
 
 
-def _waits(directory: TaskDirectory, problems: Problems) -> str | None:
-    said = UnreadyTask.read(directory.unready, problems)
+def _waits(path: Path, problems: Problems) -> str | None:
+    said = UnreadyTask.read(path, problems)
     return said.shown if said else None
 
 

@@ -70,6 +70,12 @@ class Terminal:
         """
         return shutil.get_terminal_size().columns if self.is_terminal else _WIDEST
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """The numbers of columns and rows."""
+        found = shutil.get_terminal_size()
+        return found.columns, found.lines
+
     def paint(self, text: str, style: str) -> str:
         """`text` in a style such as `bold red`, or unchanged if there is no colour.
 

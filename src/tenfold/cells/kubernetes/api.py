@@ -13,14 +13,13 @@ import importlib
 import importlib.util
 import json
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import ModuleType
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlencode
 
+from tenfold.base.absent import absent
 from tenfold.errors import TenfoldError, UnavailableError
 
 Object = dict[str, Any]
@@ -226,21 +225,8 @@ def slim_api(settings: Mapping[str, Any]) -> Api:
     seconds of CPU. Nothing here validates objects, but a user's own process may: there, use `Api`.
     Raises UnavailableError as `Api` does.
     """
-    with _not_installed("kubernetes_validate"):
+    with absent("kubernetes_validate"):
         return Api(settings)
-
-
-@contextmanager
-def _not_installed(name: str) -> Iterator[None]:
-    """Let imports of the module `name` fail, unless it is imported already."""
-    if name in sys.modules:
-        yield
-        return
-    sys.modules[name] = cast("ModuleType", None)  # documented: ModuleNotFoundError follows
-    try:
-        yield
-    finally:
-        del sys.modules[name]
 
 
 def _configured(context: str | None) -> tuple[Any, str]:

@@ -11,6 +11,7 @@ in `stdout.log`.
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from tenfold.errors import TenfoldError
 from tenfold.run import files
 from tenfold.run.logs.writer import LogWriter
 from tenfold.run.rundir import TaskDirectory
+from tenfold.tasks.barwatch import BarWatch
 
 _KEPT_S = 2
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
@@ -100,6 +102,8 @@ class LogFollower:
         self._on_done = on_done
         self._ended = threading.Event()
         self._given_up = threading.Event()
+        self._bars = BarWatch(directory)
+        self._next_look = 0.0
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.lost: str | None = None
 
@@ -124,6 +128,7 @@ class LogFollower:
                 self._follow(out)
             finally:
                 out.close()
+                self._bars.close()
                 if out.lost_bytes:
                     self.lost = f"{out.lost_bytes} bytes of its output could not be written"
         except OSError as error:
@@ -153,3 +158,11 @@ class LogFollower:
             moment, text = stamp(line) or (seen.last or 0.0, line)
             if not seen.known(moment, line):
                 out.write(text + b"\n", moment)
+                self._look_for_bars(text + b"\n")
+
+    def _look_for_bars(self, data: bytes) -> None:
+        """Read a bar in `data`, at most once in a while. A pod's log has only whole lines."""
+        self._bars.heard("stdout", data)
+        if self._bars.wants_look and time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + self._bars.every_s
+            self._bars.look()

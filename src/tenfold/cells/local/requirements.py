@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +52,7 @@ def missing_packages(plan: Plan) -> list[MissingPackages]:
     An interpreter that does not answer lacks nothing that is known.
     """
     wanted: dict[tuple[str, str | None], dict[str, str]] = {}
-    for task in plan.tasks:
+    for task in _kinds(plan):
         for python, module, requirement in _needs(plan, task):
             asked = (python, task.env.get("PYTHONPATH"))
             wanted.setdefault(asked, {})[module] = requirement
@@ -66,6 +66,15 @@ def missing_packages(plan: Plan) -> list[MissingPackages]:
             requirements = tuple(needs[module] for module in lacking)
             found.add(MissingPackages(python, tuple(lacking), requirements))
     return sorted(found)
+
+
+def _kinds(plan: Plan) -> Iterable[Task]:
+    """One task of each kind. The tasks of a kind need the same packages."""
+    found: dict[tuple[object, ...], Task] = {}
+    for task in plan.tasks:
+        variables = (task.env.get("PATH"), task.env.get("PYTHONPATH"))
+        found.setdefault((task.job, task.command[0], task.workdir, *variables), task)
+    return found.values()
 
 
 def require_packages(plan: Plan) -> None:

@@ -181,6 +181,7 @@ class LocalCell:
                 lambda *piece: live.look(*piece),
                 self._plan.log_limit,
                 self._disk.hear,
+                tasks=len(self._plan.tasks),
             )
         except OSError as error:
             raise SpawnError(f"its output cannot be captured: {error.strerror}") from error

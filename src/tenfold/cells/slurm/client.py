@@ -83,14 +83,14 @@ class SlurmClient(ClientSide):
 
     def submit(self, plan: Plan, run: RunDirectory, wishes: Wishes) -> bool:
         """Submit the batch job. The supervisor starts with it."""
-        _status(run, plan, State.STARTING, "being submitted to Slurm").write(run)
+        _status(run, plan, State.STARTING, "being submitted to Slurm").write(run.status)
         own = {"TENFOLD_KEEP": "yes" if wishes.keep else "no"}
         env = dict(os.environ) | dict(wishes.secrets) | own
         job = submit(str(run.path / "cell" / "job.sbatch"), env)
         Elsewhere("slurm", job, time.time()).write(run.elsewhere)
         waiting = f"in Slurm's queue: job {job}"
         if _read(run).supervisor_pid is None:
-            _status(run, plan, State.STARTING, waiting).write(run)
+            _status(run, plan, State.STARTING, waiting).write(run.status)
         return True
 
     def settle(self, run: RunDirectory) -> None:
@@ -107,7 +107,8 @@ class SlurmClient(ClientSide):
         elif state.pending:
             plan = read_plan(run.plan)
             why = f" ({state.reason})" if state.reason not in ("", "None") else ""
-            _status(run, plan, State.STARTING, f"in Slurm's queue: job {job}{why}").write(run)
+            words = f"in Slurm's queue: job {job}{why}"
+            _status(run, plan, State.STARTING, words).write(run.status)
 
     def _last_word(self, run: RunDirectory, job: str, state: JobState | None) -> None:
         deadline = time.monotonic() + _LAST_WORD_S
@@ -131,7 +132,7 @@ class SlurmClient(ClientSide):
             started=kept.started or end.started,
             updated=end.updated,
             ended=end.ended,
-        ).write(run)
+        ).write(run.status)
         for task in plan.tasks:
             _end_task(run, task.label, outcome)
 
@@ -166,7 +167,7 @@ class SlurmClient(ClientSide):
 
     def beside(self, run: RunDirectory, task: str, words: Sequence[str]) -> list[str] | None:
         """Run a command through `srun`, on the task's node."""
-        status = TaskStatus.read(run.task(label_of(task))) or TaskStatus()
+        status = TaskStatus.read(run.task(label_of(task)).status) or TaskStatus()
         job, host = _job(run), status.host
         if job is None or host is None or status.pid is None:
             raise TenfoldError(f"{task} is not running", hint="see how it ended with `tenfold ps`")
@@ -216,17 +217,17 @@ def _job(run: RunDirectory) -> str | None:
 
 
 def _read(run: RunDirectory) -> RunStatus:
-    return RunStatus.read(run) or RunStatus()
+    return RunStatus.read(run.status) or RunStatus()
 
 
 def _end_task(run: RunDirectory, label: str, outcome: State) -> None:
     """Record the end of a task that nobody saw: it ended with its job."""
     directory = run.task(label)
-    said = TaskStatus.read(directory)
+    said = TaskStatus.read(directory.status)
     if said is None or said.state in TERMINAL:
         return
     state = State.STOPPED if outcome == State.STOPPED else State.LOST
-    replace(said, state=state, pid=None, ended=time.time()).write(directory)
+    replace(said, state=state, pid=None, ended=time.time()).write(directory.status)
 
 
 CLIENT = SlurmClient()

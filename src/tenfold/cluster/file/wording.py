@@ -6,6 +6,7 @@ key to one that does not exist. Leaves to others: the rules (`spec`, `units`) an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from pydantic_core import ErrorDetails
 from tenfold.base.nearest import did_you_mean
 from tenfold.cluster import spec
 from tenfold.cluster.file.places import Remark
+from tenfold.cluster.foreign_words import foreign_key, foreign_value
 from tenfold.errors import MOST_FAULTS, shown
 
 Path = tuple[str | int, ...]
@@ -176,6 +178,8 @@ def _limit(path: Path, kind: str, context: Mapping[str, Any]) -> str:
 
 def _hint(path: Path, item: ErrorDetails, data: Any) -> str | None:
     value = _value(path, data)
+    if (foreign := foreign_value(path, value)) is not None:
+        return foreign
     if item["type"] == "literal_error" and isinstance(value, str):
         return _nearest(value, _choices(item.get("ctx", {})))
     expected = _expected(path, item, item.get("ctx", {}))
@@ -218,6 +222,8 @@ def _nearest_key(path: Path) -> str | None:
     model = model_at(path[:-1])
     if model is None:
         return None
+    if (foreign := foreign_key(path)) is not None:
+        return str(foreign)
     names = list(model.model_fields)
     near = _nearest(str(path[-1]), names)
     if near is None and path[:-1] == () and str(path[-1]) in spec.Job.model_fields:
@@ -230,10 +236,10 @@ def meant(found: Remark) -> Path:
 
     Otherwise the path of the key itself.
     """
-    prefix = "did you mean "
-    if found.message != "unknown key" or not (found.hint or "").startswith(prefix):
+    near = re.match(r"did you mean ([^?]+)\?", found.hint or "")
+    if found.message != "unknown key" or near is None:
         return found.path
-    return (*found.path[:-1], (found.hint or "").removeprefix(prefix).removesuffix("?"))
+    return (*found.path[:-1], near[1])
 
 
 def model_at(path: Path) -> type[BaseModel] | None:

@@ -83,22 +83,28 @@ export function speed(progress) {
 /** How far, in a line: `45 %  epoch 1/1  512,345 words/s  loss 2.31  1 min 05 s left`. */
 export function progressWords(said, now) {
   const figures = { ...(said.figures || {}) };
-  const parts = [`${Math.round(100 * share(said))} %`];
+  const parts = [
+    hasTotal(said) ? `${Math.round(100 * share(said))} %` : `${figure(said.done)} ${said.unit}`,
+  ];
   if ("epoch" in figures) parts.push(`epoch ${figure(figures.epoch)}`);
   delete figures.epoch;
   if (said.rate) parts.push(speed(said));
   for (const [name, value] of Object.entries(figures)) parts.push(`${name} ${figure(value)}`);
   const silent = now - said.time;
   if (silent > 15) parts.push(`no report for ${duration(silent)}`);
-  else if (said.rate && said.done < said.total) {
+  else if (said.rate && hasTotal(said) && said.done < said.total) {
     parts.push(`${duration((said.total - said.done) / said.rate)} left`);
   }
   return parts.join("  ·  ");
 }
 
-/** Done of total, 0 to 1. */
+/** Done of total, 0 to 1. A bar may not know its total: then it is 0. */
 export function share(said) {
-  return Math.min(1, Math.max(0, said.done / (said.total || 1)));
+  return hasTotal(said) ? Math.min(1, Math.max(0, said.done / (said.total || 1))) : 0;
+}
+
+function hasTotal(said) {
+  return said.total !== null && said.total !== undefined;
 }
 
 /** The exit code or signal of a task that ended. */

@@ -3,7 +3,7 @@
  * in sight are kept, so that what is selected stays selected.
  */
 
-import { el, keyed } from "./dom.js";
+import { el, fill, keyed } from "./dom.js";
 import { clock, date, plain, taskColour } from "./format.js";
 
 export const ROW_PX = 20;
@@ -27,6 +27,8 @@ export function logList(to) {
     },
     body,
   );
+  const open = el("div", { class: "log-open", hidden: true, "aria-label": "Unfinished lines" });
+  let openShape = "";
   let lines = [];
   let find = null;
   let left = 0; // where we left it: anywhere else, somebody has scrolled
@@ -41,6 +43,19 @@ export function logList(to) {
     { passive: true },
   );
   new ResizeObserver(draw).observe(element);
+
+  /** The newest text of lines that are not finished, below all others. */
+  function showOpen(rows, more) {
+    const shape = JSON.stringify([rows, more, Boolean(find)]);
+    if (shape === openShape) return;
+    openShape = shape;
+    open.hidden = !rows.length;
+    fill(
+      open,
+      rows.map((line) => makeRow(line, find)),
+      more ? el("div", { class: "log-line note" }, `… and ${more} more`) : null,
+    );
+  }
 
   function atEnd() {
     return element.scrollHeight - element.scrollTop - element.clientHeight < NEAR_PX;
@@ -79,7 +94,9 @@ export function logList(to) {
 
   return {
     element,
+    open,
     show,
+    showOpen,
     draw,
     atEnd,
     toEnd: () => move(element.scrollHeight),

@@ -100,6 +100,7 @@ class LogsView {
         ),
         this.words,
         this.list.element,
+        this.list.open,
       ),
     );
   }
@@ -152,6 +153,7 @@ class LogsView {
     this.stop = new AbortController();
     this.asking = null;
     this.held.clear();
+    this.showOpen();
     this.setFollowing(!at);
     this.list.show([], { pattern: this.regex.checked ? null : pattern(this.text.value) });
     if (!at) return this.load("back", null);
@@ -175,6 +177,7 @@ class LogsView {
       do {
         const got = await this.held.ask(filter, direction, at, signal);
         came += got.came;
+        this.showOpen();
         this.showLines(direction, got);
         this.say(this.more(direction) && came < enough ? "searching…" : "");
       } while (this.more(direction) && came < enough);
@@ -196,6 +199,13 @@ class LogsView {
       this.held.lines,
       this.following ? { end: true } : { shift: back ? came : -dropped },
     );
+  }
+
+  /** Bars and other unfinished lines, while it follows the end. */
+  showOpen() {
+    const { open, openMore, newer } = this.held;
+    const shown = this.following && !newer && !over();
+    this.list.showOpen(shown ? open : [], shown ? openMore : 0);
   }
 
   say(words = "", bad = false) {
@@ -235,6 +245,7 @@ class LogsView {
     this.following = on;
     set(this.followButton, "aria-pressed", on);
     say(this.followButton, on ? "Following" : "Follow");
+    this.showOpen();
   }
 
   /** Back to the end, and on with it. */

@@ -27,6 +27,10 @@ export class LogLines {
     this.lines = [];
     /** Whether there is more before the first line that is held. */
     this.older = true;
+    /** What lines show that are not finished: bars. @type {LogLine[]} */
+    this.open = [];
+    /** In how many more streams there are such lines. */
+    this.openMore = 0;
     /** Whether there was more after the last line at the last look. */
     this.newer = true;
   }
@@ -51,6 +55,10 @@ export class LogLines {
     const page = await post(runPath("/logs"), body, signal);
     signal.throwIfAborted();
     for (const line of page.lines) line.id = this.nextId++;
+    if (direction === "on" || first) {
+      this.open = page.open || [];
+      this.openMore = page.open_more || 0;
+    }
     if (direction === "back") this.older = page.more;
     else this.newer = page.more;
     if (first && direction === "back") this.newer = false;

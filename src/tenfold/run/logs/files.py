@@ -12,6 +12,7 @@ import contextlib
 import errno
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from tenfold.run.rundir import TaskDirectory
 Identity = tuple[int, int]
 """Device and inode: they identify a file under any name until it is removed."""
 
+PIECE_BYTES = 1 << 18
+LONGEST_LINE_BYTES = 1 << 20
 _TRIES = 20
 _TRY_S = 0.001
 _LINE_BYTES = 128
@@ -178,6 +181,30 @@ def first_offset(times: Path) -> int:
         offset = int(stream.read(_LINE_BYTES).partition(b"\n")[0].split()[0])
         return offset if 0 <= offset < _FARTHEST else 0
     return 0
+
+
+def lines_before(
+    files: LogFiles, position: int, piece_bytes: int
+) -> Iterator[tuple[int, int, bytes]]:
+    """The start, end and bytes of lines before `position`, last line first."""
+    begin, data, end, piece = position, b"", 0, piece_bytes
+    while True:
+        cut = data.rfind(b"\n", 0, max(0, end - 1))
+        if cut >= 0:
+            yield begin + cut + 1, begin + end, data[cut + 1 : end]
+            end = cut + 1
+        elif begin <= files.dropped or end > LONGEST_LINE_BYTES:
+            if end:
+                yield begin, begin + end, data[:end]
+            if begin <= files.dropped:
+                return
+            end = 0
+        else:
+            before = max(files.dropped, begin - piece)
+            data = files.read(before, begin - before) + data[:end]
+            end, begin, piece = end + begin - before, before, min(2 * piece, PIECE_BYTES)
+            if len(data) < end:  # it was cut short while it was read
+                return
 
 
 def hole_words(count: int) -> str:

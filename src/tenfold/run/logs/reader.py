@@ -8,21 +8,43 @@ is a view's business.
 
 from __future__ import annotations
 
-import heapq
-import itertools
-from collections.abc import Iterable, Iterator, Sequence
+import re
+import time
+from collections import deque
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from tenfold.run.logs.files import LogFiles, dropped_words, hole_words, look
+from tenfold.run.logs.files import (
+    LONGEST_LINE_BYTES,
+    PIECE_BYTES,
+    LogFiles,
+    dropped_words,
+    hole_words,
+    lines_before,
+    look,
+)
+from tenfold.run.logs.overwriting import (
+    LOOK_AHEAD,
+    are_hidden_by,
+    ends_above,
+    is_blank,
+    is_overwritten,
+    looks_finished,
+    may_be,
+    rows_up,
+    visible,
+    visible_span,
+)
 from tenfold.run.logs.times import StreamTimes
 from tenfold.run.rundir import TaskDirectory
 
 STREAMS = ("stdout", "stderr")
-_PIECE_BYTES = 1 << 18
-_ALL_PIECES_BYTES = 1 << 26
-_LEAST_PIECE_BYTES = 1 << 13
-_LONGEST_LINE_BYTES = 1 << 20
 _HOLE_BYTES = 1 << 13
+_LINE_END = re.compile(rb"\r?\n|\r+")
+_KEPT_BYTES = 1 << 12
+_SHOWN_BYTES = 1 << 14
+_HELD_S = 1.0
+"""For how long a line of a bar waits for the move that writes over it."""
 
 
 class LogLine(NamedTuple):
@@ -31,8 +53,10 @@ class LogLine(NamedTuple):
     Bytes that are not UTF-8 are replaced.
 
     `time` (seconds since 1970) is when the supervisor got the piece the line begins in. Of a line
-    that was written over with carriage returns, as progress bars are, `text` is what was left.
-    `start` and `end` are offsets in the stream; they are equal for words of tenfold's own.
+    that was written over, as progress bars are, `text` is what was left, and `time` is when that
+    began. `start` and `end` are offsets in the stream; they are equal for words of tenfold's own.
+
+    `hidden`: nothing of the line was left. Only `lines` and `back` yield such lines.
     """
 
     time: float
@@ -41,6 +65,7 @@ class LogLine(NamedTuple):
     text: str
     start: int = 0
     end: int = 0
+    hidden: bool = False
 
 
 class LogReader:
@@ -58,7 +83,7 @@ class LogReader:
     """
 
     def __init__(
-        self, directory: TaskDirectory, stream: str, piece_bytes: int = _PIECE_BYTES
+        self, directory: TaskDirectory, stream: str, piece_bytes: int = PIECE_BYTES
     ) -> None:
         self.task = directory.label
         self.stream = stream
@@ -68,7 +93,11 @@ class LogReader:
         self._times = StreamTimes(directory, stream, self._files.turn)
         self._piece_bytes = piece_bytes
         self._rest = b""
-        """The part of an unfinished line that was read. It ends at `position`."""
+        """Lines that were read and are not finished. They end at `position`."""
+        self._above: list[str] = []
+        """What hidden lines right above show, which the program may write over again."""
+        self._moving = 0
+        """For how many lines the program is still expected to move the cursor up."""
 
     # Where things are
 
@@ -93,7 +122,7 @@ class LogReader:
         """
         files = self._look()
         position, piece = files.end, 4096
-        while position > files.dropped and files.end - position < _LONGEST_LINE_BYTES:
+        while position > files.dropped and files.end - position < LONGEST_LINE_BYTES:
             begin = max(files.dropped, position - piece)
             found = files.read(begin, position - begin).rfind(b"\n")
             if found >= 0:
@@ -109,11 +138,10 @@ class LogReader:
             return files.end
         if offset <= files.dropped or files.read(offset - 1, 1) == b"\n":
             return max(offset, files.dropped)
-        last = min(files.end, offset + _LONGEST_LINE_BYTES)
-        for begin in range(offset, last, _PIECE_BYTES):
-            found = files.read(begin, _PIECE_BYTES).find(b"\n")
-            if found >= 0:
-                return begin + found + 1
+        last = min(files.end, offset + LONGEST_LINE_BYTES)
+        for begin in range(offset, last, PIECE_BYTES):
+            if found := _LINE_END.search(files.read(begin, PIECE_BYTES)):
+                return begin + found.end()
         return last
 
     def seek_time(self, moment: float) -> None:
@@ -124,7 +152,33 @@ class LogReader:
         """Skip forward to byte `offset`, where a line begins, or to the end."""
         wanted = self.size() if offset is None else offset
         if wanted > self.position:
-            self.position, self._rest = wanted, b""
+            self.position, self._rest, self._above = wanted, b"", []
+
+    @property
+    def is_in_line(self) -> bool:
+        """Whether lines were read that are not finished yet."""
+        return bool(self._rest)
+
+    def written(self) -> float:
+        """When the last byte that was read was written, or 0 if this was not recorded."""
+        return self._times.of(self.position - 1) if self.position else 0.0
+
+    def open_rows(self) -> list[str]:
+        """What the lines show that are not finished yet, the newest last.
+
+        This is the newest text of a progress bar, and of the bars above it.
+        """
+        if not self._rest:
+            return []
+        lines = self._rest[-_SHOWN_BYTES:].split(b"\n")
+        ups = [*map(rows_up, lines)]
+        texts = [
+            visible(line)
+            for number, line in enumerate(lines)
+            if not are_hidden_by(ups[number + 1 : number + 1 + LOOK_AHEAD])
+        ]
+        rows = [text.decode(errors="replace") for text in texts if not is_blank(text)]
+        return [*self._above, *rows][-LOOK_AHEAD:]
 
     # Forward
 
@@ -135,10 +189,13 @@ class LogReader:
 
         An empty answer means that there is nothing more for now, before byte `end_at`.
         """
-        return list(self._next_lines(last, end_at) or ())
+        while (found := self._next_lines(last, end_at)) is not None:
+            if lines := [line for line in found if not line.hidden]:
+                return lines
+        return []
 
     def lines(self, *, last: bool = False, end_at: int | None = None) -> Iterator[LogLine]:
-        """All new lines, one by one, as `read` returns them."""
+        """All new lines, one by one, as `read` returns them, and the hidden ones."""
         while (piece := self._next_lines(last, end_at)) is not None:
             yield from piece
 
@@ -159,11 +216,16 @@ class LogReader:
             self.position += len(data)
             text = self._rest + data
             end = text.rfind(b"\n") + 1
-            if (last and not data) or (end == 0 and len(text) > _LONGEST_LINE_BYTES):
+            if (last and not data) or (end == 0 and len(text) > LONGEST_LINE_BYTES):
                 end = len(text)
-            self._rest = text[end:]
-            if end:
-                return self._split(text[:end], start)
+            if self._moving or may_be(text):
+                if rows := self._rows(text, end, start, last):
+                    return iter(rows)
+            else:
+                self._rest = text[end:]
+                if end:
+                    self._above = []
+                    return self._split(text[:end], start)
             if not data:
                 return None
 
@@ -198,6 +260,74 @@ class LogReader:
         self.position, self._rest = to, b""
         return iter([*before, LogLine(moment, self.task, self.stream, words, to, to)])
 
+    def _rows(self, text: bytes, end: int, start: int, last: bool) -> list[LogLine]:
+        """The lines of `text` up to `end` that are settled. The rest is kept.
+
+        `text` begins at byte `start`, and has lines that were written over.
+        """
+        lines = text[:end].removesuffix(b"\n").split(b"\n") if end else []
+        ups = [*map(rows_up, lines), rows_up(text[end:])]
+        rows: list[LogLine] = []
+        at = 0
+        for number, line in enumerate(lines):
+            below = ups[number + 1 : number + 1 + LOOK_AHEAD]
+            to = min(at + len(line) + 1, end)
+            hidden = are_hidden_by(below) or (ends_above(line) and to < len(text))
+            if not (hidden or last or len(below) == LOOK_AHEAD) and self._waits(line, start + to):
+                break
+            if last and to == len(text) == at + len(line):
+                rows += self._rows_above(start + at)
+            rows.append(self._row(line, start + at, start + to, hidden))
+            self._moving = LOOK_AHEAD if ups[number] else max(0, self._moving - 1)
+            at = to
+        self._rest = text[at:]
+        rows += self._forget_overwritten(start + at)
+        return rows
+
+    def _rows_above(self, at: int) -> list[LogLine]:
+        """What stays above the last line of a log that ends with a bar."""
+        moment, above = self._times.of(at), self._above
+        return [LogLine(moment, self.task, self.stream, text, at, at) for text in above]
+
+    def _waits(self, line: bytes, end: int) -> bool:
+        """Whether the program may soon write over a line, which ends at byte `end`."""
+        if ends_above(line):
+            return True  # whatever comes next writes over it
+        if self._moving:
+            held_s = _HELD_S
+        elif is_overwritten(line) and not looks_finished(line):
+            held_s = _HELD_S / 4  # a bar in a bar begins at once
+        else:
+            return False
+        return 0 <= time.time() - self._times.of(end - 1) < held_s
+
+    def _row(self, line: bytes, start: int, end: int, hidden: bool) -> LogLine:
+        begin, text = visible_span(line)[0], visible(line)
+        shown = text.decode(errors="replace")
+        blank = is_blank(text)
+        if not hidden:
+            self._above = []
+        elif not ends_above(line) and not blank:
+            kept = [] if rows_up(line) else self._above
+            self._above = [*kept, shown][-LOOK_AHEAD:]
+        hidden = hidden or (blank and is_overwritten(line))
+        moment = self._times.of(start + begin)
+        return LogLine(moment, self.task, self.stream, shown, start, end, hidden)
+
+    def _forget_overwritten(self, start: int) -> list[LogLine]:
+        """Forget what was written over in an unfinished line, which begins at `start`.
+
+        A bar that moves for days stays small, and nobody reads all of it again.
+        """
+        if len(self._rest) < _KEPT_BYTES or b"\n" in self._rest:
+            return []
+        begin = visible_span(self._rest)[0]
+        if not begin:
+            return []
+        self._rest = self._rest[begin:]
+        moment = self._times.of(start)
+        return [LogLine(moment, self.task, self.stream, "", start, start + begin, hidden=True)]
+
     def _split(self, text: bytes, start: int) -> Iterator[LogLine]:
         """The lines of `text`, which begins at byte `start`."""
         times, task, stream = self._times, self.task, self.stream
@@ -214,13 +344,31 @@ class LogReader:
     def back(self, position: int) -> Iterator[LogLine]:
         """Lines before byte `position`, last line first, then what was dropped."""
         files, times = self._files, self._times
-        for start, end, data in _lines_before(files, position, self._piece_bytes):
-            text = _shown(data.removesuffix(b"\n"))
-            yield LogLine(times.of(start), self.task, self.stream, text, start, end)
+        below = self._ups_below(position)
+        for start, end, data in lines_before(files, position, self._piece_bytes):
+            line = data.removesuffix(b"\n")
+            if any(below) or may_be(line):
+                yield self._row_before(line, start, end, below)
+                below.appendleft(rows_up(line))
+            else:
+                below.appendleft(0)
+                yield LogLine(times.of(start), self.task, self.stream, _shown(line), start, end)
         if files.dropped:
             words = dropped_words(files.dropped)
             place = files.dropped
             yield LogLine(times.of(place), self.task, self.stream, words, place, place)
+
+    def _ups_below(self, position: int) -> deque[int]:
+        """By how many rows the lines from `position` on move the cursor up."""
+        lines = self._files.read(position, _SHOWN_BYTES).split(b"\n")[:LOOK_AHEAD]
+        return deque(map(rows_up, lines), LOOK_AHEAD)
+
+    def _row_before(self, line: bytes, start: int, end: int, below: deque[int]) -> LogLine:
+        begin, text = visible_span(line)[0], visible(line)
+        hidden = are_hidden_by([*below]) or (ends_above(line) and end < self._files.end)
+        hidden = hidden or (is_overwritten(line) and is_blank(text))
+        moment, shown = self._times.of(start + begin), text.decode(errors="replace")
+        return LogLine(moment, self.task, self.stream, shown, start, end, hidden)
 
     def _look(self) -> LogFiles:
         if not self._files.are_current():
@@ -236,102 +384,5 @@ class LogReader:
 
 
 def _shown(line: bytes) -> str:
-    """The visible text of a line that was overwritten."""
-    return line.rstrip(b"\r").rpartition(b"\r")[2].decode(errors="replace")
-
-
-def _lines_before(
-    files: LogFiles, position: int, piece_bytes: int
-) -> Iterator[tuple[int, int, bytes]]:
-    """The start, end and bytes of lines before `position`, last line first."""
-    begin, data, end, piece = position, b"", 0, piece_bytes
-    while True:
-        cut = data.rfind(b"\n", 0, max(0, end - 1))
-        if cut >= 0:
-            yield begin + cut + 1, begin + end, data[cut + 1 : end]
-            end = cut + 1
-        elif begin <= files.dropped or end > _LONGEST_LINE_BYTES:
-            if end:
-                yield begin, begin + end, data[:end]
-            if begin <= files.dropped:
-                return
-            end = 0
-        else:
-            before = max(files.dropped, begin - piece)
-            data = files.read(before, begin - before) + data[:end]
-            end, begin, piece = end + begin - before, before, min(2 * piece, _PIECE_BYTES)
-            if len(data) < end:  # it was cut short while it was read
-                return
-
-
-def by_time(
-    sources: Sequence[Iterator[LogLine]], *, back: bool = False
-) -> Iterator[tuple[int, LogLine]]:
-    """Lines of all sources by time, with their source.
-
-    Each source keeps its order.
-
-    With `back` times fall: sources give their last line first.
-    """
-    sign = -1 if back else 1
-    heads = []
-    for n, source in enumerate(sources):
-        if line := next(source, None):
-            heads.append((sign * line.time, sign * n, line))
-    heapq.heapify(heads)
-    while heads:
-        key, place, line = heads[0]
-        yield abs(place), line
-        if after := next(sources[abs(place)], None):
-            heapq.heapreplace(heads, (max(sign * after.time, key), place, after))
-        else:
-            heapq.heappop(heads)
-
-
-def merged(all_readers: Sequence[LogReader], *, last: bool = False) -> Iterator[LogLine]:
-    """New lines of all readers, by time. Lines of one stream keep their order.
-
-    Holds one piece of each stream, however much there is to read, and leaves what comes after
-    the call to the next one, so that it ends however fast a task writes.
-    """
-    sources = [reader.lines(last=last, end_at=reader.size()) for reader in all_readers]
-    return (line for _, line in by_time(sources))
-
-
-def skip_to_tail(all_readers: Sequence[LogReader], lines: int) -> None:
-    """Skip all but the last `lines` lines of each task, over both its streams."""
-    by_task: dict[str, list[LogReader]] = {}
-    for reader in all_readers:
-        by_task.setdefault(reader.task, []).append(reader)
-    for own in by_task.values():
-        kept: dict[int, int] = {}
-        sources = [_unread_back(reader) for reader in own]
-        for n, line in itertools.islice(by_time(sources, back=True), lines):
-            kept[n] = line.start
-        for n, reader in enumerate(own):
-            reader.skip_to(kept.get(n))
-
-
-def _unread_back(reader: LogReader) -> Iterator[LogLine]:
-    """The lines not read yet, last line first."""
-    for line in reader.back(reader.size()):
-        if line.start < reader.position or line.start == line.end:
-            return
-        yield line
-
-
-def readers(
-    directories: Iterable[TaskDirectory], streams: Sequence[str] = STREAMS
-) -> list[LogReader]:
-    """A reader for each of these streams of each task."""
-    places = [(directory, stream) for directory in directories for stream in streams]
-    share = _ALL_PIECES_BYTES // max(1, len(places))
-    piece = max(_LEAST_PIECE_BYTES, min(_PIECE_BYTES, share))
-    return [LogReader(directory, stream, piece) for directory, stream in places]
-
-
-def last_lines(directory: TaskDirectory, count: int, streams: Sequence[str] = STREAMS) -> list[str]:
-    """The last `count` lines of a task in order, from one or both of its streams."""
-    both = readers([directory], streams)
-    skip_to_tail(both, count)
-    return [line.text for line in merged(both, last=True)]
+    """The text of a line that was not written over."""
+    return line.decode(errors="replace")

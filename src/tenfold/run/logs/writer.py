@@ -87,6 +87,7 @@ class LogWriter:
         with contextlib.suppress(OSError):
             directory.broken(stream).unlink()  # an earlier life's
         self._ended = True
+        self._end_line()
         self._missing = 0
         self._held = bytearray()
         self._trouble = ""
@@ -158,6 +159,13 @@ class LogWriter:
         if aside is not None:
             append(log, _aside_line(aside.name))
         return times, log
+
+    def _end_line(self) -> None:
+        """End the last line of an earlier life: what follows is another program's."""
+        found = look(self._directory, self._stream)
+        cut = self._size > 0 and found.read(found.end - 1, 1) not in (b"\n", b"")
+        if cut and append(self._log, b"\n"):
+            self._size += 1
 
     def _put(self, data: bytes) -> int:
         """Write `data`, and return how many bytes the disk accepted."""
