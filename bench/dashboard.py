@@ -6,7 +6,8 @@ SIMULATED: the clusters. Their run directories are made by the tests' `fake_runs
 to once a second as a real supervisor would: usage and traffic of every task. REAL: the dashboard's
 process, and Debian's Chromium, headless, that looks at it. What is measured:
 
-- first page: from the address to the map with every task drawn, in a browser that knows nothing;
+- first page: from the address to the overview with every task's state and the progress, and to the
+  map with every task drawn, in a browser that knows nothing;
 - one update, in which a task or everything changes: what the dashboard's process computes (CPU),
   and what the page does to apply and draw it; and when a task's new state is on the page;
 - CPU of the dashboard's process while one page looks on, as a share of one core, and with nobody;
@@ -41,6 +42,10 @@ if TYPE_CHECKING:
 
 DRAWN = "count => window.tenfold?.tasks.size === count && tenfold.map.layout && tenfold.timing.draw"
 """The page knows all tasks and where they are, and has drawn since."""
+
+PAINTED = """count => window.tenfold?.tasks.size === count && tenfold.timing.draw
+  && document.querySelector(".percent")?.textContent"""
+"""The overview knows all tasks, and shows how far they are."""
 
 RECORD = """() => {
   window.updates = [];
@@ -100,20 +105,27 @@ def looked_at(home: Path, counts: dict[str, int]) -> Iterator[tuple[FakeRun, Das
         shutil.rmtree(runs, ignore_errors=True)
 
 
-def opened(browser: Browser, board: Dashboard, fake: FakeRun) -> tuple[Page, float]:
-    """A page of a browser that knows nothing, with the map drawn; how long that took, in ms."""
+def opened(
+    browser: Browser, board: Dashboard, fake: FakeRun, view: str = "map"
+) -> tuple[Page, float]:
+    """A page of a browser that knows nothing, with a view drawn; how long that took, in ms."""
     page = browser.new_context(viewport=WIDE).new_page()
     page.goto(board.welcome + "&nothing=1#", wait_until="load")  # the tab keeps the token
     page.goto("about:blank")
     begun = time.perf_counter()
-    page.goto(f"{board.url}#/{fake.key}/map", wait_until="commit")
-    page.wait_for_function(DRAWN, arg=len(fake.names))
+    page.goto(f"{board.url}#/{fake.key}/{view}", wait_until="commit")
+    page.wait_for_function(DRAWN if view == "map" else PAINTED, arg=len(fake.names))
     return page, (time.perf_counter() - begun) * 1000
 
 
 def first_page(home: Path, browser: Browser, tasks: int) -> Iterator[Measured]:
-    """The map, in a fresh browser, and a second time."""
+    """The overview and the map, in a fresh browser, and a second time."""
     with looked_at(home, jobs(tasks)) as (fake, board):
+        report(fake, 1)
+        for words in ("overview painted", "overview painted, the process warm"):
+            page, took = opened(browser, board, fake, "overview")
+            yield Measured(words, "ms", took)
+            page.context.close()
         page, took = opened(browser, board, fake)
         yield Measured("map drawn", "ms", took)
         page.context.close()
@@ -162,10 +174,13 @@ def _update(server: float, page: float) -> Iterator[Measured]:
     yield Measured("server + page", "ms", server + page)
 
 
-def watching(home: Path, browser: Browser | None, tasks: int, seconds: float) -> Iterator[Measured]:
+def watching(
+    home: Path, browser: Browser | None, tasks: int, seconds: float, view: str = "map"
+) -> Iterator[Measured]:
     """The process's CPU while a page is open; without a `browser`, while nobody does."""
     with looked_at(home, jobs(tasks)) as (fake, board):
-        page = opened(browser, board, fake)[0] if browser else None
+        report(fake, 1)
+        page = opened(browser, board, fake, view)[0] if browser else None
         live(fake, min(2.0, seconds))
         before, begun = cpu_s(board), time.monotonic()
         live(fake, seconds)
@@ -198,10 +213,18 @@ def live(fake: FakeRun, seconds: float) -> None:
     begun = time.monotonic()
     for turn in range(1, 1 + math.ceil(seconds)):
         fake.flow()
+        report(fake, turn)
         for name in fake.names:
             fake.usage(name, cpu=0.5 + turn % 2)
         fake.update()
         time.sleep(max(0.0, begun + turn - time.monotonic()))
+
+
+def report(fake: FakeRun, turn: int) -> None:
+    """Every worker reports its progress."""
+    for name in fake.names:
+        if name.startswith("worker"):
+            fake.progress(name, 20 * turn, 100_000, unit="steps", rate=20.0, loss=1 / turn)
 
 
 def cpu_s(board: Dashboard) -> float:
@@ -221,6 +244,10 @@ def cases(home: Path, browser: Browser, sizes: Sizes) -> Iterable[Case]:
     )
     yield Case(
         f"{watched}: a page is open", lambda: watching(home, browser, sizes.watched, seconds)
+    )
+    yield Case(
+        f"{watched}: the overview is open",
+        lambda: watching(home, browser, sizes.watched, seconds, "overview"),
     )
     yield Case(f"{watched}: no page is open", lambda: watching(home, None, sizes.watched, seconds))
     yield Case(log, lambda: long_log(home, browser, sizes.log_mib))

@@ -21,9 +21,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Literal, Self
 
+from tenfold.debug.stacks import TaskStacks, to_json
 from tenfold.run import rundir
 from tenfold.run.jsonfiles import write_json
+from tenfold.run.progress import Progress
 from tenfold.run.rundir import RunDirectory, TaskDirectory
+from tenfold.tasks.progresslog import ProgressLog
 
 from .run_shapes import HOST, SERVICES, cluster_status, plan_of, task_status
 
@@ -70,6 +73,7 @@ class FakeRun:
         self._tasks: dict[str, dict[str, Any]] = {}
         self._peers: dict[str, dict[str, list[int]]] = {task.name: {} for task in self.plan.tasks}
         self._usage: dict[str, float] = {}
+        self._told: dict[str, ProgressLog] = {}
         self._status: dict[str, Any] = {}
         self._lock: IO[bytes] | None = None
         write_json(self.directory.plan, self.plan.to_json())
@@ -195,17 +199,53 @@ class FakeRun:
                 wrote += some
         return count - 1
 
-    def usage(self, name: str, cpu: float = 0.5, memory: int = 300 << 20, s: float = 1) -> None:
-        """One line more in usage.jsonl: `s` seconds at `cpu` cores."""
+    def usage(
+        self,
+        name: str,
+        cpu: float = 0.5,
+        memory: int = 300 << 20,
+        s: float = 1,
+        at: float | None = None,
+    ) -> None:
+        """One line more in usage.jsonl: `s` seconds at `cpu` cores, until now or `at`."""
         used = self._usage[name] = round(self._usage.get(name, 0.0) + cpu * s, 3)
-        line = {"time": round(time.time(), 3), "cpu_s": used, "memory": memory, "processes": 1}
+        now = round(time.time() if at is None else at, 3)
+        line = {"time": now, "cpu_s": used, "memory": memory, "processes": 1}
         _append(self.task(name).path / "usage.jsonl", [line])
 
-    def progress(self, name: str, done: float, total: float, **more: Any) -> None:
-        """What the task told with `tenfold.progress`; `unit`, `rate`, and figures."""
+    def progress(
+        self, name: str, done: float, total: float, at: float | None = None, **more: Any
+    ) -> None:
+        """What the task told with `tenfold.progress`, now or `at`; `unit`, `rate`, and figures."""
         said = {"unit": more.pop("unit", "words"), "rate": more.pop("rate", 512_345.0)}
-        told = {"done": done, "total": total, **said, "figures": more, "time": time.time()}
+        now = time.time() if at is None else at
+        told = {"done": done, "total": total, **said, "figures": more, "time": now}
         write_json(self.task(name).progress, told)
+        self._told.setdefault(name, ProgressLog()).write(
+            self.task(name).progress_log, Progress.from_json(told), now
+        )
+
+    def hang(self, task: str, words: str, stacks: Sequence[TaskStacks] = ()) -> Path:
+        """The supervisor reports a hang of `task`, with the stacks; the report's path."""
+        now = time.time()
+        place = self.directory.path / "hangs" / f"{len(self.names)}-{now:.0f}"
+        place.mkdir(parents=True)
+        report = {
+            "version": 1,
+            "time": now,
+            "task": task,
+            "words": words,
+            "sign": "progress",
+            "suspects": [{"task": task, "because": "differs from the others"}],
+            "tasks": [to_json(one) for one in stacks],
+            "lines": {task: ["last words"]},
+        }
+        write_json(place / "report.json", report)
+        (place / "report.txt").write_text(words)
+        told = {"time": now, "task": task, "words": words, "action": "report"}
+        self.event("hang", task, words=words, report=str(place / "report.txt"))
+        self.update(hang=told | {"report": str(place / "report.txt")})
+        return place
 
     def placement(self, name: str = "chief/0", shards: int | None = None) -> None:
         """What the chief tells of one variable in `shards` parts, one on each ps if None."""

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from tenfold.dashboard.app import charts_library
 from tenfold.dashboard.replies import encoded
 
 from .fake_runs import Damage, FakeRun
@@ -280,16 +279,6 @@ def test_static_files_are_kept_by_the_browser(board: Dashboard) -> None:
     assert board.ask("").body == first.body
     for name in ("__init__.py", "..", "x.js"):
         assert board.ask(f"static/{name}").status == 404
-
-
-def test_the_charts_library(board: Dashboard) -> None:
-    answer = board.ask("charts.js", most=1000)
-    if charts_library() is None:
-        assert answer.status == 404
-        assert b"tenfold[charts]" in answer.body
-    else:
-        assert answer.status == 200
-        assert answer.headers["content-type"].startswith("text/javascript")
 
 
 def test_json_that_every_browser_reads() -> None:

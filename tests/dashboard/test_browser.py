@@ -100,11 +100,11 @@ def test_the_token_is_asked_for_once(
     assert "tenfold open" in page.inner_text("body")
 
     page.goto(board.welcome)
-    node(page, "worker/3", "running")
+    page.get_by_text("no problem found").wait_for()
     assert board.token not in page.url
     assert board.token not in page.content()
     page.goto(board.url)
-    node(page, "worker/3", "running")
+    page.get_by_text("no problem found").wait_for()
     (cookie,) = page.context.cookies()
     assert cookie["httpOnly"]
     assert cookie["sameSite"] == "Strict"
@@ -115,6 +115,7 @@ def test_every_view_has_what_it_is_for(full_run: FakeRun, look: Look) -> None:
     page = look(full_run)
     for number, (view, words) in enumerate(
         {
+            "overview": "no problem found",
             "map": "203.0.113.9",
             "tasks": "worker/7",
             "logs": "out of cheese",
@@ -280,15 +281,15 @@ def test_the_headline_of_a_failure_is_that_of_why_in_every_view(
     assert row.get_attribute("data-task") == "worker/3"
     assert page.locator(".first-mark").all_inner_texts() == ["first failure"]
     page.screenshot(path=tmp_path / "tasks.png")
-    page.keyboard.press("6")
+    page.keyboard.press("7")
     page.locator(".failure .headline", has_text=headline).wait_for()
     shown_exception = page.get_by_label("Exception").inner_text()
     assert shown_exception.splitlines()[0] == "/w/train.py:7"
     assert "of 3" in shown_exception
     page.screenshot(path=tmp_path / "events.png")
-    page.keyboard.press("7")
+    page.keyboard.press("8")
     page.locator("td", has_text='it says "ValueError: bad batch"').first.wait_for()
-    page.keyboard.press("1")
+    page.keyboard.press("2")
     page.get_by_text("worker/3, first").wait_for()
 
 
@@ -362,9 +363,9 @@ def test_the_page_shows_many_tasks(make_run: MakeRun, look: Look, jobs: dict[str
     run.fail(last)
     node(page, last, "failed")
     run.flow()
-    page.keyboard.press("2")
-    shown(page, "tasks").get_by_text("worker/0", exact=True).first.wait_for()
     page.keyboard.press("3")
+    shown(page, "tasks").get_by_text("worker/0", exact=True).first.wait_for()
+    page.keyboard.press("4")
     page.get_by_text("is up").first.wait_for()
 
 

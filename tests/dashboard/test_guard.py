@@ -97,7 +97,7 @@ def test_nothing_but_the_page_gives_a_cookie(path: str) -> None:
     assert "set-cookie" not in ask("/", "token=wrong")[1]
 
 
-@pytest.mark.parametrize("path", ["/", "/static/app.js", "/charts.js"])
+@pytest.mark.parametrize("path", ["/", "/static/app.js", "/docs/dashboard"])
 def test_the_cookie_opens_the_page_s_files(path: str) -> None:
     assert ask(path, headers=PAGE_COOKIE)[::2] == (200, "behind")
 

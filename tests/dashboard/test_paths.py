@@ -110,6 +110,7 @@ def filled(path: str, of: FakeRun, **other: str) -> str:
         "label": "worker-0",
         "stream": "stdout",
         "name": "app.js",
+        "page": "dashboard",
     }
     names = {name.split(":")[0]: name for name in re.findall(r"{([^}]*)}", path)}
     assert names.keys() <= known.keys(), f"{path} takes what this test does not know"
@@ -147,7 +148,7 @@ def test_every_route_refuses(stranger: str, board: Dashboard, run: FakeRun, plac
         assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-PAGE = ("", "static/app.js", "charts.js")
+PAGE = ("", "static/app.js", "docs/dashboard")
 
 
 def test_a_cookie_alone_opens_the_page_s_own_files_only(

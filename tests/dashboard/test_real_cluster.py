@@ -71,7 +71,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     try:
         yield run
     finally:
-        run.stop(kill=True, timeout_s=30)
+        run.stop(kill=True, timeout_s=60)
         wait_for(lambda: not survivors(home / "runs"), 10)
 
 
@@ -140,6 +140,12 @@ def test_the_map_shows_all_tasks_and_its_edges_go_live(open_view: Callable[..., 
 def test_pictures_for_the_readme(
     open_view: Callable[..., Page], board: Dashboard, cluster: Run, tmp_path: Path
 ) -> None:
+    page = open_view("overview")
+    page.wait_for_selector("figure.chart canvas")
+    if WRITE:
+        wait_for(lambda: points(board, cluster) > POINTS, 120)
+        page.wait_for_timeout(6000)
+    keep(page, "overview", tmp_path)
     page = open_view("map")
     wait_live(page)
     page.wait_for_timeout(3000)  # edges are as wide as their rate, which takes two samples
@@ -148,7 +154,7 @@ def test_pictures_for_the_readme(
     page.wait_for_selector(".log-line")
     keep(page, "logs", tmp_path)
     page = open_view("training")
-    page.wait_for_selector("svg.main-svg")
+    page.wait_for_selector("figure.chart canvas")
     if WRITE:  # a curve is nicer than a few points
         wait_for(lambda: points(board, cluster) > POINTS, 120)
         page.wait_for_timeout(6000)  # the view asks every five seconds

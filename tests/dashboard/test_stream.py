@@ -39,12 +39,14 @@ def parsed(data: bytes) -> list[Event]:
 def new(board: Board, before: stream.Look) -> tuple[stream.Look, dict[str, Any]]:
     """Another look, and what it tells by name."""
     look, messages = next_look(board, before)
-    return look, dict(parsed(b"".join(messages)))
+    return look, dict(parsed(b"".join(data for _, data in messages)))
 
 
 def test_nothing_new_is_next_to_nothing(demo_run: FakeRun) -> None:
     board = Board(demo_run.directory)
     look = first_look(board)
+    look, first = new(board, look)
+    assert first.keys() <= {"tasks", "health"}
     look, first = new(board, look)
     assert first.keys() <= {"tasks"}
     assert first["tasks"] == {"head": {"age_s": first["tasks"]["head"]["age_s"]}, "tasks": []}
@@ -77,6 +79,33 @@ def test_the_stream_sends_edges_whose_traffic_changed(demo_run: FakeRun) -> None
         (edge["from"], edge["to"]) for edge in said["edges"]
     }
     assert len(said["edges"]) < 44
+
+
+def test_the_map_is_not_read_while_no_stream_wants_it(demo_run: FakeRun) -> None:
+    board = Board(demo_run.directory)
+    look = first_look(board, with_map=False)
+    demo_run.flow()
+    look, messages = next_look(board, look, with_map=False)
+    assert look.map is None
+    assert "map" not in [name for name, _ in messages]
+    look, messages = next_look(board, look)
+    assert look.map is not None
+    (data,) = [data for name, data in messages if name == "map"]
+    assert len(parsed(data)[0][1]["edges"]) == 44, "all edges are news to who wants the map now"
+
+
+def test_the_verdict_of_why_follows_what_happens(demo_run: FakeRun) -> None:
+    board = Board(demo_run.directory)
+    look, said = new(board, first_look(board))
+    assert said["health"]["tone"] == "good"
+    assert "no problem found" in said["health"]["headline"]
+    assert "health" not in new(board, look)[1]
+    demo_run.update(hang={"time": 1.0, "task": "worker/1", "words": "worker/1 stands",
+                          "report": None, "action": "report"})  # fmt: skip
+    look, said = new(board, look)
+    assert said["health"]["tone"] == "bad"
+    assert said["health"]["headline"].startswith("word2vec hangs: worker/1 stands")
+    assert said["health"]["culprit"] == "worker/1"
 
 
 def test_the_end_is_seen(demo_run: FakeRun) -> None:

@@ -13,6 +13,7 @@ boards.py    the readers of a run, shared by all who look at it
 questions.py what a request for log lines says
 changes.py   what is worth telling of two looks at a run
 stream.py    server-sent events: what changed
+manual.py    pages of the documentation
 statetable.py  writes static/states.js
 metrics.py   the same for Prometheus
 replies.py   JSON that any browser reads, files that grow

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import mimetypes
 from collections.abc import Callable
 from pathlib import Path
@@ -18,12 +17,12 @@ from typing import Any, TypeVar
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, HTMLResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from tenfold.base.naming import label_of
-from tenfold.dashboard import metrics, names
+from tenfold.dashboard import manual, metrics, names
 from tenfold.dashboard.boards import Board, Boards
 from tenfold.dashboard.guard import AsgiGuard
 from tenfold.dashboard.questions import body_of, wanted
@@ -34,6 +33,7 @@ from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import State
 from tenfold.views.compare import compare
 from tenfold.views.eventpages import events_from
+from tenfold.views.hangreport import newest_hang
 from tenfold.views.live import BriefReader
 from tenfold.views.logpages import LogPageQuery, log_of, page
 from tenfold.views.placement import placement
@@ -48,7 +48,6 @@ _SEARCHES_AT_ONCE = 2
 The other threads stay free for other requests.
 """
 
-_CHARTS = "no charts here: pip install 'tenfold[charts]'"
 _Found = TypeVar("_Found")
 
 
@@ -76,12 +75,14 @@ class Dashboard:
         routes = [
             Route("/", self._index),
             Route("/static/{name}", self._file),
-            Route("/charts.js", self._charts),
+            Route("/docs/{page}", self._manual),
             Route("/metrics", self._metrics),
             Route("/api/runs", self._list),
             Route("/api/compare", self._compare),
             Route("/api/pass", self._pass),
             Route(run, self._run),
+            Route(f"{run}/overview", self._overview),
+            Route(f"{run}/hang", self._hang),
             Route(f"{run}/map", self._map),
             Route(f"{run}/stream", self._stream),
             Route(f"{run}/events", self._events),
@@ -105,11 +106,11 @@ class Dashboard:
     async def _file(self, request: Request) -> Response:
         return _asset(request, self._static.get(request.path_params["name"]))
 
-    async def _charts(self, request: Request) -> Response:
-        found = await asyncio.to_thread(charts_library)
-        if found is None:
-            raise HTTPException(404, _CHARTS)
-        return _asset(request, found)
+    async def _manual(self, request: Request) -> Response:
+        page = await asyncio.to_thread(manual.page, request.path_params["page"])
+        if page is None:
+            raise HTTPException(404, "no such page")
+        return HTMLResponse(page)
 
     async def _pass(self, request: Request) -> Response:
         path = request.query_params.get("path", "")
@@ -182,6 +183,12 @@ class Dashboard:
     def _now(self, board: Board) -> dict[str, Any]:
         return board.now().to_json() | {"tunnel": self._tunnel}
 
+    async def _overview(self, request: Request) -> Response:
+        return answer(await self._ask(request, lambda board: board.overview().to_json()))
+
+    async def _hang(self, request: Request) -> Response:
+        return answer(await self._ask(request, lambda board: newest_hang(board.run)))
+
     async def _map(self, request: Request) -> Response:
         aspect = _number(request, "aspect", 1.6)
         return answer(await self._ask(request, lambda board: board.map_with_layout(aspect)))
@@ -191,7 +198,8 @@ class Dashboard:
         headers = {"X-Accel-Buffering": "no"}
         if request.method == "HEAD":
             return Response(headers=headers, media_type="text/event-stream")
-        messages = self.watches.stream(board, {"tunnel": self._tunnel})
+        with_map = request.query_params.get("map") != "no"
+        messages = self.watches.stream(board, {"tunnel": self._tunnel}, with_map=with_map)
         return StreamingResponse(messages, headers=headers, media_type="text/event-stream")
 
     async def _events(self, request: Request) -> Response:
@@ -265,19 +273,6 @@ def _asset(request: Request, path: Path | None) -> Response:
         return Response(status_code=304, headers=headers)
     kind = "text/javascript" if path.suffix == ".js" else mimetypes.guess_type(path.name)[0]
     return FileResponse(path, media_type=kind, headers=headers, stat_result=found)
-
-
-def charts_library() -> Path | None:
-    """Plotly's JavaScript from its wheel, which is not imported.
-
-    None if it is not installed.
-    """
-    found = importlib.util.find_spec("plotly")
-    for place in (found.submodule_search_locations or []) if found else []:
-        path = Path(place) / "package_data" / "plotly.min.js"
-        if path.is_file():
-            return path
-    return None
 
 
 def _number(request: Request, name: str, usual: float) -> float:

@@ -14,8 +14,11 @@ from typing import Any
 from tenfold.cells.settling import Settler
 from tenfold.run.jsonfiles import Problems
 from tenfold.run.rundir import RunDirectory
+from tenfold.views.figures import FigureReader
+from tenfold.views.health import Health, HealthReader
 from tenfold.views.layout import layout
 from tenfold.views.live import LiveReader, LiveRun
+from tenfold.views.overview import RunOverview, overview
 from tenfold.views.status import RunView, StatusReader
 from tenfold.views.traffic import MapReader, MapView
 
@@ -27,6 +30,8 @@ The board that was used last is kept whatever its size.
 """
 
 _LATELY_S = 0.2
+_LEADERS = ("chief", "master")
+_READINGS = ("live", "map", "training", "health", "overview")
 
 
 class Board:
@@ -41,7 +46,9 @@ class Board:
         self._live = LiveReader(run)
         self._map = MapReader(run, _Lately(run, self._live))
         self._training: Any = None
-        self._locks = {name: threading.Lock() for name in ("live", "map", "training")}
+        self._figures = FigureReader(run)
+        self._health = HealthReader(run)
+        self._locks = {name: threading.Lock() for name in _READINGS}
 
     @property
     def tasks(self) -> int:
@@ -71,18 +78,31 @@ class Board:
         found = self.map()
         return found.to_json() | {"layout": layout(found, aspect).to_json()}
 
-    def training(self) -> dict[str, Any]:
-        """The contents of the training's event files.
+    def health(self, now: LiveRun) -> Health:
+        """The verdict of `why` on the run. `now` is the newest look at it."""
+        with self._locks["health"]:
+            return self._health.read(now, lambda: self.map().edges)
 
-        The map and the tasks show the cluster's own.
-        """
+    def overview(self) -> RunOverview:
+        """What the run is, and how its tasks used CPU and memory over time."""
+        with self._locks["overview"]:
+            return overview(self.run, self.now())
+
+    def training(self) -> dict[str, Any]:
+        """Curves of the training's event files, and of figures of `tenfold.progress`."""
         from tenfold.views.training import TrainingReader
 
         with self._locks["training"]:
             if self._training is None:
                 self._training = TrainingReader(self.run)
             found: dict[str, Any] = self._training.read()
-            return found
+            return found | {"figures": self._figures.read(_reporting(self._live.last[1]))}
+
+
+def _reporting(now: LiveRun | None) -> list[str]:
+    """The tasks that reported progress, the chief first."""
+    told = [task.view for task in (now.tasks if now else ()) if task.progress]
+    return [task.task for task in sorted(told, key=lambda task: task.job not in _LEADERS)]
 
 
 class _Lately(StatusReader):

@@ -26,8 +26,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tenfold.base import access
 
-_PAGE = ("/", "/charts.js")
-"""The page's own files, with those below /static/: they reveal nothing of any run."""
+_PAGE = ("/static/", "/docs/")
+"""Where the page's own files are, besides `/`: they reveal nothing of any run."""
 
 PASS_S = 60
 """Seconds for which a pass is valid."""
@@ -121,7 +121,7 @@ class AsgiGuard:
     def _opens_page(self, scope: Scope, headers: Headers) -> bool:
         """Whether this is a browser's request for a file of a page opened in it."""
         path = scope["path"]
-        if path not in _PAGE and not path.startswith("/static/"):
+        if path != "/" and not path.startswith(_PAGE):
             return False
         given = access.cookie(headers.getlist("cookie"), self.cookie)
         return access.is_token(given, self._page_cookie)

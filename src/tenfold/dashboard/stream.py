@@ -1,5 +1,7 @@
 """Server-sent events: a run's whole state once, then changes every second.
 
+The map is read only while a stream wants it, because it is most of the work.
+
 One `StreamWatch` polls a run for all streams that are open on it, and rests when there is none. A
 stream whose reader is too slow is ended; the browser opens another, which begins with the whole
 again.
@@ -12,7 +14,7 @@ import contextlib
 import time
 import traceback
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tenfold.dashboard.boards import Board
@@ -20,6 +22,7 @@ from tenfold.dashboard.changes import changes, map_changes
 from tenfold.dashboard.replies import encoded
 from tenfold.run.rundir import RunDirectory
 from tenfold.views.eventpages import end_of_events, events_from
+from tenfold.views.health import Health
 from tenfold.views.live import LiveRun
 from tenfold.views.traffic import MapView
 
@@ -36,13 +39,19 @@ A look that takes long is followed by a pause.
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The result of one look at a run."""
+    """The result of one look at a run. `map` is None while no stream wants it."""
 
     now: LiveRun
-    map: MapView
+    map: MapView | None
     map_due: float
     """When another look at the map is due, by the monotonic clock."""
     events_read: int
+    health: Health | None = None
+    """The last verdict. None before the first one."""
+
+
+Message = tuple[str, bytes]
+"""The name of an event, and the event in the wire format."""
 
 
 def told(name: str, value: object) -> bytes:
@@ -58,44 +67,53 @@ class StreamWatch:
 
     def __init__(self, board: Board) -> None:
         self._board = board
-        self._streams: set[asyncio.Queue[bytes | None]] = set()
+        self._streams: dict[asyncio.Queue[bytes | None], bool] = {}
+        """The streams, and whether each of them wants the map."""
         self.open = 0
         """The number of streams, including those that are just starting."""
         self._look: Look | None = None
         self._poller: asyncio.Task[None] | None = None
         self._looking = asyncio.Lock()
 
-    async def stream(self, more: dict[str, Any]) -> AsyncGenerator[bytes, None]:
+    async def stream(
+        self, more: dict[str, Any], *, with_map: bool = True
+    ) -> AsyncGenerator[bytes, None]:
         """Stream the run from now on.
 
-        It sends `status` and the whole `map`, then changes and a `beat` a second.
+        It sends `status` and the whole `map` if wanted, then changes and a `beat` a second.
 
         Ends when the reader is too slow, and when the watch is closed.
         """
         queue: asyncio.Queue[bytes | None] = asyncio.Queue(_MOST_WAITING)
         self.open += 1
         try:
-            look = await self._join(queue)
+            look = await self._join(queue, with_map)
             yield b"retry: 1000\n\n"
             yield await asyncio.to_thread(told, "status", look.now.to_json() | more)
-            yield await asyncio.to_thread(told, "map", map_changes(None, look.map))
+            if look.health is not None:
+                yield told("health", look.health.to_json())
+            if with_map and look.map is not None:
+                yield await asyncio.to_thread(told, "map", map_changes(None, look.map))
             while (message := await queue.get()) is not None:
                 yield message
         finally:
             self._leave(queue)
 
-    async def _join(self, queue: asyncio.Queue[bytes | None]) -> Look:
+    async def _join(self, queue: asyncio.Queue[bytes | None], with_map: bool) -> Look:
         """Add a stream: all that follows the returned look goes into its queue."""
         async with self._looking:
             if self._look is None:
-                self._look = await asyncio.to_thread(first_look, self._board)
-            self._streams.add(queue)
+                self._look = await asyncio.to_thread(first_look, self._board, with_map=with_map)
+            elif with_map and self._look.map is None:
+                found, due = await asyncio.to_thread(_map, self._board)
+                self._look = replace(self._look, map=found, map_due=due)
+            self._streams[queue] = with_map
             if self._poller is None:
                 self._poller = asyncio.create_task(self._poll())
             return self._look
 
     def _leave(self, queue: asyncio.Queue[bytes | None]) -> None:
-        self._streams.discard(queue)
+        self._streams.pop(queue, None)
         self.open -= 1
         if not self.open:
             self._rest()
@@ -113,35 +131,40 @@ class StreamWatch:
             ticks += 1
             async with self._looking:
                 news = await self._news(ticks)
-                self._tell(b"".join([*news, told("beat", {"time": round(time.time(), 3)})]))
+                self._tell([*news, ("beat", told("beat", {"time": round(time.time(), 3)}))])
             took = time.monotonic() - began
             await asyncio.sleep(max(TICK_S - took, took * (_SHARE - 1), 0.05))
 
-    async def _news(self, ticks: int) -> list[bytes]:
+    async def _news(self, ticks: int) -> list[Message]:
         """The changes found by another look.
 
         An error is recorded in the log, and the next look follows.
         """
         before = self._look
-        if before is not None and before.now.over and ticks % _OVER_TICKS:
+        if before is not None and before.now.over and ticks % _OVER_TICKS and before.health:
             return []
+        with_map = any(self._streams.values())
         try:
-            self._look, news = await asyncio.to_thread(next_look, self._board, before)
+            self._look, news = await asyncio.to_thread(
+                next_look, self._board, before, with_map=with_map
+            )
         except Exception:
             traceback.print_exc()
             return []
         return news
 
-    def _tell(self, message: bytes | None) -> None:
-        for queue in list(self._streams):
+    def _tell(self, messages: list[Message]) -> None:
+        whole = b"".join(data for _, data in messages)
+        without_map = b"".join(data for name, data in messages if name != "map")
+        for queue, with_map in list(self._streams.items()):
             try:
-                queue.put_nowait(message)
+                queue.put_nowait(whole if with_map else without_map)
             except asyncio.QueueFull:
                 self._end(queue)
 
     def _end(self, queue: asyncio.Queue[bytes | None]) -> None:
         """End a stream: nothing more is sent to it or waits for it."""
-        self._streams.discard(queue)
+        self._streams.pop(queue, None)
         while not queue.empty():
             queue.get_nowait()
         queue.put_nowait(None)
@@ -153,30 +176,37 @@ class StreamWatch:
         self._rest()
 
 
-def first_look(board: Board) -> Look:
-    """The whole state, and events from the end on."""
-    found, due = _map(board)
+def first_look(board: Board, *, with_map: bool = True) -> Look:
+    """The whole state, and events from the end on.
+
+    The verdict follows with the next look, so that the page appears sooner.
+    """
+    found, due = _map(board) if with_map else (None, 0.0)
     return Look(board.now(), found, due, end_of_events(board.run))
 
 
-def next_look(board: Board, before: Look | None) -> tuple[Look, list[bytes]]:
+def next_look(
+    board: Board, before: Look | None, *, with_map: bool = True
+) -> tuple[Look, list[Message]]:
     """Look again: the new look, and the events for what has changed."""
     if before is None:
-        return first_look(board), []
+        return first_look(board, with_map=with_map), []
     now = board.now()
-    found, due = before.map, before.map_due
-    if time.monotonic() >= due or now.status.state != before.now.status.state:
+    found, due = before.map if with_map else None, before.map_due
+    is_due = time.monotonic() >= due or now.status.state != before.now.status.state
+    if with_map and is_due:
         found, due = _map(board)
     happened = events_from(board.run, before.events_read)
-    messages = []
-    if (changed := changes(before.now, now)) is not None:
-        messages.append(told("tasks", changed))
-    if (moved := map_changes(before.map, found)) is not None:
-        messages.append(told("map", moved))
+    health = board.health(now)
+    news: list[tuple[str, Any]] = [("tasks", changes(before.now, now))]
+    if found is not None:
+        news.append(("map", map_changes(before.map, found)))
     if happened["events"]:
-        new = {name: happened[name] for name in ("events", "start", "next")}
-        messages.append(told("events", new))
-    return Look(now, found, due, happened["next"]), messages
+        news.append(("events", {name: happened[name] for name in ("events", "start", "next")}))
+    if health is not before.health:
+        news.append(("health", health.to_json()))
+    messages = [(name, told(name, value)) for name, value in news if value is not None]
+    return Look(now, found, due, happened["next"], health), messages
 
 
 def _map(board: Board) -> tuple[MapView, float]:
@@ -201,11 +231,13 @@ class Watches:
         """The number of open streams of any run."""
         return sum(watch.open for watch in self._watches.values())
 
-    async def stream(self, board: Board, more: dict[str, Any]) -> AsyncGenerator[bytes, None]:
-        """`Watch.stream` of this board's run. `more` is added to its `status`."""
+    async def stream(
+        self, board: Board, more: dict[str, Any], *, with_map: bool = True
+    ) -> AsyncGenerator[bytes, None]:
+        """`StreamWatch.stream` of this board's run. `more` is added to its `status`."""
         watch = self._watches.setdefault(board.run, StreamWatch(board))
         try:
-            async with contextlib.aclosing(watch.stream(more)) as messages:
+            async with contextlib.aclosing(watch.stream(more, with_map=with_map)) as messages:
                 async for message in messages:
                     yield message
         finally:

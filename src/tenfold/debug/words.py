@@ -36,7 +36,7 @@ def said(found: Findings) -> Iterator[Line]:
         yield f"{word}: {suspect.task} {suspect.because}", "bold red" if place == 0 else "yellow"
     for group in found.groups:
         yield "", ""
-        yield from _group(group)
+        yield from group_words(group)
     if found.silent:
         yield "", ""
         yield "planned but silent:", "bold"
@@ -48,7 +48,8 @@ def said(found: Findings) -> Iterator[Line]:
             yield f"    and {more} more", "dim"
 
 
-def _group(group: StackGroup) -> Iterator[Line]:
+def group_words(group: StackGroup) -> Iterator[Line]:
+    """One group: a line that names its tasks, and the stack below it."""
     one = group.example
     told = one.told
     head = f"×{len(group.tasks)}  {ranges(group.tasks)}"

@@ -94,6 +94,8 @@ class PlanFile(JsonFile):
     options: tuple[str, ...] = ()
     stop_grace_s: float = 10.0
     python: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    notify: Mapping[str, Any] | None = None
     tasks: tuple[PlannedTask, ...] | None = None
 
     @classmethod

@@ -292,8 +292,11 @@ PLANNED_TASK = Record(
 PLAN = Record(
     version=whole, cluster=word, framework=word, cell=word, file=text, directory=text, runs=text,
     options=TEXTS, python=Record(path=text), image=text, build=Record(), settings=Record(),
-    success=TEXTS, stop_grace_s=amount,
-    hang=Record(after_s=amount, action=text), expose=flag, log_limit=count, masked=TEXTS,
+    success=TEXTS,
+    stop_grace_s=amount,
+    hang=Record(after_s=amount, action=text),
+    notify=Record(url=text, command=TEXTS, on=TEXTS, format=text),
+    expose=flag, log_limit=count, masked=TEXTS,
     tasks=Items(PLANNED_TASK, needed=("task",)),
 )  # fmt: skip
 
@@ -323,7 +326,7 @@ EVENT = Record(
     exit_code=whole, pid=pid, host=text, restarts=count, state=text, in_s=amount, attempt=count,
     limit=count, scope=text, anew=flag, because=text, timeout_s=amount, file=text, as_=text,
     path=text, lost_bytes=amount, kept=count, lost=count, message=text, hint=text, words=text,
-    report=text, checkpoint=text, step=number, sign=text, action=text,
+    report=text, checkpoint=text, step=number, sign=text, action=text, about=text, to=text,
 )  # fmt: skip
 
 PLACED = Whole(
@@ -337,7 +340,9 @@ _OF_RUN: Mapping[str, Shape] = {
     "resumed.json": RESUMED,
     "elsewhere.json": Record(cell=word, job=text, submitted=moment),
     "addresses.json": Table(text),
+    "annotations.json": Record(version=whole, tags=TEXTS, note=text),
     "report.json": REPORT,
+    "size.json": Record(version=whole, bytes=count, mark=whole),
     "docker.json": Record(project=text),
     "state.json": Record(tenfold=text, pid=pid, port=count),
     "kubernetes.json": Record(context=text, namespace=text, pods=Table(text)),

@@ -14,6 +14,7 @@ library.py      The part of tenfold that travels with a run, for interpreters th
 listening.py    Where a task's processes listen, out of /proc: to say why a task is not ready
 member.py       Inside a task: who am I, where are my peers, how far am I
 memory.py       A task's own limit of memory, by a control group
+progresslog.py  What a task reported over time, for curves: `progress.jsonl`
 readiness.py    Whether something answers: one try, on a socket that is connected already
 remainder.py    What is left of a task when its own process has ended: the grace that it gets
 runner.py       The task runner: one task, in the place where a cell has put it

@@ -18,12 +18,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from tenfold.base.escapes import plain
+from tenfold.run import files
 from tenfold.run.barfile import BarFile
 from tenfold.run.logs.overwriting import ends_above, is_blank, is_overwritten, rows_up, visible
 from tenfold.run.progress import Progress
 from tenfold.run.rundir import TaskDirectory
 from tenfold.tasks.bars import BarReading, read_bar
 from tenfold.tasks.figures import OddFigures, Pace
+from tenfold.tasks.progresslog import ProgressLog
 
 _TAIL_BYTES = 1 << 12
 _LEAST_S = 1.0
@@ -53,7 +55,8 @@ class BarWatch:
     def __init__(self, directory: TaskDirectory, tasks: int = 1) -> None:
         """`tasks`: how many tasks the cluster has."""
         self.every_s = max(_LEAST_S, tasks / _MOST_PER_S)
-        self._path = directory.bar
+        self._directory = directory
+        self._log = ProgressLog()
         self._streams: dict[str, _Stream] = {}
         self._epoch: str | None = None
         self._told: BarFile | None = None
@@ -111,15 +114,21 @@ class BarWatch:
             odd = dict(self._odd.found)
             said = replace(said, rate=rate, time=time.time(), not_finite=odd)
             standing = False
+            self._keep(said)
         may_move = is_open and not bar.finished
         self._write(BarFile(said, bar.name, may_move, standing, self._moves))
+
+    def _keep(self, said: Progress) -> None:
+        """Add the bar to the curves of a task that reports nothing itself."""
+        if not files.exists(self._directory.progress):
+            self._log.write(self._directory.progress_log, said, time.monotonic())
 
     def _write(self, said: BarFile) -> None:
         if said == self._told:
             return
         self._told = said
         with contextlib.suppress(OSError):  # a full disk
-            said.write(self._path)
+            said.write(self._directory.bar)
 
 
 def _shape(name: str, said: Progress) -> tuple[object, ...]:

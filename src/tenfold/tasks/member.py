@@ -26,6 +26,7 @@ from tenfold.run.progress import Progress
 from tenfold.run.rundir import RunDirectory, find
 from tenfold.run.statusfiles import RunStatus, TaskStatus
 from tenfold.tasks.figures import OddFigures, Pace, plain_figure, step_of
+from tenfold.tasks.progresslog import ProgressLog
 
 _PROGRESS_S = 0.2
 
@@ -120,6 +121,7 @@ def _addresses(run: RunDirectory) -> dict[str, tuple[str, ...]]:
 
 
 _pace = Pace()
+_log = ProgressLog()
 _odd = OddFigures()
 
 
@@ -154,8 +156,10 @@ def progress(done: float, total: float, *, unit: str = "steps", **figures: str |
         time=time.time(),
         not_finite=dict(_odd.found),
     )
+    directory = RunDirectory(Path(home)).task(label_of(name))
     with contextlib.suppress(OSError):  # a full disk must not end a training
-        made.write(RunDirectory(Path(home)).task(label_of(name)).progress)
+        made.write(directory.progress)
+        _log.write(directory.progress_log, made, now)
 
 
 def attach(cluster: str | None = None, *, job: str = "chief") -> Member:

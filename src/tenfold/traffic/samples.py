@@ -12,8 +12,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Generic, NamedTuple, Protocol, Self, TypeGuard, TypeVar
+from typing import IO, Any, Generic, NamedTuple, Protocol, TypeGuard, TypeVar
 
+from tenfold.base.older import Self
 from tenfold.run import files, records
 from tenfold.run.files import open_regular
 
@@ -174,9 +175,17 @@ class SampleReader(Generic[_Sample]):
     It does not read the whole file.
     """
 
-    def __init__(self, kind: type[_Sample], path: Path, keep_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        kind: type[_Sample],
+        path: Path,
+        keep_s: float = 10.0,
+        tail_bytes: int = _TAIL_BYTES,
+    ) -> None:
+        """`tail_bytes`: how much of a long file is read at first."""
         self._kind = kind
         self._path = path
+        self._tail_bytes = tail_bytes
         self._keep_s = keep_s
         self._mark: object = None
         self._position = 0
@@ -202,8 +211,8 @@ class SampleReader(Generic[_Sample]):
             self._mark, self._position, self._recent = mark, 0, []
         if found.st_size == self._position:
             return
-        if found.st_size - self._position > _TAIL_BYTES:
-            self._position = _tail_start(stream, found.st_size)
+        if found.st_size - self._position > self._tail_bytes:
+            self._position = _tail_start(stream, found.st_size, self._tail_bytes)
         stream.seek(self._position)
         data = stream.read(_LONGEST_TAIL_BYTES)
         whole = data[: data.rfind(b"\n") + 1]
@@ -212,7 +221,7 @@ class SampleReader(Generic[_Sample]):
         self._recent = self._kept([*self._recent, *fresh])
 
     def _sample(self, line: bytes) -> _Sample | None:
-        sample = _sample_of(self._kind, line)
+        sample = sample_of(self._kind, line)
         self.damaged = self.damaged or sample is None
         return sample
 
@@ -224,9 +233,8 @@ class SampleReader(Generic[_Sample]):
         return recent if len(recent) > 1 else samples[-2:]
 
 
-def _tail_start(stream: IO[bytes], size: int) -> int:
-    """The start of the last lines, which are at least two whole ones."""
-    tail = _TAIL_BYTES
+def _tail_start(stream: IO[bytes], size: int, tail: int) -> int:
+    """The start of the last lines: at least two, and `tail` bytes."""
     while True:
         start = max(0, size - tail)
         stream.seek(start)
@@ -238,7 +246,7 @@ def _tail_start(stream: IO[bytes], size: int) -> int:
         tail *= 4
 
 
-def _sample_of(kind: type[_Sample], line: bytes) -> _Sample | None:
+def sample_of(kind: type[_Sample], line: bytes) -> _Sample | None:
     """The sample in one line. None if it is damaged."""
     data = _parsed(line)
     return None if data is None else kind.from_json(data)
@@ -267,7 +275,7 @@ def all_samples(kind: type[_Sample], path: Path) -> list[_Sample]:
             lines = stream.read(files.MOST_BYTES).splitlines()
     except OSError:
         return []
-    return [sample for line in lines if (sample := _sample_of(kind, line))]
+    return [sample for line in lines if (sample := sample_of(kind, line))]
 
 
 def last_sample(kind: type[_Sample], path: Path) -> _Sample | None:

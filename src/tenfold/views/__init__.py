@@ -3,6 +3,7 @@
 status.py     a run and its tasks, from the files: what `ps` shows
 knownfiles.py reading a file again only if it changed
 tasks.py      the same as a table
+runlist.py    many runs, one line each: `ps --all`
 traffic.py    who talks to whom: what `map` shows
 flows.py      what each task tells of its peers, out of which that is made
 map.py        the same as a table
@@ -12,8 +13,12 @@ picture.py    that picture, as SVG and DOT
 usage.py      CPU and memory
 placement.py  which variable lies where
 training.py   the curves that TensorBoard shows
+figures.py    the curves of what tasks report with `tenfold.progress`
 inline.py     tasks and logs as HTML, inside a notebook
 live.py       a run, with usage and progress of its tasks, for the dashboard
+health.py     the verdict of `why` while a run is up, for the dashboard
+overview.py   what a run is, and its use over time, for the dashboard
+hangreport.py the newest report of a hang, for the dashboard
 logpages.py   pages of logs, for the dashboard
 eventpages.py pages of events, for the dashboard
 eventtexts.py what an event means, as a sentence

@@ -14,7 +14,7 @@ from tenfold.cluster import settings
 from tenfold.errors import InputError
 from tenfold.run.planfile import PlanFile
 
-_READS = "ps|logs|why|events|map|stacks|restart|down|open"
+_READS = "ps|logs|why|events|map|stacks|restart|down|stop|open|tag|note|rm|prune"
 _COMMAND = re.compile(rf"tenfold (?:{_READS})(?: [A-Za-z0-9/._-]+)*(?=$|[;,|:)]| \|)")
 
 

@@ -103,16 +103,7 @@ class Writers:
         mark = sum(curve.changes for curve in self._curves.values())
         if mark != self._merged[0]:
             self._merged = (mark, self._merge(restarted))
-        points = self._merged[1]
-        if len(points) > MOST_POINTS:
-            gap = (len(points) - 1) / (MOST_POINTS - 1)
-            points = [points[round(n * gap)] for n in range(MOST_POINTS)]
-        return {
-            "tag": tag,
-            "steps": [step for step, _, _ in points],
-            "values": [value if math.isfinite(value) else None for _, value, _ in points],
-            "times": [round(time, 3) if math.isfinite(time) else None for *_, time in points],
-        }
+        return shown_points(tag, self._merged[1])
 
     def _merge(self, restarted: Restarted) -> list[Point]:
         """The points in the order of their steps.
@@ -132,6 +123,22 @@ class Writers:
             until = min(again, default=math.inf)
             points += [point for point in curve.points() if point[0] < until]
         return sorted(points, key=lambda point: point[0])
+
+
+def shown_points(tag: str, points: list[Point]) -> dict[str, Any]:
+    """`{tag, steps, values, times}` of at most `MOST_POINTS` points, evenly chosen.
+
+    A value that is not finite is None.
+    """
+    if len(points) > MOST_POINTS:
+        gap = (len(points) - 1) / (MOST_POINTS - 1)
+        points = [points[round(n * gap)] for n in range(MOST_POINTS)]
+    return {
+        "tag": tag,
+        "steps": [step for step, _, _ in points],
+        "values": [value if math.isfinite(value) else None for _, value, _ in points],
+        "times": [round(time, 3) if math.isfinite(time) else None for *_, time in points],
+    }
 
 
 def _same_process(file: str, other: str) -> bool:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tenfold.base.naming import label_of
 from tenfold.run import files
+from tenfold.run.annotations import Annotations
 from tenfold.run.barfile import BarFile
 from tenfold.run.jsonfiles import Problems
 from tenfold.run.planfile import PlanFile
@@ -28,6 +29,8 @@ from tenfold.views.usage import TaskUsage, UsageReader
 
 _MOST_DAMAGED = 100
 _MOST_FIGURES = 50
+_MANY, _MANY_S = 50, 1.8
+"""Of more tasks than this, usage and progress are read every other second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,8 @@ class LiveReader:
         self._told: dict[str, TaskDirectory] = {}
         self.last: tuple[float, LiveRun | None] = (0.0, None)
         """The newest answer and its time by the monotonic clock."""
+        self._known: dict[str, tuple[TaskUsage | None, Progress | None]] = {}
+        self._due = 0.0
 
     def read(self) -> LiveRun:
         """The state of the run now.
@@ -119,8 +124,8 @@ class LiveReader:
         """
         problems = Problems()
         run = self._status.read(problems)
-        used = self._read_usage([task.task for task in run.tasks], problems)
-        tasks = tuple(self._task(task, used.get(task.task), problems) for task in run.tasks)
+        self._read_known(run.tasks, problems)
+        tasks = tuple(self._task(task) for task in run.tasks)
         framework = self._files.read(self._run.plan, problems, _framework)
         damaged = {str(path): what for path, what in problems.found.items()}
         now = LiveRun(
@@ -135,6 +140,17 @@ class LiveReader:
         self.last = (time.monotonic(), now)
         return now
 
+    def _read_known(self, tasks: Sequence[TaskView], problems: Problems) -> None:
+        """Read usage and progress of all tasks. Of many tasks they are read less often."""
+        moment = time.monotonic()
+        if moment < self._due and all(task.task in self._known for task in tasks):
+            return
+        self._due = moment + (_MANY_S if len(tasks) > _MANY else 0.0)
+        used = self._read_usage([task.task for task in tasks], problems)
+        self._known = {
+            task.task: (used.get(task.task), self._progress(task, problems)) for task in tasks
+        }
+
     def _read_usage(self, tasks: list[str], problems: Problems) -> Mapping[str, TaskUsage]:
         try:
             return self._usage.read(tasks)
@@ -142,14 +158,15 @@ class LiveReader:
             problems.add(self._run.path / "tasks", f"usage cannot be shown: {error}")
             return {}
 
-    def _task(self, task: TaskView, used: TaskUsage | None, problems: Problems) -> LiveTask:
+    def _task(self, task: TaskView) -> LiveTask:
+        used, progress = self._known.get(task.task, (None, None))
         live = used if task.state in LIVE else None
         return LiveTask(
             view=task,
             cpu=live.cpu if live else None,
             memory=live.memory if live else None,
             cpu_s=used.cpu_s if used else None,
-            progress=self._progress(task, problems),
+            progress=progress,
         )
 
     def _progress(self, task: TaskView, problems: Problems) -> Progress | None:
@@ -187,11 +204,13 @@ class RunBrief:
 
     run: LiveRun
     states: Mapping[str, int]
+    annotations: Annotations = field(default_factory=Annotations)
 
     def to_json(self) -> dict[str, Any]:
         """`{cluster, run, cell, state, reason, …, tasks: {STATE: N}}`."""
         shown = self.run.head()
-        return {name: shown[name] for name in _BRIEF} | {"tasks": dict(self.states)}
+        told = {name: shown[name] for name in _BRIEF} | {"tasks": dict(self.states)}
+        return told | self.annotations.shown()
 
 
 _BRIEF = (
@@ -214,11 +233,11 @@ class BriefReader:
 
     def read(self, run: RunDirectory) -> RunBrief:
         """`brief` of a run now."""
-        mark = files.mark(run.status)
+        mark = (files.mark(run.status), files.mark(run.annotations))
         known = self._over.get(run.path)
         if known is not None and known[0] == mark:
             return known[1]
-        told = brief(LiveReader(run).read())
+        told = replace(brief(LiveReader(run).read()), annotations=Annotations.read_of(run))
         if told.run.over and not told.run.damaged:
             self._over[run.path] = (mark, told)
         return told

@@ -12,6 +12,8 @@ from tenfold.run.rundir import RunDirectory, TaskDirectory
 from tenfold.traffic.samples import SampleReader, UsageSample, all_samples
 
 _STALE_S = 10.0
+_TAIL_BYTES = 512
+"""About six samples, of which a second has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ class UsageReader:
             path = self._run.task(label_of(task)).usage
             reader = self._readers.get(task)
             if reader is None:
-                reader = self._readers[task] = SampleReader(UsageSample, path, 5.0)
+                reader = SampleReader(UsageSample, path, 5.0, _TAIL_BYTES)
+                self._readers[task] = reader
             if samples := reader.read():
                 found[task] = _usage(samples, now)
         return found

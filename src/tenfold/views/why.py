@@ -40,10 +40,14 @@ The shell's message names the command.
 """
 
 
-def account(run: RunDirectory) -> RunReport:
-    """The report of a run. The contents of its directory never cause a failure."""
+def account(run: RunDirectory, edges: Sequence[MapEdge] | None = None) -> RunReport:
+    """The report of a run. The contents of its directory never cause a failure.
+
+    `edges` are those of the map if the caller knows them.
+    """
     facts = read_facts(run)
-    return _findable(account_of(facts, _edges(facts), time.time()), _runs(run))
+    known = _edges(facts) if edges is None else edges
+    return _findable(account_of(facts, known, time.time()), _runs(run))
 
 
 def _findable(told: RunReport, runs: Path) -> RunReport:

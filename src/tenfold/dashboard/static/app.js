@@ -7,7 +7,7 @@ import { get, runPath } from "./api.js";
 import { el, fill } from "./dom.js";
 import { header, nextTheme, showKeys } from "./header.js";
 import { addEvents, forget, listen, setConnection, setMap, store } from "./store.js";
-import { follow, leave } from "./stream.js";
+import { follow, leave, wantMap } from "./stream.js";
 import { VIEWS, viewOf } from "./views.js";
 
 /** Views are made when they are first looked at. @type {Record<string, import("./views.js").View>} */
@@ -62,8 +62,9 @@ function startRun() {
 async function catchUp() {
   const { cluster, run } = store.route;
   const same = () => cluster === store.route.cluster && run === store.route.run;
+  const wantsMap = viewOf(store.route.view).map;
   const [map, story] = await Promise.allSettled([
-    get(runPath(`/map?aspect=${store.aspect || 1.6}`)),
+    wantsMap ? get(runPath(`/map?aspect=${store.aspect || 1.6}`)) : null,
     get(runPath("/events?start=0")),
   ]);
   if (!same()) return;
@@ -78,10 +79,18 @@ function open(route) {
     active = view;
     fill(main, view.element);
     main.dataset.view = route.view;
+    explain(viewOf(route.view));
     main.scrollTop = 0;
   }
+  if (viewOf(route.view).map) wantMap();
   view.show(route.query);
-  view.update(new Set(["head", "tasks", "map", "events", "connection"]));
+  view.update(new Set(["head", "health", "tasks", "map", "events", "connection"]));
+}
+
+/** A line about the view, and where more is written. */
+function explain({ about, docs }) {
+  const link = el("a", { href: `docs/${docs}`, target: "_blank", rel: "noopener" }, "Documentation");
+  fill(document.getElementById("about"), el("p", {}, about, " ", link));
 }
 
 /** Without a run in the address: the newest one, or word that there is none yet. */

@@ -87,7 +87,8 @@ function keyOf(event) {
   return keys.get(event);
 }
 
-function firstFailure(first) {
+/** What a task failed of: how it ended, its exception, its last lines. */
+export function firstFailure(first) {
   const link = viewLink("logs", `?task=&at=${first.time - 2}`);
   return [
     el("h2", {}, "First failure"),

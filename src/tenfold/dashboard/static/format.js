@@ -103,7 +103,7 @@ export function share(said) {
   return hasTotal(said) ? Math.min(1, Math.max(0, said.done / (said.total || 1))) : 0;
 }
 
-function hasTotal(said) {
+export function hasTotal(said) {
   return said.total !== null && said.total !== undefined;
 }
 

@@ -3,9 +3,9 @@
  * of progress or trouble, the tabs, and the list of keys.
  */
 
+import { alarm, tab } from "./alarm.js";
 import { add, el, fill, say, set, setPill, pill } from "./dom.js";
 import { date, duration, progressWords, share } from "./format.js";
-import { stateOf } from "./states.js";
 import { age, mainProgress, now, over, store } from "./store.js";
 import { choice, next } from "./theme.js";
 
@@ -42,7 +42,8 @@ export function header(views) {
   );
   parts.words = el("p", { class: "strip-words" });
   parts.done = el("div", { class: "strip-done" });
-  parts.strip = el("div", { class: "strip", role: "status" }, parts.done, parts.words);
+  parts.ways = el("p", { class: "strip-ways" });
+  parts.strip = el("div", { class: "strip", role: "status" }, parts.done, parts.words, parts.ways);
   fill(
     bar,
     el(
@@ -97,6 +98,7 @@ function update(topics) {
   connection();
   freshness();
   strip();
+  tab();
 }
 
 function route() {
@@ -115,9 +117,6 @@ function who() {
   say(parts.cluster, cluster);
   say(parts.run, run);
   setPill(parts.state, store.head?.state);
-  document.title = store.head
-    ? `${cluster} ${store.head.state || ""} – tenfold`
-    : `${cluster} – tenfold`;
 }
 
 function connection() {
@@ -136,13 +135,29 @@ function freshness() {
   parts.age.classList.toggle("stale", old !== null && old > STALE_S);
 }
 
-/** One line that is always there, so that nothing below it moves when there is something to say. */
+/** One line that is always there: progress, a warning, or the alarm, which nobody can miss. */
 function strip() {
   const [tone, words, part] = stripWords();
   set(parts.strip, "data-tone", tone);
+  parts.strip.hidden = !tone && store.route.view === "overview"; // which has it in large
   say(parts.words, words);
   set(parts.words, "title", words || null);
   parts.done.style.transform = `scaleX(${part})`;
+  ways(tone === "alarm" ? alarm() : null);
+}
+
+/** Where an alarm is explained: the overview has the evidence, the map the task. */
+function ways(found) {
+  const key = found ? `${found.task} ${store.route.view} ${store.route.run}` : "";
+  if (parts.ways.key === key) return;
+  parts.ways.key = key;
+  const task = found?.task && encodeURIComponent(found.task);
+  fill(
+    parts.ways,
+    found && store.route.view !== "overview" && el("a", { href: viewLink("overview") }, "Details"),
+    task && el("a", { href: viewLink("map", `?task=${task}`) }, "Show on the map"),
+    task && el("a", { href: viewLink("logs", `?task=${task}`) }, `Logs of ${found.task}`),
+  );
 }
 
 function stripWords() {
@@ -159,13 +174,8 @@ function stripWords() {
     ];
   }
   if (!head) return ["", "", 0];
-  if (!head.alive && !head.ended && head.state) {
-    const words = `This run was lost: ${head.reason || "its supervisor is gone"}.`;
-    return ["bad", head.headline || words, 0];
-  }
-  if (stateOf(head.state).bad) {
-    return ["bad", head.headline || `Failed: ${head.reason || "unknown reason"}`, 0];
-  }
+  const found = alarm();
+  if (found) return ["alarm", found.words, 0];
   const old = age();
   if (old !== null && old > STALE_S) {
     return [

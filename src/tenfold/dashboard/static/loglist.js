@@ -1,15 +1,16 @@
 /**
- * The lines of the Logs view on the screen: a virtual list with rows of one height. Rows that stay
- * in sight are kept, so that what is selected stays selected.
+ * The lines of the Logs view on the screen: a virtual list. Rows have one height; on a phone lines
+ * wrap, and a row is as high as its line needs. Rows that stay in sight are kept, so that what is
+ * selected stays selected.
  */
 
 import { el, fill, keyed } from "./dom.js";
 import { clock, date, plain, taskColour } from "./format.js";
+import { LogRows, LONGEST, ROW_PX } from "./logrows.js";
 
-export const ROW_PX = 20;
+
 const SPARE = 40;
 const NEAR_PX = 24;
-const LONGEST = 4000;
 const ERROR = /\b(error|exception|traceback|fatal|critical|failed)\b|^[EF]\d{4} |^\S*Error\b/i;
 const WARNING = /\bwarn(ing)?\b|^W\d{4} /i;
 
@@ -30,6 +31,7 @@ export function logList(to) {
   const open = el("div", { class: "log-open", hidden: true, "aria-label": "Unfinished lines" });
   let openShape = "";
   let lines = [];
+  let rows = new LogRows([], element);
   let find = null;
   let left = 0; // where we left it: anywhere else, somebody has scrolled
   element.addEventListener(
@@ -37,12 +39,29 @@ export function logList(to) {
     () => {
       const byHand = Math.abs(element.scrollTop - left) > 1;
       left = element.scrollTop;
+      ended = atEnd();
       draw();
       to.scrolled({ top: left < 20 * ROW_PX, bottom: atEnd(), byHand });
     },
     { passive: true },
   );
-  new ResizeObserver(draw).observe(element);
+  let ended = true;
+  new ResizeObserver(() => resized()).observe(element);
+
+  /** On another width other lines wrap: the line at the top stays there. */
+  function resized() {
+    const [first, end] = [rows.at(element.scrollTop), ended];
+    if (rows.fits(element)) {
+      if (end) move(element.scrollHeight);
+      return draw();
+    }
+    rows = new LogRows(lines, element);
+    body.style.height = `${rows.height}px`;
+    body.replaceChildren();
+    body.keyedRows = new Map();
+    move(end ? element.scrollHeight : rows.top(first));
+    return draw();
+  }
 
   /** The newest text of lines that are not finished, below all others. */
   function showOpen(rows, more) {
@@ -63,32 +82,36 @@ export function logList(to) {
 
   /** Show other lines; `shift`: rows that came before (or, negative, went from before) the rest. */
   function show(wanted, { shift = 0, end = false, pattern = find } = {}) {
-    const top = element.scrollTop;
+    const above = element.scrollTop;
+    const before = rows;
     if (pattern !== find) (body.replaceChildren(), (body.keyedRows = new Map()));
     lines = wanted;
     find = pattern;
-    body.style.height = `${lines.length * ROW_PX}px`;
-    move(end ? element.scrollHeight : Math.max(0, top + shift * ROW_PX));
+    rows = new LogRows(lines, element);
+    body.style.height = `${rows.height}px`;
+    const moved = shift < 0 ? -before.top(-shift) : rows.top(shift);
+    move(end ? element.scrollHeight : Math.max(0, above + moved));
     draw();
   }
 
   function move(top) {
     element.scrollTop = top;
     left = element.scrollTop;
+    ended = atEnd();
   }
 
   function draw() {
-    const first = Math.max(0, Math.floor(element.scrollTop / ROW_PX) - SPARE);
-    const count = Math.ceil(element.clientHeight / ROW_PX) + 2 * SPARE;
+    const first = Math.max(0, rows.at(element.scrollTop) - SPARE);
+    const last = rows.at(element.scrollTop + element.clientHeight) + SPARE;
     const part = lines
-      .slice(first, first + count)
+      .slice(first, last + 1)
       .map((line, index) => ({ line, row: first + index }));
     keyed(
       body,
       part,
       ({ line }) => line.id,
-      ({ line }) => makeRow(line, find),
-      place,
+      ({ line }) => makeRow(line, find, rows.wraps),
+      (made, { row }) => place(made, rows, row),
     );
   }
 
@@ -104,18 +127,18 @@ export function logList(to) {
   };
 }
 
-function place(element, { row }) {
-  const wanted = `translateY(${row * ROW_PX}px)`;
+function place(element, rows, row) {
+  const wanted = `translateY(${rows.top(row)}px)`;
   if (element.style.transform !== wanted) element.style.transform = wanted;
 }
 
-function makeRow(line, find) {
+function makeRow(line, find, wraps) {
   const text = plain(line.text).slice(0, LONGEST);
   const level = ERROR.test(text) ? "error" : WARNING.test(text) ? "warning" : null;
   return el(
     "div",
-    { class: "log-line", data: { stream: line.stream, task: line.task }, "data-level": level },
-    el("span", { class: "log-time", title: date(line.time) }, clock(line.time)),
+    { class: wraps ? "log-line wraps" : "log-line", data: { stream: line.stream, task: line.task }, "data-level": level },
+    el("span", { class: "log-time", title: date(line.time) }, clock(line.time, wraps ? 0 : 3)),
     " ",
     el("span", { class: "log-task", data: { colour: taskColour(line.task) } }, line.task),
     " ",

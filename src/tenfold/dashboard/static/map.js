@@ -4,6 +4,7 @@
  * for screen readers `maplist.js`'s.
  */
 
+import { marked } from "./alarm.js";
 import { get, runPath } from "./api.js";
 import { el, say } from "./dom.js";
 import { plural, rate } from "./format.js";
@@ -25,7 +26,7 @@ export function map() {
   const view = new MapView();
   return {
     element: view.element,
-    show: () => view.show(),
+    show: (query) => view.show(query),
     hide: () => view.hide(),
     drop: () => view.drop(),
     update: (topics) => view.update(topics),
@@ -35,7 +36,7 @@ export function map() {
 
 class MapView {
   constructor() {
-    this.look = { selected: null, hover: null, focus: null, edge: null, rates: new Map() };
+    this.look = { selected: null, hover: null, focus: null, edge: null, rates: new Map(), marked: null };
     this.scene = null;
     this.shown = false;
     this.asked = 0;
@@ -79,10 +80,12 @@ class MapView {
     this.drop = () => ends.abort();
   }
 
-  show() {
+  show(query) {
     this.shown = true;
     this.sizes.observe(this.stage);
-    if (this.look.selected) this.panel.select(this.look.selected);
+    const asked = query.get("task");
+    if (asked && asked !== this.look.selected) this.select(asked);
+    else if (this.look.selected) this.panel.select(this.look.selected);
     this.move();
   }
 
@@ -100,7 +103,7 @@ class MapView {
         this.waiting,
         store.connection === "gone" ? "This run does not exist." : "Waiting for the map…",
       );
-    if (topics.has("map") || topics.has("tasks")) {
+    if (topics.has("map") || topics.has("tasks") || topics.has("head")) {
       this.layout();
       this.list.update(this.look.rates);
       this.heat.update();
@@ -137,6 +140,7 @@ class MapView {
     this.waiting.hidden = Boolean(layout);
     if (!layout || !width || !height) return;
     this.look.rates = taskRates(edges);
+    this.look.marked = marked();
     const focus = new Set([this.look.selected].filter(Boolean));
     this.scene = build({ layout, tasks: store.tasks, edges, groups, width, height, focus });
     this.look.edge = sameEdge(this.scene, this.look.edge);

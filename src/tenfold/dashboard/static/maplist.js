@@ -3,6 +3,7 @@
  * canvas without being seen, and a table of the edges below it.
  */
 
+import { marked } from "./alarm.js";
 import { el, keyed, say, set } from "./dom.js";
 import { bytes, plural, rate } from "./format.js";
 import { busiest, edgeKey, store } from "./store.js";
@@ -10,6 +11,7 @@ import { busiest, edgeKey, store } from "./store.js";
 const EACH_TABBABLE = 40;
 const ROWS = 500;
 const RANK = { cut: 0, silent: 1, "not planned": 2, "as planned": 3 };
+const ALARMS = { hang: "hangs", failed: "failed first", lost: "lost" };
 const ARROWS = new Set(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"]);
 
 /**
@@ -78,6 +80,7 @@ export function mapList(to) {
   edges.addEventListener("toggle", rows);
 
   function update(rates) {
+    const alarmed = marked();
     const many = store.tasks.size > EACH_TABBABLE;
     let first = true;
     keyed(
@@ -91,9 +94,11 @@ export function mapList(to) {
           button.tabIndex = 0;
         first = false;
         const flow = rates.get(task.task);
-        const words = `${task.task} ${task.state}${flow ? `, ${rate(flow)}` : ""}`;
+        const bad = alarmed?.task === task.task ? `, ${ALARMS[alarmed.kind]}` : "";
+        const words = `${task.task} ${task.state}${bad}${flow ? `, ${rate(flow)}` : ""}`;
         if (button.words !== words) set(button, "aria-label", (button.words = words));
         if (button.dataset.state !== task.state) button.dataset.state = task.state;
+        set(button, "data-alarm", alarmed?.task === task.task ? alarmed.kind : null);
       },
     );
     rows();

@@ -14,7 +14,8 @@ const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
 
 /** @typedef {import("./scene.js").Scene} Scene */
 /** @typedef {{selected: string|null, hover: string|null, focus: string|null, edge: object|null,
- *   rates: Map<string, number>}} Look */
+ *   rates: Map<string, number>, marked: {task: string, kind: string}|null}} Look
+ *   `marked`: the task that hangs or failed first */
 
 /** Fit a canvas to its size on the screen, and clear it. */
 export function prepare(canvas, width, height) {
@@ -149,6 +150,7 @@ function paintTask(pen, node, look) {
   pen.setLineDash([]);
   if (r >= 9) nodeWord(pen, node, hollow ? paint : colour("map-node-ink"));
   if (bad) cross(pen, node);
+  if (look.marked?.task === node.key) alarmMark(pen, node, look.marked.kind);
   ring(pen, node, look);
 }
 
@@ -180,6 +182,20 @@ function cross(pen, { x, y, r }) {
   pen.strokeStyle = colour("map-node-ink");
   pen.lineWidth = r >= 9 ? 1.8 : 1;
   pen.stroke();
+}
+
+/** The task that hangs, or failed first: two rings and a word. */
+function alarmMark(pen, { x, y, r }, kind) {
+  pen.strokeStyle = colour("state-failed");
+  pen.lineWidth = 3;
+  for (const more of [6, 11]) {
+    pen.globalAlpha = more > 6 ? 0.45 : 1;
+    pen.beginPath();
+    pen.arc(x, y, r + more, 0, TAU);
+    pen.stroke();
+  }
+  pen.globalAlpha = 1;
+  words(pen, kind === "hang" ? "hangs" : "failed first", x, y + r + 20, "bad", "center", 12, "700", "map-box");
 }
 
 function ring(pen, { x, y, r, key }, look) {

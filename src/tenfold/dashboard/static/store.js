@@ -33,6 +33,8 @@ export const store = {
   route: { cluster: "", run: "", view: "", query: new URLSearchParams() },
   /** Top level fields of GET RUN. @type {Record<string, any>|null} */
   head: null,
+  /** The verdict of `why`: what `views/health.py` calls Health. @type {Record<string, any>|null} */
+  health: null,
   /** In the order of the plan. @type {Map<string, Task>} */
   tasks: new Map(),
   /** @type {{edges: Map<string, Edge>, groups: Group[], layout: Layout|null, seconds: number,
@@ -57,7 +59,7 @@ function emptyMap() {
 
 const listeners = new Set();
 
-/** Be told of every change: `f(topic)`, topic one of head, tasks, map, events, connection. */
+/** Be told of every change: `f(topic)`, topic one of head, health, tasks, map, events, connection. */
 export function listen(f) {
   listeners.add(f);
 }
@@ -69,6 +71,7 @@ function changed(topic) {
 /** Forget everything about a run: another one is shown. */
 export function forget() {
   store.head = null;
+  store.health = null;
   store.tasks = new Map();
   store.map = emptyMap();
   store.events = [];
@@ -100,6 +103,12 @@ export function setConnection(connection) {
 /** A beat: the server lives, and this is its time. */
 export function beat(time) {
   if (Number.isFinite(time)) store.ahead = time - Date.now() / 1000;
+}
+
+/** A new verdict on the run. */
+export function setHealth(health) {
+  store.health = health;
+  changed("health");
 }
 
 /** The whole of GET RUN. */

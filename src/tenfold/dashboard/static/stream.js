@@ -10,6 +10,8 @@ import * as news from "./store.js";
 const SILENT_MS = 6000;
 const LONGEST_WAIT_MS = 10_000;
 
+/** Whether the stream has the map in it, which is most of its work. */
+let withMap = false;
 let source = null;
 let retry = 0;
 let tries = 0;
@@ -20,9 +22,18 @@ setInterval(watch, 1000);
 /** Follow the run of the route; `started` is called whenever the stream begins, also again. */
 export function follow(started) {
   leave();
+  withMap = false;
   tries = 0;
   news.setConnection("connecting");
   open(started);
+}
+
+/** Have the map in the stream from now on; gives whether it is new. */
+export function wantMap() {
+  if (withMap) return false;
+  withMap = true;
+  source?.anew();
+  return true;
 }
 
 /** Follow nothing. */
@@ -39,17 +50,22 @@ function open(started) {
       news.setStatus(status);
       started();
     },
+    health: news.setHealth,
     tasks: news.changeTasks,
     map: news.changeMap,
     events: (said) => news.addEvents(said.events),
     beat: (said) => news.beat(said.time),
   };
   const own = (source = new EventStream(
-    runPath("/stream"),
+    runPath(`/stream?map=${withMap ? "yes" : "no"}`),
     (kind, data) => own === source && apply[kind] && take(data, apply[kind]),
     () => again(own, started),
   ));
   own.restart = () => again(own, started);
+  own.anew = () => {
+    own.close();
+    if (own === source) open(started);
+  };
   heard = performance.now();
 }
 
