@@ -116,7 +116,7 @@ def _fill_task(run: RunDirectory, task: Task) -> None:
     write_json(directory.progress, {"done": 1, "total": 2, "unit": "steps", "rate": 1.0,
                                     "figures": {"loss": 1.0, "epoch": "1/3"},
                                     "time": NOW})  # fmt: skip
-    variable = {"name": "w", "task": "ps/0", "part": 0, "parts": 1, "shape": [2],
+    variable = {"name": "w", "variable": "w", "task": "ps/0", "part": 0, "parts": 1, "shape": [2],
                 "dtype": "float32", "bytes": 8, "device": "/cpu:0"}  # fmt: skip
     write_json(directory.placement, {"version": 1, "variables": [variable]})
     write_json(directory.unsaved, {"version": 1, "time": NOW, "words": "disk full", "place": "/x"})

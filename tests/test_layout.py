@@ -59,17 +59,20 @@ def modules() -> list[Path]:
     return sorted(SOURCE.rglob("*.py"))
 
 
-def imports(path: Path) -> set[str]:
-    """Modules of tenfold that a module imports when it is imported itself, or for its types."""
+def imports(path: Path, *, deferred: bool = False) -> set[str]:
+    """Modules of tenfold, and names in them, that a module imports when it is imported itself.
+
+    With `deferred`, those too that it imports for its types or in a function.
+    """
     found: set[str] = set()
     tree = ast.parse(path.read_text())
-    deferred = {
+    later = {
         inner
         for node in ast.walk(tree)
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) or _is_typing(node)
         for inner in ast.walk(node)
     }
-    for node in set(ast.walk(tree)) - deferred:
+    for node in set(ast.walk(tree)) - (set() if deferred else later):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -162,6 +165,28 @@ def test_a_new_field_of_a_task_touches_spec_planner_and_plan_only() -> None:
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("Task", "plans.Task"):
                 makers.add(path.name)
     assert makers == {"planner.py", "plan.py"}
+
+
+JSON_EDGES = {
+    "views/compare.py": "compares every field of two plans, whatever they are",
+    "views/hangreport.py": "shows the findings of a hang, which only people read",
+    "views/overview.py": "still looks up keys of files: to be converted",
+    "bringup/earlier.py": "sets a damaged file of an earlier run aside",
+    "traffic/samples.py": "parses lines of samples",
+}
+"""Modules outside `run` that read JSON of a run directory as it is, and why."""
+
+
+def test_files_of_a_run_are_read_and_written_through_their_types() -> None:
+    """Each file of a run directory has one module with its type, its writer and its reader."""
+    found = set()
+    for path in modules():
+        module = path.relative_to(SOURCE).as_posix()
+        if not module.startswith("run/"):
+            names = {name.removeprefix("tenfold.run.") for name in imports(path, deferred=True)}
+            if names & {"jsonfiles.read_json", "jsonfiles.write_json", "records"}:
+                found.add(module)
+    assert found == JSON_EDGES.keys()
 
 
 def test_tests_mirror_the_source() -> None:

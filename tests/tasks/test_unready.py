@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +12,7 @@ import pytest
 from tenfold.bringup.api import up
 from tenfold.planning.plan import ReadinessCheck, Task
 from tenfold.run.eventlog import read_events
-from tenfold.run.jsonfiles import read_json
-from tenfold.supervise.waits import wait_words
+from tenfold.run.unready import UnreadyTask
 from tenfold.tasks.listening import Listening, listening
 from tenfold.views.live import LiveReader
 from tenfold.views.status import status
@@ -173,8 +171,9 @@ def test_the_reason_is_removed_when_a_task_is_ready(runs: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"words": 3}', '{"words": ""}', "{"])
 def test_a_text_that_a_task_forged_stops_no_reader(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "unready.json"
+    path = tmp_path / "tasks" / "a-0" / "unready.json"
+    path.parent.mkdir(parents=True)
     path.write_text(text)
-    assert wait_words(read_json(path)) is None
-    assert wait_words({"words": "x" * 9999}) == "x" * 300
-    assert json.dumps(wait_words({"words": "y"})) == '"y"'
+    said = UnreadyTask.read(path)
+    assert said is None or said.shown is None
+    assert UnreadyTask(words="x" * 9999).shown == "x" * 300

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tenfold.cluster import settings
+from tenfold.run.planfile import PlanFile
 from tenfold.views.commands import up_again, with_runs
 
 
@@ -55,21 +56,21 @@ def test_a_cluster_comes_up_again_with_the_options_it_had(here: Path) -> None:
         "directory": str(here / "sub"),
         "options": ["--set", "vars.a=1 2", "--on", "docker"],
     }
-    assert up_again(plan, here / ".tenfold/runs") == (
+    assert up_again(PlanFile.from_json(plan), here / ".tenfold/runs") == (
         "tenfold up 'sub/my file.yaml' --set 'vars.a=1 2' --on docker"
     )
-    assert shlex.split(up_again(plan, Path("/a b")))[-2:] == ["--runs", "/a b"]
+    assert shlex.split(up_again(PlanFile.from_json(plan), Path("/a b")))[-2:] == ["--runs", "/a b"]
 
 
 @pytest.mark.parametrize("file", ["tenfold.yaml", "./tenfold.yaml"])
 def test_the_default_file_is_not_named(file: str, here: Path) -> None:
     runs = here / ".tenfold/runs"
-    assert up_again({"file": file, "directory": str(here)}, runs) == "tenfold up"
-    assert up_again({"file": file, "directory": "/x"}, runs) == "tenfold up /x/tenfold.yaml"
-    assert up_again({}, runs) == "tenfold up"
+    assert up_again(PlanFile(file=file, directory=str(here)), runs) == "tenfold up"
+    assert up_again(PlanFile(file=file, directory="/x"), runs) == "tenfold up /x/tenfold.yaml"
+    assert up_again(PlanFile(), runs) == "tenfold up"
 
 
 def test_runs_of_the_file_are_the_default_for_up_only(here: Path) -> None:
     plan = {"file": "tenfold.yaml", "directory": str(here), "runs": "kept"}
-    assert up_again(plan, here / "kept") == "tenfold up"
+    assert up_again(PlanFile.from_json(plan), here / "kept") == "tenfold up"
     assert with_runs("tenfold ps", here / "kept") == f"tenfold ps --runs {here}/kept"

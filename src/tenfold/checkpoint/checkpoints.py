@@ -25,8 +25,8 @@ from tenfold.checkpoint import manifest
 from tenfold.checkpoint.manifest import Checkpoint
 from tenfold.errors import InputError, TenfoldError
 from tenfold.run import files
-from tenfold.run.jsonfiles import write_json
 from tenfold.run.rundir import RunDirectory
+from tenfold.run.unsaved import UnsavedCheckpoint
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EROFS)
 """Disk errors that may disappear later. They do not end a training."""
@@ -172,7 +172,8 @@ class Checkpoints:
 
     def _say_failed(self, step: int, words: str) -> None:
         if not self._failed:
-            _leave_word({"step": step, "words": words, "place": str(self.directory)})
+            place = str(self.directory)
+            _leave_word(UnsavedCheckpoint(time=time.time(), step=step, words=words, place=place))
             _say(
                 f"the checkpoint of step {step} could not be saved: {words}; the training continues"
                 f" and retries every {limit_text(self._every_s)} ({self.directory})"
@@ -180,7 +181,7 @@ class Checkpoints:
         self._failed = True
 
 
-def _leave_word(unsaved: Mapping[str, Any] | None) -> None:
+def _leave_word(unsaved: UnsavedCheckpoint | None) -> None:
     """Record for `tenfold why` what could not be saved last, or None.
 
     This is done as far as disks allow it.
@@ -193,7 +194,7 @@ def _leave_word(unsaved: Mapping[str, Any] | None) -> None:
         if unsaved is None:
             files.remove(path)
         else:
-            write_json(path, {"version": 1, "time": time.time(), **unsaved})
+            unsaved.write(path)
 
 
 def _place_of_the_run() -> Path | None:

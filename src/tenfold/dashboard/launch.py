@@ -31,7 +31,7 @@ from tenfold import __version__
 from tenfold.base.interpreter import own
 from tenfold.errors import InputError, TenfoldError
 from tenfold.run import files
-from tenfold.run.jsonfiles import read_json, write_json
+from tenfold.run.jsonfiles import JsonFile
 from tenfold.run.locks import signal_holders
 from tenfold.run.rundir import RunDirectory
 
@@ -41,6 +41,16 @@ USUAL_PORTS = range(10110, 10120)
 _WAIT_S = 5.0
 _POLL_S = 0.02
 _TOKEN_LENGTH = 20
+
+
+@dataclass(frozen=True, slots=True)
+class DashboardState(JsonFile):
+    """`state.json`: the process that serves the page, and its port."""
+
+    version: int = 1
+    tenfold: str | None = None
+    pid: int | None = None
+    port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +86,7 @@ class DashboardDirectory:
 
     def tell(self, pid: int | None, port: int) -> None:
         """Write the state. None for a process that is about to start or to end."""
-        write_json(self.state, {"version": 1, "tenfold": __version__, "pid": pid, "port": port})
+        DashboardState(tenfold=__version__, pid=pid, port=port).write(self.state)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +188,8 @@ def _claimed(place: DashboardDirectory, lock: int, port: int | None) -> Claim:
     with contextlib.ExitStack() as undo:
         undo.callback(os.close, lock)
         token = _token(place)
-        before = (read_json(place.state) or {}).get("port")
-        listener = _bind(port, before if isinstance(before, int) else None)
+        before = DashboardState.read(place.state) or DashboardState()
+        listener = _bind(port, before.port)
         undo.callback(listener.close)
         made = Claim(place, lock, listener, token)
         place.tell(None, made.port)
@@ -213,13 +223,13 @@ def _found(place: DashboardDirectory) -> tuple[Running | None, bool]:
 
     The process is None if it has not written its state.
     """
-    said = read_json(place.state) or {}
-    pid, port = said.get("pid"), said.get("port")
-    if not isinstance(pid, int) or not isinstance(port, int) or not _lives(pid):
+    said = DashboardState.read(place.state) or DashboardState()
+    pid, port = said.pid, said.port
+    if pid is None or port is None or not _lives(pid):
         return None, False
     token = _read_token(place)
     found = None if token is None else Running(place.runs, pid, port, token)
-    return found, said.get("tenfold") == __version__
+    return found, said.tenfold == __version__
 
 
 def _lives(pid: int) -> bool:

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tenfold.run.exceptions import Broken, TracebackFrame
-from tenfold.run.jsonfiles import read_json
 from tenfold.run.logs import STREAMS
-from tenfold.run.logs.tracebacks import Block, broken, from_json
+from tenfold.run.logs.tracebacks import broken, kept_blocks
 from tenfold.run.rundir import TaskDirectory
 
 
@@ -23,8 +22,7 @@ def ended_by(directory: TaskDirectory) -> Broken | None:
     often do not.
     """
     for stream in STREAMS[::-1]:
-        blocks: list[Block] = from_json(read_json(directory.broken(stream)))
-        if (found := broken(blocks)) is not None:
+        if (found := broken(kept_blocks(directory.broken(stream)))) is not None:
             return found
     return None
 

@@ -213,10 +213,9 @@ def framework(name: str) -> Framework:
     return made
 
 
-def framework_of(plan: Mapping[str, object]) -> Framework:
+def framework_of(name: str | None) -> Framework:
     """The framework that a stored plan names.
 
-    If it names none that is known, this is the one without a framework.
+    If it is none that is known, this is the one without a framework.
     """
-    name = plan.get("framework")
-    return framework(name if isinstance(name, str) and name in FRAMEWORKS else NO_FRAMEWORK)
+    return framework(name if name in FRAMEWORKS else NO_FRAMEWORK)

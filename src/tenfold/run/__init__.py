@@ -8,6 +8,7 @@ eventlog.py     `events.jsonl` of a run: its one writer and its reader
 exceptions.py   The exception that ended a program, as files hold it
 files.py        The only way to open, list, write and remove files where tasks can write too
 filesystem.py   Whether a file system can hold a run: it needs locks of files, and sockets
+hangs.py        `report.json` of a hang: when it was found, and why
 jsonfiles.py    JSON files of a run directory: written whole, read tolerantly
 leftovers.py    What killed writers and failing disks leave of files that are renamed into place
 lives.py        `life.json` of a task: what its runner last reported
@@ -24,4 +25,6 @@ sizes.py        How much disk space runs take, and how much their removal would 
 states.py       The states of runs and tasks: one table for the supervisor, the cells
 turns.py        One command at a time starts or removes runs of a cluster
 statusfiles.py  `status.json` of a run and of its tasks: their contents
+unready.py      `unready.json` of a task: why it runs but is not ready
+unsaved.py      `unsaved.json` of a task: why its last checkpoint could not be saved
 """

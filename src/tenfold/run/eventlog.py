@@ -12,9 +12,10 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from tenfold.base.json_text import json_text
+from tenfold.base.older import Self
 from tenfold.base.secrets import veiled_all
 from tenfold.run import files, records
 from tenfold.run.appending import append, open_to_append

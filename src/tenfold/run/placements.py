@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from tenfold.base.older import Self
-from tenfold.run.jsonfiles import JsonFile
+from tenfold.run.jsonfiles import JsonFile, JsonObject
 
 
 @dataclass(frozen=True, slots=True)
-class PlacedVariable:
+class PlacedVariable(JsonObject):
     """A part of a variable.
 
     Attributes:
@@ -25,58 +25,28 @@ class PlacedVariable:
     variable: str
     part: int
     parts: int
-    shape: tuple[int | None, ...] | None
     dtype: str
-    bytes: int | None
     device: str
-    task: str | None
-
-    def to_json(self) -> dict[str, Any]:
-        """A JSON object of the same names."""
-        shape = None if self.shape is None else list(self.shape)
-        return {name: getattr(self, name) for name in self.__slots__} | {"shape": shape}
-
-    @classmethod
-    def from_json(cls, data: object) -> Self | None:
-        """The variable in the result of `to_json`, or None if it is damaged."""
-        if not isinstance(data, dict):
-            return None
-        shape = data.get("shape")
-        values: dict[str, Any] = {name: data.get(name) for name in cls.__slots__}
-        values["shape"] = tuple(shape) if isinstance(shape, list) else shape
-        fits = all(isinstance(values[name], kinds) for name, kinds in _KINDS.items())
-        return cls(**values) if fits else None
-
-
-_NOTHING = type(None)
-_KINDS: dict[str, type | tuple[type, ...]] = {
-    "name": str, "variable": str, "part": int, "parts": int, "shape": (tuple, _NOTHING),
-    "dtype": str, "bytes": (int, _NOTHING), "device": str, "task": (str, _NOTHING),
-}  # fmt: skip
+    shape: tuple[int | None, ...] | None = None
+    bytes: int | None = None
+    task: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Placement(JsonFile):
-    """The variables that a task has made, as of `time` (seconds since 1970).
-
-    `damaged`: the file has variables that cannot be read.
-    """
+    """The variables that a task has made, as of `time` (seconds since 1970)."""
 
     version: int = 1
     time: float | None = None
     variables: tuple[PlacedVariable, ...] = ()
-    damaged: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The contents of the file."""
-        variables = [variable.to_json() for variable in self.variables]
+        variables = [one.to_json() for one in self.variables]
         return {"version": self.version, "time": self.time, "variables": variables}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The readable part of the result of `to_json`."""
-        told = data.get("variables")
-        entries = told if isinstance(told, list) else [None]
-        found = [PlacedVariable.from_json(entry) for entry in entries]
-        whole = tuple(one for one in found if one is not None)
-        return cls(time=data.get("time"), variables=whole, damaged=len(whole) < len(found))
+        """The placement in the result of `to_json`."""
+        told = [PlacedVariable.from_json(one) for one in data.get("variables") or ()]
+        return super(Placement, cls).from_json({**data, "variables": told})

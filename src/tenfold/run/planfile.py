@@ -62,6 +62,7 @@ class PlannedTask(JsonObject):
     task: str = ""
     job: str | None = None
     index: int | None = None
+    command: tuple[str, ...] = ()
     workdir: str | None = None
     memory: int | None = None
     service: bool = False
@@ -81,7 +82,7 @@ class PlannedTask(JsonObject):
 class PlanFile(JsonFile):
     """What views need of the plan, as far as it can be read.
 
-    `tasks` is None if there is no list of them.
+    `python` is the path of its interpreter. `tasks` is None if there is no list of them.
     """
 
     cluster: str | None = None
@@ -92,6 +93,7 @@ class PlanFile(JsonFile):
     runs: str | None = None
     options: tuple[str, ...] = ()
     stop_grace_s: float = 10.0
+    python: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     notify: Mapping[str, Any] | None = None
     tasks: tuple[PlannedTask, ...] | None = None
@@ -101,7 +103,8 @@ class PlanFile(JsonFile):
         """The readable part of the plan's JSON."""
         tasks = data.get("tasks")
         made = None if tasks is None else [PlannedTask.from_json(task) for task in tasks]
-        return super(PlanFile, cls).from_json({**data, "tasks": made})
+        python = (data.get("python") or {}).get("path")
+        return super(PlanFile, cls).from_json({**data, "tasks": made, "python": python})
 
     @classmethod
     def of(cls, path: Path, problems: Problems | None = None) -> Self:

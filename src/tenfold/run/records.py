@@ -133,6 +133,11 @@ def pid(value: object) -> bool:
     return whole(value) and 1 < value <= _LAST_PID  # type: ignore[operator]
 
 
+def listed(value: object) -> bool:
+    """A list of any values."""
+    return isinstance(value, list)
+
+
 def anything(value: object) -> bool:
     """Any value. Its reader checks it."""
     del value
@@ -179,6 +184,23 @@ class Record(Shape):
     def with_(self, **fields: Form) -> Record:
         """The same record with more fields."""
         return Record(**self.fields, **fields)
+
+
+class Whole(Record):
+    """A record that is left out unless all of its fields fit. `needed` are never null."""
+
+    def __init__(self, *needed: str, **fields: Form) -> None:
+        super().__init__(**fields)
+        self._needed = needed
+
+    def fit(self, value: Any, where: str, wrong: list[str]) -> Any:
+        """`value`, or None."""
+        own: list[str] = []
+        made = super().fit(value, where, own)
+        if own or any(made.get(name) is None for name in self._needed):
+            wrong.append(where)
+            return None
+        return made
 
 
 class Items(Shape):
@@ -269,7 +291,8 @@ PLANNED_TASK = Record(
 
 PLAN = Record(
     version=whole, cluster=word, framework=word, cell=word, file=text, directory=text, runs=text,
-    options=TEXTS, image=text, build=Record(), settings=Record(), success=TEXTS,
+    options=TEXTS, python=Record(path=text), image=text, build=Record(), settings=Record(),
+    success=TEXTS,
     stop_grace_s=amount,
     hang=Record(after_s=amount, action=text),
     notify=Record(url=text, command=TEXTS, on=TEXTS, format=text),
@@ -306,36 +329,44 @@ EVENT = Record(
     report=text, checkpoint=text, step=number, sign=text, action=text, about=text, to=text,
 )  # fmt: skip
 
-_OF_RUN: Mapping[str, Record] = {
+PLACED = Whole(
+    "name", "variable", "part", "parts", "dtype", "device", name=text, variable=text, part=count,
+    parts=count, dtype=text, device=text, shape=listed, bytes=count, task=text,
+)  # fmt: skip
+
+_OF_RUN: Mapping[str, Shape] = {
     "plan.json": PLAN,
     "status.json": CLUSTER_STATUS,
     "resumed.json": RESUMED,
     "elsewhere.json": Record(cell=word, job=text, submitted=moment),
-    "addresses.json": Record(),
+    "addresses.json": Table(text),
     "annotations.json": Record(version=whole, tags=TEXTS, note=text),
     "report.json": REPORT,
     "size.json": Record(version=whole, bytes=count, mark=whole),
     "docker.json": Record(project=text),
+    "state.json": Record(tenfold=text, pid=pid, port=count),
     "kubernetes.json": Record(context=text, namespace=text, pods=Table(text)),
 }
-_OF_TASK: Mapping[str, Record] = {
+_OF_TASK: Mapping[str, Shape] = {
     "status.json": TASK_STATUS,
     "progress.json": PROGRESS,
     "bar.json": BAR,
     "life.json": LIFE,
     "address.json": Record(address=text),
-    "unsaved.json": Record(time=moment, words=text, place=text),
+    "placement.json": Record(time=moment, variables=Items(PLACED)),
+    "unready.json": Record(words=text, sure=flag, time=moment),
+    "unsaved.json": Record(time=moment, step=number, words=text, place=text),
 }
 _ANY = Record()
 
 
-def shape_of(path: Path) -> Record:
+def shape_of(path: Path) -> Shape:
     """The shape of the file at `path`, by its name and owner."""
     of_task = path.parent.parent.name == "tasks"
     return (_OF_TASK if of_task else _OF_RUN).get(path.name, _ANY)
 
 
-def typed(value: dict[str, Any], shape: Record) -> tuple[dict[str, Any], str | None]:
+def typed(value: dict[str, Any], shape: Shape) -> tuple[dict[str, Any], str | None]:
     """The part of `value` that fits its shape, and a description of the rest."""
     wrong: list[str] = []
     made: dict[str, Any] = shape.fit(value, "", wrong)

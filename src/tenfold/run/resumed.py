@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
+from tenfold.base.older import Self
 from tenfold.run.jsonfiles import JsonFile
 
 

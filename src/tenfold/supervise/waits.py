@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import time
 
-from tenfold.run.jsonfiles import read_json
 from tenfold.run.rundir import TaskDirectory
+from tenfold.run.unready import UnreadyTask
 
 _EVERY_S = 1.0
 _USUAL_S = 10.0
 """Seconds of a start that are not reported: imports take seconds."""
 
 _MOST = 5
-_LONGEST = 300
 
 
 class WaitWords:
@@ -34,21 +33,14 @@ class WaitWords:
         if time.monotonic() < self._next:
             return None
         self._next = time.monotonic() + _EVERY_S
-        said = read_json(self._path)
-        words = wait_words(said)
-        if words is None:
+        said = UnreadyTask.read(self._path)
+        if said is None or (words := said.shown) is None:
             return None
         self.words = words
-        if not (said or {}).get("sure") and self._next < self._begun + _USUAL_S:
+        if not said.sure and self._next < self._begun + _USUAL_S:
             return None
         kind = "".join(letter for letter in words if not letter.isdigit())
         if kind in self._kinds or len(self._kinds) >= _MOST:
             return None
         self._kinds.add(kind)
         return words
-
-
-def wait_words(said: object) -> str | None:
-    """The reason in the contents of an `unready.json`, whoever wrote it."""
-    words = said.get("words") if isinstance(said, dict) else None
-    return words[:_LONGEST] if isinstance(words, str) and words else None

@@ -14,7 +14,6 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from tenfold.base.naming import label_of
 from tenfold.base.quantities import duration_text, limit_text
@@ -26,7 +25,7 @@ from tenfold.debug.findings import Findings, find
 from tenfold.errors import printable
 from tenfold.planning.plan import HangPolicy, Plan
 from tenfold.run import files
-from tenfold.run.jsonfiles import write_json
+from tenfold.run.hangs import HangRecord
 from tenfold.run.logs import last_lines
 from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import LIVE
@@ -155,24 +154,23 @@ class RunWatch:
         label = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now))
         directory = self._run.path / "hangs" / label
         lines = self._last_lines(findings, task)
-        report = {
-            "version": 1,
-            "time": round(now, 3),
-            "cluster": self._run.cluster,
-            "run": self._run.run,
-            "words": said,
-            "task": task,
-            "sign": verdict.sign,
-            "still_s": round(verdict.still_s, 1),
-            "after_s": self._rule.after_s,
-            "action": self._rule.action,
-            **findings.to_json(),
-            "lines": lines,
-        }
+        report = HangRecord(
+            time=round(now, 3),
+            cluster=self._run.cluster,
+            run=self._run.run,
+            words=said,
+            task=task,
+            sign=verdict.sign,
+            still_s=round(verdict.still_s, 1),
+            after_s=self._rule.after_s,
+            action=self._rule.action,
+            findings=findings.to_json(),
+            lines=lines,
+        )
         try:
             files.make_directory(directory.parent)
             files.make_directory(directory)
-            write_json(directory / "report.json", report)
+            report.write(directory / "report.json")
             text = "".join(f"{line}\n" for line in _text(report, findings))
             path = directory / "report.txt"
             files.write_whole(path, text.encode(errors="replace"))
@@ -209,16 +207,16 @@ def conclude(verdict: HangVerdict, findings: Findings, plan: Plan) -> tuple[str 
     return verdict.task, verdict.words
 
 
-def _text(report: dict[str, Any], findings: Findings) -> list[str]:
+def _text(report: HangRecord, findings: Findings) -> list[str]:
     """The report for people."""
-    when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(report["time"]))
+    when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(report.time))
     logs = []
-    for name, lines in report["lines"].items():
+    for name, lines in report.lines.items():
         logs += ["", name, *(f"    {printable(line)}" for line in lines or ["(no output)"])]
     head = [
-        f"{report['cluster']} {report['run']} hangs: {report['words']}",
-        f"seen {when}, after {duration_text(report['still_s'])} "
-        f"(hang.after: {limit_text(report['after_s'])}); action: {report['action']}",
+        f"{report.cluster} {report.run} hangs: {report.words}",
+        f"seen {when}, after {duration_text(report.still_s)} "
+        f"(hang.after: {limit_text(report.after_s)}); action: {report.action}",
         "",
         *(text for text, _ in words.said(findings)),
         "",

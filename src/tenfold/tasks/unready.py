@@ -15,8 +15,8 @@ import time
 from collections.abc import Awaitable, Callable
 
 from tenfold.planning.plan import ReadinessCheck
-from tenfold.run.jsonfiles import write_json
 from tenfold.run.rundir import TaskDirectory
+from tenfold.run.unready import UnreadyTask
 from tenfold.tasks.listening import listening
 
 FIRST_S = 2.0
@@ -59,10 +59,10 @@ class Unready:
         found, sure = self._words(ready, pid, port)
         words = found[:_LONGEST]
         if words != self._said:
-            said = {"version": 1, "words": words, "sure": sure, "time": time.time()}
+            said = UnreadyTask(words=words, sure=sure, time=time.time())
             with self._writing, contextlib.suppress(OSError):
                 if not self._over:
-                    write_json(self._path, said)
+                    said.write(self._path)
                     self._said = words
 
     async def telling(

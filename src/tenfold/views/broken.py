@@ -59,12 +59,11 @@ def find_error(facts: RunFacts, told: FirstFailureStatus, lines: Sequence[str]) 
 def _with_command(facts: RunFacts, task: str, finding: CauseLine) -> CauseLine:
     """`finding`, with the command that installs a missing module."""
     match = _NO_MODULE.search(finding.line)
-    command = facts.planned(task).get("command")
-    if match is None or not isinstance(command, list) or not is_python(command):
+    command = facts.plan.task(task).command
+    if match is None or not is_python(command):
         return finding
-    chosen = facts.plan.get("python")
-    python = chosen.get("path") if command[0] in NAMES and isinstance(chosen, dict) else command[0]
-    if not isinstance(python, str) or "/" not in python:
+    python = facts.plan.python if command[0] in NAMES else command[0]
+    if python is None or "/" not in python:
         return finding
     module = match[1]
     install = f"{shlex.quote(python)} -m pip install {_PACKAGES.get(module, module)}"
@@ -77,7 +76,7 @@ def _placed(facts: RunFacts, task: str, finding: CauseLine, found: Broken) -> Ca
     root = causes.cut(found.root) if found.root else None
     if frame is None or frame.file.startswith("<"):  # python -c: there is nothing to look into
         return CauseLine(finding.line, finding.cause, finding.hint, message=message, root=root)
-    shown = _shown(frame.file, facts.planned(task).get("workdir"))
+    shown = _shown(frame.file, facts.plan.task(task).workdir)
     where = f"{shown}:{frame.line}"
     if frame.function and frame.function != "<module>":
         where += f" in {frame.function}"

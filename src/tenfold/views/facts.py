@@ -12,25 +12,25 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from tenfold.base.naming import label_of
 from tenfold.checkpoint import manifest
 from tenfold.run import files
 from tenfold.run.eventlog import Event, read_events
-from tenfold.run.jsonfiles import Problems, read_json
+from tenfold.run.hangs import HangRecord, recorded_hangs
+from tenfold.run.jsonfiles import Problems
 from tenfold.run.logs import last_lines
+from tenfold.run.planfile import PlanFile
 from tenfold.run.rundir import RunDirectory, TaskDirectory
 from tenfold.run.statusfiles import RunStatus, TaskStatus
+from tenfold.run.unsaved import UnsavedCheckpoint
 from tenfold.views.status import RunView
 from tenfold.views.status import status as read_status
 
 _Read = TypeVar("_Read")
 
 LAST_LINES = 20
-_MOST_REPORTS = 20
-_LAST_MOMENT = 1e11
-"""The last time, in seconds since 1970, that a calendar can show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,26 +62,26 @@ class RunFacts:
     Attributes:
         status: the state of the run, as `ps` shows it.
         said: status.json, without any value if it cannot be read.
-        plan: plan.json as it is.
+        plan: the readable part of plan.json.
         events: in order.
         tasks: by name, each task's own status.json.
         unsaved: by task, why its last checkpoint could not be saved.
         checkpoint: the newest one; `bad_checkpoints` are those that are not whole.
-        hangs: the reports, the oldest first, each with its `path`.
+        hangs: the reports and their files, the oldest first.
         supervisor_said: the last lines of supervisor.log.
     """
 
     run: RunDirectory
     status: RunView
     said: RunStatus = field(default_factory=RunStatus)
-    plan: Mapping[str, Any] = field(default_factory=dict)
+    plan: PlanFile = field(default_factory=PlanFile)
     events: tuple[Event, ...] = ()
     tasks: Mapping[str, TaskStatus] = field(default_factory=dict)
-    unsaved: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    unsaved: Mapping[str, UnsavedCheckpoint] = field(default_factory=dict)
     checkpoint: Saved | None = None
     bad_checkpoints: Mapping[str, str] = field(default_factory=dict)
     disk: Disk | None = None
-    hangs: tuple[Mapping[str, Any], ...] = ()
+    hangs: tuple[tuple[Path, HangRecord], ...] = ()
     supervisor_said: tuple[str, ...] = ()
     damaged: Mapping[str, str] = field(default_factory=dict)
 
@@ -94,14 +94,6 @@ class RunFacts:
     def has_status(self) -> bool:
         """Whether status.json says anything."""
         return self.said != RunStatus()
-
-    def planned(self, task: str) -> Mapping[str, Any]:
-        """The plan's entry of a task. Empty if it is not known."""
-        tasks = self.plan.get("tasks")
-        for one in tasks if isinstance(tasks, list) else ():
-            if isinstance(one, dict) and one.get("task") == task:
-                return one
-        return {}
 
     def of_kind(self, *kinds: str) -> list[Event]:
         """Events of the given kinds, in order."""
@@ -124,26 +116,17 @@ def read_facts(run: RunDirectory) -> RunFacts:
         run=run,
         status=status,
         said=RunStatus.read(run.status) or RunStatus(),
-        plan=read_json(run.plan) or {},
+        plan=PlanFile.of(run.plan),
         events=tuple(events),
         tasks=_each(run, status, lambda task: TaskStatus.read(task.status)),
-        unsaved=_each(run, status, lambda task: read_json(task.unsaved)),
+        unsaved=_each(run, status, lambda task: UnsavedCheckpoint.read(task.unsaved)),
         checkpoint=saved,
         bad_checkpoints=bad,
         disk=_disk(run.path),
-        hangs=_hangs(run),
+        hangs=recorded_hangs(run),
         supervisor_said=_log(run.supervisor_log),
         damaged={str(path): what for path, what in problems.found.items()},
     )
-
-
-def moment(value: object) -> float | None:
-    """A time in seconds since 1970, or a length in seconds.
-
-    None for everything that cannot be one.
-    """
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if number and 0 <= value < _LAST_MOMENT else None  # type: ignore[operator, arg-type]
 
 
 def _each(
@@ -199,15 +182,6 @@ def _disk(path: Path) -> Disk | None:
         free, total = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
         return Disk(free, total, found.f_files == 0 or found.f_favail > 0)
     return None
-
-
-def _hangs(run: RunDirectory) -> tuple[Mapping[str, Any], ...]:
-    found = []
-    for name in _names(run.path / "hangs")[-_MOST_REPORTS:]:
-        path = run.path / "hangs" / name / "report.json"
-        if (report := read_json(path)) is not None:
-            found.append(report | {"path": str(path)})
-    return tuple(found)
 
 
 def _log(path: Path) -> tuple[str, ...]:

@@ -16,8 +16,9 @@ from tenfold.frameworks import Framework, framework_of
 from tenfold.frameworks.ranks import is_member
 from tenfold.frameworks.tensorflow import CHIEFS
 from tenfold.run import files
-from tenfold.run.jsonfiles import Problems, read_json
+from tenfold.run.jsonfiles import Problems
 from tenfold.run.placements import PlacedVariable, Placement
+from tenfold.run.planfile import PlanFile
 from tenfold.run.rundir import RunDirectory
 
 
@@ -48,9 +49,11 @@ def placement(run: RunDirectory) -> dict[str, Any]:
       variables on itself, None if nothing is known of any.
     """
     problems = Problems()
-    plan = read_json(run.plan, problems) or {}
+    plan = PlanFile.of(run.plan, problems)
     tasks = _tasks(plan, run)
-    told = {task: found for task in tasks if (found := _told(run, task, problems))}
+    paths = ((task, run.task(label_of(task)).placement) for task in tasks)
+    read = ((task, Placement.read(path, problems)) for task, path in paths)
+    told = {task: found.variables for task, found in read if found and found.variables}
     variables = _merged(told)
     return {
         "version": 1,
@@ -58,21 +61,19 @@ def placement(run: RunDirectory) -> dict[str, Any]:
         "variables": [shown.to_json() for shown in variables],
         "servers": (servers := _servers(tasks, variables)),
         "balance": _balance([server["bytes"] for server in servers]),
-        "workers": _workers(framework_of(plan), tasks, variables),
+        "workers": _workers(framework_of(plan.framework), tasks, variables),
         "damaged": {str(path): what for path, what in problems.found.items()},
     }
 
 
-def _tasks(plan: Mapping[str, Any], run: RunDirectory) -> list[str]:
+def _tasks(plan: PlanFile, run: RunDirectory) -> list[str]:
     """Names of the tasks in the plan's order.
 
     Without a plan, names of the tasks that left something.
     """
-    planned = plan.get("tasks")
-    if not isinstance(planned, list):
+    if plan.tasks is None:
         return [name_of(task.label) for task in run.tasks()]
-    names = (task.get("task") for task in planned if isinstance(task, dict))
-    return _attached_first([name for name in names if isinstance(name, str)], run)
+    return _attached_first([task.task for task in plan.tasks], run)
 
 
 def _attached_first(names: list[str], run: RunDirectory) -> list[str]:
@@ -81,14 +82,6 @@ def _attached_first(names: list[str], run: RunDirectory) -> list[str]:
         f"{job}/0" for job in CHIEFS if files.exists(run.task(label_of(f"{job}/0")).placement)
     )
     return [*(name for name in chiefs if name not in names), *names]
-
-
-def _told(run: RunDirectory, task: str, problems: Problems) -> tuple[PlacedVariable, ...]:
-    path = run.task(label_of(task)).placement
-    found = Placement.read(path, problems)
-    if found is not None and found.damaged:
-        problems.add(path, "has invalid variables")
-    return found.variables if found else ()
 
 
 def _merged(told: Mapping[str, Iterable[PlacedVariable]]) -> list[_Shown]:

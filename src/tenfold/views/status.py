@@ -15,7 +15,8 @@ from urllib.parse import quote
 
 from tenfold.base.naming import label_of, name_of
 from tenfold.run import files
-from tenfold.run.jsonfiles import Problems, read_json
+from tenfold.run.jsonfiles import Problems
+from tenfold.run.planfile import PlanFile
 from tenfold.run.rundir import RunDirectory, TaskDirectory
 from tenfold.run.states import LIVE, TERMINAL, State
 from tenfold.run.statusfiles import (
@@ -27,7 +28,7 @@ from tenfold.run.statusfiles import (
     RunStatus,
     TaskStatus,
 )
-from tenfold.supervise.waits import wait_words
+from tenfold.run.unready import UnreadyTask
 from tenfold.views.knownfiles import KnownFiles
 
 _LONGEST_TOKEN = 1000
@@ -217,14 +218,14 @@ class StatusReader:
 
 
 def _planned(path: Path, problems: Problems) -> _Planned:
-    plan = read_json(path, problems) or {}
-    tasks = plan.get("tasks")
-    names = None if tasks is None else tuple(task["task"] for task in tasks)
-    return _Planned(plan.get("cluster"), plan.get("cell"), names)
+    plan = PlanFile.of(path, problems)
+    names = None if plan.tasks is None else tuple(task.task for task in plan.tasks)
+    return _Planned(plan.cluster, plan.cell, names)
 
 
 def _waits(path: Path, problems: Problems) -> str | None:
-    return wait_words(read_json(path, problems))
+    said = UnreadyTask.read(path, problems)
+    return said.shown if said else None
 
 
 def _age(said: RunStatus) -> float | None:

@@ -7,10 +7,11 @@ Each trouble is a sentence's worth of words and what to do. Pure over `RunFacts`
 
 from __future__ import annotations
 
+import math
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from tenfold.base.naming import job_of
 from tenfold.base.quantities import duration_text, limit_text, memory_text
@@ -18,12 +19,12 @@ from tenfold.cluster.cell_table import runs_on_this_machine
 from tenfold.frameworks import framework_of
 from tenfold.planning.edges import cut_off
 from tenfold.run.states import UNSTARTED, State
-from tenfold.run.statusfiles import TaskStatus
+from tenfold.run.statusfiles import HangStatus, TaskStatus
 from tenfold.supervise.deaths import ending
 from tenfold.supervise.lingering import Rank, lingering
 from tenfold.views import notfinite
 from tenfold.views.endings import signal_number
-from tenfold.views.facts import RunFacts, moment
+from tenfold.views.facts import RunFacts
 from tenfold.views.traffic import CUT, MapEdge
 
 Kind = Literal[
@@ -93,28 +94,30 @@ def _not_finite(facts: RunFacts) -> Iterator[Trouble]:
 def _hang(facts: RunFacts, up: bool) -> Iterator[Trouble]:
     """The hang in status.json. Otherwise the hangs that were reported and ended."""
     if (told := facts.status.hang) is not None:
-        yield _one_hang(facts, told.to_json(), now=up)
+        yield _one_hang(facts, told, now=up)
         return
     events = facts.of_kind("hang", "progress-resumed")
-    if hangs := [event.to_json() for event in events if event.kind == "hang"]:
-        yield _one_hang(facts, hangs[-1], now=up and events[-1].kind == "hang")
+    if hangs := [event for event in events if event.kind == "hang"]:
+        told = HangStatus.from_json(hangs[-1].to_json())
+        yield _one_hang(facts, told, now=up and events[-1].kind == "hang")
     elif facts.hangs and not events:
-        yield _one_hang(facts, facts.hangs[-1], now=False)
+        path, last = facts.hangs[-1]
+        yield _one_hang(facts, HangStatus(last.time, last.task, last.words, str(path)), now=False)
 
 
-def _one_hang(facts: RunFacts, told: Mapping[str, Any], *, now: bool) -> Trouble:
-    task = told.get("task") if isinstance(told.get("task"), str) else None
-    report = told.get("report") or (facts.hangs[-1].get("path") if facts.hangs else None)
+def _one_hang(facts: RunFacts, told: HangStatus, *, now: bool) -> Trouble:
+    task = told.task
+    report = told.report or (str(facts.hangs[-1][0]) if facts.hangs else None)
     commands = [f"less {shlex.quote(str(report))}"] if report else []
     if now:
         commands.append(f"tenfold stacks {facts.cluster}")
         commands += [f"tenfold restart {facts.cluster} {task}"] if task else []
     return Trouble(
         "hang",
-        str(told.get("words") or "it makes no progress"),
+        told.words or "it makes no progress",
         f"stacks of all tasks: {report}" if report else None,
         task,
-        moment(told.get("time")),
+        told.time,
         now,
         tuple(commands),
     )
@@ -155,11 +158,11 @@ def _unsaved(facts: RunFacts) -> Iterator[Trouble]:
     They may be on another disk than the run.
     """
     for task, said in facts.unsaved.items():
-        words = f"{task} cannot save its checkpoints ({said.get('words')})"
+        words = f"{task} cannot save its checkpoints ({said.words})"
         if facts.checkpoint is not None:
             words += f"; the last good one is {facts.checkpoint.name}"
-        place = shlex.quote(str(said.get("place")))
-        yield Trouble("disk", words, f"df -h {place}", task, moment(said.get("time")))
+        place = shlex.quote(said.place)
+        yield Trouble("disk", words, f"df -h {place}", task, said.time)
 
 
 def _unkillable(facts: RunFacts) -> Iterator[Trouble]:
@@ -203,14 +206,10 @@ def _crash_loops(facts: RunFacts, now: float) -> Iterator[Trouble]:
 
 def budget(facts: RunFacts, task: str, now: float) -> tuple[int, int | None]:
     """How many restarts a task has used within its window, and its limit."""
-    rule = facts.planned(task).get("restart")
-    rule = rule if isinstance(rule, dict) else {}
+    rule = facts.plan.task(task).restart
     retried = facts.tasks[task].retried if task in facts.tasks else ()
-    window_s = rule.get("window_s")
-    window_s = float(window_s) if isinstance(window_s, (int, float)) else float("inf")
-    limit = rule.get("limit")
-    spent = sum(one > now - window_s for one in retried)
-    return spent, limit if isinstance(limit, int) else None
+    window_s = math.inf if rule.window_s is None else rule.window_s
+    return sum(one > now - window_s for one in retried), rule.limit
 
 
 def _next_start(facts: RunFacts, task: str) -> float | None:
@@ -235,11 +234,9 @@ def _not_ready(facts: RunFacts, now: float) -> Iterator[Trouble]:
             continue
         if now - began < _LONG_WAIT_S and not said:
             continue
-        ready = facts.planned(task.task).get("ready")
-        ready = ready if isinstance(ready, dict) else {}
-        limit_s = moment(ready.get("timeout_s"))
-        limit = f" of at most {limit_text(limit_s)}" if limit_s else ""
-        waits = _READY.get(str(ready.get("kind")), "is not ready")
+        ready = facts.plan.task(task.task).ready
+        limit = f" of at most {limit_text(ready.timeout_s)}" if ready.timeout_s else ""
+        waits = _READY.get(ready.kind or "", "is not ready")
         words = f"waiting for {task.task}: {said}" if said else f"{task.task} {waits}"
         words += f" ({duration_text(now - began)}{limit})"
         hint = f"tenfold logs {facts.cluster} {task.task}"
@@ -263,8 +260,7 @@ def _waiting(facts: RunFacts, now: float) -> Iterator[Trouble]:
     states = {task.task: task.state for task in facts.status.tasks}
     awaited: dict[str, None] = {}
     for task in waiting:
-        after = facts.planned(task.task).get("after")
-        for job, condition in (after if isinstance(after, dict) else {}).items():
+        for job, condition in facts.plan.task(task.task).after.items():
             for name, state in states.items():
                 if job_of(name) == job and not _is_so(state, condition):
                     awaited[f"{name} ({state})"] = None
@@ -326,12 +322,12 @@ def _lingering(facts: RunFacts, now: float) -> Iterator[Trouble]:
     """Ranks that still run although the others of their group have ended well."""
     ranks = []
     for task in facts.status.tasks:
-        if not facts.planned(task.task).get("service"):
+        if not facts.plan.task(task.task).service:
             well = task.state == State.SUCCEEDED
             job = job_of(task.task)
             running = task.state == State.RUNNING
             ranks.append(Rank(task.task, job, running, task.ended if well else None))
-    for found in lingering(framework_of(facts.plan), ranks, now):
+    for found in lingering(framework_of(facts.plan.framework), ranks, now):
         hint = f"see where it is: tenfold stacks {facts.cluster}"
         yield Trouble("lingering", found.words(now), hint, found.tasks[0], found.since,
                       next=(f"tenfold stacks {facts.cluster}",))  # fmt: skip

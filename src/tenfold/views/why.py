@@ -97,7 +97,7 @@ def account_of(facts: RunFacts, edges: Sequence[MapEdge], now: float) -> RunRepo
         checkpoint=saved,
         checkpoint_age_s=round(max(0.0, end - saved.time), 3) if saved else 0.0,
         disk=facts.disk,
-        hangs=tuple(str(report["path"]) for report in facts.hangs),
+        hangs=tuple(str(path) for path, _ in facts.hangs),
         damaged=facts.damaged,
     )
 
@@ -319,7 +319,7 @@ def _hint(
     """
     job = job_of(task)
     match cause:
-        case "oom" if facts.planned(task).get("memory"):
+        case "oom" if facts.plan.task(task).memory:
             return f"raise jobs.{job}.resources.memory"
         case "oom":
             return f"free -h; give jobs.{job} resources.memory, or the machine fewer tasks"

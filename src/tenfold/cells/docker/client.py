@@ -14,14 +14,13 @@ from tenfold.cells.docker.doctor import compose as find_compose
 from tenfold.cells.docker.doctor import engine as find_engine
 from tenfold.cells.docker.engine import containers, remove
 from tenfold.cells.docker.fit import container_gpus, images
-from tenfold.cells.docker.project import handle, project_of
+from tenfold.cells.docker.project import DockerProject, handle, project_of
 from tenfold.cells.probing.findings import Finding, Room
 from tenfold.cells.rendering import File, RenderLocations
 from tenfold.cells.workdirs import inside
 from tenfold.errors import InputError, TenfoldError, UnavailableError
 from tenfold.planning.plan import Plan, Task
 from tenfold.run import files
-from tenfold.run.jsonfiles import read_json
 from tenfold.run.rundir import RunDirectory
 
 PORT = 8080
@@ -67,7 +66,8 @@ class DockerClient(ClientSide):
         if not files.exists(handle(run)):
             return []
         own = project_of(run)
-        kept = (read_json(handle(run)) or {}).get("project") or own
+        said = DockerProject.read(handle(run))
+        kept = (said and said.project) or own
         moved = kept.rpartition("-")[0] == own.rpartition("-")[0]  # the run's, before a `mv`
         return asyncio.run(remove(kept if moved else own))
 

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
+from tenfold.run.jsonfiles import JsonFile
 from tenfold.run.rundir import RunDirectory
+
+
+@dataclass(frozen=True, slots=True)
+class DockerProject(JsonFile):
+    """`docker.json` of a run: the name of its project on the engine."""
+
+    project: str = ""
 
 
 def handle(run: RunDirectory) -> Path:

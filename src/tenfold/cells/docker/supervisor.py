@@ -48,11 +48,10 @@ from tenfold.cells.docker.engine import (
     wait_for_engine,
     who_reaches,
 )
-from tenfold.cells.docker.project import handle, project_of
+from tenfold.cells.docker.project import DockerProject, handle, project_of
 from tenfold.errors import TenfoldError
 from tenfold.planning.plan import Plan, Task
 from tenfold.run import files
-from tenfold.run.jsonfiles import write_json
 from tenfold.run.lives import TaskLife
 from tenfold.run.rendezvous import HeldPort, announce, hold_port
 from tenfold.run.rundir import RunDirectory
@@ -101,7 +100,7 @@ class DockerCell:
 
     async def open(self, on_lost: Callable[[str], None]) -> Protection:
         """Get the images, and create the network and the containers. None is started."""
-        write_json(handle(self._run), {"project": self._project})
+        DockerProject(self._project).write(handle(self._run))
         announce(self._run, {task.label: task.address or "" for task in self._plan.tasks})
         self._hold_ports()
         await self._have_images()

@@ -66,19 +66,19 @@ class KubernetesClient(ClientSide):
         known = remembered(run)
         if known is None:
             return []
-        removed = remove(Api(known), run)
+        removed = remove(Api(known.to_json()), run)
         forget(run)
         return removed
 
     def beside(self, run: RunDirectory, task: str, words: Sequence[str]) -> list[str] | None:
         """Run a command through `kubectl exec`."""
-        known = remembered(run) or {}
-        pod = (known.get("pods") or {}).get(label_of(task))
-        if pod is None:
+        known = remembered(run)
+        pod = known.pods.get(label_of(task)) if known else None
+        if known is None or pod is None:
             raise TenfoldError(f"{task} has no pod", hint="see how it ended with `tenfold ps`")
         terminal = ["-it"] if sys.stdin.isatty() and sys.stdout.isatty() else ["-i"]
         there = ["python", "-P", "-m", "tenfold.tasks.beside", task, *words]
-        base = kubectl(known.get("context"), known["namespace"])
+        base = kubectl(known.context, known.namespace)
         return [*base, "exec", *terminal, pod, "-c", CONTAINER, "--", *there]
 
     def probe(self, plan: Plan | None) -> list[Finding]:

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, field
 
 from tenfold.cells.kubernetes.api import Api, ApiError, Object, Where
 from tenfold.cells.kubernetes.names import RUN_LABEL
 from tenfold.cells.kubernetes.yaml_text import without_comments
 from tenfold.errors import TenfoldError
 from tenfold.run import files
-from tenfold.run.jsonfiles import read_json, write_json
+from tenfold.run.jsonfiles import JsonFile
 from tenfold.run.rundir import RunDirectory
 
 _GONE_S = 30.0
@@ -26,16 +26,25 @@ _NAME_FREE_S = 60.0
 _SHARED = ("Secret", "ConfigMap", "Service", "NetworkPolicy")
 
 
+@dataclass(frozen=True, slots=True)
+class RunObjects(JsonFile):
+    """`kubernetes.json` of a run: where its objects are, and each task's pod by label."""
+
+    context: str | None = None
+    namespace: str = ""
+    pods: Mapping[str, str] = field(default_factory=dict)
+
+
 def remember(run: RunDirectory, where: Where, pods: Mapping[str, str]) -> None:
     """Record where the run's objects are, and each task's pod by label."""
     path = run.path / "cell" / "kubernetes.json"
     files.make_directory(path.parent)
-    write_json(path, {"context": where.context, "namespace": where.namespace, "pods": dict(pods)})
+    RunObjects(where.context, where.namespace, dict(pods)).write(path)
 
 
-def remembered(run: RunDirectory) -> dict[str, Any] | None:
+def remembered(run: RunDirectory) -> RunObjects | None:
     """What `remember` wrote, or None if the run has nothing in a cluster."""
-    return read_json(run.path / "cell" / "kubernetes.json")
+    return RunObjects.read(run.path / "cell" / "kubernetes.json")
 
 
 def forget(run: RunDirectory) -> None:

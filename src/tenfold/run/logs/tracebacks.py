@@ -17,9 +17,11 @@ import re
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from tenfold.run.exceptions import Broken, TracebackFrame
+from tenfold.run.jsonfiles import read_json
 
 _BEGIN = "Traceback (most recent call last)"
 _GROUP = "Exception Group Traceback (most recent call last)"
@@ -272,6 +274,11 @@ def from_json(data: Mapping[str, Any] | None) -> list[Block]:
                 Block(str(one.get("kind")), minor, chained, stack=deque(stack), lines=lines)
             )
     return [block for block in found if block.lines]
+
+
+def kept_blocks(path: Path) -> list[Block]:
+    """The blocks in a file that `run.logs.writer` has written. Empty if there is none."""
+    return from_json(read_json(path))
 
 
 def broken(blocks: Sequence[Block]) -> Broken | None:
