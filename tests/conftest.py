@@ -27,6 +27,9 @@ pytest_plugins = [
     "tests.own_process",
 ]
 
+LEAST_WAIT_S = 60.0
+_END_S = 15.0
+"""How long a run may take to let go of its lock after the test has seen its end."""
 ISOLATIONS = ("namespace", "none")
 
 os.environ["TENFOLD_DASHBOARD"] = "no"
@@ -66,9 +69,12 @@ def survivors(directory: Path) -> list[int]:
     return found
 
 
-def wait_for(condition: Callable[[], object], timeout_s: float = 30.0) -> None:
-    """Wait until `condition` holds; fails the test after `timeout_s`."""
-    deadline = time.monotonic() + timeout_s
+def wait_for(condition: Callable[[], object], timeout_s: float = LEAST_WAIT_S) -> None:
+    """Wait until `condition` holds; fails the test after `timeout_s`, a minute at the least.
+
+    A limit decides nothing but how late a failure shows, and a busy machine is slow.
+    """
+    deadline = time.monotonic() + max(timeout_s, LEAST_WAIT_S)
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.02)
@@ -88,7 +94,7 @@ def pid_of(run: Run, name: str) -> int:
 
 
 def _ended(run: RunDirectory) -> bool:
-    deadline = time.monotonic() + 3
+    deadline = time.monotonic() + _END_S
     while run.alive() and time.monotonic() < deadline:
         time.sleep(0.02)
     return not run.alive()
@@ -102,7 +108,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield place
     left = [run for run in every(place) if not _ended(run)]
     for run in left:
-        Run(run).stop(kill=True, timeout_s=20)
+        Run(run).stop(kill=True, timeout_s=60)
     assert not left, "the test left runs up"
     wait_for(lambda: not survivors(place), 5)
 

@@ -75,7 +75,7 @@ def killed_and_together_again(run: Run, name: str) -> None:
         mark.unlink()
     os.kill(pid_of(run, name), signal.SIGKILL)
     together(run)
-    status = run.stop(kill=True, timeout_s=30)
+    status = run.stop(kill=True, timeout_s=60)
     assert [task["restarts"] for task in status["tasks"]] == [1] * _tasks(run)
     events, _ = read_events(run.directory.events)
     retried = [event for event in events if event.kind == "task-retried"]

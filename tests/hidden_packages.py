@@ -9,7 +9,6 @@ tasks then run as on a machine where nobody installed these packages.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,19 +26,17 @@ def hide(directory: Path, *names: str) -> str:
     return os.pathsep.join(filter(None, [str(directory), os.environ.get("PYTHONPATH")]))
 
 
-@pytest.fixture(scope="module")
-def lean_tensorflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Processes that tests of this module start import TensorFlow without `OPTIONAL`."""
-    directory = tmp_path_factory.mktemp("hidden")
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("PYTHONPATH", hide(directory, *OPTIONAL))
-        yield
+@pytest.fixture
+def lean_tensorflow(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Processes that the test starts import TensorFlow without `OPTIONAL`."""
+    monkeypatch.setenv("PYTHONPATH", hide(tmp_path_factory.mktemp("hidden"), *OPTIONAL))
 
 
-@pytest.fixture(scope="module")
-def lean_tensorflow_with_pictures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+@pytest.fixture
+def lean_tensorflow_with_pictures(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same for clusters that draw with matplotlib."""
-    directory = tmp_path_factory.mktemp("hidden")
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("PYTHONPATH", hide(directory, "jax", "sklearn"))
-        yield
+    monkeypatch.setenv("PYTHONPATH", hide(tmp_path_factory.mktemp("hidden"), "jax", "sklearn"))

@@ -31,6 +31,7 @@ ORDER = (
     ("views",),
     ("dashboard",),
     ("bringup",),
+    ("retention",),
     ("cli", "__main__", "notebook"),
 )
 """Rooms from the ground up: each imports from its own row and those above it in this list."""

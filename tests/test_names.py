@@ -11,7 +11,12 @@ SOURCE = TESTS.parent / "src" / "tenfold"
 LEAST_WORDS = 3
 MOST_CHARACTERS = 80
 
-GENERATED_FROM = ("cluster/spec.py", "cluster/cell_settings.py", "cluster/units.py")
+GENERATED_FROM = (
+    "cluster/spec.py",
+    "cluster/cell_settings.py",
+    "cluster/notify.py",
+    "cluster/units.py",
+)
 """Docstrings of these, and of the cells' settings, are sentences of docs/file.md."""
 
 

@@ -27,22 +27,22 @@ jobs:
 
 def test_the_python_form_is_the_files_equal(runs: Path) -> None:
     cluster = tenfold.Cluster(cluster="made", jobs={"chief": tenfold.Job(run="true")})
-    status = up(cluster, runs=runs).wait(20)
+    status = up(cluster, runs=runs).wait(60)
     assert (status["cluster"], status["state"]) == ("made", "succeeded")
 
 
 def test_a_file_by_its_path(runs: Path, tmp_path: Path) -> None:
     file = tmp_path / "a.tenfold.yaml"
     file.write_text("cluster: filed\njobs: {chief: {run: 'true'}}\n")
-    assert up(file, runs=runs).wait(20)["state"] == "succeeded"
+    assert up(file, runs=runs).wait(60)["state"] == "succeeded"
 
 
 def test_wait_is_bounded(runs: Path) -> None:
     run = up(plan_of(shell("chief", "exec sleep 600")), runs=runs)
     with pytest.raises(TimeoutError):
         run.wait(0.3)
-    assert run.stop(timeout_s=20)["state"] == "stopped"
-    assert run.stop(timeout_s=20)["state"] == "stopped", "stopping again changes nothing"
+    assert run.stop(timeout_s=60)["state"] == "stopped"
+    assert run.stop(timeout_s=60)["state"] == "stopped", "stopping again changes nothing"
 
 
 def test_a_second_up_works_at_once_and_beside_the_first(runs: Path, isolation: str) -> None:
@@ -51,7 +51,7 @@ def test_a_second_up_works_at_once_and_beside_the_first(runs: Path, isolation: s
     assert first.directory != second.directory
     for run in (first, second):
         run.wait(20, for_state=("running",))
-        run.stop(timeout_s=20)
+        run.stop(timeout_s=60)
 
 
 def test_a_taken_port_is_refused_before_anything_starts(runs: Path, tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ jobs:
     secret: [PLAIN]
 """
     run = up(planned(loads(text, directory=tmp_path)), runs=runs)
-    assert run.wait(20)["state"] == "succeeded"
+    assert run.wait(60)["state"] == "succeeded"
     wait_for(lambda: not run.directory.alive())
     files = [path for path in run.directory.path.rglob("*") if path.is_file()]
     assert not [path for path in files if b"canary" in path.read_bytes()]
@@ -95,7 +95,7 @@ def test_a_supervisor_that_cannot_start_is_no_silence(
     monkeypatch.setenv("PYTHONHOME", "/nowhere")
     run_failed = False
     try:
-        status = up(plan_of(shell("chief", "true")), runs=runs).wait(20)
+        status = up(plan_of(shell("chief", "true")), runs=runs).wait(60)
         run_failed = status["state"] == "failed"
     except tenfold.TenfoldError as error:
         run_failed = "supervisor" in error.message

@@ -386,7 +386,7 @@ def test_a_real_cluster_resumes_after_its_supervisor_was_killed(runs: Path, isol
         wait_for(lambda: (step_of(again.directory) or 0) > (reached or 0) + 3)
         now = read_json(again.directory.status) or {}
     finally:
-        again.stop(timeout_s=20)
+        again.stop(timeout_s=60)
     assert said(broken.directory) == ["from 0"]
     assert said(again.directory) == [f"from {reached}"]
     assert f"resumes from {broken.directory.run}: checkpoint of step {reached}" in again.notes[0]
@@ -458,6 +458,6 @@ def test_a_crash_loop_has_its_budgeted_starts_across_supervisors(
     wait_for(lambda: not first.directory.alive() and not survivors(runs))
     before, counted = len(marks.read_text().splitlines()), len(used())
     second = up(plan_of(task), runs=runs)
-    assert second.wait(30)["state"] == "failed"
+    assert second.wait(60)["state"] == "failed"
     after = len(marks.read_text().splitlines()) - before
     assert after == 1 + 3 - counted, "the first start of the new run, and what was left"

@@ -220,7 +220,7 @@ def test_logs_are_followed_to_the_last_line(ground: Ground) -> None:
     run = ground.up(shell("chief", "for i in $(seq 20); do echo line $i; sleep 0.1; done"))
     followed = ground.tenfold("logs", "-f", "--no-log-prefix", timeout_s=120)
     assert followed.stdout.splitlines() == [f"line {n}" for n in range(1, 21)]
-    assert run.wait(30)["state"] == "succeeded"
+    assert run.wait(60)["state"] == "succeeded"
 
 
 def test_down_is_gentle_first(ground: Ground) -> None:
@@ -231,7 +231,7 @@ def test_down_is_gentle_first(ground: Ground) -> None:
         wait_for(lambda label=label: _lines(run, label) == ["up"], 60)  # type: ignore[misc]
     down = ground.tenfold("down")
     assert down.returncode == 0, down.stderr
-    status = run.wait(30)
+    status = run.wait(60)
     assert status["state"] == "stopped"
     assert [line for line in _lines(run, "chief-0") if line != "Terminated"] == ["up", "bye"]
     assert _task(run, "worker/0")["signal"] == "SIGKILL"

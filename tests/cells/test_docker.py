@@ -256,7 +256,7 @@ def own_daemon(light_image: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ow
         monkeypatch.setenv("DOCKER_HOST", made.host)
         made.start()
         subprocess.run(["docker", "load", "-q"], stdin=saving.stdout, check=True, timeout=100)
-        assert saving.wait(10) == 0
+        assert saving.wait(60) == 0
         yield made
     finally:
         saving.kill()

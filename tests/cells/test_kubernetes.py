@@ -138,7 +138,7 @@ def test_a_restarted_task_is_another_job_on_the_same_address(
     assert "POST Job c-worker-0-life-2" in cluster.requests
     run.restart("chief/0")
     wait_for(lambda: lines(run, "chief-0") == ["begun", "begun"], 60)
-    assert run.stop(timeout_s=30)["state"] == "stopped"
+    assert run.stop(timeout_s=60)["state"] == "stopped"
     assert cluster.kinds() == []
 
 
@@ -251,7 +251,7 @@ def test_a_drained_node_is_reported(runs: Path, cluster: FakeKubernetes) -> None
     run = up(planned(job("chief", SLEEP), worker), runs=runs)
     wait_for(lambda: task(run, "worker/0")["restarts"] == 1, 60)
     assert noted(run, "worker/0 was removed from its node: node-1 is drained")
-    run.stop(kill=True, timeout_s=30)
+    run.stop(kill=True, timeout_s=60)
 
 
 def test_a_broken_or_expired_watch_continues(runs: Path, cluster: FakeKubernetes) -> None:
@@ -307,7 +307,7 @@ def test_a_killed_supervisor_leaves_what_down_removes(runs: Path, cluster: FakeK
     run.wait(60, for_state=("running",))
     os.kill(int((read_json(run.directory.status) or {})["supervisor_pid"]), signal.SIGKILL)
     wait_for(lambda: not run.directory.alive(), 10)
-    run.wait(10)
+    run.wait(60)
     assert "Pod" in cluster.kinds()
     words = CLIENT.beside(run.directory, "chief/0", ["id"]) or []
     assert words[:5] == ["kubectl", "--namespace", "ml", "exec", "-i"]
@@ -335,17 +335,17 @@ def test_a_second_run_of_a_cluster_that_is_up_is_refused(
     assert "a cluster of this name is running in namespace ml" in status["reason"]
     assert cluster.kinds().count("Job") == 1
     assert first.status()["state"] == "running"
-    first.stop(kill=True, timeout_s=30)
+    first.stop(kill=True, timeout_s=60)
 
 
 def test_two_clusters_side_by_side(runs: Path, cluster: FakeKubernetes) -> None:
     both = [up(planned(job("chief", SLEEP), cluster=name), runs=runs) for name in ("a", "b")]
     for run in both:
         run.wait(60, for_state=("running",))
-    assert both[0].stop(timeout_s=30)["state"] == "stopped"
+    assert both[0].stop(timeout_s=60)["state"] == "stopped"
     assert both[1].status()["state"] == "running"
     assert "Pod" in cluster.kinds()
-    both[1].stop(timeout_s=30)
+    both[1].stop(timeout_s=60)
     assert cluster.kinds() == []
 
 
@@ -409,7 +409,7 @@ def test_up_prints_how_to_reach_pages(runs: Path, cluster: FakeKubernetes) -> No
     web = job("web", SLEEP, ports={"http": None}, publish=("http",))
     run = up(planned(web, success=("web",)), runs=runs)
     wait_for(lambda: noted(run, "port-forward pod/c-web-0-x7k2p 8081"), 60)
-    run.stop(kill=True, timeout_s=30)
+    run.stop(kill=True, timeout_s=60)
 
 
 def test_the_commands_read_as_on_any_cell(

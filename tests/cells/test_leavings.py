@@ -71,7 +71,7 @@ def test_a_training_below_a_wrapper_saves_when_the_run_stops(
     command, word = saves
     run = up(plan_of(shell("chief", script.format(command))), runs=runs, isolation=isolation)
     wait_for(lambda: _word(word, "begun"))
-    assert run.stop(timeout_s=30)["state"] == "stopped"
+    assert run.stop(timeout_s=60)["state"] == "stopped"
     assert _word(word, "saved")
 
 
@@ -81,7 +81,7 @@ def test_remaining_processes_get_sigterm_and_the_exit_code_stays(
     command, word = saves
     script = f"{command} & while ! test -e {word}.begun; do sleep 0.02; done; exit 7"
     run = up(plan_of(shell("chief", script)), runs=runs, isolation=isolation)
-    (task,) = run.wait(30)["tasks"]
+    (task,) = run.wait(60)["tasks"]
     assert task["exit_code"] == 7
     assert _word(word, "saved")
     (left,) = _events(run, "task-left")
@@ -92,7 +92,7 @@ def test_remaining_processes_get_sigterm_and_the_exit_code_stays(
 
 def test_a_success_stands_whatever_a_task_leaves_behind(runs: Path, isolation: str) -> None:
     plan = plan_of(shell("chief", "sleep 600 & exit 0"), stop_grace_s=30.0)
-    assert up(plan, runs=runs, isolation=isolation).wait(20)["state"] == "succeeded"
+    assert up(plan, runs=runs, isolation=isolation).wait(60)["state"] == "succeeded"
 
 
 def test_remaining_processes_that_ignore_sigterm_are_killed_after_the_grace(
@@ -102,7 +102,7 @@ def test_remaining_processes_that_ignore_sigterm_are_killed_after_the_grace(
     script = f'{here}; (setsid sh -c "{DEAF}" &); until test -e $HERE.begun; do :; done; exit 3'
     plan = plan_of(shell("chief", script.replace("$HERE", str(tmp_path / "word"))),
                    stop_grace_s=1.0)  # fmt: skip
-    (task,) = up(plan, runs=runs, isolation=isolation).wait(30)["tasks"]
+    (task,) = up(plan, runs=runs, isolation=isolation).wait(60)["tasks"]
     assert task["exit_code"] == 3
 
 
@@ -142,7 +142,7 @@ def test_a_restart_gives_the_whole_task_its_grace(
     run.restart("chief/0")
     wait_for(lambda: run.status()["tasks"][0]["restarts"] == 1)
     assert _word(word, "saved")
-    run.stop(kill=True, timeout_s=30)
+    run.stop(kill=True, timeout_s=60)
 
 
 def test_a_stop_at_once_does_not_wait_for_leavings(
@@ -153,4 +153,4 @@ def test_a_stop_at_once_does_not_wait_for_leavings(
     plan = plan_of(shell("chief", script, restart=again), stop_grace_s=600.0)
     run = up(plan, runs=runs, isolation=isolation)
     wait_for(lambda: _events(run, "task-left") and _word(tmp_path / "word", "begun"))
-    run.stop(kill=True, timeout_s=30)  # the fixture sees that no process is left
+    run.stop(kill=True, timeout_s=60)  # the fixture sees that no process is left

@@ -41,7 +41,7 @@ def test_a_cluster_runs_to_its_end(runs: Path, isolation: str) -> None:
         runs=runs,
         isolation=isolation,
     )
-    status = run.wait(30)
+    status = run.wait(60)
     assert status["state"] == "succeeded"
     assert [t["state"] for t in status["tasks"]] == ["succeeded", "stopped"]
     assert _task(run, "chief/0")["exit_code"] == 0
@@ -65,7 +65,7 @@ def test_true_exits_and_the_first_failure(
         runs=runs,
         isolation=isolation,
     )
-    status = run.wait(30)
+    status = run.wait(60)
     assert status["state"] == "failed"
     first = status["first_failure"]
     assert (first["task"], first["exit_code"], first["signal"]) == ("chief/0", code, number)
@@ -78,7 +78,7 @@ def test_a_task_that_ignores_sigterm_is_killed_with_its_tree(runs: Path, isolati
     run = up(plan_of(shell("chief", stubborn), stop_grace_s=1.0), runs=runs, isolation=isolation)
     run.wait(20, for_state=("running",))
     began = time.monotonic()
-    assert run.stop(timeout_s=20)["state"] == "stopped"
+    assert run.stop(timeout_s=60)["state"] == "stopped"
     assert time.monotonic() - began < 15
     assert survivors(run.directory.path) == []
 
@@ -91,7 +91,7 @@ def test_remaining_processes_end_with_their_task(runs: Path, isolation: str) -> 
     run = up(plan_of(shell("chief", "exec sleep 600"), worker), runs=runs, isolation=isolation)
     wait_for(lambda: _state(run, "worker/0") == "restarting", 20)
     wait_for(lambda: len(survivors(run.directory.path)) == 1, 5)  # the chief's sleep
-    run.stop(kill=True, timeout_s=20)
+    run.stop(kill=True, timeout_s=60)
 
 
 def test_killed_supervisor_leaves_nothing(runs: Path, isolation: str) -> None:
@@ -106,7 +106,7 @@ def test_killed_supervisor_leaves_nothing(runs: Path, isolation: str) -> None:
     pid = int(_supervisor_pid(run))
     os.kill(pid, signal.SIGKILL)
     wait_for(lambda: survivors(run.directory.path) == [], 2)
-    status = run.wait(10)
+    status = run.wait(60)
     assert status["state"] == "failed"
     assert "supervisor" in status["reason"]
     assert {task["state"] for task in status["tasks"]} == {"lost"}
@@ -149,7 +149,7 @@ def test_worker_is_restarted_on_its_address(runs: Path, isolation: str) -> None:
     after = _task(run, "worker/0")
     assert after["address"] == before["address"]
     assert after["pid"] != before["pid"]
-    run.stop(timeout_s=20)
+    run.stop(timeout_s=60)
 
 
 def test_a_killed_server_starts_the_training_again_in_its_order(runs: Path, isolation: str) -> None:
@@ -175,7 +175,7 @@ def test_a_killed_server_starts_the_training_again_in_its_order(runs: Path, isol
     (retried,) = (event for event in events if event.kind == "task-retried")
     assert (retried.task, retried.text("because")) == ("ps/1", "was killed by SIGKILL")
     assert {e.task for e in events if e.kind == "restarted-with"} == {"chief/0", "ps/0"}
-    run.stop(timeout_s=20)
+    run.stop(timeout_s=60)
 
 
 def test_restart_on_request(runs: Path, isolation: str) -> None:
@@ -184,7 +184,7 @@ def test_restart_on_request(runs: Path, isolation: str) -> None:
     run.restart("chief/0")
     wait_for(lambda: _lines(run, "chief-0") == ["begun", "begun"])
     assert run.status()["state"] == "running"
-    run.stop(timeout_s=20)
+    run.stop(timeout_s=60)
 
 
 def test_a_stopped_task_receives_sigterm(runs: Path, isolation: str) -> None:
@@ -192,7 +192,7 @@ def test_a_stopped_task_receives_sigterm(runs: Path, isolation: str) -> None:
     run = up(plan_of(chief, stop_grace_s=60.0), runs=runs, isolation=isolation)
     wait_for(lambda: _lines(run, "chief-0") == ["begun"])
     os.killpg(pid_of(run, "chief/0"), signal.SIGSTOP)
-    run.stop(timeout_s=20)
+    run.stop(timeout_s=60)
     assert "saved" in _lines(run, "chief-0")
     assert _task(run, "chief/0")["exit_code"] == 3
 
@@ -201,7 +201,7 @@ def test_command_that_does_not_exist_fails_the_run_and_is_named(runs: Path, isol
     from tenfold.planning.plan import Task
 
     nothing = Task(job="chief", index=0, command=("no-such-program",), workdir="/tmp")
-    status = up(plan_of(nothing), runs=runs, isolation=isolation).wait(20)
+    status = up(plan_of(nothing), runs=runs, isolation=isolation).wait(60)
     assert status["state"] == "failed"
     assert "no-such-program: No such file or directory" in status["first_failure"]["words"]
 
@@ -226,7 +226,7 @@ def test_a_task_starts_after_its_dependency_is_ready(runs: Path, isolation: str,
         runs=runs,
         isolation=isolation,
     )
-    assert run.wait(30)["state"] == "succeeded"
+    assert run.wait(60)["state"] == "succeeded"
     web, chief = _task(run, "web/0"), _task(run, "chief/0")
     assert (
         float(str(chief["started"])) >= float(str(web["ready"])) > float(str(web["started"])) + 0.4
@@ -249,7 +249,7 @@ def test_published_port_is_reached_from_this_machine(runs: Path, isolation: str)
 
     with urllib.request.urlopen(url, timeout=5) as page:
         assert b"Directory listing" in page.read()
-    run.stop(timeout_s=20)
+    run.stop(timeout_s=60)
 
 
 def test_host_network_is_for_those_who_ask(runs: Path) -> None:
@@ -260,7 +260,7 @@ def test_host_network_is_for_those_who_ask(runs: Path) -> None:
         runs=runs,
         isolation="namespace",
     )
-    assert run.wait(20)["state"] == "succeeded"
+    assert run.wait(60)["state"] == "succeeded"
     host = str(Path("/proc/self/ns/net").readlink())
     assert _lines(run, "out-0") == [host]
     assert _lines(run, "chief-0") != [host]
@@ -286,7 +286,7 @@ def test_no_port_of_a_run_responds_from_outside(runs: Path) -> None:
         namespace.enter_new_network()
         os._exit(1 if _answers(port) else 0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    run.stop(timeout_s=20)
+    run.stop(timeout_s=60)
 
 
 def _answers(port: int) -> bool:
@@ -334,7 +334,7 @@ def test_two_runs_start_side_by_side_and_never_meet_a_taken_port(
     for _ in range(rounds):
         pair = [up(_four_listeners(), runs=runs, isolation=isolation) for _ in range(2)]
         for run in pair:
-            status = run.wait(30)
+            status = run.wait(60)
             assert status["state"] == "succeeded", status["first_failure"]
 
 

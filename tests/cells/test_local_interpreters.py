@@ -324,3 +324,43 @@ def test_an_environment_that_was_removed_is_named_when_a_task_starts(
     status = up(made, runs=runs).wait(60)
     assert status["state"] == "failed"
     assert f"{env} (from the cluster file) does not exist on " in str(status)
+
+
+def test_python_in_the_file_has_no_effect_in_containers(tmp_path: Path, env: Path) -> None:
+    del env
+    text = "cluster: c\npython: env\nimage: x\njobs: {a: {run: python show.py}}\n"
+    (tmp_path / "tenfold.yaml").write_text(text)
+    done = _tenfold(tmp_path, "check", "--on", "docker")
+    assert "tenfold.yaml:2:9: python: warning: is not used on docker" in done.stderr
+    assert done.returncode == 0
+    shown = json.loads(_tenfold(tmp_path, "plan", "--on", "docker", "--json").stdout)
+    assert shown["python"] is None
+    assert shown["tasks"][0]["command"] == ["python", "show.py"]
+
+
+def test_an_active_base_of_conda_that_hides_the_environment_is_warned_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pythons.venv(tmp_path / ".venv")
+    base = pythons.conda(tmp_path / "miniconda3")
+    monkeypatch.setenv("CONDA_PREFIX", str(base.parents[1]))
+    monkeypatch.setenv("CONDA_DEFAULT_ENV", "base")
+    path = tmp_path / "tenfold.yaml"
+    path.write_text("cluster: c\njobs: {a: {run: python show.py}}\n")
+    done = _tenfold(tmp_path, "check")
+    assert f"base is active, and takes precedence over {tmp_path}/.venv" in done.stderr
+    assert "hint: conda deactivate, or name it: python: .venv" in done.stderr
+    path.write_text("cluster: c\npython: .venv\njobs: {a: {run: python show.py}}\n")
+    assert "precedence" not in _tenfold(tmp_path, "check").stderr
+
+
+def test_doctor_looks_into_the_active_environment(
+    tmp_path: Path, runs: Path, env: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pythons.distribution(pythons.site_packages(env), "torch", "99.1")
+    monkeypatch.setenv("VIRTUAL_ENV", str(env.parents[1]))
+    done = _tenfold(tmp_path, "doctor", "--json", "--runs", str(runs))
+    found = {(each["area"], each["name"]): each for each in json.loads(done.stdout)["findings"]}
+    assert found["machine", "python of tasks"]["message"] == f"{env}, from VIRTUAL_ENV"
+    assert found["framework", "torch"]["version"] == "99.1"
+    assert found["framework", "jax"]["message"] == f"not installed for {env}"

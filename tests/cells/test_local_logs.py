@@ -53,7 +53,7 @@ os.kill(os.getpid(), 12)  # of SIGSEGV faulthandler would have the last word
 @pytest.mark.parametrize("how", LAST_WORDS)
 def test_the_last_output_before_a_crash_is_kept(runs: Path, isolation: str, how: str) -> None:
     run = up(plan_of(_python("chief", LAST_WORDS[how])), runs=runs, isolation=isolation)
-    status = run.wait(30)
+    status = run.wait(60)
     assert status["state"] == "failed"
     assert run.directory.task("chief-0").log("stdout").read_bytes().endswith(b"\nlast words")
     assert status["first_failure"]["lines"][-1] == "last words"
@@ -118,7 +118,7 @@ for n in range(10**9):
         filler.unlink()
         wait_for(lambda: "disk-back" in _kinds(run))
         end.touch()
-        status = run.wait(30)
+        status = run.wait(60)
         assert status["state"] == "succeeded"
         text = log.read_text()
         (lost,) = re.findall(r"^\[tenfold: ([\d,]+) bytes lost: the disk was full\]$", text, re.M)

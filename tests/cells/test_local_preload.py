@@ -79,7 +79,7 @@ def test_tasks_share_one_import(runs: Path, isolation: str) -> None:
     _preload_of(run)
     wait_for(lambda: last_lines(run.directory.task("alone-0"), 1) == ["not yet"])
     wait_for(lambda: last_lines(run.directory.task("worker-2"), 1) == ["before"])
-    assert run.stop(timeout_s=20)["state"] == "stopped"
+    assert run.stop(timeout_s=60)["state"] == "stopped"
     assert survivors(run.directory.path) == []
 
 
@@ -151,7 +151,7 @@ def test_an_import_that_hangs_can_be_stopped(runs: Path, isolation: str, module:
     run = up(plan_of(python("chief", TELL)), runs=runs, isolation=isolation)
     wait_for(begun.exists)
     assert len(survivors(run.directory.path)) == 1  # what imports
-    assert run.stop(timeout_s=20)["state"] == "stopped"
+    assert run.stop(timeout_s=60)["state"] == "stopped"
     assert survivors(run.directory.path) == []
 
 
@@ -160,7 +160,7 @@ def test_a_preload_that_failed_does_not_remain(runs: Path, isolation: str, modul
     run = up(plan_of(python("chief", f"{TELL}; {SLEEP}")), runs=runs, isolation=isolation)
     wait_for(lambda: last_lines(run.directory.task("chief-0"), 1) == ["not yet"])
     wait_for(lambda: survivors(run.directory.path) == [_pid(run, "chief/0")])
-    run.stop(timeout_s=20)
+    run.stop(timeout_s=60)
 
 
 def test_a_stop_during_the_import_starts_nothing_more(
@@ -176,7 +176,7 @@ def test_a_stop_during_the_import_starts_nothing_more(
     other = Task(job="other", index=0, command=("sh", "-c", slow), workdir="/tmp")
     run = up(plan_of(python("chief", TELL), other), runs=runs, isolation=isolation)
     wait_for(lambda: begun.exists() and last_lines(run.directory.task("other-0"), 1) == ["up"])
-    assert run.stop(timeout_s=20)["state"] == "stopped"
+    assert run.stop(timeout_s=60)["state"] == "stopped"
     assert last_lines(run.directory.task("chief-0"), 1) == []
     events, _ = read_events(run.directory.events)
     assert [e.task for e in events if e.kind == "task-started"] == ["other/0"]
@@ -232,7 +232,7 @@ def test_tasks_keep_running_without_their_preload(runs: Path, isolation: str) ->
     wait_for(lambda: last_lines(run.directory.task("chief-0"), 2) == ["before", "before"])
     assert _preload_of(run).pid != first.pid
     assert _pid(run, "worker/0") == worker
-    run.stop(timeout_s=20)
+    run.stop(timeout_s=60)
     assert survivors(run.directory.path) == []
 
 
@@ -247,7 +247,7 @@ def test_descendants_of_forked_tasks_end_with_them(runs: Path, isolation: str) -
     run = up(plan_of(other, python("worker", leave)), runs=runs, isolation=isolation)
     wait_for(lambda: run.status()["tasks"][1]["state"] == "succeeded")
     wait_for(lambda: len(survivors(run.directory.path)) == 2, 10)  # the chief, its preload
-    run.stop(timeout_s=20)
+    run.stop(timeout_s=60)
 
 
 @pytest.mark.usefixtures("module")

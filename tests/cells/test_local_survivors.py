@@ -93,7 +93,7 @@ def test_no_process_survives_if_supervisor_or_launch_server_is_killed(
     (server,) = supervisor.children()
     (supervisor if killed == "supervisor" else server).kill()
     wait_for(lambda: survivors(run.directory.path) == [], 5)
-    assert run.wait(20)["state"] == "failed"
+    assert run.wait(60)["state"] == "failed"
 
 
 def test_both_killed_at_once_leave_nothing_in_a_namespace(runs: Path) -> None:

@@ -89,7 +89,7 @@ def test_a_stopped_preload_server_is_continued(runs: Path, isolation: str) -> No
     run.restart("chief/0")
     wait_for(lambda: run.status()["tasks"][0]["restarts"] == 1)
     assert preload.is_running()
-    run.stop(kill=True, timeout_s=30)
+    run.stop(kill=True, timeout_s=60)
 
 
 def _preload_of(run: Run) -> psutil.Process:
@@ -106,7 +106,7 @@ def _preload_of(run: Run) -> psutil.Process:
 def test_a_killed_launch_server_is_named_and_no_task_is_blamed(runs: Path) -> None:
     plan = plan_of(_python("chief", TO_PARENT, str(int(signal.SIGKILL)), preload=False),
                    shell("worker", "exec sleep 600"))  # fmt: skip
-    status = up(plan, runs=runs, isolation="none").wait(30)
+    status = up(plan, runs=runs, isolation="none").wait(60)
     assert status["state"] == "failed"
     assert "the launch server was killed by SIGKILL" in status["reason"]
     assert status["first_failure"] is None

@@ -69,7 +69,7 @@ def test_a_pending_job_shows_the_reason_and_can_be_cancelled(
     assert (shown["state"], shown["tasks"][0]["state"]) == ("starting", "waiting")
     down = ground.tenfold("down")
     assert down.returncode == 0, down.stderr
-    assert run.wait(30)["state"] == "stopped"
+    assert run.wait(60)["state"] == "stopped"
     assert _job(run) not in slurm.jobs()
 
 
@@ -103,7 +103,7 @@ def test_impossible_requests_to_slurm_are_refused_at_once(
     if "time" in settings:
         run = ground.begin(plan)  # Slurm takes it, and says in the queue why it waits
         wait_for(lambda: "PartitionTimeLimit" in str(run.status()["reason"]), 60)
-        run.stop(timeout_s=30)
+        run.stop(timeout_s=60)
         return
     with pytest.raises(TenfoldError, match="Slurm rejects the job") as caught:
         ground.begin(plan)
@@ -243,5 +243,5 @@ def test_down_cancels_no_job_but_the_runs_own(ground: grounds.Slurm, slurm: Slur
     assert innocent in slurm.jobs()
     write_json(run.directory.elsewhere, own)
     assert ground.tenfold("down").returncode == 0
-    assert run.wait(30)["state"] == "stopped"
+    assert run.wait(60)["state"] == "stopped"
     slurm.run("scancel", innocent)

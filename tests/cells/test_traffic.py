@@ -127,7 +127,7 @@ def test_a_cut_edge_is_distinguished_from_a_silent_one(runs: Path) -> None:
     )
     _switch(made, "up")
     wait_for(lambda: _edges(made)[pair]["mark"] == "as planned", 60)
-    made.stop(timeout_s=20)
+    made.stop(timeout_s=60)
 
 
 QUICK = """
@@ -179,7 +179,7 @@ def test_a_task_on_the_hosts_network_is_seen_talking_to_the_outside(runs: Path) 
         task = Task(job="chief", index=0, command=(sys.executable, "-c", code), workdir="/tmp",
                     network="host")  # fmt: skip
         made = up(plan_of(task), runs=runs)
-        assert made.wait(30)["state"] == "succeeded"
+        assert made.wait(60)["state"] == "succeeded"
     edge = _edges(made)["chief/0", "outside:127.0.0.1"]
     assert edge["bytes_to"] == pytest.approx(50_000, abs=1)
     assert edge["mark"] == "not planned"
@@ -198,7 +198,7 @@ def test_probes_and_pages_are_tenfolds_own(runs: Path) -> None:
     url = made.wait(30, for_state=("running",))["tasks"][1]["url"]
     with urllib.request.urlopen(url) as answer:
         assert answer.read()
-    assert made.wait(30)["state"] == "succeeded"
+    assert made.wait(60)["state"] == "succeeded"
     assert _edges(made) == {}
 
 
@@ -288,5 +288,5 @@ def test_programs_of_the_host_are_no_tasks(runs: Path) -> None:
                     near.sendall(b"x" * 10_000)
                     assert far.recv(100)
             time.sleep(0.2)
-    assert made.wait(30)["state"] == "succeeded"
+    assert made.wait(60)["state"] == "succeeded"
     assert _edges(made) == {}

@@ -13,10 +13,10 @@ from chaos.trial import Row
 
 SHORT = (
     *("damaged-state", "damaged-checkpoints", "supervisor-calls", "flood", "own-modules"),
-    *("wrapped-stops", "stray-signals", "inherited-signals"),
+    *("wrapped-stops", "stray-signals", "inherited-signals", "ignores-term", "disk-full-logs"),
 )
-ALONE = ("ignores-term", "disk-full-logs", "out-of-memory")
-"""These have limits of a few seconds, or kill for want of memory (see tests/lanes.py)."""
+ALONE = ("out-of-memory",)
+"""It kills for want of memory (see tests/lanes.py)."""
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def rows(
     told = tmp_path_factory.mktemp("chaos") / "rows.json"
     options = ("--quick", "--json", str(told), "--keep", str(told.with_name("failed")))
     argv = [sys.executable, "-m", "chaos.run", *options, *names]
-    subprocess.run(argv, cwd=ROOT, stdout=subprocess.DEVNULL, timeout=480, check=False)
+    subprocess.run(argv, cwd=ROOT, stdout=subprocess.DEVNULL, timeout=570, check=False)
     return {row["case"]: row for row in json.loads(told.read_text())}
 
 
@@ -42,5 +42,11 @@ def test_a_case_passes_all_its_checks(rows: dict[str, Row], name: str) -> None:
     row = rows[name]
     if row["left_out"]:
         pytest.skip(row["left_out"])
-    failed = [f"{one['asked']}: {one['measured']}" for one in row["checks"] if not one["ok"]]
-    assert row["ok"], [row["error"], *failed]
+    failed = [
+        f"{one['asked']}: {one['measured']}"
+        for one in row["checks"]
+        if not (one["ok"] or one["timed"])  # limits in seconds are for `make chaos`, alone
+    ]
+    assert row["checks"]
+    assert not row["error"], failed
+    assert failed == []

@@ -51,7 +51,12 @@ def test_a_failed_check_is_reported_with_exit_code_1(
     assert "failed: bad" in capsys.readouterr().out
     rows = json.loads((tmp_path / "rows.json").read_text())
     assert [(row["case"], row["ok"]) for row in rows] == [("good", True), ("bad", False)]
-    assert rows[1]["checks"][0] == {"asked": "something", "measured": "1, not 0", "ok": False}
+    assert rows[1]["checks"][0] == {
+        "asked": "something",
+        "measured": "1, not 0",
+        "ok": False,
+        "timed": False,
+    }
 
 
 def test_the_files_of_a_case_that_failed_are_kept(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.mark.parametrize(
     ("word", "meant"),
-    [("statu", "ps"), ("stop", "down"), ("Plna", "plan"), ("chekc", "check"), ("log", "logs")],
+    [("statu", "ps"), ("kill", "down"), ("Plna", "plan"), ("chekc", "check"), ("log", "logs")],
 )
 def test_a_wrong_command_leads_to_the_right_one(
     word: str, meant: str, capsys: pytest.CaptureFixture[str]
@@ -38,11 +38,43 @@ def test_a_wrong_command_leads_to_the_right_one(
     assert f"Did you mean {meant}?" in capsys.readouterr().err
 
 
-def test_an_option_for_the_file_leads_to_the_argument(capsys: pytest.CaptureFixture[str]) -> None:
-    for option in ("-f", "--file"):
-        assert run(["up", option, "my.yaml"]) == 2
-        assert "Pass the file as an argument: tenfold up my.yaml" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    "words", [("up", "-f", "my.yaml"), ("-f", "my.yaml", "up"), ("up", "--file", "my.yaml")]
+)
+def test_a_file_can_be_named_by_an_option_before_or_after_the_command(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(list(words)) == 1
+    capsys.readouterr()
+    for command in ("ps", "why", "events", "logs", "map", "down", "stop"):
+        option = "--file" if command in ("events", "logs", "map") else "-f"
+        assert run([command, option, "my.yaml"]) == 0, command
+        assert run(["-f", "my.yaml", command]) == 0, command
+    capsys.readouterr()
+    assert run(["ps", "y", "-f", "my.yaml"]) == 2
+    assert "two clusters are given: y, and x with -f" in capsys.readouterr().err
+    assert run(["check", "other.yaml", "-f", "my.yaml"]) == 2
+    assert "given twice" in capsys.readouterr().err
+
+
+def test_the_file_also_says_where_its_runs_are(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("my.yaml").write_text(f"runs: elsewhere\n{FAILS}")
     assert run(["up", "my.yaml"]) == 1
+    assert Path("elsewhere/x").is_dir()
+    assert run(["ps", "x"]) == 2
+    assert run(["ps", "-f", "my.yaml"]) == 0
+    assert "failed" in capsys.readouterr().out
+
+
+def test_the_cluster_can_be_named_by_an_option_everywhere(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["up", "my.yaml"]) == 1
+    for command in ("ps", "why", "events", "logs", "map", "down", "stop"):
+        assert run([command, "-c", "x"]) == 0, command
+        capsys.readouterr()
+        assert run([command, "-c", "nobody"]) == 2, command
+        assert "no run of cluster nobody" in capsys.readouterr().err
 
 
 def test_only_commands_that_exist_and_are_shown_are_suggested(

@@ -129,7 +129,7 @@ def test_a_pipe_that_does_not_block_gets_all_lines(cluster: Path, runs: Path) ->
     os.close(write)
     with os.fdopen(read) as stream:
         assert stream.read() == text
-    assert logs.wait(30) == 0
+    assert logs.wait(60) == 0
 
 
 def test_a_closed_terminal_ends_the_run_with_its_signal(cluster: Path, runs: Path) -> None:

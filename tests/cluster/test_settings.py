@@ -95,3 +95,75 @@ def test_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None
 def test_yaml_truth_is_yes(user_file: Path) -> None:
     user_file.write_text("keep: on\n")
     assert settings.resolve("keep").value == "yes"
+
+
+HOOK = "https://hooks.slack.com/services/T0AAAA9/B0BBBB1/abc12345xyz"
+
+
+def test_a_url_in_the_settings_file_is_never_shown(user_file: Path) -> None:
+    user_file.write_text(f"notify: {HOOK}\n")
+    found = settings.resolve("notify")
+    assert (found.value, found.shown) == (HOOK, "https://hooks.slack.com/***")
+    user_file.write_text(f"notify: {HOOK}: {{\n")
+    settings._user_settings.cache_clear()
+    with pytest.raises(InputError, match="is not valid YAML: line 1") as raised:
+        settings.resolve("notify")
+    assert "abc12345xyz" not in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("in_file", "variable", "user", "url", "on"),
+    [
+        (None, None, None, None, None),
+        (None, None, HOOK, HOOK, ("ended", "failed", "hung")),
+        ("https://a.example/x", None, HOOK, "https://a.example/x", ("ended", "failed", "hung")),
+        ("none", None, HOOK, None, None),
+        ("https://a.example/x", HOOK, None, HOOK, ("ended", "failed", "hung")),
+        ("https://a.example/x", "none", HOOK, None, None),
+        (
+            "{url: 'https://a.example/x', on: failed}",
+            None,
+            HOOK,
+            "https://a.example/x",
+            ("failed",),
+        ),
+    ],
+)
+def test_the_file_overrides_the_user_and_the_variable_overrides_the_file(
+    user_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    in_file: str | None,
+    variable: str | None,
+    user: str | None,
+    url: str | None,
+    on: tuple[str, ...] | None,
+) -> None:
+    from tenfold.bringup.api import planned
+    from tenfold.cluster.file import loads
+
+    if user is not None:
+        user_file.write_text(f"notify: {user}\n")
+    if variable is not None:
+        monkeypatch.setenv("TENFOLD_NOTIFY", variable)
+    line = f"notify: {in_file}\n" if in_file is not None else ""
+    made = planned(loads(f"cluster: x\n{line}jobs: {{a: {{run: 'true'}}}}\n"))
+    assert (made.notify and made.notify.url) == url
+    assert (made.notify and made.notify.on) == on
+    assert "abc12345xyz" not in str(made.to_json())
+
+
+def test_the_events_are_a_setting_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tenfold.bringup.api import planned
+    from tenfold.cluster.file import loads
+
+    loaded = loads("cluster: x\njobs: {a: {run: 'true'}}\n")
+    monkeypatch.setenv("TENFOLD_NOTIFY", "notify-send 'a run'")
+    monkeypatch.setenv("TENFOLD_NOTIFY_ON", "failed, restarted")
+    made = planned(loaded)
+    assert made.notify is not None
+    assert made.notify.command == ("notify-send", "a run")
+    assert made.notify.on == ("failed", "restarted")
+    for name, value in (("TENFOLD_NOTIFY_ON", "sometimes"), ("TENFOLD_NOTIFY", "https:// x")):
+        monkeypatch.setenv(name, value)
+        with pytest.raises(InputError, match=name):
+            planned(loaded)

@@ -71,7 +71,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     try:
         yield run
     finally:
-        run.stop(kill=True, timeout_s=30)
+        run.stop(kill=True, timeout_s=60)
         wait_for(lambda: not survivors(home / "runs"), 10)
 
 

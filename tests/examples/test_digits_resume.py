@@ -36,7 +36,7 @@ def test_all_ranks_resume_from_the_same_epoch(framework: str, runs: Path) -> Non
         assert epochs[0] >= first.step
         wait_for(lambda: f"epoch {epochs[0] + 1}: " in said(run, 0).partition("resumed")[2], 60)
     finally:
-        run.stop(kill=True, timeout_s=30)
+        run.stop(kill=True, timeout_s=60)
 
 
 def resumed(run: Run) -> list[int]:

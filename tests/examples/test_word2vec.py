@@ -76,7 +76,7 @@ def test_trains_to_the_end_of_an_interrupted_training(
     planted: Path, tmp_path: Path, runs: Path
 ) -> None:
     checkpoints = tmp_path / "kept checkpoints"
-    options = small(planted, epochs=20, checkpoints=checkpoints, dim=32, negatives=8)
+    options = small(planted, epochs=12, checkpoints=checkpoints, dim=32, negatives=8)
     begun = tenfold("up", WORD2VEC / "tenfold.yaml", "-d", *options, runs=runs)
     assert begun.returncode == 0, begun.stderr
     with contextlib.ExitStack() as stack:

@@ -111,7 +111,7 @@ def test_a_start_without_its_killed_preload_still_succeeds(isolation: str) -> No
             if "(tenfold: has imported" in _words(one)
         ]
         server.kill()
-        server.wait(10)  # but nobody has told the client yet
+        server.wait(60)  # but nobody has told the client yet
         _, ended = await spawn(client, sys.executable, "-c", code, stdout=write, preload=preload)
         assert os.waitstatus_to_exitcode(await ended) == 4
         os.close(write)

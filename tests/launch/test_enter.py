@@ -27,7 +27,7 @@ def test_ending_exec_ends_its_command(runs: Path, isolation: str, number: signal
         wait_for(lambda: len(survivors(run.directory.path)) == 2)
         beside.send_signal(number)
     wait_for(lambda: len(survivors(run.directory.path)) == 1, 5)
-    run.stop(timeout_s=20)
+    run.stop(timeout_s=60)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_signal_to_the_process_group_of_exec_gives_the_commands_exit_code(
         _, said = beside.communicate(timeout=30)
     assert beside.returncode == 42
     assert "tenfold" not in said
-    run.stop(timeout_s=20)
+    run.stop(timeout_s=60)
 
 
 def test_exec_enters_no_process_that_is_not_of_the_run(
@@ -67,4 +67,4 @@ def test_exec_enters_no_process_that_is_not_of_the_run(
         assert tenfold(argv) == 1
         innocent.kill()
     assert "does not belong to this run" in capsys.readouterr().err
-    run.stop(timeout_s=20)
+    run.stop(timeout_s=60)

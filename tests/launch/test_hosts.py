@@ -76,7 +76,7 @@ def test_a_task_can_look_up_the_name_of_a_peer_in_its_namespace(runs: Path) -> N
         runs=runs,
         isolation="namespace",
     )
-    assert run.wait(30)["state"] == "succeeded"
+    assert run.wait(60)["state"] == "succeeded"
     lines = last_lines(run.directory.task("chief-0"), 10)
     peer, name = lines[0].split()
     assert (peer, name.count(":")) == ("::ffff:127.0.0.1", 0)

@@ -48,6 +48,7 @@ jobs:
 """
 
 
+@pytest.mark.usefixtures("lean_tensorflow")
 @pytest.mark.parametrize("framework", ["none", "torch", "tensorflow"])
 def test_scripts_that_import_both_succeed(framework: str, runs: Path, tmp_path: Path) -> None:
     """Without the hook each of them ends by SIGSEGV with PyPI's builds."""

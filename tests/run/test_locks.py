@@ -51,7 +51,7 @@ def test_only_the_holder_of_the_lock_is_signalled(tmp_path: Path) -> None:
     with holder(path) as owner, holder(path, "no") as looker, holder(tmp_path / "other") as other:
         assert is_held(path)
         assert signal_holders(path) == [owner.pid]
-        assert owner.wait(10) == -signal.SIGKILL
+        assert owner.wait(60) == -signal.SIGKILL
         assert not is_held(path)
         assert signal_holders(path) == []
         assert looker.poll() is None
@@ -100,7 +100,7 @@ def test_a_run_is_ended_by_its_lock_and_not_by_the_pid_in_its_status(
         pid = innocent.pid if forged == "the innocent" else forged
         write_json(run.status, {"state": "running", "supervisor_pid": pid})
         assert interrupt(run) == [supervisor.pid]
-        assert supervisor.wait(10) == -signal.SIGKILL
+        assert supervisor.wait(60) == -signal.SIGKILL
         assert interrupt(run) == []
         assert innocent.poll() is None
 

@@ -143,9 +143,9 @@ def test_no_output_file_page_or_command_line_holds_a_secret(place: Path, runs: P
         assert not leaks(_pages(runs, run))
         assert run.directory.alive()
         os.kill(pid_of(run, "chief/0"), signal.SIGKILL)
-        assert run.wait(30)["state"] == "failed"
+        assert run.wait(60)["state"] == "failed"
     finally:
-        run.stop(kill=True, timeout_s=20)
+        run.stop(kill=True, timeout_s=60)
     said = typed(place, "ps", "ps --json", "why", "events --json", "down --debug", env=env)
     assert "worker/" in said
     assert not leaks(said.encode())

@@ -71,7 +71,7 @@ def running(
     try:
         yield run, run.wait(20, for_state=("running",))
     finally:
-        run.stop(kill=True, timeout_s=20)
+        run.stop(kill=True, timeout_s=60)
 
 
 @needs_root

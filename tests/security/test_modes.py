@@ -52,7 +52,7 @@ def test_everything_of_a_run_is_its_owners_alone(runs: Path, tmp_path: Path) -> 
         assert open_to_others(run.directory.path) == {}
         assert open_to_others(runs) == {}, "the dashboard's files are there as well"
     finally:
-        run.stop(kill=True, timeout_s=20)
+        run.stop(kill=True, timeout_s=60)
         board = running(runs)
         assert board is not None
         os.kill(board.pid, signal.SIGTERM)

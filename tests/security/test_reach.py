@@ -65,7 +65,7 @@ def running(runs: Path, mode: str) -> Iterator[tuple[Run, set[int]]]:
         wait_for(lambda: len(listening(run.directory.path)) == 18, 20)
         yield run, {port for _, port in listening(run.directory.path)}
     finally:
-        run.stop(kill=True, timeout_s=20)
+        run.stop(kill=True, timeout_s=60)
 
 
 @needs_root

@@ -111,4 +111,4 @@ def test_pages_are_behind_their_tokens(runs: Path, tmp_path: Path) -> None:
     family = [psutil.Process(board), *psutil.Process(board).children(recursive=True)]
     heard = [c for p in family for c in p.net_connections() if c.status == psutil.CONN_LISTEN]
     assert len(heard) == 1, "only the guarded page listens"
-    assert run.stop(timeout_s=30)["state"] == "stopped"
+    assert run.stop(timeout_s=60)["state"] == "stopped"

@@ -62,4 +62,4 @@ def test_every_point_of_every_rank_is_shown(runs: Path, tmp_path: Path) -> None:
     shown = TrainingReader(run.directory).read()["runs"]
     (curve,) = next(one["tags"] for one in shown if one["name"] == "train")
     assert curve["steps"] == list(range(70))
-    run.stop(timeout_s=20)
+    run.stop(timeout_s=60)

@@ -33,7 +33,7 @@ for step in range(100):
 def test_a_run_whose_loss_is_nan_succeeds_and_reports_since_which_step(runs: Path) -> None:
     """Every step counts, though progress is written only five times a second."""
     run = up(plan_of(shell("chief", f"exec '{sys.executable}' -c '{TRAIN}'")), runs=runs)
-    ended = run.wait(30)
+    ended = run.wait(60)
     assert ended["state"] == "succeeded"
     told = account(run.directory).to_json()
     assert told["headline"].startswith(

@@ -65,7 +65,7 @@ def test_a_run_whose_directory_was_removed_is_seen_and_stopped(desk: Desk) -> No
     wait_for(lambda: run.status()["tasks"][0]["state"] == "running")
     done = desk.tenfold("down")
     assert "not answer" not in done.err
-    assert run.wait(30)["state"] == "stopped"
+    assert run.wait(60)["state"] == "stopped"
 
 
 FOREIGN = """
@@ -104,7 +104,7 @@ def test_a_task_that_replaces_files_of_its_run_neither_stops_nor_redirects_tenfo
     assert kinds[0] == "cluster-starting"
     assert "task-retried" in kinds
     assert desk.tenfold("down").code == 0
-    assert run.wait(30)["state"] == "stopped"
+    assert run.wait(60)["state"] == "stopped"
     assert (desk.directory / "precious").read_text() == "precious"
     assert not worker.log("stdout").is_symlink()
 
@@ -119,7 +119,7 @@ def test_a_plan_that_a_task_overwrites_is_put_back(desk: Desk, damage: str) -> N
     wait_for(lambda: read_json(run.directory.plan) is not None)
     assert desk.tenfold("stacks").code == 0
     assert desk.tenfold("down").code == 0
-    assert run.wait(30)["state"] == "stopped"
+    assert run.wait(60)["state"] == "stopped"
 
 
 @pytest.fixture

@@ -90,6 +90,6 @@ def test_signals_by_order_and_the_end_of_orders(agent: Agent) -> None:
     assert pid != first["pid"]
     assert agent.process.stdin is not None
     agent.process.stdin.close()
-    agent.process.wait(30)
+    agent.process.wait(60)
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)

@@ -115,7 +115,7 @@ def test_ready_is_a_file_that_a_health_check_looks_at(tmp_path: Path) -> None:
         wait_for(lambda: run.task("chief-0").ready.exists(), 30)
         assert _life(run)["ready"] >= _life(run)["started"] + 0.2
         process.terminate()
-        process.wait(30)
+        process.wait(60)
     assert not run.task("chief-0").ready.exists()
 
 
@@ -147,7 +147,7 @@ def test_waiting_for_the_jobs_it_comes_after(tmp_path: Path) -> None:
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(2)
         write_json(run.task("corpus-0").life, {"exit_code": 0})
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
         process.communicate()
 
 

@@ -46,7 +46,7 @@ def test_a_task_knows_itself_and_its_peers(runs: Path, isolation: str) -> None:
         runs=runs,
         isolation=isolation,
     )
-    assert run.wait(30)["state"] == "succeeded"
+    assert run.wait(60)["state"] == "succeeded"
     said = json.loads(run.directory.task("worker-0").log("stdout").read_text())
     cluster, name, job, index, directory, addresses, ports, *shared = said
     assert (cluster, name, job, index) == ("c", "worker/0", "worker", 0)
@@ -190,7 +190,7 @@ def test_attach_refuses_a_second_chief_and_a_dead_run(
     wait_for(lambda: run.status()["state"] == "running")
     with pytest.raises(TenfoldError, match="chief/0 is running"):
         tenfold.attach("c")
-    run.stop(timeout_s=20)
+    run.stop(timeout_s=60)
     with pytest.raises(TenfoldError, match="c is not running"):
         tenfold.attach()
 
@@ -235,4 +235,4 @@ def test_one_process_at_a_time_is_the_chief(runs: Path, isolation: str) -> None:
     if isolation == "namespace":
         with pytest.raises(TenfoldError, match="separate network"):
             tenfold.attach(str(run.directory.path))
-    run.stop(timeout_s=20)
+    run.stop(timeout_s=60)

@@ -49,7 +49,7 @@ def test_only_the_task_over_its_limit_is_hit_and_it_is_named(runs: Path, isolati
         replace(shell("worker/0", "exec sleep 600"), memory=LIMIT),
     ]
     run = up(plan_of(*others, hungry, success=("worker",)), runs=runs, isolation=isolation)
-    status = run.wait(30)
+    status = run.wait(60)
     first = status["first_failure"]
     assert (first["task"], first["signal"], first["cause"]) == ("worker/1", "SIGKILL", "oom")
     assert first["words"] == "was killed (out of memory at its limit of 64MiB)"
@@ -63,7 +63,7 @@ def test_only_the_task_over_its_limit_is_hit_and_it_is_named(runs: Path, isolati
 def test_memory_of_child_processes_counts(runs: Path) -> None:
     child = f"{EAT.removeprefix('exec ')}; code=$?; echo the child: $code; exit $code"
     run = up(plan_of(replace(shell("chief", child), memory=LIMIT)), runs=runs)
-    first = run.wait(30)["first_failure"]
+    first = run.wait(60)["first_failure"]
     assert first["cause"] == "oom"
     assert first["words"] == "was killed (out of memory at its limit of 64MiB)"
     if first["signal"] is None:  # groups of version 1: of the task, only who was too large
@@ -75,14 +75,14 @@ def test_memory_of_child_processes_counts(runs: Path) -> None:
 def test_a_task_forked_from_a_preload_has_its_limit(runs: Path) -> None:
     eat = (sys.executable, "-c", "import json; print('forked'); x = bytearray(600 << 20)")
     task = Task("chief", 0, eat, workdir="/tmp", preload=("json",), memory=LIMIT)
-    first = up(plan_of(task), runs=runs).wait(30)["first_failure"]
+    first = up(plan_of(task), runs=runs).wait(60)["first_failure"]
     assert (first["signal"], first["cause"]) == ("SIGKILL", "oom")
 
 
 @needs_groups
 def test_a_limit_that_is_kept_is_no_trouble_and_a_kill_is_a_kill(runs: Path) -> None:
     well = replace(shell("chief", "sleep 0.2; kill -9 $$"), memory=LIMIT)
-    first = up(plan_of(well), runs=runs).wait(30)["first_failure"]
+    first = up(plan_of(well), runs=runs).wait(60)["first_failure"]
     assert (first["words"], first["cause"]) == ("was killed by SIGKILL", None)
 
 
@@ -93,7 +93,7 @@ def test_groups_of_a_killed_supervisor_are_swept(runs: Path) -> None:
     assert len(_groups()) == 1
     assert memory.sweep() == 0, "its owner lives"
     os.kill(int((read_json(run.directory.status) or {})["supervisor_pid"]), signal.SIGKILL)
-    run.wait(10)
+    run.wait(60)
     wait_for(lambda: sweep(run.directory) == ["1 control groups"], 5)
     assert _groups() == []
 

@@ -188,4 +188,4 @@ def test_a_2016_client_works_beside_plain_servers(
     if second_network:
         with second_machine() as reached_from_there:
             assert reached_from_there(ports) == set()
-    assert run.stop(timeout_s=30)["state"] == "stopped"
+    assert run.stop(timeout_s=60)["state"] == "stopped"

@@ -98,5 +98,5 @@ def test_a_rank_that_does_not_end_is_reported_and_not_killed(runs: Path, tmp_pat
     assert told in why["headline"]
     assert [(one["kind"], one["task"]) for one in why["troubles"]] == [("lingering", "worker/1")]
     (tmp_path / "go-on").touch()
-    assert run.wait(30)["state"] == "succeeded"
+    assert run.wait(60)["state"] == "succeeded"
     assert sum(note.startswith(told) for note in notes()) == 1

@@ -13,8 +13,9 @@ import pytest
 from tenfold.run.jsonfiles import Problems, read_json, write_json
 from tenfold.run.rundir import RunDirectory, create, hold_lock
 from tenfold.views.account import show_end
+from tenfold.views.runlist import listed, show_runs
 from tenfold.views.status import StatusReader, status
-from tenfold.views.tasks import show_run, show_runs, since
+from tenfold.views.tasks import show_run, since
 from tenfold.views.terminal import Terminal
 
 FILES = ("plan.json", "status.json", "tasks/a-0/status.json", "tasks/a-1/status.json", "tasks")
@@ -38,7 +39,7 @@ def _shown(run: RunDirectory) -> str:
     stream = StringIO()
     now = status(run)
     show_run(Terminal(stream), now)
-    show_runs(Terminal(stream), [now])
+    show_runs(Terminal(stream), [listed(run)])
     if now.state:
         show_end(Terminal(stream), run)
     return stream.getvalue()

@@ -69,7 +69,7 @@ def _kill_worker_twice(run: Run) -> None:
 
 def _stop(run: Run) -> None:
     run.wait(20, for_state=("running",))
-    run.stop(timeout_s=20)
+    run.stop(timeout_s=60)
 
 
 def _kill_supervisor(run: Run) -> None:
@@ -184,7 +184,7 @@ def test_of_real_clusters(name: str, runs: Path) -> None:
     values = {"success": ("chief",)} | fault.more
     run = up(plan_of(*fault.tasks, **values), runs=runs, isolation="none")
     fault.befalls(run)
-    assert run.wait(30)["state"] == fault.state
+    assert run.wait(60)["state"] == fault.state
     told = Told(account(run.directory))
     assert _matches(told["headline"], fault.headline), told["headline"]
     assert told["wrong"] == (fault.state == "failed")
@@ -210,7 +210,7 @@ def test_a_task_over_its_limit_of_memory(runs: Path) -> None:
     eat = _python("ps/1", "x = bytearray(600 << 20)", memory=64 << 20)
     others = (shell("chief", SLEEP), shell("ps/0", SLEEP, memory=64 << 20))
     run = up(plan_of(*others, eat, success=("chief", "ps")), runs=runs)
-    assert run.wait(30)["state"] == "failed"
+    assert run.wait(60)["state"] == "failed"
     told = Told(account(run.directory))
     assert told["headline"] == (
         "c failed: ps/1 was killed (out of memory at its limit of 64MiB);"
@@ -235,13 +235,13 @@ def test_of_a_running_cluster_nothing_or_what_is_wrong_now(runs: Path) -> None:
         " tenfold logs c worker/0",
     ), told["headline"]
     assert told["wrong"]
-    run.stop(kill=True, timeout_s=20)
+    run.stop(kill=True, timeout_s=60)
 
 
 def test_up_ends_with_the_summary_of_why(runs: Path) -> None:
     lines = "for i in $(seq 30); do echo line $i; done; exit 7"
     run = up(plan_of(shell("chief", lines), shell("worker", SLEEP)), runs=runs)
-    run.wait(30)
+    run.wait(60)
     stream = StringIO()
     show_end(Terminal(stream), run.directory)
     said = stream.getvalue().splitlines()
@@ -253,7 +253,7 @@ def test_up_ends_with_the_summary_of_why(runs: Path) -> None:
 
 def test_a_damaged_file_is_named_and_the_rest_is_shown(runs: Path) -> None:
     run = up(plan_of(shell("chief", "echo alas; exit 3")), runs=runs)
-    run.wait(30)
+    run.wait(60)
     for cut in ("status.json", "plan.json", "tasks/chief-0/status.json"):
         path = run.directory.path / cut
         whole = path.read_bytes()
@@ -282,7 +282,7 @@ def test_a_task_that_a_signal_stopped(runs: Path) -> None:
     assert f"is stopped by a signal (state T); `kill -CONT {pid}` continues it" in told["headline"]
     os.kill(pid, signal.SIGCONT)
     wait_for(lambda: not account(run.directory).wrong, 20)
-    run.stop(kill=True, timeout_s=20)
+    run.stop(kill=True, timeout_s=60)
 
 
 def test_unreadable_files_are_reported_by_why(tmp_path: Path) -> None:

@@ -64,6 +64,34 @@ def hide(text: str, values: Iterable[str]) -> str:
     return text
 
 
+_RANDOM = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_~.-]{8,}")
+
+
+def shown_url(url: str) -> str:
+    """A URL as output shows it: `https://hooks.slack.com/***`.
+
+    Path, query and user are hidden.
+    """
+    scheme, _, rest = url.partition("://")
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    host = authority.rpartition("@")[2]
+    whole = rest in (host, f"{host}/")
+    return f"{scheme}://{host}" + ("" if whole else f"/{HIDDEN}")
+
+
+def secrets_of_url(url: str) -> frozenset[str]:
+    """The texts by which a secret URL can be recognised: itself, and its tokens.
+
+    Tokens are parts of the path, of the query and of the user that look random.
+    """
+    if shown_url(url) == url:
+        return frozenset()
+    rest = url.partition("://")[2]
+    host = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
+    parts = re.split(r"[/?#&=:@]", rest)
+    return frozenset({url, *(p for p in parts if p != host and _RANDOM.fullmatch(p))})
+
+
 _KNOWN: dict[str, str] = {}
 _MOST_KNOWN = 20_000
 _SHORTEST_BEGINNING = 4

@@ -13,13 +13,15 @@ import shutil
 import sys
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenfold import cells
 from tenfold.base.interpreter import own
+from tenfold.base.secrets import maskable, secrets_of_url
 from tenfold.bringup.resume import Wish, decide
+from tenfold.bringup.running import refuse_running
 from tenfold.cells.rendering import RenderLocations
 from tenfold.cells.settling import Settler
 from tenfold.cluster import settings
@@ -27,10 +29,12 @@ from tenfold.cluster.cell_table import CELLS, traits
 from tenfold.errors import InputError, TenfoldError
 from tenfold.planning.plan import Plan
 from tenfold.run import files, filesystem, rundir
+from tenfold.run.annotations import Annotations, checked_note, checked_tags
 from tenfold.run.locks import signal_holders
 from tenfold.run.planfile import PlanFile, write_plan
 from tenfold.run.rundir import RunDirectory
 from tenfold.run.states import TERMINAL
+from tenfold.run.turns import turn
 from tenfold.supervise import control
 from tenfold.tasks import library
 from tenfold.views.status import RunView, status
@@ -178,6 +182,9 @@ def up(
     isolation: str | None = None,
     attached: bool = False,
     resume: Wish = "auto",
+    another: bool = True,
+    tags: Iterable[str] = (),
+    note: str = "",
 ) -> Run:
     """Start a cluster. Returns when its supervisor has begun.
 
@@ -193,6 +200,10 @@ def up(
         resume: `auto` goes on where the last run of the same training broke off, if it left a
             checkpoint; `yes` does so even if the training's command has changed; `no` never.
             See `tenfold.bringup.resume.decide`.
+        another: start a second run if the cluster is already running; otherwise raise
+            AlreadyRunningError.
+        tags: tags of the run, such as `baseline` or `lr=0.1`.
+        note: a note about the run.
 
     Raises InputError for a faulty file, or if `resume` is `yes` and nothing is there to go on with;
     UnavailableError where it cannot run here. Nothing is left half-started then.
@@ -207,26 +218,32 @@ def up(
     )
     given = str(runs) if runs is not None else None
     home = Path(settings.resolve("runs", given, {"runs": made.runs}).value)
-    before = decide(home, made, resume)
+    annotations = Annotations(tags=checked_tags(tags), note=checked_note(note))
     filesystem.require_umask()
-    run = rundir.create(home, made.cluster)
-    write_plan(run.plan, made)
-    try:
-        before.hand_over(run)
-        library.prepare(made, run, os.environ)
-        _keep_files(made, run)
-        if cell_side.submit(made, run, wishes):
-            return Run(run, before.notes)
-        filesystem.require(run.path)
-    except TenfoldError:
-        shutil.rmtree(run.path, ignore_errors=True)  # it was never a run
-        raise
-    orders = {
-        "plan": made.to_json(hide_secrets=False),
-        "wishes": asdict(wishes),
-        "attached": attached,
-    }
-    return Run(run, before.notes, _start_supervisor(run, orders))
+    rundir.require_home(home, made.cluster)  # a place that cannot be written is named here
+    with turn(home, made.cluster):
+        refuse_running(home, made, another=another)
+        before = decide(home, made, resume)
+        run = rundir.create(home, made.cluster)
+        write_plan(run.plan, made)
+        try:
+            if annotations:
+                annotations.keep(run)
+            before.hand_over(run)
+            library.prepare(made, run, os.environ)
+            _keep_files(made, run)
+            if cell_side.submit(made, run, wishes):
+                return Run(run, before.notes)
+            filesystem.require(run.path)
+        except TenfoldError:
+            shutil.rmtree(run.path, ignore_errors=True)  # it was never a run
+            raise
+        orders = {
+            "plan": made.to_json(hide_secrets=False),
+            "wishes": asdict(wishes),
+            "attached": attached,
+        }
+        return Run(run, before.notes, _start_supervisor(run, orders))
 
 
 def _keep_files(plan: Plan, run: RunDirectory) -> None:
@@ -268,13 +285,40 @@ def planned(
     else:
         loaded = source
     place = settings.resolve("cell", cell, {"cell": loaded.cluster.cell}).value
-    made = plan(loaded, cell=place)
+    made = _with_notify(plan(loaded, cell=place), loaded)
     cell_side = cells.client(place)
     made = cell_side.accepted(made)
     if traits(place).shares_files and (faults := faults_here(loaded, python=made.python)):
         raise InputError(faults=faults)
     cell_side.require(made)
     return made
+
+
+def _with_notify(made: Plan, loaded: Loaded) -> Plan:
+    """The plan with whom to tell about the run, from the file or the user's settings.
+
+    Raises InputError for a setting that is neither a URL nor a command.
+    """
+    of_file = "the file's own" if loaded.cluster.notify is not None else None
+    found = settings.resolve("notify", None, {"notify": of_file})
+    if of_file is not None and found.value == of_file:
+        return made
+    from pydantic import ValidationError
+
+    from tenfold.cluster.notify import from_setting
+    from tenfold.planning.planner import notify_target
+
+    on = settings.resolve("notify_on")
+    try:
+        target = notify_target(from_setting(found.value, on.value))
+    except ValidationError as error:
+        raise InputError(
+            f"{found.origin}: notify is neither a URL nor a command,"
+            f" or {on.origin}: notify_on is not a list of events",
+            hint="notify: https://ntfy.sh/TOPIC; notify_on: ended,failed,hung,restarted",
+        ) from error
+    known = frozenset() if target is None or target.url is None else secrets_of_url(target.url)
+    return replace(made, notify=target, masked=made.masked | maskable(known))
 
 
 def _start_supervisor(run: RunDirectory, orders: dict[str, Any]) -> SupervisorProcess:

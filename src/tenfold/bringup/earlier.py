@@ -117,7 +117,7 @@ def newest_first(runs: Path, cluster: str, notes: Notes) -> Iterator[Earlier]:
         _settler.settle(run)
         read = None if run.alive() else _read(run.status, notes)
         status = None if read is None else RunStatus.from_json(read)
-        if run.alive() or _beats_elsewhere(run, status):
+        if run.alive() or beats_elsewhere(run, status):
             yield Earlier(run, up=True)
             continue
         yield Earlier(
@@ -129,7 +129,7 @@ def newest_first(runs: Path, cluster: str, notes: Notes) -> Iterator[Earlier]:
         )
 
 
-def _beats_elsewhere(run: RunDirectory, status: RunStatus | None) -> bool:
+def beats_elsewhere(run: RunDirectory, status: RunStatus | None) -> bool:
     """Whether a supervisor on another host still writes.
 
     Its lock cannot be seen here.

@@ -14,6 +14,7 @@ from tenfold.cells.rendering import File, RenderLocations
 from tenfold.cells.supervisor_side import Wishes
 from tenfold.errors import InputError, UnavailableError
 from tenfold.planning.plan import Plan
+from tenfold.run.planfile import PlanFile
 from tenfold.run.rundir import RunDirectory
 
 
@@ -67,6 +68,14 @@ class ClientSide(Protocol):
         """
         del plan, run, wishes
         return False
+
+    def excludes(self, plan: Plan, running: PlanFile) -> str | None:
+        """Why a run of `plan` cannot exist beside another run of the cluster, or None.
+
+        `running` is the `plan.json` of the other run, which is up on this cell.
+        """
+        del plan, running
+        return None
 
     # During a run and after it.
 

@@ -2,6 +2,7 @@
 
     app.py       the table of commands; errors printed, exit codes made
     common.py    what several commands share
+    selection.py which cluster, which file and which runs the user means
 
 Owns the way in, which imports nothing that Ctrl-C could find half imported.
 """

@@ -16,11 +16,12 @@ import click
 from tenfold import __version__
 from tenfold.base import streams
 from tenfold.base.secrets import veiled
+from tenfold.cli.selection import FILE_PARAMETER, WITHOUT_FILE, file_option
 from tenfold.errors import InputError, TenfoldError
 from tenfold.launch.signals import hear_of_children
 
 _COMMANDS = {
-    "init": "Create a starter tenfold.yaml and train.py.",
+    "init": "Write a tenfold.yaml for the training here, or an example.",
     "check": "Check a cluster file and list all errors and warnings.",
     "plan": "Show what `up` would start.",
     "render": "Print the files of the cell: compose.yaml, job.sbatch, manifests.",
@@ -34,7 +35,12 @@ _COMMANDS = {
     "why": "Explain why a run failed and what to do next.",
     "restart": "Restart tasks.",
     "exec": "Run a command in the environment of a task.",
+    "stop": "Stop a run and all its processes. The same as `down`.",
     "down": "Stop a run and all its processes.",
+    "tag": "Add tags to a run, or remove them.",
+    "note": "Write a note about a run.",
+    "rm": "Remove runs that have ended.",
+    "prune": "Remove old runs that nothing needs.",
     "doctor": "Check what works on this machine and how to fix the rest.",
     "schema": "Print the JSON Schema of the cluster file.",
     "config": "Show the settings and where they come from.",
@@ -51,10 +57,14 @@ _ELSEWHERE = {
     "start": "up",
     "run": "up",
     "launch": "up",
-    "stop": "down",
     "kill": "down",
     "destroy": "down",
-    "delete": "down",
+    "delete": "rm",
+    "remove": "rm",
+    "clean": "prune",
+    "gc": "prune",
+    "label": "tag",
+    "annotate": "note",
     "log": "logs",
     "tail": "logs",
     "shell": "exec",
@@ -75,7 +85,8 @@ _ELSEWHERE = {
 }
 """Names of commands in other tools, and the tenfold command that does the same."""
 
-_ACTING = ("up", "down", "restart", "exec", "open", "init", "task")
+_ACTING = ("up", "down", "stop", "restart", "exec", "open", "init", "task", "tag", "note", "rm",
+           "prune")  # fmt: skip
 """Commands that change something, and finish even if nobody reads their output."""
 
 
@@ -98,6 +109,7 @@ class _Commands(click.Group):
         command: click.Command = module.command
         if cmd_name != "exec" and not any(p.name == "debug" for p in command.params):
             command.params += [_option(*made) for made in _ANYWHERE]
+        _add_file_option(cmd_name, command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -151,13 +163,21 @@ def _option(name: str, kind: click.Choice[str] | None, meaning: str) -> click.Op
     )
 
 
+def _add_file_option(name: str, command: click.Command) -> None:
+    """Let a command take `-f FILE`, or `--file FILE` if its `-f` follows the output."""
+    if name in WITHOUT_FILE or any(p.name == FILE_PARAMETER for p in command.params):
+        return
+    follows = any("-f" in option.opts for option in command.params)
+    command.params.append(file_option(short=not follows))
+
+
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="tenfold")
 def tenfold() -> None:
     """Start and watch a training cluster that is described in one file."""
 
 
-tenfold.params += [_option(*made) for made in _ANYWHERE]
+tenfold.params += [*(_option(*made) for made in _ANYWHERE), file_option()]
 
 
 def run(arguments: list[str]) -> int:
@@ -174,8 +194,6 @@ def run(arguments: list[str]) -> int:
             _tell_unwritten(failure)
     except click.ClickException as error:
         error.show()
-        if isinstance(error, click.NoSuchOption) and error.option_name in ("-f", "--file"):
-            click.echo("Pass the file as an argument: tenfold up my.yaml", err=True)
         return error.exit_code
     except click.exceptions.Abort:
         return 130

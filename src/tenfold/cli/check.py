@@ -75,7 +75,9 @@ def _here(loaded: Loaded, cell: str | None) -> tuple[tuple[Fault, ...], tuple[Fa
     made = plan(loaded, cell=place)  # refuses a cell that does not exist
     client(place).accepted(made)
     python = made.python
-    if not traits(place).on_this_machine or python is None:
+    if python is None:
+        return (), tuple(check_python.unused(loaded, place))
+    if not traits(place).on_this_machine:
         return (), ()
     faults = faults_here(loaded, python=python)
     if not faults:

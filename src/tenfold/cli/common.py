@@ -14,6 +14,13 @@ import click
 
 from tenfold.base.json_text import json_text
 from tenfold.base.naming import job_of, label_of, name_of
+from tenfold.cli.selection import (
+    chosen_cluster,
+    cluster_of_argument,
+    file_of_argument,
+    keep_cluster,
+    runs_directory,
+)
 from tenfold.cluster import settings
 from tenfold.run.rundir import RunDirectory, every, find
 
@@ -25,7 +32,9 @@ if TYPE_CHECKING:
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-file_argument = click.argument("file", required=False, type=click.Path(path_type=Path))
+file_argument = click.argument(
+    "file", required=False, type=click.Path(path_type=Path), callback=file_of_argument
+)
 set_option = click.option(
     "--set",
     "overrides",
@@ -45,8 +54,32 @@ runs_option = click.option(
 def _complete_cluster(
     ctx: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
+    """Complete names of clusters, and after a `/` the runs of one."""
     del parameter
-    return _matching(incomplete, lambda: sorted({run.cluster for run in every(_runs_of(ctx))}))
+
+    def names() -> list[str]:
+        cluster, slash, _ = incomplete.partition("/")
+        if not slash:
+            return sorted({run.cluster for run in every(_runs_of(ctx))})
+        return [f"{run.cluster}/{run.run}" for run in every(_runs_of(ctx), cluster)]
+
+    return _matching(incomplete, names)
+
+
+def complete_tag(
+    ctx: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Complete tags that runs have."""
+    del parameter
+
+    def names() -> list[str]:
+        from tenfold.run.annotations import Annotations
+
+        return sorted(
+            {tag for run in every(_runs_of(ctx)) for tag in Annotations.read_of(run).tags}
+        )
+
+    return _matching(incomplete, names)
 
 
 def _complete_task(
@@ -76,13 +109,45 @@ def _runs_of(ctx: click.Context) -> Path:
     return runs_directory(ctx.params.get("runs"))
 
 
-cluster_argument = click.argument("cluster", required=False, shell_complete=_complete_cluster)
+_CLUSTER_HELP = "Use this cluster or CLUSTER/RUN-ID (default: the newest run)."
+_cluster_as_well = click.option(
+    "-c",
+    "--cluster",
+    "named_cluster",
+    metavar="CLUSTER",
+    shell_complete=_complete_cluster,
+    help=_CLUSTER_HELP,
+    expose_value=False,
+    is_eager=True,
+    callback=keep_cluster,
+)
+
+
+def cluster_argument(command: _Command) -> _Command:
+    """The argument CLUSTER, which `-c CLUSTER` and `-f FILE` can replace."""
+    argument = click.argument(
+        "cluster",
+        required=False,
+        shell_complete=_complete_cluster,
+        callback=cluster_of_argument,
+    )
+    return argument(_cluster_as_well(command))
+
+
+def runs_argument(command: _Command) -> _Command:
+    """The argument CLUSTER[/RUN-ID]…: several runs."""
+    made = click.argument("named", nargs=-1, metavar="[CLUSTER[/RUN-ID]]...",
+                          shell_complete=_complete_cluster)  # fmt: skip
+    return made(command)
+
+
+run_argument = click.argument("run", metavar="CLUSTER[/RUN-ID]", shell_complete=_complete_cluster)
 cluster_option = click.option(
     "-c",
     "--cluster",
     metavar="CLUSTER",
     shell_complete=_complete_cluster,
-    help="Use this cluster or CLUSTER/RUN-ID (default: the newest run).",
+    help=_CLUSTER_HELP,
 )
 
 
@@ -94,24 +159,24 @@ def tasks_argument(required: bool = False) -> Callable[[_Command], _Command]:
     return click.argument("tasks", nargs=-1, required=required, shell_complete=_complete_task)
 
 
-def runs_directory(flag: str | None = None) -> Path:
-    """The directory that holds the runs, by the order of precedence of settings."""
-    return Path(settings.resolve("runs", flag).value)
-
-
 def find_run(cluster: str | None, flag: str | None = None, *, up: bool = False) -> RunDirectory:
     """The run that the user named. With `up`, the newest running one if there is any.
 
-    Raises InputError if there is none.
+    If several are running, the choice is printed. Raises InputError if there is none.
     """
-    runs = runs_directory(flag)
+    runs, cluster = runs_directory(flag), chosen_cluster(cluster)
     if up and "/" not in (cluster or ""):
         chosen = list(every(runs, cluster))
         for run in chosen:
             settle_run(run)
         alive = [run for run in chosen if run.alive()]
         if alive:
-            return max(alive, key=lambda run: run.run)
+            newest = max(alive, key=lambda run: run.run)
+            if len(alive) > 1:
+                name = f"{newest.cluster}/{newest.run}"
+                words = f"{len(alive)} runs are up; this is {name} (choose with -c CLUSTER/RUN-ID)"
+                err().print(err().paint(words, "dim"))
+            return newest
     return find(runs, cluster)
 
 

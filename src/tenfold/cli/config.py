@@ -15,7 +15,7 @@ def command(show_origin: bool, as_json: bool) -> None:
     """Show the current settings. Options and the cluster file can override them."""
     resolved = {name: settings.resolve(name) for name in settings.SETTINGS}
     if as_json:
-        shown = {n: {"value": r.value, "origin": r.origin} for n, r in resolved.items()}
+        shown = {n: {"value": r.shown, "origin": r.origin} for n, r in resolved.items()}
         print_json({"version": 1, "settings": shown})
         return
     from tenfold.views.table import show_table
@@ -26,4 +26,4 @@ def command(show_origin: bool, as_json: bool) -> None:
 
 def _row(name: str, found: settings.Resolved, show_origin: bool) -> list[str]:
     origin = [found.origin] if show_origin else []
-    return [name, found.value, *origin, settings.variable(name), settings.SETTINGS[name].meaning]
+    return [name, found.shown, *origin, settings.variable(name), settings.SETTINGS[name].meaning]

@@ -22,6 +22,9 @@ _SCRIPT = "train.py"
 _SCHEMA = ".tenfold/schema.json"
 _MOST_NOTES = 12
 
+_EXAMPLES = ("torch", "tensorflow", "jax")
+"""Frameworks with an example, those that most people use first."""
+
 
 @dataclass(slots=True)
 class _Prepared:
@@ -117,8 +120,8 @@ def _example(directory: Path, name: str, frame: str | None) -> _Prepared:
     """The example for the named framework, or the first that is installed."""
     from tenfold.starter.drafting import cluster_name
 
-    installed = (each for each in FRAMEWORKS if _is_installed(each))
-    chosen = frame or next(installed, next(iter(FRAMEWORKS)))
+    installed = (each for each in _EXAMPLES if _is_installed(each))
+    chosen = frame or next(installed, _EXAMPLES[0])
     templates = resources.files("tenfold.starter") / "templates"
     text = templates.joinpath(f"{chosen}.yaml").read_text(encoding="utf-8")
     script = templates.joinpath(f"{chosen}.py").read_text(encoding="utf-8")

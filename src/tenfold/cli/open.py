@@ -16,9 +16,9 @@ from tenfold.cli.common import (
     json_option,
     out,
     print_json,
-    runs_directory,
     runs_option,
 )
+from tenfold.cli.selection import chosen_cluster, runs_directory
 from tenfold.errors import InputError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _wanted(cluster: str | None, runs: str | None) -> tuple[Path, RunDirectory |
     try:
         run = find_run(cluster, runs)
     except InputError:
-        if cluster is not None:
+        if chosen_cluster(cluster) is not None:
             raise
         return runs_directory(runs).resolve(), None
     return run.path.parent.parent, run

@@ -66,6 +66,9 @@ class _Wishes:
 )
 @click.option("--fresh", is_flag=True, help="Ignore checkpoints of earlier runs.")
 @click.option("--resume", is_flag=True, help="Resume even if the command has changed.")
+@click.option("--another", is_flag=True, help="Start a second run if the cluster is running.")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Tag the run. Can be repeated.")
+@click.option("--note", metavar="TEXT", help="Keep a note about the run.")
 @click.option("--exit-code-from", metavar="TASK", help="Exit with the exit code of this task.")
 @click.option("-y", "--yes", is_flag=True, help="Never ask for confirmation.")
 @click.option("--dashboard/--no-dashboard", default=None, help="Start the dashboard or not.")
@@ -84,6 +87,9 @@ def command(
     isolation: str | None,
     fresh: bool,
     resume: bool,
+    another: bool,
+    tags: tuple[str, ...],
+    note: str | None,
     exit_code_from: str | None,
     yes: bool,
     dashboard: bool | None,
@@ -96,7 +102,7 @@ def command(
 
     Press Ctrl-C to stop the cluster gracefully, and again to kill it. The cluster stops when its
     chief exits. If an earlier run was interrupted and left a checkpoint, the cluster resumes from
-    that checkpoint.
+    that checkpoint. A cluster that is already running is not started again without --another.
     """
     del yes  # nothing is ever asked; the option is for scripts written for tools that do
     from tenfold.bringup.api import planned, up
@@ -115,7 +121,17 @@ def command(
     kept = settings.resolve("keep", _yes_or_no(keep)).value == "yes"
     file_says = {"dashboard": _yes_or_no(loaded.cluster.dashboard)}
     seen = settings.resolve("dashboard", _yes_or_no(dashboard), file_says).value == "yes"
-    run = up(made, runs=runs, keep=kept, isolation=isolation, attached=not detach, resume=before)
+    run = up(
+        made,
+        runs=runs,
+        keep=kept,
+        isolation=isolation,
+        attached=not detach,
+        resume=before,
+        another=another,
+        tags=tags,
+        note=note or "",
+    )
     _show_plan(made)
     for note in run.notes:
         err().print(printable(veiled(note)))

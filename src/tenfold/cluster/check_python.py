@@ -51,6 +51,14 @@ def warnings(loaded: Loaded, python: PythonChoice) -> Iterator[Fault]:
             yield _warning(loaded, message, f"the run brings {tenfold.__version__} along")
 
 
+def unused(loaded: Loaded, cell: str) -> Iterator[Fault]:
+    """A warning about `python:` on a cell whose images have their own Python."""
+    if loaded.cluster.python is not None:
+        message = f"is not used on {cell}: `python` in a command is that of the image"
+        remark = Remark(("python",), message, "name another one in `run`, or build another image")
+        yield loaded.fault(remark, "warning")
+
+
 def _is_used(loaded: Loaded) -> bool:
     for job in loaded.cluster.jobs.values():
         runs = [job.run, *(override.run for override in job.overrides.values() if override.run)]

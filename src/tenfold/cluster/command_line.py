@@ -195,8 +195,8 @@ def _shell_operator(text: str) -> str | None:
 _OF_SHELLS = {
     "cd": "set workdir: DIRECTORY, and use the rest as the command",
     "pushd": "set workdir: DIRECTORY, and use the rest as the command",
-    "source": "for a virtual environment, use its interpreter: run: venv/bin/python train.py",
-    ".": "for a virtual environment, use its interpreter: run: venv/bin/python train.py",
+    "source": "for a virtual environment, name it at the top of the file: python: venv",
+    ".": "for a virtual environment, name it at the top of the file: python: venv",
     "export": 'set env: {NAME: "value"}',
     "declare": 'set env: {NAME: "value"}',
     "unset": "start the command with env: run: env -u NAME python train.py",

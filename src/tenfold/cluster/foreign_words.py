@@ -194,7 +194,7 @@ _OF_READY = {
 
 
 def foreign_value(path: tuple[str | int, ...], value: object) -> str | None:
-    """What to write instead of a value that another tool understands at `path`, or None."""
+    """What to write instead of a value of another tool at `path`, or None."""
     key = str(path[-1]) if path else ""
     if isinstance(value, str):
         return _foreign_text(key, value)

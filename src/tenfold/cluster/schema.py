@@ -153,7 +153,7 @@ values of `env`.
 
 ## Paths
 
-`~` and `~name` at the beginning of a path are home directories: in `runs`, `workdir`, `extends`, `build` and
+`~` and `~name` at the beginning of a path are home directories: in `runs`, `python`, `workdir`, `extends`, `build` and
 `mounts`, in `--runs`, `-o` and FILE, in TENFOLD_RUNS and in the settings file. `~` is HOME of the user who runs
 tenfold. For a directory named `~`, write `./~`. `$HOME` in a path is an error: write `~` or `${env.HOME}`.
 
@@ -203,7 +203,18 @@ def _page(schema: Schema) -> Iterator[str]:
     yield _OPENING
     yield from _table("The file", schema)
     order = (
-        *("Job", "Resources", "Restart", "Ready", "Hang", "Override", "Service", "Build", "Cells"),
+        *(
+            "Job",
+            "Resources",
+            "Restart",
+            "Ready",
+            "Hang",
+            "Notify",
+            "Override",
+            "Service",
+            "Build",
+            "Cells",
+        ),
         *(title for model in CELL_SETTINGS.values() for title in (model.__name__, *model.titles)),
     )
     titles = {
@@ -212,6 +223,7 @@ def _page(schema: Schema) -> Iterator[str]:
         "Restart": "`restart` as a mapping",
         "Ready": "`ready` as a mapping",
         "Hang": "`hang` as a mapping",
+        "Notify": "`notify` as a mapping",
         "Override": "`overrides.INDEX`",
         "Service": "`tensorboard` and `jupyter` as mappings",
         "Build": "`build` as a mapping",

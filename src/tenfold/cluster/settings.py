@@ -14,17 +14,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tenfold.base.paths import user_path
+from tenfold.base.secrets import remember, secrets_of_url, shown_url
 from tenfold.cluster.cell_table import DEFAULT
 from tenfold.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting: default, meaning and allowed values (empty: any value)."""
+    """One setting: default, meaning and allowed values (empty: any value).
+
+    A URL in a `secret` one is shown by its host alone.
+    """
 
     default: str
     meaning: str
     choices: tuple[str, ...] = ()
+    secret: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,12 @@ class Resolved:
 
     value: str
     origin: str
+    hidden: bool = False
+
+    @property
+    def shown(self) -> str:
+        """The value as output shows it: a URL of a secret setting without its path."""
+        return shown_url(self.value) if "://" in self.value and self.hidden else self.value
 
 
 SETTINGS = {
@@ -44,6 +55,12 @@ SETTINGS = {
         "auto", "how local runs are isolated", ("auto", "namespace", "loopback", "none")
     ),
     "keep": Setting("no", "keep the cluster running after its chief succeeds", ("yes", "no")),
+    "notify": Setting(
+        "none", "URL or command that is told when a run ended, failed or hangs", secret=True
+    ),
+    "notify_on": Setting(
+        "ended,failed,hung", "events that `notify` is told: ended, failed, hung, restarted"
+    ),
     "dashboard": Setting("yes", "start the dashboard with `tenfold up`", ("yes", "no")),
 }
 
@@ -77,6 +94,9 @@ def resolve(
     )
     origin, value = next((o, v) for o, v in sources if v is not None)
     checked = _checked(name, value, origin)
+    if SETTINGS[name].secret:
+        remember(secrets_of_url(checked) if "://" in checked else ())
+        return Resolved(checked, origin, hidden=True)
     return Resolved(str(user_path(checked, origin)) if name == "runs" else checked, origin)
 
 
@@ -119,7 +139,7 @@ def _user_settings() -> dict[str, str]:
     try:
         values = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
-        raise InputError(f"{path} is not valid YAML: {error}", cause=error) from error
+        raise InputError(f"{path} is not valid YAML: {_where(error)}", cause=error) from error
     if not isinstance(values, dict):
         raise InputError(f"{path} must be a mapping of settings")
     unknown = values.keys() - SETTINGS.keys()
@@ -129,6 +149,14 @@ def _user_settings() -> dict[str, str]:
             hint="settings: " + ", ".join(SETTINGS),
         )
     return {name: _text(path, name, value) for name, value in values.items()}
+
+
+def _where(error: Exception) -> str:
+    """What is wrong, and in which line. The line itself may hold a secret."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    if mark is None or problem is None:
+        return "it contains characters that YAML does not allow"
+    return f"line {mark.line + 1}: {problem}"
 
 
 def _is_out_of_reach(path: Path) -> bool:

@@ -28,6 +28,7 @@ from tenfold.base.nearest import did_you_mean
 from tenfold.cluster.cell_settings import BuildValue, Cells
 from tenfold.cluster.cell_table import CELLS
 from tenfold.cluster.foreign_words import cell_meant, framework_meant
+from tenfold.cluster.notify import NotifyValue
 from tenfold.cluster.units import (
     ClusterName,
     Duration,
@@ -415,6 +416,10 @@ class Cluster(FileModel):
 
     hang: HangValue = Hang()
     """When the cluster counts as hung: a time without progress, `never`, or a mapping."""
+
+    notify: NotifyValue | None = None
+    """A URL or a command that is told when the run ended, failed or hangs; or `none`, or a mapping.
+    The user's setting `notify` is the default. TENFOLD_NOTIFY overrides both."""
 
     expose: StrictBool = False
     """Whether tasks that listen may run on a machine where neither a namespace nor redirected binds

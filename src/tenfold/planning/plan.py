@@ -14,10 +14,11 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from tenfold.base.naming import label_of
-from tenfold.base.secrets import HIDDEN, hide, maskable, remember
+from tenfold.base.secrets import HIDDEN, hide, maskable, remember, secrets_of_url
 from tenfold.cluster.python_choice import PythonChoice
 from tenfold.errors import InputError
 from tenfold.frameworks import framework
+from tenfold.planning.notify import NotifyTarget
 
 Condition = Literal["started", "ready", "succeeded"]
 
@@ -131,12 +132,13 @@ class Plan:
 
     `success` are the jobs whose tasks must all end well. `directory` is where the cluster file is;
     `runs` where runs are kept, None for the usual place. `hang` is None for a cluster that nobody
-    watches; `expose` lets tasks run with ports that the machine's network reaches; `log_limit` is
-    how many bytes of each stream of a task's output are kept at least. `settings` are the file's
-    for the cell; `python` is the interpreter that `python` means in commands, None in containers,
-    which have their own; `options` are those of `tenfold up` that made this plan of the file.
-    `build` says how the image is built: `context`, `dockerfile`, `args`. `masked` are texts that no
-    output shows (values of secrets); they are never written to JSON that hides secrets.
+    watches; `notify` is whom to tell about the run; `expose` lets tasks run with ports that the
+    machine's network reaches; `log_limit` is how many bytes of each stream of a task's output are
+    kept at least. `settings` are the file's for the cell; `python` is the interpreter that `python`
+    means in commands, None in containers, which have their own; `options` are those of `tenfold up`
+    that made this plan of the file. `build` says how the image is built: `context`, `dockerfile`,
+    `args`. `masked` are texts that no output shows (values of secrets); they are never written to
+    JSON that hides secrets.
     """
 
     cluster: str
@@ -147,6 +149,7 @@ class Plan:
     success: tuple[str, ...]
     stop_grace_s: float = 10.0
     hang: HangPolicy | None = HangPolicy()
+    notify: NotifyTarget | None = None
     expose: bool = False
     log_limit: int = 1 << 30
     file: str | None = None
@@ -186,7 +189,10 @@ class Plan:
         secret = {name for task in tasks for name in task.secrets}
         found = maskable(values[name] for name in secret if name in values)
         remember(found)
-        return replace(self, tasks=tasks, masked=self.masked | found)
+        notify = self.notify and self.notify.restored(values)
+        if notify is not None and notify.url is not None:
+            remember(secrets_of_url(notify.url))
+        return replace(self, tasks=tasks, masked=self.masked | found, notify=notify)
 
     def stages(self) -> list[list[str]]:
         """Jobs by stage, in start order.
@@ -228,6 +234,7 @@ class Plan:
             "success": list(self.success),
             "stop_grace_s": self.stop_grace_s,
             "hang": self.hang and _fields(self.hang),
+            "notify": self.notify and self.notify.to_json(masked, hide_secrets=hide_secrets),
             "expose": self.expose,
             "log_limit": self.log_limit,
             "tasks": [
@@ -254,6 +261,8 @@ class Plan:
                 known["python"] = PythonChoice.from_json(known["python"])
             if known.get("hang") is not None:
                 known["hang"] = HangPolicy(**known["hang"])
+            if known.get("notify") is not None:
+                known["notify"] = NotifyTarget.from_json(known["notify"])
             return cls(**known)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError("this is not a plan of tenfold's", cause=error) from error

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tenfold.base.nearest import did_you_mean
-from tenfold.base.secrets import is_secret, maskable, remember
+from tenfold.base.secrets import is_secret, maskable, remember, secrets_of_url
 from tenfold.cluster.cell_table import CELLS, DEFAULT, traits
 from tenfold.cluster.command_line import split
 from tenfold.cluster.file import from_cluster
@@ -25,6 +25,7 @@ from tenfold.cluster.template import fill, fill_some
 from tenfold.errors import InputError, shown
 from tenfold.frameworks import JobDefaults, framework
 from tenfold.planning.late import Known, known_values, with_target
+from tenfold.planning.notify import NotifyTarget
 from tenfold.planning.plan import (
     ALL_BUT_BAD_INPUT,
     HangPolicy,
@@ -36,6 +37,7 @@ from tenfold.planning.plan import (
 
 if TYPE_CHECKING:
     from tenfold.cluster.file import Loaded
+    from tenfold.cluster.notify import Notify
     from tenfold.cluster.spec import Cluster, Job, Override, Service
     from tenfold.cluster.spec import Restart as RestartRule
 
@@ -81,6 +83,8 @@ def plan(
     hidden: set[str] = {
         task.env[name] for task in tasks for name in task.secrets if name in task.env
     }
+    if cluster.notify is not None and cluster.notify.url is not None:
+        hidden |= secrets_of_url(cluster.notify.url)
     remember(loaded.secrets | hidden)
     return Plan(
         cluster=cluster.cluster,
@@ -91,6 +95,7 @@ def plan(
         success=_success(cluster),
         stop_grace_s=cluster.stop_grace,
         hang=_hang(cluster),
+        notify=notify_target(cluster.notify),
         expose=cluster.expose,
         log_limit=cluster.log_limit,
         file=None if loaded.file is None else str(loaded.file),
@@ -142,6 +147,15 @@ def _settings(cluster: Cluster, cell: str) -> dict[str, Any]:
 def _hang(cluster: Cluster) -> HangPolicy | None:
     after = cluster.hang.after
     return None if after == "never" else HangPolicy(after, cluster.hang.action)
+
+
+def notify_target(notify: Notify | None) -> NotifyTarget | None:
+    """Whom to tell about a run. None if the file says nothing, or `none`."""
+    if notify is None or (notify.url is None and notify.command is None):
+        return None
+    said = notify.command or ()
+    command = tuple(split(said)) if isinstance(said, str) else said
+    return NotifyTarget(notify.url, command, notify.on, notify.format)
 
 
 def _nothing(name: str) -> None:

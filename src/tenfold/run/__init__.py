@@ -1,5 +1,6 @@
 """The run directory: where its files are, who writes them and who reads them.
 
+annotations.py  `annotations.json`: the tags and the note that the user gave a run
 appending.py    Files that only grow, a line at a time, by one writer each: whole lines or none
 barfile.py      `bar.json` of a task: what its progress bar says
 elsewhere.py    `elsewhere.json` of a run: who runs its supervisor
@@ -19,6 +20,8 @@ records.py      The types of what the files of a run directory hold
 rendezvous.py   How tasks find each other: published addresses
 resumed.py      `resumed.json` of a run: the earlier run, and what is taken over
 rundir.py       The run directory: the cluster's memory, as plain files
+sizes.py        How much disk space runs take, and how much their removal would free
 states.py       The states of runs and tasks: one table for the supervisor, the cells
+turns.py        One command at a time starts or removes runs of a cluster
 statusfiles.py  `status.json` of a run and of its tasks: their contents
 """

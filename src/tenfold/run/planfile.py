@@ -92,6 +92,8 @@ class PlanFile(JsonFile):
     runs: str | None = None
     options: tuple[str, ...] = ()
     stop_grace_s: float = 10.0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    notify: Mapping[str, Any] | None = None
     tasks: tuple[PlannedTask, ...] | None = None
 
     @classmethod

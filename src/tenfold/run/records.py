@@ -271,7 +271,9 @@ PLAN = Record(
     version=whole, cluster=word, framework=word, cell=word, file=text, directory=text, runs=text,
     options=TEXTS, image=text, build=Record(), settings=Record(), success=TEXTS,
     stop_grace_s=amount,
-    hang=Record(after_s=amount, action=text), expose=flag, log_limit=count, masked=TEXTS,
+    hang=Record(after_s=amount, action=text),
+    notify=Record(url=text, command=TEXTS, on=TEXTS, format=text),
+    expose=flag, log_limit=count, masked=TEXTS,
     tasks=Items(PLANNED_TASK, needed=("task",)),
 )  # fmt: skip
 
@@ -301,7 +303,7 @@ EVENT = Record(
     exit_code=whole, pid=pid, host=text, restarts=count, state=text, in_s=amount, attempt=count,
     limit=count, scope=text, anew=flag, because=text, timeout_s=amount, file=text, as_=text,
     path=text, lost_bytes=amount, kept=count, lost=count, message=text, hint=text, words=text,
-    report=text, checkpoint=text, step=number, sign=text, action=text,
+    report=text, checkpoint=text, step=number, sign=text, action=text, about=text, to=text,
 )  # fmt: skip
 
 _OF_RUN: Mapping[str, Record] = {
@@ -310,7 +312,9 @@ _OF_RUN: Mapping[str, Record] = {
     "resumed.json": RESUMED,
     "elsewhere.json": Record(cell=word, job=text, submitted=moment),
     "addresses.json": Record(),
+    "annotations.json": Record(version=whole, tags=TEXTS, note=text),
     "report.json": REPORT,
+    "size.json": Record(version=whole, bytes=count, mark=whole),
     "docker.json": Record(project=text),
     "kubernetes.json": Record(context=text, namespace=text, pods=Table(text)),
 }

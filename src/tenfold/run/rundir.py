@@ -101,6 +101,11 @@ class RunDirectory:
         """`resumed.json`: which run this run resumes, and where that run is."""
         return self.path / "resumed.json"
 
+    @property
+    def annotations(self) -> Path:
+        """`annotations.json`: tags and a note of the user (`run.annotations`)."""
+        return self.path / "annotations.json"
+
     def shared(self, name: str) -> Path:
         """One of `SHARED`."""
         return self.path / name
@@ -237,15 +242,27 @@ class TaskDirectory:
         return self.path / f"{stream}.times.1"
 
 
-def create(runs: Path, cluster: str) -> RunDirectory:
-    """A new run directory of `cluster` under `runs`, readable by its owner only.
+def require_home(runs: Path, cluster: str) -> Path:
+    """The directory of the runs of `cluster` below `runs`, made for its owner only.
 
-    Raises InputError when the place cannot be written; nothing is left then.
+    Raises InputError when the place cannot be written.
     """
     home = runs / cluster
     try:
         for place in (runs, home):
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(runs, error) from error
+    return home
+
+
+def create(runs: Path, cluster: str) -> RunDirectory:
+    """A new run directory of `cluster` under `runs`, readable by its owner only.
+
+    Raises InputError when the place cannot be written; nothing is left then.
+    """
+    home = require_home(runs, cluster)
+    try:
         while True:
             path = home / _run_id()
             with contextlib.suppress(FileExistsError):
@@ -254,12 +271,16 @@ def create(runs: Path, cluster: str) -> RunDirectory:
         for name in ("tasks", *SHARED):
             (path / name).mkdir(mode=0o700)
     except OSError as error:
-        raise InputError(
-            f"cannot create a run directory under {runs}: {error.strerror or error}",
-            hint="choose another directory with --runs DIR or TENFOLD_RUNS",
-            cause=error,
-        ) from error
+        raise _unwritable(runs, error) from error
     return RunDirectory(path.resolve())
+
+
+def _unwritable(runs: Path, error: OSError) -> InputError:
+    return InputError(
+        f"cannot create a run directory under {runs}: {error.strerror or error}",
+        hint="choose another directory with --runs DIR or TENFOLD_RUNS",
+        cause=error,
+    )
 
 
 def _run_id() -> str:
@@ -327,8 +348,13 @@ def _is_there(path: Path) -> bool:
 
 
 def _directories(path: Path) -> list[str]:
+    """Names of the directories in `path`.
+
+    Hidden ones are left out: a run that is being removed, say.
+    """
     try:
-        return [entry.name for entry in os.scandir(path) if entry.is_dir(follow_symlinks=False)]
+        found = [entry.name for entry in os.scandir(path) if entry.is_dir(follow_symlinks=False)]
+        return [name for name in found if name[0] != "."]
     except (OSError, ValueError):
         return []
 

@@ -5,6 +5,7 @@ command_draft.py    A draft from the command line that starts a training today
 compose_draft.py    A draft from a compose file: what each key of a service becomes
 compose_file.py     A compose file as its services: `extends`, `env_file`, `${VAR:-x}`
 compose_groups.py   Numbered services as one job, and their names as addresses
+compose_places.py   Replicas, resources, directories and image of a service
 dockerfile.py       The command of an image, read from its Dockerfile
 draft.py            A cluster file that is about to be written
 drafting.py         Which of several sources is taken, and the check of the draft

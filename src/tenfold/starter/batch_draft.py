@@ -80,7 +80,7 @@ _MEMORY_UNITS = {"": "MiB", "k": "KiB", "m": "MiB", "g": "GiB", "t": "TiB"}
 
 
 def batch_draft(text: str, name: str, directory: Path, wanted: str | None = None) -> Draft:
-    """The draft that starts what the shell script `text` starts. `name` is for messages.
+    """The draft that starts what a shell script starts. `name` is for messages.
 
     Raises InputError if no command of it starts a training.
     """

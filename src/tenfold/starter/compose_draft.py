@@ -10,9 +10,8 @@ import re
 import shlex
 from pathlib import Path, PurePosixPath
 
-from tenfold.base.quantities import parse_bytes, parse_duration
+from tenfold.base.quantities import parse_duration
 from tenfold.errors import InputError
-from tenfold.starter.command_draft import rank_count
 from tenfold.starter.compose_file import (
     ComposeFile,
     Plain,
@@ -20,15 +19,15 @@ from tenfold.starter.compose_file import (
     env_file,
     evaluated,
     listed,
-    mapping,
     pairs,
     read_compose,
     template,
 )
 from tenfold.starter.compose_groups import ComposeJob, add_jobs
+from tenfold.starter.compose_places import add_placement
 from tenfold.starter.dockerfile import image_command
 from tenfold.starter.draft import Draft, job_name
-from tenfold.starter.launchers import Launch, launch_of
+from tenfold.starter.launchers import launch_of
 from tenfold.starter.shell_text import ShellCommand, ShellWord
 
 _CONDITIONS = {
@@ -129,15 +128,20 @@ def _job(
         )
         return None
     launch = launch_of(ShellCommand([ShellWord(word, shlex.quote(word)) for word in words]))
-    job = ComposeJob(name, launch, evaluated(made, str(service.get("image") or "")) or None)
+    job = ComposeJob(name, launch, _image_name(made, service))
     _environment(made, job, service)
-    _placement(draft, made, job, service)
+    add_placement(draft, made, job, service)
     _order(made, job, service)
     _network(made, job, service)
     for key in service:
         if key not in _READ and key not in _SILENT and not key.startswith("x-"):
             made.note(f"services.{name}.{key}", "tenfold has nothing like it")
     return job
+
+
+def _image_name(made: ComposeFile, service: dict[str, Plain]) -> str | None:
+    image = service.get("image")
+    return template(made, image) or None if isinstance(image, str) else None
 
 
 def _words(made: ComposeFile, name: str, service: dict[str, Plain]) -> list[str] | None:
@@ -184,143 +188,6 @@ def _environment(made: ComposeFile, job: ComposeJob, service: dict[str, Plain]) 
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key):
             made.note(f"{key}={env.pop(key)}", "not a valid name of a variable")
     job.launch.env = env | job.launch.env
-
-
-# Where it runs: replicas, resources, directories.
-
-
-def _placement(draft: Draft, made: ComposeFile, job: ComposeJob, service: dict[str, Plain]) -> None:
-    deploy = mapping(service.get("deploy"))
-    job.replicas = _count(
-        made, deploy.get("replicas") or service.get("scale"), f"{job.name}.replicas"
-    )
-    resources = mapping(deploy.get("resources"))
-    limits = mapping(resources.get("limits"))
-    cpu = limits.get("cpus") or service.get("cpus")
-    memory = limits.get("memory") or service.get("mem_limit")
-    if cpu and (number := _float(evaluated(made, str(cpu)))):
-        job.resources["cpu"] = number
-    if memory and (size := _size(evaluated(made, str(memory)))):
-        job.resources["memory"] = size
-    _gpus(made, job, mapping(resources.get("reservations")).get("devices"), service)
-    _volumes(draft, made, job, service.get("volumes"))
-    if service.get("shm_size") and (size := _size(evaluated(made, str(service["shm_size"])))):
-        draft.cells.setdefault("docker", {})["shm_size"] = size
-    directory = service.get("working_dir")
-    if isinstance(directory, str):
-        job.workdir = job.on_this_machine(template(made, directory))
-    _image(draft, made, job, service)
-
-
-def _count(made: ComposeFile, value: Plain, what: str) -> int:
-    if value is None:
-        return 1
-    text = evaluated(made, str(value))
-    if text.isdigit() and 1 <= int(text) <= 100_000:
-        return int(text)
-    made.note(f"{what}: {value}", "not a number of tasks; one task was written")
-    return 1
-
-
-def _float(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if 0 < number <= 10_000 else None
-
-
-def _size(text: str) -> str | None:
-    """A size of compose (`512m`, `2gb`), whose units are binary, as one of ours."""
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([bkmgt]?)b?\s*", text.lower())
-    if not found:
-        return text if parse_bytes(text) else None
-    return f"{found[1]}{ {'': '', 'b': ''}.get(found[2], found[2].upper() + 'iB') }"
-
-
-def _gpus(made: ComposeFile, job: ComposeJob, devices: Plain, service: dict[str, Plain]) -> None:
-    found = [device for device in listed(devices) if isinstance(device, dict)]
-    wanted = service.get("gpus")
-    if isinstance(wanted, list):
-        found += [device for device in wanted if isinstance(device, dict)]
-    elif wanted is not None:
-        found.append({"count": wanted, "capabilities": ["gpu"]})
-    for device in found:
-        if "gpu" not in str(device.get("capabilities", "gpu")):
-            continue
-        ids = device.get("device_ids")
-        count = (
-            len(ids) if isinstance(ids, list) else evaluated(made, str(device.get("count", "all")))
-        )
-        if isinstance(ids, list):
-            made.note(f"device_ids: {ids}", f"{job.name} asks for {count} GPUs, not for these")
-        if str(count).isdigit():
-            job.resources["gpu"] = int(count)
-        else:
-            made.note(f"GPUs of {job.name}: {count}", "set resources.gpu to their number")
-    if service.get("runtime"):
-        made.note(f"runtime: {service['runtime']}", "set resources.gpu for tasks that need GPUs")
-
-
-def _volumes(draft: Draft, made: ComposeFile, job: ComposeJob, volumes: Plain) -> None:
-    for volume in listed(volumes):
-        source, target, mode = _mount(made, volume)
-        if target is None:
-            continue
-        if source is None or source in made.volumes or not re.match(r"[./~$]", source):
-            made.note(
-                f"volume {source or ''}:{target}", "a named volume; use a directory of this machine"
-            )
-            continue
-        path = source.removeprefix("./").rstrip("/") or "."
-        outside = path.startswith(("/", "~", "$", ".."))
-        job.mounts[target.rstrip("/") or "/"] = path
-        if outside:
-            mounts = draft.cells.setdefault("docker", {}).setdefault("mounts", [])
-            entry = f"{path}:{path if path.startswith('/') else target}" + (":ro" if mode else "")
-            if isinstance(mounts, list) and entry not in mounts:
-                mounts.append(entry)
-
-
-def _mount(made: ComposeFile, volume: Plain) -> tuple[str | None, str | None, bool]:
-    """Source, target, and whether it is read-only. Sources and targets are evaluated."""
-    if isinstance(volume, dict):
-        if volume.get("type") not in (None, "bind", "volume"):
-            made.note(
-                f"{volume.get('type')}: {volume.get('target')}", "tenfold has nothing like it"
-            )
-            return None, None, False
-        source, target = volume.get("source"), volume.get("target")
-        read_only = volume.get("read_only") == "true"
-        source = evaluated(made, source) if isinstance(source, str) else None
-        return source, evaluated(made, target) if isinstance(target, str) else None, read_only
-    if not isinstance(volume, str):
-        return None, None, False
-    parts = evaluated(made, volume).split(":")
-    if len(parts) == 1:
-        return None, parts[0], False
-    return parts[0], parts[1], "ro" in parts[2:]
-
-
-def _image(draft: Draft, made: ComposeFile, job: ComposeJob, service: dict[str, Plain]) -> None:
-    build = service.get("build")
-    if not build:
-        return
-    given = {"context": build} if isinstance(build, str) else mapping(build)
-    context = evaluated(made, str(given.get("context") or "."))
-    if ":" in context:
-        made.note(f"build: {context}", "tenfold builds from a directory of this machine only")
-        return
-    job.build = {"context": context}
-    if isinstance(given.get("dockerfile"), str):
-        job.build["dockerfile"] = evaluated(made, given["dockerfile"])
-    arguments = {key: text or "" for key, text in pairs(given.get("args")).items()}
-    if arguments:
-        job.build["args"] = {key: template(made, text) for key, text in arguments.items()}
-    for key in given:
-        if key not in ("context", "dockerfile", "args", "target"):
-            made.note(f"build.{key}", "tenfold has nothing like it")
-    del draft
 
 
 def _shared_image(draft: Draft, made: ComposeFile, found: list[ComposeJob]) -> None:
@@ -411,9 +278,3 @@ def _network(made: ComposeFile, job: ComposeJob, service: dict[str, Plain]) -> N
         if found[1] and found[1] != found[2]:
             made.note(f"port {text} of {job.name}", f"published as {found[2]}")
         job.ports.append(int(found[2]))
-
-
-def launch_ranks(draft: Draft, launch: Launch) -> int:
-    """The number of processes that one container of a service starts."""
-    count = rank_count(draft, launch) if launch.launchers else None
-    return count.number if count is not None else 1

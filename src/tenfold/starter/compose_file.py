@@ -25,6 +25,7 @@ from tenfold.cluster.file.document import (
     read_bytes,
     read_document,
 )
+from tenfold.cluster.file.places import SourcePositions
 from tenfold.errors import InputError
 from tenfold.starter.draft import Note, literal
 
@@ -87,7 +88,8 @@ def listed(value: Plain) -> list[Plain]:
 def _read(file: Path, shown: str) -> dict[str, Plain]:
     document = read_document(read_bytes(file, shown), shown)
     if document.faults:
-        raise InputError(faults=document.faults)
+        places = SourcePositions(lines={shown: document.lines})
+        raise InputError(faults=[places.with_line(fault) for fault in document.faults])
     plain = _plain(document.root) if document.root is not None else None
     return plain if isinstance(plain, dict) else {}
 

@@ -89,9 +89,7 @@ def add_jobs(
         for index, member in enumerate(group):
             names[member.name] = (title, index)
     draft.framework = wanted or _framework(draft, made, services)
-    frame = framework(draft.framework)
-    serving = {title for title in titles if frame.peers}
-    serving |= {names[one.name][0] for one in services if _names_itself(one)}
+    serving = {names[one.name][0] for one in services if _names_itself(one)}
     addressed = _Addresses(names, {title: _size(titles, groups, names, title) for title in titles})
     for group in jobs.values():
         title = names[group[0].name][0]

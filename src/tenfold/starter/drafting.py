@@ -136,7 +136,7 @@ def _from_survey(found: Survey, directory: Path, wanted: str | None) -> Draft | 
 
 
 def _chosen(scripts: list[FoundScript], directory: Path) -> FoundScript:
-    """The script to start: the only best one, or one that is called `train.py` or `main.py`.
+    """The script to start: the only best one, or the one called `train.py`.
 
     Raises InputError if there are several: only the user knows which one is meant.
     """
@@ -221,7 +221,7 @@ def cluster_name(directory: Path) -> str:
 
 
 def checked_text(draft: Draft, directory: Path, schema: str) -> tuple[str, tuple[Fault, ...]]:
-    """The text of the draft, and what `tenfold check` and `tenfold up` warn about in it.
+    """The text of the draft, and what `check` and `up` would warn about.
 
     What a warning says how to avoid is changed in the draft first. Raises InputError if what was
     read cannot be written as a valid file.

@@ -111,7 +111,9 @@ def _set(launch: Launch, name: str, word: ShellWord) -> None:
     if word.known:
         launch.env[name] = word.text
     else:
-        launch.notes.append(Note(f"{name}={word.raw}", "set it under env, if the script needs it"))
+        own = name in ("MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "RANK", "NODE_RANK")
+        why = "tenfold sets it for each task" if own else "set it under env, if the script needs it"
+        launch.notes.append(Note(f"{name}={word.raw}", why))
 
 
 def _peel(launch: Launch) -> bool:

@@ -131,7 +131,7 @@ def own_facts(file: Path) -> ScriptFacts | None:
         return None
     found = _KNOWN.get(file)
     if found is None or found[0] is not known:
-        facts = ScriptFacts(file, runs=_runs(known.tree))
+        facts = ScriptFacts(file, runs=_runs(known.tree, Names(known.tree)))
         _read(facts, known)
         found = _KNOWN[file] = (known, facts)
     return found[1]
@@ -169,7 +169,7 @@ def _merge(facts: ScriptFacts, module: ScriptFacts) -> None:
     facts.texts = module.texts | facts.texts
 
 
-def _runs(tree: ast.Module) -> bool:
+def _runs(tree: ast.Module, names: Names) -> bool:
     """Whether the file has a main block, or calls and loops at its top."""
     for node in tree.body:
         if isinstance(node, ast.If) and "__main__" in ast.dump(node.test):
@@ -178,7 +178,16 @@ def _runs(tree: ast.Module) -> bool:
             return True
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
             return True
+        called = node.value if isinstance(node, ast.Assign) else None
+        if isinstance(called, ast.Call):
+            name = names.full(called.func).rpartition(".")[2]
+            if name in _STARTING:
+                return True
     return False
+
+
+_STARTING = ("parse_args", "ParameterServerStrategy", "MultiWorkerMirroredStrategy", "Accelerator")
+"""What scripts without a main block assign at their top, and modules do not."""
 
 
 def _read(facts: ScriptFacts, file: PythonSource) -> None:

@@ -106,7 +106,9 @@ def commands(text: str, known: Mapping[str, str] | None = None) -> list[ShellCom
     `known` are values of variables, as templates. A variable that the script sets once to a known
     text is replaced by it, and one that it sets otherwise is unknown.
     """
-    reader = _ShellReader(text[:MOST_CHARACTERS].replace("\r\n", "\n"), dict(known or {}))
+    reader = _ShellReader(
+        text[:MOST_CHARACTERS].replace("\r\n", "\n").replace("\0", ""), dict(known or {})
+    )
     return list(reader.read())
 
 

@@ -19,6 +19,7 @@ from tenfold.starter.script_facts import ScriptFacts, own_facts, script_facts
 from tenfold.starter.shell_text import ShellCommand, commands
 
 MOST_ENTRIES = 20_000
+MOST_SCANNED = 1_000_000
 MOST_PARSED = 200
 DEEPEST = 4
 
@@ -50,6 +51,7 @@ _SKIPPED = frozenset(
 
 _COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 _BATCH = (".sbatch", ".slurm", ".sh", ".sub", ".batch")
+_SUFFIXES = (".py", ".ipynb", ".yaml", ".yml", *_BATCH)
 _TEST = re.compile(r"(?:test_.*|.*_test|conftest|setup)\.py")
 _WORDS = (b"torch", b"tensorflow", b"keras", b"jax", b"transformers", b"lightning", b"accelerate")
 _LAUNCHING = (b"python", b"torchrun", b"accelerate", b"deepspeed", b"srun", b"mpirun", b"fabric")
@@ -129,12 +131,13 @@ def _files(directory: Path, found: Survey) -> Iterator[Path]:
 def _entries(directory: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(directory) as entries:
-            listed = []
-            for entry in entries:
-                listed.append(entry)
-                if len(listed) > MOST_ENTRIES:
+            listed: list[os.DirEntry[str]] = []
+            for number, entry in enumerate(entries):
+                if number >= MOST_SCANNED or len(listed) > MOST_ENTRIES:
                     break
-            return sorted(listed, key=lambda entry: entry.name)
+                if entry.name.lower().endswith(_SUFFIXES) or _is_directory(entry):
+                    listed.append(entry)
+            return sorted(listed, key=lambda entry: (_is_directory(entry), entry.name))
     except OSError:
         return []
 

@@ -21,6 +21,9 @@
     presence.py    keeps the run directory and its lock where others look for them
     statuses.py    what is written of a run: status.json, and each task's
     past.py        what is there from before: budgets, the run that it goes on from
+    notices.py     policy: what to tell people who are not watching
+    notifier.py    tells them: a process for each notice, with a time limit
+    post.py        that process, for a URL
     clock.py       a clock that nobody can set
     loop.py        the clock, the cell and the run directory around all that; decides nothing
     control.py     requests from other commands (`restart`, `down`)

@@ -27,6 +27,7 @@ from tenfold.supervise.clock import steady_clock
 from tenfold.supervise.deaths import signal_name
 from tenfold.supervise.figures import FigureWatch
 from tenfold.supervise.journal import Journal
+from tenfold.supervise.notifier import Notifier
 from tenfold.supervise.presence import Presence
 from tenfold.supervise.reconcile import Actions, step
 from tenfold.supervise.standstill import Standstill
@@ -77,6 +78,7 @@ class Supervisor:
         self._probes: dict[str, asyncio.Task[None]] = {}
         self._hosts: dict[str, str] = {}
         self._broken: BaseException | None = None
+        self._notifier = Notifier(plan, run, self._state, self._events)
         self._journal = Journal(run, self._state, self._events, self._clock)
         self._figures = FigureWatch(run)
         self._standstill = Standstill(run, self._state, self._hosts, self._on_hang)
@@ -121,6 +123,8 @@ class Supervisor:
                 traceback.print_exception(error)
             self._fail(f"internal error in tenfold: {error}", f"see {self._run.supervisor_log}")
         self._conclude()
+        await self._notifier.drain()
+        self._events.close()
         return self._state.phase
 
     async def _open(self) -> Protection | None:
@@ -159,6 +163,7 @@ class Supervisor:
 
     def _carry_out(self, actions: Actions) -> None:
         self._journal.write(actions)
+        self._tell(actions)
         self._note_figures()
         for state in (*actions.unready, *(one.task for one in actions.unkillable)):
             self._end_probe(state.task.name)
@@ -169,6 +174,10 @@ class Supervisor:
         for state in actions.call_off:
             if begun := self._starts.get(state.task.name):
                 begun.cancel()
+
+    def _tell(self, actions: Actions) -> None:
+        for notice in actions.notices:
+            self._notifier.send(notice)
 
     async def _pause(self) -> None:
         try:
@@ -360,11 +369,12 @@ class Supervisor:
     def _conclude(self) -> None:
         """Take the last step, and record how the run ended."""
         self._state.observe_closed()
-        self._journal.notes(step(self._state, self._clock()))
+        last = step(self._state, self._clock())
+        self._journal.notes(last)
         self._reserve.give_back()
         self._put_back(at_once=True)
         self._events.keep()
         self._statuses.look_again()
         self._write_status(math.inf)
         self._events.write(f"cluster-{self._state.phase}", reason=self._state.reason)
-        self._events.close()
+        self._tell(last)

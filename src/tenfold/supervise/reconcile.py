@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tenfold.run.states import State
-from tenfold.supervise import failure, hang, lingering, stop, success, unready
+from tenfold.supervise import failure, hang, lingering, notices, stop, success, unready
 from tenfold.supervise.deaths import Death
+from tenfold.supervise.notices import Notice
 from tenfold.supervise.restart import restart_at, spent_restarts, unforgiven
 from tenfold.supervise.start import may_start
 from tenfold.supervise.state import ClusterState, HangNews, Hung, TaskState
@@ -64,6 +65,7 @@ class Actions:
         start: tasks to start.
         call_off: tasks whose start is under way: do not start them after all.
         notes: messages for people, each with a hint or None.
+        notices: news for people who are not watching.
         over: the run has ended, nothing is live; or this supervisor leaves it.
     """
 
@@ -75,6 +77,7 @@ class Actions:
     start: list[TaskState] = field(default_factory=list)
     call_off: list[TaskState] = field(default_factory=list)
     notes: list[tuple[str, str | None]] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
     over: bool = False
 
 
@@ -107,7 +110,19 @@ def step(cluster: ClusterState, now: float) -> Actions:
         actions.notes = _report_lingering(cluster, now)
     if actions.over:
         _close(cluster, now)
+    actions.notices = _news(actions)
     return actions
+
+
+def _news(actions: Actions) -> list[Notice]:
+    """What a step that is not the last one has to tell."""
+    hung = [report.news.hung for report in actions.hangs if report.news.hung is not None]
+    told = [notices.of_hang(one) for one in hung]
+    if actions.retried:
+        culprits = [retry.task for retry in actions.retried]
+        others = [other for retry in actions.retried for other in retry.others]
+        told.append(notices.of_restarts(culprits, others))
+    return told
 
 
 def _conclude(cluster: ClusterState, now: float) -> Actions:
@@ -119,7 +134,8 @@ def _conclude(cluster: ClusterState, now: float) -> Actions:
         cluster.outcome, cluster.reason = State.FAILED, cluster.broken
     if cluster.leaving is None:
         _close(cluster, now)
-        return Actions(over=True)
+        told = notices.of_end(cluster)
+        return Actions(notices=[told] if told else [], over=True)
     for state in cluster.tasks.values():
         if not state.phase.is_terminal:
             state.phase, state.pid = State.WAITING, None

@@ -122,7 +122,7 @@ def with_library(
 _RUNNERS = frozenset(
     {"uv", "conda", "mamba", "micromamba", "pixi", "poetry", "pipenv", "pdm", "hatch", "rye"}
 )
-"""Programs whose command `run` starts a command in an environment that they choose."""
+"""Programs whose `run` starts a command in an environment that they choose."""
 
 
 def _needs_library(bound: Bound, environment: Mapping[str, str], python: PythonChoice) -> bool:

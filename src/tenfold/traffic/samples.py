@@ -12,8 +12,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Generic, NamedTuple, Protocol, Self, TypeGuard, TypeVar
+from typing import IO, Any, Generic, NamedTuple, Protocol, TypeGuard, TypeVar
 
+from tenfold.base.older import Self
 from tenfold.run import files, records
 from tenfold.run.files import open_regular
 

@@ -3,6 +3,7 @@
 status.py     a run and its tasks, from the files: what `ps` shows
 knownfiles.py reading a file again only if it changed
 tasks.py      the same as a table
+runlist.py    many runs, one line each: `ps --all`
 traffic.py    who talks to whom: what `map` shows
 flows.py      what each task tells of its peers, out of which that is made
 map.py        the same as a table

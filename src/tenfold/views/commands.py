@@ -15,7 +15,7 @@ from typing import Any
 from tenfold.cluster import settings
 from tenfold.errors import InputError
 
-_READS = "ps|logs|why|events|map|stacks|restart|down|open"
+_READS = "ps|logs|why|events|map|stacks|restart|down|stop|open|tag|note|rm|prune"
 _COMMAND = re.compile(rf"tenfold (?:{_READS})(?: [A-Za-z0-9/._-]+)*(?=$|[;,|:)]| \|)")
 
 

@@ -132,6 +132,8 @@ _TEXTS: Mapping[str, str | Callable[[Event], str]] = {
     "set-aside": "{file} is damagedand was renamed to {as}",
     "disk-full": "the disk is full: {path} cannot be written",
     "disk-back": "the disk has space again: {lost_bytes:,} bytes of {path} were lost",
+    "notified": "{to} was notified: {about}",
+    "notify-failed": "{to} could not be notified ({about}): {message}",
     "error": "{message}",
     "note": "{message}",
 }
@@ -139,7 +141,7 @@ _TEXTS: Mapping[str, str | Callable[[Event], str]] = {
 _NEWS = {
     "cluster-stopping", "task-waits", "task-unready", "task-refused", "task-retried",
     "task-unkillable", "restart-asked", "hang", "progress-resumed", "not-finite", "set-aside",
-    "disk-full", "disk-back", "error", "note",
+    "disk-full", "disk-back", "notify-failed", "error", "note",
 }  # fmt: skip
 """Events that `up` reports while it follows a run."""
 
@@ -151,6 +153,7 @@ _TONES: Mapping[Tone, set[str]] = {
     "care": {
         "cluster-stopping", "cluster-stopped", "task-waits", "task-signalled", "task-retried",
         "restarted-with", "restart-asked", "not-finite", "set-aside", "disk-back",
+        "notify-failed",
     },
     "good": {"cluster-running", "cluster-succeeded", "task-ready"},
 }  # fmt: skip

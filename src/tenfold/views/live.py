@@ -14,6 +14,7 @@ from typing import Any
 
 from tenfold.base.naming import label_of
 from tenfold.run import files
+from tenfold.run.annotations import Annotations
 from tenfold.run.barfile import BarFile
 from tenfold.run.jsonfiles import Problems
 from tenfold.run.planfile import PlanFile
@@ -203,11 +204,13 @@ class RunBrief:
 
     run: LiveRun
     states: Mapping[str, int]
+    annotations: Annotations = field(default_factory=Annotations)
 
     def to_json(self) -> dict[str, Any]:
         """`{cluster, run, cell, state, reason, …, tasks: {STATE: N}}`."""
         shown = self.run.head()
-        return {name: shown[name] for name in _BRIEF} | {"tasks": dict(self.states)}
+        told = {name: shown[name] for name in _BRIEF} | {"tasks": dict(self.states)}
+        return told | self.annotations.shown()
 
 
 _BRIEF = (
@@ -230,11 +233,11 @@ class BriefReader:
 
     def read(self, run: RunDirectory) -> RunBrief:
         """`brief` of a run now."""
-        mark = files.mark(run.status)
+        mark = (files.mark(run.status), files.mark(run.annotations))
         known = self._over.get(run.path)
         if known is not None and known[0] == mark:
             return known[1]
-        told = brief(LiveReader(run).read())
+        told = replace(brief(LiveReader(run).read()), annotations=Annotations.read_of(run))
         if told.run.over and not told.run.damaged:
             self._over[run.path] = (mark, told)
         return told

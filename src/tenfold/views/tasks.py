@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
 from tenfold.base.quantities import duration_text
@@ -100,20 +99,3 @@ def since(task: TaskView, seen: float | None = None) -> str:
 def exit_words(task: TaskView) -> str:
     """The exit code or signal of a task that ended."""
     return task.signal or ("" if task.exit_code is None else str(task.exit_code))
-
-
-def show_runs(out: Terminal, runs: Iterable[RunView]) -> None:
-    """Print one line per run, oldest first."""
-    show_table(out, ("CLUSTER", "RUN", "STATE", "TOOK", "WHY"), [_run_row(run) for run in runs])
-
-
-def _run_row(run: RunView) -> list[Cell]:
-    state = run.state or "unknown"
-    end = run.ended or run.seen or time.time()
-    return [
-        run.cluster,
-        run.run,
-        (state, STATE_COLOURS.get(state, "")),
-        duration_text(end - run.started) if run.started else "",
-        printable(because(run)),
-    ]

@@ -24,6 +24,7 @@ from tenfold.cells.rendering import File, RenderLocations
 from tenfold.cells.workdirs import inside
 from tenfold.errors import TenfoldError
 from tenfold.planning.plan import Plan
+from tenfold.run.planfile import PlanFile
 from tenfold.run.rundir import RunDirectory
 
 
@@ -43,6 +44,16 @@ class KubernetesClient(ClientSide):
         """Require images, the client library, and an API server that responds."""
         require_images(plan)
         Api(plan.settings).version()
+
+    def excludes(self, plan: Plan, running: PlanFile) -> str | None:
+        """Exclude a second run in the same namespace.
+
+        DNS names contain the cluster's name, so both would have the same ones.
+        """
+        settings = running.settings
+        if any(settings.get(name) != plan.settings.get(name) for name in ("context", "namespace")):
+            return None
+        return "a second run needs another namespace (cells.kubernetes.namespace)"
 
     def render(self, plan: Plan, places: RenderLocations) -> list[File]:
         """manifests.yaml."""

@@ -55,7 +55,9 @@ def ask(timeout_s: float, context: str | None = None) -> None:
         _say("broken", str(error.status), f"{where} denies access: {error.status} {error.reason}")
     except Exception as error:  # urllib3's and ssl's own
         kind = "tls" if "CERTIFICATE" in str(error).upper() else "silent"
-        _say("broken", kind, f"{where} does not respond: {_one_line(error)}")
+        timed_out = "timed out" in str(error)
+        why = f"no response within {timeout_s:g} s" if timed_out else _one_line(error)
+        _say("broken", kind, f"{where} does not respond: {why}")
     else:
         _say("ok", "", f"{where} answers", str(said.git_version).removeprefix("v"))
 

@@ -33,7 +33,8 @@ from tenfold.cells.slurm.commands import (
 from tenfold.cells.slurm.doctor import slurm as find_slurm
 from tenfold.cells.slurm.sbatch import Component, components, sbatch
 from tenfold.cells.supervisor_side import Wishes
-from tenfold.errors import TenfoldError, UnavailableError
+from tenfold.errors import InputError, TenfoldError, UnavailableError
+from tenfold.planning.notify import URL_VARIABLE
 from tenfold.planning.plan import Plan
 from tenfold.run.elsewhere import Elsewhere
 from tenfold.run.planfile import read_plan
@@ -67,6 +68,11 @@ class SlurmClient(ClientSide):
 
     def place(self, plan: Plan) -> Plan:
         """Give every task a processor, and more if it requests more."""
+        if plan.notify and any(plan.shown(word) != word for word in plan.notify.command):
+            raise InputError(
+                "a secret is in the command of notify",
+                hint="on slurm, let the command read it from its environment or a file",
+            )
         tasks = tuple(replace(task, cpu=task.cpu or 1.0) for task in plan.tasks)
         return replace(plan, tasks=tasks)
 
@@ -85,6 +91,8 @@ class SlurmClient(ClientSide):
         """Submit the batch job. The supervisor starts with it."""
         _status(run, plan, State.STARTING, "being submitted to Slurm").write(run.status)
         own = {"TENFOLD_KEEP": "yes" if wishes.keep else "no"}
+        if plan.notify is not None and plan.notify.url is not None:
+            own[URL_VARIABLE] = plan.notify.url
         env = dict(os.environ) | dict(wishes.secrets) | own
         job = submit(str(run.path / "cell" / "job.sbatch"), env)
         Elsewhere("slurm", job, time.time()).write(run.elsewhere)

@@ -16,7 +16,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from tenfold.base.secrets import HIDDEN, hide, is_secret
+from tenfold.base.secrets import HIDDEN, hide, is_secret, secrets_of_url
 from tenfold.cluster.file.document import MappingNode, Node, Scalar, SequenceNode
 from tenfold.errors import Fault, path_text
 
@@ -82,6 +82,10 @@ class Hidden:
         """Record a value of a variable or of a build argument, after filling in."""
         if not isinstance(node, Scalar):
             return
+        if path[:1] == ("notify",) and not node.broken and "://" in node.text:
+            values = secrets_of_url(node.text)
+            self.values |= values
+            self.paths.setdefault(path_text(path), values)
         of_variable = path[-2:-1] in (("env",), ("args",)) and self.is_secret(str(path[-1]))
         if of_variable and not node.broken and node.text and "${" not in node.text:
             self.values.add(node.text)

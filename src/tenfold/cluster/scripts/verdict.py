@@ -114,6 +114,8 @@ def verdict(
             continue
         elif not action.sure or action.value is None:
             return PreloadVerdict(obstacle=action)
+        elif {**environment, **values}.get(action.variable) == action.value:
+            continue  # the file sets it already
         elif not action.default or action.variable not in {*values, *environment}:
             values[action.variable] = action.value
             sure.append(action)

@@ -110,6 +110,8 @@ function columns(pick, picked) {
       value: (run) => Object.values(run.tasks || {}).reduce((sum, many) => sum + many, 0),
     },
     { name: "cell", title: "Cell", value: (run) => run.cell },
+    { name: "tags", title: "Tags", value: (run) => (run.tags || []).join(", ") },
+    { name: "note", title: "Note", value: (run) => (run.note || "").split("\n")[0].slice(0, 60) },
     {
       name: "reason",
       title: "Why",
