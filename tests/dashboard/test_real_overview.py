@@ -59,6 +59,7 @@ def start(runs: Path, new_page: NewPage) -> Iterator[Start]:
             stack.callback(run.stop, kill=True, timeout_s=30)
             board = stack.enter_context(served(runs))
             page = new_page()
+            stack.callback(page.context.close)  # before the dashboard ends
             page.goto(board.welcome)
             page.locator("main[data-view=overview] .percent").wait_for()
             return run, page
@@ -88,7 +89,8 @@ def test_a_stopped_rank_is_reported_with_its_stacks(start: Start) -> None:
     try:
         alarm = page.locator(".strip[data-tone=alarm]")
         alarm.get_by_text("worker/1").first.wait_for()
-        print(f"shown {time.time() - run.status()['hang']['time']:.1f} s after the report")
+        written = Path(run.status()["hang"]["report"]).stat().st_mtime
+        print(f"shown {time.time() - written:.1f} s after the report")
         assert page.title().startswith("⚠ hangs")
         page.locator(".evidence .culprit", has_text="worker/1").wait_for()
         page.locator(".evidence .stack", has_text="worker/1").first.wait_for()

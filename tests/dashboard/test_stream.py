@@ -46,8 +46,6 @@ def test_nothing_new_is_next_to_nothing(demo_run: FakeRun) -> None:
     board = Board(demo_run.directory)
     look = first_look(board)
     look, first = new(board, look)
-    assert first.keys() <= {"tasks", "health"}
-    look, first = new(board, look)
     assert first.keys() <= {"tasks"}
     assert first["tasks"] == {"head": {"age_s": first["tasks"]["head"]["age_s"]}, "tasks": []}
 
@@ -96,16 +94,30 @@ def test_the_map_is_not_read_while_no_stream_wants_it(demo_run: FakeRun) -> None
 
 def test_the_verdict_of_why_follows_what_happens(demo_run: FakeRun) -> None:
     board = Board(demo_run.directory)
-    look, said = new(board, first_look(board))
-    assert said["health"]["tone"] == "good"
-    assert "no problem found" in said["health"]["headline"]
-    assert "health" not in new(board, look)[1]
+    look = first_look(board)
+    health = board.health(look.now)
+    assert health.tone == "good"
+    assert "no problem found" in health.headline
+    assert board.health(look.now) is health
     demo_run.update(hang={"time": 1.0, "task": "worker/1", "words": "worker/1 stands",
                           "report": None, "action": "report"})  # fmt: skip
-    look, said = new(board, look)
-    assert said["health"]["tone"] == "bad"
-    assert said["health"]["headline"].startswith("word2vec hangs: worker/1 stands")
-    assert said["health"]["culprit"] == "worker/1"
+    look, _ = new(board, look)
+    health = board.health(look.now)
+    assert health.tone == "bad"
+    assert health.headline.startswith("word2vec hangs: worker/1 stands")
+    assert health.culprit == "worker/1"
+
+
+def test_the_stream_sends_the_verdict_after_the_news(demo_run: FakeRun) -> None:
+    async def test() -> None:
+        watches = Watches()
+        stream = watches.stream(Board(demo_run.directory), {}, with_map=False)
+        found = await until(stream, "health")
+        assert found[-1][1]["tone"] == "good"
+        assert "map" not in [name for name, _ in found]
+        await stream.aclose()
+
+    run_async(test)
 
 
 def test_the_end_is_seen(demo_run: FakeRun) -> None:

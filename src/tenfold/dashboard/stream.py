@@ -132,6 +132,8 @@ class StreamWatch:
             async with self._looking:
                 news = await self._news(ticks)
                 self._tell([*news, ("beat", told("beat", {"time": round(time.time(), 3)}))])
+            async with self._looking:  # after the news, which nothing is to delay
+                self._tell(await self._verdict())
             took = time.monotonic() - began
             await asyncio.sleep(max(TICK_S - took, took * (_SHARE - 1), 0.05))
 
@@ -153,7 +155,24 @@ class StreamWatch:
             return []
         return news
 
+    async def _verdict(self) -> list[Message]:
+        """The verdict on the last look, if it is another one."""
+        look = self._look
+        if look is None:
+            return []
+        try:
+            health = await asyncio.to_thread(self._board.health, look.now)
+        except Exception:
+            traceback.print_exc()
+            return []
+        if health is look.health:
+            return []
+        self._look = replace(look, health=health)
+        return [("health", told("health", health.to_json()))]
+
     def _tell(self, messages: list[Message]) -> None:
+        if not messages:
+            return
         whole = b"".join(data for _, data in messages)
         without_map = b"".join(data for name, data in messages if name != "map")
         for queue, with_map in list(self._streams.items()):
@@ -179,7 +198,7 @@ class StreamWatch:
 def first_look(board: Board, *, with_map: bool = True) -> Look:
     """The whole state, and events from the end on.
 
-    The verdict follows with the next look, so that the page appears sooner.
+    The verdict follows, so that the page appears sooner.
     """
     found, due = _map(board) if with_map else (None, 0.0)
     return Look(board.now(), found, due, end_of_events(board.run))
@@ -197,16 +216,13 @@ def next_look(
     if with_map and is_due:
         found, due = _map(board)
     happened = events_from(board.run, before.events_read)
-    health = board.health(now)
     news: list[tuple[str, Any]] = [("tasks", changes(before.now, now))]
     if found is not None:
         news.append(("map", map_changes(before.map, found)))
     if happened["events"]:
         news.append(("events", {name: happened[name] for name in ("events", "start", "next")}))
-    if health is not before.health:
-        news.append(("health", health.to_json()))
     messages = [(name, told(name, value)) for name, value in news if value is not None]
-    return Look(now, found, due, happened["next"], health), messages
+    return Look(now, found, due, happened["next"], before.health), messages
 
 
 def _map(board: Board) -> tuple[MapView, float]:
