@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tenfold.run.jsonfiles import write_json
-from tenfold.run.rundir import create
+from tenfold.run.rundir import create, every
 from tests.cli.desk import Desk
 
 
@@ -115,6 +115,11 @@ def test_completion_in_bash_knows_tasks_and_clusters(desk: Desk) -> None:
     assert _complete(desk, "tenfold", "exec", "c") == ["chief/0"]
     assert _complete(desk, "tenfold", "ps", "") == ["demo"]
     assert _complete(desk, "tenfold", "res") == ["restart"]
+    run = next(iter(every(desk.runs)))
+    for command in ("ps", "down", "rm", "tag", "note"):
+        assert _complete(desk, "tenfold", command, "demo/") == [f"demo/{run.run}"]
+    desk.tenfold("tag", "demo", "baseline")
+    assert _complete(desk, "tenfold", "ps", "-a", "--tag", "") == ["baseline"]
     desk.tenfold("down")
 
 
