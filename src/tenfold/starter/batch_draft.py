@@ -84,6 +84,7 @@ def batch_draft(text: str, name: str, directory: Path, wanted: str | None = None
 
     Raises InputError if no command of it starts a training.
     """
+    text = text.replace("\0", "")
     options = sbatch_options(text)
     draft = Draft(origin=f"{name} (a batch script of Slurm)" if options else name)
     known = _known_variables(options)
@@ -226,7 +227,7 @@ def _exported(command: ShellCommand) -> dict[str, ShellWord]:
     made: dict[str, ShellWord] = {}
     for word in command.words[1:]:
         name, separator, value = word.text.partition("=")
-        if separator and re.fullmatch(r"[A-Za-z_]\w*", name):
+        if separator and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             made[name] = ShellWord(value, word.raw.partition("=")[2], word.known)
     return made
 

@@ -1,4 +1,4 @@
-"""Where a compose service runs: replicas, resources, directories and the image.
+"""Where a service of a compose file runs: replicas, resources, directories.
 
 Owns `deploy`, `cpus`, `mem_limit`, `gpus`, `volumes`, `working_dir`, `shm_size` and `build`.
 """

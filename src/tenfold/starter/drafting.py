@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tenfold.cluster.check import faults_here
-from tenfold.cluster.file import loads
+from tenfold.cluster.file import Loaded, loads
 from tenfold.cluster.file.document import read_bytes
 from tenfold.errors import Fault, InputError
 from tenfold.frameworks import NO_FRAMEWORK
@@ -228,14 +228,28 @@ def checked_text(draft: Draft, directory: Path, schema: str) -> tuple[str, tuple
     """
     text = draft_text(draft, schema)
     for _ in range(2):
-        loaded = loads(text, directory=directory)
+        loaded = _loaded(draft, text, directory)
         warnings = (*loaded.warnings, *faults_here(loaded))
         changed = [warning for warning in warnings if _avoid(draft, warning)]
         if not changed:
             return text, warnings
         text = draft_text(draft, schema)
-    loaded = loads(text, directory=directory)
+    loaded = _loaded(draft, text, directory)
     return text, (*loaded.warnings, *faults_here(loaded))
+
+
+def _loaded(draft: Draft, text: str, directory: Path) -> Loaded:
+    """The drafted file. Its faults are told as what they are: of what it was made from."""
+    try:
+        return loads(text, directory=directory)
+    except InputError as error:
+        first = error.faults[0] if error.faults else None
+        reason = f"{first.path}: {first.message}" if first is not None else str(error)
+        raise InputError(
+            f"{one_line(draft.origin, 200)} cannot become a cluster file: {reason}",
+            hint=first.hint if first is not None else None,
+            cause=error,
+        ) from error
 
 
 def _avoid(draft: Draft, warning: Fault) -> bool:
