@@ -9,7 +9,7 @@ from tenfold.run.jsonfiles import JsonFile
 
 @dataclass(frozen=True, slots=True)
 class UnsavedCheckpoint(JsonFile):
-    """The checkpoint of a step that could not be saved in the directory `place`, and why."""
+    """Why the checkpoint of a step could not be saved in the directory `place`."""
 
     version: int = 1
     time: float | None = None

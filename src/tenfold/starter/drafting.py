@@ -239,7 +239,7 @@ def checked_text(draft: Draft, directory: Path, schema: str) -> tuple[str, tuple
 
 
 def _loaded(draft: Draft, text: str, directory: Path) -> Loaded:
-    """The drafted file. Its faults are told as what they are: of what it was made from."""
+    """The drafted file. Its faults are those of the source it was made from."""
     try:
         return loads(text, directory=directory)
     except InputError as error:
