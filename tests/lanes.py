@@ -35,6 +35,8 @@ ENGINES = (
     "tests/examples/test_digits_on_cells.py",
     "tests/examples/test_word2vec_on_cells.py",
     "tests/cells/test_rendered_files.py",
+    "tests/cells/test_runs_on_cells.py",
+    "tests/cells/test_slurm_interpreters.py",
     "tests/bringup/test_resume_on_cells.py",
 )
 """The files that start an engine. Their tests are told apart by the names of file and test."""

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tenfold.bringup.api import Run, sweep, up
+from tenfold.bringup.running import AlreadyRunningError
 from tenfold.cells.kubernetes.client import CLIENT
 from tenfold.errors import InputError, TenfoldError, UnavailableError
 from tenfold.planning.plan import Plan, ReadinessCheck, RestartPolicy, Task
@@ -331,8 +332,10 @@ def test_a_second_run_of_a_cluster_that_is_up_is_refused(
 ) -> None:
     first = up(planned(job("chief", SLEEP)), runs=runs)
     first.wait(60, for_state=("running",))
-    status = up(planned(job("chief", "true")), runs=runs).wait(60)
-    assert "a cluster of this name is running in namespace ml" in status["reason"]
+    with pytest.raises(AlreadyRunningError, match="a second run needs another namespace"):
+        up(planned(job("chief", "true")), runs=runs)
+    elsewhere = up(planned(job("chief", "true")), runs=runs / "elsewhere").wait(60)
+    assert "a cluster of this name is running in namespace ml" in elsewhere["reason"]
     assert cluster.kinds().count("Job") == 1
     assert first.status()["state"] == "running"
     first.stop(kill=True, timeout_s=60)

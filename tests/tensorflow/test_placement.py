@@ -73,7 +73,7 @@ def test_shards_are_spread_evenly_over_the_servers(runs: Path, tmp_path: Path) -
         (1, 3, "ps/1"),
         (2, 3, "ps/2"),
     ]
-    assert [told["shape"] for told in table] == [[16667, 64], [16667, 64], [16666, 64]]
+    assert [told["shape"] for told in table] == [(16667, 64), (16667, 64), (16666, 64)]
     assert [told["bytes"] for told in table] == [16667 * 256, 16667 * 256, 16666 * 256]
     devices = f"devices { {told['name'] + ':0': told['device'] for told in table} }"
     assert devices in said

@@ -8,7 +8,6 @@ take away what is being linked. The locks are files in `.locks`, beside the clus
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
 import time
@@ -19,7 +18,6 @@ from tenfold.errors import TenfoldError
 
 _WAIT_S = 120.0
 _POLL_S = 0.02
-_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 
 
 class NoTurnError(TenfoldError):
@@ -32,8 +30,8 @@ def turn(
 ) -> Iterator[None]:
     """Be the only command that starts or removes runs of `cluster`.
 
-    With `needed`, a file system without locks is an
-    error; otherwise the command goes on without a lock. Raises NoTurnError.
+    With `needed`, a file system without locks is an error. Otherwise the command continues without
+    a lock. Raises NoTurnError.
     """
     descriptor = _open(runs / ".locks" / cluster)
     try:
@@ -70,7 +68,7 @@ def _lock(descriptor: int, cluster: str, wait_s: float, needed: bool) -> None:
                     cause=error,
                 ) from error
         except OSError as error:
-            if error.errno in _NO_LOCKS and not needed:
+            if not needed:  # `filesystem.require` says what the directory of runs lacks
                 return None
             raise NoTurnError(
                 f"cannot lock the runs of {cluster}: {error.strerror}", cause=error

@@ -6,6 +6,7 @@ import { alarm } from "./alarm.js";
 import { el, fill, say } from "./dom.js";
 import { clock, label, plain, taskColour } from "./format.js";
 import { viewLink } from "./header.js";
+import { stateOf } from "./states.js";
 import { over, store } from "./store.js";
 
 const LINES = 14;
@@ -52,11 +53,17 @@ function makeLine(line) {
   );
 }
 
+/** Whether the task has ended and will be started again. */
+function restarts(task) {
+  const { live, terminal } = stateOf(task.state);
+  return task.restarts > 0 && !live && !terminal;
+}
+
 /** At most four tasks: whoever is in trouble, and the one that leads. @returns {string[]} */
 function relevant() {
   const found = new Set([alarm()?.task, store.health?.culprit]);
   const all = [...store.tasks.values()];
-  for (const task of all) if (found.size < 4 && task.state === "restarting") found.add(task.task);
+  for (const task of all) if (found.size < 4 && restarts(task)) found.add(task.task);
   const leads =
     all.find((task) => LEADERS.includes(task.job)) ||
     all.find((task) => task.progress) ||
