@@ -7,13 +7,14 @@ import http.server
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from tests.engines.browser import Faults, NewPage, running
 
@@ -63,17 +64,24 @@ def test_errors_in_a_page_are_reported(site: str, new_page: NewPage, faults: Fau
     page = new_page()
     page.goto(f"{site}/bad", wait_until="load")
     page.goto(f"{site}/refused", wait_until="load")
-    told = "\n".join(faults.found)
     for words in (
         "said in the console",
         "not caught: missing",
         "asked for http://elsewhere",
         "404",
+        "policy: script-src",
     ):
-        assert words in told
-    assert "policy: script-src" in told
+        _wait_until_told(page, faults, words)
     assert faults.unexpected() == faults.found
     faults.expect("")
+
+
+def _wait_until_told(page: Page, faults: Faults, words: str) -> None:
+    """Chromium reports some errors only after the page has loaded."""
+    deadline = time.monotonic() + 30
+    while words not in "\n".join(faults.found):
+        assert time.monotonic() < deadline, (words, faults.found)
+        page.wait_for_timeout(50)
 
 
 def test_nothing_is_left_of_a_browser(browser: Browser) -> None:
