@@ -9,7 +9,7 @@ import pytest
 from tenfold.cluster.file import loads
 from tenfold.cluster.spec import Cluster
 from tenfold.errors import InputError
-from tenfold.starter.compose_draft import compose_draft
+from tenfold.starter.compose_draft import READ_KEYS, compose_draft
 from tenfold.starter.draft import Draft
 from tenfold.starter.drafting import checked_text, draft_from, draft_of
 from tests.starter import scripts
@@ -266,29 +266,7 @@ ODD: tuple[str, ...] = (
 
 @pytest.mark.parametrize("value", ODD)
 def test_odd_values_of_known_keys_never_crash(tmp_path: Path, value: str) -> None:
-    keys = [
-        "entrypoint",
-        "environment",
-        "env_file",
-        "working_dir",
-        "depends_on",
-        "healthcheck",
-        "ports",
-        "volumes",
-        "deploy",
-        "restart",
-        "scale",
-        "cpus",
-        "mem_limit",
-        "shm_size",
-        "gpus",
-        "runtime",
-        "network_mode",
-        "extends",
-        "image",
-        "build",
-    ]
-    for key in keys:
+    for key in sorted({*READ_KEYS, "extends"} - {"command"}):
         text = f"services:\n  a:\n    command: python a.py\n    {key}: {value}\n"
         try:
             made(tmp_path, text)

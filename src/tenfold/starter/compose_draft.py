@@ -57,7 +57,7 @@ _SILENT = frozenset(
 )
 """Keys that change nothing here: tenfold names and connects the tasks."""
 
-_READ = frozenset(
+READ_KEYS = frozenset(
     [
         "command",
         "entrypoint",
@@ -134,7 +134,7 @@ def _job(
     _order(made, job, service)
     _network(made, job, service)
     for key in service:
-        if key not in _READ and key not in _SILENT and not key.startswith("x-"):
+        if key not in READ_KEYS and key not in _SILENT and not key.startswith("x-"):
             made.note(f"services.{name}.{key}", "tenfold has nothing like it")
     return job
 
