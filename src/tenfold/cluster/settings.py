@@ -56,10 +56,10 @@ SETTINGS = {
     ),
     "keep": Setting("no", "keep the cluster running after its chief succeeds", ("yes", "no")),
     "notify": Setting(
-        "none", "URL or command that is told when a run ended, failed or hangs", secret=True
+        "none", "URL to notify, or command to run, when a run ends, fails or hangs", secret=True
     ),
     "notify_on": Setting(
-        "ended,failed,hung", "events that `notify` is told: ended, failed, hung, restarted"
+        "ended,failed,hung", "events that `notify` reports: ended, failed, hung, restarted"
     ),
     "dashboard": Setting("yes", "start the dashboard with `tenfold up`", ("yes", "no")),
 }

@@ -418,8 +418,9 @@ class Cluster(FileModel):
     """When the cluster counts as hung: a time without progress, `never`, or a mapping."""
 
     notify: NotifyValue | None = None
-    """A URL or a command that is told when the run ended, failed or hangs; or `none`, or a mapping.
-    The user's setting `notify` is the default. TENFOLD_NOTIFY overrides both."""
+    """Notify a URL or run a command when the run ends, fails or hangs. `none` notifies nobody. A
+    mapping chooses the events. The user's setting `notify` is the default. TENFOLD_NOTIFY overrides
+    both."""
 
     expose: StrictBool = False
     """Whether tasks that listen may run on a machine where neither a namespace nor redirected binds

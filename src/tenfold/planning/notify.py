@@ -14,7 +14,7 @@ URL_VARIABLE = "TENFOLD_NOTIFY_URL"
 
 @dataclass(frozen=True, slots=True)
 class NotifyTarget:
-    """A URL or a command, and the events that it is told about.
+    """A URL or a command, and the events that it receives.
 
     `url` is a secret. `format` is None where the host of the URL decides.
     """

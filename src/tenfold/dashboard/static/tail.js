@@ -1,5 +1,5 @@
 /**
- * The last lines that matter: of the task that is suspected or failed, else of the one that leads.
+ * The last lines that matter: of the suspected or failed task, else of the leading task.
  */
 
 import { alarm } from "./alarm.js";
@@ -59,7 +59,7 @@ function restarts(task) {
   return task.restarts > 0 && !live && !terminal;
 }
 
-/** At most four tasks: whoever is in trouble, and the one that leads. @returns {string[]} */
+/** At most four tasks: those in trouble, and the leading task. @returns {string[]} */
 function relevant() {
   const found = new Set([alarm()?.task, store.health?.culprit]);
   const all = [...store.tasks.values()];
